@@ -1,0 +1,76 @@
+"""What pyproject.toml cannot say: the extension modules, and switches for building them otherwise.
+
+SMOOTHMAX_DEBUG=1            no optimisation, debugging symbols
+SMOOTHMAX_SANITIZE=address   any value of -fsanitize=
+SMOOTHMAX_COVERAGE=1         line tracing of the Cython code, for coverage's Cython plugin
+"""
+
+import os
+import platform
+
+import numpy
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+DEBUG = os.environ.get("SMOOTHMAX_DEBUG", "0") not in ("", "0")
+COVERAGE = os.environ.get("SMOOTHMAX_COVERAGE", "0") not in ("", "0")
+SANITIZE = os.environ.get("SMOOTHMAX_SANITIZE", "")
+
+# Compiled the same for every processor.
+PORTABLE = ("_elements", "_walk", "_dispatch", "_layout")
+# The kernels, once for each instruction set. _dispatch.pyx says what each needs to run.
+VARIANTS = {"baseline": []}
+if platform.machine().lower() in ("x86_64", "amd64"):
+    VARIANTS["x86_64_v3"] = ["-march=x86-64-v3"]
+    VARIANTS["x86_64_v4"] = ["-march=x86-64-v4", "-mprefer-vector-width=512"]
+
+# Without -fno-trapping-math the clamps stay scalar; -ffast-math and its parts would cancel the rounding constants.
+# Memory filled and copied by calls of the C library costs a row of ten more than all its exponentials.
+KERNEL_FLAGS = [
+    "-O3", "-fno-trapping-math", "-fno-math-errno", "-ffp-contract=fast", "-fno-tree-loop-distribute-patterns",
+]  # fmt: skip
+
+
+class BuildExtensions(build_ext):
+    """Leave out the variants that the compiler has no flags for."""
+
+    def build_extensions(self):
+        if self.compiler.compiler_type == "msvc":
+            self.extensions = [e for e in self.extensions if not any(f.startswith("-march") for f in e.extra_compile_args)]
+            for extension in self.extensions:
+                extension.extra_compile_args = ["/O2", "/fp:precise"]
+        super().build_extensions()
+
+
+def extension(name: str, flags: list[str]) -> Extension:
+    if DEBUG:
+        flags = [*flags, "-O0", "-g"]
+    if SANITIZE:
+        flags = [*flags, f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer", "-g"]
+    return Extension(
+        f"smoothmax.{name}",
+        [f"src/smoothmax/{name.replace('.', '/')}.pyx"],
+        include_dirs=[numpy.get_include()],
+        extra_compile_args=flags,
+        extra_link_args=[f"-fsanitize={SANITIZE}"] if SANITIZE else [],
+        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")] + [("CYTHON_TRACE_NOGIL", "1")] * COVERAGE,
+    )
+
+
+setup(
+    ext_modules=cythonize(
+        [extension(name, ["-O3"]) for name in PORTABLE]
+        + [extension(f"_kernels.{name}", [*KERNEL_FLAGS, *flags]) for name, flags in VARIANTS.items()],
+        include_path=["src"],
+        compiler_directives={
+            "language_level": 3,
+            "boundscheck": False,
+            "wraparound": False,
+            "cdivision": True,
+            "initializedcheck": False,
+            "linetrace": COVERAGE,
+        },
+    ),
+    cmdclass={"build_ext": BuildExtensions},
+)

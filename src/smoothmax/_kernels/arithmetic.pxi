@@ -1,0 +1,187 @@
+# Scalar functions that the loops are made of: sums and products that keep their rounding error, the shift, exp, log.
+#
+# None of them branches on data or converts between integer and float, so that a loop over any of them vectorises.
+
+from libc.stdint cimport uint32_t, uint64_t
+from libc.string cimport memcpy
+
+ctypedef fused real:
+    float
+    double
+
+include "coefficients.pxi"
+
+cdef extern from * nogil:
+    """
+    /* a*b - p for p = a*b rounded: one instruction where there is FMA, else Dekker's product (Numer. Math. 18, 1971).
+       Dekker's is not for FMA targets, where the compiler may contract its products. */
+    #if defined(__FP_FAST_FMA) || defined(__FMA__) || defined(__aarch64__)
+    #include <math.h>
+    static inline double smoothmax_product_error(double a, double b, double p) { return fma(a, b, -p); }
+    #else
+    static inline double smoothmax_product_error(double a, double b, double p) {
+        double ca = 134217729.0*a, a_high = ca - (ca - a), a_low = a - a_high;
+        double cb = 134217729.0*b, b_high = cb - (cb - b), b_low = b - b_high;
+        return ((a_high*b_high - p) + a_high*b_low + a_low*b_high) + a_low*b_low;
+    }
+    #endif
+    #include <math.h>
+    """
+    double product_error "smoothmax_product_error"(double a, double b, double p)
+    const double INFINITY
+
+cdef inline double two_sum(double a, double b, double *error) noexcept nogil:
+    """a + b rounded, and what rounding lost (Knuth, TAOCP 2, 4.2.2)."""
+    cdef double total = a + b
+    cdef double b_seen = total - a
+    error[0] = (a - (total - b_seen)) + (b - b_seen)
+    return total
+
+
+cdef inline real magnitude(real x) noexcept nogil:
+    return -x if x < 0 else x
+
+
+# Bits ----------------------------------------------------------------------------------------------------------------
+
+cdef inline real power_of_low_bits(real z) noexcept nogil:
+    """The power of two whose biased exponent stands in the low bits of z's significand."""
+    cdef uint32_t u32
+    cdef uint64_t u64
+    cdef real power
+    if real is float:
+        memcpy(&u32, &z, 4)
+        u32 <<= 23
+        memcpy(&power, &u32, 4)
+    else:
+        memcpy(&u64, &z, 8)
+        u64 <<= 52
+        memcpy(&power, &u64, 8)
+    return power
+
+
+# The shift -----------------------------------------------------------------------------------------------------------
+#
+# exp(x - top) is computed as exp(x - c) 2**-N with c such that x - c is exact for every x that counts, and N the
+# integer nearest to (top - c)/log(2), which rides in the exponent and rounds nothing. So the error of exp is the
+# error of the term, and none comes from |x - top|.
+#
+# c = 0 while |top| <= NEAR. Beyond, c is the multiple of GRID nearest to top. Elements that count lie in
+# [top - VANISH, top], VANISH = 745.2 (float: 104), where |x| >= NEAR - VANISH = 754 (116) and
+# |x - c| <= GRID/2 + VANISH = 1002 (120): less than 2**10 (2**7), so x - c is a multiple of ulp(x) with no more than 53
+# (24) bits. From HUGE on, multiples of GRID are coarser than ulp(top) is fine, and c = top; infinities too.
+# A coarse grid because two states with the same c merge by a power of two: 2026-11, c = top beyond NEAR was tried, and
+# a slowly rising row at offset 2000 then lost half a bit at every block.
+#
+# With |x - c| <= NEAR + LIMIT log(2), n has at most 12 (9) bits and LN2_HIGH no more than 41 (15): n*LN2_HIGH is exact.
+
+cdef inline real shift_of(real top) noexcept nogil:
+    cdef real size = magnitude(top)
+    cdef real near, huge, grid, c
+    if real is float:
+        near, huge, grid = 220.0, 134217728.0, 32.0
+    else:
+        near, huge, grid = 1500.0, 1152921504606846976.0, 512.0
+    c = nearest_integer(top*(<real>1/grid))*grid
+    c = c if size > near else 0
+    return c if size < huge else top
+
+
+cdef inline real nearest_integer(real x) noexcept nogil:
+    """For abs(x) < 2**51 (2**22); the compiler may not reassociate it away."""
+    if real is float:
+        return (x + <float>12582912.0) - <float>12582912.0
+    else:
+        return (x + 6755399441055744.0) - 6755399441055744.0
+
+
+cdef inline real exponent_of(real remainder) noexcept nogil:
+    """N for top - c = remainder."""
+    return nearest_integer(remainder*<real>1.4426950408889634)
+
+
+cdef inline real remainder_of(real top, real shift) noexcept nogil:
+    """top - c, which is 0 where both are the same infinity."""
+    return 0 if top == shift else top - shift
+
+
+cdef inline real magic_of(real exponent) noexcept nogil:
+    """What split_exp adds so that the exponent of its result stands in the low bits: 1.5 2**52 + bias + OFFSET - N."""
+    if real is float:
+        return <float>(12582912.0 + 127 + 64) - exponent
+    else:
+        return (6755399441055744.0 + 1023 + 512) - exponent
+
+
+cdef inline real floor_of(real exponent) noexcept nogil:
+    """The argument at and below which the scale's bits are all zero: (N - LIMIT) log(2), LIMIT = bias + OFFSET."""
+    if real is float:
+        return (exponent - <float>191)*<float>0.6931471805599453
+    else:
+        return (exponent - 1535)*0.6931471805599453
+
+
+# exp -----------------------------------------------------------------------------------------------------------------
+
+cdef inline void split_exp(real d, real magic, real *head, real *tail, real *scale) noexcept nogil:
+    """(head + tail)*scale = exp(d) 2**(OFFSET - N), scale a power of two, abs(tail) < 0.07; OFFSET is 512 (float: 64).
+
+    exp(d) = 2**n exp(r), n = round(d/log(2)), r = d - n log(2) in two constants, the first product exact;
+    exp(r) = 1 + r + r*r*exp_tail(r). head is 1 + d - n*ln2_high rounded; tail has what that lost, the other constant and
+    the polynomial. OFFSET keeps every term that counts in the normal range until the last multiplication.
+    """
+    cdef real ln2_high, ln2_low
+    if real is float:
+        ln2_high, ln2_low = 0.693145751953125, 1.428606765330187e-06
+    else:
+        ln2_high, ln2_low = 0.693147180559663, 2.8235290563031577e-13
+    cdef real z = d*<real>1.4426950408889634 + magic
+    cdef real n = z - magic
+    cdef real exact = d - n*ln2_high
+    cdef real r = exact - n*ln2_low
+    cdef real one = <real>1 + exact
+    head[0] = one
+    tail[0] = (((<real>1 - one) + exact) - n*ln2_low) + r*r*exp_tail(r)
+    scale[0] = power_of_low_bits(z)
+
+
+cdef inline real scaled_exp(real d, real magic) noexcept nogil:
+    """exp(d) 2**(OFFSET - N), rounded once."""
+    cdef real head, tail, scale
+    split_exp(d, magic, &head, &tail, &scale)
+    return (head + tail)*scale
+
+
+# log -----------------------------------------------------------------------------------------------------------------
+
+cdef inline double split_log(double count, double q, double q_low, double *low) noexcept nogil:
+    """log(count + q + q_low) and what rounding lost, for count + q >= 1: 0.1 ULP together, also near log(1).
+
+    count + q = 2**k (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)]; s = f/(2 + f);
+    log(1 + f) = 2 atanh(s) = f - (f*f/2 - s*(f*f/2 + z*atanh_tail(z))), z = s*s, as in fdlibm's e_log.c.
+    """
+    cdef double total = count + q
+    cdef uint64_t bits, k_bits, down_bits
+    cdef double down, k, f, f_low, s, z, half_square, log_f, tail, result, error
+    total = 1 if total < 1 else total
+    memcpy(&bits, &total, 8)
+    k_bits = (bits - <uint64_t>0x3FE6A09E667F3BCD) >> 52       # sqrt(1/2)
+    down_bits = (1023 - k_bits) << 52
+    memcpy(&down, &down_bits, 8)
+    k_bits |= <uint64_t>0x4330000000000000                     # 2**52 + k
+    memcpy(&k, &k_bits, 8)
+    k -= 4503599627370496.0
+
+    f = two_sum(count*down - 1, q*down, &f_low)
+    f_low += q_low*down
+    s = f/(2 + f)
+    z = s*s
+    half_square = f*(0.5*f)
+    log_f = f - half_square
+    tail = ((f - log_f) - half_square) - product_error(f, 0.5*f, half_square)
+    tail += s*(half_square + z*atanh_tail(z)) + f_low/(1 + f)
+    result = k*0.693147180559663 + log_f
+    error = log_f - (result - k*0.693147180559663)
+    tail += error + k*2.8235290563031577e-13
+    low[0] = tail - ((result + tail) - result)
+    return result + tail

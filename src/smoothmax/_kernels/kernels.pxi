@@ -1,0 +1,684 @@
+# The kernels: loops over rows and tiles, and the table that offers them. Included once by each variant's module.
+#
+# A row is read as a tile of as many columns as there are lanes, all with one shift, and the lanes are folded at the
+# end; so there is one loop for the maxima, one for the sums and one for each result. Every loop over lanes has a
+# constant number of turns and touches local arrays only: this is what the compiler vectorises.
+
+from cpython.pycapsule cimport PyCapsule_New
+
+from libc.math cimport ldexp
+
+from smoothmax._kernels.table cimport (
+    COLUMNS, Kernels, ReduceRow, ReduceTile, SoftmaxRow, SoftmaxTile, State, Table, WriteReduced, WriteRow, WriteTile,
+)
+
+include "arithmetic.pxi"
+
+cdef enum:
+    LANES_F32 = 32
+    LANES_F64 = 16
+    LANES = 32              # room for either
+    PARTS = 8
+    BLOCK_ROWS = 128        # of lanes: 16 KiB of a row are maximised, then summed, out of L1
+    PART_ROWS = 16          # only the parts of a block that hold its top are summed with an eye on it
+    TILE_BYTES = 16384      # the same of a tile
+
+
+cdef inline Py_ssize_t lanes_of(const real *x) noexcept nogil:
+    return LANES_F32 if real is float else LANES_F64
+
+
+# Loops over lanes ----------------------------------------------------------------------------------------------------
+
+cdef inline void max_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, real *top) noexcept nogil:
+    """top[j] is the largest of what it was and of column j; nan is passed over."""
+    cdef Py_ssize_t i, j
+    cdef real m[LANES]
+    for j in range(lanes_of(x)):
+        m[j] = top[j]
+    for i in range(rows):
+        for j in range(lanes_of(x)):
+            m[j] = x[i*ld + j] if x[i*ld + j] > m[j] else m[j]
+    for j in range(lanes_of(x)):
+        top[j] = m[j]
+
+
+cdef inline void sum_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const real *top, const real *shift,
+                           const real *magic, const real *floor,
+                           double *sums, real *carries, real *counts) noexcept nogil:
+    """Add to sums[j] + carries[j] the exponentials of column j but top[j]'s, and to counts[j] how many equal that."""
+    cdef Py_ssize_t i, j
+    cdef double s[LANES]
+    cdef real carry[LANES]
+    cdef real count[LANES]
+    cdef real v0, v1, v2, v3, high, low, more, more_low
+    for j in range(lanes_of(x)):
+        s[j] = sums[j]
+        carry[j] = carries[j]
+        count[j] = counts[j]
+    for i in range(rows//4):
+        for j in range(lanes_of(x)):
+            v0, v1, v2, v3 = x[j], x[ld + j], x[2*ld + j], x[3*ld + j]
+            pair(drop(v0, top[j], shift[j], floor[j]), drop(v1, top[j], shift[j], floor[j]), magic[j], &high, &low)
+            pair(drop(v2, top[j], shift[j], floor[j]), drop(v3, top[j], shift[j], floor[j]), magic[j], &more, &more_low)
+            add(&s[j], &carry[j], high + more, low + more_low)
+            count[j] += (one_if(v0 == top[j], v0) + one_if(v1 == top[j], v0)) + (
+                one_if(v2 == top[j], v0) + one_if(v3 == top[j], v0))
+        x += 4*ld
+    for i in range(rows%4):
+        for j in range(lanes_of(x)):
+            v0 = x[i*ld + j]
+            single(drop(v0, top[j], shift[j], floor[j]), magic[j], &high, &low)
+            add(&s[j], &carry[j], high, low)
+            count[j] += one_if(v0 == top[j], v0)
+    for j in range(lanes_of(x)):
+        sums[j] = s[j]
+        carries[j] = carry[j]
+        counts[j] = count[j]
+
+
+cdef inline void sum_plain_lanes(const real *x, Py_ssize_t rows, real magic, real floor,
+                                 double *sums, real *carries) noexcept nogil:
+    """sum_lanes for contiguous rows, a multiple of four, that hold no top, and a shift of 0: the usual case."""
+    cdef Py_ssize_t i, j, ld = lanes_of(x)
+    cdef double s[LANES]
+    cdef real carry[LANES]
+    cdef real high, low, more, more_low
+    for j in range(lanes_of(x)):
+        s[j] = sums[j]
+        carry[j] = carries[j]
+    for i in range(rows//4):
+        for j in range(lanes_of(x)):
+            pair(at_least(x[j], floor), at_least(x[ld + j], floor), magic, &high, &low)
+            pair(at_least(x[2*ld + j], floor), at_least(x[3*ld + j], floor), magic, &more, &more_low)
+            add(&s[j], &carry[j], high + more, low + more_low)
+        x += 4*ld
+    for j in range(lanes_of(x)):
+        sums[j] = s[j]
+        carries[j] = carry[j]
+
+
+cdef inline real at_least(real d, real floor) noexcept nogil:
+    """The larger of the two; nan stays."""
+    return floor if d < floor else d
+
+
+cdef inline real drop(real v, real top, real shift, real floor) noexcept nogil:
+    """The argument of exp for element v: floor, where exp is 0, for the top itself, which also spares inf - inf."""
+    cdef real d = v - shift
+    return floor if (v == top) | (d < floor) else d
+
+
+cdef inline real one_if(bint condition, real _) noexcept nogil:
+    return <real>1 if condition else <real>0
+
+
+cdef inline void single(real d, real magic, real *high, real *low) noexcept nogil:
+    cdef real head, tail, scale
+    split_exp(d, magic, &head, &tail, &scale)
+    high[0] = head*scale
+    low[0] = tail*scale
+
+
+cdef inline void pair(real d, real e, real magic, real *high, real *low) noexcept nogil:
+    """The sum of two exponentials in two parts."""
+    cdef real d_head, d_tail, d_scale, e_head, e_tail, e_scale
+    split_exp(d, magic, &d_head, &d_tail, &d_scale)
+    split_exp(e, magic, &e_head, &e_tail, &e_scale)
+    high[0] = d_head*d_scale + e_head*e_scale
+    low[0] = d_tail*d_scale + e_tail*e_scale
+
+
+cdef inline void add(double *total, real *carry, real high, real low) noexcept nogil:
+    """Add high + low to total + carry; both sums are positive, so the larger is known to come first in Dekker's sum."""
+    cdef double large, small, result
+    if real is float:
+        total[0] += high
+        carry[0] += low
+    else:
+        large = total[0] if total[0] > high else high
+        small = high if total[0] > high else total[0]
+        result = large + small
+        carry[0] += (small - (result - large)) + low
+        total[0] = result
+
+
+cdef inline void exp_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const real *shift, const real *magic,
+                           const real *floor, real *out, Py_ssize_t out_ld, double *sums, real *carries) noexcept nogil:
+    """Write the scaled exponentials of column j to `out`, and add them, not yet rounded, to sums[j] + carries[j]."""
+    cdef Py_ssize_t i, j
+    cdef double s[LANES]
+    cdef real carry[LANES]
+    cdef real e0[LANES]
+    cdef real e1[LANES]
+    cdef real high, low, more, more_low, head, tail, scale
+    for j in range(lanes_of(x)):
+        s[j] = sums[j]
+        carry[j] = carries[j]
+    for i in range(rows//2):
+        for j in range(lanes_of(x)):
+            split_exp(at_least(x[j] - shift[j], floor[j]), magic[j], &head, &tail, &scale)
+            high, low = head*scale, tail*scale
+            e0[j] = (head + tail)*scale
+            split_exp(at_least(x[ld + j] - shift[j], floor[j]), magic[j], &head, &tail, &scale)
+            more, more_low = head*scale, tail*scale
+            e1[j] = (head + tail)*scale
+            add(&s[j], &carry[j], high + more, low + more_low)
+        for j in range(lanes_of(x)):
+            out[j] = e0[j]
+            out[out_ld + j] = e1[j]
+        x += 2*ld
+        out += 2*out_ld
+    if rows%2:
+        for j in range(lanes_of(x)):
+            split_exp(at_least(x[j] - shift[j], floor[j]), magic[j], &head, &tail, &scale)
+            e0[j] = (head + tail)*scale
+            add(&s[j], &carry[j], head*scale, tail*scale)
+        for j in range(lanes_of(x)):
+            out[j] = e0[j]
+    for j in range(lanes_of(x)):
+        sums[j] = s[j]
+        carries[j] = carry[j]
+
+
+cdef inline void scale_lanes(real *x, Py_ssize_t ld, Py_ssize_t rows,
+                             const real *inverse, const real *inverse_low) noexcept nogil:
+    cdef Py_ssize_t i, j
+    cdef real y[LANES]
+    for i in range(rows):
+        for j in range(lanes_of(x)):
+            y[j] = x[i*ld + j]*inverse[j] + x[i*ld + j]*inverse_low[j]
+        for j in range(lanes_of(x)):
+            x[i*ld + j] = y[j]
+
+
+cdef inline void softmax_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const real *shift, const real *magic,
+                               const real *floor, const real *inverse, const real *inverse_low,
+                               real *out, Py_ssize_t out_ld) noexcept nogil:
+    cdef Py_ssize_t i, j
+    cdef real y[LANES]
+    cdef real d, e
+    for i in range(rows):
+        for j in range(lanes_of(x)):
+            d = at_least(x[i*ld + j] - shift[j], floor[j])
+            e = scaled_exp(d, magic[j])
+            y[j] = e*inverse[j] + e*inverse_low[j]
+        for j in range(lanes_of(x)):
+            out[i*out_ld + j] = y[j]
+
+
+cdef inline void log_softmax_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const real *top,
+                                   const real *log_sum, real *out, Py_ssize_t out_ld) noexcept nogil:
+    cdef Py_ssize_t i, j
+    cdef real y[LANES]
+    for i in range(rows):
+        for j in range(lanes_of(x)):
+            y[j] = (x[i*ld + j] - top[j]) - log_sum[j]
+        for j in range(lanes_of(x)):
+            out[i*out_ld + j] = y[j]
+
+
+# Folding lanes -------------------------------------------------------------------------------------------------------
+
+cdef inline void fold_max(real *top, Py_ssize_t half) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(half):
+        top[j] = top[j + half] if top[j + half] > top[j] else top[j]
+
+
+cdef inline void fold_sum(double *sums, double *carries, Py_ssize_t half) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef double error
+    for j in range(half):
+        sums[j] = two_sum(sums[j], sums[j + half], &error)
+        carries[j] += carries[j + half] + error
+
+
+cdef inline real max_of_lanes(real *top) noexcept nogil:
+    if real is float:
+        fold_max(top, 16)
+    fold_max(top, 8)
+    fold_max(top, 4)
+    fold_max(top, 2)
+    fold_max(top, 1)
+    return top[0]
+
+
+cdef inline double sum_of_lanes(double *sums, const real *carries, double *carry) noexcept nogil:
+    """The sum over the lanes, and in `carry` what rounding took from it."""
+    cdef Py_ssize_t j
+    cdef double c[LANES]
+    for j in range(lanes_of(carries)):
+        c[j] = carries[j]
+    if real is float:
+        fold_sum(sums, c, 16)
+    fold_sum(sums, c, 8)
+    fold_sum(sums, c, 4)
+    fold_sum(sums, c, 2)
+    fold_sum(sums, c, 1)
+    return two_sum(sums[0], c[0], carry)
+
+
+cdef inline double count_of_lanes(const real *counts) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef real total[LANES]
+    for j in range(lanes_of(counts)):
+        total[j] = counts[j]
+    cdef Py_ssize_t half = lanes_of(counts)//2
+    while half:
+        for j in range(half):
+            total[j] += total[j + half]
+        half //= 2
+    return total[0]
+
+
+# The state -----------------------------------------------------------------------------------------------------------
+
+cdef inline void exp_in_two(real d, real magic, double *high, double *low) noexcept nogil:
+    """high + low = exp(d) 2**(OFFSET - N), high being the sum rounded."""
+    cdef real head, tail, scale, rounded
+    split_exp(d, magic, &head, &tail, &scale)
+    rounded = head + tail
+    high[0] = rounded*scale
+    low[0] = ((head - rounded) + tail)*scale
+
+
+cdef void raise_top(State *state, Py_ssize_t j, real top) noexcept nogil:
+    """Let `top`, larger than all seen so far, be the reference of column j."""
+    cdef real old = <real>state.top[j]
+    cdef real shift, new_shift, exponent, new_exponent
+    cdef double p, p_low, rest, carry, error, difference, power, factor, factor_low
+    state.top[j] = top
+    if state.count[j] == 0:             # nothing yet, or only nan, which stays in rest
+        return
+    if magnitude(old) == INFINITY or magnitude(top) == INFINITY:
+        state.rest[j] *= 0
+        state.carry[j] = 0
+        state.count[j] = 0
+        return
+    shift, new_shift = shift_of(old), shift_of(top)
+    exponent, new_exponent = exponent_of(old - shift), exponent_of(top - new_shift)
+    exp_in_two(old - shift, magic_of(exponent), &p, &p_low)
+    rest = two_sum(state.rest[j], state.count[j]*p, &error)
+    carry = state.carry[j] + error + state.count[j]*p_low + product_error(state.count[j], p, state.count[j]*p)
+    # Times exp(shift - new_shift) 2**(exponent - new_exponent): nearly always a power of two alone.
+    power = <double>exponent - <double>new_exponent
+    difference = <double>shift - <double>new_shift
+    if difference != 0:
+        if difference < -4096:
+            power = -4096
+        else:
+            error = exponent_of(difference)
+            exp_in_two(difference, magic_of(error), &factor, &factor_low)
+            carry = carry*factor + rest*factor_low + product_error(rest, factor, rest*factor)
+            rest *= factor
+            power += error - 512
+    power = power if power > -4096 else -4096
+    state.rest[j] = ldexp(rest, <int>power)
+    state.carry[j] = ldexp(carry, <int>power)
+    state.count[j] = 0
+
+
+cdef inline void join(State *state, Py_ssize_t j, double rest, double carry, double count) noexcept nogil:
+    """Add a sum taken against state.top[j]."""
+    cdef double error
+    state.rest[j] = two_sum(state.rest[j], rest, &error)
+    state.carry[j] += carry + error
+    state.count[j] += count
+
+
+cdef inline void shifts_of(real top, real *shift, real *magic, real *floor) noexcept nogil:
+    cdef real exponent
+    shift[0] = shift_of(top)
+    exponent = exponent_of(remainder_of(top, shift[0]))
+    magic[0] = magic_of(exponent)
+    floor[0] = floor_of(exponent)
+
+
+# Rows ----------------------------------------------------------------------------------------------------------------
+
+cdef inline void spread(real value, real *lanes) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(lanes_of(lanes)):
+        lanes[j] = value
+
+
+cdef inline void pad(const real *x, Py_ssize_t n, real *lanes) noexcept nogil:
+    """The last n elements of a row, with -inf to fill the lanes."""
+    cdef Py_ssize_t j
+    spread(<real>-INFINITY, lanes)
+    for j in range(n):
+        lanes[j] = x[j]
+
+
+cdef inline void spread_shifts(real top, real *shift, real *magic, real *floor) noexcept nogil:
+    shifts_of(top, shift, magic, floor)
+    spread(shift[0], shift)
+    spread(magic[0], magic)
+    spread(floor[0], floor)
+
+
+cdef void reduce_row(State *state, const real *x, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t width = lanes_of(x), block, rows, rest, first, part, k, j
+    cdef double total, carry
+    cdef real tail[LANES]
+    cdef real part_top[PARTS][LANES]
+    cdef real top[LANES]
+    cdef real shift[LANES]
+    cdef real magic[LANES]
+    cdef real floor[LANES]
+    cdef double sums[LANES]
+    cdef real carries[LANES]
+    cdef real counts[LANES]
+    while n > 0:
+        block = n if n < BLOCK_ROWS*width else BLOCK_ROWS*width
+        rows = block//width
+        rest = block - rows*width
+        spread(<real>-INFINITY, top)
+        for k in range((rows + PART_ROWS - 1)//PART_ROWS):
+            first = k*PART_ROWS
+            spread(<real>-INFINITY, part_top[k])
+            max_lanes(x + first*width, width, min_of(rows - first, PART_ROWS), part_top[k])
+            for j in range(width):
+                top[j] = part_top[k][j] if part_top[k][j] > top[j] else top[j]
+        if rest:
+            pad(x + rows*width, rest, tail)
+            max_lanes(tail, width, 1, top)
+        if max_of_lanes(top) > state.top[0]:
+            raise_top(state, 0, top[0])
+        spread(<real>state.top[0], top)
+        spread_shifts(top[0], shift, magic, floor)
+        for j in range(width):
+            sums[j] = 0
+            carries[j] = 0
+            counts[j] = 0
+        for k in range((rows + PART_ROWS - 1)//PART_ROWS):
+            first = k*PART_ROWS
+            part = min_of(rows - first, PART_ROWS)
+            if part == PART_ROWS and shift[0] == 0 and not has(part_top[k], top[0]):
+                sum_plain_lanes(x + first*width, part, magic[0], floor[0], sums, carries)
+            else:
+                sum_lanes(x + first*width, width, part, top, shift, magic, floor, sums, carries, counts)
+        if rest:
+            sum_lanes(tail, width, 1, top, shift, magic, floor, sums, carries, counts)
+        total = sum_of_lanes(sums, carries, &carry)
+        join(state, 0, total, carry, count_of_lanes(counts))
+        x += block
+        n -= block
+
+
+cdef inline Py_ssize_t min_of(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
+    return a if a < b else b
+
+
+cdef inline bint has(const real *lanes, real value) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef int found = 0
+    for j in range(lanes_of(lanes)):
+        found |= lanes[j] == value
+    return found
+
+
+cdef void softmax_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
+    cdef Py_ssize_t width = lanes_of(x), rows = n//width, rest = n - rows*width, block, done, j
+    cdef double total, carry, block_carry, inverse, inverse_low, error
+    cdef real tail[LANES]
+    cdef real top[LANES]
+    cdef real shift[LANES]
+    cdef real magic[LANES]
+    cdef real floor[LANES]
+    cdef double sums[LANES]
+    cdef real carries[LANES]
+    cdef real scale[LANES]
+    cdef real scale_low[LANES]
+    spread(<real>-INFINITY, top)
+    max_lanes(x, width, rows, top)
+    if rest:
+        pad(x + rows*width, rest, tail)
+        max_lanes(tail, width, 1, top)
+    spread_shifts(max_of_lanes(top), shift, magic, floor)
+    total = carry = 0
+    done = 0
+    while True:         # in blocks, so that a lane adds no more than BLOCK_ROWS floats to its carry
+        block = rows - done if rows - done < BLOCK_ROWS else BLOCK_ROWS
+        for j in range(width):
+            sums[j] = 0
+            carries[j] = 0
+        exp_lanes(x + done*width, width, block, shift, magic, floor, out + done*width, width, sums, carries)
+        done += block
+        if done == rows and rest:
+            exp_lanes(tail, width, 1, shift, magic, floor, tail, width, sums, carries)
+        total = two_sum(total, sum_of_lanes(sums, carries, &block_carry), &error)
+        carry += block_carry + error
+        if done == rows:
+            break
+    invert(total, carry, &inverse, &inverse_low)
+    split_inverse(inverse, inverse_low, scale, scale_low)
+    spread(scale[0], scale)
+    spread(scale_low[0], scale_low)
+    scale_lanes(out, width, rows, scale, scale_low)
+    if rest:
+        scale_lanes(tail, width, 1, scale, scale_low)
+        for j in range(rest):
+            out[rows*width + j] = tail[j]
+
+
+cdef void write_softmax_row(const State *state, const real *x, Py_ssize_t n, real *out) noexcept nogil:
+    cdef Py_ssize_t width = lanes_of(x), rows = n//width, rest = n - rows*width, j
+    cdef real tail[LANES]
+    cdef real shift[LANES]
+    cdef real magic[LANES]
+    cdef real floor[LANES]
+    cdef real scale[LANES]
+    cdef real scale_low[LANES]
+    spread_shifts(<real>state.top[0], shift, magic, floor)
+    split_inverse(state.inverse[0], state.inverse_low[0], scale, scale_low)
+    spread(scale[0], scale)
+    spread(scale_low[0], scale_low)
+    softmax_lanes(x, width, rows, shift, magic, floor, scale, scale_low, out, width)
+    if rest:
+        pad(x + rows*width, rest, tail)
+        softmax_lanes(tail, width, 1, shift, magic, floor, scale, scale_low, tail, width)
+        for j in range(rest):
+            out[rows*width + j] = tail[j]
+
+
+cdef void write_log_softmax_row(const State *state, const real *x, Py_ssize_t n, real *out) noexcept nogil:
+    cdef Py_ssize_t width = lanes_of(x), rows = n//width, rest = n - rows*width, j
+    cdef real tail[LANES]
+    cdef real top[LANES]
+    cdef real log_sum[LANES]
+    spread(<real>state.top[0], top)
+    spread(<real>state.log_sum[0], log_sum)
+    log_softmax_lanes(x, width, rows, top, log_sum, out, width)
+    if rest:
+        pad(x + rows*width, rest, tail)
+        log_softmax_lanes(tail, width, 1, top, log_sum, tail, width)
+        for j in range(rest):
+            out[rows*width + j] = tail[j]
+
+
+# Tiles ---------------------------------------------------------------------------------------------------------------
+
+cdef void reduce_tile(State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows) noexcept nogil:
+    cdef Py_ssize_t width = lanes_of(x), block, group, first, j
+    cdef double error
+    cdef real top[LANES]
+    cdef real shift[LANES]
+    cdef real magic[LANES]
+    cdef real floor[LANES]
+    cdef double sums[LANES]
+    cdef real carries[LANES]
+    cdef real counts[LANES]
+    while rows > 0:
+        block = TILE_BYTES//(COLUMNS*sizeof(real))
+        block = rows if rows < block else block
+        for group in range(COLUMNS//width):
+            first = group*width
+            spread(<real>-INFINITY, top)
+            max_lanes(x + first, ld, block, top)
+            for j in range(width):
+                if top[j] > state.top[first + j]:
+                    raise_top(state, first + j, top[j])
+            for j in range(width):
+                top[j] = <real>state.top[first + j]
+                shifts_of(top[j], &shift[j], &magic[j], &floor[j])
+                sums[j] = 0
+                carries[j] = 0
+                counts[j] = 0
+            sum_lanes(x + first, ld, block, top, shift, magic, floor, sums, carries, counts)
+            for j in range(width):
+                sums[j] = two_sum(sums[j], carries[j], &error)
+                join(state, first + j, sums[j], error, counts[j])
+        x += block*ld
+        rows -= block
+
+
+cdef void softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, real *out, Py_ssize_t out_ld) noexcept nogil:
+    cdef Py_ssize_t width = lanes_of(x), group, first, j
+    cdef double inverse, inverse_low, error
+    cdef real top[LANES]
+    cdef real shift[LANES]
+    cdef real magic[LANES]
+    cdef real floor[LANES]
+    cdef double sums[LANES]
+    cdef real carries[LANES]
+    cdef real scale[LANES]
+    cdef real scale_low[LANES]
+    for group in range(COLUMNS//width):
+        first = group*width
+        spread(<real>-INFINITY, top)
+        max_lanes(x + first, ld, rows, top)
+        for j in range(width):
+            shifts_of(top[j], &shift[j], &magic[j], &floor[j])
+            sums[j] = 0
+            carries[j] = 0
+        exp_lanes(x + first, ld, rows, shift, magic, floor, out + first, out_ld, sums, carries)
+        for j in range(width):
+            sums[j] = two_sum(sums[j], carries[j], &error)
+            invert(sums[j], error, &inverse, &inverse_low)
+            split_inverse(inverse, inverse_low, &scale[j], &scale_low[j])
+        scale_lanes(out + first, out_ld, rows, scale, scale_low)
+
+
+cdef void write_softmax_tile(const State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows,
+                             real *out, Py_ssize_t out_ld) noexcept nogil:
+    cdef Py_ssize_t width = lanes_of(x), group, first, j
+    cdef real shift[LANES]
+    cdef real magic[LANES]
+    cdef real floor[LANES]
+    cdef real scale[LANES]
+    cdef real scale_low[LANES]
+    for group in range(COLUMNS//width):
+        first = group*width
+        for j in range(width):
+            shifts_of(<real>state.top[first + j], &shift[j], &magic[j], &floor[j])
+            split_inverse(state.inverse[first + j], state.inverse_low[first + j], &scale[j], &scale_low[j])
+        softmax_lanes(x + first, ld, rows, shift, magic, floor, scale, scale_low, out + first, out_ld)
+
+
+cdef void write_log_softmax_tile(const State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows,
+                                 real *out, Py_ssize_t out_ld) noexcept nogil:
+    cdef Py_ssize_t width = lanes_of(x), group, first, j
+    cdef real top[LANES]
+    cdef real log_sum[LANES]
+    for group in range(COLUMNS//width):
+        first = group*width
+        for j in range(width):
+            top[j] = <real>state.top[first + j]
+            log_sum[j] = <real>state.log_sum[first + j]
+        log_softmax_lanes(x + first, ld, rows, top, log_sum, out + first, out_ld)
+
+
+# From states to results ----------------------------------------------------------------------------------------------
+
+cdef inline void split_top_exp(real top, double *p, double *p_low) noexcept nogil:
+    """p + p_low = exp(top) as split_exp gives it to the elements of a row: 2**OFFSET times 0.7 to 1.42."""
+    cdef real remainder = remainder_of(top, shift_of(top))
+    exp_in_two(remainder, magic_of(exponent_of(remainder)), p, p_low)
+
+
+cdef inline void invert(double total, double low, double *inverse, double *inverse_low) noexcept nogil:
+    """inverse + inverse_low = 1/(total + low)."""
+    cdef double first = 1/total, product = first*total
+    inverse[0] = first
+    inverse_low[0] = ((1 - product) - product_error(first, total, product) - first*low)*first
+
+
+cdef inline void split_inverse(double inverse, double inverse_low, real *high, real *low) noexcept nogil:
+    high[0] = <real>inverse
+    low[0] = <real>((inverse - high[0]) + inverse_low)
+
+
+cdef inline void finish_log(State *state, Py_ssize_t columns, real _) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef double p, p_low, inverse, q, product, q_low
+    for j in range(columns):
+        split_top_exp(<real>state.top[j], &p, &p_low)
+        inverse = 1/p
+        q = state.rest[j]*inverse
+        product = q*p
+        q_low = ((state.rest[j] - product) - product_error(q, p, product) + (state.carry[j] - q*p_low))*inverse
+        state.log_sum[j] = split_log(state.count[j], q, q_low, &state.log_sum_low[j])
+
+
+cdef inline void finish_softmax(State *state, Py_ssize_t columns, real _) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef double p, p_low, product, total, error
+    for j in range(columns):
+        split_top_exp(<real>state.top[j], &p, &p_low)
+        product = state.count[j]*p
+        total = two_sum(product, state.rest[j], &error)
+        error += product_error(state.count[j], p, product) + state.count[j]*p_low + state.carry[j]
+        invert(total, error, &state.inverse[j], &state.inverse_low[j])
+
+
+cdef void write_logsumexp(const State *state, Py_ssize_t columns, real *out) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef double value, error
+    for j in range(columns):
+        value = two_sum(state.top[j], state.log_sum[j], &error)
+        error = 0 if magnitude(state.top[j]) == INFINITY else error + state.log_sum_low[j]
+        out[j] = <real>(value + error)
+
+
+# The table -----------------------------------------------------------------------------------------------------------
+
+cdef void finish_log_f32(State *state, Py_ssize_t columns) noexcept nogil:
+    finish_log(state, columns, <float>0)
+
+
+cdef void finish_log_f64(State *state, Py_ssize_t columns) noexcept nogil:
+    finish_log(state, columns, <double>0)
+
+
+cdef void finish_softmax_f32(State *state, Py_ssize_t columns) noexcept nogil:
+    finish_softmax(state, columns, <float>0)
+
+
+cdef void finish_softmax_f64(State *state, Py_ssize_t columns) noexcept nogil:
+    finish_softmax(state, columns, <double>0)
+
+
+cdef void fill(Kernels *kernels, const real *_) noexcept:
+    kernels.reduce_row = <ReduceRow>reduce_row[real]
+    kernels.reduce_tile = <ReduceTile>reduce_tile[real]
+    if real is float:
+        kernels.finish_log = finish_log_f32
+        kernels.finish_softmax = finish_softmax_f32
+    else:
+        kernels.finish_log = finish_log_f64
+        kernels.finish_softmax = finish_softmax_f64
+    kernels.write_logsumexp = <WriteReduced>write_logsumexp[real]
+    kernels.write_softmax_row = <WriteRow>write_softmax_row[real]
+    kernels.write_softmax_tile = <WriteTile>write_softmax_tile[real]
+    kernels.write_log_softmax_row = <WriteRow>write_log_softmax_row[real]
+    kernels.write_log_softmax_tile = <WriteTile>write_log_softmax_tile[real]
+    kernels.softmax_row = <SoftmaxRow>softmax_row[real]
+    kernels.softmax_tile = <SoftmaxTile>softmax_tile[real]
+
+
+cdef Table TABLE
+fill(&TABLE.f32, <const float *>NULL)
+fill(&TABLE.f64, <const double *>NULL)
+table = PyCapsule_New(&TABLE, "smoothmax._kernels", NULL)

@@ -1,0 +1,184 @@
+"""Compute the polynomials of the kernels and write them to src/smoothmax/_kernels/coefficients.pxi.
+
+Each is the minimax polynomial of a stated function on a stated interval, found in arithmetic of 60
+digits. A coefficient is rounded to the type that evaluates it and the higher ones are fitted again
+around it, so the rounding of one is repaired by the next. The error written beside each polynomial is that of the rounded coefficients.
+
+    python tools/coefficients.py           write the file
+    python tools/coefficients.py --check   exit with 1 if the file is not what this script writes
+
+References
+----------
+.. [1] C. L. Lawson, "Contributions to the theory of linear least maximum approximation",
+   dissertation, University of California, Los Angeles, 1961.
+"""
+
+import argparse
+import dataclasses
+import pathlib
+import sys
+from collections.abc import Callable
+
+import mpmath
+from mpmath import mp, mpf
+
+TARGET = pathlib.Path(__file__).parents[1] / "src/smoothmax/_kernels/coefficients.pxi"
+Function = Callable[[mpf], mpf]
+
+mp.dps = 60
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """What to approximate: minimise the maximum of ``abs(weight * (target - polynomial))``."""
+
+    name: str
+    meaning: str
+    target: Function
+    weight: Function
+    low: mpf
+    high: mpf
+    degree: int
+    bits: int
+
+    @property
+    def type(self) -> str:
+        return {24: "float", 53: "double"}[self.bits]
+
+
+def rounded(value: mpf, bits: int) -> mpf:
+    """The nearest number of `bits` significant bits."""
+    with mp.workprec(bits):
+        return +value
+
+
+def chebyshev_grid(problem: Problem, count: int) -> list[mpf]:
+    """Points of the interval, denser at its ends; an even count leaves out the middle, where weights vanish."""
+    middle, radius = (problem.low + problem.high) / 2, (problem.high - problem.low) / 2
+    return [middle - radius * mpmath.cos(mp.pi * i / (count - 1)) for i in range(count)]
+
+
+def weighted_errors(problem: Problem, coefficients: list[mpf], points: list[mpf]) -> list[mpf]:
+    return [problem.weight(x) * (problem.target(x) - mpmath.polyval(coefficients[::-1], x)) for x in points]
+
+
+def minimax(problem: Problem, settled: list[mpf], rounds: int = 40) -> list[mpf]:
+    """The coefficients after `settled` ones that minimise the largest weighted error.
+
+    Least squares in which a point's importance is multiplied by the error seen there, round after
+    round [1]_; the exchange of Remez fails once a rounded constant is settled, because what is left
+    to approximate then has a pole at 0.
+    """
+    powers = range(len(settled), problem.degree + 1)
+    points = chebyshev_grid(problem, 12 * (problem.degree + 1))
+    columns = [[problem.weight(x) * x**k for x in points] for k in powers]
+    wanted = weighted_errors(problem, settled, points) if settled else weighted_errors(problem, [mpf(0)], points)
+    importance = [mpf(1) / len(points)] * len(points)
+    best, best_error = [], mp.inf
+    for _ in range(rounds):
+        scaled = [[a * w for a, w in zip(column, importance, strict=True)] for column in columns]
+        normal = mpmath.matrix([[mpmath.fdot(s, column) for column in columns] for s in scaled])
+        free = list(mpmath.lu_solve(normal, mpmath.matrix([mpmath.fdot(s, wanted) for s in scaled])))
+        errors = [abs(e) for e in weighted_errors(problem, settled + free, points)]
+        if max(errors) < best_error:
+            best, best_error = free, max(errors)
+        importance = [w * e for w, e in zip(importance, errors, strict=True)]
+        total = mpmath.fsum(importance)
+        importance = [w / total for w in importance]
+    return best
+
+
+def fit(problem: Problem) -> tuple[list[mpf], mpf]:
+    """Coefficients rounded to the type of `problem`, and the largest weighted error they leave."""
+    settled: list[mpf] = []
+    while len(settled) <= problem.degree:
+        settled.append(rounded(minimax(problem, settled)[0], problem.bits))
+    error = max(abs(e) for e in weighted_errors(problem, settled, chebyshev_grid(problem, 1000)))
+    return settled, error
+
+
+def series(term: Callable[[int], mpf]) -> mpf:
+    """The sum of `term` from 0 on, to working precision; the arguments here converge fast."""
+    total, k = mpf(0), 0
+    while True:
+        value = term(k)
+        total += value
+        k += 1
+        if abs(value) < mpf(10) ** -(mp.dps + 2):
+            return total
+
+
+def exp_tail(r: mpf) -> mpf:
+    """(exp(r) - 1 - r) / r**2, by its series: the closed form cancels at 0."""
+    return series(lambda k: r**k / mpmath.factorial(k + 2))
+
+
+def atanh_tail(z: mpf) -> mpf:
+    """(2 atanh(s) / s - 2) / s**2 at z = s**2."""
+    return series(lambda k: 2 * z**k / (2 * k + 3))
+
+
+def problems() -> list[Problem]:
+    half = mpmath.log(2) / 2 * mpf("1.0002")  # a float32 reduction may overshoot by 1e-4
+    square = (3 - 2 * mpmath.sqrt(mpf(2))) ** 2 * mpf("1.0001")
+    exp = "exp(r) = 1 + r + r*r*exp_tail(r) for abs(r) <= log(2)/2; relative error of exp"
+    log = "2 atanh(s) = 2 s + s*z*atanh_tail(z), z = s*s <= (3 - 2 sqrt(2))**2; relative error of atanh"
+    return [
+        Problem("exp_tail", exp, exp_tail, lambda r: r * r / mpmath.exp(r), -half, half, 4, 24),
+        Problem("exp_tail", exp, exp_tail, lambda r: r * r / mpmath.exp(r), -half, half, 9, 53),
+        Problem("atanh_tail", log, atanh_tail, lambda z: z / 2, mpf(0), square, 7, 53),
+    ]
+
+
+def horner(coefficients: list[mpf], variable: str, kind: str) -> str:
+    """The polynomial by Horner's rule, as an expression of Cython."""
+    cast = "<float>" if kind == "float" else ""
+    terms = [f"{cast}{float(c)!r}" for c in coefficients]
+    text = terms[-1]
+    for term in reversed(terms[:-1]):
+        text = f"({text})*{variable} + {term}" if " " in text else f"{text}*{variable} + {term}"
+    return text
+
+
+def render() -> str:
+    lines = [
+        "# Written by tools/coefficients.py; change that, not this.",
+        "# cython-lint: ignore",
+        "",
+    ]
+    by_name: dict[str, list[str]] = {}
+    for problem in problems():
+        coefficients, error = fit(problem)
+        note = f"# error {mpmath.nstr(error, 3)} = 2**{mpmath.nstr(mpmath.log(error, 2), 4)}"
+        body = f"        {note}\n        return {horner(coefficients, 'x', problem.type)}"
+        by_name.setdefault(problem.name, [f"# {problem.meaning}"]).append((problem.type, body))
+    for name, (meaning, *bodies) in by_name.items():
+        lines.append(meaning)
+        if len(bodies) == 1:
+            kind, body = bodies[0]
+            lines.append(f"cdef inline {kind} {name}({kind} x) noexcept nogil:")
+            lines.append(body.replace("        ", "    "))
+        else:
+            lines.append(f"cdef inline real {name}(real x) noexcept nogil:")
+            for word, (kind, body) in zip(("if", "else"), bodies, strict=True):
+                lines.append(f"    if real is {kind}:" if word == "if" else "    else:")
+                lines.append(body)
+        lines += ["", ""]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="compare instead of writing")
+    text = render()
+    if parser.parse_args().check:
+        same = TARGET.read_text() == text
+        print(f"{TARGET.name} is {'current' if same else 'NOT what this script writes'}")
+        return 0 if same else 1
+    TARGET.write_text(text)
+    print(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
