@@ -179,7 +179,7 @@ cdef inline double split_log(double count, double q, double q_low, double *low) 
     half_square = f*(0.5*f)
     log_f = f - half_square
     tail = ((f - log_f) - half_square) - product_error(f, 0.5*f, half_square)
-    tail += s*(half_square + z*atanh_tail(z)) + f_low/(1 + f)
+    tail += s*(half_square + z*atanh_tail(z)) + f_low*(1 - f + f*f)
     result = k*0.693147180559663 + log_f
     error = log_f - (result - k*0.693147180559663)
     tail += error + k*2.8235290563031577e-13

@@ -259,17 +259,20 @@ cdef inline double sum_of_lanes(double *sums, const real *carries, double *carry
     return two_sum(sums[0], c[0], carry)
 
 
-cdef inline double count_of_lanes(const real *counts) noexcept nogil:
+cdef inline void fold_count(real *counts, Py_ssize_t half) noexcept nogil:
     cdef Py_ssize_t j
-    cdef real total[LANES]
-    for j in range(lanes_of(counts)):
-        total[j] = counts[j]
-    cdef Py_ssize_t half = lanes_of(counts)//2
-    while half:
-        for j in range(half):
-            total[j] += total[j + half]
-        half //= 2
-    return total[0]
+    for j in range(half):
+        counts[j] += counts[j + half]
+
+
+cdef inline double count_of_lanes(real *counts) noexcept nogil:
+    if real is float:
+        fold_count(counts, 16)
+    fold_count(counts, 8)
+    fold_count(counts, 4)
+    fold_count(counts, 2)
+    fold_count(counts, 1)
+    return counts[0]
 
 
 # The state -----------------------------------------------------------------------------------------------------------
@@ -319,6 +322,22 @@ cdef void raise_top(State *state, Py_ssize_t j, real top) noexcept nogil:
     state.count[j] = 0
 
 
+cdef inline void raise_tops(State *state, Py_ssize_t first, const real *top) noexcept nogil:
+    """raise_top for each of the columns from `first` on that has a larger top now, at once where they are all new."""
+    cdef Py_ssize_t j
+    cdef int raised = 0, old = 0
+    for j in range(lanes_of(top)):
+        raised |= top[j] > state.top[first + j]
+        old |= state.count[first + j] > 0
+    if old and raised:
+        for j in range(lanes_of(top)):
+            if top[j] > state.top[first + j]:
+                raise_top(state, first + j, top[j])
+    elif raised:
+        for j in range(lanes_of(top)):
+            state.top[first + j] = top[j] if top[j] > state.top[first + j] else state.top[first + j]
+
+
 cdef inline void join(State *state, Py_ssize_t j, double rest, double carry, double count) noexcept nogil:
     """Add a sum taken against state.top[j]."""
     cdef double error
@@ -345,10 +364,9 @@ cdef inline void spread(real value, real *lanes) noexcept nogil:
 
 cdef inline void pad(const real *x, Py_ssize_t n, real *lanes) noexcept nogil:
     """The last n elements of a row, with -inf to fill the lanes."""
-    cdef Py_ssize_t j
-    spread(<real>-INFINITY, lanes)
-    for j in range(n):
-        lanes[j] = x[j]
+    cdef int j, left = <int>n       # of the lanes' width, for a masked load
+    for j in range(<int>lanes_of(x)):
+        lanes[j] = x[j] if j < left else <real>-INFINITY
 
 
 cdef inline void spread_shifts(real top, real *shift, real *magic, real *floor) noexcept nogil:
@@ -517,9 +535,7 @@ cdef void reduce_tile(State *state, const real *x, Py_ssize_t ld, Py_ssize_t row
             first = group*width
             spread(<real>-INFINITY, top)
             max_lanes(x + first, ld, block, top)
-            for j in range(width):
-                if top[j] > state.top[first + j]:
-                    raise_top(state, first + j, top[j])
+            raise_tops(state, first, top)
             for j in range(width):
                 top[j] = <real>state.top[first + j]
                 shifts_of(top[j], &shift[j], &magic[j], &floor[j])
