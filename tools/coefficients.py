@@ -130,14 +130,30 @@ def problems() -> list[Problem]:
     ]
 
 
+def literal(value: mpf, kind: str) -> str:
+    return ("<float>" if kind == "float" else "") + repr(float(value))
+
+
 def horner(coefficients: list[mpf], variable: str, kind: str) -> str:
     """The polynomial by Horner's rule, as an expression of Cython."""
-    cast = "<float>" if kind == "float" else ""
-    terms = [f"{cast}{float(c)!r}" for c in coefficients]
+    terms = [literal(c, kind) for c in coefficients]
     text = terms[-1]
     for term in reversed(terms[:-1]):
         text = f"({text})*{variable} + {term}" if " " in text else f"{text}*{variable} + {term}"
     return text
+
+
+def typed(name: str, meaning: list[str], bodies: list[tuple[str, list[str]]]) -> list[str]:
+    """A function of Cython with one body for each type, or for its only type."""
+    lines = [f"# {line}" for line in meaning]
+    if len(bodies) == 1:
+        kind, body = bodies[0]
+        return [*lines, f"cdef inline {kind} {name}({kind} x) noexcept nogil:", *(f"    {b}" for b in body), "", ""]
+    lines.append(f"cdef inline real {name}(real x) noexcept nogil:")
+    for word, (kind, body) in zip(("if", "else"), bodies, strict=True):
+        lines.append(f"    if real is {kind}:" if word == "if" else "    else:")
+        lines += [f"        {b}" for b in body]
+    return [*lines, "", ""]
 
 
 def render() -> str:
@@ -146,24 +162,21 @@ def render() -> str:
         "# cython-lint: ignore",
         "",
     ]
-    by_name: dict[str, list[str]] = {}
+    for part, meaning in (("high", "of so few bits that n*ln2_high is exact"), ("low", "the rest of log(2)")):
+        bodies = []
+        for kind, bits, high_bits in (("float", 24, 14), ("double", 53, 39)):
+            high = rounded(mpmath.log(2), high_bits)
+            value = high if part == "high" else rounded(mpmath.log(2) - high, bits)
+            bodies.append((kind, [f"return {literal(value, kind)}"]))
+        lines += typed(f"ln2_{part}", [f"{meaning}, in the type of x"], bodies)
+    by_name: dict[str, tuple[str, list[tuple[str, list[str]]]]] = {}
     for problem in problems():
         coefficients, error = fit(problem)
         note = f"# error {mpmath.nstr(error, 3)} = 2**{mpmath.nstr(mpmath.log(error, 2), 4)}"
-        body = f"        {note}\n        return {horner(coefficients, 'x', problem.type)}"
-        by_name.setdefault(problem.name, [f"# {problem.meaning}"]).append((problem.type, body))
-    for name, (meaning, *bodies) in by_name.items():
-        lines.append(meaning)
-        if len(bodies) == 1:
-            kind, body = bodies[0]
-            lines.append(f"cdef inline {kind} {name}({kind} x) noexcept nogil:")
-            lines.append(body.replace("        ", "    "))
-        else:
-            lines.append(f"cdef inline real {name}(real x) noexcept nogil:")
-            for word, (kind, body) in zip(("if", "else"), bodies, strict=True):
-                lines.append(f"    if real is {kind}:" if word == "if" else "    else:")
-                lines.append(body)
-        lines += ["", ""]
+        body = [note, f"return {horner(coefficients, 'x', problem.type)}"]
+        by_name.setdefault(problem.name, (problem.meaning, []))[1].append((problem.type, body))
+    for name, (meaning, bodies) in by_name.items():
+        lines += typed(name, [meaning], bodies)
     return "\n".join(lines).rstrip("\n") + "\n"
 
 

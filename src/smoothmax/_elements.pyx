@@ -1,30 +1,41 @@
 """Elements in memory, of any type, stride, alignment and byte order, to and from contiguous floats or doubles."""
 
 cimport numpy as cnp
+from libc.stdint cimport uint16_t, uint32_t
 from libc.string cimport memcpy
 
 ctypedef fused real:
     float
     double
 
-ctypedef fused element:
-    signed char
-    unsigned char
+ctypedef signed char schar
+ctypedef unsigned char uchar
+ctypedef unsigned short ushort
+ctypedef unsigned int uint
+ctypedef unsigned long ulong
+ctypedef long long longlong
+ctypedef unsigned long long ulonglong
+ctypedef long double longdouble
+
+ctypedef fused number:
+    schar
+    uchar
     short
-    unsigned short
+    ushort
     int
-    unsigned int
+    uint
     long
-    unsigned long
-    long long
-    unsigned long long
+    ulong
+    longlong
+    ulonglong
     float
     double
+    longdouble
 
 ctypedef fused result:
     float
     double
-    long double
+    longdouble
 
 
 cdef inline void copy_bytes(char *to, const char *source, Py_ssize_t size, bint swapped) noexcept nogil:
@@ -36,19 +47,86 @@ cdef inline void copy_bytes(char *to, const char *source, Py_ssize_t size, bint 
         memcpy(to, source, size)
 
 
-cdef void load(const element *elements, Py_ssize_t stride, Py_ssize_t n, bint swapped, real *to) noexcept nogil:
+# In ------------------------------------------------------------------------------------------------------------------
+
+cdef void load(const number *elements, Py_ssize_t stride, Py_ssize_t n, bint swapped, real *to) noexcept nogil:
     cdef const char *source = <const char *>elements
     cdef Py_ssize_t i
-    cdef element value
-    if stride == sizeof(element) and not swapped:
+    cdef number value
+    if swapped:
         for i in range(n):
-            memcpy(&value, source + i*<Py_ssize_t>sizeof(element), sizeof(element))
+            copy_bytes(<char *>&value, source + i*stride, sizeof(number), True)
+            to[i] = <real>value
+    elif stride == <Py_ssize_t>sizeof(number):
+        for i in range(n):
+            memcpy(&value, source + i*<Py_ssize_t>sizeof(number), sizeof(number))
             to[i] = <real>value
     else:
         for i in range(n):
-            copy_bytes(<char *>&value, source + i*stride, sizeof(element), swapped)
+            memcpy(&value, source + i*stride, sizeof(number))
             to[i] = <real>value
 
+
+cdef inline float from_half(uint16_t half) noexcept nogil:
+    """The exponent field moves to float's place; a product with 2**112 sets it right, for subnormals too."""
+    cdef uint32_t bits = <uint32_t>(half & 0x7FFF) << 13
+    cdef float value
+    memcpy(&value, &bits, 4)
+    value *= <float>5.192296858534828e33
+    if (half & 0x7C00) == 0x7C00:           # inf or nan
+        memcpy(&bits, &value, 4)
+        bits = 0x7F800000 | (bits & 0x007FFFFF)
+        memcpy(&value, &bits, 4)
+    return -value if half & 0x8000 else value
+
+
+cdef void load_half(const void *elements, Py_ssize_t stride, Py_ssize_t n, bint swapped, real *to) noexcept nogil:
+    cdef const char *source = <const char *>elements
+    cdef Py_ssize_t i
+    cdef uint16_t half
+    for i in range(n):
+        copy_bytes(<char *>&half, source + i*stride, 2, swapped)
+        to[i] = from_half(half)
+
+
+cdef Load loader_to(int type_number, const real *_) noexcept:
+    if type_number == cnp.NPY_FLOAT64:
+        return <Load>load[double, real]
+    if type_number == cnp.NPY_FLOAT32:
+        return <Load>load[float, real]
+    if type_number == cnp.NPY_LONGDOUBLE:
+        return <Load>load[longdouble, real]
+    if type_number == cnp.NPY_FLOAT16:
+        return <Load>load_half[real]
+    if type_number == cnp.NPY_BOOL or type_number == cnp.NPY_UBYTE:
+        return <Load>load[uchar, real]
+    if type_number == cnp.NPY_BYTE:
+        return <Load>load[schar, real]
+    if type_number == cnp.NPY_SHORT:
+        return <Load>load[short, real]
+    if type_number == cnp.NPY_USHORT:
+        return <Load>load[ushort, real]
+    if type_number == cnp.NPY_INT:
+        return <Load>load[int, real]
+    if type_number == cnp.NPY_UINT:
+        return <Load>load[uint, real]
+    if type_number == cnp.NPY_LONG:
+        return <Load>load[long, real]
+    if type_number == cnp.NPY_ULONG:
+        return <Load>load[ulong, real]
+    if type_number == cnp.NPY_LONGLONG:
+        return <Load>load[longlong, real]
+    if type_number == cnp.NPY_ULONGLONG:
+        return <Load>load[ulonglong, real]
+    return NULL
+
+
+cdef Load loader(int type_number, bint to_double) noexcept:
+    """The function that reads elements of this NumPy type; NULL where there is none."""
+    return loader_to(type_number, <double *>NULL) if to_double else loader_to(type_number, <float *>NULL)
+
+
+# Out -----------------------------------------------------------------------------------------------------------------
 
 cdef void store(const real *values, Py_ssize_t n, result *elements, Py_ssize_t stride, bint swapped) noexcept nogil:
     cdef char *target = <char *>elements
@@ -59,17 +137,43 @@ cdef void store(const real *values, Py_ssize_t n, result *elements, Py_ssize_t s
         copy_bytes(target + i*stride, <const char *>&value, sizeof(result), swapped)
 
 
-cdef Load loader_to(int type_number, const real *_) noexcept:
-    if type_number == cnp.NPY_FLOAT64:
-        return <Load>load[double, real]
-    if type_number == cnp.NPY_FLOAT32:
-        return <Load>load[float, real]
-    return NULL
+cdef void store_complex(const real *values, Py_ssize_t n, result *elements, Py_ssize_t stride,
+                        bint swapped) noexcept nogil:
+    """To pairs of a real and an imaginary part; the second is 0."""
+    cdef Py_ssize_t i
+    cdef real zero = 0
+    for i in range(n):
+        store(values + i, 1, <result *>(<char *>elements + i*stride), 0, swapped)
+        store(&zero, 1, <result *>(<char *>elements + i*stride) + 1, 0, swapped)
 
 
-cdef Load loader(int type_number, bint to_double) noexcept:
-    """The function that reads elements of this NumPy type; NULL where there is none."""
-    return loader_to(type_number, <double *>NULL) if to_double else loader_to(type_number, <float *>NULL)
+cdef inline uint16_t to_half(float value) noexcept nogil:
+    """Rounded to nearest, ties to even."""
+    cdef uint32_t bits, sign
+    memcpy(&bits, &value, 4)
+    sign = bits & <uint32_t>0x80000000
+    bits ^= sign
+    if bits > 0x7F800000:                   # nan
+        bits = 0x7E00
+    elif bits >= 0x477FF000:                # 65520: the first that rounds to inf
+        bits = 0x7C00
+    elif bits < 0x38800000:                 # below 2**-14, subnormal: 0.5 has an ULP of 2**-24, and the sum rounds there
+        memcpy(&value, &bits, 4)
+        value += <float>0.5
+        memcpy(&bits, &value, 4)
+        bits -= 0x3F000000
+    else:                                   # exponent less by 112; half of what goes, less one if the rest is even
+        bits = (bits - 0x38000000 + 0x0FFF + ((bits >> 13) & 1)) >> 13
+    return <uint16_t>(bits | (sign >> 16))
+
+
+cdef void store_half(const real *values, Py_ssize_t n, void *elements, Py_ssize_t stride, bint swapped) noexcept nogil:
+    cdef char *target = <char *>elements
+    cdef Py_ssize_t i
+    cdef uint16_t half
+    for i in range(n):
+        half = to_half(<float>values[i])
+        copy_bytes(target + i*stride, <const char *>&half, 2, swapped)
 
 
 cdef Store storer_from(int type_number, const real *_) noexcept:
@@ -77,9 +181,41 @@ cdef Store storer_from(int type_number, const real *_) noexcept:
         return <Store>store[real, double]
     if type_number == cnp.NPY_FLOAT32:
         return <Store>store[real, float]
+    if type_number == cnp.NPY_FLOAT16:
+        return <Store>store_half[real]
+    if type_number == cnp.NPY_LONGDOUBLE:
+        return <Store>store[real, longdouble]
+    if type_number == cnp.NPY_CFLOAT:
+        return <Store>store_complex[real, float]
+    if type_number == cnp.NPY_CDOUBLE:
+        return <Store>store_complex[real, double]
+    if type_number == cnp.NPY_CLONGDOUBLE:
+        return <Store>store_complex[real, longdouble]
     return NULL
 
 
 cdef Store storer(int type_number, bint from_double) noexcept:
     """The function that writes elements of this NumPy type; NULL where there is none."""
     return storer_from(type_number, <double *>NULL) if from_double else storer_from(type_number, <float *>NULL)
+
+
+# Masks ---------------------------------------------------------------------------------------------------------------
+
+cdef inline void mask_values(const char *mask, Py_ssize_t stride, Py_ssize_t n, real *values, real fill) noexcept nogil:
+    cdef Py_ssize_t i
+    if stride == 1:
+        for i in range(n):
+            values[i] = values[i] if mask[i] else fill
+    else:
+        for i in range(n):
+            values[i] = values[i] if mask[i*stride] else fill
+
+
+cdef void mask_f32(const char *mask, Py_ssize_t stride, Py_ssize_t n, float *values, float fill) noexcept nogil:
+    """values[i] = fill where mask[i], a NumPy bool, is False."""
+    mask_values(mask, stride, n, values, fill)
+
+
+cdef void mask_f64(const char *mask, Py_ssize_t stride, Py_ssize_t n, double *values, double fill) noexcept nogil:
+    """values[i] = fill where mask[i], a NumPy bool, is False."""
+    mask_values(mask, stride, n, values, fill)

@@ -5,11 +5,11 @@ Every function here takes what the user passed, raises for what the contract ref
 
 cimport numpy as cnp
 import numpy as np
-from numpy.exceptions import AxisError
+from numpy.exceptions import AxisError, TooHardError
 
 from smoothmax._dispatch cimport kernels_of
 from smoothmax._elements cimport loader, storer
-from smoothmax._walk cimport LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, Axes, Operation, Plan, walk
+from smoothmax._walk cimport ELEMENTS, LOGSUMEXP, MASK, RESULT, ROLES, SIGN, WEIGHTS, Axes, Operation, Plan, walk
 
 cdef extern from "numpy/arrayobject.h":
     object PyArray_Scalar(void *data, cnp.dtype dtype, object base)
@@ -21,247 +21,393 @@ cdef enum:
     SMALL = 500     # elements below which giving up the GIL costs more than it is worth (NumPy's own threshold)
 
 
-NATIVE = {cnp.NPY_FLOAT64: np.dtype(np.float64), cnp.NPY_FLOAT32: np.dtype(np.float32)}
-
-
 # Types ---------------------------------------------------------------------------------------------------------------
 
-cdef object as_array(object x):
-    """x as a NumPy array of a type that can be computed with."""
+# What the kernels compute and store; longdouble and complex are _plain's affair.
+FLOATS = {number: np.dtype(name) for name, number in
+          (("float16", cnp.NPY_FLOAT16), ("float32", cnp.NPY_FLOAT32), ("float64", cnp.NPY_FLOAT64))}
+LONGDOUBLE = np.dtype(np.longdouble)
+
+
+cdef cnp.ndarray as_array(object x, str name):
+    """x as a NumPy array of numbers."""
     cdef cnp.ndarray array
     if type(x) is cnp.ndarray:
         array = x
     elif isinstance(x, np.ma.MaskedArray):
-        raise TypeError("masked arrays are not supported: pass the data, and the inverted mask as where=")
+        raise TypeError(f"{name} must not be a masked array: pass its data, and the inverted mask as where=")
+    elif hasattr(x, "__dlpack__") and not hasattr(x, "__array__"):
+        array = np.from_dlpack(x)
     else:
         array = np.asarray(x)
+    if not (cnp.PyArray_ISNUMBER(array) or cnp.PyArray_ISBOOL(array) or cnp.PyArray_TYPE(array) == cnp.NPY_FLOAT16):
+        raise TypeError(f"{name} must be an array of numbers, got dtype {array.dtype}")
+    return array
+
+
+cdef object natural_dtype(cnp.ndarray array):
+    """The type that numbers of the array's type are computed in and returned as, in native byte order."""
     cdef int number = cnp.PyArray_TYPE(array)
-    if number == cnp.NPY_FLOAT64 or number == cnp.NPY_FLOAT32:
-        return array
-    if array.dtype.kind in "biufc":
-        raise NotImplementedError(f"input of dtype {array.dtype} is not implemented yet; float64 and float32 are")
-    raise TypeError(f"input must be of a numeric dtype, got {array.dtype}")
+    if cnp.PyTypeNum_ISINTEGER(number) or cnp.PyTypeNum_ISBOOL(number):
+        return FLOATS[cnp.NPY_FLOAT64]
+    return array.dtype.newbyteorder("=")
 
 
-cdef int computing_type(cnp.ndarray array, object dtype) except -1:
-    """The type number of the computation and of the result."""
-    if dtype is None:
-        return cnp.PyArray_TYPE(array)
-    wanted = np.dtype(dtype)
-    if wanted.num == cnp.NPY_FLOAT64 or wanted.num == cnp.NPY_FLOAT32:
-        return wanted.num
-    if wanted in (np.float16, np.longdouble):
-        raise NotImplementedError(f"dtype={wanted} is not implemented yet; float64 and float32 are")
-    raise TypeError(f"dtype must be float32, float64, float16 or longdouble, got {wanted}")
+cdef object result_dtype(cnp.ndarray array, object b, cnp.ndarray weights, object dtype):
+    """The type of the computation and of the result."""
+    if dtype is not None:
+        wanted = np.dtype(dtype)
+        if wanted not in (FLOATS[cnp.NPY_FLOAT16], FLOATS[cnp.NPY_FLOAT32], FLOATS[cnp.NPY_FLOAT64], LONGDOUBLE):
+            raise TypeError(f"dtype must be float32, float64, float16 or longdouble, got {wanted}")
+        for one in (array, weights):
+            if one is not None and one.dtype.kind == "c":
+                raise TypeError(f"dtype must be None for complex input, got {wanted}")
+        return wanted.newbyteorder("=")
+    if weights is None or type(b) in (bool, int, float):    # Python's numbers take the other's type, as in NumPy
+        return natural_dtype(array)
+    return np.result_type(natural_dtype(array), natural_dtype(weights))
+
+
+cdef cnp.ndarray as_mask(object where):
+    cdef cnp.ndarray mask = np.asarray(where)
+    if isinstance(where, np.ma.MaskedArray):
+        raise TypeError("where must not be a masked array")
+    if not cnp.PyArray_ISBOOL(mask):
+        raise TypeError(f"where must be an array of bool, got dtype {mask.dtype}")
+    return mask
 
 
 # Axes ----------------------------------------------------------------------------------------------------------------
 
-cdef int mark_axis(object axis, int ndim, bint *reduced, object given) except -1:
+cdef struct Shape:
+    int ndim
+    cnp.npy_intp shape[MAX_NDIM]
+    bint reduced[MAX_NDIM]
+    cnp.npy_intp stride[ROLES][MAX_NDIM]
+
+
+cdef int mark_axis(object axis, Shape *shape, object given) except -1:
     cdef Py_ssize_t index
+    cdef int ndim = shape.ndim
     if isinstance(axis, (bool, np.bool_)) or not hasattr(axis, "__index__"):
         raise TypeError(f"axis must be None, an int or a tuple of ints, got {given!r}")
     index = axis
     if ndim == 0 and given is axis and (index == 0 or index == -1):
         return 0    # as NumPy's reductions have it
     if not -ndim <= index < ndim:
-        raise AxisError(index, ndim)
+        raise AxisError(axis, ndim)
     index += ndim if index < 0 else 0
-    if reduced[index]:
+    if shape.reduced[index]:
         raise ValueError(f"axis {index} is given more than once in axis={given!r}")
-    reduced[index] = True
+    shape.reduced[index] = True
     return 0
 
 
-cdef int mark_axes(object axis, int ndim, bint *reduced) except -1:
-    """reduced[i]: whether axis i is. Axes given twice or that are not there are refused."""
+cdef int mark_axes(object axis, Shape *shape) except -1:
+    """Note which axes are reduced. Axes given twice or that are not there are refused."""
     cdef int i
-    for i in range(ndim):
-        reduced[i] = axis is None
-    if axis is None:
-        return 0
+    for i in range(shape.ndim):
+        shape.reduced[i] = axis is None
     if type(axis) is tuple:
         for one in axis:
-            mark_axis(one, ndim, reduced, axis)
-    else:
-        mark_axis(axis, ndim, reduced, axis)
+            mark_axis(one, shape, axis)
+    elif axis is not None:
+        mark_axis(axis, shape, axis)
     return 0
 
 
-cdef int put_axis(Axes *axes, Py_ssize_t n, Py_ssize_t stride, Py_ssize_t out_stride) noexcept:
-    """Insert an axis of n > 1 elements; the smallest stride comes first."""
-    cdef int i = axes.ndim
-    while i > 0 and axes.stride[i - 1] > stride:
+cdef void shape_of(cnp.ndarray array, Shape *shape) noexcept:
+    cdef int i
+    shape.ndim = cnp.PyArray_NDIM(array)
+    for i in range(shape.ndim):
+        shape.shape[i] = cnp.PyArray_DIM(array, i)
+
+
+cdef int broadcast(cnp.ndarray array, cnp.ndarray other, str name, Shape *shape) except -1:
+    """Widen the shape, so far of the first array and whatever was broadcast with it, to hold `other` too."""
+    cdef int i, ndim = cnp.PyArray_NDIM(other), first
+    cdef cnp.npy_intp n
+    if ndim > shape.ndim:
+        first = ndim - shape.ndim
+        for i in range(shape.ndim - 1, -1, -1):
+            shape.shape[i + first] = shape.shape[i]
+        for i in range(first):
+            shape.shape[i] = 1
+        shape.ndim = ndim
+    for i in range(ndim):
+        n = cnp.PyArray_DIM(other, ndim - 1 - i)
+        if shape.shape[shape.ndim - 1 - i] == 1:
+            shape.shape[shape.ndim - 1 - i] = n
+        elif n != 1 and n != shape.shape[shape.ndim - 1 - i]:
+            raise ValueError(f"{name} of shape {(<object>other).shape} does not broadcast with the input of shape "
+                             f"{(<object>array).shape}")
+    return 0
+
+
+cdef void take_strides(cnp.ndarray array, int role, Shape *shape) noexcept:
+    """The strides of the array broadcast to the shape."""
+    cdef int i, missing = shape.ndim - cnp.PyArray_NDIM(array)
+    for i in range(shape.ndim):
+        shape.stride[role][i] = (
+            0 if i < missing or cnp.PyArray_DIM(array, i - missing) == 1 else cnp.PyArray_STRIDE(array, i - missing))
+
+
+cdef void take_reduced_strides(cnp.ndarray array, int role, bint keepdims, Shape *shape) noexcept:
+    """The strides of a result of logsumexp; it does not move along reduced axes."""
+    cdef int i, j = 0
+    for i in range(shape.ndim):
+        shape.stride[role][i] = 0 if shape.reduced[i] else cnp.PyArray_STRIDE(array, j)
+        j += keepdims or not shape.reduced[i]
+
+
+cdef void no_strides(int role, Shape *shape) noexcept:
+    cdef int i
+    for i in range(shape.ndim):
+        shape.stride[role][i] = 0
+
+
+cdef Py_ssize_t size_of(const Shape *shape) noexcept:
+    cdef Py_ssize_t size = 1
+    cdef int i
+    for i in range(shape.ndim):
+        size *= shape.shape[i]
+    return size
+
+
+cdef void put_axis(Axes *axes, const Shape *shape, int source, const bint *flipped) noexcept:
+    """Insert an axis of the shape; the smallest stride of the elements comes first."""
+    cdef Py_ssize_t stride = -shape.stride[ELEMENTS][source] if flipped[0] else shape.stride[ELEMENTS][source]
+    cdef int i = axes.ndim, role
+    while i > 0 and axes.stride[ELEMENTS][i - 1] > stride:
         axes.shape[i] = axes.shape[i - 1]
-        axes.stride[i] = axes.stride[i - 1]
-        axes.out_stride[i] = axes.out_stride[i - 1]
+        for role in range(ROLES):
+            axes.stride[role][i] = axes.stride[role][i - 1]
         i -= 1
-    axes.shape[i] = n
-    axes.stride[i] = stride
-    axes.out_stride[i] = out_stride
+    axes.shape[i] = shape.shape[source]
+    for role in range(ROLES):
+        axes.stride[role][i] = -shape.stride[role][source] if flipped[0] else shape.stride[role][source]
     axes.ndim += 1
-    return 0
+
+
+cdef bint continues(const Axes *axes, int inner, int outer) noexcept:
+    """Whether two axes are one run in every array."""
+    cdef int role
+    for role in range(ROLES):
+        if axes.stride[role][outer] != axes.shape[inner]*axes.stride[role][inner]:
+            return False
+    return True
 
 
 cdef void merge_axes(Axes *axes) noexcept:
-    """Let neighbours that are one run of memory, in input and output, be one axis."""
-    cdef int i, last = 0
+    """Let neighbours that are one run of memory in every array be one axis."""
+    cdef int i, role, last = 0
     for i in range(1, axes.ndim):
-        if (axes.stride[i] == axes.shape[last]*axes.stride[last]
-                and axes.out_stride[i] == axes.shape[last]*axes.out_stride[last]):
+        if continues(axes, last, i):
             axes.shape[last] *= axes.shape[i]
-        else:
-            last += 1
-            axes.shape[last] = axes.shape[i]
-            axes.stride[last] = axes.stride[i]
-            axes.out_stride[last] = axes.out_stride[i]
+            continue
+        last += 1
+        axes.shape[last] = axes.shape[i]
+        for role in range(ROLES):
+            axes.stride[role][last] = axes.stride[role][i]
     axes.ndim = min(axes.ndim, last + 1)
 
 
 # Outputs -------------------------------------------------------------------------------------------------------------
 
-cdef int check_out(object out, int ndim, cnp.npy_intp *shape, int number) except -1:
-    cdef cnp.ndarray array
+cdef int check_out(object out, int ndim, const cnp.npy_intp *shape, object dtype) except -1:
     cdef int i
-    cdef bint same
     if not isinstance(out, np.ndarray):
         raise TypeError(f"out must be a NumPy array, got {type(out).__name__}")
     if isinstance(out, np.ma.MaskedArray):
         raise TypeError("out must not be a masked array")
-    array = out
-    same = cnp.PyArray_NDIM(array) == ndim
-    for i in range(ndim):
-        same = same and cnp.PyArray_DIM(array, i) == shape[i]
-    if not same:
-        needed = tuple([shape[i] for i in range(ndim)])
+    needed = tuple([shape[i] for i in range(ndim)])
+    if out.shape != needed:
         raise ValueError(f"out must have shape {needed}, got {out.shape}")
-    if not cnp.PyArray_ISWRITEABLE(array):
+    if not out.flags.writeable:
         raise ValueError("out must be writeable, got a read-only array")
-    result_dtype = NATIVE[number]
-    if not np.can_cast(result_dtype, array.dtype, "same_kind"):
-        raise TypeError(f"out must have a dtype that {result_dtype} can be cast to by 'same_kind', got {array.dtype}")
+    if not np.can_cast(dtype, out.dtype, "same_kind"):
+        raise TypeError(f"out must have a dtype that {dtype} can be cast to by 'same_kind', got {out.dtype}")
     return 0
 
 
-cdef object apart(cnp.ndarray array, cnp.ndarray out, bint elementwise):
+cdef bint share_memory(cnp.ndarray one, cnp.ndarray other) except -1:
+    try:
+        return np.shares_memory(one, other, max_work=10000)
+    except TooHardError:
+        return True
+
+
+cdef cnp.ndarray apart(cnp.ndarray array, cnp.ndarray out, bint elementwise):
     """`array`, or a copy where writing to `out` would change elements that are still to be read."""
-    cdef bint same_places = (
-        elementwise and cnp.PyArray_DATA(array) == cnp.PyArray_DATA(out) and array.dtype == out.dtype
-        and array.strides == out.strides)
-    if same_places or not np.may_share_memory(array, out):
+    if out is None or array is None:
         return array
-    return array.copy(order="K")
+    if (elementwise and cnp.PyArray_DATA(array) == cnp.PyArray_DATA(out)
+            and (<object>array).dtype == (<object>out).dtype and (<object>array).strides == (<object>out).strides
+            and (<object>array).shape == (<object>out).shape):
+        return array
+    return (<object>array).copy(order="K") if share_memory(array, out) else array
 
 
 # Calls ---------------------------------------------------------------------------------------------------------------
 
-cdef int run(Plan *plan, cnp.ndarray array, int number, const bint *reduced, char *out, int out_number,
-             bint out_behaved, bint out_swapped, const cnp.npy_intp *out_strides) except -1:
-    """Make the plan and walk it. out_strides has one entry an axis of `array`; reduced axes' are not read for LOGSUMEXP."""
-    cdef bint doubles = number == cnp.NPY_FLOAT64
-    cdef int i, failed
-    cdef Py_ssize_t n, stride, out_stride
-    plan.kernels = kernels_of(doubles)
-    plan.itemsize = sizeof(double) if doubles else sizeof(float)
-    plan.data = <char *>cnp.PyArray_DATA(array)
-    plan.out = out
-    plan.direct = cnp.PyArray_TYPE(array) == number and cnp.PyArray_ISBEHAVED_RO(array)
-    plan.out_direct = out_number == number and out_behaved
-    plan.swapped = not cnp.PyArray_ISNOTSWAPPED(array)
-    plan.out_swapped = out_swapped
-    plan.load = loader(cnp.PyArray_TYPE(array), doubles)
-    plan.store = storer(out_number, doubles)
+cdef void put_array(Plan *plan, int role, cnp.ndarray array, int number) noexcept:
+    """Note an array; kernels take it where it lies if it is of type `number`, aligned and of native byte order."""
+    plan.data[role] = <char *>cnp.PyArray_DATA(array)
+    plan.direct[role] = cnp.PyArray_TYPE(array) == number and cnp.PyArray_ISBEHAVED_RO(array)
+    plan.swapped[role] = not cnp.PyArray_ISNOTSWAPPED(array)
+
+
+cdef int run(Plan *plan, const Shape *shape) except -1:
+    """Sort the axes and walk the plan."""
+    cdef int i, role, failed
+    cdef bint flipped
     plan.kept.ndim = plan.reduced.ndim = 0
-    for i in range(cnp.PyArray_NDIM(array) - 1, -1, -1):
-        n = cnp.PyArray_DIM(array, i)
-        if n == 1:
+    for i in range(shape.ndim - 1, -1, -1):
+        if shape.shape[i] == 1:
             continue
-        stride = cnp.PyArray_STRIDE(array, i)
-        out_stride = 0 if plan.operation == LOGSUMEXP and reduced[i] else out_strides[i]
-        if stride < 0:
-            plan.data += (n - 1)*stride
-            plan.out += (n - 1)*out_stride
-            stride, out_stride = -stride, -out_stride
-        put_axis(&plan.reduced if reduced[i] else &plan.kept, n, stride, out_stride)
+        flipped = shape.stride[ELEMENTS][i] < 0
+        if flipped:
+            for role in range(ROLES):
+                if plan.data[role] != NULL:
+                    plan.data[role] += (shape.shape[i] - 1)*shape.stride[role][i]
+        put_axis(&plan.reduced if shape.reduced[i] else &plan.kept, shape, i, &flipped)
     merge_axes(&plan.kept)
     merge_axes(&plan.reduced)
-    if cnp.PyArray_SIZE(array) < SMALL:
+    if size_of(shape) < SMALL:
         failed = walk(plan)
     else:
         with nogil:
             failed = walk(plan)
     if failed:
-        raise MemoryError("no memory for the scratch of a reduction")
+        raise MemoryError("no memory to bring elements together")
     return 0
 
 
-def logsumexp(a, axis, keepdims, out, dtype):
-    cdef cnp.ndarray array = as_array(a), result
-    cdef int number = computing_type(array, dtype), ndim = cnp.PyArray_NDIM(array), out_ndim = 0, i
-    cdef bint[MAX_NDIM] reduced
-    cdef cnp.npy_intp[MAX_NDIM] shape
-    cdef cnp.npy_intp[MAX_NDIM] strides
-    cdef bint keep = bool(keepdims)
+cdef int prepare(Plan *plan, Shape *shape, cnp.ndarray array, cnp.ndarray weights, cnp.ndarray mask,
+                 int number) except -1:
+    """The inputs' part of a plan that computes results of type `number`; returns the type it computes in."""
+    cdef bint doubles = number == cnp.NPY_FLOAT64
+    cdef int computing = cnp.NPY_FLOAT64 if doubles else cnp.NPY_FLOAT32
+    plan.kernels = kernels_of(doubles)
+    plan.itemsize = sizeof(double) if doubles else sizeof(float)
+    put_array(plan, ELEMENTS, array, computing)
+    plan.load = loader(cnp.PyArray_TYPE(array), doubles)
+    take_strides(array, ELEMENTS, shape)
+    plan.data[WEIGHTS] = plan.data[MASK] = plan.data[SIGN] = NULL
+    if weights is not None:
+        put_array(plan, WEIGHTS, weights, computing)
+        plan.load_weights = loader(cnp.PyArray_TYPE(weights), doubles)
+        take_strides(weights, WEIGHTS, shape)
+    else:
+        no_strides(WEIGHTS, shape)
+    if mask is not None:
+        put_array(plan, MASK, mask, cnp.NPY_BOOL)
+        take_strides(mask, MASK, shape)
+    else:
+        no_strides(MASK, shape)
+    no_strides(SIGN, shape)
+    return computing
+
+
+cdef object reduce_array(object a, object axis, object b, object keepdims, object return_sign, object where,
+                         object out, object dtype):
+    """logsumexp: the result, or the pair of it and its sign."""
+    cdef cnp.ndarray array = as_array(a, "a"), weights = None, mask = None, result, sign = None
+    cdef Shape shape
     cdef Plan plan
+    cdef cnp.npy_intp result_shape[MAX_NDIM]
+    cdef int number = cnp.PyArray_TYPE(array), ndim = 0, computing, i
+    cdef bint keep = bool(keepdims), signed = bool(return_sign)
     cdef double scalar
-    plan.operation = LOGSUMEXP
-    mark_axes(axis, ndim, reduced)
-    for i in range(ndim):
-        if keep or not reduced[i]:
-            shape[out_ndim] = 1 if reduced[i] else cnp.PyArray_DIM(array, i)
-            out_ndim += 1
-    if out is None and out_ndim == 0 and cnp.PyArray_SIZE(array):
-        run(&plan, array, number, reduced, <char *>&scalar, number, True, False, strides)
-        return PyArray_Scalar(&scalar, cnp.PyArray_DescrFromType(number), None)
-    if out is None:
-        result = cnp.PyArray_EMPTY(out_ndim, shape, number, 0)
-    else:
-        check_out(out, out_ndim, shape, number)
-        result = out
-        array = apart(array, result, False)
-    if cnp.PyArray_SIZE(array) == 0:
-        result.fill(-np.inf)
-    else:
-        out_ndim = 0
-        for i in range(ndim):
-            strides[i] = 0
-            if keep or not reduced[i]:
-                strides[i] = cnp.PyArray_STRIDE(result, out_ndim)
-                out_ndim += 1
-        run_into(&plan, array, number, reduced, result, strides)
-    return result[()] if out is None and out_ndim == 0 else result
+    shape_of(array, &shape)
+    if b is not None:
+        weights = as_array(b, "b")
+        broadcast(array, weights, "b", &shape)
+    if where is not True:
+        mask = as_mask(where)
+        broadcast(array, mask, "where", &shape)
+    mark_axes(axis, &shape)
+    if weights is not None or dtype is not None or (number != cnp.NPY_FLOAT64 and number != cnp.NPY_FLOAT32):
+        chosen = result_dtype(array, b, weights, dtype)
+        number = chosen.num
+        if number not in FLOATS:
+            from smoothmax import _plain
 
-
-cdef int run_into(Plan *plan, cnp.ndarray array, int number, const bint *reduced, cnp.ndarray out,
-                  const cnp.npy_intp *out_strides) except -1:
-    return run(plan, array, number, reduced, <char *>cnp.PyArray_DATA(out), cnp.PyArray_TYPE(out),
-               cnp.PyArray_ISBEHAVED(out), not cnp.PyArray_ISNOTSWAPPED(out), out_strides)
-
-
-cdef object transform(Operation operation, object x, object axis, object out, object dtype):
-    """softmax or log_softmax: a result of the input's shape and, where it is new, of its memory order."""
-    cdef cnp.ndarray array = as_array(x), result
-    cdef int number = computing_type(array, dtype), ndim = cnp.PyArray_NDIM(array)
-    cdef bint[MAX_NDIM] reduced
-    cdef Plan plan
-    plan.operation = operation
-    mark_axes(axis, ndim, reduced)
+            return _plain.logsumexp(array, axis, weights, keep, signed, mask, out, chosen)
+    for i in range(shape.ndim):
+        if keep or not shape.reduced[i]:
+            result_shape[ndim] = 1 if shape.reduced[i] else shape.shape[i]
+            ndim += 1
     if out is not None:
-        check_out(out, ndim, cnp.PyArray_DIMS(array), number)
+        check_out(out, ndim, result_shape, FLOATS[number])
         result = out
-        array = apart(array, result, True)
-    elif cnp.PyArray_IS_C_CONTIGUOUS(array):
-        result = cnp.PyArray_EMPTY(ndim, cnp.PyArray_DIMS(array), number, 0)
+        array, weights, mask = apart(array, result, False), apart(weights, result, False), apart(mask, result, False)
+    elif ndim == 0 and not signed and number != cnp.NPY_FLOAT16 and size_of(&shape):
+        # No array at all for a result that is a scalar.
+        plan.operation = LOGSUMEXP
+        prepare(&plan, &shape, array, weights, mask, number)
+        no_strides(RESULT, &shape)
+        plan.data[RESULT] = <char *>&scalar
+        plan.direct[RESULT] = True
+        plan.swapped[RESULT] = False
+        plan.store = storer(number, number == cnp.NPY_FLOAT64)
+        run(&plan, &shape)
+        return PyArray_Scalar(&scalar, cnp.PyArray_DescrFromType(number), None)
     else:
-        result = np.empty_like(array, dtype=NATIVE[number], order="K", subok=False)
-    if cnp.PyArray_SIZE(array):
-        run_into(&plan, array, number, reduced, result, cnp.PyArray_STRIDES(result))
-    return result[()] if out is None and ndim == 0 else result
+        result = cnp.PyArray_EMPTY(ndim, result_shape, number, 0)
+    if signed:
+        sign = cnp.PyArray_EMPTY(ndim, result_shape, number, 0)
+    if size_of(&shape):
+        plan.operation = LOGSUMEXP
+        computing = prepare(&plan, &shape, array, weights, mask, number)
+        put_array(&plan, RESULT, result, computing)
+        plan.store = storer(cnp.PyArray_TYPE(result), computing == cnp.NPY_FLOAT64)
+        take_reduced_strides(result, RESULT, keep, &shape)
+        if signed:
+            put_array(&plan, SIGN, sign, computing)
+            plan.store_sign = storer(number, computing == cnp.NPY_FLOAT64)
+            take_reduced_strides(sign, SIGN, keep, &shape)
+        run(&plan, &shape)
+    else:
+        result.fill(-np.inf)
+        if signed:
+            sign.fill(0)
+    value = result[()] if out is None and ndim == 0 else result
+    return (value, sign[()] if ndim == 0 else sign) if signed else value
 
 
-def softmax(x, axis, out, dtype):
-    return transform(SOFTMAX, x, axis, out, dtype)
+cdef object transform_array(Operation operation, object x, object axis, object where, object out, object dtype):
+    """softmax or log_softmax: a result of the input's shape and, where it is new, of its memory order."""
+    cdef cnp.ndarray array = as_array(x, "x"), mask = None, result
+    cdef Shape shape
+    cdef Plan plan
+    cdef int number = cnp.PyArray_TYPE(array), computing
+    shape_of(array, &shape)
+    if where is not True:
+        mask = as_mask(where)
+        broadcast(array, mask, "where", &shape)
+    mark_axes(axis, &shape)
+    if dtype is not None or (number != cnp.NPY_FLOAT64 and number != cnp.NPY_FLOAT32):
+        chosen = result_dtype(array, None, None, dtype)
+        number = chosen.num
+        if number not in FLOATS:
+            from smoothmax import _plain
 
-
-def log_softmax(x, axis, out, dtype):
-    return transform(LOG_SOFTMAX, x, axis, out, dtype)
+            return _plain.transform(operation, array, axis, mask, out, chosen)
+    if out is not None:
+        check_out(out, shape.ndim, shape.shape, FLOATS[number])
+        result = out
+        array, mask = apart(array, result, True), apart(mask, result, False)
+    elif cnp.PyArray_IS_C_CONTIGUOUS(array) or mask is not None and cnp.PyArray_NDIM(array) != shape.ndim:
+        result = cnp.PyArray_EMPTY(shape.ndim, shape.shape, number, 0)
+    else:
+        result = np.empty_like(array, dtype=FLOATS[number], order="K", subok=False,
+                               shape=tuple([shape.shape[i] for i in range(shape.ndim)]))
+    if size_of(&shape):
+        plan.operation = operation
+        computing = prepare(&plan, &shape, array, None, mask, number)
+        put_array(&plan, RESULT, result, computing)
+        plan.store = storer(cnp.PyArray_TYPE(result), computing == cnp.NPY_FLOAT64)
+        take_strides(result, RESULT, &shape)
+        run(&plan, &shape)
+    return result[()] if out is None and shape.ndim == 0 else result

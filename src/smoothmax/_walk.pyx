@@ -1,21 +1,23 @@
 """Walk the elements of a plan and hand them to kernels: as rows, or as tiles of COLUMNS reductions side by side.
 
 What is contiguous, aligned and of the right type is handed over where it lies. Everything else (strides, byte
-orders, other types, the short end of a tile) is first brought into a scratch of fixed size, and its result is taken
-from there. Knows no mathematics and no Python objects.
+orders, other types, masks, the short end of a tile) is first brought into a scratch of fixed size, and its result is
+taken from there. Knows no mathematics and no Python objects.
 """
 
 from libc.math cimport INFINITY
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
+from smoothmax._elements cimport mask_f32, mask_f64
 from smoothmax._kernels.table cimport COLUMNS, State
 
 cdef enum:
-    ROW_SCRATCH = 8192          # elements of a row brought together at a time
-    TILE_ROWS = 128             # rows of a tile brought together at a time: the same number of elements
+    SCRATCH = 8192              # elements of a row, or TILE_ROWS of a tile, brought together at a time; as many weights
+    TILE_ROWS = 128
     SHORT = 48                  # reductions of fewer elements are laid side by side, whatever their strides
-    FEW = 8                     # but not so few of them
+    FEW = 6                     # but not so few of them
+    LONG_RUN = 256              # elements in one piece that are not worth gathering with the next
     CACHED = 524288             # bytes of a row or tile that stay in cache from one pass to the next
 
 
@@ -23,45 +25,48 @@ cdef enum:
 
 cdef struct Cursor:
     const Axes *axes
+    int first                   # the innermost of the axes that it goes along
     Py_ssize_t index[MAX_DIMENSIONS]
-    Py_ssize_t offset
-    Py_ssize_t out_offset
+    Py_ssize_t offset[ROLES]
     Py_ssize_t left             # positions still to come, this one included
 
 
 cdef void start(Cursor *cursor, const Axes *axes, int first) noexcept nogil:
-    """The first position of the axes from `first` on."""
     cdef int i
     cursor.axes = axes
-    cursor.offset = cursor.out_offset = 0
+    cursor.first = first
+    for i in range(ROLES):
+        cursor.offset[i] = 0
     cursor.left = 1
     for i in range(first, axes.ndim):
         cursor.index[i] = 0
         cursor.left *= axes.shape[i]
 
 
-cdef inline void advance(Cursor *cursor, int first, Py_ssize_t steps) noexcept nogil:
-    """`steps` positions along axis `first`, at most to its end, and round into the next axes there."""
+cdef void advance(Cursor *cursor, Py_ssize_t steps) noexcept nogil:
+    """`steps` positions along the innermost axis, at most to its end, and round into the next axes there."""
     cdef const Axes *axes = cursor.axes
-    cdef int i = first
+    cdef int i, role
     cursor.left -= steps
-    while i < axes.ndim:
+    for i in range(cursor.first, axes.ndim):
         cursor.index[i] += steps
-        cursor.offset += steps*axes.stride[i]
-        cursor.out_offset += steps*axes.out_stride[i]
+        for role in range(ROLES):
+            cursor.offset[role] += steps*axes.stride[role][i]
         if cursor.index[i] < axes.shape[i]:
             return
-        cursor.offset -= axes.shape[i]*axes.stride[i]
-        cursor.out_offset -= axes.shape[i]*axes.out_stride[i]
+        for role in range(ROLES):
+            cursor.offset[role] -= axes.shape[i]*axes.stride[role][i]
         cursor.index[i] = 0
         steps = 1
-        i += 1
+
+
+cdef inline Py_ssize_t lesser(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
+    return a if a < b else b
 
 
 cdef inline Py_ssize_t run_length(const Cursor *cursor, Py_ssize_t limit) noexcept nogil:
     """How many positions lie before the end of the innermost axis, `limit` at most."""
-    cdef Py_ssize_t run = cursor.axes.shape[0] - cursor.index[0] if cursor.axes.ndim else 1
-    return run if run < limit else limit
+    return lesser(cursor.axes.shape[0] - cursor.index[0], limit) if cursor.axes.ndim else 1
 
 
 cdef inline Py_ssize_t count(const Axes *axes) noexcept nogil:
@@ -76,12 +81,14 @@ cdef inline Py_ssize_t inner_shape(const Axes *axes) noexcept nogil:
     return axes.shape[0] if axes.ndim else 1
 
 
-cdef inline Py_ssize_t inner_stride(const Axes *axes) noexcept nogil:
-    return axes.stride[0] if axes.ndim else 0
+cdef inline Py_ssize_t inner_stride(const Axes *axes, int role) noexcept nogil:
+    return axes.stride[role][0] if axes.ndim else 0
 
 
-cdef inline Py_ssize_t inner_out_stride(const Axes *axes) noexcept nogil:
-    return axes.out_stride[0] if axes.ndim else 0
+cdef inline bint is_run(const Plan *plan, const Axes *axes, int role) noexcept nogil:
+    """Whether kernels can take the innermost axis of an array where it lies; an array that is not there they can."""
+    return plan.data[role] == NULL or (
+        plan.direct[role] and (inner_shape(axes) == 1 or inner_stride(axes, role) == plan.itemsize))
 
 
 cdef inline void clear(State *state, Py_ssize_t columns) noexcept nogil:
@@ -93,47 +100,141 @@ cdef inline void clear(State *state, Py_ssize_t columns) noexcept nogil:
         state.carry[j] = 0
 
 
+# In and out of the scratch -------------------------------------------------------------------------------------------
+
+cdef struct Bases:
+    # Where the elements of one reduction, or the first of several side by side, begin.
+    char *data[ROLES]
+
+
+cdef void bases_at(Bases *bases, const Plan *plan, const Cursor *cursor) noexcept nogil:
+    cdef int role
+    for role in range(ROLES):
+        bases.data[role] = plan.data[role] + cursor.offset[role] if plan.data[role] != NULL else NULL
+
+
+cdef inline void apply_mask(const Plan *plan, const char *mask, Py_ssize_t stride, Py_ssize_t n, void *values,
+                            double fill) noexcept nogil:
+    if plan.itemsize == sizeof(double):
+        mask_f64(mask, stride, n, <double *>values, fill)
+    else:
+        mask_f32(mask, stride, n, <float *>values, <float>fill)
+
+
+cdef void load_run(const Plan *plan, const Bases *bases, const Cursor *cursor, const Axes *along, Py_ssize_t n,
+                   char *elements, char *weights) noexcept nogil:
+    """n neighbours along the innermost of the axes `along`; a False mask gives -inf, and weight 0."""
+    cdef const char *mask = bases.data[MASK]
+    plan.load(bases.data[ELEMENTS] + cursor.offset[ELEMENTS], inner_stride(along, ELEMENTS), n,
+              plan.swapped[ELEMENTS], elements)
+    if mask != NULL:
+        apply_mask(plan, mask + cursor.offset[MASK], inner_stride(along, MASK), n, elements, -INFINITY)
+    if bases.data[WEIGHTS] != NULL:
+        plan.load_weights(bases.data[WEIGHTS] + cursor.offset[WEIGHTS], inner_stride(along, WEIGHTS), n,
+                          plan.swapped[WEIGHTS], weights)
+        if mask != NULL:
+            apply_mask(plan, mask + cursor.offset[MASK], inner_stride(along, MASK), n, weights, 0)
+
+
+cdef void store_run(const Plan *plan, const Bases *bases, const Cursor *cursor, const Axes *along, Py_ssize_t n,
+                    char *values) noexcept nogil:
+    """n neighbours of softmax or log_softmax; a False mask makes them 0 or -inf."""
+    if bases.data[MASK] != NULL:
+        apply_mask(plan, bases.data[MASK] + cursor.offset[MASK], inner_stride(along, MASK), n, values,
+                   0 if plan.operation == SOFTMAX else -INFINITY)
+    plan.store(values, n, bases.data[RESULT] + cursor.offset[RESULT], inner_stride(along, RESULT),
+               plan.swapped[RESULT])
+
+
+cdef void gather_row(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssize_t n, char *scratch) noexcept nogil:
+    cdef Py_ssize_t run, done = 0
+    while done < n:
+        run = run_length(cursor, n - done)
+        load_run(plan, bases, cursor, &plan.reduced, run, scratch + done*plan.itemsize,
+                 scratch + (SCRATCH + done)*plan.itemsize)
+        advance(cursor, run)
+        done += run
+
+
+cdef void scatter_row(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssize_t n, char *scratch) noexcept nogil:
+    cdef Py_ssize_t run, done = 0
+    while done < n:
+        run = run_length(cursor, n - done)
+        store_run(plan, bases, cursor, &plan.reduced, run, scratch + done*plan.itemsize)
+        advance(cursor, run)
+        done += run
+
+
+cdef void gather_tile(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssize_t rows, Py_ssize_t columns,
+                      char *scratch) noexcept nogil:
+    cdef Py_ssize_t i, width = COLUMNS*plan.itemsize, used = columns*plan.itemsize
+    cdef char *weights = scratch + SCRATCH*plan.itemsize
+    for i in range(rows):
+        load_run(plan, bases, cursor, &plan.kept, columns, scratch + i*width, weights + i*width)
+        memset(scratch + i*width + used, 0, width - used)
+        if bases.data[WEIGHTS] != NULL:
+            memset(weights + i*width + used, 0, width - used)
+        advance(cursor, 1)
+
+
+cdef void scatter_tile(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssize_t rows, Py_ssize_t columns,
+                       char *scratch) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(rows):
+        store_run(plan, bases, cursor, &plan.kept, columns, scratch + i*COLUMNS*plan.itemsize)
+        advance(cursor, 1)
+
+
+# From states to results ----------------------------------------------------------------------------------------------
+
+cdef void finish(const Plan *plan, const Bases *bases, State *state, Py_ssize_t columns) noexcept nogil:
+    """What follows the first pass: the results of logsumexp, or what the second pass needs."""
+    cdef double values[COLUMNS]
+    cdef double signs[COLUMNS]
+    if plan.operation == SOFTMAX:
+        plan.kernels.finish_softmax(state, columns)
+        return
+    if bases.data[WEIGHTS] != NULL:
+        plan.kernels.finish_weighted(state, columns)
+        plan.kernels.write_weighted(state, columns, values, signs, bases.data[SIGN] != NULL)
+    else:
+        plan.kernels.finish_log(state, columns)
+        if plan.operation == LOG_SOFTMAX:
+            return
+        plan.kernels.write_logsumexp(state, columns, values, signs)
+    plan.store(values, columns, bases.data[RESULT], inner_stride(&plan.kept, RESULT), plan.swapped[RESULT])
+    if bases.data[SIGN] != NULL:
+        plan.store_sign(signs, columns, bases.data[SIGN], inner_stride(&plan.kept, SIGN), plan.swapped[SIGN])
+
+
 # Rows ----------------------------------------------------------------------------------------------------------------
 
-cdef void gather_row(const Plan *plan, const char *data, Cursor *cursor, Py_ssize_t n, char *to) noexcept nogil:
-    cdef Py_ssize_t run
-    while n:
-        run = run_length(cursor, n)
-        plan.load(data + cursor.offset, inner_stride(&plan.reduced), run, plan.swapped, to)
-        advance(cursor, 0, run)
-        to += run*plan.itemsize
-        n -= run
-
-
-cdef void scatter_row(const Plan *plan, const char *values, Cursor *cursor, Py_ssize_t n, char *out) noexcept nogil:
-    cdef Py_ssize_t run
-    while n:
-        run = run_length(cursor, n)
-        plan.store(values, run, out + cursor.out_offset, inner_out_stride(&plan.reduced), plan.out_swapped)
-        advance(cursor, 0, run)
-        values += run*plan.itemsize
-        n -= run
-
-
-cdef void reduce_row(const Plan *plan, const char *data, bint in_place, State *state, char *scratch) noexcept nogil:
+cdef void reduce_row(const Plan *plan, const Bases *bases, bint in_place, State *state, char *scratch) noexcept nogil:
     cdef Cursor cursor
     cdef Py_ssize_t n
+    cdef const char *elements
+    cdef const char *weights
     start(&cursor, &plan.reduced, 0)
     clear(state, 1)
     while cursor.left:
+        elements, weights = scratch, scratch + SCRATCH*plan.itemsize
         if in_place:
             n = run_length(&cursor, cursor.left)
-            plan.kernels.reduce_row(state, data + cursor.offset, n)
-            advance(&cursor, 0, n)
+            elements = bases.data[ELEMENTS] + cursor.offset[ELEMENTS]
+            weights = bases.data[WEIGHTS] + cursor.offset[WEIGHTS]
+            advance(&cursor, n)
         else:
-            n = cursor.left if cursor.left < ROW_SCRATCH else ROW_SCRATCH
-            gather_row(plan, data, &cursor, n, scratch)
-            plan.kernels.reduce_row(state, scratch, n)
+            n = lesser(cursor.left, SCRATCH)
+            gather_row(plan, bases, &cursor, n, scratch)
+        if bases.data[WEIGHTS] != NULL:
+            plan.kernels.reduce_weighted_row(state, elements, weights, n)
+        else:
+            plan.kernels.reduce_row(state, elements, n)
 
 
-cdef void write_row(const Plan *plan, const char *data, char *out, bint in_place, bint out_in_place, const State *state,
+cdef void write_row(const Plan *plan, const Bases *bases, bint in_place, bint out_in_place, const State *state,
                     char *scratch) noexcept nogil:
-    """The second pass of softmax and log_softmax over a row."""
+    """The second pass of softmax and log_softmax."""
     cdef Cursor cursor, out_cursor
     cdef Py_ssize_t n
     cdef const char *source
@@ -141,191 +242,198 @@ cdef void write_row(const Plan *plan, const char *data, char *out, bint in_place
     start(&cursor, &plan.reduced, 0)
     start(&out_cursor, &plan.reduced, 0)
     while cursor.left:
-        n = cursor.left if not in_place and not out_in_place else run_length(&cursor, cursor.left)
-        n = n if (in_place and out_in_place) or n < ROW_SCRATCH else ROW_SCRATCH
+        n = run_length(&cursor, cursor.left) if in_place or out_in_place else cursor.left
+        n = n if in_place and out_in_place else lesser(n, SCRATCH)
         if in_place:
-            source = data + cursor.offset
-            advance(&cursor, 0, n)
+            source = bases.data[ELEMENTS] + cursor.offset[ELEMENTS]
+            advance(&cursor, n)
         else:
             source = scratch
-            gather_row(plan, data, &cursor, n, scratch)
-        target = out + out_cursor.out_offset if out_in_place else scratch
+            gather_row(plan, bases, &cursor, n, scratch)
+        target = bases.data[RESULT] + out_cursor.offset[RESULT] if out_in_place else scratch
         if plan.operation == SOFTMAX:
             plan.kernels.write_softmax_row(state, source, n, target)
         else:
             plan.kernels.write_log_softmax_row(state, source, n, target)
         if out_in_place:
-            advance(&out_cursor, 0, n)
+            advance(&out_cursor, n)
         else:
-            scatter_row(plan, scratch, &out_cursor, n, out)
+            scatter_row(plan, bases, &out_cursor, n, scratch)
 
 
-cdef void softmax_row(const Plan *plan, const char *data, char *out, bint in_place, bint out_in_place, Py_ssize_t n,
+cdef void softmax_row(const Plan *plan, const Bases *bases, bint in_place, bint out_in_place, Py_ssize_t n,
                       char *scratch) noexcept nogil:
     """softmax of a row that stays in cache and is in one piece, in memory or once gathered."""
     cdef Cursor cursor
     if not in_place:
         start(&cursor, &plan.reduced, 0)
-        gather_row(plan, data, &cursor, n, scratch)
-    plan.kernels.softmax_row(data if in_place else scratch, n, out if out_in_place else scratch)
+        gather_row(plan, bases, &cursor, n, scratch)
+    plan.kernels.softmax_row(bases.data[ELEMENTS] if in_place else scratch, n,
+                             bases.data[RESULT] if out_in_place else scratch)
     if not out_in_place:
         start(&cursor, &plan.reduced, 0)
-        scatter_row(plan, scratch, &cursor, n, out)
+        scatter_row(plan, bases, &cursor, n, scratch)
 
 
-cdef void walk_rows(const Plan *plan, char *scratch) noexcept nogil:
+cdef void walk_rows(const Plan *plan, bint in_place, bint out_in_place, char *scratch) noexcept nogil:
     cdef Cursor cursor
+    cdef Bases bases
     cdef State state
-    cdef double value[1]
-    cdef Py_ssize_t n = count(&plan.reduced), inner = inner_shape(&plan.reduced)
-    # Runs shorter than a few lanes are worth gathering into longer ones.
-    cdef bint runs = n == inner or inner >= 256
-    cdef bint in_place = plan.direct and runs and (inner == 1 or inner_stride(&plan.reduced) == plan.itemsize)
-    cdef bint out_in_place = (
-        plan.out_direct and runs and (inner == 1 or inner_out_stride(&plan.reduced) == plan.itemsize))
-    cdef bint whole = (
-        n*plan.itemsize <= CACHED and n == inner if in_place and out_in_place else n <= ROW_SCRATCH)
+    cdef Py_ssize_t n = count(&plan.reduced)
+    cdef bint whole = plan.operation == SOFTMAX and (
+        n*plan.itemsize <= CACHED and n == inner_shape(&plan.reduced) if in_place and out_in_place else n <= SCRATCH)
     start(&cursor, &plan.kept, 0)
     while cursor.left:
-        if plan.operation == SOFTMAX and whole:
-            softmax_row(plan, plan.data + cursor.offset, plan.out + cursor.out_offset, in_place, out_in_place, n, scratch)
+        bases_at(&bases, plan, &cursor)
+        if whole:
+            softmax_row(plan, &bases, in_place, out_in_place, n, scratch)
         else:
-            reduce_row(plan, plan.data + cursor.offset, in_place, &state, scratch)
-            if plan.operation == SOFTMAX:
-                plan.kernels.finish_softmax(&state, 1)
-            else:
-                plan.kernels.finish_log(&state, 1)
-            if plan.operation == LOGSUMEXP:
-                plan.kernels.write_logsumexp(&state, 1, value)
-                plan.store(value, 1, plan.out + cursor.out_offset, 0, plan.out_swapped)
-            else:
-                write_row(plan, plan.data + cursor.offset, plan.out + cursor.out_offset, in_place, out_in_place,
-                          &state, scratch)
-        advance(&cursor, 0, 1)
+            reduce_row(plan, &bases, in_place, &state, scratch)
+            finish(plan, &bases, &state, 1)
+            if plan.operation != LOGSUMEXP:
+                write_row(plan, &bases, in_place, out_in_place, &state, scratch)
+        advance(&cursor, 1)
 
 
 # Tiles ---------------------------------------------------------------------------------------------------------------
 
-cdef void gather_tile(const Plan *plan, const char *data, Cursor *cursor, Py_ssize_t rows, Py_ssize_t columns,
-                      char *to) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(rows):
-        plan.load(data + cursor.offset, inner_stride(&plan.kept), columns, plan.swapped, to)
-        advance(cursor, 0, 1)
-        if columns < COLUMNS:
-            memset(to + columns*plan.itemsize, 0, (COLUMNS - columns)*plan.itemsize)
-        to += COLUMNS*plan.itemsize
-
-
-cdef void scatter_tile(const Plan *plan, const char *values, Cursor *cursor, Py_ssize_t rows, Py_ssize_t columns,
-                       char *out) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(rows):
-        plan.store(values, columns, out + cursor.out_offset, inner_out_stride(&plan.kept), plan.out_swapped)
-        advance(cursor, 0, 1)
-        values += COLUMNS*plan.itemsize
-
-
-cdef void walk_tile(const Plan *plan, const char *data, char *out, Py_ssize_t columns, char *scratch) noexcept nogil:
-    """`columns` reductions side by side, at most COLUMNS."""
-    cdef Cursor cursor, out_cursor
-    cdef State state
-    cdef double values[COLUMNS]
-    cdef Py_ssize_t n = count(&plan.reduced), rows, ld, out_ld
-    cdef bint in_place = plan.direct and columns == COLUMNS and inner_stride(&plan.kept) == plan.itemsize
-    cdef bint out_in_place = (
-        plan.out_direct and columns == COLUMNS and inner_out_stride(&plan.kept) == plan.itemsize)
-    cdef bint whole = (
-        n*COLUMNS*plan.itemsize <= CACHED and plan.reduced.ndim <= 1 if in_place and out_in_place else n <= TILE_ROWS)
-    cdef const char *source
-    cdef char *target
-    ld = inner_stride(&plan.reduced)//plan.itemsize if in_place else COLUMNS
-    out_ld = inner_out_stride(&plan.reduced)//plan.itemsize if out_in_place else COLUMNS
-
+cdef void reduce_tile(const Plan *plan, const Bases *bases, Py_ssize_t columns, bint in_place, State *state,
+                      char *scratch) noexcept nogil:
+    cdef Cursor cursor
+    cdef Py_ssize_t rows, ld = COLUMNS, weights_ld = COLUMNS
+    cdef const char *elements
+    cdef const char *weights
+    if in_place:
+        ld = inner_stride(&plan.reduced, ELEMENTS)//plan.itemsize
+        weights_ld = inner_stride(&plan.reduced, WEIGHTS)//plan.itemsize
     start(&cursor, &plan.reduced, 0)
-    if plan.operation == SOFTMAX and whole and plan.reduced.ndim <= 1:
-        if not in_place:
-            gather_tile(plan, data, &cursor, n, columns, scratch)
-        plan.kernels.softmax_tile(data if in_place else scratch, ld, n, out if out_in_place else scratch, out_ld)
-        if not out_in_place:
-            start(&cursor, &plan.reduced, 0)
-            scatter_tile(plan, scratch, &cursor, n, columns, out)
-        return
-
-    clear(&state, COLUMNS)
+    clear(state, COLUMNS)
     while cursor.left:
+        elements, weights = scratch, scratch + SCRATCH*plan.itemsize
         if in_place:
             rows = run_length(&cursor, cursor.left)
-            plan.kernels.reduce_tile(&state, data + cursor.offset, ld, rows)
-            advance(&cursor, 0, rows)
+            elements = bases.data[ELEMENTS] + cursor.offset[ELEMENTS]
+            weights = bases.data[WEIGHTS] + cursor.offset[WEIGHTS]
+            advance(&cursor, rows)
         else:
-            rows = cursor.left if cursor.left < TILE_ROWS else TILE_ROWS
-            gather_tile(plan, data, &cursor, rows, columns, scratch)
-            plan.kernels.reduce_tile(&state, scratch, COLUMNS, rows)
-    if plan.operation == SOFTMAX:
-        plan.kernels.finish_softmax(&state, COLUMNS)
-    else:
-        plan.kernels.finish_log(&state, COLUMNS)
-    if plan.operation == LOGSUMEXP:
-        plan.kernels.write_logsumexp(&state, COLUMNS, values)
-        plan.store(values, columns, out, inner_out_stride(&plan.kept), plan.out_swapped)
-        return
+            rows = lesser(cursor.left, TILE_ROWS)
+            gather_tile(plan, bases, &cursor, rows, columns, scratch)
+        if bases.data[WEIGHTS] != NULL:
+            plan.kernels.reduce_weighted_tile(state, elements, ld, weights, weights_ld, rows, columns)
+        else:
+            plan.kernels.reduce_tile(state, elements, ld, rows, columns)
 
+
+cdef void write_tile(const Plan *plan, const Bases *bases, Py_ssize_t columns, bint in_place, bint out_in_place,
+                     const State *state, char *scratch) noexcept nogil:
+    cdef Cursor cursor, out_cursor
+    cdef Py_ssize_t rows, ld = COLUMNS, out_ld = COLUMNS
+    cdef const char *source
+    cdef char *target
+    if in_place:
+        ld = inner_stride(&plan.reduced, ELEMENTS)//plan.itemsize
+    if out_in_place:
+        out_ld = inner_stride(&plan.reduced, RESULT)//plan.itemsize
     start(&cursor, &plan.reduced, 0)
     start(&out_cursor, &plan.reduced, 0)
     while cursor.left:
         rows = run_length(&cursor, cursor.left) if in_place or out_in_place else cursor.left
-        rows = rows if (in_place and out_in_place) or rows < TILE_ROWS else TILE_ROWS
+        rows = rows if in_place and out_in_place else lesser(rows, TILE_ROWS)
         if in_place:
-            source = data + cursor.offset
-            advance(&cursor, 0, rows)
+            source = bases.data[ELEMENTS] + cursor.offset[ELEMENTS]
+            advance(&cursor, rows)
         else:
             source = scratch
-            gather_tile(plan, data, &cursor, rows, columns, scratch)
-        target = out + out_cursor.out_offset if out_in_place else scratch
+            gather_tile(plan, bases, &cursor, rows, columns, scratch)
+        target = bases.data[RESULT] + out_cursor.offset[RESULT] if out_in_place else scratch
         if plan.operation == SOFTMAX:
-            plan.kernels.write_softmax_tile(&state, source, ld, rows, target, out_ld)
+            plan.kernels.write_softmax_tile(state, source, ld, rows, columns, target, out_ld)
         else:
-            plan.kernels.write_log_softmax_tile(&state, source, ld, rows, target, out_ld)
+            plan.kernels.write_log_softmax_tile(state, source, ld, rows, columns, target, out_ld)
         if out_in_place:
-            advance(&out_cursor, 0, rows)
+            advance(&out_cursor, rows)
         else:
-            scatter_tile(plan, scratch, &out_cursor, rows, columns, out)
+            scatter_tile(plan, bases, &out_cursor, rows, columns, scratch)
 
 
-cdef void walk_tiles(const Plan *plan, char *scratch) noexcept nogil:
+cdef void softmax_tile(const Plan *plan, const Bases *bases, Py_ssize_t columns, bint in_place, bint out_in_place,
+                       Py_ssize_t n, char *scratch) noexcept nogil:
     cdef Cursor cursor
-    cdef Py_ssize_t first, columns, width = inner_shape(&plan.kept)
+    cdef Py_ssize_t ld = COLUMNS, out_ld = COLUMNS
+    if in_place:
+        ld = inner_stride(&plan.reduced, ELEMENTS)//plan.itemsize
+    else:
+        start(&cursor, &plan.reduced, 0)
+        gather_tile(plan, bases, &cursor, n, columns, scratch)
+    if out_in_place:
+        out_ld = inner_stride(&plan.reduced, RESULT)//plan.itemsize
+    plan.kernels.softmax_tile(bases.data[ELEMENTS] if in_place else scratch, ld, n, columns,
+                              bases.data[RESULT] if out_in_place else scratch, out_ld)
+    if not out_in_place:
+        start(&cursor, &plan.reduced, 0)
+        scatter_tile(plan, bases, &cursor, n, columns, scratch)
+
+
+cdef void walk_tile(const Plan *plan, const Bases *bases, Py_ssize_t columns, bint in_place, bint out_in_place,
+                    char *scratch) noexcept nogil:
+    """`columns` reductions side by side, at most COLUMNS."""
+    cdef State state
+    cdef Py_ssize_t n = count(&plan.reduced)
+    cdef bint whole = plan.operation == SOFTMAX and (
+        n*COLUMNS*plan.itemsize <= CACHED if in_place and out_in_place else n <= TILE_ROWS)
+    # A tile that lies in memory must do so with one distance between its rows.
+    if whole and (plan.reduced.ndim <= 1 or not (in_place or out_in_place)):
+        softmax_tile(plan, bases, columns, in_place, out_in_place, n, scratch)
+        return
+    reduce_tile(plan, bases, columns, in_place, &state, scratch)
+    finish(plan, bases, &state, columns)
+    if plan.operation != LOGSUMEXP:
+        write_tile(plan, bases, columns, in_place, out_in_place, &state, scratch)
+
+
+cdef void walk_tiles(const Plan *plan, bint in_place, bint out_in_place, char *scratch) noexcept nogil:
+    cdef Cursor cursor
+    cdef Bases bases
+    cdef Py_ssize_t tile, columns, width = inner_shape(&plan.kept)
+    cdef int role
     start(&cursor, &plan.kept, 1)
     while cursor.left:
-        first = 0
-        while first < width:
-            columns = width - first if width - first < COLUMNS else COLUMNS
-            walk_tile(plan, plan.data + cursor.offset + first*inner_stride(&plan.kept),
-                      plan.out + cursor.out_offset + first*inner_out_stride(&plan.kept), columns, scratch)
-            first += columns
-        advance(&cursor, 1, 1)
+        bases_at(&bases, plan, &cursor)
+        for tile in range((width + COLUMNS - 1)//COLUMNS):
+            columns = lesser(width - tile*COLUMNS, COLUMNS)
+            walk_tile(plan, &bases, columns, in_place and columns == COLUMNS, out_in_place and columns == COLUMNS,
+                      scratch)
+            for role in range(ROLES):
+                if bases.data[role] != NULL:
+                    bases.data[role] += COLUMNS*inner_stride(&plan.kept, role)
+        advance(&cursor, 1)
 
 
-cdef inline Py_ssize_t size_of(Py_ssize_t stride) noexcept nogil:
+# Either --------------------------------------------------------------------------------------------------------------
+
+cdef inline Py_ssize_t distance(Py_ssize_t stride) noexcept nogil:
     return -stride if stride < 0 else stride
 
 
-cdef int walk(Plan *plan) noexcept nogil:
-    cdef Py_ssize_t side_by_side = inner_shape(&plan.kept)
-    cdef bint across = size_of(inner_stride(&plan.kept)) < size_of(inner_stride(&plan.reduced))
-    cdef bint tiles = side_by_side >= FEW and (count(&plan.reduced) < SHORT or across)
-    cdef bint needs_scratch = tiles or not (
-        plan.direct and (plan.operation == LOGSUMEXP or plan.out_direct) and plan.reduced.ndim <= 1
-        and inner_stride(&plan.reduced) in (0, plan.itemsize) and inner_out_stride(&plan.reduced) in (0, plan.itemsize))
+cdef int walk(const Plan *plan) noexcept nogil:
+    cdef Py_ssize_t n = count(&plan.reduced), inner = inner_shape(&plan.reduced)
+    cdef bint across = (
+        distance(inner_stride(&plan.kept, ELEMENTS)) < distance(inner_stride(&plan.reduced, ELEMENTS)))
+    cdef bint tiles = inner_shape(&plan.kept) >= FEW and (n < SHORT or across)
+    cdef const Axes *side = &plan.kept if tiles else &plan.reduced
+    cdef bint unmasked = plan.data[MASK] == NULL
+    # Runs of a row that are shorter than a few lanes are worth gathering into longer ones.
+    cdef bint pieces = tiles or n == inner or inner >= LONG_RUN
+    cdef bint in_place = unmasked and pieces and is_run(plan, side, ELEMENTS) and is_run(plan, side, WEIGHTS)
+    cdef bint out_in_place = unmasked and pieces and is_run(plan, side, RESULT)
     cdef char *scratch = NULL
-    if needs_scratch:
-        scratch = <char *>malloc(ROW_SCRATCH*plan.itemsize)
+    if tiles or not in_place or not (out_in_place or plan.operation == LOGSUMEXP):
+        scratch = <char *>malloc((1 if plan.data[WEIGHTS] == NULL else 2)*SCRATCH*plan.itemsize)
         if scratch == NULL:
             return -1
     if tiles:
-        walk_tiles(plan, scratch)
+        walk_tiles(plan, in_place, out_in_place, scratch)
     else:
-        walk_rows(plan, scratch)
+        walk_rows(plan, in_place, out_in_place, scratch)
     free(scratch)
     return 0

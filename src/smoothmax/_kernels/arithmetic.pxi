@@ -29,6 +29,7 @@ cdef extern from * nogil:
     """
     double product_error "smoothmax_product_error"(double a, double b, double p)
     const double INFINITY
+    const double NAN
 
 cdef inline double two_sum(double a, double b, double *error) noexcept nogil:
     """a + b rounded, and what rounding lost (Knuth, TAOCP 2, 4.2.2)."""
@@ -73,7 +74,8 @@ cdef inline real power_of_low_bits(real z) noexcept nogil:
 # A coarse grid because two states with the same c merge by a power of two: 2026-11, c = top beyond NEAR was tried, and
 # a slowly rising row at offset 2000 then lost half a bit at every block.
 #
-# With |x - c| <= NEAR + LIMIT log(2), n has at most 12 (9) bits and LN2_HIGH no more than 41 (15): n*LN2_HIGH is exact.
+# With |x - c| <= NEAR + LIMIT log(2), and 2**OFFSET more of it for weights, n has at most 13 (10) bits and ln2_high no
+# more than 39 (14), so n*ln2_high is exact.
 
 cdef inline real shift_of(real top) noexcept nogil:
     cdef real size = magnitude(top)
@@ -130,18 +132,13 @@ cdef inline void split_exp(real d, real magic, real *head, real *tail, real *sca
     exp(r) = 1 + r + r*r*exp_tail(r). head is 1 + d - n*ln2_high rounded; tail has what that lost, the other constant and
     the polynomial. OFFSET keeps every term that counts in the normal range until the last multiplication.
     """
-    cdef real ln2_high, ln2_low
-    if real is float:
-        ln2_high, ln2_low = 0.693145751953125, 1.428606765330187e-06
-    else:
-        ln2_high, ln2_low = 0.693147180559663, 2.8235290563031577e-13
     cdef real z = d*<real>1.4426950408889634 + magic
     cdef real n = z - magic
-    cdef real exact = d - n*ln2_high
-    cdef real r = exact - n*ln2_low
+    cdef real exact = d - n*ln2_high(d)
+    cdef real r = exact - n*ln2_low(d)
     cdef real one = <real>1 + exact
     head[0] = one
-    tail[0] = (((<real>1 - one) + exact) - n*ln2_low) + r*r*exp_tail(r)
+    tail[0] = (((<real>1 - one) + exact) - n*ln2_low(d)) + r*r*exp_tail(r)
     scale[0] = power_of_low_bits(z)
 
 
@@ -154,23 +151,23 @@ cdef inline real scaled_exp(real d, real magic) noexcept nogil:
 
 # log -----------------------------------------------------------------------------------------------------------------
 
-cdef inline double split_log(double count, double q, double q_low, double *low) noexcept nogil:
-    """log(count + q + q_low) and what rounding lost, for count + q >= 1: 0.1 ULP together, also near log(1).
+cdef inline double split_log(double count, double q, double q_low, double exponent, double *low) noexcept nogil:
+    """log((count + q + q_low) 2**exponent) and what rounding lost, 0.1 ULP together, also near log(1).
 
     count + q = 2**k (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)]; s = f/(2 + f);
     log(1 + f) = 2 atanh(s) = f - (f*f/2 - s*(f*f/2 + z*atanh_tail(z))), z = s*s, as in fdlibm's e_log.c.
+    Of what is not positive and finite it gives a finite number without meaning.
     """
     cdef double total = count + q
     cdef uint64_t bits, k_bits, down_bits
     cdef double down, k, f, f_low, s, z, half_square, log_f, tail, result, error
-    total = 1 if total < 1 else total
     memcpy(&bits, &total, 8)
-    k_bits = (bits - <uint64_t>0x3FE6A09E667F3BCD) >> 52       # sqrt(1/2)
-    down_bits = (1023 - k_bits) << 52
+    k_bits = (bits + <uint64_t>0x00095F619980C433) >> 52     # + 1 - sqrt(1/2): the biased k of [sqrt(1/2), sqrt(2)]
+    down_bits = (2046 - k_bits) << 52
     memcpy(&down, &down_bits, 8)
-    k_bits |= <uint64_t>0x4330000000000000                     # 2**52 + k
+    k_bits |= <uint64_t>0x4330000000000000                      # 2**52 + k
     memcpy(&k, &k_bits, 8)
-    k -= 4503599627370496.0
+    k += exponent - (4503599627370496.0 + 1023)
 
     f = two_sum(count*down - 1, q*down, &f_low)
     f_low += q_low*down
@@ -180,8 +177,8 @@ cdef inline double split_log(double count, double q, double q_low, double *low) 
     log_f = f - half_square
     tail = ((f - log_f) - half_square) - product_error(f, 0.5*f, half_square)
     tail += s*(half_square + z*atanh_tail(z)) + f_low*(1 - f + f*f)
-    result = k*0.693147180559663 + log_f
-    error = log_f - (result - k*0.693147180559663)
-    tail += error + k*2.8235290563031577e-13
+    result = k*ln2_high(k) + log_f
+    error = log_f - (result - k*ln2_high(k))
+    tail += error + k*ln2_low(k)
     low[0] = tail - ((result + tail) - result)
     return result + tail

@@ -1,6 +1,22 @@
 # Written by tools/coefficients.py; change that, not this.
 # cython-lint: ignore
 
+# of so few bits that n*ln2_high is exact, in the type of x
+cdef inline real ln2_high(real x) noexcept nogil:
+    if real is float:
+        return <float>0.69317626953125
+    else:
+        return 0.6931471805601177
+
+
+# the rest of log(2), in the type of x
+cdef inline real ln2_low(real x) noexcept nogil:
+    if real is float:
+        return <float>-2.9088971132296138e-05
+    else:
+        return -1.7239444525614835e-13
+
+
 # exp(r) = 1 + r + r*r*exp_tail(r) for abs(r) <= log(2)/2; relative error of exp
 cdef inline real exp_tail(real x) noexcept nogil:
     if real is float:

@@ -9,7 +9,8 @@ from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport ldexp
 
 from smoothmax._kernels.table cimport (
-    COLUMNS, Kernels, ReduceRow, ReduceTile, SoftmaxRow, SoftmaxTile, State, Table, WriteReduced, WriteRow, WriteTile,
+    COLUMNS, Kernels, ReduceRow, ReduceTile, ReduceWeightedRow, ReduceWeightedTile, SoftmaxRow, SoftmaxTile, State, Table,
+    WriteReduced, WriteRow, WriteTile, WriteWeighted,
 )
 
 include "arithmetic.pxi"
@@ -286,40 +287,47 @@ cdef inline void exp_in_two(real d, real magic, double *high, double *low) noexc
     low[0] = ((head - rounded) + tail)*scale
 
 
-cdef void raise_top(State *state, Py_ssize_t j, real top) noexcept nogil:
-    """Let `top`, larger than all seen so far, be the reference of column j."""
-    cdef real old = <real>state.top[j]
-    cdef real shift, new_shift, exponent, new_exponent
-    cdef double p, p_low, rest, carry, error, difference, power, factor, factor_low
-    state.top[j] = top
-    if state.count[j] == 0:             # nothing yet, or only nan, which stays in rest
-        return
-    if magnitude(old) == INFINITY or magnitude(top) == INFINITY:
-        state.rest[j] *= 0
+cdef inline void split_top_exp(real top, double *p, double *p_low) noexcept nogil:
+    """p + p_low = exp(top) as split_exp gives it to the elements of a row: 2**OFFSET times 0.7 to 1.42."""
+    cdef real remainder = remainder_of(top, shift_of(top))
+    exp_in_two(remainder, magic_of(exponent_of(remainder)), p, p_low)
+
+
+cdef void rescale(State *state, Py_ssize_t j, real old, real top) noexcept nogil:
+    """Take the sum of column j from the shift of `old` to that of `top`, the larger: nearly always by a power of two."""
+    cdef real shift = shift_of(old), new_shift = shift_of(top)
+    cdef double rest = state.rest[j], carry = state.carry[j]
+    cdef double difference = <double>shift - <double>new_shift
+    cdef double power, exponent, factor, factor_low
+    if magnitude(old) == INFINITY or magnitude(top) == INFINITY or difference < -4096:
+        state.rest[j] = rest*0          # nan stays
         state.carry[j] = 0
-        state.count[j] = 0
         return
-    shift, new_shift = shift_of(old), shift_of(top)
-    exponent, new_exponent = exponent_of(old - shift), exponent_of(top - new_shift)
-    exp_in_two(old - shift, magic_of(exponent), &p, &p_low)
-    rest = two_sum(state.rest[j], state.count[j]*p, &error)
-    carry = state.carry[j] + error + state.count[j]*p_low + product_error(state.count[j], p, state.count[j]*p)
-    # Times exp(shift - new_shift) 2**(exponent - new_exponent): nearly always a power of two alone.
-    power = <double>exponent - <double>new_exponent
-    difference = <double>shift - <double>new_shift
+    power = <double>exponent_of(old - shift) - <double>exponent_of(top - new_shift)
     if difference != 0:
-        if difference < -4096:
-            power = -4096
-        else:
-            error = exponent_of(difference)
-            exp_in_two(difference, magic_of(error), &factor, &factor_low)
-            carry = carry*factor + rest*factor_low + product_error(rest, factor, rest*factor)
-            rest *= factor
-            power += error - 512
+        exponent = exponent_of(difference)
+        exp_in_two(difference, magic_of(exponent), &factor, &factor_low)
+        carry = carry*factor + rest*factor_low + product_error(rest, factor, rest*factor)
+        rest *= factor
+        power += exponent - 512
     power = power if power > -4096 else -4096
     state.rest[j] = ldexp(rest, <int>power)
     state.carry[j] = ldexp(carry, <int>power)
+
+
+cdef void raise_top(State *state, Py_ssize_t j, real top) noexcept nogil:
+    """Let `top`, larger than all seen so far, be the reference of column j."""
+    cdef real old = <real>state.top[j]
+    cdef double p, p_low, product, error
+    state.top[j] = top
+    if state.count[j] == 0:             # nothing yet, or only nan, which stays in rest
+        return
+    split_top_exp(old, &p, &p_low)
+    product = state.count[j]*p
+    state.rest[j] = two_sum(state.rest[j], product, &error)
+    state.carry[j] += error + product_error(state.count[j], p, product) + state.count[j]*p_low
     state.count[j] = 0
+    rescale(state, j, old, top)
 
 
 cdef inline void raise_tops(State *state, Py_ssize_t first, const real *top) noexcept nogil:
@@ -518,7 +526,7 @@ cdef void write_log_softmax_row(const State *state, const real *x, Py_ssize_t n,
 
 # Tiles ---------------------------------------------------------------------------------------------------------------
 
-cdef void reduce_tile(State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows) noexcept nogil:
+cdef void reduce_tile(State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), block, group, first, j
     cdef double error
     cdef real top[LANES]
@@ -531,7 +539,7 @@ cdef void reduce_tile(State *state, const real *x, Py_ssize_t ld, Py_ssize_t row
     while rows > 0:
         block = TILE_BYTES//(COLUMNS*sizeof(real))
         block = rows if rows < block else block
-        for group in range(COLUMNS//width):
+        for group in range((columns + width - 1)//width):
             first = group*width
             spread(<real>-INFINITY, top)
             max_lanes(x + first, ld, block, top)
@@ -550,7 +558,8 @@ cdef void reduce_tile(State *state, const real *x, Py_ssize_t ld, Py_ssize_t row
         rows -= block
 
 
-cdef void softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, real *out, Py_ssize_t out_ld) noexcept nogil:
+cdef void softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
+                       real *out, Py_ssize_t out_ld) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), group, first, j
     cdef double inverse, inverse_low, error
     cdef real top[LANES]
@@ -561,7 +570,7 @@ cdef void softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, real *out,
     cdef real carries[LANES]
     cdef real scale[LANES]
     cdef real scale_low[LANES]
-    for group in range(COLUMNS//width):
+    for group in range((columns + width - 1)//width):
         first = group*width
         spread(<real>-INFINITY, top)
         max_lanes(x + first, ld, rows, top)
@@ -577,7 +586,7 @@ cdef void softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, real *out,
         scale_lanes(out + first, out_ld, rows, scale, scale_low)
 
 
-cdef void write_softmax_tile(const State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows,
+cdef void write_softmax_tile(const State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
                              real *out, Py_ssize_t out_ld) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), group, first, j
     cdef real shift[LANES]
@@ -585,7 +594,7 @@ cdef void write_softmax_tile(const State *state, const real *x, Py_ssize_t ld, P
     cdef real floor[LANES]
     cdef real scale[LANES]
     cdef real scale_low[LANES]
-    for group in range(COLUMNS//width):
+    for group in range((columns + width - 1)//width):
         first = group*width
         for j in range(width):
             shifts_of(<real>state.top[first + j], &shift[j], &magic[j], &floor[j])
@@ -593,12 +602,12 @@ cdef void write_softmax_tile(const State *state, const real *x, Py_ssize_t ld, P
         softmax_lanes(x + first, ld, rows, shift, magic, floor, scale, scale_low, out + first, out_ld)
 
 
-cdef void write_log_softmax_tile(const State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows,
+cdef void write_log_softmax_tile(const State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
                                  real *out, Py_ssize_t out_ld) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), group, first, j
     cdef real top[LANES]
     cdef real log_sum[LANES]
-    for group in range(COLUMNS//width):
+    for group in range((columns + width - 1)//width):
         first = group*width
         for j in range(width):
             top[j] = <real>state.top[first + j]
@@ -607,12 +616,6 @@ cdef void write_log_softmax_tile(const State *state, const real *x, Py_ssize_t l
 
 
 # From states to results ----------------------------------------------------------------------------------------------
-
-cdef inline void split_top_exp(real top, double *p, double *p_low) noexcept nogil:
-    """p + p_low = exp(top) as split_exp gives it to the elements of a row: 2**OFFSET times 0.7 to 1.42."""
-    cdef real remainder = remainder_of(top, shift_of(top))
-    exp_in_two(remainder, magic_of(exponent_of(remainder)), p, p_low)
-
 
 cdef inline void invert(double total, double low, double *inverse, double *inverse_low) noexcept nogil:
     """inverse + inverse_low = 1/(total + low)."""
@@ -635,7 +638,7 @@ cdef inline void finish_log(State *state, Py_ssize_t columns, real _) noexcept n
         q = state.rest[j]*inverse
         product = q*p
         q_low = ((state.rest[j] - product) - product_error(q, p, product) + (state.carry[j] - q*p_low))*inverse
-        state.log_sum[j] = split_log(state.count[j], q, q_low, &state.log_sum_low[j])
+        state.log_sum[j] = split_log(state.count[j], q, q_low, 0, &state.log_sum_low[j])
 
 
 cdef inline void finish_softmax(State *state, Py_ssize_t columns, real _) noexcept nogil:
@@ -649,13 +652,287 @@ cdef inline void finish_softmax(State *state, Py_ssize_t columns, real _) noexce
         invert(total, error, &state.inverse[j], &state.inverse_low[j])
 
 
-cdef void write_logsumexp(const State *state, Py_ssize_t columns, real *out) noexcept nogil:
+cdef inline double shifted(double shift, double log_sum, double log_sum_low) noexcept nogil:
+    """shift + log_sum, rounded once."""
+    cdef double error, value = two_sum(shift, log_sum, &error)
+    return value + (0 if magnitude(value) == INFINITY else error + log_sum_low)
+
+
+cdef void write_logsumexp(const State *state, Py_ssize_t columns, real *out, real *sign) noexcept nogil:
     cdef Py_ssize_t j
-    cdef double value, error
+    cdef double value
     for j in range(columns):
-        value = two_sum(state.top[j], state.log_sum[j], &error)
-        error = 0 if magnitude(state.top[j]) == INFINITY else error + state.log_sum_low[j]
-        out[j] = <real>(value + error)
+        value = shifted(state.top[j], state.log_sum[j], state.log_sum_low[j])
+        out[j] = <real>value
+        sign[j] = <real>(value if value != value else 0 if value == -INFINITY else 1)
+
+
+# Weights -------------------------------------------------------------------------------------------------------------
+#
+# b = m 2**k with 1 <= abs(m) < 2. 2**k rides in the exponent beside N, and m multiplies the two parts of exp, so neither
+# b nor exp(a) can overflow alone. The reference of a column is the largest a + k log(2), within log(2) of the largest
+# a + log(abs(b)); terms may cancel, so every addition is compensated and no top is left out. A term of weight 0 is
+# 0 whatever a is. A weight that is not finite turns its term into nan, and then special_sum decides what was meant.
+
+cdef inline real min_normal(real _) noexcept nogil:
+    if real is float:
+        return <float>1.1754943508222875e-38
+    else:
+        return 2.2250738585072014e-308
+
+
+cdef inline real split_weight(real b, real *m) noexcept nogil:
+    """k; m[0] is the significand with b's sign. Both are finite whatever b is, and k of 0 is below all others."""
+    cdef bint tiny = magnitude(b) < min_normal(b)
+    cdef uint32_t u32, k32
+    cdef uint64_t u64, k64
+    cdef real k
+    if real is float:
+        b = b*<float>16777216.0 if tiny else b                  # 2**24
+        memcpy(&u32, &b, 4)
+        k32 = ((u32 >> 23) & 0xFF) | 0x4B000000                 # 2**23 + the biased exponent
+        u32 = (u32 & <uint32_t>0x807FFFFF) | 0x3F800000
+        memcpy(&k, &k32, 4)
+        memcpy(m, &u32, 4)
+        return k - (<float>(8388608.0 + 127 + 24) if tiny else <float>(8388608.0 + 127))
+    else:
+        b = b*18014398509481984.0 if tiny else b                # 2**54
+        memcpy(&u64, &b, 8)
+        k64 = ((u64 >> 52) & 0x7FF) | <uint64_t>0x4330000000000000
+        u64 = (u64 & <uint64_t>0x800FFFFFFFFFFFFF) | <uint64_t>0x3FF0000000000000
+        memcpy(&k, &k64, 8)
+        memcpy(m, &u64, 8)
+        return k - ((4503599627370496.0 + 1023 + 54) if tiny else (4503599627370496.0 + 1023))
+
+
+cdef inline real zero_bits(real _) noexcept nogil:
+    """What split_exp's z is where the scale's bits are all zero."""
+    if real is float:
+        return <float>12582912.0
+    else:
+        return 6755399441055744.0
+
+
+cdef inline real weighted_floor_of(real exponent) noexcept nogil:
+    """floor_of, lower by the largest k there is: an argument there gives 0 with every weight."""
+    if real is float:
+        return (exponent - <float>(191 + 150))*<float>0.6931471805599453
+    else:
+        return (exponent - (1535 + 1100))*0.6931471805599453
+
+
+cdef inline void max_weighted_lanes(const real *a, Py_ssize_t ld, const real *b, Py_ssize_t b_ld, Py_ssize_t rows,
+                                    real *top) noexcept nogil:
+    """top[j] is the largest of what it was and of a + k log(2) in column j."""
+    cdef Py_ssize_t i, j
+    cdef real best[LANES]
+    cdef real v, m
+    for j in range(lanes_of(a)):
+        best[j] = top[j]
+    for i in range(rows):
+        for j in range(lanes_of(a)):
+            v = a[i*ld + j] + split_weight(b[i*b_ld + j], &m)*<real>0.6931471805599453
+            v = v if b[i*b_ld + j] != 0 else <real>-INFINITY
+            best[j] = v if v > best[j] else best[j]
+    for j in range(lanes_of(a)):
+        top[j] = best[j]
+
+
+cdef inline void sum_weighted_lanes(const real *a, Py_ssize_t ld, const real *b, Py_ssize_t b_ld, Py_ssize_t rows,
+                                    const real *shift, const real *magic, const real *floor,
+                                    double *sums, real *carries) noexcept nogil:
+    """Add to sums[j] + carries[j] the weighted exponentials of column j."""
+    cdef Py_ssize_t i, j
+    cdef double s[LANES]
+    cdef real carry[LANES]
+    cdef real w, d, k, m, head, tail, scale
+    for j in range(lanes_of(a)):
+        s[j] = sums[j]
+        carry[j] = carries[j]
+    for i in range(rows):
+        for j in range(lanes_of(a)):
+            w = b[i*b_ld + j]
+            k = split_weight(w, &m)
+            d = (a[i*ld + j] - shift[j]) + (w - w)
+            d = floor[j] if (w == 0) | (d < floor[j]) else d
+            split_weighted_exp(d, magic[j], k, &head, &tail, &scale)
+            add_weighted(&s[j], &carry[j], m, head, tail, scale)
+    for j in range(lanes_of(a)):
+        sums[j] = s[j]
+        carries[j] = carry[j]
+
+
+cdef inline void split_weighted_exp(real d, real magic, real k, real *head, real *tail, real *scale) noexcept nogil:
+    """split_exp times 2**k."""
+    cdef real z = d*<real>1.4426950408889634 + magic
+    split_exp(d, magic, head, tail, scale)
+    z += k
+    scale[0] = power_of_low_bits(z if z > zero_bits(z) else zero_bits(z))
+
+
+cdef inline void add_weighted(double *total, real *carry, real m, real head, real tail, real scale) noexcept nogil:
+    cdef double product, error
+    if real is float:                   # the product of two floats is a double
+        total[0] += (<double>head*m)*scale
+        carry[0] += tail*m*scale
+    else:
+        product = head*m
+        error = product_error(head, m, product) + tail*m
+        total[0] = two_sum(total[0], product*scale, &product)
+        carry[0] += product + error*scale
+
+
+cdef double special_sum(const real *a, const real *b, Py_ssize_t n, Py_ssize_t a_step, Py_ssize_t b_step) noexcept nogil:
+    """The weighted sum of exponentials of a column as far as it is not finite: inf, -inf, nan; or 0."""
+    cdef Py_ssize_t i
+    cdef double total = 0
+    cdef real u, w
+    for i in range(n):
+        u, w = a[i*a_step], b[i*b_step]
+        if w == 0:
+            continue
+        if u != u or u == INFINITY:
+            total += <double>u*w
+        elif w != w or magnitude(w) == INFINITY:
+            total += w*(0 if u == -INFINITY else 1)
+    return total
+
+
+cdef void join_weighted(State *state, Py_ssize_t j, double total, double carry, const real *a, const real *b,
+                        Py_ssize_t n, Py_ssize_t a_step, Py_ssize_t b_step) noexcept nogil:
+    """Add a block's sum, taken against state.top[j], to column j; where that means nothing, what special_sum says."""
+    if total == total and state.top[j] < INFINITY:
+        join(state, j, total, carry, 0)
+        return
+    if state.count[j] == 0:             # the first of this kind: what came before is finite, and does not matter
+        state.count[j] = 1
+        state.rest[j] = 0
+    state.top[j] = INFINITY
+    state.rest[j] += special_sum(a, b, n, a_step, b_step)
+    state.carry[j] = 0
+
+
+cdef inline void weighted_shifts_of(real top, real *shift, real *magic, real *floor) noexcept nogil:
+    cdef real exponent
+    shift[0] = shift_of(top) if top != -INFINITY else 0     # -inf - -inf would pass for a term that is not finite
+    exponent = exponent_of(remainder_of(top, shift[0])) if top != -INFINITY else 0
+    magic[0] = magic_of(exponent)
+    floor[0] = weighted_floor_of(exponent)
+
+
+cdef inline void raise_weighted_top(State *state, Py_ssize_t j, real top) noexcept nogil:
+    cdef real old = <real>state.top[j]
+    if top > old:
+        state.top[j] = top
+        if state.rest[j] != 0 and state.count[j] == 0:
+            rescale(state, j, old, top)
+
+
+cdef void reduce_weighted_row(State *state, const real *a, const real *b, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t width = lanes_of(a), block, rows, rest, j
+    cdef double total, carry
+    cdef real tail[LANES]
+    cdef real tail_b[LANES]
+    cdef real top[LANES]
+    cdef real shift[LANES]
+    cdef real magic[LANES]
+    cdef real floor[LANES]
+    cdef double sums[LANES]
+    cdef real carries[LANES]
+    while n > 0:
+        block = min_of(n, BLOCK_ROWS*width)
+        rows = block//width
+        rest = block - rows*width
+        spread(<real>-INFINITY, top)
+        max_weighted_lanes(a, width, b, width, rows, top)
+        if rest:
+            pad(a + rows*width, rest, tail)
+            spread(<real>0, tail_b)
+            for j in range(rest):
+                tail_b[j] = b[rows*width + j]
+            max_weighted_lanes(tail, width, tail_b, width, 1, top)
+        raise_weighted_top(state, 0, max_of_lanes(top))
+        weighted_shifts_of(<real>state.top[0], shift, magic, floor)
+        spread(shift[0], shift)
+        spread(magic[0], magic)
+        spread(floor[0], floor)
+        for j in range(width):
+            sums[j] = 0
+            carries[j] = 0
+        sum_weighted_lanes(a, width, b, width, rows, shift, magic, floor, sums, carries)
+        if rest:
+            sum_weighted_lanes(tail, width, tail_b, width, 1, shift, magic, floor, sums, carries)
+        total = sum_of_lanes(sums, carries, &carry)
+        join_weighted(state, 0, total, carry, a, b, block, 1, 1)
+        a += block
+        b += block
+        n -= block
+
+
+cdef void reduce_weighted_tile(State *state, const real *a, Py_ssize_t ld, const real *b, Py_ssize_t b_ld,
+                               Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
+    cdef Py_ssize_t width = lanes_of(a), block, group, first, j
+    cdef double total, carry
+    cdef real top[LANES]
+    cdef real shift[LANES]
+    cdef real magic[LANES]
+    cdef real floor[LANES]
+    cdef double sums[LANES]
+    cdef real carries[LANES]
+    while rows > 0:
+        block = min_of(rows, TILE_BYTES//(COLUMNS*sizeof(real)))
+        for group in range((columns + width - 1)//width):
+            first = group*width
+            spread(<real>-INFINITY, top)
+            max_weighted_lanes(a + first, ld, b + first, b_ld, block, top)
+            for j in range(width):
+                raise_weighted_top(state, first + j, top[j])
+            for j in range(width):
+                weighted_shifts_of(<real>state.top[first + j], &shift[j], &magic[j], &floor[j])
+                sums[j] = 0
+                carries[j] = 0
+            sum_weighted_lanes(a + first, ld, b + first, b_ld, block, shift, magic, floor, sums, carries)
+            for j in range(width):
+                total = two_sum(sums[j], carries[j], &carry)
+                join_weighted(state, first + j, total, carry, a + first + j, b + first + j, block, ld, b_ld)
+        a += block*ld
+        b += block*b_ld
+        rows -= block
+
+
+cdef inline void finish_weighted(State *state, Py_ssize_t columns, real _) noexcept nogil:
+    """log_sum is that of the sum over exp(shift); rest becomes the sum's sign."""
+    cdef Py_ssize_t j
+    cdef real top, shift
+    cdef double total, low, size, exponent, value
+    for j in range(columns):
+        top = <real>state.top[j]
+        shift = shift_of(top)
+        exponent = exponent_of(remainder_of(top, shift))
+        total = two_sum(state.rest[j], state.carry[j], &low)
+        low = low if total > 0 else -low
+        size = magnitude(total)
+        if real is float:
+            exponent -= 64
+        else:
+            exponent -= 512
+        value = split_log(0, size, low, exponent, &low)
+        state.log_sum[j] = value
+        state.log_sum_low[j] = low
+        state.rest[j] = total
+        state.top[j] = shift
+
+
+cdef void write_weighted(const State *state, Py_ssize_t columns, real *out, real *sign, bint signed) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef double value, total
+    for j in range(columns):
+        total = state.rest[j]
+        value = shifted(state.top[j], state.log_sum[j], state.log_sum_low[j])
+        value = -INFINITY if total == 0 else INFINITY if magnitude(total) == INFINITY else value
+        value = value if total >= 0 or (signed and total < 0) else <double>NAN
+        out[j] = <real>value
+        sign[j] = <real>(1 if total > 0 else -1 if total < 0 else total)
 
 
 # The table -----------------------------------------------------------------------------------------------------------
@@ -666,6 +943,14 @@ cdef void finish_log_f32(State *state, Py_ssize_t columns) noexcept nogil:
 
 cdef void finish_log_f64(State *state, Py_ssize_t columns) noexcept nogil:
     finish_log(state, columns, <double>0)
+
+
+cdef void finish_weighted_f32(State *state, Py_ssize_t columns) noexcept nogil:
+    finish_weighted(state, columns, <float>0)
+
+
+cdef void finish_weighted_f64(State *state, Py_ssize_t columns) noexcept nogil:
+    finish_weighted(state, columns, <double>0)
 
 
 cdef void finish_softmax_f32(State *state, Py_ssize_t columns) noexcept nogil:
@@ -681,10 +966,15 @@ cdef void fill(Kernels *kernels, const real *_) noexcept:
     kernels.reduce_tile = <ReduceTile>reduce_tile[real]
     if real is float:
         kernels.finish_log = finish_log_f32
+        kernels.finish_weighted = finish_weighted_f32
         kernels.finish_softmax = finish_softmax_f32
     else:
         kernels.finish_log = finish_log_f64
+        kernels.finish_weighted = finish_weighted_f64
         kernels.finish_softmax = finish_softmax_f64
+    kernels.reduce_weighted_row = <ReduceWeightedRow>reduce_weighted_row[real]
+    kernels.reduce_weighted_tile = <ReduceWeightedTile>reduce_weighted_tile[real]
+    kernels.write_weighted = <WriteWeighted>write_weighted[real]
     kernels.write_logsumexp = <WriteReduced>write_logsumexp[real]
     kernels.write_softmax_row = <WriteRow>write_softmax_row[real]
     kernels.write_softmax_tile = <WriteTile>write_softmax_tile[real]

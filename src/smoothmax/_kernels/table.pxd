@@ -1,8 +1,9 @@
 # The table of compiled functions that a variant of the kernels offers to whoever walks an array.
 #
 # A row is n contiguous elements, reduced together. A tile is `rows` times COLUMNS elements, each column reduced on
-# its own; one row of a tile is contiguous and the next begins `ld` elements later. Elements are native and aligned,
-# float or double as the table says. Input and output may be the same memory, but not overlap otherwise.
+# its own; one row of a tile is contiguous and the next begins `ld` elements later. Only the first `columns` count, but
+# there is memory to read and write up to COLUMNS. Elements are native and aligned, float or double as the table says.
+# Input and output may be the same memory, but not overlap otherwise.
 
 cdef enum:
     COLUMNS = 64
@@ -10,27 +11,34 @@ cdef enum:
 
 cdef struct State:
     # COLUMNS reductions side by side; a row uses [0] alone. The elements seen so far sum, divided by exp(top), to
-    # count + (rest + carry)/p, where p is the kernels' own value of exp(top) (see "The shift" in reduce.pxi).
+    # count + (rest + carry)/p, where p is the kernels' own value of exp(top) (see "The shift" in arithmetic.pxi).
+    # With weights nothing is counted, top is only near the largest a + log(abs(b)), and rest may have either sign.
     double top[COLUMNS]          # the largest element; -inf before there is one
-    double count[COLUMNS]        # how many elements equal it
+    double count[COLUMNS]        # how many equal it
     double rest[COLUMNS]         # the sum over the others, scaled as p is
     double carry[COLUMNS]        # what rounding kept out of rest
-    # The results, once finish_log or finish_softmax has been called.
-    double log_sum[COLUMNS]      # log(sum/exp(top)), and
+    # The results, once one of the finish functions has been called.
+    double log_sum[COLUMNS]      # log(sum/exp(top)), with weights log(abs(sum)/exp(shift)), and
     double log_sum_low[COLUMNS]  # what rounding kept out of it
     double inverse[COLUMNS]      # the reciprocal of the scaled sum, and
     double inverse_low[COLUMNS]  # what rounding kept out of it
 
 
 ctypedef void (*ReduceRow)(State *state, const void *x, Py_ssize_t n) noexcept nogil
-ctypedef void (*ReduceTile)(State *state, const void *x, Py_ssize_t ld, Py_ssize_t rows) noexcept nogil
+ctypedef void (*ReduceTile)(State *state, const void *x, Py_ssize_t ld, Py_ssize_t rows,
+                            Py_ssize_t columns) noexcept nogil
+ctypedef void (*ReduceWeightedRow)(State *state, const void *a, const void *b, Py_ssize_t n) noexcept nogil
+ctypedef void (*ReduceWeightedTile)(State *state, const void *a, Py_ssize_t ld, const void *b, Py_ssize_t b_ld,
+                                    Py_ssize_t rows, Py_ssize_t columns) noexcept nogil
 ctypedef void (*Finish)(State *state, Py_ssize_t columns) noexcept nogil
-ctypedef void (*WriteReduced)(const State *state, Py_ssize_t columns, void *out) noexcept nogil
+ctypedef void (*WriteReduced)(const State *state, Py_ssize_t columns, void *out, void *sign) noexcept nogil
+ctypedef void (*WriteWeighted)(const State *state, Py_ssize_t columns, void *out, void *sign,
+                               bint signed) noexcept nogil
 ctypedef void (*WriteRow)(const State *state, const void *x, Py_ssize_t n, void *out) noexcept nogil
-ctypedef void (*WriteTile)(const State *state, const void *x, Py_ssize_t ld, Py_ssize_t rows,
+ctypedef void (*WriteTile)(const State *state, const void *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
                            void *out, Py_ssize_t out_ld) noexcept nogil
 ctypedef void (*SoftmaxRow)(const void *x, Py_ssize_t n, void *out) noexcept nogil
-ctypedef void (*SoftmaxTile)(const void *x, Py_ssize_t ld, Py_ssize_t rows,
+ctypedef void (*SoftmaxTile)(const void *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
                              void *out, Py_ssize_t out_ld) noexcept nogil
 
 
@@ -38,11 +46,15 @@ cdef struct Kernels:
     # State in, State out:
     ReduceRow reduce_row
     ReduceTile reduce_tile
+    ReduceWeightedRow reduce_weighted_row
+    ReduceWeightedTile reduce_weighted_tile
     # What a result needs of a state, in its last four fields:
     Finish finish_log                   # for logsumexp and log_softmax
+    Finish finish_weighted              # for logsumexp with weights
     Finish finish_softmax
     # Results:
     WriteReduced write_logsumexp
+    WriteWeighted write_weighted        # a negative sum is nan unless `signed`
     WriteRow write_softmax_row
     WriteTile write_softmax_tile
     WriteRow write_log_softmax_row

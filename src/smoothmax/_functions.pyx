@@ -1,23 +1,12 @@
 """The three functions: signatures, documentation and what each argument means. Arrays are _layout's affair."""
 
-from typing import Any
-
-from smoothmax import _layout
+from smoothmax._layout cimport reduce_array, transform_array
+from smoothmax._walk cimport LOG_SOFTMAX, SOFTMAX
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
 
 
-def logsumexp(
-    a: Any,
-    axis: Any = None,
-    b: Any = None,
-    keepdims: bool = False,
-    return_sign: bool = False,
-    *,
-    where: Any = True,
-    out: Any = None,
-    dtype: Any = None,
-) -> Any:
+def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, where=True, out=None, dtype=None):
     r"""Logarithm of the sum of exponentials, without overflow.
 
     Parameters
@@ -87,13 +76,10 @@ def logsumexp(
     >>> logsumexp(np.array([[0.0, -40.0], [3.0, 3.0]]), axis=1)
     array([4.24835426e-18, 3.69314718e+00])
     """
-    if b is not None or return_sign:
-        raise NotImplementedError("b and return_sign are not implemented yet")
-    refuse_where(where)
-    return _layout.logsumexp(a, axis, keepdims, out, dtype)
+    return reduce_array(a, axis, b, keepdims, return_sign, where, out, dtype)
 
 
-def softmax(x: Any, axis: Any = None, *, where: Any = True, out: Any = None, dtype: Any = None) -> Any:
+def softmax(x, axis=None, *, where=True, out=None, dtype=None):
     r"""Exponentials divided by their sum: positive numbers that add up to 1, the gradient of `logsumexp`.
 
     Parameters
@@ -155,11 +141,10 @@ def softmax(x: Any, axis: Any = None, *, where: Any = True, out: Any = None, dty
     >>> softmax(np.array([[1.0, 1.0], [0.0, 2.0]]), axis=1).sum(axis=1)
     array([1., 1.])
     """
-    refuse_where(where)
-    return _layout.softmax(x, axis, out, dtype)
+    return transform_array(SOFTMAX, x, axis, where, out, dtype)
 
 
-def log_softmax(x: Any, axis: Any = None, *, where: Any = True, out: Any = None, dtype: Any = None) -> Any:
+def log_softmax(x, axis=None, *, where=True, out=None, dtype=None):
     r"""Logarithm of `softmax`: the input minus its `logsumexp`, finite wherever the input is.
 
     Parameters
@@ -221,10 +206,4 @@ def log_softmax(x: Any, axis: Any = None, *, where: Any = True, out: Any = None,
     >>> log_softmax(np.array([700.0, 800.0, 900.0, 1000.0]))
     array([-3.00000000e+02, -2.00000000e+02, -1.00000000e+02, -3.72007598e-44])
     """
-    refuse_where(where)
-    return _layout.log_softmax(x, axis, out, dtype)
-
-
-def refuse_where(where: Any) -> None:
-    if where is not True:
-        raise NotImplementedError("where is not implemented yet")
+    return transform_array(LOG_SOFTMAX, x, axis, where, out, dtype)
