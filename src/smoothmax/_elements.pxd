@@ -6,6 +6,3 @@ ctypedef void (*Store)(const void *values, Py_ssize_t n, void *elements, Py_ssiz
 
 cdef Load loader(int type_number, bint to_double) noexcept
 cdef Store storer(int type_number, bint from_double) noexcept
-
-cdef void mask_f32(const char *mask, Py_ssize_t stride, Py_ssize_t n, float *values, float fill) noexcept nogil
-cdef void mask_f64(const char *mask, Py_ssize_t stride, Py_ssize_t n, double *values, double fill) noexcept nogil

@@ -197,25 +197,3 @@ cdef Store storer_from(int type_number, const real *_) noexcept:
 cdef Store storer(int type_number, bint from_double) noexcept:
     """The function that writes elements of this NumPy type; NULL where there is none."""
     return storer_from(type_number, <double *>NULL) if from_double else storer_from(type_number, <float *>NULL)
-
-
-# Masks ---------------------------------------------------------------------------------------------------------------
-
-cdef inline void mask_values(const char *mask, Py_ssize_t stride, Py_ssize_t n, real *values, real fill) noexcept nogil:
-    cdef Py_ssize_t i
-    if stride == 1:
-        for i in range(n):
-            values[i] = values[i] if mask[i] else fill
-    else:
-        for i in range(n):
-            values[i] = values[i] if mask[i*stride] else fill
-
-
-cdef void mask_f32(const char *mask, Py_ssize_t stride, Py_ssize_t n, float *values, float fill) noexcept nogil:
-    """values[i] = fill where mask[i], a NumPy bool, is False."""
-    mask_values(mask, stride, n, values, fill)
-
-
-cdef void mask_f64(const char *mask, Py_ssize_t stride, Py_ssize_t n, double *values, double fill) noexcept nogil:
-    """values[i] = fill where mask[i], a NumPy bool, is False."""
-    mask_values(mask, stride, n, values, fill)

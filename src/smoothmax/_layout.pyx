@@ -9,7 +9,7 @@ from numpy.exceptions import AxisError, TooHardError
 
 from smoothmax._dispatch cimport kernels_of
 from smoothmax._elements cimport loader, storer
-from smoothmax._walk cimport ELEMENTS, LOGSUMEXP, MASK, RESULT, ROLES, SIGN, WEIGHTS, Axes, Operation, Plan, walk
+from smoothmax._walk cimport ELEMENTS, LOGSUMEXP, MASK, RESULT, ROLES, SIGN, SOFTMAX, WEIGHTS, Axes, Operation, Plan, walk
 
 cdef extern from "numpy/arrayobject.h":
     object PyArray_Scalar(void *data, cnp.dtype dtype, object base)
@@ -89,7 +89,7 @@ cdef struct Shape:
 cdef int mark_axis(object axis, Shape *shape, object given) except -1:
     cdef Py_ssize_t index
     cdef int ndim = shape.ndim
-    if isinstance(axis, (bool, np.bool_)) or not hasattr(axis, "__index__"):
+    if type(axis) is not int and (isinstance(axis, (bool, np.bool_)) or not hasattr(axis, "__index__")):
         raise TypeError(f"axis must be None, an int or a tuple of ints, got {given!r}")
     index = axis
     if ndim == 0 and given is axis and (index == 0 or index == -1):
@@ -309,6 +309,52 @@ cdef int prepare(Plan *plan, Shape *shape, cnp.ndarray array, cnp.ndarray weight
     return computing
 
 
+cdef object broadcast_to(cnp.ndarray array, const Shape *shape, object dtype):
+    """None, or the array in the shape and of the type."""
+    if array is None:
+        return None
+    return np.broadcast_to((<object>array).astype(dtype, copy=False), tuple([shape.shape[i] for i in range(shape.ndim)]))
+
+
+cdef object reduced_axes(const Shape *shape):
+    return tuple([i for i in range(shape.ndim) if shape.reduced[i]])
+
+
+cdef object delivered(object result, object out):
+    """What a call without kernels returns: `out`, filled, or the value, as a scalar where it has no axes."""
+    cdef cnp.ndarray value = np.asarray(result)
+    if out is None:
+        return value[()]
+    check_out(out, cnp.PyArray_NDIM(value), cnp.PyArray_DIMS(value), value.dtype)
+    np.copyto(out, value, casting="same_kind")
+    return out
+
+
+cdef object plain_logsumexp(cnp.ndarray array, cnp.ndarray weights, cnp.ndarray mask, const Shape *shape,
+                            bint keepdims, bint signed, object out, object dtype):
+    from smoothmax import _plain
+
+    value, sign = _plain.logsumexp(broadcast_to(array, shape, dtype), reduced_axes(shape),
+                                   broadcast_to(weights, shape, dtype), broadcast_to(mask, shape, bool), keepdims)
+    if signed:
+        return delivered(value, out), sign[()]
+    if dtype.kind == "c":
+        angle = np.angle(sign)
+        value = (value + 1j*np.where(angle == -np.pi, np.pi, angle)).astype(dtype)
+    else:
+        value = np.where(sign < 0, np.nan, value).astype(dtype)
+    return delivered(value, out)
+
+
+cdef object plain_transform(Operation operation, cnp.ndarray array, cnp.ndarray mask, const Shape *shape, object out,
+                            object dtype):
+    from smoothmax import _plain
+
+    function = _plain.softmax if operation == SOFTMAX else _plain.log_softmax
+    return delivered(function(broadcast_to(array, shape, dtype), reduced_axes(shape), broadcast_to(mask, shape, bool)),
+                     out)
+
+
 cdef object reduce_array(object a, object axis, object b, object keepdims, object return_sign, object where,
                          object out, object dtype):
     """logsumexp: the result, or the pair of it and its sign."""
@@ -331,9 +377,7 @@ cdef object reduce_array(object a, object axis, object b, object keepdims, objec
         chosen = result_dtype(array, b, weights, dtype)
         number = chosen.num
         if number not in FLOATS:
-            from smoothmax import _plain
-
-            return _plain.logsumexp(array, axis, weights, keep, signed, mask, out, chosen)
+            return plain_logsumexp(array, weights, mask, &shape, keep, signed, out, chosen)
     for i in range(shape.ndim):
         if keep or not shape.reduced[i]:
             result_shape[ndim] = 1 if shape.reduced[i] else shape.shape[i]
@@ -391,9 +435,7 @@ cdef object transform_array(Operation operation, object x, object axis, object w
         chosen = result_dtype(array, None, None, dtype)
         number = chosen.num
         if number not in FLOATS:
-            from smoothmax import _plain
-
-            return _plain.transform(operation, array, axis, mask, out, chosen)
+            return plain_transform(operation, array, mask, &shape, out, chosen)
     if out is not None:
         check_out(out, shape.ndim, shape.shape, FLOATS[number])
         result = out

@@ -9,7 +9,6 @@ from libc.math cimport INFINITY
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-from smoothmax._elements cimport mask_f32, mask_f64
 from smoothmax._kernels.table cimport COLUMNS, State
 
 cdef enum:
@@ -18,6 +17,8 @@ cdef enum:
     SHORT = 48                  # reductions of fewer elements are laid side by side, whatever their strides
     FEW = 6                     # but not so few of them
     LONG_RUN = 256              # elements in one piece that are not worth gathering with the next
+    CHUNK = 16384               # bytes of a row that passes through the scratch in pieces: they stay in L1
+    PACKED = 512                # elements of a mask brought together at a time
     CACHED = 524288             # bytes of a row or tile that stay in cache from one pass to the next
 
 
@@ -113,37 +114,53 @@ cdef void bases_at(Bases *bases, const Plan *plan, const Cursor *cursor) noexcep
         bases.data[role] = plan.data[role] + cursor.offset[role] if plan.data[role] != NULL else NULL
 
 
-cdef inline void apply_mask(const Plan *plan, const char *mask, Py_ssize_t stride, Py_ssize_t n, void *values,
-                            double fill) noexcept nogil:
-    if plan.itemsize == sizeof(double):
-        mask_f64(mask, stride, n, <double *>values, fill)
-    else:
-        mask_f32(mask, stride, n, <float *>values, <float>fill)
+cdef void select(const Plan *plan, const char *values, const char *mask, Py_ssize_t stride, Py_ssize_t n, double fill,
+                 char *to) noexcept nogil:
+    """Values where the mask is True, `fill` elsewhere; a mask is brought together first if it is not one run."""
+    cdef char packed[PACKED]
+    cdef Py_ssize_t i, done = 0, part
+    if stride == 1:
+        plan.kernels.select(values, mask, n, fill, to)
+        return
+    while done < n:
+        part = lesser(n - done, PACKED)
+        for i in range(part):
+            packed[i] = mask[(done + i)*stride]
+        plan.kernels.select(values + done*plan.itemsize, packed, part, fill, to + done*plan.itemsize)
+        done += part
 
 
 cdef void load_run(const Plan *plan, const Bases *bases, const Cursor *cursor, const Axes *along, Py_ssize_t n,
                    char *elements, char *weights) noexcept nogil:
     """n neighbours along the innermost of the axes `along`; a False mask gives -inf, and weight 0."""
     cdef const char *mask = bases.data[MASK]
-    plan.load(bases.data[ELEMENTS] + cursor.offset[ELEMENTS], inner_stride(along, ELEMENTS), n,
-              plan.swapped[ELEMENTS], elements)
+    cdef const char *source = bases.data[ELEMENTS] + cursor.offset[ELEMENTS]
     if mask != NULL:
-        apply_mask(plan, mask + cursor.offset[MASK], inner_stride(along, MASK), n, elements, -INFINITY)
+        mask += cursor.offset[MASK]
+    if mask != NULL and is_run(plan, along, ELEMENTS):
+        select(plan, source, mask, inner_stride(along, MASK), n, -INFINITY, elements)
+    else:
+        plan.load(source, inner_stride(along, ELEMENTS), n, plan.swapped[ELEMENTS], elements)
+        if mask != NULL:
+            select(plan, elements, mask, inner_stride(along, MASK), n, -INFINITY, elements)
     if bases.data[WEIGHTS] != NULL:
         plan.load_weights(bases.data[WEIGHTS] + cursor.offset[WEIGHTS], inner_stride(along, WEIGHTS), n,
                           plan.swapped[WEIGHTS], weights)
         if mask != NULL:
-            apply_mask(plan, mask + cursor.offset[MASK], inner_stride(along, MASK), n, weights, 0)
+            select(plan, weights, mask, inner_stride(along, MASK), n, 0, weights)
 
 
 cdef void store_run(const Plan *plan, const Bases *bases, const Cursor *cursor, const Axes *along, Py_ssize_t n,
                     char *values) noexcept nogil:
     """n neighbours of softmax or log_softmax; a False mask makes them 0 or -inf."""
+    cdef char *target = bases.data[RESULT] + cursor.offset[RESULT]
+    cdef double fill = 0 if plan.operation == SOFTMAX else -INFINITY
     if bases.data[MASK] != NULL:
-        apply_mask(plan, bases.data[MASK] + cursor.offset[MASK], inner_stride(along, MASK), n, values,
-                   0 if plan.operation == SOFTMAX else -INFINITY)
-    plan.store(values, n, bases.data[RESULT] + cursor.offset[RESULT], inner_stride(along, RESULT),
-               plan.swapped[RESULT])
+        if is_run(plan, along, RESULT):
+            select(plan, values, bases.data[MASK] + cursor.offset[MASK], inner_stride(along, MASK), n, fill, target)
+            return
+        select(plan, values, bases.data[MASK] + cursor.offset[MASK], inner_stride(along, MASK), n, fill, values)
+    plan.store(values, n, target, inner_stride(along, RESULT), plan.swapped[RESULT])
 
 
 cdef void gather_row(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssize_t n, char *scratch) noexcept nogil:
@@ -224,10 +241,12 @@ cdef void reduce_row(const Plan *plan, const Bases *bases, bint in_place, State 
             weights = bases.data[WEIGHTS] + cursor.offset[WEIGHTS]
             advance(&cursor, n)
         else:
-            n = lesser(cursor.left, SCRATCH)
+            n = lesser(cursor.left, CHUNK//plan.itemsize)
             gather_row(plan, bases, &cursor, n, scratch)
         if bases.data[WEIGHTS] != NULL:
             plan.kernels.reduce_weighted_row(state, elements, weights, n)
+        elif plan.operation == SOFTMAX:
+            plan.kernels.reduce_softmax_row(state, elements, n)
         else:
             plan.kernels.reduce_row(state, elements, n)
 
@@ -243,7 +262,7 @@ cdef void write_row(const Plan *plan, const Bases *bases, bint in_place, bint ou
     start(&out_cursor, &plan.reduced, 0)
     while cursor.left:
         n = run_length(&cursor, cursor.left) if in_place or out_in_place else cursor.left
-        n = n if in_place and out_in_place else lesser(n, SCRATCH)
+        n = n if in_place and out_in_place else lesser(n, CHUNK//plan.itemsize)
         if in_place:
             source = bases.data[ELEMENTS] + cursor.offset[ELEMENTS]
             advance(&cursor, n)
@@ -320,6 +339,8 @@ cdef void reduce_tile(const Plan *plan, const Bases *bases, Py_ssize_t columns, 
             gather_tile(plan, bases, &cursor, rows, columns, scratch)
         if bases.data[WEIGHTS] != NULL:
             plan.kernels.reduce_weighted_tile(state, elements, ld, weights, weights_ld, rows, columns)
+        elif plan.operation == SOFTMAX:
+            plan.kernels.reduce_softmax_tile(state, elements, ld, rows, columns)
         else:
             plan.kernels.reduce_tile(state, elements, ld, rows, columns)
 

@@ -13,23 +13,54 @@ include "coefficients.pxi"
 
 cdef extern from * nogil:
     """
-    /* a*b - p for p = a*b rounded: one instruction where there is FMA, else Dekker's product (Numer. Math. 18, 1971).
-       Dekker's is not for FMA targets, where the compiler may contract its products. */
-    #if defined(__FP_FAST_FMA) || defined(__FMA__) || defined(__aarch64__)
+    /* With p = a*b rounded, product_error is a*b - p, and multiplied is a*(b + low) rounded once. Written with fma
+       where that is one instruction: -ffp-contract may fuse the wrong one of two products. Elsewhere by Dekker's
+       product (Numer. Math. 18, 1971), which is not for targets where the compiler may contract its products. */
     #include <math.h>
-    static inline double smoothmax_product_error(double a, double b, double p) { return fma(a, b, -p); }
+    #if defined(__FP_FAST_FMA) || defined(__FMA__) || defined(__aarch64__)
+    static inline double smoothmax_product_error_f64(double a, double b, double p) { return fma(a, b, -p); }
+    static inline float smoothmax_product_error_f32(float a, float b, float p) { return fmaf(a, b, -p); }
+    static inline double smoothmax_multiplied_f64(double a, double b, double low) { return fma(a, b, a*low); }
+    static inline float smoothmax_multiplied_f32(float a, float b, float low) { return fmaf(a, b, a*low); }
     #else
-    static inline double smoothmax_product_error(double a, double b, double p) {
+    static inline double smoothmax_product_error_f64(double a, double b, double p) {
         double ca = 134217729.0*a, a_high = ca - (ca - a), a_low = a - a_high;
         double cb = 134217729.0*b, b_high = cb - (cb - b), b_low = b - b_high;
         return ((a_high*b_high - p) + a_high*b_low + a_low*b_high) + a_low*b_low;
     }
+    static inline float smoothmax_product_error_f32(float a, float b, float p) { return (float)((double)a*b - p); }
+    static inline double smoothmax_multiplied_f64(double a, double b, double low) {
+        double p = a*b;
+        return p + (smoothmax_product_error_f64(a, b, p) + a*low);
+    }
+    static inline float smoothmax_multiplied_f32(float a, float b, float low) {
+        return (float)((double)a*((double)b + low));
+    }
     #endif
-    #include <math.h>
     """
-    double product_error "smoothmax_product_error"(double a, double b, double p)
+    double product_error_f64 "smoothmax_product_error_f64"(double a, double b, double p)
+    float product_error_f32 "smoothmax_product_error_f32"(float a, float b, float p)
+    double multiplied_f64 "smoothmax_multiplied_f64"(double a, double b, double low)
+    float multiplied_f32 "smoothmax_multiplied_f32"(float a, float b, float low)
     const double INFINITY
     const double NAN
+
+
+cdef inline real product_error(real a, real b, real p) noexcept nogil:
+    """What rounding took from p = a*b."""
+    if real is float:
+        return product_error_f32(a, b, p)
+    else:
+        return product_error_f64(a, b, p)
+
+
+cdef inline real multiplied(real a, real b, real low) noexcept nogil:
+    """a*(b + low), rounded once."""
+    if real is float:
+        return multiplied_f32(a, b, low)
+    else:
+        return multiplied_f64(a, b, low)
+
 
 cdef inline double two_sum(double a, double b, double *error) noexcept nogil:
     """a + b rounded, and what rounding lost (Knuth, TAOCP 2, 4.2.2)."""

@@ -145,41 +145,43 @@ cdef inline void add(double *total, real *carry, real high, real low) noexcept n
 
 
 cdef inline void exp_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const real *shift, const real *magic,
-                           const real *floor, real *out, Py_ssize_t out_ld, double *sums, real *carries) noexcept nogil:
-    """Write the scaled exponentials of column j to `out`, and add them, not yet rounded, to sums[j] + carries[j]."""
+                           const real *floor, bint keep, real *out, Py_ssize_t out_ld,
+                           double *sums, real *carries) noexcept nogil:
+    """Add the scaled exponentials of column j to sums[j] + carries[j]; if `keep`, also write them to `out`, rounded.
+
+    The top is among them, so nothing far below 1 matters, and a lane that starts from twice the largest
+    exponential is the larger in every addition: Dekker's sum needs no comparison, and float no double.
+    """
     cdef Py_ssize_t i, j
-    cdef double s[LANES]
+    cdef real total[LANES]
     cdef real carry[LANES]
-    cdef real e0[LANES]
-    cdef real e1[LANES]
-    cdef real high, low, more, more_low, head, tail, scale
+    cdef real e[LANES]
+    cdef real head, tail, scale, rounded, result
+    cdef double error
     for j in range(lanes_of(x)):
-        s[j] = sums[j]
+        total[j] = twice_largest(x[0])
         carry[j] = carries[j]
-    for i in range(rows//2):
+    for i in range(rows):
         for j in range(lanes_of(x)):
-            split_exp(at_least(x[j] - shift[j], floor[j]), magic[j], &head, &tail, &scale)
-            high, low = head*scale, tail*scale
-            e0[j] = (head + tail)*scale
-            split_exp(at_least(x[ld + j] - shift[j], floor[j]), magic[j], &head, &tail, &scale)
-            more, more_low = head*scale, tail*scale
-            e1[j] = (head + tail)*scale
-            add(&s[j], &carry[j], high + more, low + more_low)
-        for j in range(lanes_of(x)):
-            out[j] = e0[j]
-            out[out_ld + j] = e1[j]
-        x += 2*ld
-        out += 2*out_ld
-    if rows%2:
-        for j in range(lanes_of(x)):
-            split_exp(at_least(x[j] - shift[j], floor[j]), magic[j], &head, &tail, &scale)
-            e0[j] = (head + tail)*scale
-            add(&s[j], &carry[j], head*scale, tail*scale)
-        for j in range(lanes_of(x)):
-            out[j] = e0[j]
+            split_exp(at_least(x[i*ld + j] - shift[j], floor[j]), magic[j], &head, &tail, &scale)
+            rounded = head + tail
+            e[j] = rounded*scale
+            result = total[j] + e[j]
+            carry[j] += (e[j] - (result - total[j])) + ((head - rounded) + tail)*scale
+            total[j] = result
+        if keep:
+            for j in range(lanes_of(x)):
+                out[i*out_ld + j] = e[j]
     for j in range(lanes_of(x)):
-        sums[j] = s[j]
-        carries[j] = carry[j]
+        sums[j] = two_sum(sums[j], total[j] - twice_largest(x[0]), &error)
+        carries[j] = carry[j] + <real>error
+
+
+cdef inline real twice_largest(real _) noexcept nogil:
+    if real is float:
+        return <float>3.6893488147419103e+19            # 2**(OFFSET + 1)
+    else:
+        return 2.6815615859885194e+154
 
 
 cdef inline void scale_lanes(real *x, Py_ssize_t ld, Py_ssize_t rows,
@@ -188,7 +190,7 @@ cdef inline void scale_lanes(real *x, Py_ssize_t ld, Py_ssize_t rows,
     cdef real y[LANES]
     for i in range(rows):
         for j in range(lanes_of(x)):
-            y[j] = x[i*ld + j]*inverse[j] + x[i*ld + j]*inverse_low[j]
+            y[j] = multiplied(x[i*ld + j], inverse[j], inverse_low[j])
         for j in range(lanes_of(x)):
             x[i*ld + j] = y[j]
 
@@ -203,7 +205,7 @@ cdef inline void softmax_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, co
         for j in range(lanes_of(x)):
             d = at_least(x[i*ld + j] - shift[j], floor[j])
             e = scaled_exp(d, magic[j])
-            y[j] = e*inverse[j] + e*inverse_low[j]
+            y[j] = multiplied(e, inverse[j], inverse_low[j])
         for j in range(lanes_of(x)):
             out[i*out_ld + j] = y[j]
 
@@ -313,6 +315,15 @@ cdef void rescale(State *state, Py_ssize_t j, real old, real top) noexcept nogil
     power = power if power > -4096 else -4096
     state.rest[j] = ldexp(rest, <int>power)
     state.carry[j] = ldexp(carry, <int>power)
+
+
+cdef inline void move_top(State *state, Py_ssize_t j, real top) noexcept nogil:
+    """Let `top` be the reference of a column that counts nothing, if it is larger than the present one."""
+    cdef real old = <real>state.top[j]
+    if top > old:
+        state.top[j] = top
+        if state.rest[j] != 0:
+            rescale(state, j, old, top)
 
 
 cdef void raise_top(State *state, Py_ssize_t j, real top) noexcept nogil:
@@ -445,6 +456,40 @@ cdef inline bint has(const real *lanes, real value) noexcept nogil:
     return found
 
 
+cdef void reduce_softmax_row(State *state, const real *x, Py_ssize_t n) noexcept nogil:
+    """The sum of all exponentials, the top's too, in rest + carry."""
+    cdef Py_ssize_t width = lanes_of(x), block, rows, rest, j
+    cdef double total, carry
+    cdef real tail[LANES]
+    cdef real top[LANES]
+    cdef real shift[LANES]
+    cdef real magic[LANES]
+    cdef real floor[LANES]
+    cdef double sums[LANES]
+    cdef real carries[LANES]
+    while n > 0:
+        block = min_of(n, BLOCK_ROWS*width)
+        rows = block//width
+        rest = block - rows*width
+        spread(<real>-INFINITY, top)
+        max_lanes(x, width, rows, top)
+        if rest:
+            pad(x + rows*width, rest, tail)
+            max_lanes(tail, width, 1, top)
+        move_top(state, 0, max_of_lanes(top))
+        spread_shifts(<real>state.top[0], shift, magic, floor)
+        for j in range(width):
+            sums[j] = 0
+            carries[j] = 0
+        exp_lanes(x, width, rows, shift, magic, floor, False, tail, width, sums, carries)
+        if rest:
+            exp_lanes(tail, width, 1, shift, magic, floor, False, tail, width, sums, carries)
+        total = sum_of_lanes(sums, carries, &carry)
+        join(state, 0, total, carry, 0)
+        x += block
+        n -= block
+
+
 cdef void softmax_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), rows = n//width, rest = n - rows*width, block, done, j
     cdef double total, carry, block_carry, inverse, inverse_low, error
@@ -470,10 +515,10 @@ cdef void softmax_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
         for j in range(width):
             sums[j] = 0
             carries[j] = 0
-        exp_lanes(x + done*width, width, block, shift, magic, floor, out + done*width, width, sums, carries)
+        exp_lanes(x + done*width, width, block, shift, magic, floor, True, out + done*width, width, sums, carries)
         done += block
         if done == rows and rest:
-            exp_lanes(tail, width, 1, shift, magic, floor, tail, width, sums, carries)
+            exp_lanes(tail, width, 1, shift, magic, floor, True, tail, width, sums, carries)
         total = two_sum(total, sum_of_lanes(sums, carries, &block_carry), &error)
         carry += block_carry + error
         if done == rows:
@@ -558,6 +603,37 @@ cdef void reduce_tile(State *state, const real *x, Py_ssize_t ld, Py_ssize_t row
         rows -= block
 
 
+cdef void reduce_softmax_tile(State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows,
+                              Py_ssize_t columns) noexcept nogil:
+    """The sums of all exponentials, the tops' too, in rest + carry."""
+    cdef Py_ssize_t width = lanes_of(x), block, group, first, j
+    cdef double error
+    cdef real top[LANES]
+    cdef real shift[LANES]
+    cdef real magic[LANES]
+    cdef real floor[LANES]
+    cdef double sums[LANES]
+    cdef real carries[LANES]
+    while rows > 0:
+        block = min_of(rows, TILE_BYTES//(COLUMNS*sizeof(real)))
+        for group in range((columns + width - 1)//width):
+            first = group*width
+            spread(<real>-INFINITY, top)
+            max_lanes(x + first, ld, block, top)
+            for j in range(width):
+                move_top(state, first + j, top[j])
+            for j in range(width):
+                shifts_of(<real>state.top[first + j], &shift[j], &magic[j], &floor[j])
+                sums[j] = 0
+                carries[j] = 0
+            exp_lanes(x + first, ld, block, shift, magic, floor, False, top, width, sums, carries)
+            for j in range(width):
+                sums[j] = two_sum(sums[j], carries[j], &error)
+                join(state, first + j, sums[j], error, 0)
+        x += block*ld
+        rows -= block
+
+
 cdef void softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
                        real *out, Py_ssize_t out_ld) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), group, first, j
@@ -578,7 +654,7 @@ cdef void softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t
             shifts_of(top[j], &shift[j], &magic[j], &floor[j])
             sums[j] = 0
             carries[j] = 0
-        exp_lanes(x + first, ld, rows, shift, magic, floor, out + first, out_ld, sums, carries)
+        exp_lanes(x + first, ld, rows, shift, magic, floor, True, out + first, out_ld, sums, carries)
         for j in range(width):
             sums[j] = two_sum(sums[j], carries[j], &error)
             invert(sums[j], error, &inverse, &inverse_low)
@@ -820,17 +896,100 @@ cdef inline void weighted_shifts_of(real top, real *shift, real *magic, real *fl
     floor[0] = weighted_floor_of(exponent)
 
 
-cdef inline void raise_weighted_top(State *state, Py_ssize_t j, real top) noexcept nogil:
-    cdef real old = <real>state.top[j]
-    if top > old:
-        state.top[j] = top
-        if state.rest[j] != 0 and state.count[j] == 0:
-            rescale(state, j, old, top)
+cdef inline void max_size_lanes(const real *b, Py_ssize_t ld, Py_ssize_t rows, real *top) noexcept nogil:
+    """top[j] is the largest of what it was and of column j's magnitudes."""
+    cdef Py_ssize_t i, j
+    cdef real m[LANES]
+    cdef real v
+    for j in range(lanes_of(b)):
+        m[j] = top[j]
+    for i in range(rows):
+        for j in range(lanes_of(b)):
+            v = magnitude(b[i*ld + j])
+            m[j] = v if v > m[j] else m[j]
+    for j in range(lanes_of(b)):
+        top[j] = m[j]
+
+
+cdef inline void weighted(real d, real b, real magic, real *high, real *low) noexcept nogil:
+    """b exp(d) in two parts, for a weight of moderate size."""
+    cdef real head, tail, scale
+    split_exp(d, magic, &head, &tail, &scale)
+    scale *= b
+    high[0] = head*scale
+    low[0] = product_error(head, scale, high[0]) + tail*scale
+
+
+cdef inline void add_signed(double *total, real *carry, real high, real low) noexcept nogil:
+    cdef double error
+    if real is float:
+        total[0] += high
+        carry[0] += low
+    else:
+        total[0] = two_sum(total[0], high, &error)
+        carry[0] += error + low
+
+
+cdef inline void sum_moderate_lanes(const real *a, Py_ssize_t ld, const real *b, Py_ssize_t b_ld, Py_ssize_t rows,
+                                    const real *shift, const real *magic, const real *floor,
+                                    double *sums, real *carries) noexcept nogil:
+    """sum_weighted_lanes for weights of moderate size, and a top that is no less than any element."""
+    cdef Py_ssize_t i, j
+    cdef double s[LANES]
+    cdef real carry[LANES]
+    cdef real h0, l0, h1, l1, h2, l2, h3, l3
+    for j in range(lanes_of(a)):
+        s[j] = sums[j]
+        carry[j] = carries[j]
+    for i in range(rows//4):
+        for j in range(lanes_of(a)):
+            weighted(at_least(a[j] - shift[j], floor[j]), b[j], magic[j], &h0, &l0)
+            weighted(at_least(a[ld + j] - shift[j], floor[j]), b[b_ld + j], magic[j], &h1, &l1)
+            weighted(at_least(a[2*ld + j] - shift[j], floor[j]), b[2*b_ld + j], magic[j], &h2, &l2)
+            weighted(at_least(a[3*ld + j] - shift[j], floor[j]), b[3*b_ld + j], magic[j], &h3, &l3)
+            add_signed(&s[j], &carry[j], (h0 + h1) + (h2 + h3), (l0 + l1) + (l2 + l3))
+        a += 4*ld
+        b += 4*b_ld
+    for i in range(rows%4):
+        for j in range(lanes_of(a)):
+            weighted(at_least(a[i*ld + j] - shift[j], floor[j]), b[i*b_ld + j], magic[j], &h0, &l0)
+            add_signed(&s[j], &carry[j], h0, l0)
+    for j in range(lanes_of(a)):
+        sums[j] = s[j]
+        carries[j] = carry[j]
+
+
+cdef inline real moderate(real _) noexcept nogil:
+    """The largest weight that no scale can make overflow."""
+    if real is float:
+        return <float>1073741824.0                  # 2**30
+    else:
+        return 2.582249878086909e+120               # 2**400
+
+
+cdef inline bint is_sound(double total, const State *state, Py_ssize_t j, real _) noexcept nogil:
+    """Whether a sum, or what it is added to, is large beside all terms that may have vanished; no nan is."""
+    cdef double limit
+    if real is float:
+        limit = 1.4551915228366852e-11              # 2**-36: 100 binades below the largest exponential
+    else:
+        limit = 1.2513128902733393e-147             # 2**-488: 1000 of them
+    return total == total and magnitude(total) < INFINITY and (
+        magnitude(total) >= limit or state.rest[j] != 0 and magnitude(state.rest[j]) >= limit)
+
+
+cdef inline void spread_weighted_shifts(real top, real *shift, real *magic, real *floor) noexcept nogil:
+    weighted_shifts_of(top, shift, magic, floor)
+    spread(shift[0], shift)
+    spread(magic[0], magic)
+    spread(floor[0], floor)
 
 
 cdef void reduce_weighted_row(State *state, const real *a, const real *b, Py_ssize_t n) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(a), block, rows, rest, j
     cdef double total, carry
+    cdef real best, size
+    cdef State trial
     cdef real tail[LANES]
     cdef real tail_b[LANES]
     cdef real top[LANES]
@@ -843,22 +1002,53 @@ cdef void reduce_weighted_row(State *state, const real *a, const real *b, Py_ssi
         block = min_of(n, BLOCK_ROWS*width)
         rows = block//width
         rest = block - rows*width
-        spread(<real>-INFINITY, top)
-        max_weighted_lanes(a, width, b, width, rows, top)
         if rest:
             pad(a + rows*width, rest, tail)
             spread(<real>0, tail_b)
             for j in range(rest):
                 tail_b[j] = b[rows*width + j]
-            max_weighted_lanes(tail, width, tail_b, width, 1, top)
-        raise_weighted_top(state, 0, max_of_lanes(top))
-        weighted_shifts_of(<real>state.top[0], shift, magic, floor)
-        spread(shift[0], shift)
-        spread(magic[0], magic)
-        spread(floor[0], floor)
         for j in range(width):
             sums[j] = 0
             carries[j] = 0
+
+        # Nearly always the largest element serves as the reference, and weights can be multiplied as they are.
+        spread(<real>0, top)
+        max_size_lanes(b, width, rows, top)
+        if rest:
+            max_size_lanes(tail_b, width, 1, top)
+        size = max_of_lanes(top)
+        spread(<real>-INFINITY, top)
+        max_lanes(a, width, rows, top)
+        if rest:
+            max_lanes(tail, width, 1, top)
+        best = max_of_lanes(top)
+        best = best if best > state.top[0] else <real>state.top[0]
+        if size <= moderate(size) and magnitude(best) < INFINITY:
+            trial.top[0], trial.rest[0], trial.carry[0] = state.top[0], state.rest[0], state.carry[0]
+            trial.count[0] = state.count[0]
+            move_top(&trial, 0, best)
+            spread_shifts(best, shift, magic, floor)
+            sum_moderate_lanes(a, width, b, width, rows, shift, magic, floor, sums, carries)
+            if rest:
+                sum_moderate_lanes(tail, width, tail_b, width, 1, shift, magic, floor, sums, carries)
+            total = sum_of_lanes(sums, carries, &carry)
+            if is_sound(total, &trial, 0, best):
+                state.top[0], state.rest[0], state.carry[0] = trial.top[0], trial.rest[0], trial.carry[0]
+                join(state, 0, total, carry, 0)
+                a += block
+                b += block
+                n -= block
+                continue
+            for j in range(width):
+                sums[j] = 0
+                carries[j] = 0
+
+        spread(<real>-INFINITY, top)
+        max_weighted_lanes(a, width, b, width, rows, top)
+        if rest:
+            max_weighted_lanes(tail, width, tail_b, width, 1, top)
+        move_top(state, 0, max_of_lanes(top))
+        spread_weighted_shifts(<real>state.top[0], shift, magic, floor)
         sum_weighted_lanes(a, width, b, width, rows, shift, magic, floor, sums, carries)
         if rest:
             sum_weighted_lanes(tail, width, tail_b, width, 1, shift, magic, floor, sums, carries)
@@ -886,7 +1076,7 @@ cdef void reduce_weighted_tile(State *state, const real *a, Py_ssize_t ld, const
             spread(<real>-INFINITY, top)
             max_weighted_lanes(a + first, ld, b + first, b_ld, block, top)
             for j in range(width):
-                raise_weighted_top(state, first + j, top[j])
+                move_top(state, first + j, top[j])
             for j in range(width):
                 weighted_shifts_of(<real>state.top[first + j], &shift[j], &magic[j], &floor[j])
                 sums[j] = 0
@@ -935,6 +1125,49 @@ cdef void write_weighted(const State *state, Py_ssize_t columns, real *out, real
         sign[j] = <real>(1 if total > 0 else -1 if total < 0 else total)
 
 
+# Masks ---------------------------------------------------------------------------------------------------------------
+
+cdef inline real chosen(real x, unsigned char mask, real fill) noexcept nogil:
+    """x, or `fill` if the mask, 0 or 1, is 0. By bits: a choice between doubles by a byte does not vectorise."""
+    cdef uint32_t x32, fill32, m32 = mask
+    cdef uint64_t x64, fill64, m64 = mask
+    if real is float:
+        memcpy(&x32, &x, 4)
+        memcpy(&fill32, &fill, 4)
+        x32 = (x32 & (0 - m32)) | (fill32 & (m32 - 1))
+        memcpy(&x, &x32, 4)
+    else:
+        memcpy(&x64, &x, 8)
+        memcpy(&fill64, &fill, 8)
+        x64 = (x64 & (0 - m64)) | (fill64 & (m64 - 1))
+        memcpy(&x, &x64, 8)
+    return x
+
+
+cdef void select(const real *x, const unsigned char *mask, Py_ssize_t n, real fill, real *out) noexcept nogil:
+    """out[i] is x[i], or `fill` where mask[i], 0 or 1, is 0; both may be the same memory."""
+    cdef Py_ssize_t i, j, rest = n%LANES
+    cdef real y[LANES]
+    for i in range(n//LANES):
+        for j in range(LANES):
+            y[j] = chosen(x[j], mask[j], fill)
+        for j in range(LANES):
+            out[j] = y[j]
+        x += LANES
+        mask += LANES
+        out += LANES
+    for i in range(rest):
+        out[i] = chosen(x[i], mask[i], fill)
+
+
+cdef void select_f32(const void *x, const void *mask, Py_ssize_t n, double fill, void *out) noexcept nogil:
+    select(<const float *>x, <const unsigned char *>mask, n, <float>fill, <float *>out)
+
+
+cdef void select_f64(const void *x, const void *mask, Py_ssize_t n, double fill, void *out) noexcept nogil:
+    select(<const double *>x, <const unsigned char *>mask, n, fill, <double *>out)
+
+
 # The table -----------------------------------------------------------------------------------------------------------
 
 cdef void finish_log_f32(State *state, Py_ssize_t columns) noexcept nogil:
@@ -965,16 +1198,20 @@ cdef void fill(Kernels *kernels, const real *_) noexcept:
     kernels.reduce_row = <ReduceRow>reduce_row[real]
     kernels.reduce_tile = <ReduceTile>reduce_tile[real]
     if real is float:
+        kernels.select = select_f32
         kernels.finish_log = finish_log_f32
         kernels.finish_weighted = finish_weighted_f32
         kernels.finish_softmax = finish_softmax_f32
     else:
+        kernels.select = select_f64
         kernels.finish_log = finish_log_f64
         kernels.finish_weighted = finish_weighted_f64
         kernels.finish_softmax = finish_softmax_f64
     kernels.reduce_weighted_row = <ReduceWeightedRow>reduce_weighted_row[real]
     kernels.reduce_weighted_tile = <ReduceWeightedTile>reduce_weighted_tile[real]
     kernels.write_weighted = <WriteWeighted>write_weighted[real]
+    kernels.reduce_softmax_row = <ReduceRow>reduce_softmax_row[real]
+    kernels.reduce_softmax_tile = <ReduceTile>reduce_softmax_tile[real]
     kernels.write_logsumexp = <WriteReduced>write_logsumexp[real]
     kernels.write_softmax_row = <WriteRow>write_softmax_row[real]
     kernels.write_softmax_tile = <WriteTile>write_softmax_tile[real]

@@ -30,6 +30,7 @@ ctypedef void (*ReduceTile)(State *state, const void *x, Py_ssize_t ld, Py_ssize
 ctypedef void (*ReduceWeightedRow)(State *state, const void *a, const void *b, Py_ssize_t n) noexcept nogil
 ctypedef void (*ReduceWeightedTile)(State *state, const void *a, Py_ssize_t ld, const void *b, Py_ssize_t b_ld,
                                     Py_ssize_t rows, Py_ssize_t columns) noexcept nogil
+ctypedef void (*Select)(const void *x, const void *mask, Py_ssize_t n, double fill, void *out) noexcept nogil
 ctypedef void (*Finish)(State *state, Py_ssize_t columns) noexcept nogil
 ctypedef void (*WriteReduced)(const State *state, Py_ssize_t columns, void *out, void *sign) noexcept nogil
 ctypedef void (*WriteWeighted)(const State *state, Py_ssize_t columns, void *out, void *sign,
@@ -48,6 +49,8 @@ cdef struct Kernels:
     ReduceTile reduce_tile
     ReduceWeightedRow reduce_weighted_row
     ReduceWeightedTile reduce_weighted_tile
+    ReduceRow reduce_softmax_row        # for softmax alone: the top is not counted but summed with the rest
+    ReduceTile reduce_softmax_tile
     # What a result needs of a state, in its last four fields:
     Finish finish_log                   # for logsumexp and log_softmax
     Finish finish_weighted              # for logsumexp with weights
@@ -62,6 +65,8 @@ cdef struct Kernels:
     # softmax of data that stays in cache between passes, without a state: exponentials wait in `out` to be scaled.
     SoftmaxRow softmax_row
     SoftmaxTile softmax_tile
+    # Masks: `fill` takes the place of elements whose mask is 0.
+    Select select
 
 
 cdef struct Table:
