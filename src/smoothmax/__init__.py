@@ -1,5 +1,21 @@
 """logsumexp, softmax and log_softmax for NumPy arrays."""
 
+from typing import TYPE_CHECKING, Any
+
+from smoothmax._config import show_config
 from smoothmax._functions import log_softmax, logsumexp, softmax
 
-__all__ = ["log_softmax", "logsumexp", "softmax"]
+__all__ = ["log_softmax", "logsumexp", "show_config", "softmax"]
+
+__version__: str
+
+if not TYPE_CHECKING:  # a type checker would take any name for one that exists
+
+    def __getattr__(name: str) -> Any:
+        """__version__, once somebody asks: reading the metadata takes longer than everything else in the import."""
+        if name != "__version__":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from smoothmax._config import installed_version
+
+        globals()[name] = installed_version()
+        return globals()[name]
