@@ -1,0 +1,181 @@
+"""The comparison that `python -m smoothmax` prints: time and error beside NumPy's formulas and SciPy, measured here.
+
+Errors are measured against the wider type that NumPy has; nothing that smoothmax computes is taken for granted.
+"""
+
+import importlib
+import timeit
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+import smoothmax
+
+__all__ = ["compare"]
+
+Array = np.ndarray[Any, Any]
+Function = Callable[..., Any]
+
+CASES: Sequence[tuple[tuple[int, ...], int]] = (
+    ((10,), 0),
+    ((1000,), 0),
+    ((1000000,), 0),
+    ((10000, 10), 1),
+    ((1000, 1000), 1),
+    ((16, 3, 224, 224), 1),
+)
+TYPES = ("float64", "float32")
+SPREAD = 5  # standard deviation of the logits: classifiers' are of this size
+SECONDS = 0.15  # a line of the table, for all its contenders together
+ROUNDS = 3  # at least
+SAMPLE = 200_000  # elements whose results are compared, and more where one reduction has more
+
+# The reference rounds at 2**-53 for float32 and at 2**-64 for float64, where long double has that much.
+WIDE: type[np.floating[Any]] = np.longdouble if np.finfo(np.longdouble).nmant >= 63 else np.float64
+
+# Contenders ----------------------------------------------------------------------------------------------------------
+
+
+def textbook_logsumexp(x: Array, axis: int) -> Any:
+    m = np.max(x, axis=axis, keepdims=True)
+    return np.squeeze(m, axis=axis) + np.log(np.sum(np.exp(x - m), axis=axis))
+
+
+def textbook_softmax(x: Array, axis: int) -> Any:
+    e = np.exp(x - np.max(x, axis=axis, keepdims=True))
+    return e / np.sum(e, axis=axis, keepdims=True)
+
+
+def textbook_log_softmax(x: Array, axis: int) -> Any:
+    d = x - np.max(x, axis=axis, keepdims=True)
+    return d - np.log(np.sum(np.exp(d), axis=axis, keepdims=True))
+
+
+OURS: dict[str, Function] = {
+    "logsumexp": smoothmax.logsumexp,
+    "softmax": smoothmax.softmax,
+    "log_softmax": smoothmax.log_softmax,
+}
+TEXTBOOK: dict[str, Function] = {
+    "logsumexp": textbook_logsumexp,
+    "softmax": textbook_softmax,
+    "log_softmax": textbook_log_softmax,
+}
+
+
+def import_scipy() -> tuple[str, dict[str, Function]]:
+    """SciPy's version and its functions; nothing of either where it is not installed."""
+    try:
+        special = importlib.import_module("scipy.special")
+        return importlib.import_module("scipy").__version__, {name: getattr(special, name) for name in OURS}
+    except ImportError:
+        return "", {}
+
+
+# Errors --------------------------------------------------------------------------------------------------------------
+
+
+def reference(x: Array, axis: int) -> dict[str, tuple[Array, Array]]:
+    """For each function the result in WIDE, and the number whose unit in the last place its error is counted in.
+
+    The largest element stays out of the sum, so that log1p keeps the digits of results near 0. What is left of the
+    reference's own error is that of x - m, abs(x - m)/2 units of WIDE: hundredths of one of x's.
+    """
+    top = np.expand_dims(np.argmax(x, axis=axis), axis)
+    wide = x.astype(WIDE)
+    m = np.take_along_axis(wide, top, axis)
+    d = wide - m
+    e = np.exp(d)
+    np.put_along_axis(e, top, 0, axis)
+    rest = np.sum(e, axis=axis, keepdims=True)
+    np.put_along_axis(e, top, 1, axis)
+    logarithm = np.log1p(rest)
+    total = np.squeeze(m + logarithm, axis=axis)
+    # Where m and the logarithm cancel, their own rounding is all that a result in x's type can be held to.
+    scale = np.squeeze(np.maximum(np.abs(m), logarithm), axis=axis)
+    probabilities, logarithms = e / (1 + rest), d - logarithm
+    return {
+        "logsumexp": (total, np.maximum(np.abs(total), scale)),
+        "softmax": (probabilities, probabilities),
+        "log_softmax": (logarithms, logarithms),
+    }
+
+
+def largest_error(result: Any, exact: Array, scale: Array) -> float:
+    """In units in the last place, of the type of `result`, of `scale`."""
+    result = np.asarray(result)[: len(exact)] if exact.ndim else np.asarray(result)
+    unit = np.spacing(np.abs(scale).astype(result.dtype))
+    return float(np.max(np.abs(result.astype(WIDE) - exact) / unit))
+
+
+# Times ---------------------------------------------------------------------------------------------------------------
+
+
+def best_times(functions: Sequence[Function], x: Array, axis: int) -> list[float]:
+    """Seconds a call of each. They take turns, so that whatever else the machine does meets them all alike."""
+    timers = [timeit.Timer("f(x, axis=axis)", globals={"f": f, "x": x, "axis": axis}) for f in functions]
+    slowest = SECONDS / (8 * len(timers))  # of a turn, where a single call is not slower
+    turns = [max(1, int(slowest / max(timer.timeit(1), timer.timeit(1)))) for timer in timers]
+    best = [float("inf")] * len(timers)
+    start, rounds = timeit.default_timer(), 0
+    while rounds < ROUNDS or timeit.default_timer() - start < SECONDS:
+        for i, (timer, turn) in enumerate(zip(timers, turns, strict=True)):
+            best[i] = min(best[i], timer.timeit(turn) / turn)
+        rounds += 1
+    return best
+
+
+# Table ---------------------------------------------------------------------------------------------------------------
+
+LINE = "{:<11} {:<7} {:<17} {:>4} {:>9} {:>10} {:>10} {:>9} {:>7}"
+
+
+def duration(seconds: float) -> str:
+    for unit, scale in (("ns", 1e9), ("us", 1e6), ("ms", 1e3)):
+        if seconds * scale < 999.5:
+            return f"{seconds * scale:.3g} {unit}"
+    return f"{seconds:.3g} s"
+
+
+def times_faster(slower: float, faster: float) -> str:
+    ratio = slower / faster
+    return f"{ratio:.0f} x" if ratio >= 99.5 else f"{ratio:.1f} x" if ratio >= 9.95 else f"{ratio:.2f} x"
+
+
+def ulps(error: float | None) -> str:
+    return "-" if error is None else f"{error:.2f}" if error < 99.5 else f"{error:.2g}"
+
+
+def compare() -> None:
+    """Print a line for each function, type and shape, as soon as it is measured."""
+    version, scipy = import_scipy()
+    print_explanation(version)
+    print(LINE.format("", "", "", "", "smoothmax", "faster", "faster", "smoothmax", "NumPy"))
+    print(LINE.format("function", "type", "shape", "axis", "time", "than NumPy", "than SciPy", "error", "error"))
+    for dtype in TYPES:
+        for shape, axis in CASES:
+            x = np.random.default_rng(0).normal(scale=SPREAD, size=shape).astype(dtype)
+            sample = x if axis == 0 else x[: max(1, SAMPLE * len(x) // x.size)]
+            exact = reference(sample, axis) if np.finfo(WIDE).nmant > np.finfo(x.dtype).nmant else None
+            for name, function in OURS.items():
+                formula = TEXTBOOK[name]
+                errors = [largest_error(f(x, axis=axis), *exact[name]) if exact else None for f in (function, formula)]
+                seconds, *others = best_times([function, formula, *([scipy[name]] if scipy else [])], x, axis)
+                faster = [times_faster(other, seconds) for other in others]
+                faster += ["-"] * (2 - len(faster))
+                cells = [name, dtype, str(shape), str(axis), duration(seconds), *faster, *map(ulps, errors)]
+                print(LINE.format(*cells), flush=True)
+
+
+def print_explanation(scipy_version: str) -> None:
+    print()
+    print("Times: of one call, the best of several rounds in which the contenders take turns.")
+    print(f"Input: normal random numbers of standard deviation {SPREAD}.")
+    print("NumPy: the stable textbook formulas, exp(x - max)/sum(exp(x - max)) and so on.")
+    print(f"SciPy: {scipy_version or 'not installed'}.")
+    print("Errors: the largest, in units in the last place (ULP) of the result; for logsumexp, of its larger part")
+    print(f"where the two cancel. Measured against {WIDE.__name__} of {np.finfo(WIDE).nmant + 1} bits.")
+    if WIDE is np.float64:
+        print("NumPy has nothing wider than float64 here, so errors of float64 are not measured.")
+    print()
