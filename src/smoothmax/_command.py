@@ -1,0 +1,193 @@
+"""The file command: arguments of the command line, a .npy file in, a .npy file out. Computes nothing itself.
+
+An output appears under its name whole or not at all: it is written under another name in the same folder, and renamed.
+"""
+
+import argparse
+import contextlib
+import math
+import os
+import stat
+import warnings
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any, NoReturn
+
+import numpy as np
+
+import smoothmax
+
+__all__ = ["Refused", "parse", "run"]
+
+FUNCTIONS: dict[str, tuple[Callable[..., Any], str]] = {
+    "logsumexp": (smoothmax.logsumexp, "logarithm of the sum of exponentials"),
+    "softmax": (smoothmax.softmax, "exponentials divided by their sum"),
+    "log_softmax": (smoothmax.log_softmax, "logarithm of softmax"),
+}
+DTYPES = ("float32", "float64", "float16", "longdouble")
+
+
+class Refused(Exception):  # noqa: N818 (it is no error of the program's)
+    """What was asked for cannot be done; the message is the line that the user sees."""
+
+
+# Arguments -----------------------------------------------------------------------------------------------------------
+
+
+class Parser(argparse.ArgumentParser):
+    """One that says what is wrong in one line, without the usage before it."""
+
+    def error(self, message: str) -> NoReturn:
+        raise Refused(message)
+
+
+class Version(argparse.Action):
+    """--version, which reads the metadata when it is asked for and not whenever a parser is made."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        print("smoothmax", smoothmax.__version__)
+        parser.exit()
+
+
+def parse_axis(text: str) -> int | tuple[int, ...] | None:
+    if text.strip().lower() == "none":
+        return None
+    try:
+        axes = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise Refused(f"axis must be none, an integer, or integers separated by commas, got {text!r}") from None
+    return axes if len(axes) > 1 else axes[0]
+
+
+def parse_dtype(text: str) -> str:
+    if text not in DTYPES:
+        raise Refused(f"dtype must be {', '.join(DTYPES[:-1])} or {DTYPES[-1]}, got {text!r}")
+    return text
+
+
+def make_parser() -> Parser:
+    parser = Parser(
+        prog="python -m smoothmax",
+        description="Without arguments: print the configuration, and a comparison with NumPy and SciPy. With the name "
+        "of a function: apply it to an array in a .npy file.",
+    )
+    parser.add_argument("--version", action=Version, nargs=0, help="print the version and exit")
+    commands = parser.add_subparsers(dest="function", title="functions", metavar="function", required=True)
+    for name, (_, summary) in FUNCTIONS.items():
+        command = commands.add_parser(name, help=summary, description=f"The {summary}, of a .npy file.")
+        command.add_argument("input", help="a .npy file")
+        command.add_argument("-o", "--output", required=True, help="where to write the result, as .npy")
+        command.add_argument(
+            "--axis", type=parse_axis, help="an integer, integers separated by commas, or none: all axes (the default)"
+        )
+        command.add_argument("--dtype", type=parse_dtype, help=f"of the result: {', '.join(DTYPES)}")
+        if name == "logsumexp":
+            command.add_argument("--keepdims", action="store_true", help="keep the reduced axes, with length 1")
+        command.add_argument("--force", action="store_true", help="replace the output file where it exists")
+    return parser
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The arguments of a command; Refused where they are wrong."""
+    joined: list[str] = []
+    for argument in arguments:
+        if joined and joined[-1] == "--axis":  # argparse takes the -2,-1 of `--axis -2,-1` for an option
+            joined[-1] = f"--axis={argument}"
+        else:
+            joined.append(argument)
+    return make_parser().parse_args(joined)
+
+
+# Files ---------------------------------------------------------------------------------------------------------------
+
+
+def reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def read(path: str) -> np.ndarray[Any, Any]:
+    """The array in a .npy file. np.load takes zip archives and pickles too, and its errors speak to programmers."""
+    try:
+        with open(path, "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise Refused(f"cannot read {path!r}: not a regular file")
+            shape, fortran_order, dtype = read_header(path, file)
+            if dtype.hasobject:
+                raise Refused(f"cannot read {path!r}: it must hold an array of numbers, got dtype {dtype}")
+            needed = math.prod(shape) * dtype.itemsize
+            there = os.fstat(file.fileno()).st_size - file.tell()
+            if there < needed:
+                raise Refused(f"cannot read {path!r}: truncated, {needed} bytes of data needed, got {there}")
+            elements = np.fromfile(file, dtype, math.prod(shape))
+            return elements.reshape(shape, order="F" if fortran_order else "C")
+    except (OSError, ValueError) as error:
+        raise Refused(f"cannot read {path!r}: {reason(error)}") from error
+
+
+def read_header(path: str, file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    layout = np.lib.format
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of files that Python 2 wrote
+            if layout.read_magic(file) == (1, 0):
+                shape, fortran_order, dtype = layout.read_array_header_1_0(file)
+            else:  # 3.0 encodes the names of fields otherwise than 2.0, and whatever has fields is refused anyway
+                shape, fortran_order, dtype = layout.read_array_header_2_0(file)
+        if min(shape, default=0) < 0:
+            raise ValueError(f"negative shape {shape}")
+    except OSError:
+        raise
+    except Exception as error:  # whatever NumPy's parsers raise at arbitrary bytes, which is more than ValueError
+        raise Refused(f"cannot read {path!r}: not a .npy file") from error
+    return shape, fortran_order, dtype
+
+
+def check_output(path: str, force: bool) -> None:
+    """Refuse before anything is computed what would be refused after it."""
+    target = os.path.realpath(path)
+    folder = os.path.dirname(target)
+    if not os.path.basename(path):
+        raise Refused(f"cannot write {path!r}: it names no file")
+    if not os.path.isdir(folder):
+        raise Refused(f"cannot write {path!r}: there is no folder {folder!r}")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise Refused(f"cannot write {path!r}: the folder {folder!r} is not writable")
+    if os.path.exists(target) and not os.path.isfile(target):
+        raise Refused(f"cannot write {path!r}: it exists and is not a regular file")
+    if os.path.exists(target) and not force:
+        raise Refused(f"cannot write {path!r}: it exists, and --force is not given")
+
+
+def write(path: str, array: np.ndarray[Any, Any]) -> None:
+    """Write a .npy file, whole or not at all; through a symbolic link, as any program would."""
+    target = os.path.realpath(path)
+    temporary = os.path.join(os.path.dirname(target), f".smoothmax-{os.urandom(8).hex()}.tmp")
+    try:
+        with open(temporary, "xb") as file:
+            if os.path.exists(target):
+                os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
+            # Without the shell np.save's tofile writes, whose last buffer a full disk loses in silence (NumPy 2.4).
+            np.lib.format.write_array(SimpleNamespace(write=file.write), array, allow_pickle=False)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        if isinstance(error, OSError):
+            raise Refused(f"cannot write {path!r}: {reason(error)}") from error
+        raise
+
+
+def run(options: argparse.Namespace) -> None:
+    """Carry out a parsed command; Refused where it cannot be."""
+    keywords = {"keepdims": True} if getattr(options, "keepdims", False) else {}
+    check_output(options.output, options.force)
+    try:
+        array = read(options.input)
+        result = FUNCTIONS[options.function][0](array, axis=options.axis, dtype=options.dtype, **keywords)
+        write(options.output, np.asanyarray(result))
+    except MemoryError as error:
+        raise Refused(f"not enough memory for {options.function} of {options.input!r}") from error
+    except (TypeError, ValueError, OverflowError, NotImplementedError) as error:
+        raise Refused(reason(error)) from error

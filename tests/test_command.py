@@ -1,0 +1,545 @@
+"""python -m smoothmax: the file command and the comparison. Whole error lines, exit codes, and what is left behind."""
+
+import io
+import os
+import re
+import stat
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import mpmath
+import numpy as np
+import pytest
+
+import smoothmax
+from smoothmax import _command, _compare
+from smoothmax.__main__ import main
+
+LOGITS = np.random.default_rng(5).normal(scale=10, size=(4, 3, 5))
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("logits.npy", LOGITS)
+    return tmp_path
+
+
+def contents(folder):
+    """Every file below the folder, with its bytes."""
+    return {str(path.relative_to(folder)): path.is_file() and path.read_bytes() for path in folder.rglob("*")}
+
+
+def npy(array):
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+# Results -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["logsumexp", "softmax", "log_softmax"])
+@pytest.mark.parametrize(
+    ("options", "keywords"),
+    [
+        ([], {}),
+        (["--axis", "none"], {"axis": None}),
+        (["--axis", "1"], {"axis": 1}),
+        (["--axis", "-1"], {"axis": -1}),
+        (["--axis", "0,2"], {"axis": (0, 2)}),
+        (["--axis", "-2,-1"], {"axis": (-2, -1)}),
+        (["--axis=-1,0"], {"axis": (-1, 0)}),
+        (["--axis", "2", "--dtype", "float32"], {"axis": 2, "dtype": np.float32}),
+    ],
+)
+def test_output_is_the_function_s_result_bit_for_bit(folder, capsys, name, options, keywords):
+    assert main([name, "logits.npy", "-o", "result.npy", *options]) == 0
+    assert (folder / "result.npy").read_bytes() == npy(getattr(smoothmax, name)(LOGITS, **keywords))
+    assert capsys.readouterr() == ("", "")
+    assert sorted(os.listdir()) == ["logits.npy", "result.npy"]
+
+
+def test_keepdims():
+    assert main(["logsumexp", "logits.npy", "-o", "result.npy", "--axis", "1", "--keepdims"]) == 0
+    np.testing.assert_array_equal(np.load("result.npy"), smoothmax.logsumexp(LOGITS, axis=1, keepdims=True))
+    assert np.load("result.npy").shape == (4, 1, 5)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.asfortranarray(LOGITS),
+        LOGITS.astype(np.float32),
+        LOGITS.astype(">f8"),
+        np.zeros((0, 3)),
+        np.float64(3.0),
+        np.array([np.inf, np.nan, -np.inf]),
+    ],
+    ids=["Fortran", "float32", "big-endian", "empty", "0-d", "special"],
+)
+def test_any_layout_and_type(folder, array):
+    np.save("logits.npy", array)
+    assert main(["softmax", "logits.npy", "-o", "result.npy"]) == 0
+    assert (folder / "result.npy").read_bytes() == npy(smoothmax.softmax(array))
+
+
+@pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
+def test_versions_of_the_format(version):
+    with open("logits.npy", "wb") as file:
+        np.lib.format.write_array(file, LOGITS, version=version)
+    assert main(["softmax", "logits.npy", "-o", "result.npy"]) == 0
+    np.testing.assert_array_equal(np.load("result.npy"), smoothmax.softmax(LOGITS))
+
+
+def test_a_file_of_python_2(capsys):
+    """Its header ends a long integer with L, which NumPy reads with a warning."""
+    plain = npy(LOGITS)
+    header = plain[10 : plain.index(b"\n")].replace(b"(4, 3, 5)", b"(4L, 3L, 5L)").replace(b"   ", b"", 1)
+    with open("logits.npy", "wb") as file:
+        file.write(plain[:10] + header + plain[plain.index(b"\n") :])
+    assert main(["softmax", "logits.npy", "-o", "result.npy"]) == 0
+    assert capsys.readouterr() == ("", "")
+    np.testing.assert_array_equal(np.load("result.npy"), smoothmax.softmax(LOGITS))
+
+
+def test_what_follows_the_array_is_not_read(folder):
+    """As with numpy.load: several arrays may stand in a file."""
+    (folder / "logits.npy").write_bytes(npy(LOGITS) + npy(np.ones(3)))
+    assert main(["softmax", "logits.npy", "-o", "result.npy"]) == 0
+    np.testing.assert_array_equal(np.load("result.npy"), smoothmax.softmax(LOGITS))
+
+
+def test_force_replaces(folder):
+    (folder / "result.npy").write_bytes(b"old")
+    assert main(["softmax", "logits.npy", "-o", "result.npy", "--force"]) == 0
+    np.testing.assert_array_equal(np.load("result.npy"), smoothmax.softmax(LOGITS))
+
+
+def test_force_in_place():
+    assert main(["softmax", "logits.npy", "-o", "logits.npy", "--force"]) == 0
+    np.testing.assert_array_equal(np.load("logits.npy"), smoothmax.softmax(LOGITS))
+    assert os.listdir() == ["logits.npy"]
+
+
+def test_a_symbolic_link_is_followed(folder):
+    (folder / "elsewhere").mkdir()
+    os.symlink(folder / "elsewhere" / "result.npy", "link.npy")
+    assert main(["softmax", "logits.npy", "-o", "link.npy"]) == 0
+    assert os.path.islink("link.npy")
+    assert os.listdir("elsewhere") == ["result.npy"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions of POSIX")
+@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0, 0o666)])
+def test_permissions_follow_the_umask(mask, mode):
+    before = os.umask(mask)
+    try:
+        assert main(["softmax", "logits.npy", "-o", "result.npy"]) == 0
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(os.stat("result.npy").st_mode) == mode
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions of POSIX")
+def test_a_replaced_file_keeps_its_permissions(folder):
+    (folder / "result.npy").touch()
+    os.chmod("result.npy", 0o640)
+    assert main(["softmax", "logits.npy", "-o", "result.npy", "--force"]) == 0
+    assert stat.S_IMODE(os.stat("result.npy").st_mode) == 0o640
+
+
+# Errors --------------------------------------------------------------------------------------------------------------
+
+
+def header(shape, descr="<f8"):
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"descr": descr, "fortran_order": False, "shape": shape})
+    return file.getvalue()
+
+
+BAD_FILES = {
+    "nothing.npy": b"",
+    "text.npy": b"hello, world\n",
+    "header.npy": npy(LOGITS)[:40],
+    "short.npy": npy(LOGITS)[:-8],
+    "huge.npy": header((10**15, 10**15)),
+    "negative.npy": header((-3,)),
+    "deep.npy": header((1,) * 100) + bytes(8),
+    "words.npy": npy(np.array(["one", "two"])),
+    "dates.npy": npy(np.array(["2020-01-01"], dtype="M8[D]")),
+    "pickles.npy": npy(np.array([{}, None])),
+    "structure.npy": npy(np.zeros(2, dtype=[("a", "f8")])),
+}
+
+
+def refused(folder, capsys, arguments):
+    """The message of a command that is refused; that it is one line, with code 2, and that no file has changed."""
+    before = contents(folder)
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("smoothmax: error: ")
+    assert err.count("\n") == 1
+    assert err.endswith("\n")
+    assert contents(folder) == before
+    return err[len("smoothmax: error: ") : -1]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("missing.npy", "cannot read 'missing.npy': No such file or directory"),
+        ("two\nlines.npy", r"cannot read 'two\nlines.npy': No such file or directory"),
+        ("folder", "cannot read 'folder': Is a directory"),
+        ("nothing.npy", "cannot read 'nothing.npy': not a .npy file"),
+        ("text.npy", "cannot read 'text.npy': not a .npy file"),
+        ("archive.npz", "cannot read 'archive.npz': not a .npy file"),
+        ("header.npy", "cannot read 'header.npy': not a .npy file"),
+        ("negative.npy", "cannot read 'negative.npy': not a .npy file"),
+        ("short.npy", "cannot read 'short.npy': truncated, 480 bytes of data needed, got 472"),
+        ("huge.npy", f"cannot read 'huge.npy': truncated, {8 * 10**30} bytes of data needed, got 0"),
+        ("pickles.npy", "cannot read 'pickles.npy': it must hold an array of numbers, got dtype object"),
+        ("words.npy", "x must be an array of numbers, got dtype <U3"),
+        ("dates.npy", "x must be an array of numbers, got dtype datetime64[D]"),
+        ("structure.npy", "x must be an array of numbers, got dtype [('a', '<f8')]"),
+    ],
+)
+def test_bad_input(folder, capsys, name, message):
+    (folder / "folder").mkdir()
+    np.savez("archive.npz", LOGITS)
+    for bad, data in BAD_FILES.items():
+        (folder / bad).write_bytes(data)
+    assert refused(folder, capsys, ["softmax", name, "-o", "result.npy"]) == message
+
+
+def test_more_axes_than_numpy_has(folder, capsys):
+    (folder / "deep.npy").write_bytes(BAD_FILES["deep.npy"])
+    message = refused(folder, capsys, ["softmax", "deep.npy", "-o", "result.npy"])
+    assert message.startswith("cannot read 'deep.npy': maximum supported dimension")  # and NumPy's limit, which varies
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a device of POSIX")
+def test_input_that_is_no_file(folder, capsys):
+    message = refused(folder, capsys, ["softmax", "/dev/null", "-o", "result.npy"])
+    assert message == "cannot read '/dev/null': not a regular file"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--axis", "3"], "axis 3 is out of bounds for array of dimension 3"),
+        (["--axis", "0,-4"], "axis -4 is out of bounds for array of dimension 3"),
+        (["--axis", "1,1"], "axis 1 is given more than once in axis=(1, 1)"),
+        (["--axis", "x"], "axis must be none, an integer, or integers separated by commas, got 'x'"),
+        (["--axis", "1.5"], "axis must be none, an integer, or integers separated by commas, got '1.5'"),
+        (["--axis", "0,"], "axis must be none, an integer, or integers separated by commas, got '0,'"),
+        (["--axis", ""], "axis must be none, an integer, or integers separated by commas, got ''"),
+        (["--axis"], "argument --axis: expected one argument"),
+        (["--dtype", "int8"], "dtype must be float32, float64, float16 or longdouble, got 'int8'"),
+        (["--keepdims"], "unrecognized arguments: --keepdims"),
+        (["two\nlines"], "unrecognized arguments: two lines"),
+    ],
+)
+def test_bad_options(folder, capsys, options, message):
+    assert refused(folder, capsys, ["softmax", "logits.npy", "-o", "result.npy", *options]) == message
+
+
+def test_an_axis_beyond_any_integer(folder, capsys):
+    refused(folder, capsys, ["softmax", "logits.npy", "-o", "result.npy", "--axis", str(10**30)])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["softmax", "logits.npy"], "the following arguments are required: -o/--output"),
+        (["softmax"], "the following arguments are required: input, -o/--output"),
+        (["--force"], "the following arguments are required: function"),
+    ],
+)
+def test_missing_arguments(folder, capsys, arguments, message):
+    assert refused(folder, capsys, arguments) == message
+
+
+def test_unknown_function(folder, capsys):
+    message = refused(folder, capsys, ["softmin", "logits.npy", "-o", "result.npy"])
+    # versions of Python differ in the quotes
+    assert message.replace("'", "") == (
+        "argument function: invalid choice: softmin (choose from logsumexp, softmax, log_softmax)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("output", "force", "message"),
+    [
+        ("old.npy", [], "cannot write 'old.npy': it exists, and --force is not given"),
+        ("logits.npy", [], "cannot write 'logits.npy': it exists, and --force is not given"),
+        ("folder", [], "cannot write 'folder': it exists and is not a regular file"),
+        ("folder", ["--force"], "cannot write 'folder': it exists and is not a regular file"),
+        ("folder/", ["--force"], "cannot write 'folder/': it names no file"),
+        ("", ["--force"], "cannot write '': it names no file"),
+        ("nowhere/p.npy", [], "cannot write 'nowhere/p.npy': there is no folder '{folder}/nowhere'"),
+        ("old.npy/p.npy", [], "cannot write 'old.npy/p.npy': there is no folder '{folder}/old.npy'"),
+    ],
+)
+def test_bad_output(folder, capsys, output, force, message):
+    (folder / "folder").mkdir()
+    (folder / "old.npy").write_bytes(b"old")
+    resolved = os.path.realpath(folder)
+    arguments = ["softmax", "logits.npy", "-o", output, *force]
+    assert refused(folder, capsys, arguments) == message.format(folder=resolved)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a device of POSIX")
+def test_a_device_is_not_replaced(folder, capsys):
+    message = refused(folder, capsys, ["softmax", "logits.npy", "-o", "/dev/null", "--force"])
+    assert message == "cannot write '/dev/null': it exists and is not a regular file"
+
+
+def test_a_folder_that_is_not_writable(folder, capsys, monkeypatch):
+    (folder / "kept").mkdir()
+    monkeypatch.setattr(os, "access", lambda path, mode: not (path.endswith("kept") and mode & os.W_OK))  # root may
+    message = refused(folder, capsys, ["softmax", "logits.npy", "-o", "kept/p.npy"])
+    assert message == f"cannot write 'kept/p.npy': the folder '{os.path.realpath('kept')}' is not writable"
+
+
+def raising(error):
+    def function(*_, **__):
+        raise error
+
+    return function
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (MemoryError(), "not enough memory for softmax of 'logits.npy'"),
+        (NotImplementedError("complex is not implemented yet"), "complex is not implemented yet"),
+    ],
+)
+def test_functions_that_give_up(folder, capsys, monkeypatch, error, message):
+    monkeypatch.setitem(_command.FUNCTIONS, "softmax", (raising(error), ""))
+    assert refused(folder, capsys, ["softmax", "logits.npy", "-o", "result.npy"]) == message
+
+
+@pytest.mark.parametrize("step", ["write_array", "fsync", "replace"])
+def test_a_write_that_fails(folder, capsys, monkeypatch, step):
+    module = np.lib.format if step == "write_array" else os
+    monkeypatch.setattr(module, step, raising(OSError(28, "No space left on device")))
+    (folder / "result.npy").write_bytes(b"old")
+    message = refused(folder, capsys, ["softmax", "logits.npy", "-o", "result.npy", "--force"])
+    assert message == "cannot write 'result.npy': No space left on device"
+
+
+@pytest.mark.parametrize("length", [130, 200, 10000])
+def test_a_file_that_outgrows_its_limit(length):
+    """np.save loses the end of such files in silence where it is shorter than a buffer."""
+    resource = pytest.importorskip("resource")
+    np.save("logits.npy", np.zeros(length))
+    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    script = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, {hard}))"
+    run = python(script, ["softmax", "logits.npy", "-o", "result.npy"])
+    assert run == (2, "", "smoothmax: error: cannot write 'result.npy': File too large\n")
+    assert os.listdir() == ["logits.npy"]
+
+
+# The process ---------------------------------------------------------------------------------------------------------
+
+
+def python(script, arguments, timeout=120):
+    """`python -m smoothmax`, after a script in the same process."""
+    script = (
+        f"import runpy, sys\nsys.argv[1:] = {arguments!r}\n{script}\nrunpy.run_module('smoothmax', run_name='__main__')"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=timeout)
+    return run.returncode, run.stdout, run.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize(
+    ("name", "code", "message"),
+    [("SIGINT", 130, "smoothmax: error: interrupted\n"), ("SIGTERM", 143, ""), ("SIGHUP", 129, "")],
+)
+def test_a_signal_in_the_middle_of_writing(folder, name, code, message):
+    (folder / "result.npy").write_bytes(b"old")
+    before = contents(folder)
+    script = f"""
+import os, signal, numpy as np
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+def write_half(file, array, **_):
+    file.write(b"half")
+    assert any(entry.endswith(".tmp") for entry in os.listdir())
+    os.kill(os.getpid(), signal.{name})
+    raise SystemExit("the signal did not come")
+np.lib.format.write_array = write_half
+"""
+    assert python(script, ["softmax", "logits.npy", "-o", "result.npy", "--force"]) == (code, "", message)
+    assert contents(folder) == before
+
+
+def test_the_command_itself(folder):
+    def run(*arguments):
+        command = [sys.executable, "-m", "smoothmax", *arguments]
+        run = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        return run.returncode, run.stdout, run.stderr
+
+    assert run("--version") == (0, f"smoothmax {smoothmax.__version__}\n", "")
+    assert run("softmax", "logits.npy", "-o", "result.npy", "--axis", "-2,-1") == (0, "", "")
+    assert (folder / "result.npy").read_bytes() == npy(smoothmax.softmax(LOGITS, axis=(-2, -1)))
+    existing = "smoothmax: error: cannot write 'result.npy': it exists, and --force is not given\n"
+    assert run("softmax", "logits.npy", "-o", "result.npy") == (2, "", existing)
+    code, out, err = run("--help")
+    assert (code, err) == (0, "")
+    assert all(name in out for name in ("usage: python -m smoothmax", "logsumexp", "softmax", "log_softmax"))
+
+
+WITHOUT_SCIPY = "sys.modules['scipy'] = sys.modules['scipy.special'] = None\n"
+
+
+def test_a_file_without_scipy():
+    assert python(WITHOUT_SCIPY, ["softmax", "logits.npy", "-o", "result.npy"]) == (0, "", "")
+    np.testing.assert_array_equal(np.load("result.npy"), smoothmax.softmax(LOGITS))
+
+
+# The comparison ------------------------------------------------------------------------------------------------------
+
+QUICKLY = "from smoothmax import _compare; _compare.SECONDS, _compare.ROUNDS = 0, 1\n"
+NUMBER = r"\d[\d.e+]*"
+RATIO = rf" +{NUMBER} x"
+
+
+def lines_of_table(out, ratios):
+    pattern = rf"(\w+) +(float\d\d) +(\(.*\)) +(\d) +{NUMBER} [num]?s{ratios} +({NUMBER}|-) +({NUMBER}|-)"
+    table = out[out.index("function ") :].splitlines()[1:]
+    matches = [re.fullmatch(pattern, line) for line in table]
+    assert all(matches), out
+    return [match.groups() for match in matches]
+
+
+def test_all_of_it_without_scipy():
+    code, out, err = python(WITHOUT_SCIPY + QUICKLY, [])
+    assert (code, err) == (0, "")
+    assert out.startswith(f"Versions:\n  smoothmax: {smoothmax.__version__}\n")
+    assert "SciPy: not installed.\n" in out
+    table = lines_of_table(out, RATIO + " +-")
+    cases = [(dtype, str(shape), str(axis)) for dtype in _compare.TYPES for shape, axis in _compare.CASES]
+    assert [line[:4] for line in table] == [(name, *case) for case in cases for name in _compare.OURS]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
+def test_a_reader_that_goes_away():
+    """As head does. No traceback, and none when the interpreter empties its buffer at exit."""
+    gone, pipe = os.pipe()
+    os.close(gone)
+    with os.fdopen(pipe, "w") as output:
+        command = [sys.executable, "-m", "smoothmax"]
+        run = subprocess.run(command, stdout=output, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert (run.returncode, run.stderr) == (1, "")
+
+
+def test_with_scipy(capsys, monkeypatch):
+    scipy = pytest.importorskip("scipy")
+    monkeypatch.setattr(_compare, "CASES", [((10,), 0), ((50, 3), 1)])
+    monkeypatch.setattr(_compare, "SECONDS", 0.001)
+    assert main([]) == 0
+    out = capsys.readouterr().out
+    assert f"SciPy: {scipy.__version__}.\n" in out
+    assert len(lines_of_table(out, RATIO + RATIO)) == 12
+
+
+def test_where_no_type_is_wider_than_float64(capsys, monkeypatch):
+    monkeypatch.setattr(_compare, "CASES", [((10,), 0)])
+    monkeypatch.setattr(_compare, "SECONDS", 0)
+    monkeypatch.setattr(_compare, "WIDE", np.float64)
+    assert main([]) == 0
+    out = capsys.readouterr().out
+    assert "NumPy has nothing wider than float64 here, so errors of float64 are not measured.\n" in out
+    table = lines_of_table(out, RATIO + "(?: +-|" + RATIO + ")")
+    assert [[error == "-" for error in line[4:]] for line in table] == [[True, True]] * 3 + [[False, False]] * 3
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("name", ["logsumexp", "softmax", "log_softmax"])
+def test_errors_are_those_that_mpmath_finds(name, dtype):
+    """Of results that are wrong by up to 50 units, so that a measure that finds nothing would show."""
+    if np.finfo(_compare.WIDE).nmant <= np.finfo(dtype).nmant:
+        pytest.skip("no wider type to measure with")
+    x = np.random.default_rng(3).normal(scale=5, size=(40, 3)).astype(dtype)
+    result = _compare.OURS[name](x, axis=1)
+    off = np.random.default_rng(4).integers(-50, 51, result.shape)
+    result = result + off.astype(dtype) * np.spacing(result)
+    measured = _compare.largest_error(result, *_compare.reference(x, 1)[name])
+    worst = 0.0
+    with mpmath.workprec(300):
+        for row, ours in zip(x, result, strict=True):
+            exps = [mpmath.exp(mpmath.mpf(float(value))) for value in row]
+            total, m = mpmath.log(mpmath.fsum(exps)), float(row.max())
+            if name == "logsumexp":
+                exact = [total]
+                scales = [max(abs(total), abs(m), abs(total - m))]
+            else:
+                exact = [mpmath.log(e) - total if name == "log_softmax" else e / mpmath.fsum(exps) for e in exps]
+                scales = exact
+            for value, truth, scale in zip(np.atleast_1d(ours), exact, scales, strict=True):
+                unit = mpmath.mpf(float(np.spacing(np.dtype(dtype).type(abs(float(scale))))))
+                worst = max(worst, float(abs(mpmath.mpf(float(value)) - truth) / unit))
+    assert 45 < worst < 55
+    assert measured == pytest.approx(worst, abs=0.05)
+
+
+def test_the_error_of_a_sum_that_cancels_is_counted_in_units_of_its_parts():
+    total, scale = _compare.reference(np.full((1, 3), -np.log(3)), 1)["logsumexp"]
+    assert abs(total[0]) < 1e-15
+    assert float(scale[0]) == pytest.approx(np.log(3), rel=1e-15)
+
+
+def test_the_contenders_compute_the_same():
+    _, scipy = _compare.import_scipy()
+    for name, function in _compare.OURS.items():
+        expected = _compare.reference(LOGITS, 1)[name][0].astype(np.float64)
+        for contender in (function, _compare.TEXTBOOK[name], *([scipy[name]] if scipy else [])):
+            np.testing.assert_allclose(contender(LOGITS, axis=1), expected, rtol=1e-13, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(3.14e-7, "314 ns"), (9.996e-7, "1 us"), (1.234e-3, "1.23 ms"), (2.5, "2.5 s")],
+)
+def test_durations(seconds, text):
+    assert _compare.duration(seconds) == text
+
+
+def test_the_best_of_a_call_is_taken(monkeypatch):
+    """The clock below stands still but for what the functions say that they take: 5 and 1, then 3 and 2 seconds."""
+    clock = SimpleNamespace(now=0.0, took={"a": [], "b": []})
+
+    def taking(name, *seconds):
+        left = list(seconds)
+
+        def function(_, axis):
+            clock.took[name].append(axis)
+            clock.now += left.pop(0)
+
+        return function
+
+    monkeypatch.setattr(_compare.timeit, "default_timer", lambda: clock.now)
+    monkeypatch.setattr(_compare, "ROUNDS", 2)
+    monkeypatch.setattr(_compare, "SECONDS", 0)
+    monkeypatch.setattr(_compare.timeit, "Timer", timer_of(clock))
+    assert _compare.best_times([taking("a", 9, 9, 5, 3), taking("b", 9, 9, 1, 2)], LOGITS, 1) == [3, 1]
+
+
+def timer_of(clock):
+    class Timer:
+        def __init__(self, statement, globals):  # noqa: A002
+            assert statement == "f(x, axis=axis)"
+            self.given = globals
+
+        def timeit(self, number):
+            start = clock.now
+            for _ in range(number):
+                self.given["f"](self.given["x"], axis=self.given["axis"])
+            return clock.now - start
+
+    return Timer
