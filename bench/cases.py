@@ -1,0 +1,46 @@
+"""The grid: which arrays are timed, reduced along which axis. Knows neither functions nor libraries.
+
+A new cell is a new line of CASES. A case that is not a plain random array gets another `make`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["CASES", "DTYPES", "FUNCTIONS", "Case"]
+
+FUNCTIONS = ("logsumexp", "softmax", "log_softmax")
+DTYPES = ("float64", "float32")
+
+
+@dataclass(frozen=True)
+class Case:
+    """An input: its name in the report, its shape, the reduced axis, and whether --quick times it."""
+
+    name: str
+    shape: tuple[int, ...]
+    axis: int
+    quick: bool = False
+
+    def make(self, dtype: str) -> NDArray[np.floating]:
+        """Normal numbers of spread 3, as a classifier's scores are; the same ones on every run."""
+        rng = np.random.default_rng(20240229)
+        return (3.0 * rng.standard_normal(self.shape)).astype(dtype)
+
+
+CASES = (
+    Case("10", (10,), 0, quick=True),
+    Case("100", (100,), 0),
+    Case("1000", (1000,), 0, quick=True),
+    Case("10⁴", (10**4,), 0),
+    Case("10⁵", (10**5,), 0),
+    Case("10⁶", (10**6,), 0, quick=True),
+    Case("10⁷", (10**7,), 0),
+    Case("(10000, 10) axis 1", (10000, 10), 1, quick=True),
+    Case("(10000, 10) axis 0", (10000, 10), 0),
+    Case("(1000, 1000) axis 1", (1000, 1000), 1),
+    Case("(1000, 1000) axis 0", (1000, 1000), 0, quick=True),
+    Case("(64, 50257) axis 1", (64, 50257), 1),
+    Case("(16, 3, 224, 224) axis 1", (16, 3, 224, 224), 1),
+)

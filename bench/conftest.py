@@ -1,0 +1,32 @@
+"""Options of the benchmarks, and the cores they may use. Settled before any contender is loaded."""
+
+import os
+from typing import Any
+
+import pytest
+
+from bench import contenders
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("smoothmax")
+    group.addoption("--quick", action="store_true", help="a few cases, once: under a minute")
+    group.addoption("--threads", type=int, default=1, help="cores that every contender may use (default: 1)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    contenders.use_cores(config.getoption("--threads"))
+
+
+def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
+    """Say in the JSON what the figures depend on, and leave out the hundreds of rounds behind each of them."""
+    dispatch = contenders.load("smoothmax._dispatch")
+    for entry in output_json["benchmarks"]:
+        entry["stats"].pop("data", None)
+    output_json["smoothmax"] = {
+        "threads": config.getoption("--threads"),
+        "kernel": dispatch.variant,
+        "compiler": dispatch.compiler,
+        "versions": contenders.versions(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+    }
