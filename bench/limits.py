@@ -1,0 +1,300 @@
+"""The figures that smoothmax must reach, each measured against its yardstick in the same run. Compares with no peer but
+those the requirements name; the grid of all peers is test_speed.py's.
+
+    python -m bench.limits            print the table
+    python -m bench.limits --strict   and exit with code 1 if a required figure is missed
+
+Everything runs on one core. Times are the best of many rounds in which the measured and its yardstick take turns.
+"""
+
+import argparse
+import ctypes
+import functools
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.contenders import load, use_cores
+
+BENCH = Path(__file__).resolve().parent
+FUNCTIONS = ("logsumexp", "softmax", "log_softmax")
+
+# What is required -----------------------------------------------------------------------------------------------------
+CALL_OF_10 = 1.0  # of np.add(x, x)
+L1_VARIANT = "x86-64-v3"
+L1_LOOP = {"float64": 1.3 / 1.0, "float32": 0.45 / 0.32}  # of the bare loop
+SCIPY_FACTOR = {
+    ("logsumexp", "float64"): 15.0,
+    ("logsumexp", "float32"): 15.0,
+    ("softmax", "float64"): 3.0,
+    ("softmax", "float32"): 4.0,
+    ("log_softmax", "float64"): 3.0,
+    ("log_softmax", "float32"): 4.0,
+}
+KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": "1000000000", "MALLOC_MMAP_THRESHOLD_": "1000000000"}  # read by glibc
+SCRATCH_MIB = 1.0  # beyond the result
+IMPORT_MS = 15.0  # beyond import numpy
+
+BARE_FLAGS = ["-O3", "-fno-trapping-math", "-fno-math-errno", "-ffp-contract=fast", "-shared", "-fPIC"]
+BARE_VARIANTS = {
+    "baseline": ["-DWIDTH=16"],
+    "x86-64-v3": ["-march=x86-64-v3", "-DWIDTH=32"],
+    "x86-64-v4": ["-march=x86-64-v4", "-DWIDTH=64"],
+}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of the table; `passed` is None where nothing is required."""
+
+    what: str
+    required: str
+    measured: str
+    passed: bool | None
+
+
+# Measuring ------------------------------------------------------------------------------------------------------------
+
+
+def best_seconds(calls: Sequence[Callable[[], Any]], number: int, rounds: int) -> list[float]:
+    """The shortest time of one call of each; they take turns, so that a disturbance meets them alike."""
+    best = [float("inf")] * len(calls)
+    repeat = range(number)
+    for _ in range(rounds):
+        for i, call in enumerate(calls):
+            start = time.perf_counter()
+            for _ in repeat:
+                call()
+            best[i] = min(best[i], (time.perf_counter() - start) / number)
+    return best
+
+
+def in_process(part: str, **environment: str) -> Any:
+    """The JSON that `python -m bench.limits --part ...` prints in a process of its own."""
+    answer = subprocess.run(
+        [sys.executable, "-m", "bench.limits", "--part", part],
+        env={**os.environ, **environment},
+        cwd=BENCH.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if answer.returncode:
+        raise RuntimeError(f"--part {part} failed: {answer.stderr.strip().splitlines()[-1]}")
+    return json.loads(answer.stdout)
+
+
+# One call of 10 elements ----------------------------------------------------------------------------------------------
+
+
+def small_calls() -> Iterator[Figure]:
+    import numpy as np
+
+    smoothmax = load("smoothmax")
+    x = np.random.default_rng(1).standard_normal(10)
+    calls = [functools.partial(getattr(smoothmax, name), x) for name in FUNCTIONS]
+    add, *own = best_seconds([functools.partial(np.add, x, x), *calls], number=500, rounds=1000)
+    for name, seconds in zip(FUNCTIONS, own, strict=True):
+        yield Figure(
+            f"{name}, 10 float64: of np.add(x, x)",
+            f"<= {CALL_OF_10:.2f}",
+            f"{seconds / add:.2f} ({seconds * 1e9:.0f} ns, np.add {add * 1e9:.0f} ns)",
+            seconds <= CALL_OF_10 * add,
+        )
+
+
+# 4096 elements in L1 --------------------------------------------------------------------------------------------------
+
+
+def compile_bare_loop(variant: str, folder: str) -> str:
+    target = f"{folder}/bare_{variant}.so"
+    compiler = os.environ.get("CXX", "g++")
+    subprocess.run(
+        [compiler, *BARE_FLAGS, *BARE_VARIANTS[variant], str(BENCH / "bare_loop.cpp"), "-o", target, "-lm"], check=True
+    )
+    return target
+
+
+def l1_part() -> dict[str, list[float]]:
+    """Nanoseconds an element of logsumexp and of the bare loop, under the variant that the environment names."""
+    import numpy as np
+
+    smoothmax = load("smoothmax")
+    n, count = 4096, 8
+    answer = {}
+    bare = ctypes.CDLL(os.environ["SMOOTHMAX_BARE_LOOP"]) if "SMOOTHMAX_BARE_LOOP" in os.environ else None
+    for dtype, tolerance in (("float64", 1e-12), ("float32", 1e-5)):
+        x = np.random.default_rng(1).standard_normal(n).astype(dtype)
+        own = functools.partial(smoothmax.logsumexp, x)
+        calls: list[Callable[[], Any]] = [lambda own=own: [own() for _ in range(count)]]  # type: ignore[misc]
+        if bare:
+            loop = bare[f"bare_{dtype}"]
+            loop.restype, loop.argtypes = ctypes.c_double, [ctypes.c_void_p, ctypes.c_long, ctypes.c_long]
+            calls.append(functools.partial(loop, x.ctypes.data, n, count))
+            assert abs(loop(x.ctypes.data, n, 1) - own()) < tolerance, "the bare loop is wrong"
+        answer[dtype] = [seconds * 1e9 / n / count for seconds in best_seconds(calls, number=1, rounds=4000)]
+    return answer
+
+
+def variants() -> list[str]:
+    """The variants that are built and that this processor can run."""
+    dispatch = load("smoothmax._dispatch")
+    return [name for name in dispatch.VARIANTS if dispatch.is_built(name) and not dispatch.missing_features(name)]
+
+
+def l1_loops() -> Iterator[Figure]:
+    for variant in variants():
+        with tempfile.TemporaryDirectory() as folder:
+            environment = {"SMOOTHMAX_KERNEL": variant}
+            try:
+                environment["SMOOTHMAX_BARE_LOOP"] = compile_bare_loop(variant, folder)
+            except (OSError, subprocess.CalledProcessError) as error:
+                print(f"no yardstick for {variant}, the bare loop could not be compiled: {error}", file=sys.stderr)
+            figures = in_process("l1", **environment)
+        for dtype, (own, *bare) in figures.items():
+            limit = L1_LOOP[dtype] if variant == L1_VARIANT and bare else None
+            yield Figure(
+                f"logsumexp, 4096 {dtype} in L1, {variant}: of the bare loop",
+                f"<= {limit:.2f}" if limit else "-",
+                (f"{own / bare[0]:.2f} ({own:.3f} ns, bare {bare[0]:.3f} ns)" if bare else f"{own:.3f} ns")
+                + " an element",
+                own <= limit * bare[0] if limit else None,
+            )
+
+
+# 10^6 elements --------------------------------------------------------------------------------------------------------
+
+
+def scipy_part() -> list[float]:
+    """Seconds of smoothmax and of SciPy, for the function and type that the environment names."""
+    import numpy as np
+
+    name, dtype = os.environ["SMOOTHMAX_CASE"].split(":")
+    x = np.random.default_rng(1).standard_normal(10**6).astype(dtype)
+    pair = [functools.partial(getattr(library, name), x) for library in (load("smoothmax"), load("scipy.special"))]
+    return best_seconds(pair, number=1, rounds=100)
+
+
+def against_scipy() -> Iterator[Figure]:
+    """Each in a fresh process: SciPy's temporaries cost more where the C library gives freed memory back.
+
+    glibc does at first, and stops after some large arrays were freed; what is left then is shown without a verdict.
+    """
+    for (name, dtype), factor in SCIPY_FACTOR.items():
+        own, other = in_process("scipy", SMOOTHMAX_CASE=f"{name}:{dtype}")
+        kept_own, kept = in_process("scipy", SMOOTHMAX_CASE=f"{name}:{dtype}", **KEEP_MEMORY)
+        yield Figure(
+            f"{name}, 10^6 {dtype}: times faster than SciPy",
+            f">= {factor:.0f}",
+            f"{other / own:.1f} ({own * 1e3:.3f} ms, SciPy {other * 1e3:.2f} ms; "
+            f"freed memory kept: {kept / kept_own:.1f}, {kept_own * 1e3:.3f} ms, SciPy {kept * 1e3:.2f} ms)",
+            other >= factor * own,
+        )
+
+
+# Memory ---------------------------------------------------------------------------------------------------------------
+
+MEMORY_CASES = {"one row": ((2**24,), 0), "axis 1": ((4096, 4096), 1), "axis 0": ((4096, 4096), 0)}
+
+
+def traced() -> Iterator[Figure]:
+    """What Python's and NumPy's allocators see."""
+    import numpy as np
+
+    smoothmax = load("smoothmax")
+    for name in FUNCTIONS:
+        worst = 0
+        for shape, axis in MEMORY_CASES.values():
+            x = np.ones(shape, np.float32)
+            tracemalloc.start()
+            result = getattr(smoothmax, name)(x, axis)
+            worst = max(worst, tracemalloc.get_traced_memory()[1] - result.nbytes)
+            tracemalloc.stop()
+        yield memory_figure(f"{name}, 2^24 float32: peak beyond the result, tracemalloc", worst)
+
+
+def peak_resident() -> int:
+    """Bytes. Of this process alone: getrusage's figure starts from that of the process that started this one."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+
+
+def resident_part() -> int:
+    """What the system sees: growth of the peak resident set by one call, beyond the result, in bytes."""
+    import numpy as np
+
+    name, case = os.environ["SMOOTHMAX_CASE"].split(":")
+    shape, axis = MEMORY_CASES[case]
+    call = getattr(load("smoothmax"), name)
+    x = np.ones(shape, np.float32)
+    result = call(np.ones((50, 50), np.float32), axis)  # what is loaded or allocated once is not the call's
+    before = peak_resident()
+    result = call(x, axis)
+    return int(peak_resident() - before - result.nbytes)
+
+
+def resident() -> Iterator[Figure]:
+    if not Path("/proc/self/status").exists():
+        return
+    for name in FUNCTIONS:
+        worst = max(in_process("resident", SMOOTHMAX_CASE=f"{name}:{case}") for case in MEMORY_CASES)
+        yield memory_figure(f"{name}, 2^24 float32: peak beyond the result, resident set", worst)
+
+
+def memory_figure(what: str, worst: int) -> Figure:
+    return Figure(what, f"<= {SCRATCH_MIB:.0f} MiB", f"{worst / 2**20:.2f} MiB", worst <= SCRATCH_MIB * 2**20)
+
+
+# Import ---------------------------------------------------------------------------------------------------------------
+
+
+def import_time() -> Iterator[Figure]:
+    """Both imports in one process, numpy first, so that what is left is smoothmax's own."""
+    script = "import time, numpy; t = time.perf_counter(); import smoothmax; print(time.perf_counter() - t)"
+    seconds = min(float(subprocess.check_output([sys.executable, "-c", script])) for _ in range(20))
+    yield Figure(
+        "import beyond import numpy", f"< {IMPORT_MS:.0f} ms", f"{seconds * 1e3:.1f} ms", seconds < IMPORT_MS / 1e3
+    )
+
+
+def processor() -> str:
+    """Its name where Linux tells it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.machine())
+
+
+PARTS: dict[str, Callable[[], Any]] = {"l1": l1_part, "scipy": scipy_part, "resident": resident_part}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Measure the figures that smoothmax must reach.")
+    parser.add_argument("--strict", action="store_true", help="exit with code 1 if one is missed")
+    parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    use_cores(1)
+    if arguments.part:
+        print(json.dumps(PARTS[arguments.part]()))
+        return 0
+    print(f"{processor()}, Python {platform.python_version()}, one core")
+    missed = 0
+    for part in (small_calls, l1_loops, against_scipy, traced, resident, import_time):
+        for figure in part():
+            verdict = {True: "pass", False: "FAIL", None: ""}[figure.passed]
+            print(f"{verdict:5}{figure.what:62}{figure.required:>9}   {figure.measured}", flush=True)
+            missed += figure.passed is False
+    print(f"{missed} missed")
+    return 1 if missed and arguments.strict else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
