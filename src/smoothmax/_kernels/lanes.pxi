@@ -1,0 +1,254 @@
+# The loops: over the rows of a tile that is as wide as there are lanes. Each has a constant number of turns inside and
+# touches local arrays only: this is what the compiler vectorises. And the folding of lanes into one.
+
+cdef inline Py_ssize_t lanes_of(const real *x) noexcept nogil:
+    return LANES_F32 if real is float else LANES_F64
+
+
+cdef inline void max_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, real *top) noexcept nogil:
+    """top[j] is the largest of what it was and of column j; nan is passed over."""
+    cdef Py_ssize_t i, j
+    cdef real m[LANES]
+    for j in range(lanes_of(x)):
+        m[j] = top[j]
+    for i in range(rows):
+        for j in range(lanes_of(x)):
+            m[j] = x[i*ld + j] if x[i*ld + j] > m[j] else m[j]
+    for j in range(lanes_of(x)):
+        top[j] = m[j]
+
+
+cdef inline void sum_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const real *top, const real *shift,
+                           const real *magic, const real *floor,
+                           double *sums, real *carries, real *counts) noexcept nogil:
+    """Add to sums[j] + carries[j] the exponentials of column j but top[j]'s, and to counts[j] how many equal that."""
+    cdef Py_ssize_t i, j
+    cdef double s[LANES]
+    cdef real carry[LANES]
+    cdef real count[LANES]
+    cdef real v0, v1, v2, v3, high, low, more, more_low
+    for j in range(lanes_of(x)):
+        s[j] = sums[j]
+        carry[j] = carries[j]
+        count[j] = counts[j]
+    for i in range(rows//4):
+        for j in range(lanes_of(x)):
+            v0, v1, v2, v3 = x[j], x[ld + j], x[2*ld + j], x[3*ld + j]
+            pair(drop(v0, top[j], shift[j], floor[j]), drop(v1, top[j], shift[j], floor[j]), magic[j], &high, &low)
+            pair(drop(v2, top[j], shift[j], floor[j]), drop(v3, top[j], shift[j], floor[j]), magic[j], &more, &more_low)
+            add(&s[j], &carry[j], high + more, low + more_low)
+            count[j] += (one_if(v0 == top[j], v0) + one_if(v1 == top[j], v0)) + (
+                one_if(v2 == top[j], v0) + one_if(v3 == top[j], v0))
+        x += 4*ld
+    for i in range(rows%4):
+        for j in range(lanes_of(x)):
+            v0 = x[i*ld + j]
+            single(drop(v0, top[j], shift[j], floor[j]), magic[j], &high, &low)
+            add(&s[j], &carry[j], high, low)
+            count[j] += one_if(v0 == top[j], v0)
+    for j in range(lanes_of(x)):
+        sums[j] = s[j]
+        carries[j] = carry[j]
+        counts[j] = count[j]
+
+
+cdef inline void sum_plain_lanes(const real *x, Py_ssize_t rows, real magic, real floor,
+                                 double *sums, real *carries) noexcept nogil:
+    """sum_lanes for contiguous rows, a multiple of four, that hold no top, and a shift of 0: the usual case."""
+    cdef Py_ssize_t i, j, ld = lanes_of(x)
+    cdef double s[LANES]
+    cdef real carry[LANES]
+    cdef real high, low, more, more_low
+    for j in range(lanes_of(x)):
+        s[j] = sums[j]
+        carry[j] = carries[j]
+    for i in range(rows//4):
+        for j in range(lanes_of(x)):
+            pair(at_least(x[j], floor), at_least(x[ld + j], floor), magic, &high, &low)
+            pair(at_least(x[2*ld + j], floor), at_least(x[3*ld + j], floor), magic, &more, &more_low)
+            add(&s[j], &carry[j], high + more, low + more_low)
+        x += 4*ld
+    for j in range(lanes_of(x)):
+        sums[j] = s[j]
+        carries[j] = carry[j]
+
+
+cdef inline real at_least(real d, real floor) noexcept nogil:
+    """The larger of the two; nan stays."""
+    return floor if d < floor else d
+
+
+cdef inline real drop(real v, real top, real shift, real floor) noexcept nogil:
+    """The argument of exp for element v: floor, where exp is 0, for the top itself, which also spares inf - inf."""
+    cdef real d = v - shift
+    return floor if (v == top) | (d < floor) else d
+
+
+cdef inline real one_if(bint condition, real _) noexcept nogil:
+    return <real>1 if condition else <real>0
+
+
+cdef inline void single(real d, real magic, real *high, real *low) noexcept nogil:
+    cdef real head, tail, scale
+    split_exp(d, magic, &head, &tail, &scale)
+    high[0] = head*scale
+    low[0] = tail*scale
+
+
+cdef inline void pair(real d, real e, real magic, real *high, real *low) noexcept nogil:
+    """The sum of two exponentials in two parts."""
+    cdef real d_head, d_tail, d_scale, e_head, e_tail, e_scale
+    split_exp(d, magic, &d_head, &d_tail, &d_scale)
+    split_exp(e, magic, &e_head, &e_tail, &e_scale)
+    high[0] = d_head*d_scale + e_head*e_scale
+    low[0] = d_tail*d_scale + e_tail*e_scale
+
+
+cdef inline void add(double *total, real *carry, real high, real low) noexcept nogil:
+    """Add high + low to total + carry; both sums are positive, so the larger is known to come first in Dekker's sum."""
+    cdef double large, small, result
+    if real is float:
+        total[0] += high
+        carry[0] += low
+    else:
+        large = total[0] if total[0] > high else high
+        small = high if total[0] > high else total[0]
+        result = large + small
+        carry[0] += (small - (result - large)) + low
+        total[0] = result
+
+
+cdef inline void exp_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const real *shift, const real *magic,
+                           const real *floor, bint keep, real *out, Py_ssize_t out_ld,
+                           double *sums, real *carries) noexcept nogil:
+    """Add the scaled exponentials of column j to sums[j] + carries[j]; if `keep`, also write them to `out`, rounded.
+
+    The top is among them, so nothing far below 1 matters, and a lane that starts from twice the largest
+    exponential is the larger in every addition: Dekker's sum needs no comparison, and float no double.
+    """
+    cdef Py_ssize_t i, j
+    cdef real total[LANES]
+    cdef real carry[LANES]
+    cdef real e[LANES]
+    cdef real head, tail, scale, rounded, result
+    cdef double error
+    for j in range(lanes_of(x)):
+        total[j] = twice_largest(x[0])
+        carry[j] = carries[j]
+    for i in range(rows):
+        for j in range(lanes_of(x)):
+            split_exp(at_least(x[i*ld + j] - shift[j], floor[j]), magic[j], &head, &tail, &scale)
+            rounded = head + tail
+            e[j] = rounded*scale
+            result = total[j] + e[j]
+            carry[j] += (e[j] - (result - total[j])) + ((head - rounded) + tail)*scale
+            total[j] = result
+        if keep:
+            for j in range(lanes_of(x)):
+                out[i*out_ld + j] = e[j]
+    for j in range(lanes_of(x)):
+        sums[j] = two_sum(sums[j], total[j] - twice_largest(x[0]), &error)
+        carries[j] = carry[j] + <real>error
+
+
+cdef inline real twice_largest(real _) noexcept nogil:
+    if real is float:
+        return <float>3.6893488147419103e+19            # 2**(OFFSET + 1)
+    else:
+        return 2.6815615859885194e+154
+
+
+cdef inline void scale_lanes(real *x, Py_ssize_t ld, Py_ssize_t rows,
+                             const real *inverse, const real *inverse_low) noexcept nogil:
+    cdef Py_ssize_t i, j
+    cdef real y[LANES]
+    for i in range(rows):
+        for j in range(lanes_of(x)):
+            y[j] = multiplied(x[i*ld + j], inverse[j], inverse_low[j])
+        for j in range(lanes_of(x)):
+            x[i*ld + j] = y[j]
+
+
+cdef inline void softmax_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const real *shift, const real *magic,
+                               const real *floor, const real *inverse, const real *inverse_low,
+                               real *out, Py_ssize_t out_ld) noexcept nogil:
+    cdef Py_ssize_t i, j
+    cdef real y[LANES]
+    cdef real d, e
+    for i in range(rows):
+        for j in range(lanes_of(x)):
+            d = at_least(x[i*ld + j] - shift[j], floor[j])
+            e = scaled_exp(d, magic[j])
+            y[j] = multiplied(e, inverse[j], inverse_low[j])
+        for j in range(lanes_of(x)):
+            out[i*out_ld + j] = y[j]
+
+
+cdef inline void log_softmax_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const real *top,
+                                   const real *log_sum, real *out, Py_ssize_t out_ld) noexcept nogil:
+    cdef Py_ssize_t i, j
+    cdef real y[LANES]
+    for i in range(rows):
+        for j in range(lanes_of(x)):
+            y[j] = (x[i*ld + j] - top[j]) - log_sum[j]
+        for j in range(lanes_of(x)):
+            out[i*out_ld + j] = y[j]
+
+
+
+
+# Folding lanes -----------------------------------------------------------------------------------------------------
+
+cdef inline void fold_max(real *top, Py_ssize_t half) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(half):
+        top[j] = top[j + half] if top[j + half] > top[j] else top[j]
+
+
+cdef inline void fold_sum(double *sums, double *carries, Py_ssize_t half) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef double error
+    for j in range(half):
+        sums[j] = two_sum(sums[j], sums[j + half], &error)
+        carries[j] += carries[j + half] + error
+
+
+cdef inline real max_of_lanes(real *top) noexcept nogil:
+    if real is float:
+        fold_max(top, 16)
+    fold_max(top, 8)
+    fold_max(top, 4)
+    fold_max(top, 2)
+    fold_max(top, 1)
+    return top[0]
+
+
+cdef inline double sum_of_lanes(double *sums, const real *carries, double *carry) noexcept nogil:
+    """The sum over the lanes, and in `carry` what rounding took from it."""
+    cdef Py_ssize_t j
+    cdef double c[LANES]
+    for j in range(lanes_of(carries)):
+        c[j] = carries[j]
+    if real is float:
+        fold_sum(sums, c, 16)
+    fold_sum(sums, c, 8)
+    fold_sum(sums, c, 4)
+    fold_sum(sums, c, 2)
+    fold_sum(sums, c, 1)
+    return two_sum(sums[0], c[0], carry)
+
+
+cdef inline void fold_count(real *counts, Py_ssize_t half) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(half):
+        counts[j] += counts[j + half]
+
+
+cdef inline double count_of_lanes(real *counts) noexcept nogil:
+    if real is float:
+        fold_count(counts, 16)
+    fold_count(counts, 8)
+    fold_count(counts, 4)
+    fold_count(counts, 2)
+    fold_count(counts, 1)
+    return counts[0]

@@ -1,0 +1,147 @@
+# What a state means: how it moves to another reference, takes a block's sum, and becomes results.
+
+cdef inline void exp_in_two(real d, real magic, double *high, double *low) noexcept nogil:
+    """high + low = exp(d) 2**(OFFSET - N), high being the sum rounded."""
+    cdef real head, tail, scale, rounded
+    split_exp(d, magic, &head, &tail, &scale)
+    rounded = head + tail
+    high[0] = rounded*scale
+    low[0] = ((head - rounded) + tail)*scale
+
+
+cdef inline void split_top_exp(real top, double *p, double *p_low) noexcept nogil:
+    """p + p_low = exp(top) as split_exp gives it to the elements of a row: 2**OFFSET times 0.7 to 1.42."""
+    cdef real remainder = remainder_of(top, shift_of(top))
+    exp_in_two(remainder, magic_of(exponent_of(remainder)), p, p_low)
+
+
+cdef void rescale(State *state, Py_ssize_t j, real old, real top) noexcept nogil:
+    """Take the sum of column j from the shift of `old` to that of `top`, the larger: nearly always by a power of two."""
+    cdef real shift = shift_of(old), new_shift = shift_of(top)
+    cdef double rest = state.rest[j], carry = state.carry[j]
+    cdef double difference = <double>shift - <double>new_shift
+    cdef double power, exponent, factor, factor_low
+    if magnitude(old) == INFINITY or magnitude(top) == INFINITY or difference < -4096:
+        state.rest[j] = rest*0          # nan stays
+        state.carry[j] = 0
+        return
+    power = <double>exponent_of(old - shift) - <double>exponent_of(top - new_shift)
+    if difference != 0:
+        exponent = exponent_of(difference)
+        exp_in_two(difference, magic_of(exponent), &factor, &factor_low)
+        carry = carry*factor + rest*factor_low + product_error(rest, factor, rest*factor)
+        rest *= factor
+        power += exponent - 512
+    power = power if power > -4096 else -4096
+    state.rest[j] = ldexp(rest, <int>power)
+    state.carry[j] = ldexp(carry, <int>power)
+
+
+cdef inline void move_top(State *state, Py_ssize_t j, real top) noexcept nogil:
+    """Let `top` be the reference of a column that counts nothing, if it is larger than the present one."""
+    cdef real old = <real>state.top[j]
+    if top > old:
+        state.top[j] = top
+        if state.rest[j] != 0:
+            rescale(state, j, old, top)
+
+
+cdef void raise_top(State *state, Py_ssize_t j, real top) noexcept nogil:
+    """Let `top`, larger than all seen so far, be the reference of column j."""
+    cdef real old = <real>state.top[j]
+    cdef double p, p_low, product, error
+    state.top[j] = top
+    if state.count[j] == 0:             # nothing yet, or only nan, which stays in rest
+        return
+    split_top_exp(old, &p, &p_low)
+    product = state.count[j]*p
+    state.rest[j] = two_sum(state.rest[j], product, &error)
+    state.carry[j] += error + product_error(state.count[j], p, product) + state.count[j]*p_low
+    state.count[j] = 0
+    rescale(state, j, old, top)
+
+
+cdef inline void raise_tops(State *state, Py_ssize_t first, const real *top) noexcept nogil:
+    """raise_top for each of the columns from `first` on that has a larger top now, at once where they are all new."""
+    cdef Py_ssize_t j
+    cdef int raised = 0, old = 0
+    for j in range(lanes_of(top)):
+        raised |= top[j] > state.top[first + j]
+        old |= state.count[first + j] > 0
+    if old and raised:
+        for j in range(lanes_of(top)):
+            if top[j] > state.top[first + j]:
+                raise_top(state, first + j, top[j])
+    elif raised:
+        for j in range(lanes_of(top)):
+            state.top[first + j] = top[j] if top[j] > state.top[first + j] else state.top[first + j]
+
+
+cdef inline void join(State *state, Py_ssize_t j, double rest, double carry, double count) noexcept nogil:
+    """Add a sum taken against state.top[j]."""
+    cdef double error
+    state.rest[j] = two_sum(state.rest[j], rest, &error)
+    state.carry[j] += carry + error
+    state.count[j] += count
+
+
+cdef inline void shifts_of(real top, real *shift, real *magic, real *floor) noexcept nogil:
+    cdef real exponent
+    shift[0] = shift_of(top)
+    exponent = exponent_of(remainder_of(top, shift[0]))
+    magic[0] = magic_of(exponent)
+    floor[0] = floor_of(exponent)
+
+
+
+
+# From states to results --------------------------------------------------------------------------------------------
+
+cdef inline void invert(double total, double low, double *inverse, double *inverse_low) noexcept nogil:
+    """inverse + inverse_low = 1/(total + low)."""
+    cdef double first = 1/total, product = first*total
+    inverse[0] = first
+    inverse_low[0] = ((1 - product) - product_error(first, total, product) - first*low)*first
+
+
+cdef inline void split_inverse(double inverse, double inverse_low, real *high, real *low) noexcept nogil:
+    high[0] = <real>inverse
+    low[0] = <real>((inverse - high[0]) + inverse_low)
+
+
+cdef inline void finish_log(State *state, Py_ssize_t columns, real _) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef double p, p_low, inverse, q, product, q_low
+    for j in range(columns):
+        split_top_exp(<real>state.top[j], &p, &p_low)
+        inverse = 1/p
+        q = state.rest[j]*inverse
+        product = q*p
+        q_low = ((state.rest[j] - product) - product_error(q, p, product) + (state.carry[j] - q*p_low))*inverse
+        state.log_sum[j] = split_log(state.count[j], q, q_low, 0, &state.log_sum_low[j])
+
+
+cdef inline void finish_softmax(State *state, Py_ssize_t columns, real _) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef double p, p_low, product, total, error
+    for j in range(columns):
+        split_top_exp(<real>state.top[j], &p, &p_low)
+        product = state.count[j]*p
+        total = two_sum(product, state.rest[j], &error)
+        error += product_error(state.count[j], p, product) + state.count[j]*p_low + state.carry[j]
+        invert(total, error, &state.inverse[j], &state.inverse_low[j])
+
+
+cdef inline double shifted(double shift, double log_sum, double log_sum_low) noexcept nogil:
+    """shift + log_sum, rounded once."""
+    cdef double error, value = two_sum(shift, log_sum, &error)
+    return value + (0 if magnitude(value) == INFINITY else error + log_sum_low)
+
+
+cdef void write_logsumexp(const State *state, Py_ssize_t columns, real *out, real *sign) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef double value
+    for j in range(columns):
+        value = shifted(state.top[j], state.log_sum[j], state.log_sum_low[j])
+        out[j] = <real>value
+        sign[j] = <real>(value if value != value else 0 if value == -INFINITY else 1)

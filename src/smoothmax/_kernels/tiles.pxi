@@ -1,0 +1,120 @@
+# Tiles: columns reduced each on its own, as many side by side as there are lanes, a block of rows at a time.
+
+cdef void reduce_tile(State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
+    cdef Py_ssize_t width = lanes_of(x), block, group, first, j
+    cdef double error
+    cdef real top[LANES]
+    cdef real shift[LANES]
+    cdef real magic[LANES]
+    cdef real floor[LANES]
+    cdef double sums[LANES]
+    cdef real carries[LANES]
+    cdef real counts[LANES]
+    while rows > 0:
+        block = TILE_BYTES//(COLUMNS*sizeof(real))
+        block = rows if rows < block else block
+        for group in range((columns + width - 1)//width):
+            first = group*width
+            spread(<real>-INFINITY, top)
+            max_lanes(x + first, ld, block, top)
+            raise_tops(state, first, top)
+            for j in range(width):
+                top[j] = <real>state.top[first + j]
+                shifts_of(top[j], &shift[j], &magic[j], &floor[j])
+                sums[j] = 0
+                carries[j] = 0
+                counts[j] = 0
+            sum_lanes(x + first, ld, block, top, shift, magic, floor, sums, carries, counts)
+            for j in range(width):
+                sums[j] = two_sum(sums[j], carries[j], &error)
+                join(state, first + j, sums[j], error, counts[j])
+        x += block*ld
+        rows -= block
+
+
+cdef void reduce_softmax_tile(State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows,
+                              Py_ssize_t columns) noexcept nogil:
+    """The sums of all exponentials, the tops' too, in rest + carry."""
+    cdef Py_ssize_t width = lanes_of(x), block, group, first, j
+    cdef double error
+    cdef real top[LANES]
+    cdef real shift[LANES]
+    cdef real magic[LANES]
+    cdef real floor[LANES]
+    cdef double sums[LANES]
+    cdef real carries[LANES]
+    while rows > 0:
+        block = min_of(rows, TILE_BYTES//(COLUMNS*sizeof(real)))
+        for group in range((columns + width - 1)//width):
+            first = group*width
+            spread(<real>-INFINITY, top)
+            max_lanes(x + first, ld, block, top)
+            for j in range(width):
+                move_top(state, first + j, top[j])
+            for j in range(width):
+                shifts_of(<real>state.top[first + j], &shift[j], &magic[j], &floor[j])
+                sums[j] = 0
+                carries[j] = 0
+            exp_lanes(x + first, ld, block, shift, magic, floor, False, top, width, sums, carries)
+            for j in range(width):
+                sums[j] = two_sum(sums[j], carries[j], &error)
+                join(state, first + j, sums[j], error, 0)
+        x += block*ld
+        rows -= block
+
+
+cdef void softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
+                       real *out, Py_ssize_t out_ld) noexcept nogil:
+    cdef Py_ssize_t width = lanes_of(x), group, first, j
+    cdef double inverse, inverse_low, error
+    cdef real top[LANES]
+    cdef real shift[LANES]
+    cdef real magic[LANES]
+    cdef real floor[LANES]
+    cdef double sums[LANES]
+    cdef real carries[LANES]
+    cdef real scale[LANES]
+    cdef real scale_low[LANES]
+    for group in range((columns + width - 1)//width):
+        first = group*width
+        spread(<real>-INFINITY, top)
+        max_lanes(x + first, ld, rows, top)
+        for j in range(width):
+            shifts_of(top[j], &shift[j], &magic[j], &floor[j])
+            sums[j] = 0
+            carries[j] = 0
+        exp_lanes(x + first, ld, rows, shift, magic, floor, True, out + first, out_ld, sums, carries)
+        for j in range(width):
+            sums[j] = two_sum(sums[j], carries[j], &error)
+            invert(sums[j], error, &inverse, &inverse_low)
+            split_inverse(inverse, inverse_low, &scale[j], &scale_low[j])
+        scale_lanes(out + first, out_ld, rows, scale, scale_low)
+
+
+cdef void write_softmax_tile(const State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
+                             real *out, Py_ssize_t out_ld) noexcept nogil:
+    cdef Py_ssize_t width = lanes_of(x), group, first, j
+    cdef real shift[LANES]
+    cdef real magic[LANES]
+    cdef real floor[LANES]
+    cdef real scale[LANES]
+    cdef real scale_low[LANES]
+    for group in range((columns + width - 1)//width):
+        first = group*width
+        for j in range(width):
+            shifts_of(<real>state.top[first + j], &shift[j], &magic[j], &floor[j])
+            split_inverse(state.inverse[first + j], state.inverse_low[first + j], &scale[j], &scale_low[j])
+        softmax_lanes(x + first, ld, rows, shift, magic, floor, scale, scale_low, out + first, out_ld)
+
+
+cdef void write_log_softmax_tile(const State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
+                                 real *out, Py_ssize_t out_ld) noexcept nogil:
+    cdef Py_ssize_t width = lanes_of(x), group, first, j
+    cdef real top[LANES]
+    cdef real log_sum[LANES]
+    for group in range((columns + width - 1)//width):
+        first = group*width
+        for j in range(width):
+            top[j] = <real>state.top[first + j]
+            log_sum[j] = <real>state.log_sum[first + j]
+        log_softmax_lanes(x + first, ld, rows, top, log_sum, out + first, out_ld)
