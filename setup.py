@@ -32,6 +32,10 @@ KERNEL_FLAGS = [
 ]  # fmt: skip
 
 
+# What the kernels call inline must be: the lanes are local arrays that no pointer may reach, and widths are constants.
+ALWAYS_INLINE = () if os.name == "nt" else (("CYTHON_INLINE", "inline __attribute__((always_inline))"),)
+
+
 class BuildExtensions(build_ext):
     """Leave out the variants that the compiler has no flags for."""
 
@@ -43,7 +47,7 @@ class BuildExtensions(build_ext):
         super().build_extensions()
 
 
-def extension(name: str, flags: list[str]) -> Extension:
+def extension(name: str, flags: list[str], macros: tuple[tuple[str, str], ...] = ()) -> Extension:
     if DEBUG:
         flags = [*flags, "-O0", "-g"]
     if SANITIZE:
@@ -54,14 +58,20 @@ def extension(name: str, flags: list[str]) -> Extension:
         include_dirs=[numpy.get_include()],
         extra_compile_args=flags,
         extra_link_args=[f"-fsanitize={SANITIZE}"] if SANITIZE else [],
-        define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")] + [("CYTHON_TRACE_NOGIL", "1")] * COVERAGE,
+        define_macros=[
+            ("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION"),
+            *macros,
+            *[("CYTHON_TRACE_NOGIL", "1")] * COVERAGE,
+        ],
     )
 
 
 setup(
     ext_modules=cythonize(
         [extension(name, ["-O3"]) for name in PORTABLE]
-        + [extension(f"_kernels.{name}", [*KERNEL_FLAGS, *flags]) for name, flags in VARIANTS.items()],
+        + [
+            extension(f"_kernels.{name}", [*KERNEL_FLAGS, *flags], ALWAYS_INLINE) for name, flags in VARIANTS.items()
+        ],
         include_path=["src"],
         compiler_directives={
             "language_level": 3,

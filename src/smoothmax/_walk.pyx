@@ -49,6 +49,8 @@ cdef void advance(Cursor *cursor, Py_ssize_t steps) noexcept nogil:
     cdef const Axes *axes = cursor.axes
     cdef int i, role
     cursor.left -= steps
+    if cursor.left == 0:
+        return
     for i in range(cursor.first, axes.ndim):
         cursor.index[i] += steps
         for role in range(ROLES):
