@@ -56,13 +56,13 @@ cdef object natural_dtype(cnp.ndarray array):
 cdef object result_dtype(cnp.ndarray array, object b, cnp.ndarray weights, object dtype):
     """The type of the computation and of the result."""
     if dtype is not None:
-        wanted = np.dtype(dtype)
+        wanted = np.dtype(dtype).newbyteorder("=")
         if wanted not in (FLOATS[cnp.NPY_FLOAT16], FLOATS[cnp.NPY_FLOAT32], FLOATS[cnp.NPY_FLOAT64], LONGDOUBLE):
             raise TypeError(f"dtype must be float32, float64, float16 or longdouble, got {wanted}")
         for one in (array, weights):
             if one is not None and one.dtype.kind == "c":
                 raise TypeError(f"dtype must be None for complex input, got {wanted}")
-        return wanted.newbyteorder("=")
+        return wanted
     if weights is None or type(b) in (bool, int, float):    # Python's numbers take the other's type, as in NumPy
         return natural_dtype(array)
     return np.result_type(natural_dtype(array), natural_dtype(weights))
@@ -225,7 +225,7 @@ cdef int check_out(object out, int ndim, const cnp.npy_intp *shape, object dtype
         raise ValueError(f"out must have shape {needed}, got {out.shape}")
     if not out.flags.writeable:
         raise ValueError("out must be writeable, got a read-only array")
-    if not np.can_cast(dtype, out.dtype, "same_kind"):
+    if out.dtype.kind not in "fc" or not np.can_cast(dtype, out.dtype, "same_kind"):
         raise TypeError(f"out must have a dtype that {dtype} can be cast to by 'same_kind', got {out.dtype}")
     return 0
 

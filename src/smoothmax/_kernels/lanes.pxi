@@ -26,26 +26,18 @@ cdef inline void sum_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const 
     cdef double s[LANES]
     cdef real carry[LANES]
     cdef real count[LANES]
-    cdef real v0, v1, v2, v3, high, low, more, more_low
+    cdef real v, head, tail, scale, rounded
     for j in range(lanes_of(x)):
         s[j] = sums[j]
         carry[j] = carries[j]
         count[j] = counts[j]
-    for i in range(rows//4):
+    for i in range(rows):
         for j in range(lanes_of(x)):
-            v0, v1, v2, v3 = x[j], x[ld + j], x[2*ld + j], x[3*ld + j]
-            pair(drop(v0, top[j], shift[j], floor[j]), drop(v1, top[j], shift[j], floor[j]), magic[j], &high, &low)
-            pair(drop(v2, top[j], shift[j], floor[j]), drop(v3, top[j], shift[j], floor[j]), magic[j], &more, &more_low)
-            add(&s[j], &carry[j], high + more, low + more_low)
-            count[j] += (one_if(v0 == top[j], v0) + one_if(v1 == top[j], v0)) + (
-                one_if(v2 == top[j], v0) + one_if(v3 == top[j], v0))
-        x += 4*ld
-    for i in range(rows%4):
-        for j in range(lanes_of(x)):
-            v0 = x[i*ld + j]
-            single(drop(v0, top[j], shift[j], floor[j]), magic[j], &high, &low)
-            add(&s[j], &carry[j], high, low)
-            count[j] += one_if(v0 == top[j], v0)
+            v = x[i*ld + j]
+            split_exp(drop(v, top[j], shift[j], floor[j]), magic[j], &head, &tail, &scale)
+            rounded = head + tail
+            add(&s[j], &carry[j], rounded*scale, ((head - rounded) + tail)*scale)
+            count[j] += one_if(v == top[j], v)
     for j in range(lanes_of(x)):
         sums[j] = s[j]
         carries[j] = carry[j]
@@ -53,24 +45,45 @@ cdef inline void sum_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const 
 
 
 cdef inline void sum_plain_lanes(const real *x, Py_ssize_t rows, real magic, real floor,
-                                 double *sums, real *carries) noexcept nogil:
-    """sum_lanes for contiguous rows, a multiple of four, that hold no top, and a shift of 0: the usual case."""
+                                 real *totals, real *carries) noexcept nogil:
+    """sum_lanes for contiguous rows, a multiple of four, that hold no top, and a shift of 0: the usual case.
+
+    totals[j] starts from a bias of at least twice the largest term, so that it is the larger in every addition:
+    Dekker's sum needs no comparison then, and float no double. Without it, two thirds of an ULP are lost where one
+    term is most of the sum (2026-11: sums of four terms, compensated once, took 6 % less time).
+    """
     cdef Py_ssize_t i, j, ld = lanes_of(x)
-    cdef double s[LANES]
+    cdef real total[LANES]
     cdef real carry[LANES]
-    cdef real high, low, more, more_low
+    cdef real low0, low1, low2, low3
     for j in range(lanes_of(x)):
-        s[j] = sums[j]
+        total[j] = totals[j]
         carry[j] = carries[j]
     for i in range(rows//4):
         for j in range(lanes_of(x)):
-            pair(at_least(x[j], floor), at_least(x[ld + j], floor), magic, &high, &low)
-            pair(at_least(x[2*ld + j], floor), at_least(x[3*ld + j], floor), magic, &more, &more_low)
-            add(&s[j], &carry[j], high + more, low + more_low)
+            add_biased(&total[j], at_least(x[j], floor), magic, &low0)
+            add_biased(&total[j], at_least(x[ld + j], floor), magic, &low1)
+            add_biased(&total[j], at_least(x[2*ld + j], floor), magic, &low2)
+            add_biased(&total[j], at_least(x[3*ld + j], floor), magic, &low3)
+            carry[j] += (low0 + low1) + (low2 + low3)
         x += 4*ld
     for j in range(lanes_of(x)):
-        sums[j] = s[j]
+        totals[j] = total[j]
         carries[j] = carry[j]
+
+
+cdef inline void add_biased(real *total, real d, real magic, real *low) noexcept nogil:
+    """Add exp(d) to a total that is larger; low is what the total does not take."""
+    cdef real head, tail, scale, result
+    split_exp(d, magic, &head, &tail, &scale)
+    result = total[0] + head*scale
+    low[0] = (head*scale - (result - total[0])) + tail*scale
+    total[0] = result
+
+
+cdef inline real bias_for(real largest, real magic, real floor) noexcept nogil:
+    """A power of two of at least twice exp(largest) as split_exp scales it; 0 if that vanishes."""
+    return 4*power_of_low_bits(at_least(largest, floor)*<real>1.4426950408889634 + magic)
 
 
 cdef inline real at_least(real d, real floor) noexcept nogil:
@@ -86,22 +99,6 @@ cdef inline real drop(real v, real top, real shift, real floor) noexcept nogil:
 
 cdef inline real one_if(bint condition, real _) noexcept nogil:
     return <real>1 if condition else <real>0
-
-
-cdef inline void single(real d, real magic, real *high, real *low) noexcept nogil:
-    cdef real head, tail, scale
-    split_exp(d, magic, &head, &tail, &scale)
-    high[0] = head*scale
-    low[0] = tail*scale
-
-
-cdef inline void pair(real d, real e, real magic, real *high, real *low) noexcept nogil:
-    """The sum of two exponentials in two parts."""
-    cdef real d_head, d_tail, d_scale, e_head, e_tail, e_scale
-    split_exp(d, magic, &d_head, &d_tail, &d_scale)
-    split_exp(e, magic, &e_head, &e_tail, &e_scale)
-    high[0] = d_head*d_scale + e_head*e_scale
-    low[0] = d_tail*d_scale + e_tail*e_scale
 
 
 cdef inline void add(double *total, real *carry, real high, real low) noexcept nogil:

@@ -21,10 +21,12 @@ cdef inline void spread_shifts(real top, real *shift, real *magic, real *floor) 
 
 
 cdef void reduce_row(State *state, const real *x, Py_ssize_t n) noexcept nogil:
-    cdef Py_ssize_t width = lanes_of(x), block, rows, rest, first, part, k, j
+    cdef Py_ssize_t width = lanes_of(x), block, rows, rest, first, part, parts, k, j
     cdef double total, carry
+    cdef real bias
     cdef real tail[LANES]
     cdef real part_top[PARTS][LANES]
+    cdef bint plain[PARTS]
     cdef real top[LANES]
     cdef real shift[LANES]
     cdef real magic[LANES]
@@ -32,12 +34,15 @@ cdef void reduce_row(State *state, const real *x, Py_ssize_t n) noexcept nogil:
     cdef double sums[LANES]
     cdef real carries[LANES]
     cdef real counts[LANES]
+    cdef real plain_totals[LANES]
+    cdef real plain_carries[LANES]
     while n > 0:
-        block = n if n < BLOCK_ROWS*width else BLOCK_ROWS*width
+        block = min_of(n, BLOCK_ROWS*width)
         rows = block//width
         rest = block - rows*width
+        parts = (rows + PART_ROWS - 1)//PART_ROWS
         spread(<real>-INFINITY, top)
-        for k in range((rows + PART_ROWS - 1)//PART_ROWS):
+        for k in range(parts):
             first = k*PART_ROWS
             spread(<real>-INFINITY, part_top[k])
             max_lanes(x + first*width, width, min_of(rows - first, PART_ROWS), part_top[k])
@@ -54,15 +59,30 @@ cdef void reduce_row(State *state, const real *x, Py_ssize_t n) noexcept nogil:
             sums[j] = 0
             carries[j] = 0
             counts[j] = 0
-        for k in range((rows + PART_ROWS - 1)//PART_ROWS):
+
+        # Whole parts without a top go the short way, and first it must be known how large their terms are.
+        bias = -INFINITY
+        for k in range(parts):
+            plain[k] = (k + 1)*PART_ROWS <= rows and shift[0] == 0 and not has(part_top[k], top[0])
+            if plain[k]:
+                part_top[k][0] = max_of_lanes(part_top[k])
+                bias = part_top[k][0] if part_top[k][0] > bias else bias
+        bias = bias_for(bias, magic[0], floor[0]) if parts else 0
+        spread(bias, plain_totals)
+        spread(<real>0, plain_carries)
+        for k in range(parts):
             first = k*PART_ROWS
             part = min_of(rows - first, PART_ROWS)
-            if part == PART_ROWS and shift[0] == 0 and not has(part_top[k], top[0]):
-                sum_plain_lanes(x + first*width, part, magic[0], floor[0], sums, carries)
+            if plain[k]:
+                sum_plain_lanes(x + first*width, part, magic[0], floor[0], plain_totals, plain_carries)
             else:
                 sum_lanes(x + first*width, width, part, top, shift, magic, floor, sums, carries, counts)
         if rest:
             sum_lanes(tail, width, 1, top, shift, magic, floor, sums, carries, counts)
+        if parts:
+            for j in range(width):
+                sums[j] = two_sum(sums[j], plain_totals[j] - bias, &total)
+                carries[j] += plain_carries[j] + <real>total
         total = sum_of_lanes(sums, carries, &carry)
         join(state, 0, total, carry, count_of_lanes(counts))
         x += block
@@ -102,7 +122,7 @@ cdef void reduce_softmax_row(State *state, const real *x, Py_ssize_t n) noexcept
             pad(x + rows*width, rest, tail)
             max_lanes(tail, width, 1, top)
         move_top(state, 0, max_of_lanes(top))
-        spread_shifts(<real>state.top[0], shift, magic, floor)
+        spread_shifts(finite_reference(<real>state.top[0]), shift, magic, floor)
         for j in range(width):
             sums[j] = 0
             carries[j] = 0

@@ -29,9 +29,11 @@ cdef void rescale(State *state, Py_ssize_t j, real old, real top) noexcept nogil
     if difference != 0:
         exponent = exponent_of(difference)
         exp_in_two(difference, magic_of(exponent), &factor, &factor_low)
+        factor *= 7.458340731200207e-155        # 2**-OFFSET; rest has it too
+        factor_low *= 7.458340731200207e-155
         carry = carry*factor + rest*factor_low + product_error(rest, factor, rest*factor)
         rest *= factor
-        power += exponent - 512
+        power += exponent
     power = power if power > -4096 else -4096
     state.rest[j] = ldexp(rest, <int>power)
     state.carry[j] = ldexp(carry, <int>power)
@@ -83,6 +85,11 @@ cdef inline void join(State *state, Py_ssize_t j, double rest, double carry, dou
     state.rest[j] = two_sum(state.rest[j], rest, &error)
     state.carry[j] += carry + error
     state.count[j] += count
+
+
+cdef inline real finite_reference(real top) noexcept nogil:
+    """The top, or 0 while all elements are -inf: -inf - -inf would make a sum nan that later elements give a value."""
+    return 0 if top == -INFINITY else top
 
 
 cdef inline void shifts_of(real top, real *shift, real *magic, real *floor) noexcept nogil:

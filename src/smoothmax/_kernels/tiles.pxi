@@ -52,7 +52,7 @@ cdef void reduce_softmax_tile(State *state, const real *x, Py_ssize_t ld, Py_ssi
             for j in range(width):
                 move_top(state, first + j, top[j])
             for j in range(width):
-                shifts_of(<real>state.top[first + j], &shift[j], &magic[j], &floor[j])
+                shifts_of(finite_reference(<real>state.top[first + j]), &shift[j], &magic[j], &floor[j])
                 sums[j] = 0
                 carries[j] = 0
             exp_lanes(x + first, ld, block, shift, magic, floor, False, top, width, sums, carries)

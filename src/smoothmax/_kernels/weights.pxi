@@ -145,8 +145,9 @@ cdef void join_weighted(State *state, Py_ssize_t j, double total, double carry, 
 
 cdef inline void weighted_shifts_of(real top, real *shift, real *magic, real *floor) noexcept nogil:
     cdef real exponent
-    shift[0] = shift_of(top) if top != -INFINITY else 0     # -inf - -inf would pass for a term that is not finite
-    exponent = exponent_of(remainder_of(top, shift[0])) if top != -INFINITY else 0
+    top = finite_reference(top)
+    shift[0] = shift_of(top)
+    exponent = exponent_of(remainder_of(top, shift[0]))
     magic[0] = magic_of(exponent)
     floor[0] = weighted_floor_of(exponent)
 
