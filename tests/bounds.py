@@ -1,0 +1,14 @@
+"""The promised largest errors, in ULP of the correctly rounded result. Stated here and nowhere else."""
+
+SOFTMAX = 2.0
+LOG_SOFTMAX = 2.0
+LOGSUMEXP = 1.5
+LOGSUMEXP_MANY = 1.0  # of at least MANY elements
+MANY = 1000
+
+
+def bound(function: str, n: int) -> float:
+    """The promise for a reduction of n elements by the function of this name."""
+    if function == "logsumexp":
+        return LOGSUMEXP_MANY if n >= MANY else LOGSUMEXP
+    return {"softmax": SOFTMAX, "log_softmax": LOG_SOFTMAX}[function]

@@ -1,0 +1,284 @@
+"""What the three functions should have returned, to 90 bits or more, and how far a result is from that in ULP.
+
+mpmath takes the logarithms, one a reduction. The exponentials, one an element, are pairs of doubles ("double-double":
+Dekker, Numer. Math. 18, 1971; Hida, Li and Bailey, 2001) so that a million of them take a second; test_oracle.py holds
+them against mpmath. Every exact value is a triple (high, low, k) that stands for (high + low)*2**k: nothing here
+underflows, whatever the spread of the input.
+
+Knows no code of the package, and no other library's softmax.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import mpmath
+import numpy as np
+from numpy.typing import NDArray
+
+Doubles = NDArray[np.float64]
+Pair = tuple[Doubles, Doubles]
+
+DIGITS = {np.dtype(np.float64): 53, np.dtype(np.float32): 24, np.dtype(np.float16): 11}
+LEAST = {np.dtype(np.float64): -1074, np.dtype(np.float32): -149, np.dtype(np.float16): -24}
+context = mpmath.MPContext()
+context.prec = 240
+
+
+@dataclass
+class Exact:
+    """(high + low)*2**k, and the magnitude whose ULP counts if that is not the result's own (0 elsewhere)."""
+
+    high: Doubles
+    low: Doubles
+    k: NDArray[np.int64]
+    at_least: Doubles
+
+    def __getitem__(self, index: Any) -> Exact:
+        return Exact(self.high[index], self.low[index], self.k[index], self.at_least[index])
+
+    def reshape(self, *shape: Any) -> Exact:
+        return self.map(lambda part: part.reshape(*shape))
+
+    def map(self, change: Any) -> Exact:
+        """Apply the same change of layout to every part."""
+        return Exact(change(self.high), change(self.low), change(self.k), change(self.at_least))
+
+    def rounded(self, dtype: Any = np.float64) -> NDArray[Any]:
+        """The results as a library without errors would give them, but for ties and subnormals, which round twice."""
+        with np.errstate(all="ignore"):
+            return ldexp(self.high, self.k).astype(dtype)
+
+
+def ulp_error(got: Any, exact: Exact) -> Doubles:
+    """abs(got - exact) in ULP of the correctly rounded result; infinite where only one of the two is nan or infinite."""
+    got = np.asarray(got)
+    dtype = got.dtype.newbyteorder("=")
+    if got.shape != exact.high.shape:
+        raise AssertionError(f"the result has shape {got.shape}, not {exact.high.shape}")
+    rounded = exact.rounded(dtype).astype(np.float64)
+    wide = got.astype(np.float64)
+    finite = np.isfinite(rounded) & np.isfinite(wide)
+    same = (np.isnan(rounded) & np.isnan(wide)) | (rounded == wide)
+    with np.errstate(all="ignore"):
+        unit = np.maximum(np.abs(rounded), exact.at_least.astype(dtype).astype(np.float64))
+        ulp = np.maximum(np.frexp(np.where(finite, unit, 1))[1] - DIGITS[dtype], LEAST[dtype])
+        error = np.abs((ldexp(wide, -ulp) - ldexp(exact.high, exact.k - ulp)) - ldexp(exact.low, exact.k - ulp))
+    return np.where(finite, error, np.where(same, 0.0, np.inf))
+
+
+def reference(function: str, x: Any, axis: Any = None, keepdims: bool = False) -> Exact:
+    """The exact results of logsumexp, softmax or log_softmax, in the shape that the function returns."""
+    x = np.asarray(x).astype(np.float64)
+    axes = normalized(axis, x.ndim)
+    kept = [i for i in range(x.ndim) if i not in axes]
+    order = [*kept, *axes]
+    moved = x.transpose(order)
+    rows = moved.reshape(int(np.prod([x.shape[i] for i in kept])), int(np.prod([x.shape[i] for i in axes])))
+    exact = reference_of_rows(function, rows)
+    if function == "logsumexp":
+        shape = [1 if i in axes else x.shape[i] for i in range(x.ndim) if keepdims or i in kept]
+        return exact.reshape(shape)
+    back = np.argsort(order)
+    return exact.map(lambda part: part.reshape(moved.shape).transpose(back))
+
+
+def normalized(axis: Any, ndim: int) -> list[int]:
+    if axis is None:
+        return list(range(ndim))
+    if ndim == 0:
+        return []
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    return sorted(int(i) % ndim for i in axes)
+
+
+def reference_of_rows(function: str, rows: Doubles, counts: NDArray[Any] | None = None) -> Exact:
+    """The reference along the last of two axes; element j of every row stands for counts[j] equal ones."""
+    repeats = np.ones(rows.shape[1], np.int64) if counts is None else np.asarray(counts)
+    tops = rows.max(axis=1, initial=-np.inf)  # nan if there is one
+    regular = np.isfinite(tops)
+    m = np.where(regular, tops, 0)[:, None]
+    safe = np.where(regular[:, None], rows, 0)
+    is_top = safe == m
+    with np.errstate(all="ignore"):
+        d, d_low = difference(safe, m)
+    near = d > -3000  # what is not is 2**-4328, and that is nothing: 0 as a result, and no part of a sum
+    high, low, k = exp_pair(np.where(near, d, -3000), np.where(near, d_low, 0))
+    gone = np.isneginf(safe)
+    high[gone] = low[gone] = 0
+    # The sum over the elements that are not the maximum, relative to the largest of them.
+    other_k = np.where(is_top | gone, -(10**6), k).max(axis=1, initial=-(10**6))
+    fall = np.where(is_top, 0, k - other_k[:, None])
+    rest = sum_pairs(times(ldexp(high, fall), ldexp(low, fall), np.where(is_top, 0, repeats).astype(np.float64)))
+    count = np.where(is_top, repeats, 0).sum(axis=1)
+
+    if function == "softmax":
+        total = add_pairs(
+            (count.astype(np.float64), np.zeros(len(rows))), (ldexp(rest[0], other_k), ldexp(rest[1], other_k))
+        )
+        total = (np.maximum(total[0], 1), total[1])
+        quotient = divide((high, low), (total[0][:, None], total[1][:, None]))
+        exact = Exact(*quotient, k, np.zeros(rows.shape))
+        exact.high[~regular] = np.nan
+        return exact
+
+    logs = [log_of(int(c), r, s, int(e)) for c, r, s, e in zip(count, *rest, other_k, strict=True)]
+    if function == "logsumexp":
+        sums = [split(context.mpf(float(top)) + log) for top, log in zip(m[:, 0], logs, strict=True)]
+        exact = Exact(*columns(sums), np.zeros(len(rows)))
+        size = np.maximum(np.abs(m[:, 0]), [abs(float(log)) for log in logs])
+        exact.at_least[:] = np.where(m[:, 0] < 0, size, 0)
+        exact.high[~regular] = tops[~regular]
+        return exact
+
+    log_high, log_low, log_k = columns([split(log) for log in logs])
+    with np.errstate(all="ignore"):
+        logs = add_pairs((d, d_low), (-ldexp(log_high, log_k)[:, None], -ldexp(log_low, log_k)[:, None]))
+    exact = Exact(
+        np.where(is_top, -log_high[:, None], np.where(gone | np.isneginf(d), -np.inf, logs[0])),
+        np.where(is_top, -log_low[:, None], np.where(gone | np.isneginf(d), 0, logs[1])),
+        np.where(is_top, log_k[:, None], 0),
+        np.zeros(rows.shape),
+    )
+    nan_or_inf = np.where(np.isposinf(rows), np.nan, -np.inf)
+    exact.high[~regular] = np.where(np.isposinf(tops)[:, None], nan_or_inf, np.nan)[~regular]
+    return exact
+
+
+def log_of(count: int, rest: float, rest_low: float, k: int) -> Any:
+    """log(count + (rest + rest_low)*2**k); count is 0 only where there is nothing to add."""
+    if count == 0:
+        return context.mpf(0)
+    return context.log1p(context.ldexp(context.mpf(rest) + context.mpf(rest_low), k) + (count - 1))
+
+
+def split(value: Any) -> tuple[float, float, int]:
+    if value == 0:
+        return 0.0, 0.0, 0
+    k = int(context.floor(context.log(abs(value), 2)))
+    value = context.ldexp(value, -k)
+    high = float(value)
+    return high, float(value - high), k
+
+
+def columns(triples: list[tuple[float, float, int]]) -> tuple[Doubles, Doubles, NDArray[np.int64]]:
+    return (
+        np.array([t[0] for t in triples], np.float64),
+        np.array([t[1] for t in triples], np.float64),
+        np.array([t[2] for t in triples], np.int64),
+    )
+
+
+# Pairs of doubles ----------------------------------------------------------------------------------------------------
+
+
+def ldexp(x: Any, k: Any) -> Doubles:
+    """In two halves: 2**k alone may be out of range, and a first half in the normal range rounds once."""
+    k = np.clip(np.asarray(k), -4200, 4200).astype(np.int32)
+    with np.errstate(all="ignore"):
+        return np.ldexp(x, k)
+
+
+def two_sum(a: Any, b: Any) -> Pair:
+    total = a + b
+    seen = total - a
+    return total, (a - (total - seen)) + (b - seen)
+
+
+def difference(a: Any, b: Any) -> Pair:
+    """The exact difference: near the largest double, two_sum may overflow on its way to a result that does not."""
+    scale = np.where(np.maximum(np.abs(a), np.abs(b)) > 2.0**1000, 2.0**-10, 1)
+    high, low = two_sum(a * scale, -b * scale)
+    return high / scale, low / scale
+
+
+def two_product(a: Any, b: Any) -> Pair:
+    product = a * b
+    c = 134217729.0 * a
+    a_high = c - (c - a)
+    a_low = a - a_high
+    c = 134217729.0 * b
+    b_high = c - (c - b)
+    b_low = b - b_high
+    return product, ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
+
+
+def add_pairs(a: Pair, b: Pair) -> Pair:
+    high, error = two_sum(a[0], b[0])
+    low, error_low = two_sum(a[1], b[1])
+    high, error = two_sum(high, error + low)
+    return two_sum(high, error + error_low)
+
+
+def multiply(a: Pair, b: Pair) -> Pair:
+    high, low = two_product(a[0], b[0])
+    return two_sum(high, low + (a[0] * b[1] + a[1] * b[0]))
+
+
+def times(high: Doubles, low: Doubles, factor: Doubles) -> Pair:
+    product, error = two_product(high, factor)
+    return two_sum(product, error + low * factor)
+
+
+def divide(a: Pair, b: Pair) -> Pair:
+    first = a[0] / b[0]
+    product = multiply(b, (first, np.zeros_like(first)))
+    left = add_pairs(a, (-product[0], -product[1]))
+    return two_sum(first, left[0] / b[0])
+
+
+def sum_pairs(pairs: Pair) -> Pair:
+    """Along the last axis, by halves."""
+    high, low = pairs
+    if high.shape[1] == 0:
+        return np.zeros(len(high)), np.zeros(len(high))
+    while high.shape[1] > 1:
+        n = high.shape[1] // 2
+        odd = (high[:, 2 * n :], low[:, 2 * n :])
+        high, low = add_pairs((high[:, :n], low[:, :n]), (high[:, n : 2 * n], low[:, n : 2 * n]))
+        high, low = np.concatenate([high, odd[0]], axis=1), np.concatenate([low, odd[1]], axis=1)
+    return high[:, 0], low[:, 0]
+
+
+def parts(value: Any, sizes: list[int]) -> list[float]:
+    """`value` cut into doubles of so many bits."""
+    found = []
+    for bits in sizes:
+        exponent = int(context.floor(context.log(abs(value), 2))) + 1
+        part = float(context.ldexp(context.nint(context.ldexp(value, bits - exponent)), exponent - bits))
+        found.append(part)
+        value -= context.mpf(part)
+    return found
+
+
+LN2 = parts(context.log(2), [38, 38, 53])
+INVERSE_FACTORIALS = [parts(1 / context.factorial(i), [53, 53]) if i > 2 else [1 / max(i, 1), 0.0] for i in range(12)]
+HALVINGS = 8
+
+
+def exp_pair(high: Doubles, low: Doubles, chunk: int = 1 << 15) -> tuple[Doubles, Doubles, NDArray[np.int64]]:
+    """exp(high + low) = (h + l)*2**k for -3001 <= high <= 0; relative error below 2**-94."""
+    shape, high, low = high.shape, high.ravel(), low.ravel()
+    h, l_, k = np.empty(high.size), np.empty(high.size), np.empty(high.size, np.int64)
+    for i in range(0, high.size, chunk):
+        here = slice(i, i + chunk)
+        n = np.rint(high[here] * 1.4426950408889634)
+        r = two_sum(high[here], -n * LN2[0])
+        r = add_pairs(r, (-n * LN2[1], np.zeros_like(n)))
+        r = add_pairs(r, (low[here], np.zeros_like(n)))
+        r = add_pairs(r, two_product(-n, LN2[2]))
+        r = (r[0] * 0.5**HALVINGS, r[1] * 0.5**HALVINGS)
+        # exp(r) - 1 for abs(r) < 2**-9.5: the terms from r**5 on need no second double.
+        tail = np.zeros_like(n)
+        for c in INVERSE_FACTORIALS[:5:-1]:
+            tail = tail * r[0] + c[0]
+        p = two_sum(np.full_like(n, INVERSE_FACTORIALS[5][0]), tail * r[0] + INVERSE_FACTORIALS[5][1])
+        for c in INVERSE_FACTORIALS[4:0:-1]:
+            p = add_pairs(multiply(p, r), (c[0], c[1]))
+        p = multiply(p, r)
+        for _ in range(HALVINGS):
+            p = add_pairs((2 * p[0], 2 * p[1]), multiply(p, p))
+        h[here], l_[here] = add_pairs(p, (1.0, 0.0))
+        k[here] = n.astype(np.int64)
+    return h.reshape(shape), l_.reshape(shape), k.reshape(shape)

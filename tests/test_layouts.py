@@ -1,0 +1,227 @@
+"""Any memory layout: the same values, the same results; the input is left alone, and results keep its order."""
+
+import itertools
+
+import numpy as np
+import pytest
+from bounds import bound
+from oracle import reference, ulp_error
+
+import smoothmax
+
+SHAPES = [(), (1,), (7,), (5, 6), (3, 1, 4), (2, 3, 4), (9, 2, 5, 3), (2, 3, 1, 4, 2), (2, 3, 2, 2, 3, 2), (70, 3, 65)]
+
+
+def contiguous(x):
+    return np.ascontiguousarray(x).reshape(x.shape)
+
+
+def fortran(x):
+    return np.asfortranarray(x)
+
+
+def transposed(x):
+    """The axes in memory in reverse, but for the first two."""
+    order = [*range(x.ndim)]
+    order[2:] = order[:1:-1]
+    return np.ascontiguousarray(x.transpose(order)).transpose(np.argsort(order)).reshape(x.shape)
+
+
+def moved(x):
+    """The last axis the slowest in memory."""
+    return np.moveaxis(np.ascontiguousarray(np.moveaxis(x, -1, 0)), 0, -1) if x.ndim else contiguous(x)
+
+
+def reversed_(x):
+    flip = (slice(None, None, -1),) * x.ndim
+    return contiguous(x[flip])[flip]
+
+
+def partly_reversed(x):
+    flip = (slice(None, None, -1), slice(None))[: x.ndim] + (slice(None, None, -1),) * (x.ndim - 2)
+    return contiguous(x[flip])[flip]
+
+
+def strided(x):
+    wide = np.full([2 * n + 1 for n in x.shape], np.nan, x.dtype)
+    every_second = (slice(1, None, 2),) * x.ndim
+    wide[every_second] = x
+    return wide[every_second]
+
+
+def padded(x):
+    """Rows with something in between: the last axis is contiguous, the others are not."""
+    wide = np.full([n + 3 for n in x.shape], np.nan, x.dtype)
+    inside = tuple(slice(1, n + 1) for n in x.shape)
+    wide[inside] = x
+    return wide[inside]
+
+
+def big_endian(x):
+    return contiguous(x).astype(x.dtype.newbyteorder(">"))
+
+
+def big_endian_fortran(x):
+    return np.asfortranarray(x).astype(x.dtype.newbyteorder(">"), order="F")
+
+
+def unaligned(x):
+    array = np.zeros(x.nbytes + 1, np.uint8)[1:].view(x.dtype).reshape(x.shape)
+    array[...] = x
+    assert not array.flags.aligned or x.itemsize == 1
+    return array
+
+
+def field(x):
+    """One field of packed records: unaligned and strided."""
+    records = np.zeros(x.shape, [("before", "u1"), ("value", x.dtype), ("after", "u2")])
+    records["value"] = x
+    return records["value"]
+
+
+def read_only(x):
+    copy = contiguous(x).copy()
+    copy.flags.writeable = False
+    return copy
+
+
+LAYOUTS = [contiguous, fortran, transposed, moved, reversed_, partly_reversed, strided, padded, big_endian,
+           big_endian_fortran, unaligned, field, read_only]  # fmt: skip
+
+
+def all_axes(ndim):
+    yield None
+    for count in range(ndim + 1):
+        yield from itertools.combinations(range(ndim), count)
+
+
+def values(shape, dtype):
+    return np.asarray(np.random.default_rng(len(shape)).standard_normal(shape) * 5).astype(dtype)
+
+
+def count_of(shape, axis):
+    return int(np.prod(shape if axis is None else [shape[i] for i in axis]))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.__name__)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_every_layout_and_axis(name, function, dtype, shape, layout):
+    plain = values(shape, dtype)
+    x = layout(plain)
+    assert x.shape == shape
+    bytes_before = x.tobytes()
+    for axis in all_axes(len(shape)):
+        promise = bound(name, count_of(shape, axis))
+        exact = reference(name, plain, axis)
+        got = function(x, axis=axis)
+        assert got.dtype == dtype
+        assert np.all(ulp_error(got, exact) <= promise), axis
+        if name == "logsumexp":
+            kept = function(x, axis=axis, keepdims=True)
+            assert kept.shape == tuple(1 if axis is None or i in axis else n for i, n in enumerate(shape))
+            np.testing.assert_array_equal(kept.reshape(np.shape(got)), got)
+    assert x.tobytes() == bytes_before
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.__name__)
+def test_softmax_keeps_the_memory_order(dtype, layout):
+    for shape in SHAPES[1:]:
+        x = layout(values(shape, dtype))
+        for function in (smoothmax.softmax, smoothmax.log_softmax):
+            got = function(x, axis=-1)
+            assert got.strides == np.empty_like(x).strides
+            assert got.dtype.isnative
+            assert got.flags.writeable
+            assert got.flags.owndata
+
+
+def test_forms_of_axis(name, function, dtype):
+    x = values((3, 4, 5), dtype)
+    for forms in ((None, (0, 1, 2), (2, -2, 0), (-1, -2, -3)), (0, -3, (0,), (-3,), np.int64(0), np.array(0), np.uint8(0)),
+                  (2, -1, (2,), np.int8(-1)), ((0, 2), (2, 0), (-1, -3), (np.int32(0), 2))):  # fmt: skip
+        first, *others = [function(x, axis=axis) for axis in forms]
+        for other in others:
+            np.testing.assert_array_equal(first, other)
+    for i in range(3):
+        np.testing.assert_array_equal(function(x, axis=i), function(x, i))
+    np.testing.assert_array_equal(function(x), function(x, None))
+
+
+def test_reducing_nothing(name, function, dtype):
+    x = values((3, 4), dtype)
+    wanted = {"logsumexp": x, "softmax": np.ones_like(x), "log_softmax": np.zeros_like(x)}[name]
+    for layout in LAYOUTS:
+        np.testing.assert_array_equal(function(layout(x), axis=()), wanted)
+
+
+def test_axis_of_a_scalar(name, function, dtype):
+    """As np.sum has it."""
+    x = np.array(0.25, dtype)
+    wanted = {"logsumexp": 0.25, "softmax": 1, "log_softmax": 0}[name]
+    for axis in (None, 0, -1, ()):
+        for given in (x, x[()]):
+            got = function(given, axis=axis)
+            assert got == wanted
+            assert isinstance(got, dtype)
+
+
+@pytest.mark.parametrize("shape", [(7,), (70,), (1000,), (70, 30), (9, 300), (3, 5, 90)], ids=str)
+def test_broadcast_input(name, function, dtype, shape):
+    """Zero strides: along all axes, and along some."""
+    promise = bound(name, count_of(shape, None))
+    whole = np.broadcast_to(np.array(1.75, dtype), shape)
+    row = np.broadcast_to(values(shape[-1:], dtype), shape)
+    column = np.broadcast_to(values((*shape[:-1], 1), dtype), shape)
+    for x in (whole, row, column, row[..., ::-1], whole.T, row.T, column.T):
+        for axis in all_axes(x.ndim):
+            exact = reference(name, x, axis)
+            got = np.asarray(function(x, axis=axis))
+            assert np.all(ulp_error(got, exact) <= promise), (x.strides, axis)
+            assert got.flags.writeable
+
+
+def test_windows_that_overlap(name, function, dtype):
+    x = np.lib.stride_tricks.sliding_window_view(values((200,), dtype), 60)
+    for axis in (0, 1, None):
+        assert np.all(ulp_error(function(x, axis=axis), reference(name, x, axis)) <= bound(name, 60))
+
+
+@pytest.mark.parametrize("n", [1, 3, 10, 33, 100, 1000, 5000, 9001])
+def test_the_same_bits_at_every_alignment(name, function, dtype, n):
+    """Data at every multiple of its size within a cache line, and at odd addresses too."""
+    rows = values((3, n), dtype)
+    itemsize = rows.itemsize
+    for shape, axis in (((n,), None), ((3, n), 1), ((n, 3), 0), ((3, n), 0)):
+        x = np.ascontiguousarray(np.resize(rows, shape))
+        wanted = np.asarray(function(x, axis=axis)).tobytes()
+        for offset in [*range(0, 64, itemsize), 1, 3, 61]:
+            buffer = np.zeros(x.nbytes + 128, np.uint8)
+            start = -buffer.ctypes.data % 64 + offset
+            placed = buffer[start : start + x.nbytes].view(dtype).reshape(shape)
+            placed[...] = x
+            assert np.asarray(function(placed, axis=axis)).tobytes() == wanted, offset
+            if name != "logsumexp":
+                function(placed, axis=axis, out=placed)
+                assert placed.tobytes() == wanted, offset
+
+
+def test_many_axes(name, function):
+    """As many as NumPy has."""
+    x = values((2, 3), np.float64)
+    many = x.reshape((1,) * 30 + (2,) + (1,) * 28 + (3,))
+    for axis, few in ((30, 0), (-1, 1), (None, None), (tuple(range(60)), None)):
+        np.testing.assert_array_equal(np.squeeze(function(many, axis=axis)), function(x, axis=few))
+    assert function(x.reshape((1,) * 62 + (2, 3)), axis=-1).ndim == (63 if name == "logsumexp" else 64)
+
+
+def test_many_axes_that_cannot_be_merged(name, function):
+    x = values((3,) * 7, np.float64)
+    x = x[(slice(0, 3, 2),) * 7].transpose(3, 0, 6, 1, 5, 2, 4)
+    for axis in ((0, 2, 4, 6), (1, 3, 5), (6,), None):
+        assert np.all(ulp_error(function(x, axis=axis), reference(name, x, axis)) <= bound(name, 128))
+
+
+def test_power_of_two_strides(name, function, dtype):
+    x = values((128, 2048), dtype)[:, ::16]
+    for axis in (0, 1):
+        assert np.all(ulp_error(function(x, axis=axis), reference(name, x, axis)) <= bound(name, 128))

@@ -1,0 +1,210 @@
+"""What calls take: nothing beyond the result and 1 MiB, no GIL while they run, and nothing left behind."""
+
+import gc
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+import tracemalloc
+
+import numpy as np
+import pytest
+
+import smoothmax
+
+MIB = 1 << 20
+MASKED = np.ma.zeros(3)
+
+
+@pytest.mark.parametrize("shape", [(3_000_000,), (3000, 1000), (1500, 2, 1000)], ids=str)
+@pytest.mark.parametrize("layout", ["contiguous", "strided", "fortran", "big-endian"])
+def test_no_temporary_of_the_size_of_the_input(name, function, dtype, shape, layout):
+    x = np.zeros(shape, dtype)
+    if layout == "strided":
+        x = np.zeros((*shape[:-1], 2 * shape[-1]), dtype)[..., ::2]
+    elif layout == "fortran":
+        x = np.asfortranarray(x)
+    elif layout == "big-endian":
+        x = x.astype(x.dtype.newbyteorder(">"))
+    for axis in (None, 0, -1):
+        out = np.empty(np.shape(x.sum(axis=axis)) if name == "logsumexp" else shape, dtype)
+        function(x[:2], axis=axis)
+        tracemalloc.start()
+        try:
+            function(x, axis=axis, out=out)
+            with_out = tracemalloc.get_traced_memory()[1]
+            tracemalloc.reset_peak()
+            result = function(x, axis=axis)
+            without = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert with_out < MIB
+        assert without < result.nbytes + MIB
+        assert without >= (result.nbytes if result.ndim else 0)  # NumPy tells tracemalloc what it takes
+
+
+def test_peak_of_a_process(name, dtype):
+    """Scratch that tracemalloc does not see would show in the peak of the resident memory."""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("reads /proc/self/status")
+    script = f"""
+        import numpy as np, smoothmax
+
+        def peak():
+            return next(int(line.split()[1]) << 10 for line in open("/proc/self/status") if line.startswith("VmHWM"))
+
+        def calls(rows, columns):
+            x = np.ones((rows, columns), np.{np.dtype(dtype)})
+            swapped = x.astype(x.dtype.newbyteorder())
+            out = np.ones(x.shape if {name != "logsumexp"} else rows, x.dtype)
+            other = np.ones(x.shape if {name != "logsumexp"} else columns, x.dtype)
+            single = np.ones(x.shape if {name != "logsumexp"} else (), x.dtype)
+            before = peak()
+            for given in (x, x[:, ::-1], swapped):
+                smoothmax.{name}(given, axis=1, out=out)
+                smoothmax.{name}(given, axis=0, out=other)
+                smoothmax.{name}(given, out=single)
+            return peak() - before
+
+        calls(100, 9000)
+        taken = calls(4000, 3000)
+        print(taken)
+    """
+    taken = int(
+        subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True
+        ).stdout
+    )
+    assert taken <= MIB
+
+
+def progress_during(call):
+    """How far another thread counts while `call` runs, threads being switched only where one lets go of the GIL."""
+    interval = sys.getswitchinterval()
+    counted, go, stop = [0], threading.Event(), threading.Event()
+
+    def count():
+        go.wait()
+        while not stop.is_set():
+            counted[0] += 1
+            time.sleep(0)  # gives the GIL back to whoever waits for it
+
+    thread = threading.Thread(target=count)
+    thread.start()
+    try:
+        sys.setswitchinterval(1000)
+        before = counted[0]
+        go.set()
+        call()
+        return counted[0] - before
+    finally:
+        stop.set()
+        sys.setswitchinterval(interval)
+        thread.join()
+
+
+@pytest.mark.parametrize("axis", [None, 0, 1])
+def test_the_gil_is_released(name, function, dtype, axis):
+    """Another thread counts while a kernel runs. It could not if the GIL were kept: no switch is due for 1000 s."""
+    x = np.zeros((2000, 4000), dtype)
+    out = np.empty(np.shape(x.sum(axis=axis)) if name == "logsumexp" else x.shape, dtype)
+    assert progress_during(lambda: [function(x, axis=axis, out=out) for _ in range(20)]) > 0
+
+
+def test_many_threads_at_once(name, function, dtype):
+    rng = np.random.default_rng(4)
+    inputs = [
+        rng.standard_normal(shape).astype(dtype) for shape in ((3,), (700,), (60_000,), (90, 70), (70, 900), (5, 7, 9))
+    ]
+    wanted = [np.asarray(function(x, axis=-1)) for x in inputs]
+    failures = []
+    start = threading.Barrier(8)
+
+    def work(first):
+        start.wait()
+        for i in range(60):
+            j = (i + first) % len(inputs)
+            if not np.array_equal(function(inputs[j], axis=-1), wanted[j]):
+                failures.append((first, i))
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+
+
+GOOD = {
+    "small": lambda f, x, _: f(x),
+    "an axis": lambda f, x, _: f(x, axis=1),
+    "axes": lambda f, x, _: f(x, axis=(0, 1)),
+    "out": lambda f, x, out: f(x, axis=1, out=out),
+    "strided": lambda f, x, _: f(x[:, ::2], axis=1),
+    "in another type": lambda f, x, _: f(x, dtype=np.float32),
+    "empty": lambda f, x, _: f(x[:0]),
+    "overlap": lambda f, x, out: f(out[..., ::-1], axis=-1, out=out) if out.ndim > 1 else f(x),
+}
+BAD = {
+    "axis out of range": lambda f, x, _: f(x, axis=7),
+    "axis twice": lambda f, x, _: f(x, axis=(0, 0)),
+    "axis of the wrong kind": lambda f, x, _: f(x, axis="0"),
+    "shape of out": lambda f, x, _: f(x, out=x[0, :2]),
+    "type of out": lambda f, x, out: f(x, axis=1, out=np.zeros(out.shape, int)),
+    "dtype": lambda f, x, _: f(x, dtype=int),
+    "no numbers": lambda f, _x, _: f(np.array(["a"])),
+    "masked": lambda f, _x, _: f(MASKED),
+    "where": lambda f, x, _: f(x, where=x),
+}
+
+
+@pytest.mark.parametrize("what", [*GOOD, *BAD])
+def test_nothing_is_left_behind(name, function, what):
+    x = np.random.default_rng(1).standard_normal((30, 40))
+    out = np.empty(30 if name == "logsumexp" else (30, 40))
+    axis, none, double = (0, 1), None, np.dtype(np.float64)
+
+    def calls(count):
+        for _ in range(count):
+            if what in GOOD:
+                GOOD[what](function, x, out)
+            else:
+                try:
+                    BAD[what](function, x, out)
+                except (TypeError, ValueError, NotImplementedError):
+                    continue
+                raise AssertionError("no error")
+
+    calls(50)
+    gc.collect()
+    references = [sys.getrefcount(thing) for thing in (x, out, axis, double, np.float64, function)]
+    tracemalloc.start()
+    try:
+        calls(50)
+        gc.collect()
+        before = tracemalloc.get_traced_memory()[0]
+        calls(10_000 if what in ("small", "axis out of range") else 1000)
+        gc.collect()
+        grown = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert [sys.getrefcount(thing) for thing in (x, out, axis, double, np.float64, function)] == references
+    assert grown < 2000
+    assert none is None
+
+
+def test_a_failed_allocation_leaves_nothing(function, name):
+    x = np.broadcast_to(np.array(1.0), (2**58, 1))
+    references = sys.getrefcount(x)
+    for _ in range(100):
+        with pytest.raises(MemoryError):
+            function(x, axis=-1)
+    assert sys.getrefcount(x) == references
+    assert x[0, 0] == 1
+
+
+def test_more_than_two_to_the_31_elements():
+    """A broadcast row takes no memory; reading it takes seconds, so the shortest that overflows an int is read once."""
+    x = np.broadcast_to(np.float32(0), (2**31 + 5,))
+    assert smoothmax.logsumexp(x) == np.float32(np.log(2.0**31 + 5))
