@@ -39,6 +39,7 @@ class Exact:
         return Exact(self.high[index], self.low[index], self.k[index], self.at_least[index])
 
     def reshape(self, *shape: Any) -> Exact:
+        """Change the shape of every part."""
         return self.map(lambda part: part.reshape(*shape))
 
     def map(self, change: Any) -> Exact:
@@ -52,7 +53,7 @@ class Exact:
 
 
 def ulp_error(got: Any, exact: Exact) -> Doubles:
-    """abs(got - exact) in ULP of the correctly rounded result; infinite where only one of the two is nan or infinite."""
+    """abs(got - exact) in ULP of the correctly rounded result; infinite where only one of the two is not finite."""
     got = np.asarray(got)
     dtype = got.dtype.newbyteorder("=")
     if got.shape != exact.high.shape:

@@ -52,16 +52,41 @@ def test_axis_given_twice(function, axis, named):
 
 
 class NoIndex:
+    """No integer, and known by its name."""
+
     def __repr__(self):
         return "NoIndex()"
 
 
 @pytest.mark.parametrize(
     "axis",
-    [1.0, "0", [0], [0, 1], {0}, True, False, np.True_, 1j, NoIndex(), (0, 1.0), ((0,), 1), ("0",), (None,), (0, True), b"", {},
-     np.float64(1), decimal.Decimal(1), range(2), ..., slice(None), object],
+    [
+        1.0,
+        "0",
+        [0],
+        [0, 1],
+        {0},
+        True,
+        False,
+        np.True_,
+        1j,
+        NoIndex(),
+        (0, 1.0),
+        ((0,), 1),
+        ("0",),
+        (None,),
+        (0, True),
+        b"",
+        {},
+        np.float64(1),
+        decimal.Decimal(1),
+        range(2),
+        ...,
+        slice(None),
+        object,
+    ],
     ids=repr,
-)  # fmt: skip
+)
 def test_axis_of_the_wrong_kind(function, axis):
     with raises(TypeError, f"axis must be None, an int or a tuple of ints, got {axis!r}"):
         function(X, axis=axis)
@@ -186,7 +211,7 @@ def test_no_memory_for_the_result(name, function):
         function(x, axis=-1)
 
 
-def test_positional_arguments(function, name):
+def test_positional_arguments(function):
     with pytest.raises(TypeError):
         function()
     with pytest.raises(TypeError):
@@ -198,9 +223,29 @@ def test_positional_arguments(function, name):
 def test_any_combination_of_bad_arguments_is_an_exception(name, function):
     """Whatever comes, in any combination: a result or an error, and the interpreter lives."""
     rng = np.random.default_rng(2026)
-    inputs = [X, X.astype("f4"), X[::-1, ::2], X.astype(">f8"), np.zeros(0), np.zeros((0, 3)), np.float64(3), 5, None, "x", [1.0, 2.0],
-              [[1.0], [2.0, 3.0]], object(), np.array(None), np.ma.ones(3), {}, np.zeros(3, "V3"), 1j, float("nan"), X.T,
-              np.broadcast_to(1.0, (2, 3))]  # fmt: skip
+    inputs = [
+        X,
+        X.astype("f4"),
+        X[::-1, ::2],
+        X.astype(">f8"),
+        np.zeros(0),
+        np.zeros((0, 3)),
+        np.float64(3),
+        5,
+        None,
+        "x",
+        [1.0, 2.0],
+        [[1.0], [2.0, 3.0]],
+        object(),
+        np.array(None),
+        np.ma.ones(3),
+        {},
+        np.zeros(3, "V3"),
+        1j,
+        float("nan"),
+        X.T,
+        np.broadcast_to(1.0, (2, 3)),
+    ]
     axes = [
         None,
         0,
@@ -222,9 +267,25 @@ def test_any_combination_of_bad_arguments_is_an_exception(name, function):
         np.int8(-1),
         object(),
     ]
-    outs = [None, np.empty(3), np.empty(4), np.empty((3, 4)), np.empty(()), np.empty((3, 1), "f4"), np.empty(0), [], X.copy().T,
-            np.empty((3, 4), object), np.empty((3, 4), "f2"), np.empty((3, 4), ">f4"), np.empty((3, 4), "i8"), np.empty(3, "g"),
-            np.empty((), object), np.empty(3, "c16"), np.broadcast_to(0.0, (3, 4))]  # fmt: skip
+    outs = [
+        None,
+        np.empty(3),
+        np.empty(4),
+        np.empty((3, 4)),
+        np.empty(()),
+        np.empty((3, 1), "f4"),
+        np.empty(0),
+        [],
+        X.copy().T,
+        np.empty((3, 4), object),
+        np.empty((3, 4), "f2"),
+        np.empty((3, 4), ">f4"),
+        np.empty((3, 4), "i8"),
+        np.empty(3, "g"),
+        np.empty((), object),
+        np.empty(3, "c16"),
+        np.broadcast_to(0.0, (3, 4)),
+    ]
     dtypes = [None, "f4", "f8", "f2", "g", "c8", int, object, "?", "x", 3, np.dtype(">f4"), "V8", "M8[s]"]
     results = 0
     for _ in range(6000):
@@ -242,8 +303,15 @@ def test_any_combination_of_bad_arguments_is_an_exception(name, function):
 
 def test_a_failed_call_leaves_out_alone(name, function):
     out = np.full((3,) if name == "logsumexp" else (3, 4), 7.0)
-    for arguments in ({"axis": 5}, {"axis": (1, 1)}, {"axis": "1"}, {"axis": 1, "dtype": int}, {"axis": 1, "dtype": "c16"},
-                      {"axis": 1, "where": X}, {"axis": 1, "where": np.ones(5, bool)}):  # fmt: skip
+    for arguments in (
+        {"axis": 5},
+        {"axis": (1, 1)},
+        {"axis": "1"},
+        {"axis": 1, "dtype": int},
+        {"axis": 1, "dtype": "c16"},
+        {"axis": 1, "where": X},
+        {"axis": 1, "where": np.ones(5, bool)},
+    ):
         with pytest.raises((TypeError, ValueError)):
             function(X, out=out, **arguments)
         assert (out == 7).all()

@@ -1,9 +1,9 @@
 """The float32 exponential at every float32 there is, or (in a plain run) at every so many of them.
 
-softmax of the pair (x, top) is exp(x - top)/(1 + exp(x - top)). Six tops take x over every float32 from -324 to 220: all
-arguments that the kernels' exp can get, for they shift by 0 while the maximum is within 220 of 0, and by multiples of 32
-beyond, which leaves arguments that are closer to 0. What is held against it is NumPy's exp and division in float64, off
-by no more than 5 of its own ULP, 2**-26 of one in float32; where x - top is not exact in float64 it is no larger
+softmax of the pair (x, top) is exp(x - top)/(1 + exp(x - top)). Six tops take x over every float32 from -324 to 220:
+all arguments that the kernels' exp can get, for they shift by 0 while the maximum is within 220 of 0, and by multiples
+of 32 beyond, which leaves arguments that are closer to 0. What is held against it is NumPy's exp and division in float64,
+off by no more than 5 of its own ULP, 2**-26 of one in float32; where x - top is not exact in float64 it is no larger
 than 2**-29, and rounding it costs less than 2**-53.
 """
 
@@ -17,12 +17,18 @@ import smoothmax
 
 REFERENCE = 2.0**-26
 # top, and the x that go with it: from the first on, and below the second
-SWEEPS = [(0.0, -104.0, 0.0), (-104.0, -208.0, -104.0), (-220.0, -324.0, -208.0), (100.0, 0.0, 100.0), (200.0, 100.0, 200.0),
-          (220.0, 200.0, 220.0)]  # fmt: skip
+SWEEPS = [
+    (0.0, -104.0, 0.0),
+    (-104.0, -208.0, -104.0),
+    (-220.0, -324.0, -208.0),
+    (100.0, 0.0, 100.0),
+    (200.0, 100.0, 200.0),
+    (220.0, 200.0, 220.0),
+]
 
 
 def floats_between(first, last):
-    """The integers that are the bits of all float32 between two that have the same sign, and how to step through them."""
+    """The range of integers that are the bits of all float32 between two of the same sign."""
     bits = sorted(int(np.float32(v).view(np.uint32)) for v in (first, last))
     sign = 0x80000000 if min(first, last) < 0 else 0
     return max(bits[0], sign) if bits[0] >= sign else sign, bits[1] + 1
@@ -53,7 +59,7 @@ def worst_of(top, first, last, step, chunk=1 << 20):
 def test_exp_of_float32_every_so_often(top, first, last):
     worst, seen = worst_of(top, first, last, 4001, chunk=1 << 16)
     assert worst[0] <= SOFTMAX - REFERENCE, f"{worst[0]} ULP at softmax([{worst[1].hex()}, {top}])[0]"
-    assert seen > 1000
+    assert seen > 300
 
 
 @pytest.mark.parametrize("first", [-0.6931472, -87.6, -43.7, -0.01, -104.0, 0.3466, 1.0])

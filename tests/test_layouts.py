@@ -1,5 +1,6 @@
 """Any memory layout: the same values, the same results; the input is left alone, and results keep its order."""
 
+import functools
 import itertools
 
 import numpy as np
@@ -17,7 +18,7 @@ def contiguous(x):
 
 
 def fortran(x):
-    return np.asfortranarray(x)
+    return np.asfortranarray(x).reshape(x.shape, order="F")
 
 
 def transposed(x):
@@ -62,7 +63,7 @@ def big_endian(x):
 
 
 def big_endian_fortran(x):
-    return np.asfortranarray(x).astype(x.dtype.newbyteorder(">"), order="F")
+    return fortran(x).astype(x.dtype.newbyteorder(">"), order="F")
 
 
 def unaligned(x):
@@ -99,6 +100,11 @@ def values(shape, dtype):
     return np.asarray(np.random.default_rng(len(shape)).standard_normal(shape) * 5).astype(dtype)
 
 
+@functools.cache
+def reference_of_values(name, shape, dtype, axis):
+    return reference(name, values(shape, dtype), axis)
+
+
 def count_of(shape, axis):
     return int(np.prod(shape if axis is None else [shape[i] for i in axis]))
 
@@ -112,7 +118,7 @@ def test_every_layout_and_axis(name, function, dtype, shape, layout):
     bytes_before = x.tobytes()
     for axis in all_axes(len(shape)):
         promise = bound(name, count_of(shape, axis))
-        exact = reference(name, plain, axis)
+        exact = reference_of_values(name, shape, dtype, axis)
         got = function(x, axis=axis)
         assert got.dtype == dtype
         assert np.all(ulp_error(got, exact) <= promise), axis
@@ -135,10 +141,14 @@ def test_softmax_keeps_the_memory_order(dtype, layout):
             assert got.flags.owndata
 
 
-def test_forms_of_axis(name, function, dtype):
+def test_forms_of_axis(function, dtype):
     x = values((3, 4, 5), dtype)
-    for forms in ((None, (0, 1, 2), (2, -2, 0), (-1, -2, -3)), (0, -3, (0,), (-3,), np.int64(0), np.array(0), np.uint8(0)),
-                  (2, -1, (2,), np.int8(-1)), ((0, 2), (2, 0), (-1, -3), (np.int32(0), 2))):  # fmt: skip
+    for forms in (
+        (None, (0, 1, 2), (2, -2, 0), (-1, -2, -3)),
+        (0, -3, (0,), (-3,), np.int64(0), np.array(0), np.uint8(0)),
+        (2, -1, (2,), np.int8(-1)),
+        ((0, 2), (2, 0), (-1, -3), (np.int32(0), 2)),
+    ):
         first, *others = [function(x, axis=axis) for axis in forms]
         for other in others:
             np.testing.assert_array_equal(first, other)

@@ -21,7 +21,7 @@ def row_of(n, dtype, spread=4.0):
     return (np.random.default_rng(n).standard_normal(n) * spread).astype(dtype)
 
 
-def back_again(name, results, n):
+def back_again(name, results):
     """Results of rotations, rotated back: row i has its element j where the first has it."""
     return results if name == "logsumexp" else np.stack([np.roll(r, i) for i, r in enumerate(results)])
 
@@ -48,7 +48,7 @@ def test_lengths_around_blocks(name, function, dtype, n):
     assert np.all(ulp_error(one_by_one(function, rows[:1]), exact) <= bound(name, n))
     repeated = exact.map(lambda part: np.repeat(part, count, axis=0))
     for layout in LAYOUTS:
-        got = back_again(name, call(function, rows, layout), n)
+        got = back_again(name, call(function, rows, layout))
         assert np.all(ulp_error(got, repeated) <= bound(name, n)), layout
 
 

@@ -112,7 +112,7 @@ def test_the_gil_is_released(name, function, dtype, axis):
     assert progress_during(lambda: [function(x, axis=axis, out=out) for _ in range(20)]) > 0
 
 
-def test_many_threads_at_once(name, function, dtype):
+def test_many_threads_at_once(function, dtype):
     rng = np.random.default_rng(4)
     inputs = [
         rng.standard_normal(shape).astype(dtype) for shape in ((3,), (700,), (60_000,), (90, 70), (70, 900), (5, 7, 9))
@@ -194,7 +194,7 @@ def test_nothing_is_left_behind(name, function, what):
     assert none is None
 
 
-def test_a_failed_allocation_leaves_nothing(function, name):
+def test_a_failed_allocation_leaves_nothing(function):
     x = np.broadcast_to(np.array(1.0), (2**58, 1))
     references = sys.getrefcount(x)
     for _ in range(100):

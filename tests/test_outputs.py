@@ -128,7 +128,7 @@ def test_out_may_overlap_the_input_of_a_reduction(dtype):
         assert ulp_error(x[2, 3], exact) <= bound("logsumexp", x.size)
 
 
-def test_out_of_the_other_type(name, function, dtype):
+def test_out_of_the_other_type(function, dtype):
     """The computation is in the input's type; the result is cast to out's, as same_kind allows both ways."""
     other = np.float32 if dtype == np.float64 else np.float64
     for shape in ((5,), (9, 20), (100, 70), (4, 5000), (70, 2000)):
@@ -227,7 +227,7 @@ def test_dtype_that_overflows(name, function):
     )
 
 
-def test_dtype_and_out(name, function):
+def test_dtype_and_out(function):
     x = values((9, 20), np.float64)
     for kind in (np.float32, np.float64):
         wanted = np.asarray(function(x, axis=1, dtype=np.float32)).astype(kind)

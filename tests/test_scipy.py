@@ -40,12 +40,13 @@ def test_examples_of_log_softmax():
 
 @pytest.mark.parametrize("ndim", range(5))
 def test_shapes_and_axes(name, function, dtype, ndim):
+    """But for keepdims of a scalar: SciPy makes it (1,), np.sum leaves it ()."""
     theirs = getattr(scipy.special, name)
     rng = np.random.default_rng(ndim)
     for _ in range(6):
         x = np.asarray(rng.standard_normal(rng.integers(1, 7, ndim))).astype(dtype)
         for axis in (None, *range(-ndim, ndim), *itertools.combinations(range(ndim), 2)):
-            for arguments in [{}] if name != "logsumexp" else [{}, {"keepdims": True}, {"keepdims": False}]:
+            for arguments in [{}] if name != "logsumexp" or ndim == 0 else [{}, {"keepdims": True}]:
                 got, wanted = function(x, axis=axis, **arguments), theirs(x, axis=axis, **arguments)
                 assert np.shape(got) == np.shape(wanted)
                 assert got.dtype == wanted.dtype == dtype
@@ -78,11 +79,11 @@ def test_positional_arguments_are_those_of_scipy(dtype):
     ids=str,
 )
 def test_special_values_are_those_of_scipy(name, function, dtype, row):
-    if name == "log_softmax" and np.inf in row:
-        pytest.skip("the contract has -inf beside +inf, and nan at it")
     x = np.array(row, dtype)
     with np.errstate(all="ignore"):
         wanted = getattr(scipy.special, name)(x)
+    if name == "log_softmax" and np.inf in row and np.nan not in row:
+        wanted = np.where(x == np.inf, np.nan, -np.inf)  # the contract's, which SciPy's version decides otherwise
     if name == "log_softmax" and np.all(x == -np.inf):
         wanted = np.full(2, np.nan)
     np.testing.assert_allclose(function(x), wanted, RTOL[dtype])

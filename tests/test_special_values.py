@@ -12,8 +12,17 @@ import smoothmax
 
 NAN, INF = np.nan, np.inf
 # the special elements, then what comes out for them and for an ordinary element beside them
-LOGSUMEXP = {(-INF,): None, (INF,): INF, (INF, INF): INF, (INF, -INF): INF, (NAN,): NAN, (NAN, INF): NAN, (NAN, -INF): NAN,
-             (-NAN,): NAN, (NAN, INF, -INF): NAN}  # fmt: skip
+LOGSUMEXP = {
+    (-INF,): None,
+    (INF,): INF,
+    (INF, INF): INF,
+    (INF, -INF): INF,
+    (NAN,): NAN,
+    (NAN, INF): NAN,
+    (NAN, -INF): NAN,
+    (-NAN,): NAN,
+    (NAN, INF, -INF): NAN,
+}
 SOFTMAX_OTHERS = {key: (None if key == (-INF,) else NAN) for key in LOGSUMEXP}
 LENGTHS = (1, 2, 3, 8, 17, 32, 47, 49, 65, 300, 2100, 8300)
 
@@ -55,10 +64,7 @@ def test_infinity_and_nan(dtype, special, n, ordinary):
         np.testing.assert_array_equal(got, np.full(len(rows), LOGSUMEXP[special]), where)
     for where, got in everywhere(smoothmax.softmax, rows):
         np.testing.assert_array_equal(got, np.full(rows.shape, NAN), where)
-    if np.isnan(special).any():
-        wanted = np.full(rows.shape, NAN)
-    else:
-        wanted = np.where(rows == INF, NAN, -INF)
+    wanted = np.full(rows.shape, NAN) if np.isnan(special).any() else np.where(rows == INF, NAN, -INF)
     for where, got in everywhere(smoothmax.log_softmax, rows):
         np.testing.assert_array_equal(got, wanted, where)
 
@@ -108,7 +114,7 @@ def test_whole_blocks_of_one_kind(dtype, first, n, layout):
 
 
 @pytest.mark.parametrize("special", [NAN, INF, -INF])
-def test_a_special_column_leaves_its_neighbours_alone(name, function, dtype, special):
+def test_a_special_column_leaves_its_neighbours_alone(function, dtype, special):
     rng = np.random.default_rng(5)
     for n in (3, 40, 200):
         rows = rng.standard_normal((130, n)).astype(dtype)
