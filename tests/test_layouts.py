@@ -25,7 +25,7 @@ def transposed(x):
     """The axes in memory in reverse, but for the first two."""
     order = [*range(x.ndim)]
     order[2:] = order[:1:-1]
-    return np.ascontiguousarray(x.transpose(order)).transpose(np.argsort(order)).reshape(x.shape)
+    return x.transpose(order).copy(order="C").transpose(np.argsort(order))
 
 
 def moved(x):

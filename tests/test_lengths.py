@@ -13,7 +13,7 @@ LONG = sorted({n + i for n in BOUNDARIES for i in (-1, 0, 1)})
 
 def rotations(row, count):
     """The row from `count` places on, so that each lane has each value if the row has no more than `count`."""
-    twice = np.concatenate([row, row])
+    twice = np.resize(row, len(row) + count)
     return np.stack([twice[i : i + len(row)] for i in range(count)])
 
 

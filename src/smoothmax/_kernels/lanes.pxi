@@ -155,20 +155,24 @@ cdef inline real twice_largest(real _) noexcept nogil:
         return 2.6815615859885194e+154
 
 
-cdef inline void scale_lanes(real *x, Py_ssize_t ld, Py_ssize_t rows,
-                             const real *inverse, const real *inverse_low) noexcept nogil:
+cdef inline void scale_lanes(real *x, Py_ssize_t ld, Py_ssize_t rows, const real *inverse, const real *inverse_low,
+                             const real *one_above) noexcept nogil:
     cdef Py_ssize_t i, j
     cdef real y[LANES]
     for i in range(rows):
         for j in range(lanes_of(x)):
-            y[j] = multiplied(x[i*ld + j], inverse[j], inverse_low[j])
+            y[j] = saturated(multiplied(x[i*ld + j], inverse[j], inverse_low[j]), one_above[j])
         for j in range(lanes_of(x)):
             x[i*ld + j] = y[j]
 
 
+cdef inline real saturated(real y, real one_above) noexcept nogil:
+    return <real>1 if y > one_above else y
+
+
 cdef inline void softmax_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const real *shift, const real *magic,
                                const real *floor, const real *inverse, const real *inverse_low,
-                               real *out, Py_ssize_t out_ld) noexcept nogil:
+                               const real *one_above, real *out, Py_ssize_t out_ld) noexcept nogil:
     cdef Py_ssize_t i, j
     cdef real y[LANES]
     cdef real d, e
@@ -176,7 +180,7 @@ cdef inline void softmax_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, co
         for j in range(lanes_of(x)):
             d = at_least(x[i*ld + j] - shift[j], floor[j])
             e = scaled_exp(d, magic[j])
-            y[j] = multiplied(e, inverse[j], inverse_low[j])
+            y[j] = saturated(multiplied(e, inverse[j], inverse_low[j]), one_above[j])
         for j in range(lanes_of(x)):
             out[i*out_ld + j] = y[j]
 

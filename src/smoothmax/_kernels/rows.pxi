@@ -137,6 +137,7 @@ cdef void reduce_softmax_row(State *state, const real *x, Py_ssize_t n) noexcept
 
 cdef void softmax_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), rows = n//width, rest = n - rows*width, block, done, j
+    cdef real largest
     cdef double total, carry, block_carry, inverse, inverse_low, error
     cdef real tail[LANES]
     cdef real top[LANES]
@@ -147,12 +148,14 @@ cdef void softmax_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
     cdef real carries[LANES]
     cdef real scale[LANES]
     cdef real scale_low[LANES]
+    cdef real one_above[LANES]
     spread(<real>-INFINITY, top)
     max_lanes(x, width, rows, top)
     if rest:
         pad(x + rows*width, rest, tail)
         max_lanes(tail, width, 1, top)
-    spread_shifts(max_of_lanes(top), shift, magic, floor)
+    largest = max_of_lanes(top)
+    spread_shifts(largest, shift, magic, floor)
     total = carry = 0
     done = 0
     while True:         # in blocks, so that a lane adds no more than BLOCK_ROWS floats to its carry
@@ -168,13 +171,15 @@ cdef void softmax_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
         carry += block_carry + error
         if done == rows:
             break
+    total = two_sum(total, carry, &carry)
     invert(total, carry, &inverse, &inverse_low)
     split_inverse(inverse, inverse_low, scale, scale_low)
     spread(scale[0], scale)
     spread(scale_low[0], scale_low)
-    scale_lanes(out, width, rows, scale, scale_low)
+    spread(one_above_of(largest, total, carry), one_above)
+    scale_lanes(out, width, rows, scale, scale_low, one_above)
     if rest:
-        scale_lanes(tail, width, 1, scale, scale_low)
+        scale_lanes(tail, width, 1, scale, scale_low, one_above)
         for j in range(rest):
             out[rows*width + j] = tail[j]
 
@@ -187,14 +192,16 @@ cdef void write_softmax_row(const State *state, const real *x, Py_ssize_t n, rea
     cdef real floor[LANES]
     cdef real scale[LANES]
     cdef real scale_low[LANES]
+    cdef real one_above[LANES]
     spread_shifts(<real>state.top[0], shift, magic, floor)
     split_inverse(state.inverse[0], state.inverse_low[0], scale, scale_low)
     spread(scale[0], scale)
     spread(scale_low[0], scale_low)
-    softmax_lanes(x, width, rows, shift, magic, floor, scale, scale_low, out, width)
+    spread(<real>state.one_above[0], one_above)
+    softmax_lanes(x, width, rows, shift, magic, floor, scale, scale_low, one_above, out, width)
     if rest:
         pad(x + rows*width, rest, tail)
-        softmax_lanes(tail, width, 1, shift, magic, floor, scale, scale_low, tail, width)
+        softmax_lanes(tail, width, 1, shift, magic, floor, scale, scale_low, one_above, tail, width)
         for j in range(rest):
             out[rows*width + j] = tail[j]
 

@@ -128,15 +128,28 @@ cdef inline void finish_log(State *state, Py_ssize_t columns, real _) noexcept n
         state.log_sum[j] = split_log(state.count[j], q, q_low, 0, &state.log_sum_low[j])
 
 
+cdef inline real one_above_of(real top, double total, double low) noexcept nogil:
+    """What probabilities are 1 above: 0.75 where the top is all of the sum, else inf.
+
+    A single element's exponential is rounded and its reciprocal is not, so their product might miss 1 by an ULP.
+    """
+    cdef double p, p_low, others, limit
+    split_top_exp(top, &p, &p_low)
+    others = (total - p) + (low - p_low)
+    if real is float:
+        limit = 1.4901161193847656e-08          # 2**-26
+    else:
+        limit = 2.7755575615628914e-17          # 2**-55
+    return <real>0.75 if others <= limit*total else <real>INFINITY
+
+
 cdef inline void finish_softmax(State *state, Py_ssize_t columns, real _) noexcept nogil:
     cdef Py_ssize_t j
-    cdef double p, p_low, product, total, error
+    cdef double total, low
     for j in range(columns):
-        split_top_exp(<real>state.top[j], &p, &p_low)
-        product = state.count[j]*p
-        total = two_sum(product, state.rest[j], &error)
-        error += product_error(state.count[j], p, product) + state.count[j]*p_low + state.carry[j]
-        invert(total, error, &state.inverse[j], &state.inverse_low[j])
+        total = two_sum(state.rest[j], state.carry[j], &low)
+        invert(total, low, &state.inverse[j], &state.inverse_low[j])
+        state.one_above[j] = one_above_of(<real>state.top[j], total, low)
 
 
 cdef inline double shifted(double shift, double log_sum, double log_sum_low) noexcept nogil:

@@ -22,6 +22,7 @@ cdef struct State:
     double log_sum_low[COLUMNS]  # what rounding kept out of it
     double inverse[COLUMNS]      # the reciprocal of the scaled sum, and
     double inverse_low[COLUMNS]  # what rounding kept out of it
+    double one_above[COLUMNS]    # what probabilities are 1 above
 
 
 ctypedef void (*ReduceRow)(State *state, const void *x, Py_ssize_t n) noexcept nogil

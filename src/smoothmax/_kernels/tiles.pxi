@@ -75,6 +75,7 @@ cdef void softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t
     cdef real carries[LANES]
     cdef real scale[LANES]
     cdef real scale_low[LANES]
+    cdef real one_above[LANES]
     for group in range((columns + width - 1)//width):
         first = group*width
         spread(<real>-INFINITY, top)
@@ -88,7 +89,8 @@ cdef void softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t
             sums[j] = two_sum(sums[j], carries[j], &error)
             invert(sums[j], error, &inverse, &inverse_low)
             split_inverse(inverse, inverse_low, &scale[j], &scale_low[j])
-        scale_lanes(out + first, out_ld, rows, scale, scale_low)
+            one_above[j] = one_above_of(top[j], sums[j], error)
+        scale_lanes(out + first, out_ld, rows, scale, scale_low, one_above)
 
 
 cdef void write_softmax_tile(const State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
@@ -99,12 +101,14 @@ cdef void write_softmax_tile(const State *state, const real *x, Py_ssize_t ld, P
     cdef real floor[LANES]
     cdef real scale[LANES]
     cdef real scale_low[LANES]
+    cdef real one_above[LANES]
     for group in range((columns + width - 1)//width):
         first = group*width
         for j in range(width):
             shifts_of(<real>state.top[first + j], &shift[j], &magic[j], &floor[j])
             split_inverse(state.inverse[first + j], state.inverse_low[first + j], &scale[j], &scale_low[j])
-        softmax_lanes(x + first, ld, rows, shift, magic, floor, scale, scale_low, out + first, out_ld)
+            one_above[j] = <real>state.one_above[first + j]
+        softmax_lanes(x + first, ld, rows, shift, magic, floor, scale, scale_low, one_above, out + first, out_ld)
 
 
 cdef void write_log_softmax_tile(const State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
