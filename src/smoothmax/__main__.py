@@ -40,9 +40,13 @@ def terminate(number: int, _: object) -> NoReturn:
     raise SystemExit(128 + number)
 
 
-if __name__ == "__main__":
+def let_signals_terminate() -> None:
     for name in ("SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) == signal.SIG_DFL:  # nohup ignores SIGHUP
             signal.signal(number, terminate)
+
+
+if __name__ == "__main__":
+    let_signals_terminate()
     sys.exit(main(sys.argv[1:]))
