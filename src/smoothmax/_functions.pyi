@@ -1,15 +1,187 @@
-from typing import Any
+"""The types of the three functions, as far as the types of their arguments tell.
 
-def logsumexp(
-    a: Any,
-    axis: Any = None,
-    b: Any = None,
-    keepdims: bool = False,
-    return_sign: bool = False,
-    *,
-    where: Any = True,
-    out: Any = None,
-    dtype: Any = None,
-) -> Any: ...
-def softmax(x: Any, axis: Any = None, *, where: Any = True, out: Any = None, dtype: Any = None) -> Any: ...
-def log_softmax(x: Any, axis: Any = None, *, where: Any = True, out: Any = None, dtype: Any = None) -> Any: ...
+As in NumPy's own stubs, an array is taken to have axes: one without any gives a NumPy scalar where this file says
+ndarray. `ndarray | Any` stands for an array or a scalar, by how many axes are left; a union of the two would have to be
+narrowed before it is indexed. What cannot be told (a pandas object, an array of unknown type, a dtype given as text)
+is Any.
+"""
+
+from array import array
+from collections.abc import Sequence
+from typing import Any, Literal, Protocol, SupportsIndex, TypeAlias, TypeVar, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["log_softmax", "logsumexp", "softmax"]
+
+_T = TypeVar("_T")
+_G = TypeVar("_G", bound=np.generic)
+_G_co = TypeVar("_G_co", bound=np.generic, covariant=True)
+_F = TypeVar("_F", bound=np.inexact[Any])  # the types that a result keeps
+_R = TypeVar("_R", bound=np.floating[Any])  # those of them that dtype= accepts, and that a sum's sign has
+_Shape = TypeVar("_Shape", bound=tuple[Any, ...])
+_Out = TypeVar("_Out", bound=NDArray[np.inexact[Any]])
+
+class _HasArray(Protocol[_G_co]):
+    def __array__(self) -> np.ndarray[Any, np.dtype[_G_co]]: ...
+
+class _HasDLPack(Protocol):
+    def __dlpack__(self) -> object: ...
+
+_Few: TypeAlias = Sequence[_T] | Sequence[Sequence[_T]] | Sequence[Sequence[Sequence[_T]]]
+_Like: TypeAlias = _HasArray[_G] | _Few[_HasArray[_G]]
+_Arrays: TypeAlias = np.ndarray[Any, np.dtype[_G]] | _Few[_HasArray[_G]]  # and no scalar
+_Anything: TypeAlias = ArrayLike | _HasDLPack
+_Number: TypeAlias = float | np.integer[Any] | np.bool_  # computed in float64
+_Numbers: TypeAlias = _HasArray[np.integer[Any] | np.bool_] | _Few[_Number]
+_Buffer: TypeAlias = array[Any] | memoryview[Any]  # a sequence of float or int, whatever its items really are
+_Float64: TypeAlias = _Number | _Numbers | _Like[np.float64]
+
+_Axis: TypeAlias = SupportsIndex | tuple[SupportsIndex, ...] | None
+_Bool: TypeAlias = bool | np.bool_
+_Mask: TypeAlias = _Bool | _Like[np.bool_] | _Few[bool]
+_Type: TypeAlias = type[_R] | np.dtype[_R]
+_AnyType: TypeAlias = type[float] | _Type[np.floating[Any]] | str
+_No: TypeAlias = Literal[False]
+_Yes: TypeAlias = Literal[True]
+
+# fmt: off
+# logsumexp: the result of all axes, with keepdims, of some axes; in the type of a, in float64, in dtype.
+# b: int and not float, because np.float64 is a float, but one that turns float32 into float64.
+
+@overload
+def logsumexp(a: _Like[_F], axis: None = None, b: _Like[_F] | int | None = None, keepdims: _No = False,
+              return_sign: _No = False, *, where: _Mask = True, out: None = None, dtype: None = None) -> _F: ...
+@overload
+def logsumexp(a: _Like[_F], axis: _Axis = None, b: _Like[_F] | int | None = None, *, keepdims: _Yes,
+              return_sign: _No = False, where: _Mask = True, out: None = None, dtype: None = None) -> NDArray[_F]: ...
+@overload
+def logsumexp(a: _Like[_F], axis: _Axis = None, b: _Like[_F] | int | None = None, keepdims: bool = False,
+              return_sign: _No = False, *, where: _Mask = True, out: None = None, dtype: None = None
+              ) -> NDArray[_F] | Any: ...
+@overload
+def logsumexp(a: _Buffer, axis: _Axis = None, b: _Anything | None = None, keepdims: bool = False,
+              return_sign: bool = False, *, where: _Mask = True, out: None = None, dtype: None = None) -> Any: ...
+@overload
+def logsumexp(a: _Float64, axis: None = None, b: _Float64 | None = None, keepdims: _No = False,
+              return_sign: _No = False, *, where: _Mask = True, out: None = None, dtype: None = None
+              ) -> np.float64: ...
+@overload
+def logsumexp(a: _Float64, axis: _Axis = None, b: _Float64 | None = None, *, keepdims: _Yes,
+              return_sign: _No = False, where: _Mask = True, out: None = None, dtype: None = None
+              ) -> NDArray[np.float64]: ...
+@overload
+def logsumexp(a: _Float64, axis: _Axis = None, b: _Float64 | None = None, keepdims: bool = False,
+              return_sign: _No = False, *, where: _Mask = True, out: None = None, dtype: None = None
+              ) -> NDArray[np.float64] | Any: ...
+@overload
+def logsumexp(a: _Anything, axis: None = None, b: _Anything | None = None, keepdims: _No = False,
+              return_sign: _No = False, *, where: _Mask = True, out: None = None, dtype: _Type[_R]) -> _R: ...
+@overload
+def logsumexp(a: _Anything, axis: _Axis = None, b: _Anything | None = None, *, keepdims: _Yes,
+              return_sign: _No = False, where: _Mask = True, out: None = None, dtype: _Type[_R]) -> NDArray[_R]: ...
+@overload
+def logsumexp(a: _Anything, axis: _Axis = None, b: _Anything | None = None, keepdims: bool = False,
+              return_sign: _No = False, *, where: _Mask = True, out: None = None, dtype: _Type[_R]
+              ) -> NDArray[_R] | Any: ...
+@overload
+def logsumexp(a: _Like[_R], axis: None = None, b: _Like[_R] | int | None = None, keepdims: _No = False, *,
+              return_sign: _Yes, where: _Mask = True, out: None = None, dtype: None = None) -> tuple[_R, _R]: ...
+@overload
+def logsumexp(a: _Like[_R], axis: _Axis = None, b: _Like[_R] | int | None = None, *, keepdims: _Yes,
+              return_sign: _Yes, where: _Mask = True, out: None = None, dtype: None = None
+              ) -> tuple[NDArray[_R], NDArray[_R]]: ...
+@overload
+def logsumexp(a: _Like[_R], axis: _Axis = None, b: _Like[_R] | int | None = None, keepdims: bool = False, *,
+              return_sign: _Yes, where: _Mask = True, out: None = None, dtype: None = None
+              ) -> tuple[NDArray[_R] | Any, NDArray[_R] | Any]: ...
+@overload
+def logsumexp(a: _Float64, axis: None = None, b: _Float64 | None = None, keepdims: _No = False, *,
+              return_sign: _Yes, where: _Mask = True, out: None = None, dtype: None = None
+              ) -> tuple[np.float64, np.float64]: ...
+@overload
+def logsumexp(a: _Float64, axis: _Axis = None, b: _Float64 | None = None, *, keepdims: _Yes,
+              return_sign: _Yes, where: _Mask = True, out: None = None, dtype: None = None
+              ) -> tuple[NDArray[np.float64], NDArray[np.float64]]: ...
+@overload
+def logsumexp(a: _Float64, axis: _Axis = None, b: _Float64 | None = None, keepdims: bool = False, *,
+              return_sign: _Yes, where: _Mask = True, out: None = None, dtype: None = None
+              ) -> tuple[NDArray[np.float64] | Any, NDArray[np.float64] | Any]: ...
+@overload
+def logsumexp(a: _Anything, axis: _Axis = None, b: _Anything | None = None, keepdims: bool = False,
+              return_sign: _No = False, *, where: _Mask = True, out: _Out, dtype: _AnyType | None = None) -> _Out: ...
+@overload
+def logsumexp(a: _Anything, axis: _Axis = None, b: _Anything | None = None, keepdims: bool = False, *,
+              return_sign: _Yes, where: _Mask = True, out: _Out, dtype: _AnyType | None = None
+              ) -> tuple[_Out, Any]: ...
+@overload
+def logsumexp(a: _Anything, axis: _Axis = None, b: _Anything | None = None, keepdims: bool = False, *,
+              return_sign: _Yes, where: _Mask = True, out: None = None, dtype: _AnyType | None = None
+              ) -> tuple[Any, Any]: ...
+@overload
+def logsumexp(a: _Anything, axis: _Axis = None, b: _Anything | None = None, keepdims: bool = False,
+              return_sign: bool = False, *, where: _Mask = True, out: NDArray[np.inexact[Any]] | None = None,
+              dtype: _AnyType | None = None) -> Any: ...
+
+# softmax and log_softmax: the two differ in their name only.
+
+@overload
+def softmax(x: np.ndarray[_Shape, np.dtype[_F]], axis: _Axis = None, *, where: _Bool = True, out: None = None,
+            dtype: None = None) -> np.ndarray[_Shape, np.dtype[_F]]: ...
+@overload
+def softmax(x: _F, axis: _Axis = None, *, where: _Bool = True, out: None = None, dtype: None = None) -> _F: ...
+@overload
+def softmax(x: _Arrays[_F], axis: _Axis = None, *, where: _Mask = True, out: None = None, dtype: None = None
+            ) -> NDArray[_F]: ...
+@overload
+def softmax(x: _Buffer, axis: _Axis = None, *, where: _Mask = True, out: None = None, dtype: None = None
+            ) -> Any: ...
+@overload
+def softmax(x: _Number, axis: _Axis = None, *, where: _Bool = True, out: None = None, dtype: None = None
+            ) -> np.float64: ...
+@overload
+def softmax(x: _Arrays[np.integer[Any] | np.bool_] | _Few[_Number], axis: _Axis = None, *, where: _Mask = True,
+            out: None = None, dtype: None = None) -> NDArray[np.float64]: ...
+@overload
+def softmax(x: _Number | np.floating[Any], axis: _Axis = None, *, where: _Bool = True, out: None = None,
+            dtype: _Type[_R]) -> _R: ...
+@overload
+def softmax(x: np.ndarray[Any, Any] | Sequence[Any], axis: _Axis = None, *, where: _Mask = True, out: None = None,
+            dtype: _Type[_R]) -> NDArray[_R]: ...
+@overload
+def softmax(x: _Anything, axis: _Axis = None, *, where: _Mask = True, out: _Out, dtype: _AnyType | None = None
+            ) -> _Out: ...
+@overload
+def softmax(x: _Anything, axis: _Axis = None, *, where: _Mask = True, out: None = None,
+            dtype: _AnyType | None = None) -> Any: ...
+
+@overload
+def log_softmax(x: np.ndarray[_Shape, np.dtype[_F]], axis: _Axis = None, *, where: _Bool = True, out: None = None,
+                dtype: None = None) -> np.ndarray[_Shape, np.dtype[_F]]: ...
+@overload
+def log_softmax(x: _F, axis: _Axis = None, *, where: _Bool = True, out: None = None, dtype: None = None) -> _F: ...
+@overload
+def log_softmax(x: _Arrays[_F], axis: _Axis = None, *, where: _Mask = True, out: None = None, dtype: None = None
+                ) -> NDArray[_F]: ...
+@overload
+def log_softmax(x: _Buffer, axis: _Axis = None, *, where: _Mask = True, out: None = None, dtype: None = None
+                ) -> Any: ...
+@overload
+def log_softmax(x: _Number, axis: _Axis = None, *, where: _Bool = True, out: None = None, dtype: None = None
+                ) -> np.float64: ...
+@overload
+def log_softmax(x: _Arrays[np.integer[Any] | np.bool_] | _Few[_Number], axis: _Axis = None, *, where: _Mask = True,
+                out: None = None, dtype: None = None) -> NDArray[np.float64]: ...
+@overload
+def log_softmax(x: _Number | np.floating[Any], axis: _Axis = None, *, where: _Bool = True, out: None = None,
+                dtype: _Type[_R]) -> _R: ...
+@overload
+def log_softmax(x: np.ndarray[Any, Any] | Sequence[Any], axis: _Axis = None, *, where: _Mask = True, out: None = None,
+                dtype: _Type[_R]) -> NDArray[_R]: ...
+@overload
+def log_softmax(x: _Anything, axis: _Axis = None, *, where: _Mask = True, out: _Out, dtype: _AnyType | None = None
+                ) -> _Out: ...
+@overload
+def log_softmax(x: _Anything, axis: _Axis = None, *, where: _Mask = True, out: None = None,
+                dtype: _AnyType | None = None) -> Any: ...
