@@ -302,7 +302,9 @@ cdef void walk_rows(const Plan *plan, bint in_place, bint out_in_place, char *sc
     cdef State state
     cdef Py_ssize_t n = count(&plan.reduced)
     cdef bint whole = plan.operation == SOFTMAX and (
-        n*plan.itemsize <= CACHED and n == inner_shape(&plan.reduced) if in_place and out_in_place else n <= SCRATCH)
+        n*plan.itemsize <= CACHED if in_place and out_in_place else n <= SCRATCH)
+    # A row that lies in memory must do so in one piece.
+    whole = whole and (n == inner_shape(&plan.reduced) or not (in_place or out_in_place))
     start(&cursor, &plan.kept, 0)
     while cursor.left:
         bases_at(&bases, plan, &cursor)
