@@ -235,3 +235,14 @@ def test_power_of_two_strides(name, function, dtype):
     x = values((128, 2048), dtype)[:, ::16]
     for axis in (0, 1):
         assert np.all(ulp_error(function(x, axis=axis), reference(name, x, axis)) <= bound(name, 128))
+
+
+@pytest.mark.parametrize("shape", [(10,), (9001,), (200_000,), (150, 70), (2000, 64), (300, 10)], ids=str)
+def test_bits_at_an_odd_address(name, function, dtype, shape):
+    """Elements that no pointer may point to are brought together first, and must be summed in the same order."""
+    x = values(shape, dtype)
+    odd = np.zeros(x.nbytes + 1, np.uint8)[1:].view(dtype).reshape(shape)
+    odd[...] = x
+    assert not odd.flags.aligned
+    for axis in range(len(shape)):
+        np.testing.assert_array_equal(function(odd, axis=axis), function(x, axis=axis))

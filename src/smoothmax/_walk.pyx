@@ -12,7 +12,7 @@ from libc.string cimport memset
 from smoothmax._kernels.table cimport COLUMNS, State
 
 cdef enum:
-    SCRATCH = 8192              # elements of a row, or TILE_ROWS of a tile, brought together at a time; as many weights
+    SCRATCH = 8192              # elements brought together at a time, TILE_ROWS of a tile; as many weights
     TILE_ROWS = 128
     SHORT = 48                  # reductions of fewer elements are laid side by side, whatever their strides
     FEW = 6                     # but not so few of them
@@ -296,15 +296,11 @@ cdef void softmax_row(const Plan *plan, const Bases *bases, bint in_place, bint 
         scatter_row(plan, bases, &cursor, n, scratch)
 
 
-cdef void walk_rows(const Plan *plan, bint in_place, bint out_in_place, char *scratch) noexcept nogil:
+cdef void walk_rows(const Plan *plan, bint whole, bint in_place, bint out_in_place, char *scratch) noexcept nogil:
     cdef Cursor cursor
     cdef Bases bases
     cdef State state
     cdef Py_ssize_t n = count(&plan.reduced)
-    cdef bint whole = plan.operation == SOFTMAX and (
-        n*plan.itemsize <= CACHED if in_place and out_in_place else n <= SCRATCH)
-    # A row that lies in memory must do so in one piece.
-    whole = whole and (n == inner_shape(&plan.reduced) or not (in_place or out_in_place))
     start(&cursor, &plan.kept, 0)
     while cursor.left:
         bases_at(&bases, plan, &cursor)
@@ -399,16 +395,12 @@ cdef void softmax_tile(const Plan *plan, const Bases *bases, Py_ssize_t columns,
         scatter_tile(plan, bases, &cursor, n, columns, scratch)
 
 
-cdef void walk_tile(const Plan *plan, const Bases *bases, Py_ssize_t columns, bint in_place, bint out_in_place,
-                    char *scratch) noexcept nogil:
+cdef void walk_tile(const Plan *plan, const Bases *bases, Py_ssize_t columns, bint whole, bint in_place,
+                    bint out_in_place, char *scratch) noexcept nogil:
     """`columns` reductions side by side, at most COLUMNS."""
     cdef State state
-    cdef Py_ssize_t n = count(&plan.reduced)
-    cdef bint whole = plan.operation == SOFTMAX and (
-        n*COLUMNS*plan.itemsize <= CACHED if in_place and out_in_place else n <= TILE_ROWS)
-    # A tile that lies in memory must do so with one distance between its rows.
-    if whole and (plan.reduced.ndim <= 1 or not (in_place or out_in_place)):
-        softmax_tile(plan, bases, columns, in_place, out_in_place, n, scratch)
+    if whole:
+        softmax_tile(plan, bases, columns, in_place, out_in_place, count(&plan.reduced), scratch)
         return
     reduce_tile(plan, bases, columns, in_place, &state, scratch)
     finish(plan, bases, &state, columns)
@@ -416,7 +408,7 @@ cdef void walk_tile(const Plan *plan, const Bases *bases, Py_ssize_t columns, bi
         write_tile(plan, bases, columns, in_place, out_in_place, &state, scratch)
 
 
-cdef void walk_tiles(const Plan *plan, bint in_place, bint out_in_place, char *scratch) noexcept nogil:
+cdef void walk_tiles(const Plan *plan, bint whole, bint in_place, bint out_in_place, char *scratch) noexcept nogil:
     cdef Cursor cursor
     cdef Bases bases
     cdef Py_ssize_t tile, columns, width = inner_shape(&plan.kept)
@@ -426,8 +418,8 @@ cdef void walk_tiles(const Plan *plan, bint in_place, bint out_in_place, char *s
         bases_at(&bases, plan, &cursor)
         for tile in range((width + COLUMNS - 1)//COLUMNS):
             columns = lesser(width - tile*COLUMNS, COLUMNS)
-            walk_tile(plan, &bases, columns, in_place and columns == COLUMNS, out_in_place and columns == COLUMNS,
-                      scratch)
+            walk_tile(plan, &bases, columns, whole, in_place and columns == COLUMNS,
+                      out_in_place and columns == COLUMNS, scratch)
             for role in range(ROLES):
                 if bases.data[role] != NULL:
                     bases.data[role] += COLUMNS*inner_stride(&plan.kept, role)
@@ -451,14 +443,21 @@ cdef int walk(const Plan *plan) noexcept nogil:
     cdef bint pieces = tiles or n == inner or inner >= LONG_RUN
     cdef bint in_place = unmasked and pieces and is_run(plan, side, ELEMENTS) and is_run(plan, side, WEIGHTS)
     cdef bint out_in_place = unmasked and pieces and is_run(plan, side, RESULT)
+    # softmax of what stays in cache from one pass to the next is done in one go. That must not depend on where the
+    # elements lie, or their alignment would show in the bits; what is not in one piece is brought together whole.
+    cdef Py_ssize_t size = n*COLUMNS if tiles else n
+    cdef bint whole = plan.operation == SOFTMAX and size*plan.itemsize <= CACHED
     cdef char *scratch = NULL
+    if whole and plan.reduced.ndim > 1:
+        in_place = out_in_place = False
     if tiles or not in_place or not (out_in_place or plan.operation == LOGSUMEXP):
-        scratch = <char *>malloc((1 if plan.data[WEIGHTS] == NULL else 2)*SCRATCH*plan.itemsize)
+        size = size if whole and size > SCRATCH else SCRATCH
+        scratch = <char *>malloc((1 if plan.data[WEIGHTS] == NULL else 2)*size*plan.itemsize)
         if scratch == NULL:
             return -1
     if tiles:
-        walk_tiles(plan, in_place, out_in_place, scratch)
+        walk_tiles(plan, whole, in_place, out_in_place, scratch)
     else:
-        walk_rows(plan, in_place, out_in_place, scratch)
+        walk_rows(plan, whole, in_place, out_in_place, scratch)
     free(scratch)
     return 0
