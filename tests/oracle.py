@@ -1,9 +1,9 @@
 """What the three functions should have returned, to 90 bits or more, and how far a result is from that in ULP.
 
 mpmath takes the logarithms, one a reduction. The exponentials, one an element, are pairs of doubles ("double-double":
-Dekker, Numer. Math. 18, 1971; Hida, Li and Bailey, 2001) so that a million of them take a second; test_oracle.py holds
-them against mpmath. Every exact value is a triple (high, low, k) that stands for (high + low)*2**k: nothing here
-underflows, whatever the spread of the input.
+Dekker, Numerische Mathematik 18, 1971; Hida, Li and Bailey, 2001) so that a million of them take a second;
+test_oracle.py holds them against mpmath. Every exact value is a triple (high, low, k) that stands for
+(high + low)*2**k: nothing here underflows, whatever the spread of the input.
 
 Knows no code of the package, and no other library's softmax.
 """

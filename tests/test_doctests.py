@@ -1,12 +1,14 @@
 """The examples in the public docstrings print what they say."""
 
 import doctest
+import pathlib
 
 import numpy as np
 import pytest
 
 import smoothmax
 
+README = pathlib.Path(__file__).parents[1] / "README.md"
 
 @pytest.mark.parametrize("name", smoothmax.__all__)
 def test_examples(name: str) -> None:
@@ -15,4 +17,10 @@ def test_examples(name: str) -> None:
     assert test.examples, f"{name} has no example"
     with np.printoptions(legacy=False):
         result = doctest.DocTestRunner().run(test)
+    assert result.failed == 0
+
+
+def test_examples_of_readme() -> None:
+    result = doctest.testfile(str(README), module_relative=False)
+    assert result.attempted > 3
     assert result.failed == 0

@@ -238,7 +238,7 @@ def test_power_of_two_strides(name, function, dtype):
 
 
 @pytest.mark.parametrize("shape", [(10,), (9001,), (200_000,), (150, 70), (2000, 64), (300, 10)], ids=str)
-def test_bits_at_an_odd_address(name, function, dtype, shape):
+def test_bits_at_an_odd_address(function, dtype, shape):
     """Elements that no pointer may point to are brought together first, and must be summed in the same order."""
     x = values(shape, dtype)
     odd = np.zeros(x.nbytes + 1, np.uint8)[1:].view(dtype).reshape(shape)

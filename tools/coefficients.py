@@ -2,7 +2,8 @@
 
 Each is the minimax polynomial of a stated function on a stated interval, found in arithmetic of 60
 digits. A coefficient is rounded to the type that evaluates it and the higher ones are fitted again
-around it, so the rounding of one is repaired by the next. The error written beside each polynomial is that of the rounded coefficients.
+around it, so the rounding of one is repaired by the next. The error written beside each polynomial
+is that of the rounded coefficients.
 
     python tools/coefficients.py           write the file
     python tools/coefficients.py --check   exit with 1 if the file is not what this script writes
@@ -43,6 +44,7 @@ class Problem:
 
     @property
     def type(self) -> str:
+        """The type of C that has so many bits."""
         return {24: "float", 53: "double"}[self.bits]
 
 
@@ -134,32 +136,30 @@ def literal(value: mpf, kind: str) -> str:
     return ("<float>" if kind == "float" else "") + repr(float(value))
 
 
-def horner(coefficients: list[mpf], variable: str, kind: str) -> str:
-    """The polynomial by Horner's rule, as an expression of Cython."""
-    terms = [literal(c, kind) for c in coefficients]
-    text = terms[-1]
-    for term in reversed(terms[:-1]):
-        text = f"({text})*{variable} + {term}" if " " in text else f"{text}*{variable} + {term}"
-    return text
+def horner(coefficients: list[mpf], kind: str) -> list[str]:
+    """The polynomial in x by Horner's rule, a line of Cython for each coefficient."""
+    highest, *others = [literal(c, kind) for c in reversed(coefficients)]
+    return [f"y = {highest}", *(f"y = y*x + {term}" for term in others), "return y"]
 
 
 def typed(name: str, meaning: list[str], bodies: list[tuple[str, list[str]]]) -> list[str]:
-    """A function of Cython with one body for each type, or for its only type."""
+    """A function of x with one body for each type, or for its only type."""
     lines = [f"# {line}" for line in meaning]
+    kind = bodies[0][0] if len(bodies) == 1 else "real"
+    lines.append(f"cdef inline {kind} {name}({kind} x) noexcept nogil:")
+    if any("y = " in line for _, body in bodies for line in body):
+        lines.append(f"    cdef {kind} y")
     if len(bodies) == 1:
-        kind, body = bodies[0]
-        return [*lines, f"cdef inline {kind} {name}({kind} x) noexcept nogil:", *(f"    {b}" for b in body), "", ""]
-    lines.append(f"cdef inline real {name}(real x) noexcept nogil:")
-    for word, (kind, body) in zip(("if", "else"), bodies, strict=True):
-        lines.append(f"    if real is {kind}:" if word == "if" else "    else:")
-        lines += [f"        {b}" for b in body]
+        return [*lines, *(f"    {line}" for line in bodies[0][1]), "", ""]
+    for word, (branch, body) in zip(("if", "else"), bodies, strict=True):
+        lines.append(f"    if real is {branch}:" if word == "if" else "    else:")
+        lines += [f"        {line}" for line in body]
     return [*lines, "", ""]
 
 
 def render() -> str:
     lines = [
         "# Written by tools/coefficients.py; change that, not this.",
-        "# cython-lint: ignore",
         "",
     ]
     for part, meaning in (("high", "of so few bits that n*ln2_high is exact"), ("low", "the rest of log(2)")):
@@ -173,7 +173,7 @@ def render() -> str:
     for problem in problems():
         coefficients, error = fit(problem)
         note = f"# error {mpmath.nstr(error, 3)} = 2**{mpmath.nstr(mpmath.log(error, 2), 4)}"
-        body = [note, f"return {horner(coefficients, 'x', problem.type)}"]
+        body = [note, *horner(coefficients, problem.type)]
         by_name.setdefault(problem.name, (problem.meaning, []))[1].append((problem.type, body))
     for name, (meaning, bodies) in by_name.items():
         lines += typed(name, [meaning], bodies)

@@ -157,7 +157,7 @@ cdef inline uint16_t to_half(float value) noexcept nogil:
         bits = 0x7E00
     elif bits >= 0x477FF000:                # 65520: the first that rounds to inf
         bits = 0x7C00
-    elif bits < 0x38800000:                 # below 2**-14, subnormal: 0.5 has an ULP of 2**-24, and the sum rounds there
+    elif bits < 0x38800000:                 # subnormal: 0.5 has an ULP of 2**-24, and the sum rounds there
         memcpy(&value, &bits, 4)
         value += <float>0.5
         memcpy(&bits, &value, 4)

@@ -9,7 +9,9 @@ from numpy.exceptions import AxisError, TooHardError
 
 from smoothmax._dispatch cimport kernels_of
 from smoothmax._elements cimport loader, storer
-from smoothmax._walk cimport ELEMENTS, LOGSUMEXP, MASK, RESULT, ROLES, SIGN, SOFTMAX, WEIGHTS, Axes, Operation, Plan, walk
+from smoothmax._walk cimport (
+    ELEMENTS, LOGSUMEXP, MASK, RESULT, ROLES, SIGN, SOFTMAX, WEIGHTS, Axes, Operation, Plan, walk,
+)
 
 cdef extern from "numpy/arrayobject.h":
     object PyArray_Scalar(void *data, cnp.dtype dtype, object base)
@@ -216,21 +218,36 @@ cdef void merge_axes(Axes *axes) noexcept:
 
 cdef int check_out(object out, int ndim, const cnp.npy_intp *shape, object dtype) except -1:
     cdef int i
+    cdef cnp.ndarray array
+    cdef bint same
     if not isinstance(out, np.ndarray):
         raise TypeError(f"out must be a NumPy array, got {type(out).__name__}")
-    if isinstance(out, np.ma.MaskedArray):
+    if type(out) is not cnp.ndarray and isinstance(out, np.ma.MaskedArray):
         raise TypeError("out must not be a masked array")
-    needed = tuple([shape[i] for i in range(ndim)])
-    if out.shape != needed:
-        raise ValueError(f"out must have shape {needed}, got {out.shape}")
-    if not out.flags.writeable:
+    array = out
+    same = cnp.PyArray_NDIM(array) == ndim
+    for i in range(ndim):
+        same = same and cnp.PyArray_DIM(array, i) == shape[i]
+    if not same:
+        raise ValueError(f"out must have shape {tuple([shape[i] for i in range(ndim)])}, got {out.shape}")
+    if not cnp.PyArray_ISWRITEABLE(array):
         raise ValueError("out must be writeable, got a read-only array")
+    if array.descr is dtype:
+        return 0
     if out.dtype.kind not in "fc" or not np.can_cast(dtype, out.dtype, "same_kind"):
         raise TypeError(f"out must have a dtype that {dtype} can be cast to by 'same_kind', got {out.dtype}")
     return 0
 
 
+cdef bint is_one_piece(cnp.ndarray array) noexcept:
+    return cnp.PyArray_IS_C_CONTIGUOUS(array) or cnp.PyArray_IS_F_CONTIGUOUS(array)
+
+
 cdef bint share_memory(cnp.ndarray one, cnp.ndarray other) except -1:
+    cdef const char *begin = <const char *>cnp.PyArray_DATA(one)
+    cdef const char *other_begin = <const char *>cnp.PyArray_DATA(other)
+    if is_one_piece(one) and is_one_piece(other):
+        return begin < other_begin + cnp.PyArray_NBYTES(other) and other_begin < begin + cnp.PyArray_NBYTES(one)
     try:
         return np.shares_memory(one, other, max_work=10000)
     except TooHardError:
@@ -313,7 +330,8 @@ cdef object broadcast_to(cnp.ndarray array, const Shape *shape, object dtype):
     """None, or the array in the shape and of the type."""
     if array is None:
         return None
-    return np.broadcast_to((<object>array).astype(dtype, copy=False), tuple([shape.shape[i] for i in range(shape.ndim)]))
+    return np.broadcast_to((<object>array).astype(dtype, copy=False),
+                           tuple([shape.shape[i] for i in range(shape.ndim)]))
 
 
 cdef object reduced_axes(const Shape *shape):

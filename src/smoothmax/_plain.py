@@ -1,7 +1,7 @@
 """The three functions in plain NumPy, for the types that have no kernels: longdouble and complex.
 
-Arguments come checked from _layout: arrays broadcast to one shape, `axis` a tuple of distinct axes, `b` and `where` None
-when they were not given. Makes temporaries of the input's size.
+Arguments come checked from _layout: arrays broadcast to one shape, `axis` a tuple of distinct axes, `b` and `where`
+None when they were not given. Makes temporaries of the input's size.
 """
 
 from typing import Any
@@ -64,7 +64,7 @@ def unit(x: Array) -> Array:
 
 
 def exponentials(x: Array, axis: Axis, where: Array | None) -> tuple[Array, Array, Array]:
-    """x less its largest element, the exponential of that, and their sum."""
+    """The input less its largest element, the exponential of that, and their sum."""
     largest = np.max(x if where is None else np.where(where, x, -np.inf), axis=axis, keepdims=True)
     shifted = x - largest
     e = np.exp(shifted)

@@ -15,7 +15,7 @@ cdef extern from * nogil:
     """
     /* With p = a*b rounded, product_error is a*b - p, and multiplied is a*(b + low) rounded once. Written with fma
        where that is one instruction: -ffp-contract may fuse the wrong one of two products. Elsewhere by Dekker's
-       product (Numer. Math. 18, 1971), which is not for targets where the compiler may contract its products. */
+       product (Numerische Mathematik 18, 1971), not for targets where the compiler may contract its products. */
     #include <math.h>
     #if defined(__FP_FAST_FMA) || defined(__FMA__) || defined(__aarch64__)
     static inline double smoothmax_product_error_f64(double a, double b, double p) { return fma(a, b, -p); }
@@ -160,8 +160,8 @@ cdef inline void split_exp(real d, real magic, real *head, real *tail, real *sca
     """(head + tail)*scale = exp(d) 2**(OFFSET - N), scale a power of two, abs(tail) < 0.07; OFFSET is 512 (float: 64).
 
     exp(d) = 2**n exp(r), n = round(d/log(2)), r = d - n log(2) in two constants, the first product exact;
-    exp(r) = 1 + r + r*r*exp_tail(r). head is 1 + d - n*ln2_high rounded; tail has what that lost, the other constant and
-    the polynomial. OFFSET keeps every term that counts in the normal range until the last multiplication.
+    exp(r) = 1 + r + r*r*exp_tail(r). head is 1 + d - n*ln2_high rounded; tail has what that lost, the other constant
+    and the polynomial. OFFSET keeps every term that counts in the normal range until the last multiplication.
     """
     cdef real z = d*<real>1.4426950408889634 + magic
     cdef real n = z - magic

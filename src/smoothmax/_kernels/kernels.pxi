@@ -4,12 +4,11 @@
 # end; so there is one loop for the maxima, one for the sums and one for each result, for rows and tiles alike.
 
 from cpython.pycapsule cimport PyCapsule_New
-
 from libc.math cimport ldexp
 
 from smoothmax._kernels.table cimport (
-    COLUMNS, Kernels, ReduceRow, ReduceTile, ReduceWeightedRow, ReduceWeightedTile, SoftmaxRow, SoftmaxTile, State, Table,
-    WriteReduced, WriteRow, WriteTile, WriteWeighted,
+    COLUMNS, Kernels, ReduceRow, ReduceTile, ReduceWeightedRow, ReduceWeightedTile, SoftmaxRow, SoftmaxTile, State,
+    Table, WriteReduced, WriteRow, WriteTile, WriteWeighted,
 )
 
 cdef enum:

@@ -196,8 +196,6 @@ cdef inline void log_softmax_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows
             out[i*out_ld + j] = y[j]
 
 
-
-
 # Folding lanes -----------------------------------------------------------------------------------------------------
 
 cdef inline void fold_max(real *top, Py_ssize_t half) noexcept nogil:

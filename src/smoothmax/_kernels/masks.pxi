@@ -19,7 +19,7 @@ cdef inline real chosen(real x, unsigned char mask, real fill) noexcept nogil:
 
 cdef void select(const real *x, const unsigned char *mask, Py_ssize_t n, real fill, real *out) noexcept nogil:
     """out[i] is x[i], or `fill` where mask[i], 0 or 1, is 0; both may be the same memory."""
-    cdef Py_ssize_t i, j, rest = n%LANES
+    cdef Py_ssize_t i, j, rest = n % LANES
     cdef real y[LANES]
     for i in range(n//LANES):
         for j in range(LANES):

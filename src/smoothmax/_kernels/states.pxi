@@ -16,7 +16,7 @@ cdef inline void split_top_exp(real top, double *p, double *p_low) noexcept nogi
 
 
 cdef void rescale(State *state, Py_ssize_t j, real old, real top) noexcept nogil:
-    """Take the sum of column j from the shift of `old` to that of `top`, the larger: nearly always by a power of two."""
+    """Take the sum of column j from the shift of `old` to that of `top`, the larger: mostly by a power of two."""
     cdef real shift = shift_of(old), new_shift = shift_of(top)
     cdef double rest = state.rest[j], carry = state.carry[j]
     cdef double difference = <double>shift - <double>new_shift
@@ -98,8 +98,6 @@ cdef inline void shifts_of(real top, real *shift, real *magic, real *floor) noex
     exponent = exponent_of(remainder_of(top, shift[0]))
     magic[0] = magic_of(exponent)
     floor[0] = floor_of(exponent)
-
-
 
 
 # From states to results --------------------------------------------------------------------------------------------

@@ -1,9 +1,9 @@
 # logsumexp with weights.
 #
-# b = m 2**k with 1 <= abs(m) < 2. 2**k rides in the exponent beside N, and m multiplies the two parts of exp, so neither
-# b nor exp(a) can overflow alone. The reference of a column is the largest a + k log(2), within log(2) of the largest
-# a + log(abs(b)); terms may cancel, so every addition is compensated and no top is left out. A term of weight 0 is
-# 0 whatever a is. A weight that is not finite turns its term into nan, and then special_sum decides what was meant.
+# b = m 2**k with 1 <= abs(m) < 2. 2**k rides in the exponent beside N, and m multiplies the two parts of exp, so
+# neither b nor exp(a) can overflow alone. The reference of a column is the largest a + k log(2), within log(2) of the
+# largest a + log(abs(b)); terms may cancel, so every addition is compensated and no top is left out. A term of
+# weight 0 is 0 whatever a is. A weight that is not finite turns its term into nan, and then special_sum decides what was meant.
 
 cdef inline real min_normal(real _) noexcept nogil:
     if real is float:
@@ -113,7 +113,8 @@ cdef inline void add_weighted(double *total, real *carry, real m, real head, rea
         carry[0] += product + error*scale
 
 
-cdef double special_sum(const real *a, const real *b, Py_ssize_t n, Py_ssize_t a_step, Py_ssize_t b_step) noexcept nogil:
+cdef double special_sum(const real *a, const real *b, Py_ssize_t n, Py_ssize_t a_step,
+                        Py_ssize_t b_step) noexcept nogil:
     """The weighted sum of exponentials of a column as far as it is not finite: inf, -inf, nan; or 0."""
     cdef Py_ssize_t i
     cdef double total = 0
@@ -206,7 +207,7 @@ cdef inline void sum_moderate_lanes(const real *a, Py_ssize_t ld, const real *b,
             add_signed(&s[j], &carry[j], (h0 + h1) + (h2 + h3), (l0 + l1) + (l2 + l3))
         a += 4*ld
         b += 4*b_ld
-    for i in range(rows%4):
+    for i in range(rows % 4):
         for j in range(lanes_of(a)):
             weighted(at_least(a[i*ld + j] - shift[j], floor[j]), b[i*b_ld + j], magic[j], &h0, &l0)
             add_signed(&s[j], &carry[j], h0, l0)
