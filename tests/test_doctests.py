@@ -10,6 +10,7 @@ import smoothmax
 
 README = pathlib.Path(__file__).parents[1] / "README.md"
 
+
 @pytest.mark.parametrize("name", smoothmax.__all__)
 def test_examples(name: str) -> None:
     function = getattr(smoothmax, name)

@@ -13,6 +13,14 @@ cdef inline void pad(const real *x, Py_ssize_t n, real *lanes) noexcept nogil:
         lanes[j] = x[j] if j < left else <real>-INFINITY
 
 
+cdef inline void unpad(const real *lanes, Py_ssize_t n, real *out) noexcept nogil:
+    """The first n lanes, to the end of a row."""
+    cdef int j, left = <int>n
+    for j in range(<int>lanes_of(out)):
+        if j < left:
+            out[j] = lanes[j]
+
+
 cdef inline void spread_shifts(real top, real *shift, real *magic, real *floor) noexcept nogil:
     shifts_of(top, shift, magic, floor)
     spread(shift[0], shift)
@@ -180,8 +188,7 @@ cdef void softmax_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
     scale_lanes(out, width, rows, scale, scale_low, one_above)
     if rest:
         scale_lanes(tail, width, 1, scale, scale_low, one_above)
-        for j in range(rest):
-            out[rows*width + j] = tail[j]
+        unpad(tail, rest, out + rows*width)
 
 
 cdef void write_softmax_row(const State *state, const real *x, Py_ssize_t n, real *out) noexcept nogil:
@@ -202,8 +209,7 @@ cdef void write_softmax_row(const State *state, const real *x, Py_ssize_t n, rea
     if rest:
         pad(x + rows*width, rest, tail)
         softmax_lanes(tail, width, 1, shift, magic, floor, scale, scale_low, one_above, tail, width)
-        for j in range(rest):
-            out[rows*width + j] = tail[j]
+        unpad(tail, rest, out + rows*width)
 
 
 cdef void write_log_softmax_row(const State *state, const real *x, Py_ssize_t n, real *out) noexcept nogil:
@@ -217,5 +223,4 @@ cdef void write_log_softmax_row(const State *state, const real *x, Py_ssize_t n,
     if rest:
         pad(x + rows*width, rest, tail)
         log_softmax_lanes(tail, width, 1, top, log_sum, tail, width)
-        for j in range(rest):
-            out[rows*width + j] = tail[j]
+        unpad(tail, rest, out + rows*width)

@@ -3,7 +3,8 @@
 # b = m 2**k with 1 <= abs(m) < 2. 2**k rides in the exponent beside N, and m multiplies the two parts of exp, so
 # neither b nor exp(a) can overflow alone. The reference of a column is the largest a + k log(2), within log(2) of the
 # largest a + log(abs(b)); terms may cancel, so every addition is compensated and no top is left out. A term of
-# weight 0 is 0 whatever a is. A weight that is not finite turns its term into nan, and then special_sum decides what was meant.
+# weight 0 is 0 whatever a is. A weight that is not finite turns its term into nan, and then special_sum decides what
+# was meant.
 
 cdef inline real min_normal(real _) noexcept nogil:
     if real is float:
