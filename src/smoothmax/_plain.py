@@ -16,11 +16,11 @@ def logsumexp(a: Array, axis: Axis, b: Array | None, where: Array | None, keepdi
     """log(abs(sum)) and the sum's sign, for complex `a` a complex number of size 1."""
     kept = tuple(n for i, n in enumerate(a.shape) if i not in axis)
     shape = tuple(1 if i in axis else n for i, n in enumerate(a.shape)) if keepdims else kept
-    real_type = a.real.dtype
+    whole, real_type = a.shape, a.real.dtype
 
     def flat(x: Array) -> Array:
         """The reduced axes as one, the last."""
-        return np.moveaxis(np.broadcast_to(x, a.shape), axis, range(-len(axis), 0)).reshape(*kept, -1)
+        return np.moveaxis(np.broadcast_to(x, whole), axis, range(-len(axis), 0)).reshape(*kept, -1)
 
     if a.size == 0:
         return np.full(shape, -np.inf, real_type), np.zeros(shape, a.dtype)
