@@ -34,7 +34,7 @@ def logsumexp(a: Array, axis: Axis, b: Array | None, where: Array | None, keepdi
         if a.dtype.kind == "c":
             terms = turned(terms, a.imag)
         if b is not None:
-            terms = terms * unit(weights)
+            terms = np.where(taken, terms * unit(weights), 0)
         # One of the largest terms is left out of the sum, so that log1p sees what the others add to it.
         first = np.argmax(size, axis=-1)[..., None]
         largest = np.take_along_axis(terms, first, axis=-1)[..., 0]
