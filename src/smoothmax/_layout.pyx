@@ -91,9 +91,13 @@ cdef struct Shape:
 cdef int mark_axis(object axis, Shape *shape, object given) except -1:
     cdef Py_ssize_t index
     cdef int ndim = shape.ndim
-    if type(axis) is not int and (isinstance(axis, (bool, np.bool_)) or not hasattr(axis, "__index__")):
+    if type(axis) is not int and (
+            isinstance(axis, (bool, np.bool_)) or not hasattr(axis, "__index__") or getattr(axis, "ndim", 0)):
         raise TypeError(f"axis must be None, an int or a tuple of ints, got {given!r}")
-    index = axis
+    try:
+        index = axis
+    except OverflowError:
+        raise AxisError(f"axis {axis} is out of bounds for array of dimension {ndim}") from None
     if ndim == 0 and given is axis and (index == 0 or index == -1):
         return 0    # as NumPy's reductions have it
     if not -ndim <= index < ndim:
@@ -234,7 +238,9 @@ cdef int check_out(object out, int ndim, const cnp.npy_intp *shape, object dtype
         raise ValueError("out must be writeable, got a read-only array")
     if array.descr is dtype:
         return 0
-    if out.dtype.kind not in "fc" or not np.can_cast(dtype, out.dtype, "same_kind"):
+    # NumPy casts numbers to strings and objects too; nothing here stores those.
+    if (out.dtype.kind not in "fc" or cnp.PyTypeNum_ISUSERDEF(out.dtype.num)
+            or not np.can_cast(dtype, out.dtype, "same_kind")):
         raise TypeError(f"out must have a dtype that {dtype} can be cast to by 'same_kind', got {out.dtype}")
     return 0
 
@@ -369,8 +375,13 @@ cdef object plain_transform(Operation operation, cnp.ndarray array, cnp.ndarray 
     from smoothmax import _plain
 
     function = _plain.softmax if operation == SOFTMAX else _plain.log_softmax
-    return delivered(function(broadcast_to(array, shape, dtype), reduced_axes(shape), broadcast_to(mask, shape, bool)),
-                     out)
+    elements = broadcast_to(array, shape, dtype)
+    value = function(elements, reduced_axes(shape), broadcast_to(mask, shape, bool))
+    if out is None and (<object>array).shape == elements.shape:     # NumPy may have laid it out like the mask
+        result = np.empty_like(elements)
+        np.copyto(result, value)
+        value = result
+    return delivered(value, out)
 
 
 cdef object reduce_array(object a, object axis, object b, object keepdims, object return_sign, object where,

@@ -64,20 +64,19 @@ def unit(x: Array) -> Array:
 
 
 def exponentials(x: Array, axis: Axis, where: Array | None) -> tuple[Array, Array, Array]:
-    """The input less its largest element, the exponential of that, and their sum."""
+    """X less its largest element, the exponential of that, and the largest element."""
     largest = np.max(x if where is None else np.where(where, x, -np.inf), axis=axis, keepdims=True)
     shifted = x - largest
     e = np.exp(shifted)
-    e = e if where is None else np.where(where, e, 0)
-    return shifted, e, np.sum(e, axis=axis, keepdims=True)
+    return shifted, e if where is None else np.where(where, e, 0), largest
 
 
 def softmax(x: Array, axis: Axis, where: Array | None) -> Array:
     if x.size == 0:
         return x.copy()
     with np.errstate(all="ignore"):
-        _, e, total = exponentials(x, axis, where)
-        p = e / total
+        _, e, _ = exponentials(x, axis, where)
+        p = e / np.sum(e, axis=axis, keepdims=True)
         return p if where is None else np.where(where, p, 0)
 
 
@@ -85,6 +84,10 @@ def log_softmax(x: Array, axis: Axis, where: Array | None) -> Array:
     if x.size == 0:
         return x.copy()
     with np.errstate(all="ignore"):
-        shifted, _, total = exponentials(x, axis, where)
-        logp = shifted - np.log1p(total - 1)
+        shifted, e, largest = exponentials(x, axis, where)
+        # Those at the top are counted, so that log1p sees what the others add to them.
+        top = shifted == 0 if where is None else (shifted == 0) & where
+        rest = np.sum(np.where(top, 0, e), axis=axis, keepdims=True)
+        log_sum = np.log1p(np.sum(top, axis=axis, keepdims=True, dtype=x.dtype) - 1 + rest)
+        logp = shifted - np.where(largest == np.inf, largest, log_sum)
         return logp if where is None else np.where(where, logp, -np.inf)

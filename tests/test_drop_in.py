@@ -1,0 +1,93 @@
+"""Other people's programs, with scipy.special's three functions and with these: the same results to rounding."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+# scikit-learn has copies of logsumexp and softmax of its own, for other arrays than NumPy's: they are replaced too.
+PATCH = """
+import scipy.special, smoothmax
+calls = []
+def counted(function):
+    def call(*args, **kwargs):
+        calls.append(function.__name__)
+        return function(*args, **kwargs)
+    return call
+for name in ("logsumexp", "softmax", "log_softmax"):
+    setattr(scipy.special, name, counted(getattr(smoothmax if {ours} else scipy.special, name)))
+try:
+    from sklearn.utils import _array_api, extmath
+except ImportError:
+    pass
+else:
+    _array_api._logsumexp = lambda array, axis=None, xp=None: scipy.special.logsumexp(array, axis=axis)
+    extmath.softmax = lambda X, copy=True: scipy.special.softmax(X, axis=1)
+"""
+
+GAUSSIAN_MIXTURE = """
+from sklearn.mixture import GaussianMixture, BayesianGaussianMixture
+x = np.concatenate([rng.normal(-4, 1, (200, 3)), rng.normal(0, 1, (200, 3)), rng.normal(5, 2, (200, 3))])
+for kind in ("full", "diag"):
+    model = GaussianMixture(3, covariance_type=kind, random_state=0).fit(x)
+    results += [model.means_, model.predict_proba(x), model.score_samples(x), np.array(model.lower_bound_)]
+results.append(BayesianGaussianMixture(n_components=3, random_state=0, max_iter=200).fit(x).score_samples(x))
+"""
+
+NAIVE_BAYES = """
+from sklearn import naive_bayes
+x, y = rng.integers(0, 5, (300, 8)).astype(float), rng.integers(0, 4, 300)
+for name in ("GaussianNB", "MultinomialNB", "BernoulliNB", "ComplementNB", "CategoricalNB"):
+    model = getattr(naive_bayes, name)().fit(x, y)
+    results += [model.predict_proba(x), model.predict_log_proba(x)]
+"""
+
+LOGISTIC_REGRESSION = """
+from sklearn.linear_model import LogisticRegression
+x = rng.normal(size=(300, 5))
+y = np.argmax(x[:, :3] + rng.normal(size=(300, 3)), axis=1)
+for solver in ("lbfgs", "newton-cg"):
+    model = LogisticRegression(solver=solver, max_iter=500, tol=1e-8).fit(x, y)
+    results += [model.coef_, model.predict_proba(x), model.predict_log_proba(x)]
+from sklearn.neural_network import MLPClassifier
+import warnings
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    results.append(MLPClassifier((8,), max_iter=20, random_state=0).fit(x, y).predict_proba(x))
+"""
+
+HMM = """
+import warnings
+warnings.simplefilter("ignore")
+from hmmlearn import hmm
+x = np.concatenate([rng.normal(-3, 1, (200, 2)), rng.normal(3, 1, (200, 2))])
+for implementation in ("log", "scaling"):
+    model = hmm.GaussianHMM(2, random_state=0, n_iter=10, implementation=implementation).fit(x)
+    results += [model.means_, model.predict_proba(x), np.array(model.score(x))]
+model = hmm.GMMHMM(2, n_mix=2, random_state=0, n_iter=5).fit(x)
+results += [model.predict_proba(x), np.array(model.score(x))]
+"""
+
+
+def run(program, ours, path):
+    start = "import numpy as np\nrng = np.random.default_rng(0)\nresults = []\n"
+    end = f"\nnp.savez({str(path)!r}, *results, calls=len(calls))\n"
+    source = PATCH.format(ours=ours) + start + program + end
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return np.load(path)
+
+
+@pytest.mark.parametrize(
+    ("program", "package"),
+    [(GAUSSIAN_MIXTURE, "sklearn"), (NAIVE_BAYES, "sklearn"), (LOGISTIC_REGRESSION, "sklearn"), (HMM, "hmmlearn")],
+    ids=["gaussian mixture", "naive Bayes", "logistic regression", "hidden Markov model"],
+)
+def test_same_results(program, package, tmp_path):
+    pytest.importorskip(package)
+    theirs, ours = run(program, False, tmp_path / "theirs.npz"), run(program, True, tmp_path / "ours.npz")
+    assert ours["calls"] == theirs["calls"] > 0
+    assert len(ours.files) == len(theirs.files) > 1
+    for name in ours.files:
+        np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-9, atol=1e-11)
