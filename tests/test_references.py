@@ -109,7 +109,7 @@ def test_nothing_is_left_behind(call, calls, fails):
     after = [sys.getrefcount(x) for x in ARGUMENTS]
     # A reference or a byte a call would be `calls` of them; caches of the interpreter may take a few.
     assert max(abs(new - old) for new, old in zip(after, before, strict=True)) <= 5
-    assert grown < calls
+    assert grown < 8 * calls  # the smallest object has 16 bytes
 
 
 def test_no_memory_outside_python_is_left_behind():

@@ -16,35 +16,36 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, where=
     axis : None, int or tuple of ints, optional
         What is summed over: everything (None, the default), one axis, or several. ``()`` sums over nothing.
     b : array_like, optional
-        Weights of the exponentials, broadcast with `a`. Not implemented yet.
+        Weights of the exponentials, broadcast with `a`, of either sign. An element of weight 0 is dropped, whatever
+        it is. Takes part in the choice of the result's type; a Python number does not.
     keepdims : bool, optional
         Keep the reduced axes in the result, with length 1.
     return_sign : bool, optional
-        Also return the sign of the sum. Not implemented yet.
+        Also return the sign of the sum. Without it a negative sum gives nan.
     where : array_like of bool, optional
-        The elements that take part. Not implemented yet.
+        The elements that take part, broadcast with `a`.
     out : ndarray, optional
         Where to put the result: an array of exactly its shape, any layout, of a dtype that the result can be cast to
         by the rule ``same_kind``. It may overlap `a`.
-    dtype : {float32, float64}, optional
-        The type of the computation and of the result; that of `a` unless given.
+    dtype : {float32, float64, float16, longdouble}, optional
+        The type of the computation and of the result. Unless given: that of `a` (and `b`), and float64 for integers
+        and bool. float16 is computed in float32.
 
     Returns
     -------
     ndarray or scalar
-        ``log(sum(exp(a), axis))``, or `out`. No element at all gives -inf, any nan gives nan, and otherwise any +inf
-        gives inf. A result without axes is a NumPy scalar, unless `out` is given.
+        ``log(sum(b*exp(a), axis))``, or `out`; with `return_sign`, the pair of ``log(abs(sum))`` and the sum's sign,
+        which for complex `a` is a complex number of size 1. No element at all gives -inf, any nan gives nan, and
+        otherwise any +inf gives inf. A result without axes is a NumPy scalar, unless `out` is given.
 
     Raises
     ------
     numpy.exceptions.AxisError
         An axis that `a` does not have.
     ValueError
-        An axis given twice; an `out` of another shape, or one that is read-only.
+        An axis given twice; shapes that do not broadcast; an `out` of another shape, or one that is read-only.
     TypeError
         An `axis`, `dtype` or `out` of the wrong kind, a masked array, an array that is not numeric.
-    NotImplementedError
-        An argument or a type of input that is documented as not implemented yet.
     MemoryError
         No memory for the result.
 
@@ -60,7 +61,9 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, where=
     does not grow with the number of elements.
 
     The largest error is 1.5 ULP, and 1 ULP for 1000 elements or more; where :math:`m` and the logarithm cancel, in
-    ULP of the larger of the two. An analysis of what can go wrong is [1]_.
+    ULP of the larger of the two. With `b` the error is up to 1.5 ULP of the largest of the result, `a` and log(abs(b)),
+    more where terms cancel; a result near 0 keeps fewer digits than without weights. longdouble and complex are
+    computed by plain NumPy, with temporaries of the input's size. An analysis of what can go wrong is [1]_.
 
     References
     ----------
@@ -75,6 +78,8 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, where=
     np.float64(1000.6931471805599)
     >>> logsumexp(np.array([[0.0, -40.0], [3.0, 3.0]]), axis=1)
     array([4.24835426e-18, 3.69314718e+00])
+    >>> logsumexp([1.0, 2.0], b=[1.0, -1.0], return_sign=True)
+    (np.float64(1.5413248546129181), np.float64(-1.0))
     """
     return reduce_array(a, axis, b, keepdims, return_sign, where, out, dtype)
 
@@ -90,12 +95,13 @@ def softmax(x, axis=None, *, where=True, out=None, dtype=None):
         What is summed over: everything (None, the default), one axis, or several. With ``()`` every element stands
         alone, and is 1.
     where : array_like of bool, optional
-        The elements that take part. Not implemented yet.
+        The elements that take part, broadcast with `x`. Where it is False the result is 0.
     out : ndarray, optional
         Where to put the result: an array of the shape of `x`, any layout, of a dtype that the result can be cast to by
         the rule ``same_kind``. It may be `x` itself, or overlap it.
-    dtype : {float32, float64}, optional
-        The type of the computation and of the result; that of `x` unless given.
+    dtype : {float32, float64, float16, longdouble}, optional
+        The type of the computation and of the result. Unless given: that of `x`, and float64 for integers and bool.
+        float16 is computed in float32.
 
     Returns
     -------
@@ -109,11 +115,9 @@ def softmax(x, axis=None, *, where=True, out=None, dtype=None):
     numpy.exceptions.AxisError
         An axis that `x` does not have.
     ValueError
-        An axis given twice; an `out` of another shape, or one that is read-only.
+        An axis given twice; shapes that do not broadcast; an `out` of another shape, or one that is read-only.
     TypeError
         An `axis`, `dtype` or `out` of the wrong kind, a masked array, an array that is not numeric.
-    NotImplementedError
-        An argument or a type of input that is documented as not implemented yet.
     MemoryError
         No memory for the result.
 
@@ -155,12 +159,13 @@ def log_softmax(x, axis=None, *, where=True, out=None, dtype=None):
         What is summed over: everything (None, the default), one axis, or several. With ``()`` every element stands
         alone, and is 0.
     where : array_like of bool, optional
-        The elements that take part. Not implemented yet.
+        The elements that take part, broadcast with `x`. Where it is False the result is -inf.
     out : ndarray, optional
         Where to put the result: an array of the shape of `x`, any layout, of a dtype that the result can be cast to by
         the rule ``same_kind``. It may be `x` itself, or overlap it.
-    dtype : {float32, float64}, optional
-        The type of the computation and of the result; that of `x` unless given.
+    dtype : {float32, float64, float16, longdouble}, optional
+        The type of the computation and of the result. Unless given: that of `x`, and float64 for integers and bool.
+        float16 is computed in float32.
 
     Returns
     -------
@@ -174,11 +179,9 @@ def log_softmax(x, axis=None, *, where=True, out=None, dtype=None):
     numpy.exceptions.AxisError
         An axis that `x` does not have.
     ValueError
-        An axis given twice; an `out` of another shape, or one that is read-only.
+        An axis given twice; shapes that do not broadcast; an `out` of another shape, or one that is read-only.
     TypeError
         An `axis`, `dtype` or `out` of the wrong kind, a masked array, an array that is not numeric.
-    NotImplementedError
-        An argument or a type of input that is documented as not implemented yet.
     MemoryError
         No memory for the result.
 
