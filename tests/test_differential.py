@@ -190,7 +190,7 @@ def agree(got, exact, scale, condition, dtype, ulps):
         rounded = exact.astype(dtype)
         unsure = np.isfinite(exact) & ~np.isfinite(rounded)  # beyond the type's range
         lost = condition > 0.01 / info.eps  # nothing of the sum need be left
-    allowed = ulps * (scale + (condition - 1)) * info.eps + WIDE(info.smallest_subnormal)
+    allowed = ulps * ((scale + (condition - 1)) * info.eps + WIDE(info.smallest_subnormal))
     with np.errstate(invalid="ignore"):
         right = (got == rounded) | (np.isnan(got) & np.isnan(rounded)) | (np.abs(got - exact) <= allowed) | lost
     assert np.all(right | (unsure & (np.abs(got) >= info.max / 2))), (got[~right], exact[~right])
