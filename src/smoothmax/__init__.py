@@ -4,8 +4,17 @@ from typing import TYPE_CHECKING, Any
 
 from smoothmax._config import show_config
 from smoothmax._functions import log_softmax, logsumexp, softmax
+from smoothmax._threads import get_num_threads, num_threads, set_num_threads
 
-__all__ = ["log_softmax", "logsumexp", "show_config", "softmax"]
+__all__ = [
+    "get_num_threads",
+    "log_softmax",
+    "logsumexp",
+    "num_threads",
+    "set_num_threads",
+    "show_config",
+    "softmax",
+]
 
 __version__: str
 

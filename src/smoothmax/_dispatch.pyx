@@ -9,7 +9,7 @@ import os
 
 from cpython.pycapsule cimport PyCapsule_GetPointer
 
-from smoothmax._kernels.table cimport Kernels, Table
+from smoothmax._kernels.table cimport Kernels, Operation, Select, Table
 
 cdef extern from * nogil:
     """
@@ -84,5 +84,9 @@ _module = importlib.import_module(module_of(variant))
 cdef Table *table = <Table *>PyCapsule_GetPointer(_module.table, "smoothmax._kernels")
 
 
-cdef const Kernels *kernels_of(bint doubles) noexcept:
-    return &table.f64 if doubles else &table.f32
+cdef const Kernels *kernels_of(Operation operation, bint doubles) noexcept:
+    return &table.f64[<int>operation] if doubles else &table.f32[<int>operation]
+
+
+cdef Select select_of(bint doubles) noexcept:
+    return table.select_f64 if doubles else table.select_f32

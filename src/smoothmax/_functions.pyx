@@ -1,7 +1,7 @@
 """The three functions: signatures, documentation and what each argument means. Arrays are _layout's affair."""
 
+from smoothmax._kernels.table cimport LOG_SOFTMAX, SOFTMAX
 from smoothmax._layout cimport reduce_array, transform_array
-from smoothmax._walk cimport LOG_SOFTMAX, SOFTMAX
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
 

@@ -5,13 +5,14 @@ Every function here takes what the user passed, raises for what the contract ref
 
 cimport numpy as cnp
 import numpy as np
+from libc.math cimport INFINITY
 from numpy.exceptions import AxisError, TooHardError
 
-from smoothmax._dispatch cimport kernels_of
+from smoothmax._dispatch cimport kernels_of, select_of
 from smoothmax._elements cimport loader, storer
-from smoothmax._walk cimport (
-    ELEMENTS, LOGSUMEXP, MASK, RESULT, ROLES, SIGN, SOFTMAX, WEIGHTS, Axes, Operation, Plan, walk,
-)
+from smoothmax._kernels.table cimport LOGSUMEXP, SOFTMAX, WEIGHTED_LOGSUMEXP, Operation
+from smoothmax._plan cimport ELEMENTS, MASK, RESULT, ROLES, SIGN, WEIGHTS, Axes, Plan
+from smoothmax._walk cimport walk
 
 cdef extern from "numpy/arrayobject.h":
     object PyArray_Scalar(void *data, cnp.dtype dtype, object base)
@@ -20,7 +21,6 @@ cnp.import_array()
 
 cdef enum:
     MAX_NDIM = 64
-    SMALL = 500     # elements below which giving up the GIL costs more than it is worth (NumPy's own threshold)
 
 
 # Types ---------------------------------------------------------------------------------------------------------------
@@ -282,7 +282,7 @@ cdef void put_array(Plan *plan, int role, cnp.ndarray array, int number) noexcep
 
 cdef int run(Plan *plan, const Shape *shape) except -1:
     """Sort the axes and walk the plan."""
-    cdef int i, role, failed
+    cdef int i, role
     cdef bint flipped
     plan.kept.ndim = plan.reduced.ndim = 0
     for i in range(shape.ndim - 1, -1, -1):
@@ -296,22 +296,19 @@ cdef int run(Plan *plan, const Shape *shape) except -1:
         put_axis(&plan.reduced if shape.reduced[i] else &plan.kept, shape, i, &flipped)
     merge_axes(&plan.kept)
     merge_axes(&plan.reduced)
-    if size_of(shape) < SMALL:
-        failed = walk(plan)
-    else:
-        with nogil:
-            failed = walk(plan)
-    if failed:
+    if walk(plan):
         raise MemoryError("no memory to bring elements together")
     return 0
 
 
-cdef int prepare(Plan *plan, Shape *shape, cnp.ndarray array, cnp.ndarray weights, cnp.ndarray mask,
-                 int number) except -1:
+cdef int prepare(Plan *plan, Operation operation, Shape *shape, cnp.ndarray array, cnp.ndarray weights,
+                 cnp.ndarray mask, int number) except -1:
     """The inputs' part of a plan that computes results of type `number`; returns the type it computes in."""
     cdef bint doubles = number == cnp.NPY_FLOAT64
     cdef int computing = cnp.NPY_FLOAT64 if doubles else cnp.NPY_FLOAT32
-    plan.kernels = kernels_of(doubles)
+    plan.kernels = kernels_of(operation, doubles)
+    plan.select = select_of(doubles)
+    plan.fill = 0 if operation == SOFTMAX else -INFINITY
     plan.itemsize = sizeof(double) if doubles else sizeof(float)
     put_array(plan, ELEMENTS, array, computing)
     plan.load = loader(cnp.PyArray_TYPE(array), doubles)
@@ -393,6 +390,7 @@ cdef object reduce_array(object a, object axis, object b, object keepdims, objec
     cdef cnp.npy_intp result_shape[MAX_NDIM]
     cdef int number = cnp.PyArray_TYPE(array), ndim = 0, computing, i
     cdef bint keep = bool(keepdims), signed = bool(return_sign)
+    cdef Operation operation = LOGSUMEXP if b is None else WEIGHTED_LOGSUMEXP
     cdef double scalar
     shape_of(array, &shape)
     if b is not None:
@@ -417,8 +415,7 @@ cdef object reduce_array(object a, object axis, object b, object keepdims, objec
         array, weights, mask = apart(array, result, False), apart(weights, result, False), apart(mask, result, False)
     elif ndim == 0 and not signed and number != cnp.NPY_FLOAT16 and size_of(&shape):
         # No array at all for a result that is a scalar.
-        plan.operation = LOGSUMEXP
-        prepare(&plan, &shape, array, weights, mask, number)
+        prepare(&plan, operation, &shape, array, weights, mask, number)
         no_strides(RESULT, &shape)
         plan.data[RESULT] = <char *>&scalar
         plan.direct[RESULT] = True
@@ -431,8 +428,7 @@ cdef object reduce_array(object a, object axis, object b, object keepdims, objec
     if signed:
         sign = cnp.PyArray_EMPTY(ndim, result_shape, number, 0)
     if size_of(&shape):
-        plan.operation = LOGSUMEXP
-        computing = prepare(&plan, &shape, array, weights, mask, number)
+        computing = prepare(&plan, operation, &shape, array, weights, mask, number)
         put_array(&plan, RESULT, result, computing)
         plan.store = storer(cnp.PyArray_TYPE(result), computing == cnp.NPY_FLOAT64)
         take_reduced_strides(result, RESULT, keep, &shape)
@@ -475,8 +471,7 @@ cdef object transform_array(Operation operation, object x, object axis, object w
         result = np.empty_like(array, dtype=FLOATS[number], order="K", subok=False,
                                shape=tuple([shape.shape[i] for i in range(shape.ndim)]))
     if size_of(&shape):
-        plan.operation = operation
-        computing = prepare(&plan, &shape, array, None, mask, number)
+        computing = prepare(&plan, operation, &shape, array, None, mask, number)
         put_array(&plan, RESULT, result, computing)
         plan.store = storer(cnp.PyArray_TYPE(result), computing == cnp.NPY_FLOAT64)
         take_strides(result, RESULT, &shape)

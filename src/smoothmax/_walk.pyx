@@ -1,97 +1,54 @@
 """Walk the elements of a plan and hand them to kernels: as rows, or as tiles of COLUMNS reductions side by side.
 
-What is contiguous, aligned and of the right type is handed over where it lies. Everything else (strides, byte
-orders, other types, masks, the short end of a tile) is first brought into a scratch of fixed size, and its result is
-taken from there. Knows no mathematics and no Python objects.
+What is contiguous, aligned and of the right type is handed over where it lies. Everything else comes and goes through a
+scratch of fixed size. A long reduction is done in pieces, whose states are merged in their order; several threads may
+share rows, tiles or pieces, and the bits are the same. Knows no mathematics.
 """
 
 from libc.math cimport INFINITY
 from libc.stdlib cimport free, malloc
-from libc.string cimport memset
 
+from smoothmax._gather cimport SCRATCH, TILE_ROWS, gather_row, gather_tile, scatter_row, scatter_tile
 from smoothmax._kernels.table cimport COLUMNS, State
+from smoothmax._plan cimport (
+    ELEMENTS, MASK, RESULT, ROLES, SIGN, WEIGHTS, Axes, Bases, Cursor, Plan, advance, bases_at, count, inner_shape,
+    inner_stride, is_run, lesser, run_length, start,
+)
+from smoothmax._threads cimport Queue, share, take, threads_of_caller
 
 cdef enum:
-    SCRATCH = 8192              # elements brought together at a time, TILE_ROWS of a tile; as many weights
-    TILE_ROWS = 128
     SHORT = 48                  # reductions of fewer elements are laid side by side, whatever their strides
     FEW = 6                     # but not so few of them
     LONG_RUN = 256              # elements in one piece that are not worth gathering with the next
     CHUNK = 16384               # bytes of a row that passes through the scratch in pieces: they stay in L1
-    PACKED = 512                # elements of a mask brought together at a time
     CACHED = 524288             # bytes of a row or tile that stay in cache from one pass to the next
+    PIECE = 1048576             # bytes of a long reduction that are reduced on their own
+    PIECES = 64                 # at most: their states take 300 KiB
+    SMALL = 500                 # elements below which giving up the GIL costs more than it is worth (as in NumPy)
+    SHARED = 65536              # elements from which other threads are asked
+    GRAIN = 16384               # elements that a thread takes at a time, at least
 
 
-# Positions -----------------------------------------------------------------------------------------------------------
-
-cdef struct Cursor:
-    const Axes *axes
-    int first                   # the innermost of the axes that it goes along
-    Py_ssize_t index[MAX_DIMENSIONS]
-    Py_ssize_t offset[ROLES]
-    Py_ssize_t left             # positions still to come, this one included
-
-
-cdef void start(Cursor *cursor, const Axes *axes, int first) noexcept nogil:
-    cdef int i
-    cursor.axes = axes
-    cursor.first = first
-    for i in range(ROLES):
-        cursor.offset[i] = 0
-    cursor.left = 1
-    for i in range(first, axes.ndim):
-        cursor.index[i] = 0
-        cursor.left *= axes.shape[i]
+cdef struct Walk:
+    const Plan *plan
+    bint tiles
+    bint at_once                # without a state: what is reduced stays in cache
+    bint in_place               # elements and weights are taken where they lie,
+    bint out_in_place           # results put where they belong; a tile's if it has all columns
+    Py_ssize_t n                # positions of a reduction
+    Py_ssize_t units            # rows, or tiles
+    Py_ssize_t piece            # positions of a reduction that are reduced on their own
+    Py_ssize_t pieces
+    Py_ssize_t scratch          # bytes that a thread needs
+    Py_ssize_t grain            # units that it takes at a time
 
 
-cdef void advance(Cursor *cursor, Py_ssize_t steps) noexcept nogil:
-    """`steps` positions along the innermost axis, at most to its end, and round into the next axes there."""
-    cdef const Axes *axes = cursor.axes
-    cdef int i, role
-    cursor.left -= steps
-    if cursor.left == 0:
-        return
-    for i in range(cursor.first, axes.ndim):
-        cursor.index[i] += steps
-        for role in range(ROLES):
-            cursor.offset[role] += steps*axes.stride[role][i]
-        if cursor.index[i] < axes.shape[i]:
-            return
-        for role in range(ROLES):
-            cursor.offset[role] -= axes.shape[i]*axes.stride[role][i]
-        cursor.index[i] = 0
-        steps = 1
-
-
-cdef inline Py_ssize_t lesser(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
-    return a if a < b else b
-
-
-cdef inline Py_ssize_t run_length(const Cursor *cursor, Py_ssize_t limit) noexcept nogil:
-    """How many positions lie before the end of the innermost axis, `limit` at most."""
-    return lesser(cursor.axes.shape[0] - cursor.index[0], limit) if cursor.axes.ndim else 1
-
-
-cdef inline Py_ssize_t count(const Axes *axes) noexcept nogil:
-    cdef Py_ssize_t total = 1
-    cdef int i
-    for i in range(axes.ndim):
-        total *= axes.shape[i]
-    return total
-
-
-cdef inline Py_ssize_t inner_shape(const Axes *axes) noexcept nogil:
-    return axes.shape[0] if axes.ndim else 1
-
-
-cdef inline Py_ssize_t inner_stride(const Axes *axes, int role) noexcept nogil:
-    return axes.stride[role][0] if axes.ndim else 0
-
-
-cdef inline bint is_run(const Plan *plan, const Axes *axes, int role) noexcept nogil:
-    """Whether kernels can take the innermost axis of an array where it lies; an array that is not there they can."""
-    return plan.data[role] == NULL or (
-        plan.direct[role] and (inner_shape(axes) == 1 or inner_stride(axes, role) == plan.itemsize))
+cdef struct Unit:
+    # A row, or a tile.
+    Bases bases
+    Py_ssize_t columns          # 1 of a row
+    bint in_place
+    bint out_in_place
 
 
 cdef inline void clear(State *state, Py_ssize_t columns) noexcept nogil:
@@ -103,337 +60,348 @@ cdef inline void clear(State *state, Py_ssize_t columns) noexcept nogil:
         state.carry[j] = 0
 
 
-# In and out of the scratch -------------------------------------------------------------------------------------------
-
-cdef struct Bases:
-    # Where the elements of one reduction, or the first of several side by side, begin.
-    char *data[ROLES]
-
-
-cdef void bases_at(Bases *bases, const Plan *plan, const Cursor *cursor) noexcept nogil:
-    cdef int role
-    for role in range(ROLES):
-        bases.data[role] = plan.data[role] + cursor.offset[role] if plan.data[role] != NULL else NULL
-
-
-cdef void select(const Plan *plan, const char *values, const char *mask, Py_ssize_t stride, Py_ssize_t n, double fill,
-                 char *to) noexcept nogil:
-    """Values where the mask is True, `fill` elsewhere; a mask is brought together first if it is not one run."""
-    cdef char packed[PACKED]
-    cdef Py_ssize_t i, done = 0, part
-    if stride == 1:
-        plan.kernels.select(values, mask, n, fill, to)
-        return
-    while done < n:
-        part = lesser(n - done, PACKED)
-        for i in range(part):
-            packed[i] = mask[(done + i)*stride]
-        plan.kernels.select(values + done*plan.itemsize, packed, part, fill, to + done*plan.itemsize)
-        done += part
-
-
-cdef void load_run(const Plan *plan, const Bases *bases, const Cursor *cursor, const Axes *along, Py_ssize_t n,
-                   char *elements, char *weights) noexcept nogil:
-    """n neighbours along the innermost of the axes `along`; a False mask gives -inf, and weight 0."""
-    cdef const char *mask = bases.data[MASK]
-    cdef const char *source = bases.data[ELEMENTS] + cursor.offset[ELEMENTS]
-    if mask != NULL:
-        mask += cursor.offset[MASK]
-    if mask != NULL and is_run(plan, along, ELEMENTS):
-        select(plan, source, mask, inner_stride(along, MASK), n, -INFINITY, elements)
-    else:
-        plan.load(source, inner_stride(along, ELEMENTS), n, plan.swapped[ELEMENTS], elements)
-        if mask != NULL:
-            select(plan, elements, mask, inner_stride(along, MASK), n, -INFINITY, elements)
-    if bases.data[WEIGHTS] != NULL:
-        plan.load_weights(bases.data[WEIGHTS] + cursor.offset[WEIGHTS], inner_stride(along, WEIGHTS), n,
-                          plan.swapped[WEIGHTS], weights)
-        if mask != NULL:
-            select(plan, weights, mask, inner_stride(along, MASK), n, 0, weights)
-
-
-cdef void store_run(const Plan *plan, const Bases *bases, const Cursor *cursor, const Axes *along, Py_ssize_t n,
-                    char *values) noexcept nogil:
-    """n neighbours of softmax or log_softmax; a False mask makes them 0 or -inf."""
-    cdef char *target = bases.data[RESULT] + cursor.offset[RESULT]
-    cdef double fill = 0 if plan.operation == SOFTMAX else -INFINITY
-    if bases.data[MASK] != NULL:
-        if is_run(plan, along, RESULT):
-            select(plan, values, bases.data[MASK] + cursor.offset[MASK], inner_stride(along, MASK), n, fill, target)
-            return
-        select(plan, values, bases.data[MASK] + cursor.offset[MASK], inner_stride(along, MASK), n, fill, values)
-    plan.store(values, n, target, inner_stride(along, RESULT), plan.swapped[RESULT])
-
-
-cdef void gather_row(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssize_t n, char *scratch) noexcept nogil:
-    cdef Py_ssize_t run, done = 0
-    while done < n:
-        run = run_length(cursor, n - done)
-        load_run(plan, bases, cursor, &plan.reduced, run, scratch + done*plan.itemsize,
-                 scratch + (SCRATCH + done)*plan.itemsize)
-        advance(cursor, run)
-        done += run
-
-
-cdef void scatter_row(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssize_t n, char *scratch) noexcept nogil:
-    cdef Py_ssize_t run, done = 0
-    while done < n:
-        run = run_length(cursor, n - done)
-        store_run(plan, bases, cursor, &plan.reduced, run, scratch + done*plan.itemsize)
-        advance(cursor, run)
-        done += run
-
-
-cdef void gather_tile(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssize_t rows, Py_ssize_t columns,
-                      char *scratch) noexcept nogil:
-    cdef Py_ssize_t i, width = COLUMNS*plan.itemsize, used = columns*plan.itemsize
-    cdef char *weights = scratch + SCRATCH*plan.itemsize
-    for i in range(rows):
-        load_run(plan, bases, cursor, &plan.kept, columns, scratch + i*width, weights + i*width)
-        memset(scratch + i*width + used, 0, width - used)
-        if bases.data[WEIGHTS] != NULL:
-            memset(weights + i*width + used, 0, width - used)
-        advance(cursor, 1)
-
-
-cdef void scatter_tile(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssize_t rows, Py_ssize_t columns,
-                       char *scratch) noexcept nogil:
-    cdef Py_ssize_t i
-    for i in range(rows):
-        store_run(plan, bases, cursor, &plan.kept, columns, scratch + i*COLUMNS*plan.itemsize)
-        advance(cursor, 1)
-
-
-# From states to results ----------------------------------------------------------------------------------------------
-
-cdef void finish(const Plan *plan, const Bases *bases, State *state, Py_ssize_t columns) noexcept nogil:
-    """What follows the first pass: the results of logsumexp, or what the second pass needs."""
-    cdef double values[COLUMNS]
-    cdef double signs[COLUMNS]
-    if plan.operation == SOFTMAX:
-        plan.kernels.finish_softmax(state, columns)
-        return
-    if bases.data[WEIGHTS] != NULL:
-        plan.kernels.finish_weighted(state, columns)
-        plan.kernels.write_weighted(state, columns, values, signs, bases.data[SIGN] != NULL)
-    else:
-        plan.kernels.finish_log(state, columns)
-        if plan.operation == LOG_SOFTMAX:
-            return
-        plan.kernels.write_logsumexp(state, columns, values, signs)
-    plan.store(values, columns, bases.data[RESULT], inner_stride(&plan.kept, RESULT), plan.swapped[RESULT])
-    if bases.data[SIGN] != NULL:
-        plan.store_sign(signs, columns, bases.data[SIGN], inner_stride(&plan.kept, SIGN), plan.swapped[SIGN])
-
-
 # Rows ----------------------------------------------------------------------------------------------------------------
 
-cdef void reduce_row(const Plan *plan, const Bases *bases, bint in_place, State *state, char *scratch) noexcept nogil:
-    cdef Cursor cursor
+cdef void reduce_row(const Walk *walk, const Unit *unit, Cursor *cursor, State *state, char *scratch) noexcept nogil:
+    cdef const Plan *plan = walk.plan
     cdef Py_ssize_t n
     cdef const char *elements
     cdef const char *weights
-    start(&cursor, &plan.reduced, 0)
     clear(state, 1)
     while cursor.left:
-        elements, weights = scratch, scratch + SCRATCH*plan.itemsize
-        if in_place:
-            n = run_length(&cursor, cursor.left)
-            elements = bases.data[ELEMENTS] + cursor.offset[ELEMENTS]
-            weights = bases.data[WEIGHTS] + cursor.offset[WEIGHTS]
-            advance(&cursor, n)
+        if unit.in_place:
+            n = run_length(cursor, cursor.left)
+            elements = unit.bases.data[ELEMENTS] + cursor.offset[ELEMENTS]
+            weights = unit.bases.data[WEIGHTS] + cursor.offset[WEIGHTS]
+            advance(cursor, n)
         else:
             n = lesser(cursor.left, CHUNK//plan.itemsize)
-            gather_row(plan, bases, &cursor, n, scratch)
-        if bases.data[WEIGHTS] != NULL:
-            plan.kernels.reduce_weighted_row(state, elements, weights, n)
-        elif plan.operation == SOFTMAX:
-            plan.kernels.reduce_softmax_row(state, elements, n)
-        else:
-            plan.kernels.reduce_row(state, elements, n)
+            gather_row(plan, &unit.bases, cursor, n, scratch)
+            elements, weights = scratch, scratch + SCRATCH*plan.itemsize
+        plan.kernels.reduce_row(state, elements, weights, n)
 
 
-cdef void write_row(const Plan *plan, const Bases *bases, bint in_place, bint out_in_place, const State *state,
+cdef void write_row(const Walk *walk, const Unit *unit, Cursor *cursor, const State *state,
                     char *scratch) noexcept nogil:
-    """The second pass of softmax and log_softmax."""
-    cdef Cursor cursor, out_cursor
+    """The second pass of what has a result for each element."""
+    cdef const Plan *plan = walk.plan
+    cdef Cursor out_cursor = cursor[0]
     cdef Py_ssize_t n
     cdef const char *source
     cdef char *target
-    start(&cursor, &plan.reduced, 0)
-    start(&out_cursor, &plan.reduced, 0)
     while cursor.left:
-        n = run_length(&cursor, cursor.left) if in_place or out_in_place else cursor.left
-        n = n if in_place and out_in_place else lesser(n, CHUNK//plan.itemsize)
-        if in_place:
-            source = bases.data[ELEMENTS] + cursor.offset[ELEMENTS]
-            advance(&cursor, n)
+        n = run_length(cursor, cursor.left) if unit.in_place or unit.out_in_place else cursor.left
+        n = n if unit.in_place and unit.out_in_place else lesser(n, CHUNK//plan.itemsize)
+        if unit.in_place:
+            source = unit.bases.data[ELEMENTS] + cursor.offset[ELEMENTS]
+            advance(cursor, n)
         else:
             source = scratch
-            gather_row(plan, bases, &cursor, n, scratch)
-        target = bases.data[RESULT] + out_cursor.offset[RESULT] if out_in_place else scratch
-        if plan.operation == SOFTMAX:
-            plan.kernels.write_softmax_row(state, source, n, target)
-        else:
-            plan.kernels.write_log_softmax_row(state, source, n, target)
-        if out_in_place:
+            gather_row(plan, &unit.bases, cursor, n, scratch)
+        target = unit.bases.data[RESULT] + out_cursor.offset[RESULT] if unit.out_in_place else scratch
+        plan.kernels.write_row(state, source, n, target)
+        if unit.out_in_place:
             advance(&out_cursor, n)
         else:
-            scatter_row(plan, bases, &out_cursor, n, scratch)
+            scatter_row(plan, &unit.bases, &out_cursor, n, scratch)
 
 
-cdef void softmax_row(const Plan *plan, const Bases *bases, bint in_place, bint out_in_place, Py_ssize_t n,
-                      char *scratch) noexcept nogil:
-    """softmax of a row that stays in cache and is in one piece, in memory or once gathered."""
+cdef void row_at_once(const Walk *walk, const Unit *unit, char *scratch) noexcept nogil:
+    """A row in one piece, in memory or once gathered."""
+    cdef const Plan *plan = walk.plan
     cdef Cursor cursor
-    if not in_place:
-        start(&cursor, &plan.reduced, 0)
-        gather_row(plan, bases, &cursor, n, scratch)
-    plan.kernels.softmax_row(bases.data[ELEMENTS] if in_place else scratch, n,
-                             bases.data[RESULT] if out_in_place else scratch)
-    if not out_in_place:
-        start(&cursor, &plan.reduced, 0)
-        scatter_row(plan, bases, &cursor, n, scratch)
-
-
-cdef void walk_rows(const Plan *plan, bint whole, bint in_place, bint out_in_place, char *scratch) noexcept nogil:
-    cdef Cursor cursor
-    cdef Bases bases
-    cdef State state
-    cdef Py_ssize_t n = count(&plan.reduced)
-    start(&cursor, &plan.kept, 0)
-    while cursor.left:
-        bases_at(&bases, plan, &cursor)
-        if whole:
-            softmax_row(plan, &bases, in_place, out_in_place, n, scratch)
-        else:
-            reduce_row(plan, &bases, in_place, &state, scratch)
-            finish(plan, &bases, &state, 1)
-            if plan.operation != LOGSUMEXP:
-                write_row(plan, &bases, in_place, out_in_place, &state, scratch)
-        advance(&cursor, 1)
+    if not unit.in_place:
+        start(&cursor, &plan.reduced, 0, 0, walk.n)
+        gather_row(plan, &unit.bases, &cursor, walk.n, scratch)
+    plan.kernels.row_at_once(unit.bases.data[ELEMENTS] if unit.in_place else scratch, walk.n,
+                             unit.bases.data[RESULT] if unit.out_in_place else scratch)
+    if not unit.out_in_place:
+        start(&cursor, &plan.reduced, 0, 0, walk.n)
+        scatter_row(plan, &unit.bases, &cursor, walk.n, scratch)
 
 
 # Tiles ---------------------------------------------------------------------------------------------------------------
 
-cdef void reduce_tile(const Plan *plan, const Bases *bases, Py_ssize_t columns, bint in_place, State *state,
-                      char *scratch) noexcept nogil:
-    cdef Cursor cursor
+cdef void reduce_tile(const Walk *walk, const Unit *unit, Cursor *cursor, State *state, char *scratch) noexcept nogil:
+    cdef const Plan *plan = walk.plan
     cdef Py_ssize_t rows, ld = COLUMNS, weights_ld = COLUMNS
     cdef const char *elements
     cdef const char *weights
-    if in_place:
+    if unit.in_place:
         ld = inner_stride(&plan.reduced, ELEMENTS)//plan.itemsize
         weights_ld = inner_stride(&plan.reduced, WEIGHTS)//plan.itemsize
-    start(&cursor, &plan.reduced, 0)
     clear(state, COLUMNS)
     while cursor.left:
-        elements, weights = scratch, scratch + SCRATCH*plan.itemsize
-        if in_place:
-            rows = run_length(&cursor, cursor.left)
-            elements = bases.data[ELEMENTS] + cursor.offset[ELEMENTS]
-            weights = bases.data[WEIGHTS] + cursor.offset[WEIGHTS]
-            advance(&cursor, rows)
+        if unit.in_place:
+            rows = run_length(cursor, cursor.left)
+            elements = unit.bases.data[ELEMENTS] + cursor.offset[ELEMENTS]
+            weights = unit.bases.data[WEIGHTS] + cursor.offset[WEIGHTS]
+            advance(cursor, rows)
         else:
             rows = lesser(cursor.left, TILE_ROWS)
-            gather_tile(plan, bases, &cursor, rows, columns, scratch)
-        if bases.data[WEIGHTS] != NULL:
-            plan.kernels.reduce_weighted_tile(state, elements, ld, weights, weights_ld, rows, columns)
-        elif plan.operation == SOFTMAX:
-            plan.kernels.reduce_softmax_tile(state, elements, ld, rows, columns)
-        else:
-            plan.kernels.reduce_tile(state, elements, ld, rows, columns)
+            gather_tile(plan, &unit.bases, cursor, rows, unit.columns, scratch)
+            elements, weights = scratch, scratch + SCRATCH*plan.itemsize
+        plan.kernels.reduce_tile(state, elements, ld, weights, weights_ld, rows, unit.columns)
 
 
-cdef void write_tile(const Plan *plan, const Bases *bases, Py_ssize_t columns, bint in_place, bint out_in_place,
-                     const State *state, char *scratch) noexcept nogil:
-    cdef Cursor cursor, out_cursor
+cdef void write_tile(const Walk *walk, const Unit *unit, Cursor *cursor, const State *state,
+                     char *scratch) noexcept nogil:
+    cdef const Plan *plan = walk.plan
+    cdef Cursor out_cursor = cursor[0]
     cdef Py_ssize_t rows, ld = COLUMNS, out_ld = COLUMNS
     cdef const char *source
     cdef char *target
-    if in_place:
+    if unit.in_place:
         ld = inner_stride(&plan.reduced, ELEMENTS)//plan.itemsize
-    if out_in_place:
+    if unit.out_in_place:
         out_ld = inner_stride(&plan.reduced, RESULT)//plan.itemsize
-    start(&cursor, &plan.reduced, 0)
-    start(&out_cursor, &plan.reduced, 0)
     while cursor.left:
-        rows = run_length(&cursor, cursor.left) if in_place or out_in_place else cursor.left
-        rows = rows if in_place and out_in_place else lesser(rows, TILE_ROWS)
-        if in_place:
-            source = bases.data[ELEMENTS] + cursor.offset[ELEMENTS]
-            advance(&cursor, rows)
+        rows = run_length(cursor, cursor.left) if unit.in_place or unit.out_in_place else cursor.left
+        rows = rows if unit.in_place and unit.out_in_place else lesser(rows, TILE_ROWS)
+        if unit.in_place:
+            source = unit.bases.data[ELEMENTS] + cursor.offset[ELEMENTS]
+            advance(cursor, rows)
         else:
             source = scratch
-            gather_tile(plan, bases, &cursor, rows, columns, scratch)
-        target = bases.data[RESULT] + out_cursor.offset[RESULT] if out_in_place else scratch
-        if plan.operation == SOFTMAX:
-            plan.kernels.write_softmax_tile(state, source, ld, rows, columns, target, out_ld)
-        else:
-            plan.kernels.write_log_softmax_tile(state, source, ld, rows, columns, target, out_ld)
-        if out_in_place:
+            gather_tile(plan, &unit.bases, cursor, rows, unit.columns, scratch)
+        target = unit.bases.data[RESULT] + out_cursor.offset[RESULT] if unit.out_in_place else scratch
+        plan.kernels.write_tile(state, source, ld, rows, unit.columns, target, out_ld)
+        if unit.out_in_place:
             advance(&out_cursor, rows)
         else:
-            scatter_tile(plan, bases, &out_cursor, rows, columns, scratch)
+            scatter_tile(plan, &unit.bases, &out_cursor, rows, unit.columns, scratch)
 
 
-cdef void softmax_tile(const Plan *plan, const Bases *bases, Py_ssize_t columns, bint in_place, bint out_in_place,
-                       Py_ssize_t n, char *scratch) noexcept nogil:
+cdef void tile_at_once(const Walk *walk, const Unit *unit, char *scratch) noexcept nogil:
+    cdef const Plan *plan = walk.plan
     cdef Cursor cursor
     cdef Py_ssize_t ld = COLUMNS, out_ld = COLUMNS
-    if in_place:
+    if unit.in_place:
         ld = inner_stride(&plan.reduced, ELEMENTS)//plan.itemsize
     else:
-        start(&cursor, &plan.reduced, 0)
-        gather_tile(plan, bases, &cursor, n, columns, scratch)
-    if out_in_place:
+        start(&cursor, &plan.reduced, 0, 0, walk.n)
+        gather_tile(plan, &unit.bases, &cursor, walk.n, unit.columns, scratch)
+    if unit.out_in_place:
         out_ld = inner_stride(&plan.reduced, RESULT)//plan.itemsize
-    plan.kernels.softmax_tile(bases.data[ELEMENTS] if in_place else scratch, ld, n, columns,
-                              bases.data[RESULT] if out_in_place else scratch, out_ld)
-    if not out_in_place:
-        start(&cursor, &plan.reduced, 0)
-        scatter_tile(plan, bases, &cursor, n, columns, scratch)
-
-
-cdef void walk_tile(const Plan *plan, const Bases *bases, Py_ssize_t columns, bint whole, bint in_place,
-                    bint out_in_place, char *scratch) noexcept nogil:
-    """`columns` reductions side by side, at most COLUMNS."""
-    cdef State state
-    if whole:
-        softmax_tile(plan, bases, columns, in_place, out_in_place, count(&plan.reduced), scratch)
-        return
-    reduce_tile(plan, bases, columns, in_place, &state, scratch)
-    finish(plan, bases, &state, columns)
-    if plan.operation != LOGSUMEXP:
-        write_tile(plan, bases, columns, in_place, out_in_place, &state, scratch)
-
-
-cdef void walk_tiles(const Plan *plan, bint whole, bint in_place, bint out_in_place, char *scratch) noexcept nogil:
-    cdef Cursor cursor
-    cdef Bases bases
-    cdef Py_ssize_t tile, columns, width = inner_shape(&plan.kept)
-    cdef int role
-    start(&cursor, &plan.kept, 1)
-    while cursor.left:
-        bases_at(&bases, plan, &cursor)
-        for tile in range((width + COLUMNS - 1)//COLUMNS):
-            columns = lesser(width - tile*COLUMNS, COLUMNS)
-            walk_tile(plan, &bases, columns, whole, in_place and columns == COLUMNS,
-                      out_in_place and columns == COLUMNS, scratch)
-            for role in range(ROLES):
-                if bases.data[role] != NULL:
-                    bases.data[role] += COLUMNS*inner_stride(&plan.kept, role)
-        advance(&cursor, 1)
+    plan.kernels.tile_at_once(unit.bases.data[ELEMENTS] if unit.in_place else scratch, ld, walk.n, unit.columns,
+                              unit.bases.data[RESULT] if unit.out_in_place else scratch, out_ld)
+    if not unit.out_in_place:
+        start(&cursor, &plan.reduced, 0, 0, walk.n)
+        scatter_tile(plan, &unit.bases, &cursor, walk.n, unit.columns, scratch)
 
 
 # Either --------------------------------------------------------------------------------------------------------------
+
+cdef void reduce_piece(const Walk *walk, const Unit *unit, Py_ssize_t piece, State *state,
+                       char *scratch) noexcept nogil:
+    cdef Cursor cursor
+    cdef Py_ssize_t first = piece*walk.piece
+    start(&cursor, &walk.plan.reduced, 0, first, lesser(walk.n - first, walk.piece))
+    if walk.tiles:
+        reduce_tile(walk, unit, &cursor, state, scratch)
+    else:
+        reduce_row(walk, unit, &cursor, state, scratch)
+
+
+cdef void write_piece(const Walk *walk, const Unit *unit, Py_ssize_t piece, const State *state,
+                      char *scratch) noexcept nogil:
+    cdef Cursor cursor
+    cdef Py_ssize_t first = piece*walk.piece
+    start(&cursor, &walk.plan.reduced, 0, first, lesser(walk.n - first, walk.piece))
+    if walk.tiles:
+        write_tile(walk, unit, &cursor, state, scratch)
+    else:
+        write_row(walk, unit, &cursor, state, scratch)
+
+
+cdef void finish(const Walk *walk, const Unit *unit, State *state) noexcept nogil:
+    """The results of a reduction, or what the second pass needs."""
+    cdef const Plan *plan = walk.plan
+    cdef double values[COLUMNS]
+    cdef double signs[COLUMNS]
+    cdef bint signed = plan.data[SIGN] != NULL
+    plan.kernels.finish(state, unit.columns, values, signs if signed else NULL)
+    if plan.kernels.write_row != NULL:
+        return
+    plan.store(values, unit.columns, unit.bases.data[RESULT], inner_stride(&plan.kept, RESULT), plan.swapped[RESULT])
+    if signed:
+        plan.store_sign(signs, unit.columns, unit.bases.data[SIGN], inner_stride(&plan.kept, SIGN), plan.swapped[SIGN])
+
+
+cdef void walk_unit(const Walk *walk, const Unit *unit, char *scratch) noexcept nogil:
+    """A row or a tile from its elements to its results, on this thread."""
+    cdef State state, other
+    cdef Py_ssize_t piece
+    if walk.at_once:
+        if walk.tiles:
+            tile_at_once(walk, unit, scratch)
+        else:
+            row_at_once(walk, unit, scratch)
+        return
+    reduce_piece(walk, unit, 0, &state, scratch)
+    for piece in range(1, walk.pieces):
+        reduce_piece(walk, unit, piece, &other, scratch)
+        walk.plan.kernels.merge(&state, &other, unit.columns)
+    finish(walk, unit, &state)
+    if walk.plan.kernels.write_row != NULL:
+        for piece in range(walk.pieces):
+            write_piece(walk, unit, piece, &state, scratch)
+
+
+cdef inline Py_ssize_t tiles_across(const Plan *plan) noexcept nogil:
+    return (inner_shape(&plan.kept) + COLUMNS - 1)//COLUMNS
+
+
+cdef void take_tile(const Walk *walk, const Cursor *cursor, Py_ssize_t tile, Unit *unit) noexcept nogil:
+    cdef int role
+    bases_at(&unit.bases, walk.plan, cursor)
+    for role in range(ROLES):
+        if unit.bases.data[role] != NULL:
+            unit.bases.data[role] += tile*COLUMNS*inner_stride(&walk.plan.kept, role)
+    unit.columns = lesser(inner_shape(&walk.plan.kept) - tile*COLUMNS, COLUMNS)
+    unit.in_place = walk.in_place and unit.columns == COLUMNS
+    unit.out_in_place = walk.out_in_place and unit.columns == COLUMNS
+
+
+cdef void take_unit(const Walk *walk, Cursor *cursor, Unit *unit) noexcept nogil:
+    """The unit at a cursor over rows."""
+    bases_at(&unit.bases, walk.plan, cursor)
+    unit.columns = 1
+    unit.in_place = walk.in_place
+    unit.out_in_place = walk.out_in_place
+
+
+cdef void walk_units(const Walk *walk, Py_ssize_t first, Py_ssize_t n, char *scratch) noexcept nogil:
+    cdef Cursor cursor
+    cdef Unit unit
+    cdef Py_ssize_t tile, across
+    if not walk.tiles:
+        start(&cursor, &walk.plan.kept, 0, first, n)
+        while cursor.left:
+            take_unit(walk, &cursor, &unit)
+            walk_unit(walk, &unit, scratch)
+            advance(&cursor, 1)
+        return
+    across = tiles_across(walk.plan)
+    tile = first % across
+    start(&cursor, &walk.plan.kept, 1, first//across, n)
+    while n:
+        take_tile(walk, &cursor, tile, &unit)
+        walk_unit(walk, &unit, scratch)
+        n -= 1
+        tile += 1
+        if tile == across:
+            tile = 0
+            advance(&cursor, 1)
+
+
+# Threads -------------------------------------------------------------------------------------------------------------
+
+cdef inline char *scratch_for(const Walk *walk) noexcept nogil:
+    """NULL if there is no memory; to be given back."""
+    return <char *>malloc(walk.scratch) if walk.scratch else <char *>walk
+
+
+cdef inline void give_back(const Walk *walk, char *scratch) noexcept nogil:
+    if walk.scratch:
+        free(scratch)
+
+
+cdef void work_on_units(void *context, Queue *queue) noexcept nogil:
+    cdef const Walk *walk = <const Walk *>context
+    cdef char *scratch = scratch_for(walk)
+    cdef Py_ssize_t item
+    if scratch == NULL:
+        return
+    item = take(queue)
+    while item >= 0:
+        walk_units(walk, item*walk.grain, lesser(walk.units - item*walk.grain, walk.grain), scratch)
+        item = take(queue)
+    give_back(walk, scratch)
+
+
+cdef struct Shared:
+    # One unit whose pieces several threads do.
+    const Walk *walk
+    Unit unit
+    State state
+    State *states               # of the pieces
+
+
+cdef void work_on_states(void *context, Queue *queue) noexcept nogil:
+    cdef Shared *shared = <Shared *>context
+    cdef char *scratch = scratch_for(shared.walk)
+    cdef Py_ssize_t piece
+    if scratch == NULL:
+        return
+    piece = take(queue)
+    while piece >= 0:
+        reduce_piece(shared.walk, &shared.unit, piece, &shared.states[piece], scratch)
+        piece = take(queue)
+    give_back(shared.walk, scratch)
+
+
+cdef void work_on_results(void *context, Queue *queue) noexcept nogil:
+    cdef Shared *shared = <Shared *>context
+    cdef char *scratch = scratch_for(shared.walk)
+    cdef Py_ssize_t piece
+    if scratch == NULL:
+        return
+    piece = take(queue)
+    while piece >= 0:
+        write_piece(shared.walk, &shared.unit, piece, &shared.state, scratch)
+        piece = take(queue)
+    give_back(shared.walk, scratch)
+
+
+cdef int share_unit(Shared *shared, int threads) except -2:
+    cdef const Walk *walk = shared.walk
+    cdef Py_ssize_t piece
+    if share(work_on_states, shared, walk.pieces, threads):
+        return -1
+    shared.state = shared.states[0]
+    for piece in range(1, walk.pieces):
+        walk.plan.kernels.merge(&shared.state, &shared.states[piece], shared.unit.columns)
+    finish(walk, &shared.unit, &shared.state)
+    if walk.plan.kernels.write_row != NULL:
+        return share(work_on_results, shared, walk.pieces, threads)
+    return 0
+
+
+cdef int share_pieces(const Walk *walk, int threads) except -2:
+    """One unit after the other, the pieces of each shared."""
+    cdef Shared shared
+    cdef Cursor cursor
+    cdef Py_ssize_t unit, across = tiles_across(walk.plan)
+    cdef int failed = 0
+    shared.walk = walk
+    shared.states = <State *>malloc(walk.pieces*sizeof(State))
+    if shared.states == NULL:
+        return -1
+    try:
+        for unit in range(walk.units):
+            if walk.tiles:
+                start(&cursor, &walk.plan.kept, 1, unit//across, 1)
+                take_tile(walk, &cursor, unit % across, &shared.unit)
+            else:
+                start(&cursor, &walk.plan.kept, 0, unit, 1)
+                take_unit(walk, &cursor, &shared.unit)
+            failed = share_unit(&shared, threads)
+            if failed:
+                return failed
+    finally:
+        free(shared.states)
+    return 0
+
+
+# All of it -----------------------------------------------------------------------------------------------------------
 
 cdef inline Py_ssize_t distance(Py_ssize_t stride) noexcept nogil:
     return -stride if stride < 0 else stride
 
 
-cdef int walk(const Plan *plan) noexcept nogil:
-    cdef Py_ssize_t n = count(&plan.reduced), inner = inner_shape(&plan.reduced)
+cdef void lay_out(Walk *walk, const Plan *plan) noexcept nogil:
+    cdef Py_ssize_t n = count(&plan.reduced, 0), inner = inner_shape(&plan.reduced), size, most
     cdef bint across = (
         distance(inner_stride(&plan.kept, ELEMENTS)) < distance(inner_stride(&plan.reduced, ELEMENTS)))
     cdef bint tiles = inner_shape(&plan.kept) >= FEW and (n < SHORT or across)
@@ -441,23 +409,53 @@ cdef int walk(const Plan *plan) noexcept nogil:
     cdef bint unmasked = plan.data[MASK] == NULL
     # Runs of a row that are shorter than a few lanes are worth gathering into longer ones.
     cdef bint pieces = tiles or n == inner or inner >= LONG_RUN
-    cdef bint in_place = unmasked and pieces and is_run(plan, side, ELEMENTS) and is_run(plan, side, WEIGHTS)
-    cdef bint out_in_place = unmasked and pieces and is_run(plan, side, RESULT)
-    # softmax of what stays in cache from one pass to the next is done in one go. That must not depend on where the
-    # elements lie, or their alignment would show in the bits; what is not in one piece is brought together whole.
-    cdef Py_ssize_t size = n*COLUMNS if tiles else n
-    cdef bint whole = plan.operation == SOFTMAX and size*plan.itemsize <= CACHED
-    cdef char *scratch = NULL
-    if whole and plan.reduced.ndim > 1:
-        in_place = out_in_place = False
-    if tiles or not in_place or not (out_in_place or plan.operation == LOGSUMEXP):
-        size = size if whole and size > SCRATCH else SCRATCH
-        scratch = <char *>malloc((1 if plan.data[WEIGHTS] == NULL else 2)*size*plan.itemsize)
-        if scratch == NULL:
-            return -1
-    if tiles:
-        walk_tiles(plan, whole, in_place, out_in_place, scratch)
-    else:
-        walk_rows(plan, whole, in_place, out_in_place, scratch)
-    free(scratch)
+    walk.plan = plan
+    walk.n = n
+    walk.tiles = tiles
+    walk.in_place = unmasked and pieces and is_run(plan, side, ELEMENTS) and is_run(plan, side, WEIGHTS)
+    walk.out_in_place = unmasked and pieces and is_run(plan, side, RESULT)
+    # What stays in cache from one pass to the next is done in one go. That must not depend on where the elements lie,
+    # or their alignment would show in the bits; what is not in one piece is brought together whole.
+    size = n*COLUMNS if tiles else n
+    walk.at_once = plan.kernels.row_at_once != NULL and size*plan.itemsize <= CACHED
+    if walk.at_once and plan.reduced.ndim > 1:
+        walk.in_place = walk.out_in_place = False
+    walk.scratch = 0
+    if tiles or not walk.in_place or not walk.out_in_place and plan.kernels.write_row != NULL:
+        size = size if walk.at_once and size > SCRATCH else SCRATCH
+        walk.scratch = (1 if plan.data[WEIGHTS] == NULL else 2)*size*plan.itemsize
+    walk.units = tiles_across(plan)*count(&plan.kept, 1) if tiles else count(&plan.kept, 0)
+    # By the shape alone: whoever does the pieces, their states are merged in the same order.
+    most = PIECE//plan.itemsize//(COLUMNS if tiles else 1)
+    walk.piece = most*((n + PIECES*most - 1)//(PIECES*most))
+    walk.pieces = (n + walk.piece - 1)//walk.piece
+
+
+cdef int walk_alone(const Walk *walk) noexcept nogil:
+    cdef char *scratch = scratch_for(walk)
+    if scratch == NULL:
+        return -1
+    walk_units(walk, 0, walk.units, scratch)
+    give_back(walk, scratch)
     return 0
+
+
+cdef int walk_shared(Walk *walk, Py_ssize_t size, int threads) except -2:
+    if walk.pieces > 1 and walk.units < 2*threads:
+        return share_pieces(walk, threads)
+    walk.grain = max(GRAIN*walk.units//size + 1, walk.units//(16*threads))
+    return share(work_on_units, walk, (walk.units + walk.grain - 1)//walk.grain, threads)
+
+
+cdef int walk(const Plan *plan) except -2:
+    cdef Walk walk
+    cdef Py_ssize_t size = count(&plan.kept, 0)*count(&plan.reduced, 0)
+    cdef int threads = threads_of_caller() if size >= SHARED else 1, failed
+    lay_out(&walk, plan)
+    if threads > 1:
+        return walk_shared(&walk, size, threads)
+    if size < SMALL:
+        return walk_alone(&walk)
+    with nogil:
+        failed = walk_alone(&walk)
+    return failed

@@ -7,8 +7,8 @@ from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport ldexp
 
 from smoothmax._kernels.table cimport (
-    COLUMNS, Kernels, ReduceRow, ReduceTile, ReduceWeightedRow, ReduceWeightedTile, SoftmaxRow, SoftmaxTile, State,
-    Table, WriteReduced, WriteRow, WriteTile, WriteWeighted,
+    COLUMNS, LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, WEIGHTED_LOGSUMEXP, Finish, Kernels, Merge, ReduceRow, ReduceTile,
+    RowAtOnce, State, Table, TileAtOnce, WriteRow, WriteTile,
 )
 
 cdef enum:
@@ -29,58 +29,50 @@ include "weights.pxi"
 include "masks.pxi"
 
 
-cdef void finish_log_f32(State *state, Py_ssize_t columns) noexcept nogil:
-    finish_log(state, columns, <float>0)
-
-
-cdef void finish_log_f64(State *state, Py_ssize_t columns) noexcept nogil:
-    finish_log(state, columns, <double>0)
-
-
-cdef void finish_weighted_f32(State *state, Py_ssize_t columns) noexcept nogil:
-    finish_weighted(state, columns, <float>0)
-
-
-cdef void finish_weighted_f64(State *state, Py_ssize_t columns) noexcept nogil:
-    finish_weighted(state, columns, <double>0)
-
-
-cdef void finish_softmax_f32(State *state, Py_ssize_t columns) noexcept nogil:
-    finish_softmax(state, columns, <float>0)
-
-
-cdef void finish_softmax_f64(State *state, Py_ssize_t columns) noexcept nogil:
-    finish_softmax(state, columns, <double>0)
-
-
-cdef void fill(Kernels *kernels, const real *_) noexcept:
+cdef void fill_logsumexp(Kernels *kernels, const real *_) noexcept:
     kernels.reduce_row = <ReduceRow>reduce_row[real]
     kernels.reduce_tile = <ReduceTile>reduce_tile[real]
-    if real is float:
-        kernels.select = select_f32
-        kernels.finish_log = finish_log_f32
-        kernels.finish_weighted = finish_weighted_f32
-        kernels.finish_softmax = finish_softmax_f32
-    else:
-        kernels.select = select_f64
-        kernels.finish_log = finish_log_f64
-        kernels.finish_weighted = finish_weighted_f64
-        kernels.finish_softmax = finish_softmax_f64
-    kernels.reduce_weighted_row = <ReduceWeightedRow>reduce_weighted_row[real]
-    kernels.reduce_weighted_tile = <ReduceWeightedTile>reduce_weighted_tile[real]
-    kernels.write_weighted = <WriteWeighted>write_weighted[real]
-    kernels.reduce_softmax_row = <ReduceRow>reduce_softmax_row[real]
-    kernels.reduce_softmax_tile = <ReduceTile>reduce_softmax_tile[real]
-    kernels.write_logsumexp = <WriteReduced>write_logsumexp[real]
-    kernels.write_softmax_row = <WriteRow>write_softmax_row[real]
-    kernels.write_softmax_tile = <WriteTile>write_softmax_tile[real]
-    kernels.write_log_softmax_row = <WriteRow>write_log_softmax_row[real]
-    kernels.write_log_softmax_tile = <WriteTile>write_log_softmax_tile[real]
-    kernels.softmax_row = <SoftmaxRow>softmax_row[real]
-    kernels.softmax_tile = <SoftmaxTile>softmax_tile[real]
+    kernels.merge = <Merge>merge[real]
+    kernels.finish = <Finish>finish_logsumexp[real]
+
+
+cdef void fill_weighted_logsumexp(Kernels *kernels, const real *_) noexcept:
+    kernels.reduce_row = <ReduceRow>reduce_weighted_row[real]
+    kernels.reduce_tile = <ReduceTile>reduce_weighted_tile[real]
+    kernels.merge = <Merge>merge[real]
+    kernels.finish = <Finish>finish_weighted_logsumexp[real]
+
+
+cdef void fill_softmax(Kernels *kernels, const real *_) noexcept:
+    kernels.reduce_row = <ReduceRow>reduce_softmax_row[real]
+    kernels.reduce_tile = <ReduceTile>reduce_softmax_tile[real]
+    kernels.merge = <Merge>merge[real]
+    kernels.finish = <Finish>finish_softmax[real]
+    kernels.write_row = <WriteRow>write_softmax_row[real]
+    kernels.write_tile = <WriteTile>write_softmax_tile[real]
+    kernels.row_at_once = <RowAtOnce>softmax_row[real]
+    kernels.tile_at_once = <TileAtOnce>softmax_tile[real]
+
+
+cdef void fill_log_softmax(Kernels *kernels, const real *_) noexcept:
+    kernels.reduce_row = <ReduceRow>reduce_row[real]
+    kernels.reduce_tile = <ReduceTile>reduce_tile[real]
+    kernels.merge = <Merge>merge[real]
+    kernels.finish = <Finish>finish_log_softmax[real]
+    kernels.write_row = <WriteRow>write_log_softmax_row[real]
+    kernels.write_tile = <WriteTile>write_log_softmax_tile[real]
+
+
+cdef void fill(Kernels *kernels, const real *type_) noexcept:
+    fill_logsumexp(&kernels[<int>LOGSUMEXP], type_)
+    fill_weighted_logsumexp(&kernels[<int>WEIGHTED_LOGSUMEXP], type_)
+    fill_softmax(&kernels[<int>SOFTMAX], type_)
+    fill_log_softmax(&kernels[<int>LOG_SOFTMAX], type_)
 
 
 cdef Table TABLE
-fill(&TABLE.f32, <const float *>NULL)
-fill(&TABLE.f64, <const double *>NULL)
+fill(TABLE.f32, <const float *>NULL)
+fill(TABLE.f64, <const double *>NULL)
+TABLE.select_f32 = select_f32
+TABLE.select_f64 = select_f64
 table = PyCapsule_New(&TABLE, "smoothmax._kernels", NULL)

@@ -28,7 +28,7 @@ cdef inline void spread_shifts(real top, real *shift, real *magic, real *floor) 
     spread(floor[0], floor)
 
 
-cdef void reduce_row(State *state, const real *x, Py_ssize_t n) noexcept nogil:
+cdef void reduce_row(State *state, const real *x, const real *_, Py_ssize_t n) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), block, rows, rest, first, part, parts, k, j
     cdef double total, carry
     cdef real bias
@@ -109,7 +109,7 @@ cdef inline bint has(const real *lanes, real value) noexcept nogil:
     return found
 
 
-cdef void reduce_softmax_row(State *state, const real *x, Py_ssize_t n) noexcept nogil:
+cdef void reduce_softmax_row(State *state, const real *x, const real *_, Py_ssize_t n) noexcept nogil:
     """The sum of all exponentials, the top's too, in rest + carry."""
     cdef Py_ssize_t width = lanes_of(x), block, rows, rest, j
     cdef double total, carry

@@ -53,14 +53,14 @@ cdef void raise_top(State *state, Py_ssize_t j, real top) noexcept nogil:
     cdef real old = <real>state.top[j]
     cdef double p, p_low, product, error
     state.top[j] = top
-    if state.count[j] == 0:             # nothing yet, or only nan, which stays in rest
-        return
-    split_top_exp(old, &p, &p_low)
-    product = state.count[j]*p
-    state.rest[j] = two_sum(state.rest[j], product, &error)
-    state.carry[j] += error + product_error(state.count[j], p, product) + state.count[j]*p_low
-    state.count[j] = 0
-    rescale(state, j, old, top)
+    if state.count[j] != 0:
+        split_top_exp(old, &p, &p_low)
+        product = state.count[j]*p
+        state.rest[j] = two_sum(state.rest[j], product, &error)
+        state.carry[j] += error + product_error(state.count[j], p, product) + state.count[j]*p_low
+        state.count[j] = 0
+    if state.rest[j] != 0:
+        rescale(state, j, old, top)
 
 
 cdef inline void raise_tops(State *state, Py_ssize_t first, const real *top) noexcept nogil:
@@ -85,6 +85,22 @@ cdef inline void join(State *state, Py_ssize_t j, double rest, double carry, dou
     state.rest[j] = two_sum(state.rest[j], rest, &error)
     state.carry[j] += carry + error
     state.count[j] += count
+
+
+cdef void merge(State *state, const State *other, Py_ssize_t columns, const real *type_) noexcept nogil:
+    """Join what two states have seen, column by column; the one with the smaller top is taken to the other's."""
+    cdef Py_ssize_t j
+    cdef State brought
+    for j in range(columns):
+        brought.top[0], brought.count[0] = other.top[j], other.count[j]
+        brought.rest[0], brought.carry[0] = other.rest[j], other.carry[j]
+        if other.top[j] > state.top[j]:
+            raise_top(state, j, <real>other.top[j])
+        elif state.top[j] > other.top[j]:
+            raise_top(&brought, 0, <real>state.top[j])
+        join(state, j, brought.rest[0], brought.carry[0], brought.count[0])
+        if magnitude(state.rest[j]) == INFINITY:        # a weighted sum of inf, which two_sum made nan of
+            state.carry[j] = 0
 
 
 cdef inline real finite_reference(real top) noexcept nogil:
@@ -114,7 +130,7 @@ cdef inline void split_inverse(double inverse, double inverse_low, real *high, r
     low[0] = <real>((inverse - high[0]) + inverse_low)
 
 
-cdef inline void finish_log(State *state, Py_ssize_t columns, real _) noexcept nogil:
+cdef void finish_log_softmax(State *state, Py_ssize_t columns, real *_, real *__) noexcept nogil:
     cdef Py_ssize_t j
     cdef double p, p_low, inverse, q, product, q_low
     for j in range(columns):
@@ -124,6 +140,19 @@ cdef inline void finish_log(State *state, Py_ssize_t columns, real _) noexcept n
         product = q*p
         q_low = ((state.rest[j] - product) - product_error(q, p, product) + (state.carry[j] - q*p_low))*inverse
         state.log_sum[j] = split_log(state.count[j], q, q_low, 0, &state.log_sum_low[j])
+
+
+cdef void finish_logsumexp(State *state, Py_ssize_t columns, real *out, real *sign) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef double values[COLUMNS]
+    finish_log_softmax(state, columns, out, sign)
+    for j in range(columns):
+        values[j] = shifted(state.top[j], state.log_sum[j], state.log_sum_low[j])
+    for j in range(columns):
+        out[j] = <real>values[j]
+    if sign != NULL:
+        for j in range(columns):
+            sign[j] = <real>(values[j] if values[j] != values[j] else 0 if values[j] == -INFINITY else 1)
 
 
 cdef inline real one_above_of(real top, double total, double low) noexcept nogil:
@@ -141,7 +170,7 @@ cdef inline real one_above_of(real top, double total, double low) noexcept nogil
     return <real>0.75 if others <= limit*total else <real>INFINITY
 
 
-cdef inline void finish_softmax(State *state, Py_ssize_t columns, real _) noexcept nogil:
+cdef void finish_softmax(State *state, Py_ssize_t columns, real *_, real *__) noexcept nogil:
     cdef Py_ssize_t j
     cdef double total, low
     for j in range(columns):
@@ -154,12 +183,3 @@ cdef inline double shifted(double shift, double log_sum, double log_sum_low) noe
     """shift + log_sum, rounded once."""
     cdef double error, value = two_sum(shift, log_sum, &error)
     return value + (0 if magnitude(value) == INFINITY else error + log_sum_low)
-
-
-cdef void write_logsumexp(const State *state, Py_ssize_t columns, real *out, real *sign) noexcept nogil:
-    cdef Py_ssize_t j
-    cdef double value
-    for j in range(columns):
-        value = shifted(state.top[j], state.log_sum[j], state.log_sum_low[j])
-        out[j] = <real>value
-        sign[j] = <real>(value if value != value else 0 if value == -INFINITY else 1)

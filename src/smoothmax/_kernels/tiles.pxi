@@ -1,6 +1,7 @@
 # Tiles: columns reduced each on its own, as many side by side as there are lanes, a block of rows at a time.
 
-cdef void reduce_tile(State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
+cdef void reduce_tile(State *state, const real *x, Py_ssize_t ld, const real *_, Py_ssize_t _ld, Py_ssize_t rows,
+                      Py_ssize_t columns) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), block, group, first, j
     cdef double error
     cdef real top[LANES]
@@ -32,8 +33,8 @@ cdef void reduce_tile(State *state, const real *x, Py_ssize_t ld, Py_ssize_t row
         rows -= block
 
 
-cdef void reduce_softmax_tile(State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows,
-                              Py_ssize_t columns) noexcept nogil:
+cdef void reduce_softmax_tile(State *state, const real *x, Py_ssize_t ld, const real *_, Py_ssize_t _ld,
+                              Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
     """The sums of all exponentials, the tops' too, in rest + carry."""
     cdef Py_ssize_t width = lanes_of(x), block, group, first, j
     cdef double error

@@ -381,3 +381,9 @@ cdef void write_weighted(const State *state, Py_ssize_t columns, real *out, real
         value = value if total >= 0 or (signed and total < 0) else <double>NAN
         out[j] = <real>value
         sign[j] = <real>(1 if total > 0 else -1 if total < 0 else total)
+
+
+cdef void finish_weighted_logsumexp(State *state, Py_ssize_t columns, real *out, real *sign) noexcept nogil:
+    cdef real unused[COLUMNS]
+    finish_weighted(state, columns, <real>0)
+    write_weighted(state, columns, out, sign if sign != NULL else unused, sign != NULL)

@@ -1,0 +1,105 @@
+"""Bring elements together in a scratch that kernels can take, and take results from there.
+
+This is for everything but contiguous, aligned elements of the right type: strides, byte orders, other types, masks, the
+short end of a tile.
+"""
+
+from libc.math cimport INFINITY
+from libc.string cimport memset
+
+from smoothmax._kernels.table cimport COLUMNS
+from smoothmax._plan cimport (
+    ELEMENTS, MASK, RESULT, WEIGHTS, Axes, Bases, Cursor, Plan, advance, inner_stride, is_run, lesser, run_length,
+)
+
+cdef enum:
+    PACKED = 512                # elements of a mask brought together at a time
+
+
+cdef void select(const Plan *plan, const char *values, const char *mask, Py_ssize_t stride, Py_ssize_t n, double fill,
+                 char *to) noexcept nogil:
+    """Values where the mask is True, `fill` elsewhere; a mask is brought together first if it is not one run."""
+    cdef char packed[PACKED]
+    cdef Py_ssize_t i, done = 0, part
+    if stride == 1:
+        plan.select(values, mask, n, fill, to)
+        return
+    while done < n:
+        part = lesser(n - done, PACKED)
+        for i in range(part):
+            packed[i] = mask[(done + i)*stride]
+        plan.select(values + done*plan.itemsize, packed, part, fill, to + done*plan.itemsize)
+        done += part
+
+
+cdef void load_run(const Plan *plan, const Bases *bases, const Cursor *cursor, const Axes *along, Py_ssize_t n,
+                   char *elements, char *weights) noexcept nogil:
+    """n neighbours along the innermost of the axes `along`; a False mask gives -inf, and weight 0."""
+    cdef const char *mask = bases.data[MASK]
+    cdef const char *source = bases.data[ELEMENTS] + cursor.offset[ELEMENTS]
+    if mask != NULL:
+        mask += cursor.offset[MASK]
+    if mask != NULL and is_run(plan, along, ELEMENTS):
+        select(plan, source, mask, inner_stride(along, MASK), n, -INFINITY, elements)
+    else:
+        plan.load(source, inner_stride(along, ELEMENTS), n, plan.swapped[ELEMENTS], elements)
+        if mask != NULL:
+            select(plan, elements, mask, inner_stride(along, MASK), n, -INFINITY, elements)
+    if bases.data[WEIGHTS] != NULL:
+        plan.load_weights(bases.data[WEIGHTS] + cursor.offset[WEIGHTS], inner_stride(along, WEIGHTS), n,
+                          plan.swapped[WEIGHTS], weights)
+        if mask != NULL:
+            select(plan, weights, mask, inner_stride(along, MASK), n, 0, weights)
+
+
+cdef void store_run(const Plan *plan, const Bases *bases, const Cursor *cursor, const Axes *along, Py_ssize_t n,
+                    char *values) noexcept nogil:
+    """n neighbours of softmax or log_softmax; a False mask makes them 0 or -inf."""
+    cdef char *target = bases.data[RESULT] + cursor.offset[RESULT]
+    cdef bint direct
+    if bases.data[MASK] != NULL:
+        direct = is_run(plan, along, RESULT)
+        select(plan, values, bases.data[MASK] + cursor.offset[MASK], inner_stride(along, MASK), n, plan.fill,
+               target if direct else values)
+        if direct:
+            return
+    plan.store(values, n, target, inner_stride(along, RESULT), plan.swapped[RESULT])
+
+
+cdef void gather_row(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssize_t n, char *scratch) noexcept nogil:
+    cdef Py_ssize_t run, done = 0
+    while done < n:
+        run = run_length(cursor, n - done)
+        load_run(plan, bases, cursor, &plan.reduced, run, scratch + done*plan.itemsize,
+                 scratch + (SCRATCH + done)*plan.itemsize)
+        advance(cursor, run)
+        done += run
+
+
+cdef void scatter_row(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssize_t n, char *scratch) noexcept nogil:
+    cdef Py_ssize_t run, done = 0
+    while done < n:
+        run = run_length(cursor, n - done)
+        store_run(plan, bases, cursor, &plan.reduced, run, scratch + done*plan.itemsize)
+        advance(cursor, run)
+        done += run
+
+
+cdef void gather_tile(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssize_t rows, Py_ssize_t columns,
+                      char *scratch) noexcept nogil:
+    cdef Py_ssize_t i, width = COLUMNS*plan.itemsize, used = columns*plan.itemsize
+    cdef char *weights = scratch + SCRATCH*plan.itemsize
+    for i in range(rows):
+        load_run(plan, bases, cursor, &plan.kept, columns, scratch + i*width, weights + i*width)
+        memset(scratch + i*width + used, 0, width - used)
+        if bases.data[WEIGHTS] != NULL:
+            memset(weights + i*width + used, 0, width - used)
+        advance(cursor, 1)
+
+
+cdef void scatter_tile(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssize_t rows, Py_ssize_t columns,
+                       char *scratch) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(rows):
+        store_run(plan, bases, cursor, &plan.kept, columns, scratch + i*COLUMNS*plan.itemsize)
+        advance(cursor, 1)

@@ -1,0 +1,128 @@
+# A plan says where the elements of the arrays of a call lie, which of their axes are reduced, and by which kernels; and
+# how to go along its axes. Knows no mathematics and no Python objects.
+
+from smoothmax._elements cimport Load, Store
+from smoothmax._kernels.table cimport Kernels, Select
+
+cdef enum:
+    MAX_DIMENSIONS = 64
+
+
+cdef enum:
+    # The arrays of a call, all broadcast to the shape of the elements.
+    ELEMENTS
+    WEIGHTS
+    MASK
+    RESULT
+    SIGN
+    ROLES
+
+
+cdef struct Axes:
+    # Axes that are all reduced or all kept, innermost (of the smallest stride in the elements) first; strides in bytes.
+    int ndim
+    Py_ssize_t shape[MAX_DIMENSIONS]
+    Py_ssize_t stride[ROLES][MAX_DIMENSIONS]
+
+
+cdef struct Plan:
+    const Kernels *kernels
+    Select select
+    double fill                 # what an element that a mask leaves out becomes in a result of the elements' shape
+    Py_ssize_t itemsize         # of the type that kernels compute in
+    char *data[ROLES]           # NULL for an array that the call does not have
+    bint direct[ROLES]          # its elements are what kernels take: native, aligned, of that type
+    bint swapped[ROLES]         # in byte order
+    Load load
+    Load load_weights
+    Store store
+    Store store_sign
+    Axes kept
+    Axes reduced
+
+
+cdef struct Bases:
+    # Where the elements of one reduction, or the first of several side by side, begin.
+    char *data[ROLES]
+
+
+cdef struct Cursor:
+    const Axes *axes
+    int first                   # the innermost of the axes that it goes along
+    Py_ssize_t index[MAX_DIMENSIONS]
+    Py_ssize_t offset[ROLES]
+    Py_ssize_t left             # positions still to come, this one included
+
+
+cdef inline void start(Cursor *cursor, const Axes *axes, int first, Py_ssize_t position, Py_ssize_t n) noexcept nogil:
+    """At a position, to go along the axes from `first` on for n positions."""
+    cdef int i, role
+    cursor.axes = axes
+    cursor.first = first
+    cursor.left = n
+    for role in range(ROLES):
+        cursor.offset[role] = 0
+    for i in range(first, axes.ndim):
+        cursor.index[i] = 0
+        if position:
+            cursor.index[i] = position % axes.shape[i]
+            position //= axes.shape[i]
+            for role in range(ROLES):
+                cursor.offset[role] += cursor.index[i]*axes.stride[role][i]
+
+
+cdef inline void advance(Cursor *cursor, Py_ssize_t steps) noexcept nogil:
+    """`steps` positions along the innermost axis, at most to its end, and round into the next axes there."""
+    cdef const Axes *axes = cursor.axes
+    cdef int i, role
+    cursor.left -= steps
+    if cursor.left == 0:
+        return
+    for i in range(cursor.first, axes.ndim):
+        cursor.index[i] += steps
+        for role in range(ROLES):
+            cursor.offset[role] += steps*axes.stride[role][i]
+        if cursor.index[i] < axes.shape[i]:
+            return
+        for role in range(ROLES):
+            cursor.offset[role] -= axes.shape[i]*axes.stride[role][i]
+        cursor.index[i] = 0
+        steps = 1
+
+
+cdef inline Py_ssize_t lesser(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
+    return a if a < b else b
+
+
+cdef inline Py_ssize_t run_length(const Cursor *cursor, Py_ssize_t limit) noexcept nogil:
+    """How many positions lie before the end of the innermost axis, `limit` at most."""
+    return lesser(cursor.axes.shape[0] - cursor.index[0], limit) if cursor.axes.ndim else 1
+
+
+cdef inline Py_ssize_t count(const Axes *axes, int first) noexcept nogil:
+    """The positions along the axes from `first` on."""
+    cdef Py_ssize_t total = 1
+    cdef int i
+    for i in range(first, axes.ndim):
+        total *= axes.shape[i]
+    return total
+
+
+cdef inline Py_ssize_t inner_shape(const Axes *axes) noexcept nogil:
+    return axes.shape[0] if axes.ndim else 1
+
+
+cdef inline Py_ssize_t inner_stride(const Axes *axes, int role) noexcept nogil:
+    return axes.stride[role][0] if axes.ndim else 0
+
+
+cdef inline bint is_run(const Plan *plan, const Axes *axes, int role) noexcept nogil:
+    """Whether kernels can take the innermost axis of an array where it lies; an array that is not there they can."""
+    return plan.data[role] == NULL or (
+        plan.direct[role] and (inner_shape(axes) == 1 or inner_stride(axes, role) == plan.itemsize))
+
+
+cdef inline void bases_at(Bases *bases, const Plan *plan, const Cursor *cursor) noexcept nogil:
+    cdef int role
+    for role in range(ROLES):
+        bases.data[role] = plan.data[role] + cursor.offset[role] if plan.data[role] != NULL else NULL

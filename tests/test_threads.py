@@ -1,0 +1,259 @@
+"""Calls that several threads share: the same bits, the number that was asked for, and nobody waits for ever."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+import smoothmax
+from smoothmax import _threads
+
+FUNCTIONS = [smoothmax.logsumexp, smoothmax.softmax, smoothmax.log_softmax]
+# Rows, tiles and their ends, pieces of a row and of a tile, few columns, images; each large enough to be shared.
+SHARED = {
+    "row": ((700_001,), 0),
+    "rows": ((300, 1001), 1),
+    "two long rows": ((2, 400_003), 1),
+    "columns": ((1001, 300), 0),
+    "one long tile": ((30_001, 50), 0),
+    "few columns": ((100_003, 3), 0),
+    "short rows": ((30_001, 7), 1),
+    "channels": ((16, 3, 64, 65), 1),
+    "all axes": ((301, 70, 40), None),
+}
+
+
+@pytest.fixture(autouse=True)
+def number():
+    before = smoothmax.get_num_threads()
+    yield
+    smoothmax.set_num_threads(before)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("case", SHARED)
+def test_bits_do_not_depend_on_the_number(function, dtype, case):
+    shape, axis = SHARED[case]
+    x = 5 * np.random.default_rng(1).standard_normal(shape).astype(dtype)
+    with smoothmax.num_threads(1):
+        alone = function(x, axis=axis)
+    for number in (2, 3, 7):
+        with smoothmax.num_threads(number):
+            assert function(x, axis=axis).tobytes() == alone.tobytes()
+            strided = np.repeat(x, 2, axis=-1)[..., ::2]
+            mask = np.ones(shape, bool)
+            masked = function(strided, axis=axis, where=mask)
+        with smoothmax.num_threads(1):
+            assert masked.tobytes() == function(strided, axis=axis, where=mask).tobytes()
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_bits_with_weights(dtype):
+    rng = np.random.default_rng(2)
+    for shape, axis in (((700_001,), 0), ((30_001, 50), 0), ((300, 1001), 1)):
+        a, b = (rng.standard_normal(shape).astype(dtype) for _ in range(2))
+        results = []
+        for number in (1, 2, 5):
+            with smoothmax.num_threads(number):
+                results.append(smoothmax.logsumexp(a, axis=axis, b=b, return_sign=True))
+        for value, sign in results[1:]:
+            assert value.tobytes() == results[0][0].tobytes()
+            assert sign.tobytes() == results[0][1].tobytes()
+
+
+def test_special_values_between_pieces():
+    """Whichever piece of a row they are in."""
+    n = 1_000_000
+    for special, expected in ((np.inf, np.inf), (np.nan, np.nan)):
+        for place in (0, 140_000, n - 1):
+            x = np.zeros(n)
+            x[place] = special
+            np.testing.assert_array_equal(smoothmax.logsumexp(x), expected)
+            x[:] = -np.inf
+            x[place] = special
+            np.testing.assert_array_equal(smoothmax.logsumexp(x), expected)
+    x[:] = -np.inf
+    assert smoothmax.logsumexp(x) == -np.inf
+    x[-1] = 3
+    assert smoothmax.logsumexp(x) == 3
+    weights = np.ones(n)
+    x[:] = 1
+    x[[5, n - 5]] = np.inf
+    assert smoothmax.logsumexp(x, b=weights) == np.inf
+    weights[5] = -1
+    assert np.isnan(smoothmax.logsumexp(x, b=weights))
+
+
+@pytest.mark.parametrize("place", [0, 140_000, 999_999])
+def test_a_top_far_above_the_other_pieces(place):
+    x = np.full(1_000_000, -40.0)
+    x[place] = 0
+    expected = np.log1p(999_999 * np.exp(-40.0))
+    assert abs(smoothmax.logsumexp(x) - expected) <= 2 * np.spacing(expected)
+    x += 5000
+    assert smoothmax.logsumexp(x) == 5000 + expected
+
+
+# The number ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_number_that_was_set():
+    smoothmax.set_num_threads(3)
+    assert smoothmax.get_num_threads() == 3
+    with smoothmax.num_threads(np.int64(2)):
+        assert smoothmax.get_num_threads() == 2
+        with smoothmax.num_threads(5):
+            assert smoothmax.get_num_threads() == 5
+        assert smoothmax.get_num_threads() == 2
+        smoothmax.set_num_threads(4)
+        assert smoothmax.get_num_threads() == 2
+    assert smoothmax.get_num_threads() == 4
+
+
+def test_a_block_holds_for_its_thread_alone():
+    smoothmax.set_num_threads(3)
+    seen = []
+    with smoothmax.num_threads(1):
+        other = threading.Thread(target=lambda: seen.append(smoothmax.get_num_threads()))
+        other.start()
+        other.join()
+    assert seen == [3]
+
+
+def test_a_block_ends_with_an_error():
+    smoothmax.set_num_threads(3)
+    block = smoothmax.num_threads(1)
+    with pytest.raises(ZeroDivisionError), block, block:
+        raise ZeroDivisionError
+    assert smoothmax.get_num_threads() == 3
+
+
+@pytest.mark.parametrize("call", [smoothmax.set_num_threads, smoothmax.num_threads])
+def test_numbers_that_are_none(call):
+    for wrong in (0, -2, np.int32(0)):
+        with pytest.raises(ValueError, match=f"^number must be at least 1, got {wrong}$"):
+            call(wrong)
+    for wrong in (1.5, "2", None, True):
+        with pytest.raises(TypeError, match=f"^number must be an integer, got {wrong!r}$"):
+            call(wrong)
+
+
+def in_python(script, **environment):
+    inherited = {name: value for name, value in os.environ.items() if not name.endswith("NUM_THREADS")}
+    return subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, env={**inherited, **environment}, timeout=100
+    )
+
+
+@pytest.mark.parametrize(
+    ("environment", "number"),
+    [
+        ({"SMOOTHMAX_NUM_THREADS": "1"}, 1),
+        ({"OMP_NUM_THREADS": "1"}, 1),
+        ({"OMP_NUM_THREADS": "1,4"}, 1),
+        ({"OMP_NUM_THREADS": "1", "SMOOTHMAX_NUM_THREADS": "1000"}, None),
+        ({"OMP_NUM_THREADS": "nonsense"}, None),
+        ({"SMOOTHMAX_NUM_THREADS": ""}, None),
+        ({}, None),
+    ],
+)
+def test_the_default(environment, number):
+    run = in_python("import smoothmax; print(smoothmax.get_num_threads())", **environment)
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    assert int(run.stdout) == (number or processors)
+
+
+@pytest.mark.parametrize("wrong", ["0", "two", "1.5", "-1"])
+def test_a_default_that_is_none(wrong):
+    run = in_python("import smoothmax", SMOOTHMAX_NUM_THREADS=wrong)
+    assert run.returncode == 1
+    assert f"ImportError: SMOOTHMAX_NUM_THREADS must be a positive integer, got {wrong!r}" in run.stderr
+
+
+# The pool ------------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_started_before_it_is_needed():
+    script = """if True:
+        import sys, threading, numpy, smoothmax
+        def started(): return sum(thread.name.startswith("smoothmax") for thread in threading.enumerate())
+        smoothmax.set_num_threads(4)
+        smoothmax.softmax(numpy.zeros(10_000))
+        with smoothmax.num_threads(1):
+            smoothmax.softmax(numpy.zeros(1_000_000))
+        print(started(), "concurrent.futures" in sys.modules)
+        for _ in range(50):
+            smoothmax.softmax(numpy.zeros((1000, 1000)), axis=1)
+        print(1 <= started() <= 3)
+    """
+    assert in_python(script).stdout.split() == ["0", "False", "True"]
+
+
+def test_others_do_take_part():
+    """Not only the calling thread: /proc knows what time each thread used."""
+    if not os.path.isdir("/proc/self/task"):
+        pytest.skip("needs /proc")
+    script = """if True:
+        import os, threading, numpy, smoothmax
+        smoothmax.set_num_threads(2)
+        x = numpy.zeros((2000, 1000))
+        for _ in range(100):
+            smoothmax.softmax(x, axis=1, out=x)
+        ticks = {t.native_id: sum(map(int, open(f"/proc/self/task/{t.native_id}/stat").read().split()[13:15]))
+                 for t in threading.enumerate()}
+        print(ticks.pop(threading.main_thread().native_id), sum(ticks.values()))
+    """
+    own, others = map(int, in_python(script).stdout.split())
+    assert others > 0.1 * own
+
+
+def test_a_call_from_a_worker_stays_there():
+    smoothmax.set_num_threads(3)
+    smoothmax.softmax(np.zeros((1000, 1000)), axis=1)
+    worker = _threads._pool()
+    assert worker.submit(smoothmax.get_num_threads).result() == 1
+
+
+def test_threads_that_share_the_pool():
+    smoothmax.set_num_threads(3)
+    x = np.random.default_rng(3).standard_normal((400, 1000))
+    expected = smoothmax.softmax(x, axis=1).tobytes()
+    wrong = []
+
+    def calls():
+        wrong.extend(1 for _ in range(30) if smoothmax.softmax(x, axis=1).tobytes() != expected)
+
+    callers = [threading.Thread(target=calls) for _ in range(8)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join(timeout=100)
+        assert not caller.is_alive()
+    assert not wrong
+
+
+def test_a_larger_pool_takes_the_place_of_a_smaller():
+    x = np.random.default_rng(4).standard_normal((1000, 1000))
+    results = set()
+    for number in (2, 5, 3, 9):
+        smoothmax.set_num_threads(number)
+        results.add(smoothmax.log_softmax(x, axis=1).tobytes())
+        assert _threads._pool()._max_workers >= number - 1
+    assert len(results) == 1
+
+
+def test_a_call_while_the_interpreter_ends():
+    """The pool takes no more work then; the call does it alone."""
+    script = """if True:
+        import atexit, numpy, smoothmax
+        smoothmax.set_num_threads(2)
+        x = numpy.zeros((1000, 1000))
+        smoothmax.softmax(x, axis=1)
+        atexit.register(lambda: print(smoothmax.softmax(x, axis=1)[0, 0]))
+    """
+    run = in_python(script)
+    assert (run.stdout, run.stderr) == ("0.001\n", "")
