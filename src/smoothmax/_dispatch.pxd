@@ -1,6 +1,6 @@
 # Which compiled variant of the kernels this process uses.
 
-from smoothmax._kernels.table cimport Kernels, Operation, Select
+from smoothmax._kernels.table cimport Kernels, Moves, Operation
 
 cdef const Kernels *kernels_of(Operation operation, bint doubles) noexcept
-cdef Select select_of(bint doubles) noexcept
+cdef const Moves *moves_of(bint doubles) noexcept

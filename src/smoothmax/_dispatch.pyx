@@ -9,7 +9,7 @@ import os
 
 from cpython.pycapsule cimport PyCapsule_GetPointer
 
-from smoothmax._kernels.table cimport Kernels, Operation, Select, Table
+from smoothmax._kernels.table cimport Kernels, Moves, Operation, Table
 
 cdef extern from * nogil:
     """
@@ -88,5 +88,5 @@ cdef const Kernels *kernels_of(Operation operation, bint doubles) noexcept:
     return &table.f64[<int>operation] if doubles else &table.f32[<int>operation]
 
 
-cdef Select select_of(bint doubles) noexcept:
-    return table.select_f64 if doubles else table.select_f32
+cdef const Moves *moves_of(bint doubles) noexcept:
+    return &table.moves_f64 if doubles else &table.moves_f32

@@ -22,13 +22,13 @@ cdef void select(const Plan *plan, const char *values, const char *mask, Py_ssiz
     cdef char packed[PACKED]
     cdef Py_ssize_t i, done = 0, part
     if stride == 1:
-        plan.select(values, mask, n, fill, to)
+        plan.moves.select(values, mask, n, fill, to)
         return
     while done < n:
         part = lesser(n - done, PACKED)
         for i in range(part):
             packed[i] = mask[(done + i)*stride]
-        plan.select(values + done*plan.itemsize, packed, part, fill, to + done*plan.itemsize)
+        plan.moves.select(values + done*plan.itemsize, packed, part, fill, to + done*plan.itemsize)
         done += part
 
 
@@ -85,21 +85,45 @@ cdef void scatter_row(const Plan *plan, const Bases *bases, Cursor *cursor, Py_s
         done += run
 
 
+cdef inline bint is_transposed(const Plan *plan, int role) noexcept nogil:
+    """Whether an array lies in rows that become columns of a tile: elements to be reduced next to each other."""
+    return (plan.direct[role] and plan.data[MASK] == NULL and plan.reduced.ndim == 1
+            and plan.reduced.stride[role][0] == plan.itemsize and inner_stride(&plan.kept, role) % plan.itemsize == 0)
+
+
+cdef void clear_rest(const Plan *plan, Py_ssize_t rows, Py_ssize_t columns, char *tile) noexcept nogil:
+    """0 for the columns of a tile that are not there."""
+    cdef Py_ssize_t i, width = COLUMNS*plan.itemsize, used = columns*plan.itemsize
+    if columns < COLUMNS:
+        for i in range(rows):
+            memset(tile + i*width + used, 0, width - used)
+
+
 cdef void gather_tile(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssize_t rows, Py_ssize_t columns,
                       char *scratch) noexcept nogil:
-    cdef Py_ssize_t i, width = COLUMNS*plan.itemsize, used = columns*plan.itemsize
+    cdef Py_ssize_t i, width = COLUMNS*plan.itemsize
     cdef char *weights = scratch + SCRATCH*plan.itemsize
+    clear_rest(plan, rows, columns, scratch)
+    if bases.data[WEIGHTS] != NULL:
+        clear_rest(plan, rows, columns, weights)
+    elif is_transposed(plan, ELEMENTS):
+        plan.moves.transpose(bases.data[ELEMENTS] + cursor.offset[ELEMENTS],
+                             inner_stride(&plan.kept, ELEMENTS)//plan.itemsize, columns, rows, scratch, COLUMNS)
+        advance(cursor, rows)
+        return
     for i in range(rows):
         load_run(plan, bases, cursor, &plan.kept, columns, scratch + i*width, weights + i*width)
-        memset(scratch + i*width + used, 0, width - used)
-        if bases.data[WEIGHTS] != NULL:
-            memset(weights + i*width + used, 0, width - used)
         advance(cursor, 1)
 
 
 cdef void scatter_tile(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssize_t rows, Py_ssize_t columns,
                        char *scratch) noexcept nogil:
     cdef Py_ssize_t i
+    if is_transposed(plan, RESULT):
+        plan.moves.transpose_back(scratch, COLUMNS, rows, columns, bases.data[RESULT] + cursor.offset[RESULT],
+                                  inner_stride(&plan.kept, RESULT)//plan.itemsize)
+        advance(cursor, rows)
+        return
     for i in range(rows):
         store_run(plan, bases, cursor, &plan.kept, columns, scratch + i*COLUMNS*plan.itemsize)
         advance(cursor, 1)

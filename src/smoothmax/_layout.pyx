@@ -8,7 +8,7 @@ import numpy as np
 from libc.math cimport INFINITY
 from numpy.exceptions import AxisError, TooHardError
 
-from smoothmax._dispatch cimport kernels_of, select_of
+from smoothmax._dispatch cimport kernels_of, moves_of
 from smoothmax._elements cimport loader, storer
 from smoothmax._kernels.table cimport LOGSUMEXP, SOFTMAX, WEIGHTED_LOGSUMEXP, Operation
 from smoothmax._plan cimport ELEMENTS, MASK, RESULT, ROLES, SIGN, WEIGHTS, Axes, Plan
@@ -307,7 +307,7 @@ cdef int prepare(Plan *plan, Operation operation, Shape *shape, cnp.ndarray arra
     cdef bint doubles = number == cnp.NPY_FLOAT64
     cdef int computing = cnp.NPY_FLOAT64 if doubles else cnp.NPY_FLOAT32
     plan.kernels = kernels_of(operation, doubles)
-    plan.select = select_of(doubles)
+    plan.moves = moves_of(doubles)
     plan.fill = 0 if operation == SOFTMAX else -INFINITY
     plan.itemsize = sizeof(double) if doubles else sizeof(float)
     put_array(plan, ELEMENTS, array, computing)

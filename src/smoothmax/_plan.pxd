@@ -2,7 +2,7 @@
 # how to go along its axes. Knows no mathematics and no Python objects.
 
 from smoothmax._elements cimport Load, Store
-from smoothmax._kernels.table cimport Kernels, Select
+from smoothmax._kernels.table cimport Kernels, Moves
 
 cdef enum:
     MAX_DIMENSIONS = 64
@@ -27,7 +27,7 @@ cdef struct Axes:
 
 cdef struct Plan:
     const Kernels *kernels
-    Select select
+    const Moves *moves
     double fill                 # what an element that a mask leaves out becomes in a result of the elements' shape
     Py_ssize_t itemsize         # of the type that kernels compute in
     char *data[ROLES]           # NULL for an array that the call does not have

@@ -213,3 +213,22 @@ cdef inline double split_log(double count, double q, double q_low, double expone
     tail += error + k*ln2_low(k)
     low[0] = tail - ((result + tail) - result)
     return result + tail
+
+
+cdef inline double plain_log(double count, double q) noexcept nogil:
+    """log(count + q), also near log(1): split_log with an error of some 2**-50."""
+    cdef double total = count + q
+    cdef uint64_t bits, k_bits, down_bits
+    cdef double down, k, f, s, z, half_square
+    memcpy(&bits, &total, 8)
+    k_bits = (bits + <uint64_t>0x00095F619980C433) >> 52
+    down_bits = (2046 - k_bits) << 52
+    memcpy(&down, &down_bits, 8)
+    k_bits |= <uint64_t>0x4330000000000000
+    memcpy(&k, &k_bits, 8)
+    k -= 4503599627370496.0 + 1023
+    f = (count*down - 1) + q*down
+    s = f/(2 + f)
+    z = s*s
+    half_square = f*(0.5*f)
+    return k*0.6931471805599453 + (f - (half_square - s*(half_square + z*atanh_tail(z))))

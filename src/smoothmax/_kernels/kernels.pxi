@@ -7,8 +7,8 @@ from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport ldexp
 
 from smoothmax._kernels.table cimport (
-    COLUMNS, LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, WEIGHTED_LOGSUMEXP, Finish, Kernels, Merge, ReduceRow, ReduceTile,
-    RowAtOnce, State, Table, TileAtOnce, WriteRow, WriteTile,
+    COLUMNS, LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, WEIGHTED_LOGSUMEXP, Finish, Kernels, Merge, Moves, ReduceRow,
+    ReduceTile, RowAtOnce, State, Table, TileAtOnce, Transpose, WriteRow, WriteTile,
 )
 
 cdef enum:
@@ -19,6 +19,8 @@ cdef enum:
     BLOCK_ROWS = 128        # of lanes: 16 KiB of a row are maximised, then summed, out of L1
     PART_ROWS = 16          # only the parts of a block that hold its top are summed with an eye on it
     TILE_BYTES = 16384      # the same of a tile
+    SHORT_TILE = 131072      # bytes of a tile that are worth a way without a state
+    CACHED = 524288         # bytes that stay in cache from one pass to the next
 
 include "arithmetic.pxi"
 include "lanes.pxi"
@@ -27,6 +29,7 @@ include "rows.pxi"
 include "tiles.pxi"
 include "weights.pxi"
 include "masks.pxi"
+include "transpose.pxi"
 
 
 cdef void fill_logsumexp(Kernels *kernels, const real *_) noexcept:
@@ -34,6 +37,8 @@ cdef void fill_logsumexp(Kernels *kernels, const real *_) noexcept:
     kernels.reduce_tile = <ReduceTile>reduce_tile[real]
     kernels.merge = <Merge>merge[real]
     kernels.finish = <Finish>finish_logsumexp[real]
+    kernels.tile_at_once = <TileAtOnce>logsumexp_tile[real]
+    kernels.tile_at_once_bytes = SHORT_TILE
 
 
 cdef void fill_weighted_logsumexp(Kernels *kernels, const real *_) noexcept:
@@ -52,6 +57,7 @@ cdef void fill_softmax(Kernels *kernels, const real *_) noexcept:
     kernels.write_tile = <WriteTile>write_softmax_tile[real]
     kernels.row_at_once = <RowAtOnce>softmax_row[real]
     kernels.tile_at_once = <TileAtOnce>softmax_tile[real]
+    kernels.row_at_once_bytes = kernels.tile_at_once_bytes = CACHED
 
 
 cdef void fill_log_softmax(Kernels *kernels, const real *_) noexcept:
@@ -61,6 +67,8 @@ cdef void fill_log_softmax(Kernels *kernels, const real *_) noexcept:
     kernels.finish = <Finish>finish_log_softmax[real]
     kernels.write_row = <WriteRow>write_log_softmax_row[real]
     kernels.write_tile = <WriteTile>write_log_softmax_tile[real]
+    kernels.tile_at_once = <TileAtOnce>log_softmax_tile[real]
+    kernels.tile_at_once_bytes = SHORT_TILE
 
 
 cdef void fill(Kernels *kernels, const real *type_) noexcept:
@@ -70,9 +78,15 @@ cdef void fill(Kernels *kernels, const real *type_) noexcept:
     fill_log_softmax(&kernels[<int>LOG_SOFTMAX], type_)
 
 
+cdef void fill_moves(Moves *moves, const real *_) noexcept:
+    moves.select = select_f32 if real is float else select_f64
+    moves.transpose = <Transpose>transpose[real]
+    moves.transpose_back = <Transpose>transpose_back[real]
+
+
 cdef Table TABLE
 fill(TABLE.f32, <const float *>NULL)
 fill(TABLE.f64, <const double *>NULL)
-TABLE.select_f32 = select_f32
-TABLE.select_f64 = select_f64
+fill_moves(&TABLE.moves_f32, <const float *>NULL)
+fill_moves(&TABLE.moves_f64, <const double *>NULL)
 table = PyCapsule_New(&TABLE, "smoothmax._kernels", NULL)

@@ -130,16 +130,27 @@ cdef inline void split_inverse(double inverse, double inverse_low, real *high, r
     low[0] = <real>((inverse - high[0]) + inverse_low)
 
 
+cdef inline double log_sum_of(real top, double count, double rest, double carry, double *low) noexcept nogil:
+    """log(count + (rest + carry)/p), and in `low` what rounding lost; float needs no more than a double of it."""
+    cdef double p, p_low, inverse, q, product
+    split_top_exp(top, &p, &p_low)
+    if real is float:
+        low[0] = 0
+        return plain_log(count, (rest + carry)/(p + p_low))
+    else:
+        inverse = 1/p
+        q = rest*inverse
+        product = q*p
+        p_low = ((rest - product) - product_error(q, p, product) + (carry - q*p_low))*inverse
+        return split_log(count, q, p_low, 0, low)
+
+
 cdef void finish_log_softmax(State *state, Py_ssize_t columns, real *_, real *__) noexcept nogil:
     cdef Py_ssize_t j
-    cdef double p, p_low, inverse, q, product, q_low
+    cdef double low
     for j in range(columns):
-        split_top_exp(<real>state.top[j], &p, &p_low)
-        inverse = 1/p
-        q = state.rest[j]*inverse
-        product = q*p
-        q_low = ((state.rest[j] - product) - product_error(q, p, product) + (state.carry[j] - q*p_low))*inverse
-        state.log_sum[j] = split_log(state.count[j], q, q_low, 0, &state.log_sum_low[j])
+        state.log_sum[j] = log_sum_of(<real>state.top[j], state.count[j], state.rest[j], state.carry[j], &low)
+        state.log_sum_low[j] = low
 
 
 cdef void finish_logsumexp(State *state, Py_ssize_t columns, real *out, real *sign) noexcept nogil:

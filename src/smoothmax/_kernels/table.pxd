@@ -39,6 +39,9 @@ ctypedef void (*TileAtOnce)(const void *x, Py_ssize_t ld, Py_ssize_t rows, Py_ss
                             void *out, Py_ssize_t out_ld) noexcept nogil
 ctypedef void (*Select)(const void *x, const void *mask, Py_ssize_t n, double fill, void *out) noexcept nogil
 
+ctypedef void (*Transpose)(const void *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
+                           void *out, Py_ssize_t out_ld) noexcept nogil
+
 
 cdef enum Operation:
     LOGSUMEXP
@@ -57,14 +60,22 @@ cdef struct Kernels:
     # An operation with a result for each element leaves in the state what those need, and writes them in a second pass.
     WriteRow write_row
     WriteTile write_tile
-    # The same of data that stays in cache between passes, without a state; NULL where that gains nothing.
+    # From elements to results without a state, in up to so many bytes of a row or tile: 0 where that gains nothing.
     RowAtOnce row_at_once
-    TileAtOnce tile_at_once
+    Py_ssize_t row_at_once_bytes
+    TileAtOnce tile_at_once             # `out` has a single row where the operation reduces
+    Py_ssize_t tile_at_once_bytes
+
+
+cdef struct Moves:
+    # What brings elements together and takes results apart.
+    Select select               # `fill` takes the place of elements whose mask is 0
+    Transpose transpose         # rows of few columns; and
+    Transpose transpose_back    # few rows of many columns
 
 
 cdef struct Table:
     Kernels f32[OPERATIONS]
     Kernels f64[OPERATIONS]
-    # Masks: `fill` takes the place of elements whose mask is 0.
-    Select select_f32
-    Select select_f64
+    Moves moves_f32
+    Moves moves_f64

@@ -123,3 +123,56 @@ cdef void write_log_softmax_tile(const State *state, const real *x, Py_ssize_t l
             top[j] = <real>state.top[first + j]
             log_sum[j] = <real>state.log_sum[first + j]
         log_softmax_lanes(x + first, ld, rows, top, log_sum, out + first, out_ld)
+
+
+# At once: few rows, so that all of it stays in L1, and one group of lanes is done from elements to results.
+
+cdef inline void log_sums_at_once(const real *x, Py_ssize_t ld, Py_ssize_t rows, real *top, double *log_sum,
+                                  double *log_sum_low) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef real shift[LANES]
+    cdef real magic[LANES]
+    cdef real floor[LANES]
+    cdef double sums[LANES]
+    cdef real carries[LANES]
+    cdef real counts[LANES]
+    spread(<real>-INFINITY, top)
+    max_lanes(x, ld, rows, top)
+    for j in range(lanes_of(x)):
+        shifts_of(top[j], &shift[j], &magic[j], &floor[j])
+        sums[j] = 0
+        carries[j] = 0
+        counts[j] = 0
+    sum_lanes(x, ld, rows, top, shift, magic, floor, sums, carries, counts)
+    for j in range(lanes_of(x)):
+        log_sum[j] = log_sum_of(top[j], counts[j], sums[j], carries[j], &log_sum_low[j])
+
+
+cdef void logsumexp_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
+                         Py_ssize_t _) noexcept nogil:
+    cdef Py_ssize_t width = lanes_of(x), group, j
+    cdef real top[LANES]
+    cdef double log_sum[LANES]
+    cdef double log_sum_low[LANES]
+    for group in range((columns + width - 1)//width):
+        log_sums_at_once(x, ld, rows, top, log_sum, log_sum_low)
+        for j in range(width):
+            out[j] = <real>shifted(top[j], log_sum[j], log_sum_low[j])
+        x += width
+        out += width
+
+
+cdef void log_softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
+                           Py_ssize_t out_ld) noexcept nogil:
+    cdef Py_ssize_t width = lanes_of(x), group, j
+    cdef real top[LANES]
+    cdef double log_sum[LANES]
+    cdef double log_sum_low[LANES]
+    cdef real rounded[LANES]
+    for group in range((columns + width - 1)//width):
+        log_sums_at_once(x, ld, rows, top, log_sum, log_sum_low)
+        for j in range(width):
+            rounded[j] = <real>log_sum[j]
+        log_softmax_lanes(x, ld, rows, top, rounded, out, out_ld)
+        x += width
+        out += width
