@@ -18,7 +18,7 @@ COVERAGE = os.environ.get("SMOOTHMAX_COVERAGE", "0") not in ("", "0")
 SANITIZE = os.environ.get("SMOOTHMAX_SANITIZE", "")
 
 # Compiled the same for every processor.
-PORTABLE = ("_elements", "_threads", "_gather", "_walk", "_dispatch", "_layout", "_functions")
+PORTABLE = ("_elements", "_threads", "_gather", "_columns", "_walk", "_dispatch", "_layout", "_functions")
 # The kernels, once for each instruction set. _dispatch.pyx says what each needs to run.
 VARIANTS = {"baseline": []}
 if platform.machine().lower() in ("x86_64", "amd64"):

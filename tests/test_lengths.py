@@ -69,3 +69,20 @@ def test_every_number_of_reductions_side_by_side(name, function, dtype, columns,
     exact = reference(name, rows, axis=1)
     for layout in LAYOUTS:
         assert np.all(ulp_error(call(function, rows, layout), exact) <= bound(name, n)), layout
+
+
+@pytest.mark.parametrize("columns", [2, 3, 5, 10, 16, 31, 33, 63])
+@pytest.mark.parametrize("n", [1025, 2049, 3001])
+def test_few_columns_that_are_long(name, function, dtype, columns, n):
+    """Several rows of them fill a tile; the last ones are too few for that, and each column has a top of its own."""
+    rows = (np.random.default_rng(columns).standard_normal((columns, n)) * 5).astype(dtype)
+    rows[np.arange(columns), -1 - np.arange(columns)] = 40
+    rows[0] += 700
+    rows[1] -= 3000
+    exact = reference(name, rows, axis=1)
+    for layout in LAYOUTS:
+        assert np.all(ulp_error(call(function, rows, layout), exact) <= bound(name, n)), layout
+    for special in (np.nan, np.inf, -np.inf):
+        rows[1] = special
+        got = call(function, rows, "first_axis")
+        assert np.all(ulp_error(got, reference(name, rows, axis=1)) <= bound(name, n)), special

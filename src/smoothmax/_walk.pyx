@@ -8,6 +8,7 @@ share rows, tiles or pieces, and the bits are the same. Knows no mathematics.
 from libc.math cimport INFINITY
 from libc.stdlib cimport free, malloc
 
+from smoothmax._columns cimport reduce_columns, rows_abreast, scratch_for_columns, write_columns
 from smoothmax._gather cimport SCRATCH, TILE_ROWS, gather_row, gather_tile, scatter_row, scatter_tile
 from smoothmax._kernels.table cimport COLUMNS, State
 from smoothmax._plan cimport (
@@ -18,8 +19,8 @@ from smoothmax._threads cimport Queue, share, take, threads_of_caller
 
 cdef enum:
     # Reductions of few elements are laid side by side, whatever their strides: up to SHORT where there are FEW of them,
-    # up to MIDDLING where they fill the lanes. 2026-11, 1000 rows of 100: half the time for float64, a third for float32;
-    # rows win from 256 (softmax) to 500 (logsumexp) elements on.
+    # up to MIDDLING where they fill the lanes. 2026-11, 1000 rows of 100: half the time for float64, a third for
+    # float32; rows win from 256 (softmax) to 500 (logsumexp) elements on.
     SHORT = 48
     FEW = 6
     MIDDLING = 256
@@ -36,6 +37,7 @@ cdef enum:
 cdef struct Walk:
     const Plan *plan
     bint tiles
+    Py_ssize_t abreast          # rows of a few columns that make one of a tile; 0: they do not
     bint at_once                # without a state: what is reduced stays in cache
     bint in_place               # elements and weights are taken where they lie,
     bint out_in_place           # results put where they belong; a tile's if it has all columns
@@ -204,8 +206,11 @@ cdef void tile_at_once(const Walk *walk, const Unit *unit, char *scratch) noexce
 cdef void reduce_piece(const Walk *walk, const Unit *unit, Py_ssize_t piece, State *state,
                        char *scratch) noexcept nogil:
     cdef Cursor cursor
-    cdef Py_ssize_t first = piece*walk.piece
-    start(&cursor, &walk.plan.reduced, 0, first, lesser(walk.n - first, walk.piece))
+    cdef Py_ssize_t first = piece*walk.piece, n = lesser(walk.n - first, walk.piece)
+    if walk.abreast:
+        reduce_columns(walk.plan, &unit.bases, walk.abreast, first, n, state, scratch)
+        return
+    start(&cursor, &walk.plan.reduced, 0, first, n)
     if walk.tiles:
         reduce_tile(walk, unit, &cursor, state, scratch)
     else:
@@ -215,8 +220,11 @@ cdef void reduce_piece(const Walk *walk, const Unit *unit, Py_ssize_t piece, Sta
 cdef void write_piece(const Walk *walk, const Unit *unit, Py_ssize_t piece, const State *state,
                       char *scratch) noexcept nogil:
     cdef Cursor cursor
-    cdef Py_ssize_t first = piece*walk.piece
-    start(&cursor, &walk.plan.reduced, 0, first, lesser(walk.n - first, walk.piece))
+    cdef Py_ssize_t first = piece*walk.piece, n = lesser(walk.n - first, walk.piece)
+    if walk.abreast:
+        write_columns(walk.plan, &unit.bases, walk.abreast, first, n, state, scratch)
+        return
+    start(&cursor, &walk.plan.reduced, 0, first, n)
     if walk.tiles:
         write_tile(walk, unit, &cursor, state, scratch)
     else:
@@ -250,7 +258,7 @@ cdef void walk_unit(const Walk *walk, const Unit *unit, char *scratch) noexcept 
     reduce_piece(walk, unit, 0, &state, scratch)
     for piece in range(1, walk.pieces):
         reduce_piece(walk, unit, piece, &other, scratch)
-        walk.plan.kernels.merge(&state, &other, unit.columns)
+        walk.plan.kernels.merge(&state, &other, 0, unit.columns, COLUMNS)
     finish(walk, unit, &state)
     if walk.plan.kernels.write_row != NULL:
         for piece in range(walk.pieces):
@@ -370,7 +378,7 @@ cdef int share_unit(Shared *shared, int threads) except -2:
         return -1
     shared.state = shared.states[0]
     for piece in range(1, walk.pieces):
-        walk.plan.kernels.merge(&shared.state, &shared.states[piece], shared.unit.columns)
+        walk.plan.kernels.merge(&shared.state, &shared.states[piece], 0, shared.unit.columns, COLUMNS)
     finish(walk, &shared.unit, &shared.state)
     if walk.plan.kernels.write_row != NULL:
         return share(work_on_results, shared, walk.pieces, threads)
@@ -415,12 +423,16 @@ cdef void lay_out(Walk *walk, const Plan *plan) noexcept nogil:
         distance(inner_stride(&plan.kept, ELEMENTS)) < distance(inner_stride(&plan.reduced, ELEMENTS)))
     cdef bint tiles = (inner_shape(&plan.kept) >= FEW and (n <= SHORT or across)
                        or inner_shape(&plan.kept) >= MANY and n <= MIDDLING)
-    cdef const Axes *side = &plan.kept if tiles else &plan.reduced
+    cdef Py_ssize_t abreast = rows_abreast(plan)
+    cdef const Axes *side
     cdef bint unmasked = plan.data[MASK] == NULL
     # Runs of a row that are shorter than a few lanes are worth gathering into longer ones.
     cdef bint pieces = tiles or n == inner or inner >= LONG_RUN
+    tiles = tiles or abreast
+    side = &plan.kept if tiles else &plan.reduced
     walk.plan = plan
     walk.n = n
+    walk.abreast = abreast
     walk.tiles = tiles
     walk.in_place = unmasked and pieces and is_run(plan, side, ELEMENTS) and is_run(plan, side, WEIGHTS)
     walk.out_in_place = is_run(plan, side, RESULT) and (
@@ -428,17 +440,19 @@ cdef void lay_out(Walk *walk, const Plan *plan) noexcept nogil:
     # Whether something is done at once must not depend on where the elements lie, or their alignment would show in the
     # bits; what is not in one piece is brought together whole.
     size = n*COLUMNS if tiles else n
-    walk.at_once = size*plan.itemsize <= (
+    walk.at_once = not abreast and size*plan.itemsize <= (
         plan.kernels.tile_at_once_bytes if tiles else plan.kernels.row_at_once_bytes) and plan.data[SIGN] == NULL
     if walk.at_once and plan.reduced.ndim > 1:
         walk.in_place = walk.out_in_place = False
     walk.scratch = 0
     if tiles or not walk.in_place or not walk.out_in_place and plan.kernels.write_row != NULL:
         size = size if walk.at_once and size > SCRATCH else SCRATCH
+        size = scratch_for_columns(plan, abreast) if abreast else size
         walk.scratch = (1 if plan.data[WEIGHTS] == NULL else 2)*size*plan.itemsize
     walk.units = tiles_across(plan)*count(&plan.kept, 1) if tiles else count(&plan.kept, 0)
     # By the shape alone: whoever does the pieces, their states are merged in the same order.
-    most = PIECE//plan.itemsize//(COLUMNS if tiles else 1)
+    most = PIECE//plan.itemsize//(inner_shape(&plan.kept) if abreast else COLUMNS if tiles else 1)
+    most -= most % abreast if abreast else 0
     walk.piece = most*((n + PIECES*most - 1)//(PIECES*most))
     walk.pieces = (n + walk.piece - 1)//walk.piece
 

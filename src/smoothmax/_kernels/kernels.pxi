@@ -7,7 +7,7 @@ from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport ldexp
 
 from smoothmax._kernels.table cimport (
-    COLUMNS, LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, WEIGHTED_LOGSUMEXP, Finish, Kernels, Merge, Moves, ReduceRow,
+    COLUMNS, LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, WEIGHTED_LOGSUMEXP, Finish, Kernels, Moves, ReduceRow,
     ReduceTile, RowAtOnce, State, Table, TileAtOnce, Transpose, WriteRow, WriteTile,
 )
 
@@ -35,7 +35,7 @@ include "transpose.pxi"
 cdef void fill_logsumexp(Kernels *kernels, const real *_) noexcept:
     kernels.reduce_row = <ReduceRow>reduce_row[real]
     kernels.reduce_tile = <ReduceTile>reduce_tile[real]
-    kernels.merge = <Merge>merge[real]
+    kernels.merge = merge_f32 if real is float else merge_f64
     kernels.finish = <Finish>finish_logsumexp[real]
     kernels.tile_at_once = <TileAtOnce>logsumexp_tile[real]
     kernels.tile_at_once_bytes = SHORT_TILE
@@ -44,14 +44,14 @@ cdef void fill_logsumexp(Kernels *kernels, const real *_) noexcept:
 cdef void fill_weighted_logsumexp(Kernels *kernels, const real *_) noexcept:
     kernels.reduce_row = <ReduceRow>reduce_weighted_row[real]
     kernels.reduce_tile = <ReduceTile>reduce_weighted_tile[real]
-    kernels.merge = <Merge>merge[real]
+    kernels.merge = merge_f32 if real is float else merge_f64
     kernels.finish = <Finish>finish_weighted_logsumexp[real]
 
 
 cdef void fill_softmax(Kernels *kernels, const real *_) noexcept:
     kernels.reduce_row = <ReduceRow>reduce_softmax_row[real]
     kernels.reduce_tile = <ReduceTile>reduce_softmax_tile[real]
-    kernels.merge = <Merge>merge[real]
+    kernels.merge = merge_f32 if real is float else merge_f64
     kernels.finish = <Finish>finish_softmax[real]
     kernels.write_row = <WriteRow>write_softmax_row[real]
     kernels.write_tile = <WriteTile>write_softmax_tile[real]
@@ -63,7 +63,7 @@ cdef void fill_softmax(Kernels *kernels, const real *_) noexcept:
 cdef void fill_log_softmax(Kernels *kernels, const real *_) noexcept:
     kernels.reduce_row = <ReduceRow>reduce_row[real]
     kernels.reduce_tile = <ReduceTile>reduce_tile[real]
-    kernels.merge = <Merge>merge[real]
+    kernels.merge = merge_f32 if real is float else merge_f64
     kernels.finish = <Finish>finish_log_softmax[real]
     kernels.write_row = <WriteRow>write_log_softmax_row[real]
     kernels.write_tile = <WriteTile>write_log_softmax_tile[real]

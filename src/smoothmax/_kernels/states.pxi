@@ -87,20 +87,32 @@ cdef inline void join(State *state, Py_ssize_t j, double rest, double carry, dou
     state.count[j] += count
 
 
-cdef void merge(State *state, const State *other, Py_ssize_t columns, const real *type_) noexcept nogil:
-    """Join what two states have seen, column by column; the one with the smaller top is taken to the other's."""
-    cdef Py_ssize_t j
+cdef inline void merge(State *state, const State *other, Py_ssize_t first, Py_ssize_t columns, Py_ssize_t period,
+                       real _) noexcept nogil:
+    """Join what two states have seen; the one with the smaller top is taken to the other's."""
+    cdef Py_ssize_t i, j
     cdef State brought
-    for j in range(columns):
-        brought.top[0], brought.count[0] = other.top[j], other.count[j]
-        brought.rest[0], brought.carry[0] = other.rest[j], other.carry[j]
-        if other.top[j] > state.top[j]:
-            raise_top(state, j, <real>other.top[j])
-        elif state.top[j] > other.top[j]:
+    for i in range(columns):
+        j = (first + i) % period
+        brought.top[0], brought.count[0] = other.top[i], other.count[i]
+        brought.rest[0], brought.carry[0] = other.rest[i], other.carry[i]
+        if other.top[i] > state.top[j]:
+            raise_top(state, j, <real>other.top[i])
+        elif state.top[j] > other.top[i]:
             raise_top(&brought, 0, <real>state.top[j])
         join(state, j, brought.rest[0], brought.carry[0], brought.count[0])
         if magnitude(state.rest[j]) == INFINITY:        # a weighted sum of inf, which two_sum made nan of
             state.carry[j] = 0
+
+
+cdef void merge_f32(State *state, const State *other, Py_ssize_t first, Py_ssize_t columns,
+                    Py_ssize_t period) noexcept nogil:
+    merge(state, other, first, columns, period, <float>0)
+
+
+cdef void merge_f64(State *state, const State *other, Py_ssize_t first, Py_ssize_t columns,
+                    Py_ssize_t period) noexcept nogil:
+    merge(state, other, first, columns, period, <double>0)
 
 
 cdef inline real finite_reference(real top) noexcept nogil:

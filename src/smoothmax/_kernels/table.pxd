@@ -29,7 +29,8 @@ cdef struct State:
 ctypedef void (*ReduceRow)(State *state, const void *x, const void *b, Py_ssize_t n) noexcept nogil
 ctypedef void (*ReduceTile)(State *state, const void *x, Py_ssize_t ld, const void *b, Py_ssize_t b_ld,
                             Py_ssize_t rows, Py_ssize_t columns) noexcept nogil
-ctypedef void (*Merge)(State *state, const State *other, Py_ssize_t columns) noexcept nogil
+ctypedef void (*Merge)(State *state, const State *other, Py_ssize_t first, Py_ssize_t columns,
+                       Py_ssize_t period) noexcept nogil
 ctypedef void (*Finish)(State *state, Py_ssize_t columns, void *out, void *sign) noexcept nogil
 ctypedef void (*WriteRow)(const State *state, const void *x, Py_ssize_t n, void *out) noexcept nogil
 ctypedef void (*WriteTile)(const State *state, const void *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
@@ -55,7 +56,7 @@ cdef struct Kernels:
     # What an operation consists of.
     ReduceRow reduce_row                # a block more in a state; b is NULL but where the operation has weights
     ReduceTile reduce_tile
-    Merge merge                         # another state in a state
+    Merge merge                         # column i of another state in column (first + i) % period of a state
     Finish finish                       # the results of a reduction; without `sign`, a negative sum's is nan
     # An operation with a result for each element leaves in the state what those need, and writes them in a second pass.
     WriteRow write_row

@@ -1,0 +1,139 @@
+"""Few columns, reduced along a long axis: several of their rows side by side fill the lanes of a tile.
+
+The elements of c columns are one run of memory. It is read as rows of W = lcm(c, LANES) elements, whose states are
+reduced as those of W columns and then merged, j into j mod c. The last row is filled up with -inf.
+"""
+
+from libc.math cimport INFINITY
+
+from smoothmax._kernels.table cimport COLUMNS, State
+from smoothmax._plan cimport (
+    ELEMENTS, MASK, RESULT, WEIGHTS, Bases, Plan, count, inner_shape, inner_stride, is_run, lesser,
+)
+
+cdef enum:
+    LANES = 32              # a multiple of those of every kernel
+    ENOUGH = 2048           # elements of all columns together for which merging pays
+    BLOCK_ROWS = 64         # that the kernels reduce together, or a multiple: bits must not depend on what lies where
+
+
+cdef Py_ssize_t rows_abreast(const Plan *plan) noexcept nogil:
+    """W/c, or 0 where it is not so that every array is one run of several rows."""
+    cdef Py_ssize_t columns = inner_shape(&plan.kept), n = count(&plan.reduced, 0), width = LANES
+    cdef bint transforms = plan.kernels.write_tile != NULL
+    if plan.data[MASK] != NULL or plan.data[WEIGHTS] != NULL or plan.reduced.ndim != 1:
+        return 0
+    if columns >= COLUMNS or columns < 2 or columns*n < ENOUGH:
+        return 0
+    if plan.reduced.stride[<int>ELEMENTS][0] != columns*inner_stride(&plan.kept, ELEMENTS):
+        return 0
+    if transforms and plan.reduced.stride[<int>RESULT][0] != columns*inner_stride(&plan.kept, RESULT):
+        return 0
+    while width % columns:
+        width += LANES
+    return width//columns
+
+
+cdef Py_ssize_t scratch_for_columns(const Plan *plan, Py_ssize_t abreast) noexcept nogil:
+    return BLOCK_ROWS*abreast*inner_shape(&plan.kept)
+
+
+cdef inline void fill_up(const Plan *plan, char *row, Py_ssize_t used, Py_ssize_t width) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(used, width):
+        if plan.itemsize == sizeof(double):
+            (<double *>row)[j] = -INFINITY
+        else:
+            (<float *>row)[j] = -<float>INFINITY
+
+
+cdef struct Run:
+    # Part of the run: full rows where they lie, or any, the last one filled up, in the scratch.
+    const char *rows
+    Py_ssize_t count
+    Py_ssize_t elements
+
+
+cdef void next_run(const Plan *plan, const Bases *bases, Py_ssize_t width, Py_ssize_t done, Py_ssize_t left,
+                   char *scratch, Run *run) noexcept nogil:
+    cdef Py_ssize_t stride = inner_stride(&plan.kept, ELEMENTS)
+    cdef const char *source = bases.data[ELEMENTS] + done*stride
+    run.count = left//width
+    run.elements = run.count*width
+    if run.count and is_run(plan, &plan.kept, ELEMENTS):
+        run.rows = source
+        return
+    run.count = max(1, lesser(run.count, BLOCK_ROWS))
+    run.elements = lesser(left, run.count*width)
+    plan.load(source, stride, run.elements, plan.swapped[ELEMENTS], scratch)
+    fill_up(plan, scratch, run.elements, run.count*width)
+    run.rows = scratch
+
+
+cdef void clear(State *state) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(COLUMNS):
+        state.top[j] = -INFINITY
+        state.count[j] = 0
+        state.rest[j] = 0
+        state.carry[j] = 0
+
+
+cdef void reduce_columns(const Plan *plan, const Bases *bases, Py_ssize_t abreast, Py_ssize_t first, Py_ssize_t n,
+                         State *state, char *scratch) noexcept nogil:
+    """The states of the columns' n elements from `first` on."""
+    cdef Py_ssize_t columns = inner_shape(&plan.kept), width = abreast*columns, tile, wide, left, done
+    cdef State part
+    cdef Run run
+    clear(state)
+    for tile in range((width + COLUMNS - 1)//COLUMNS):
+        wide = lesser(width - tile*COLUMNS, COLUMNS)
+        clear(&part)
+        done = first*columns
+        left = n*columns
+        while left:
+            next_run(plan, bases, width, done, left, scratch, &run)
+            plan.kernels.reduce_tile(&part, run.rows + tile*COLUMNS*plan.itemsize, width, NULL, 0, run.count, wide)
+            done += run.elements
+            left -= run.elements
+        plan.kernels.merge(state, &part, tile*COLUMNS, wide, columns)
+
+
+cdef void spread_state(const State *state, Py_ssize_t columns, Py_ssize_t first, Py_ssize_t wide,
+                       State *part) noexcept nogil:
+    cdef Py_ssize_t j, of
+    for j in range(wide):
+        of = (first + j) % columns
+        part.top[j] = state.top[of]
+        part.log_sum[j] = state.log_sum[of]
+        part.log_sum_low[j] = state.log_sum_low[of]
+        part.inverse[j] = state.inverse[of]
+        part.inverse_low[j] = state.inverse_low[of]
+        part.one_above[j] = state.one_above[of]
+
+
+cdef void write_columns(const Plan *plan, const Bases *bases, Py_ssize_t abreast, Py_ssize_t first, Py_ssize_t n,
+                        const State *state, char *scratch) noexcept nogil:
+    """The second pass over the columns' n elements from `first` on."""
+    cdef Py_ssize_t columns = inner_shape(&plan.kept), width = abreast*columns, tile, wide, at
+    cdef Py_ssize_t done = first*columns, left = n*columns, stride = inner_stride(&plan.kept, RESULT)
+    cdef State part
+    cdef Run run
+    cdef char *target
+    cdef bint direct
+    while left:
+        next_run(plan, bases, width, done, left, scratch, &run)
+        direct = is_run(plan, &plan.kept, RESULT) and run.elements == run.count*width
+        if not direct:
+            run.count = lesser(run.count, BLOCK_ROWS)
+            run.elements = lesser(run.elements, run.count*width)
+        target = bases.data[RESULT] + done*stride if direct else scratch
+        for tile in range((width + COLUMNS - 1)//COLUMNS):
+            wide = lesser(width - tile*COLUMNS, COLUMNS)
+            at = tile*COLUMNS*plan.itemsize
+            spread_state(state, columns, tile*COLUMNS, wide, &part)
+            plan.kernels.write_tile(&part, run.rows + at, width, run.count, wide, target + at, width)
+        if not direct:
+            plan.store(scratch, run.elements, bases.data[RESULT] + done*stride, stride, plan.swapped[RESULT])
+        done += run.elements
+        left -= run.elements
