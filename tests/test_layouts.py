@@ -237,7 +237,9 @@ def test_power_of_two_strides(name, function, dtype):
         assert np.all(ulp_error(function(x, axis=axis), reference(name, x, axis)) <= bound(name, 128))
 
 
-@pytest.mark.parametrize("shape", [(10,), (9001,), (200_000,), (150, 70), (2000, 64), (300, 10), (3001, 10), (1025, 63)], ids=str)
+@pytest.mark.parametrize(
+    "shape", [(10,), (9001,), (200_000,), (150, 70), (2000, 64), (300, 10), (3001, 10), (1025, 63)], ids=str
+)
 def test_bits_at_an_odd_address(function, dtype, shape):
     """Elements that no pointer may point to are brought together first, and must be summed in the same order."""
     x = values(shape, dtype)

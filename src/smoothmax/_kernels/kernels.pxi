@@ -18,6 +18,7 @@ cdef enum:
     PARTS = 8
     BLOCK_ROWS = 128        # of lanes: 16 KiB of a row are maximised, then summed, out of L1
     PART_ROWS = 16          # only the parts of a block that hold its top are summed with an eye on it
+    CARRY_ROWS = 32         # so many elements a lane carries the low parts of in one number
     TILE_BYTES = 16384      # the same of a tile
     SHORT_TILE = 131072      # bytes of a tile that are worth a way without a state
     CACHED = 524288         # bytes that stay in cache from one pass to the next

@@ -5,6 +5,7 @@ cdef void reduce_tile(State *state, const real *x, Py_ssize_t ld, const real *_,
     cdef Py_ssize_t width = lanes_of(x), block, group, first, j
     cdef double error
     cdef real top[LANES]
+    cdef real second[LANES]
     cdef real shift[LANES]
     cdef real magic[LANES]
     cdef real floor[LANES]
@@ -16,16 +17,13 @@ cdef void reduce_tile(State *state, const real *x, Py_ssize_t ld, const real *_,
         block = rows if rows < block else block
         for group in range((columns + width - 1)//width):
             first = group*width
-            spread(<real>-INFINITY, top)
-            max_lanes(x + first, ld, block, top)
+            two_max_lanes(x + first, ld, block, top, second)
             raise_tops(state, first, top)
             for j in range(width):
+                second[j] = second[j] if top[j] == state.top[first + j] else top[j]
                 top[j] = <real>state.top[first + j]
                 shifts_of(top[j], &shift[j], &magic[j], &floor[j])
-                sums[j] = 0
-                carries[j] = 0
-                counts[j] = 0
-            sum_lanes(x + first, ld, block, top, shift, magic, floor, sums, carries, counts)
+            sum_others_lanes(x + first, ld, block, top, second, shift, magic, floor, sums, carries, counts)
             for j in range(width):
                 sums[j] = two_sum(sums[j], carries[j], &error)
                 join(state, first + j, sums[j], error, counts[j])
@@ -130,20 +128,17 @@ cdef void write_log_softmax_tile(const State *state, const real *x, Py_ssize_t l
 cdef inline void log_sums_at_once(const real *x, Py_ssize_t ld, Py_ssize_t rows, real *top, double *log_sum,
                                   double *log_sum_low) noexcept nogil:
     cdef Py_ssize_t j
+    cdef real second[LANES]
     cdef real shift[LANES]
     cdef real magic[LANES]
     cdef real floor[LANES]
     cdef double sums[LANES]
     cdef real carries[LANES]
     cdef real counts[LANES]
-    spread(<real>-INFINITY, top)
-    max_lanes(x, ld, rows, top)
+    two_max_lanes(x, ld, rows, top, second)
     for j in range(lanes_of(x)):
         shifts_of(top[j], &shift[j], &magic[j], &floor[j])
-        sums[j] = 0
-        carries[j] = 0
-        counts[j] = 0
-    sum_lanes(x, ld, rows, top, shift, magic, floor, sums, carries, counts)
+    sum_others_lanes(x, ld, rows, top, second, shift, magic, floor, sums, carries, counts)
     for j in range(lanes_of(x)):
         log_sum[j] = log_sum_of(top[j], counts[j], sums[j], carries[j], &log_sum_low[j])
 
