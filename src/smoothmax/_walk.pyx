@@ -116,11 +116,16 @@ cdef void row_at_once(const Walk *walk, const Unit *unit, char *scratch) noexcep
     """A row in one piece, in memory or once gathered."""
     cdef const Plan *plan = walk.plan
     cdef Cursor cursor
+    cdef const char *source = unit.bases.data[ELEMENTS] if unit.in_place else scratch
+    cdef double value
     if not unit.in_place:
         start(&cursor, &plan.reduced, 0, 0, walk.n)
         gather_row(plan, &unit.bases, &cursor, walk.n, scratch)
-    plan.kernels.row_at_once(unit.bases.data[ELEMENTS] if unit.in_place else scratch, walk.n,
-                             unit.bases.data[RESULT] if unit.out_in_place else scratch)
+    if plan.kernels.write_row == NULL:
+        plan.kernels.row_at_once(source, walk.n, &value)
+        plan.store(&value, 1, unit.bases.data[RESULT], 0, plan.swapped[RESULT])
+        return
+    plan.kernels.row_at_once(source, walk.n, unit.bases.data[RESULT] if unit.out_in_place else scratch)
     if not unit.out_in_place:
         start(&cursor, &plan.reduced, 0, 0, walk.n)
         scatter_row(plan, &unit.bases, &cursor, walk.n, scratch)

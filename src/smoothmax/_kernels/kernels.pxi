@@ -20,7 +20,8 @@ cdef enum:
     PART_ROWS = 16          # only the parts of a block that hold its top are summed with an eye on it
     CARRY_ROWS = 32         # so many elements a lane carries the low parts of in one number
     TILE_BYTES = 16384      # the same of a tile
-    SHORT_TILE = 131072      # bytes of a tile that are worth a way without a state
+    SHORT_ROW = 2047        # bytes of a row that are worth a way without a state: fewer than PART_ROWS of lanes
+    SHORT_TILE = 131072     # of a tile
     CACHED = 524288         # bytes that stay in cache from one pass to the next
 
 include "arithmetic.pxi"
@@ -38,6 +39,8 @@ cdef void fill_logsumexp(Kernels *kernels, const real *_) noexcept:
     kernels.reduce_tile = <ReduceTile>reduce_tile[real]
     kernels.merge = merge_f32 if real is float else merge_f64
     kernels.finish = <Finish>finish_logsumexp[real]
+    kernels.row_at_once = <RowAtOnce>logsumexp_row[real]
+    kernels.row_at_once_bytes = SHORT_ROW
     kernels.tile_at_once = <TileAtOnce>logsumexp_tile[real]
     kernels.tile_at_once_bytes = SHORT_TILE
 
@@ -68,6 +71,8 @@ cdef void fill_log_softmax(Kernels *kernels, const real *_) noexcept:
     kernels.finish = <Finish>finish_log_softmax[real]
     kernels.write_row = <WriteRow>write_log_softmax_row[real]
     kernels.write_tile = <WriteTile>write_log_softmax_tile[real]
+    kernels.row_at_once = <RowAtOnce>log_softmax_row[real]
+    kernels.row_at_once_bytes = SHORT_ROW
     kernels.tile_at_once = <TileAtOnce>log_softmax_tile[real]
     kernels.tile_at_once_bytes = SHORT_TILE
 

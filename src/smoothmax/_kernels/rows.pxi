@@ -224,3 +224,55 @@ cdef void write_log_softmax_row(const State *state, const real *x, Py_ssize_t n,
         pad(x + rows*width, rest, tail)
         log_softmax_lanes(tail, width, 1, top, log_sum, tail, width)
         unpad(tail, rest, out + rows*width)
+
+
+# At once: rows that are too short for parts without a top, from elements to results without a state.
+
+cdef inline double log_sum_at_once(const real *x, Py_ssize_t rows, real *tail, Py_ssize_t rest, real *top,
+                                   double *low) noexcept nogil:
+    """log_sum_of `rows` rows of lanes and `rest` elements more, which are left in `tail`; and every top is the row's."""
+    cdef Py_ssize_t width = lanes_of(x), j
+    cdef double total, carry
+    cdef real shift[LANES]
+    cdef real magic[LANES]
+    cdef real floor[LANES]
+    cdef double sums[LANES]
+    cdef real carries[LANES]
+    cdef real counts[LANES]
+    spread(<real>-INFINITY, top)
+    max_lanes(x, width, rows, top)
+    if rest:
+        pad(x + rows*width, rest, tail)
+        max_lanes(tail, width, 1, top)
+    spread(max_of_lanes(top), top)
+    spread_shifts(top[0], shift, magic, floor)
+    for j in range(width):
+        sums[j] = 0
+        carries[j] = 0
+        counts[j] = 0
+    sum_lanes(x, width, rows, top, shift, magic, floor, sums, carries, counts)
+    if rest:
+        sum_lanes(tail, width, 1, top, shift, magic, floor, sums, carries, counts)
+    total = sum_of_lanes(sums, carries, &carry)
+    return log_sum_of(top[0], count_of_lanes(counts), total, carry, low)
+
+
+cdef void logsumexp_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
+    cdef Py_ssize_t width = lanes_of(x), rows = n//width
+    cdef real tail[LANES]
+    cdef real top[LANES]
+    cdef double low, log_sum = log_sum_at_once(x, rows, tail, n - rows*width, top, &low)
+    out[0] = <real>shifted(top[0], log_sum, low)
+
+
+cdef void log_softmax_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
+    cdef Py_ssize_t width = lanes_of(x), rows = n//width, rest = n - rows*width
+    cdef real tail[LANES]
+    cdef real top[LANES]
+    cdef real log_sum[LANES]
+    cdef double low
+    spread(<real>log_sum_at_once(x, rows, tail, rest, top, &low), log_sum)
+    log_softmax_lanes(x, width, rows, top, log_sum, out, width)
+    if rest:
+        log_softmax_lanes(tail, width, 1, top, log_sum, tail, width)
+        unpad(tail, rest, out + rows*width)
