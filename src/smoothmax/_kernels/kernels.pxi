@@ -22,7 +22,8 @@ cdef enum:
     TILE_BYTES = 16384      # the same of a tile
     SHORT_ROW = 2047        # bytes of a row that are worth a way without a state: fewer than PART_ROWS of lanes
     SHORT_TILE = 131072     # of a tile
-    CACHED = 524288         # bytes that stay in cache from one pass to the next
+    LONG_ROW = 1048576      # bytes of a row that stay in cache from one pass to the next, and go to one thread
+    LONG_TILE = 524288      # of a tile
 
 include "arithmetic.pxi"
 include "lanes.pxi"
@@ -61,7 +62,8 @@ cdef void fill_softmax(Kernels *kernels, const real *_) noexcept:
     kernels.write_tile = <WriteTile>write_softmax_tile[real]
     kernels.row_at_once = <RowAtOnce>softmax_row[real]
     kernels.tile_at_once = <TileAtOnce>softmax_tile[real]
-    kernels.row_at_once_bytes = kernels.tile_at_once_bytes = CACHED
+    kernels.row_at_once_bytes = LONG_ROW
+    kernels.tile_at_once_bytes = LONG_TILE
 
 
 cdef void fill_log_softmax(Kernels *kernels, const real *_) noexcept:

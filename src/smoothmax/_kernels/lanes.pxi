@@ -72,7 +72,8 @@ cdef inline void sum_plain_lanes(const real *x, Py_ssize_t rows, real magic, rea
         carries[j] = carry[j]
 
 
-cdef inline void two_max_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, real *top, real *second) noexcept nogil:
+cdef inline void two_max_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, real *top,
+                               real *second) noexcept nogil:
     """top[j] becomes the largest of column j, second[j] of the others; as large as top[j] if there are several."""
     cdef Py_ssize_t i, j
     cdef real m[LANES]
@@ -98,8 +99,8 @@ cdef inline void sum_others_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows,
     """sum_lanes from nothing, where second[j] is known: the largest of column j but top[j].
 
     Each lane starts from a bias of its own as in sum_plain_lanes: 2 comparisons less an element for float64, and for
-    float no double. Where there are several tops second[j] is one of them, and the bias larger than it need be; then the
-    count is 2 or more, and beside that what the rest loses is nothing.
+    float no double. Where there are several tops second[j] is one of them, and the bias larger than it need be; then
+    the count is 2 or more, and beside that what the rest loses is nothing.
     """
     cdef Py_ssize_t i, j
     cdef real total[LANES]
@@ -193,30 +194,35 @@ cdef inline void exp_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const 
     cdef real total[LANES]
     cdef real carry[LANES]
     cdef real e[LANES]
-    cdef real d, head, tail, scale, rounded, result, low
+    cdef real head, tail, scale, high, result
     cdef double error
+    cdef Py_ssize_t block
     for j in range(lanes_of(x)):
         total[j] = twice_largest(x[0])
-        carry[j] = carries[j]
-    for i in range(rows):
+    while rows > 0:     # as in sum_others_lanes: a carry takes only so many
+        block = rows if rows < CARRY_ROWS else CARRY_ROWS
         for j in range(lanes_of(x)):
-            d = at_least(x[i*ld + j] - shift[j], floor[j])
-            if keep:
-                split_exp(d, magic[j], &head, &tail, &scale)
-                rounded = head + tail
-                e[j] = rounded*scale
-                result = total[j] + e[j]
-                low = (e[j] - (result - total[j])) + ((head - rounded) + tail)*scale
-                total[j] = result
-            else:
-                add_biased(&total[j], d, magic[j], &low)
-            carry[j] += low
-        if keep:
+            carry[j] = 0
+        for i in range(block):
             for j in range(lanes_of(x)):
-                out[i*out_ld + j] = e[j]
+                split_exp(at_least(x[i*ld + j] - shift[j], floor[j]), magic[j], &head, &tail, &scale)
+                high = head*scale
+                result = total[j] + high
+                carry[j] += (high - (result - total[j])) + tail*scale
+                total[j] = result
+                e[j] = (head + tail)*scale
+            if keep:
+                for j in range(lanes_of(x)):
+                    out[i*out_ld + j] = e[j]
+        for j in range(lanes_of(x)):
+            sums[j] = two_sum(sums[j], carry[j], &error)
+            carries[j] += <real>error
+        x += block*ld
+        out += block*out_ld
+        rows -= block
     for j in range(lanes_of(x)):
         sums[j] = two_sum(sums[j], total[j] - twice_largest(x[0]), &error)
-        carries[j] = carry[j] + <real>error
+        carries[j] += <real>error
 
 
 cdef inline real twice_largest(real _) noexcept nogil:

@@ -144,9 +144,9 @@ cdef void reduce_softmax_row(State *state, const real *x, const real *_, Py_ssiz
 
 
 cdef void softmax_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
-    cdef Py_ssize_t width = lanes_of(x), rows = n//width, rest = n - rows*width, block, done, j
+    cdef Py_ssize_t width = lanes_of(x), rows = n//width, rest = n - rows*width, j
     cdef real largest
-    cdef double total, carry, block_carry, inverse, inverse_low, error
+    cdef double total, carry, inverse, inverse_low
     cdef real tail[LANES]
     cdef real top[LANES]
     cdef real shift[LANES]
@@ -164,22 +164,14 @@ cdef void softmax_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
         max_lanes(tail, width, 1, top)
     largest = max_of_lanes(top)
     spread_shifts(largest, shift, magic, floor)
-    total = carry = 0
-    done = 0
-    while True:         # in blocks, so that a lane adds no more than BLOCK_ROWS floats to its carry
-        block = rows - done if rows - done < BLOCK_ROWS else BLOCK_ROWS
-        for j in range(width):
-            sums[j] = 0
-            carries[j] = 0
-        exp_lanes(x + done*width, width, block, shift, magic, floor, True, out + done*width, width, sums, carries)
-        done += block
-        if done == rows and rest:
-            exp_lanes(tail, width, 1, shift, magic, floor, True, tail, width, sums, carries)
-        total = two_sum(total, sum_of_lanes(sums, carries, &block_carry), &error)
-        carry += block_carry + error
-        if done == rows:
-            break
-    total = two_sum(total, carry, &carry)
+    for j in range(width):
+        sums[j] = 0
+        carries[j] = 0
+    if rows:
+        exp_lanes(x, width, rows, shift, magic, floor, True, out, width, sums, carries)
+    if rest:
+        exp_lanes(tail, width, 1, shift, magic, floor, True, tail, width, sums, carries)
+    total = sum_of_lanes(sums, carries, &carry)
     invert(total, carry, &inverse, &inverse_low)
     split_inverse(inverse, inverse_low, scale, scale_low)
     spread(scale[0], scale)
@@ -230,7 +222,7 @@ cdef void write_log_softmax_row(const State *state, const real *x, Py_ssize_t n,
 
 cdef inline double log_sum_at_once(const real *x, Py_ssize_t rows, real *tail, Py_ssize_t rest, real *top,
                                    double *low) noexcept nogil:
-    """log_sum_of `rows` rows of lanes and `rest` elements more, which are left in `tail`; and every top is the row's."""
+    """log_sum_of `rows` rows of lanes and `rest` elements more, which are left in `tail`; all tops are the row's."""
     cdef Py_ssize_t width = lanes_of(x), j
     cdef double total, carry
     cdef real shift[LANES]
