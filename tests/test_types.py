@@ -1,5 +1,7 @@
 """The contract's table of types, line by line: what comes back from each, and what is refused in which words."""
 
+import itertools
+
 import mpmath as mp
 import numpy as np
 import pytest
@@ -293,6 +295,23 @@ def test_complex_special():
     assert logsumexp([0.0, 0.0], b=[1, -1 + 0j]).real == -np.inf
     assert logsumexp([1000 + 0j, 1000]).real == pytest.approx(1000 + np.log(2))
     assert logsumexp(np.zeros(0, complex)) == -np.inf
+
+
+def test_complex_infinity():
+    """As exp and log of NumPy have it: -inf adds nothing whatever its angle is, +inf points somewhere."""
+    angles = [0.0, -0.0, 0.75, 2.36, -2.36, -0.79, np.inf, -np.inf, np.nan]
+    parts = [complex(real, angle) for real in (-np.inf, np.inf) for angle in angles]
+    for pair in itertools.product([*parts, 1.5 - 2j], repeat=2):
+        z = np.array(pair)
+        with np.errstate(all="ignore"):
+            wanted = np.log(np.sum(np.exp(z)))
+            shifted = scipy.special.log_softmax(z)
+        np.testing.assert_allclose(logsumexp(z), wanted, rtol=1e-15)
+        if np.isfinite(z.imag).all():
+            np.testing.assert_allclose(log_softmax(z).real, shifted.real, rtol=1e-15)
+        value, sign = logsumexp(z, return_sign=True)
+        directed = not np.isnan(wanted)
+        assert np.isnan(sign) if not directed else abs(sign) == pytest.approx(float(value > -np.inf), rel=1e-15)
 
 
 # dtype= and promotion ------------------------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ def logsumexp(a: Array, axis: Axis, b: Array | None, where: Array | None, keepdi
         shift = np.where(np.isfinite(top), top, 0)
         terms = np.where(taken, np.exp(size - shift), 0)
         if a.dtype.kind == "c":
-            terms = turned(terms, a.imag)
+            terms = turned(terms, np.where(a.real == -np.inf, 0, a.imag))  # exp(-inf) is 0 whatever the angle
         if b is not None:
             terms = np.where(taken, terms * unit(weights), 0)
         # One of the largest terms is left out of the sum, so that log1p sees what the others add to it.
@@ -89,5 +89,5 @@ def log_softmax(x: Array, axis: Axis, where: Array | None) -> Array:
         top = shifted == 0 if where is None else (shifted == 0) & where
         rest = np.sum(np.where(top, 0, e), axis=axis, keepdims=True)
         log_sum = np.log1p(np.sum(top, axis=axis, keepdims=True, dtype=x.dtype) - 1 + rest)
-        logp = shifted - np.where(largest == np.inf, largest, log_sum)
+        logp = shifted - np.where(largest.real == np.inf, largest, log_sum)
         return logp if where is None else np.where(where, logp, -np.inf)
