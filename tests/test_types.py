@@ -353,8 +353,9 @@ def test_dtype_with_out(function, dtype, out):
 @pytest.mark.parametrize("a", [*FLOATS, bool, np.int8, np.int64, np.complex64])
 @pytest.mark.parametrize("b", [*FLOATS, bool, np.int8, np.int64, np.complex64, np.complex128])
 def test_weights_take_part_in_promotion(a, b):
-    natural = [np.float64 if np.dtype(t).kind in "bui" else t for t in (a, b)]
-    wanted = np.result_type(*natural)
+    """As NumPy promotes the two, and float64 if that is no float: bool or int8 weights leave float32 what it is."""
+    wanted = np.result_type(a, b)
+    wanted = np.dtype(np.float64) if wanted.kind in "bui" else wanted
     x, w = np.ones(3, a), np.ones(3, b)
     assert logsumexp(x, b=w).dtype == wanted
     assert logsumexp(x, b=w[:1]).dtype == wanted
@@ -368,7 +369,13 @@ def test_weights_take_part_in_promotion(a, b):
 @each_float
 def test_numbers_of_python_do_not_promote(dtype):
     for number in (2, 2.0, True):
-        assert logsumexp(np.ones(3, dtype), b=number).dtype == dtype
+        assert logsumexp(x, b=number).dtype == dtype
+        assert logsumexp(number, b=x).dtype == dtype
+        assert logsumexp(np.ones(3, np.int8), b=number).dtype == logsumexp(number, b=number).dtype == np.float64
+    # A complex one makes complex what is of its width.
+    assert logsumexp(x, b=1j).dtype == logsumexp(1j, b=x).dtype == np.result_type(dtype, np.complex64)
+    assert logsumexp(x.astype(np.result_type(dtype, np.complex64)), b=1j).dtype == np.result_type(dtype, np.complex64)
+    assert logsumexp(np.ones(3, np.int8), b=1j).dtype == logsumexp(2, b=1j).dtype == np.complex128
 
 
 # Refusals ------------------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, where=
         What is summed over: everything (None, the default), one axis, or several. ``()`` sums over nothing.
     b : array_like, optional
         Weights of the exponentials, broadcast with `a`, of either sign. An element of weight 0 is dropped, whatever
-        it is. Takes part in the choice of the result's type; a Python number does not.
+        it is. Takes part in the choice of the result's type, a Python number by its kind alone.
     keepdims : bool, optional
         Keep the reduced axes in the result, with length 1.
     return_sign : bool, optional
@@ -28,8 +28,8 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, where=
         Where to put the result: an array of exactly its shape, any layout, of a dtype that the result can be cast to
         by the rule ``same_kind``. It may overlap `a`.
     dtype : {float32, float64, float16, longdouble}, optional
-        The type of the computation and of the result. Unless given: that of `a` (and `b`), and float64 for integers
-        and bool. float16 is computed in float32.
+        The type of the computation and of the result. Unless given: that of `a` or, as NumPy promotes them, of `a` and
+        `b`, and float64 where that is an integer or bool. float16 is computed in float32.
 
     Returns
     -------

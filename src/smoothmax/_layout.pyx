@@ -29,6 +29,8 @@ cdef enum:
 FLOATS = {number: np.dtype(name) for name, number in
           (("float16", cnp.NPY_FLOAT16), ("float32", cnp.NPY_FLOAT32), ("float64", cnp.NPY_FLOAT64))}
 LONGDOUBLE = np.dtype(np.longdouble)
+# What stands for a number of Python's beside another type: the narrowest of its kind.
+WIDTHLESS = {kind: np.dtype(name) for kind, name in ((bool, "?"), (int, "?"), (float, "f2"), (complex, "c8"))}
 
 
 cdef cnp.ndarray as_array(object x, str name):
@@ -47,27 +49,31 @@ cdef cnp.ndarray as_array(object x, str name):
     return array
 
 
-cdef object natural_dtype(cnp.ndarray array):
-    """The type that numbers of the array's type are computed in and returned as, in native byte order."""
-    cdef int number = cnp.PyArray_TYPE(array)
-    if cnp.PyTypeNum_ISINTEGER(number) or cnp.PyTypeNum_ISBOOL(number):
-        return FLOATS[cnp.NPY_FLOAT64]
-    return array.dtype.newbyteorder("=")
+cdef object computed_dtype(object dtype):
+    """The type that numbers of this one are computed in and returned as, in native byte order."""
+    return FLOATS[cnp.NPY_FLOAT64] if dtype.kind in "biu" else dtype.newbyteorder("=")
 
 
-cdef object result_dtype(cnp.ndarray array, object b, cnp.ndarray weights, object dtype):
+cdef object promoted_dtype(object a, cnp.ndarray array, object b, cnp.ndarray weights):
+    """The type of the two together, as NumPy's ufuncs have it: a number of Python's has a kind, and no width."""
+    if type(b) in WIDTHLESS:
+        return np.promote_types(computed_dtype(array.dtype), WIDTHLESS[type(b)])
+    if type(a) in WIDTHLESS:
+        return np.promote_types(computed_dtype(weights.dtype), WIDTHLESS[type(a)])
+    return computed_dtype(np.promote_types(array.dtype, weights.dtype))
+
+
+cdef object result_dtype(object a, cnp.ndarray array, object b, cnp.ndarray weights, object dtype):
     """The type of the computation and of the result."""
-    if dtype is not None:
-        wanted = np.dtype(dtype).newbyteorder("=")
-        if wanted not in (FLOATS[cnp.NPY_FLOAT16], FLOATS[cnp.NPY_FLOAT32], FLOATS[cnp.NPY_FLOAT64], LONGDOUBLE):
-            raise TypeError(f"dtype must be float32, float64, float16 or longdouble, got {wanted}")
-        for one in (array, weights):
-            if one is not None and one.dtype.kind == "c":
-                raise TypeError(f"dtype must be None for complex input, got {wanted}")
-        return wanted
-    if weights is None or type(b) in (bool, int, float):    # Python's numbers take the other's type, as in NumPy
-        return natural_dtype(array)
-    return np.result_type(natural_dtype(array), natural_dtype(weights))
+    if dtype is None:
+        return computed_dtype(array.dtype) if weights is None else promoted_dtype(a, array, b, weights)
+    wanted = np.dtype(dtype).newbyteorder("=")
+    if wanted not in (FLOATS[cnp.NPY_FLOAT16], FLOATS[cnp.NPY_FLOAT32], FLOATS[cnp.NPY_FLOAT64], LONGDOUBLE):
+        raise TypeError(f"dtype must be float32, float64, float16 or longdouble, got {wanted}")
+    for one in (array, weights):
+        if one is not None and one.dtype.kind == "c":
+            raise TypeError(f"dtype must be None for complex input, got {wanted}")
+    return wanted
 
 
 cdef cnp.ndarray as_mask(object where):
@@ -401,7 +407,7 @@ cdef object reduce_array(object a, object axis, object b, object keepdims, objec
         broadcast(array, mask, "where", &shape)
     mark_axes(axis, &shape)
     if weights is not None or dtype is not None or (number != cnp.NPY_FLOAT64 and number != cnp.NPY_FLOAT32):
-        chosen = result_dtype(array, b, weights, dtype)
+        chosen = result_dtype(a, array, b, weights, dtype)
         number = chosen.num
         if number not in FLOATS:
             return plain_logsumexp(array, weights, mask, &shape, keep, signed, out, chosen)
@@ -457,7 +463,7 @@ cdef object transform_array(Operation operation, object x, object axis, object w
         broadcast(array, mask, "where", &shape)
     mark_axes(axis, &shape)
     if dtype is not None or (number != cnp.NPY_FLOAT64 and number != cnp.NPY_FLOAT32):
-        chosen = result_dtype(array, None, None, dtype)
+        chosen = result_dtype(x, array, None, None, dtype)
         number = chosen.num
         if number not in FLOATS:
             return plain_transform(operation, array, mask, &shape, out, chosen)
