@@ -339,15 +339,18 @@ def test_dtype_is_computed_in(function, dtype, given):
 @each_function
 @pytest.mark.parametrize("dtype", [*FLOATS, None])
 @pytest.mark.parametrize("out", [*FLOATS, np.complex64, np.clongdouble])
-def test_dtype_with_out(function, dtype, out):
-    x = np.random.default_rng(7).normal(size=(5, 9))
-    wanted = function(x, axis=1, dtype=dtype)
-    target = np.zeros(wanted.shape, out)
-    assert function(x, axis=1, dtype=dtype, out=target) is target
-    if dtype is np.float16:  # computed in float32: a wider `out` may get more than float16 can hold
-        np.testing.assert_allclose(target, wanted, rtol=2**-11, atol=2**-25)
-    else:
-        np.testing.assert_array_equal(target, wanted.astype(out))
+@pytest.mark.parametrize("given", [*FLOATS, np.int8])
+def test_out_is_cast_from_the_type_of_the_computation(function, given, dtype, out):
+    """So a wider `out` of float16 has the digits of float32, as np.mean(x, out=out) has it, and all else is rounded."""
+    x = (4 * np.random.default_rng(7).normal(size=(70, 9))).astype(given)
+    with np.errstate(over="ignore"):
+        for axis in (0, 1):
+            result = function(x, axis=axis, dtype=dtype)
+            if result.dtype == np.float16:
+                result = function(x, axis=axis, dtype=np.float32)
+            target = np.zeros(result.shape, out)
+            assert function(x, axis=axis, dtype=dtype, out=target) is target
+            np.testing.assert_array_equal(target, result.astype(out))
 
 
 @pytest.mark.parametrize("a", [*FLOATS, bool, np.int8, np.int64, np.complex64])
@@ -368,6 +371,7 @@ def test_weights_take_part_in_promotion(a, b):
 
 @each_float
 def test_numbers_of_python_do_not_promote(dtype):
+    x = np.ones(3, dtype)
     for number in (2, 2.0, True):
         assert logsumexp(x, b=number).dtype == dtype
         assert logsumexp(number, b=x).dtype == dtype

@@ -26,7 +26,8 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, where=
         The elements that take part, broadcast with `a`.
     out : ndarray, optional
         Where to put the result: an array of exactly its shape, any layout, of a dtype that the result can be cast to
-        by the rule ``same_kind``. It may overlap `a`.
+        by the rule ``same_kind``. It may overlap `a`. Cast from the type of the computation: a float32 `out` of float16
+        input is not rounded to float16.
     dtype : {float32, float64, float16, longdouble}, optional
         The type of the computation and of the result. Unless given: that of `a` or, as NumPy promotes them, of `a` and
         `b`, and float64 where that is an integer or bool. float16 is computed in float32.
@@ -98,7 +99,8 @@ def softmax(x, axis=None, *, where=True, out=None, dtype=None):
         The elements that take part, broadcast with `x`. Where it is False the result is 0.
     out : ndarray, optional
         Where to put the result: an array of the shape of `x`, any layout, of a dtype that the result can be cast to by
-        the rule ``same_kind``. It may be `x` itself, or overlap it.
+        the rule ``same_kind``. It may be `x` itself, or overlap it. Cast from the type of the computation: a float32
+        `out` of float16 input is not rounded to float16.
     dtype : {float32, float64, float16, longdouble}, optional
         The type of the computation and of the result. Unless given: that of `x`, and float64 for integers and bool.
         float16 is computed in float32.
@@ -162,7 +164,8 @@ def log_softmax(x, axis=None, *, where=True, out=None, dtype=None):
         The elements that take part, broadcast with `x`. Where it is False the result is -inf.
     out : ndarray, optional
         Where to put the result: an array of the shape of `x`, any layout, of a dtype that the result can be cast to by
-        the rule ``same_kind``. It may be `x` itself, or overlap it.
+        the rule ``same_kind``. It may be `x` itself, or overlap it. Cast from the type of the computation: a float32
+        `out` of float16 input is not rounded to float16.
     dtype : {float32, float64, float16, longdouble}, optional
         The type of the computation and of the result. Unless given: that of `x`, and float64 for integers and bool.
         float16 is computed in float32.
