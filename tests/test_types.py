@@ -226,6 +226,18 @@ def test_float16_is_rounded_once_to_nearest_even():
             np.testing.assert_array_equal(logsumexp(z[:, None], axis=1, dtype=np.float16), wanted)
 
 
+def test_float64_is_rounded_once_to_float16():
+    """Not by way of float32, which makes a tie of what is next to one."""
+    x = np.unique(HALVES[np.isfinite(HALVES)]).astype(np.float64)
+    middle = (x[1:] + x[:-1]) / 2
+    ends = [65520, np.nextafter(65520, 0), 1e300, 5e-324, np.nextafter(2.0**-25, 1), np.inf, np.nan]
+    for y in (middle, np.nextafter(middle, -np.inf), np.nextafter(middle, np.inf), np.array(ends), -np.array(ends)):
+        out = np.zeros(y.shape, np.float16)
+        logsumexp(y[:, None], axis=1, out=out)
+        with np.errstate(over="ignore", under="ignore"):
+            np.testing.assert_array_equal(out, y.astype(np.float16))
+
+
 def test_float16_sums_do_not_overflow():
     assert logsumexp(np.zeros(70000, np.float16)) == np.float16(11.16)
     assert logsumexp(np.full(70000, 60000, np.float16)) == np.float16(60000)

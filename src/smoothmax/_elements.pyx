@@ -167,12 +167,23 @@ cdef inline uint16_t to_half(float value) noexcept nogil:
     return <uint16_t>(bits | (sign >> 16))
 
 
+cdef inline float rounded_to_odd(real value) noexcept nogil:
+    """A float whose last bit says that something was cut off: what is rounded on from it is rounded but once."""
+    cdef float near = <float>value
+    cdef uint32_t bits
+    if near > value or near < value:
+        memcpy(&bits, &near, 4)
+        bits = (bits - 1 if (near > value) == (value > 0) else bits) | 1
+        memcpy(&near, &bits, 4)
+    return near
+
+
 cdef void store_half(const real *values, Py_ssize_t n, void *elements, Py_ssize_t stride, bint swapped) noexcept nogil:
     cdef char *target = <char *>elements
     cdef Py_ssize_t i
     cdef uint16_t half
     for i in range(n):
-        half = to_half(<float>values[i])
+        half = to_half(rounded_to_odd(values[i]))
         copy_bytes(target + i*stride, <const char *>&half, 2, swapped)
 
 
