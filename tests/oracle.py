@@ -10,6 +10,7 @@ Knows no code of the package, and no other library's softmax.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -147,6 +148,7 @@ def reference_of_rows(function: str, rows: Doubles, counts: NDArray[Any] | None 
     return exact
 
 
+@functools.lru_cache(100_000)  # the same rows in many layouts, and rows of one element
 def log_of(count: int, rest: float, rest_low: float, k: int) -> Any:
     """log(count + (rest + rest_low)*2**k); count is 0 only where there is nothing to add."""
     if count == 0:
@@ -157,7 +159,7 @@ def log_of(count: int, rest: float, rest_low: float, k: int) -> Any:
 def split(value: Any) -> tuple[float, float, int]:
     if value == 0:
         return 0.0, 0.0, 0
-    k = int(context.floor(context.log(abs(value), 2)))
+    k = context.mag(value) - 1
     value = context.ldexp(value, -k)
     high = float(value)
     return high, float(value - high), k
