@@ -1,4 +1,4 @@
-"""What every test file may ask for: the three functions, the two types, and hypothesis without surprises."""
+"""What every test file may ask for, how many processes run them, and hypothesis without surprises."""
 
 import hypothesis
 import numpy as np
@@ -10,6 +10,22 @@ import smoothmax
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=60)
 hypothesis.settings.register_profile("search", deadline=None, max_examples=5000)
 hypothesis.settings.load_profile("repeatable")
+
+MOST_PROCESSES = 4  # each imports SciPy and scikit-learn, and some tests take hundreds of MB
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the number
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """A process a processor, unless told otherwise by -n, or debugging is meant.
+
+    Here and not as addopts, which would break -p no:xdist and slow down what bench/ measures.
+    """
+    if not config.pluginmanager.hasplugin("xdist") or hasattr(config, "workerinput"):
+        return
+    option = config.option
+    if option.numprocesses is None and option.capture != "no" and not option.usepdb:
+        option.numprocesses, option.maxprocesses = "auto", option.maxprocesses or MOST_PROCESSES
+
 
 FUNCTIONS = ("logsumexp", "softmax", "log_softmax")
 DTYPES = (np.float64, np.float32)
