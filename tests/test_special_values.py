@@ -101,16 +101,17 @@ def test_minus_infinity_adds_nothing(dtype, n, gone, value):
 
 @pytest.mark.parametrize("first", [-INF, NAN, INF])
 @pytest.mark.parametrize("n", [4096, 9000, 20000])
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_whole_blocks_of_one_kind(dtype, first, n, layout):
+def test_whole_blocks_of_one_kind(dtype, first, n):
     """Blocks of nothing but -inf, nan or inf before, between and after ordinary ones."""
     rows = np.zeros((9, n), dtype)
     for i in range(9):
         rows[i, i * n // 9 : i * n // 9 + n // 2] = first
     for name in ("logsumexp", "softmax"):
-        got = call(getattr(smoothmax, name), rows, layout)
         with np.errstate(all="ignore"):
-            assert np.all(ulp_error(got, reference(name, rows, axis=1)) <= bound(name, n)), name
+            exact = reference(name, rows, axis=1)
+        for where, got in everywhere(getattr(smoothmax, name), rows):
+            with np.errstate(all="ignore"):
+                assert np.all(ulp_error(got, exact) <= bound(name, n)), (name, where)
 
 
 @pytest.mark.parametrize("special", [NAN, INF, -INF])
