@@ -1,6 +1,5 @@
-"""What calls take: nothing beyond the result and 1 MiB, no GIL while they run, and nothing left behind."""
+"""What calls take: nothing beyond the result and 1 MiB, and no GIL while they run."""
 
-import gc
 import subprocess
 import sys
 import textwrap
@@ -11,10 +10,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-import smoothmax
-
 MIB = 1 << 20
-MASKED = np.ma.zeros(3)
 
 
 @pytest.mark.parametrize("shape", [(3_000_000,), (3000, 1000), (1500, 2, 1000)], ids=str)
@@ -134,103 +130,3 @@ def test_many_threads_at_once(function, dtype):
     for thread in threads:
         thread.join()
     assert not failures
-
-
-GOOD = {
-    "small": lambda f, x, _: f(x),
-    "an axis": lambda f, x, _: f(x, axis=1),
-    "axes": lambda f, x, _: f(x, axis=(0, 1)),
-    "out": lambda f, x, out: f(x, axis=1, out=out),
-    "strided": lambda f, x, _: f(x[:, ::2], axis=1),
-    "in another type": lambda f, x, _: f(x, dtype=np.float32),
-    "empty": lambda f, x, _: f(x[:0]),
-    "overlap": lambda f, x, out: f(out[..., ::-1], axis=-1, out=out) if out.ndim > 1 else f(x),
-}
-BAD = {
-    "axis out of range": lambda f, x, _: f(x, axis=7),
-    "axis twice": lambda f, x, _: f(x, axis=(0, 0)),
-    "axis of the wrong kind": lambda f, x, _: f(x, axis="0"),
-    "shape of out": lambda f, x, _: f(x, out=x[0, :2]),
-    "type of out": lambda f, x, out: f(x, axis=1, out=np.zeros(out.shape, int)),
-    "dtype": lambda f, x, _: f(x, dtype=int),
-    "no numbers": lambda f, _x, _: f(np.array(["a"])),
-    "masked": lambda f, _x, _: f(MASKED),
-    "where": lambda f, x, _: f(x, where=x),
-}
-
-
-@pytest.mark.parametrize("what", [*GOOD, *BAD])
-def test_nothing_is_left_behind(name, function, what):
-    x = np.random.default_rng(1).standard_normal((30, 40))
-    out = np.empty(30 if name == "logsumexp" else (30, 40))
-    axis, none, double = (0, 1), None, np.dtype(np.float64)
-
-    def calls(count):
-        for _ in range(count):
-            if what in GOOD:
-                GOOD[what](function, x, out)
-            else:
-                try:
-                    BAD[what](function, x, out)
-                except (TypeError, ValueError, NotImplementedError):
-                    continue
-                raise AssertionError("no error")
-
-    calls(50)
-    gc.collect()
-    references = [sys.getrefcount(thing) for thing in (x, out, axis, double, np.float64, function)]
-    tracemalloc.start()
-    try:
-        calls(50)
-        gc.collect()
-        before = tracemalloc.get_traced_memory()[0]
-        calls(10_000 if what in ("small", "axis out of range") else 1000)
-        gc.collect()
-        grown = tracemalloc.get_traced_memory()[0] - before
-    finally:
-        tracemalloc.stop()
-    assert [sys.getrefcount(thing) for thing in (x, out, axis, double, np.float64, function)] == references
-    assert grown < 2000
-    assert none is None
-
-
-def test_a_failed_allocation_leaves_nothing(function):
-    x = np.broadcast_to(np.array(1.0), (2**58, 1))
-    references = sys.getrefcount(x)
-    for _ in range(100):
-        with pytest.raises(MemoryError):
-            function(x, axis=-1)
-    assert sys.getrefcount(x) == references
-    assert x[0, 0] == 1
-
-
-def test_more_than_two_to_the_31_elements():
-    """A broadcast row takes no memory; reading it takes seconds, so the shortest that overflows an int is read once."""
-    x = np.broadcast_to(np.float32(0), (2**31 + 5,))
-    assert smoothmax.logsumexp(x) == np.float32(np.log(2.0**31 + 5))
-
-
-def test_no_scratch_is_left_behind(name, dtype):
-    """What the kernels bring elements together in is not Python's, so tracemalloc does not count it."""
-    if not sys.platform.startswith("linux"):
-        pytest.skip("reads /proc/self/status")
-    script = f"""
-        import numpy as np, smoothmax
-
-        def resident():
-            return next(int(line.split()[1]) << 10 for line in open("/proc/self/status") if line.startswith("VmRSS"))
-
-        x = np.ones((90, 140), np.{np.dtype(dtype)})
-
-        def calls(count):
-            for i in range(count):
-                for given in (x, x[:, ::2], x.astype(x.dtype.newbyteorder())):
-                    smoothmax.{name}(given, axis=i % 2)
-
-        calls(100)
-        before = resident()
-        calls(1000)
-        print(resident() - before)
-    """
-    result = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=True)
-    assert int(result.stdout) <= 4 * MIB
