@@ -18,7 +18,10 @@ COVERAGE = os.environ.get("SMOOTHMAX_COVERAGE", "0") not in ("", "0")
 SANITIZE = os.environ.get("SMOOTHMAX_SANITIZE", "")
 
 # Compiled the same for every processor.
-PORTABLE = ("_elements", "_threads", "_gather", "_columns", "_walk", "_dispatch", "_layout", "_functions")
+PORTABLE = (
+    "_elements", "_threads", "_gather", "_columns", "_walk", "_dispatch", "_layout", "_functions", "_loss_layout",
+    "_losses",
+)  # fmt: skip
 # The kernels, once for each instruction set. _dispatch.pyx says what each needs to run.
 VARIANTS = {"baseline": []}
 if platform.machine().lower() in ("x86_64", "amd64"):

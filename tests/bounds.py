@@ -5,6 +5,12 @@ LOG_SOFTMAX = 2.0
 LOGSUMEXP = 1.5
 LOGSUMEXP_MANY = 1.0  # of at least MANY elements
 MANY = 1000
+LOG_PROB = 2.0
+LOSS = 2.0  # of a position, for class targets
+SOFT_LOSS = 3.0  # for probabilities and smoothing that are not negative
+REDUCED_LOSS = 4.0  # sums and means
+GRADIENT = 3.0  # for class targets; else of the larger of its two terms
+VJP = 2.0  # of the result and of the terms that it is a difference of
 
 
 def bound(function: str, n: int) -> float:

@@ -4,16 +4,32 @@ from typing import TYPE_CHECKING, Any
 
 from smoothmax._config import show_config
 from smoothmax._functions import log_softmax, logsumexp, softmax
+from smoothmax._losses import (
+    cross_entropy,
+    cross_entropy_and_grad,
+    log_prob,
+    log_softmax_vjp,
+    logsumexp_and_softmax,
+    nll_loss,
+    softmax_vjp,
+)
 from smoothmax._threads import get_num_threads, num_threads, set_num_threads
 
 __all__ = [
+    "cross_entropy",
+    "cross_entropy_and_grad",
     "get_num_threads",
+    "log_prob",
     "log_softmax",
+    "log_softmax_vjp",
     "logsumexp",
+    "logsumexp_and_softmax",
+    "nll_loss",
     "num_threads",
     "set_num_threads",
     "show_config",
     "softmax",
+    "softmax_vjp",
 ]
 
 __version__: str

@@ -132,7 +132,7 @@ cdef void write_columns(const Plan *plan, const Bases *bases, Py_ssize_t abreast
             wide = lesser(width - tile*COLUMNS, COLUMNS)
             at = tile*COLUMNS*plan.itemsize
             spread_state(state, columns, tile*COLUMNS, wide, &part)
-            plan.kernels.write_tile(&part, run.rows + at, width, run.count, wide, target + at, width)
+            plan.kernels.write_tile(&part, run.rows + at, width, NULL, 0, run.count, wide, target + at, width)
         if not direct:
             plan.store(scratch, run.elements, bases.data[RESULT] + done*stride, stride, plan.swapped[RESULT])
         done += run.elements

@@ -9,7 +9,8 @@ from libc.string cimport memset
 
 from smoothmax._kernels.table cimport COLUMNS
 from smoothmax._plan cimport (
-    ELEMENTS, MASK, RESULT, WEIGHTS, Axes, Bases, Cursor, Plan, advance, inner_stride, is_run, lesser, run_length,
+    ELEMENTS, FACTORS, MASK, RESULT, WEIGHTS, Axes, Bases, Cursor, Plan, advance, inner_stride, is_run, lesser,
+    run_length,
 )
 
 cdef enum:
@@ -32,6 +33,19 @@ cdef void select(const Plan *plan, const char *values, const char *mask, Py_ssiz
         done += part
 
 
+cdef void blend(const Plan *plan, const Bases *bases, const Cursor *cursor, const Axes *along, Py_ssize_t n,
+                char *weights) noexcept nogil:
+    """Make of n weights what the plan wants them to be; factors are brought together first."""
+    cdef double packed[PACKED]
+    cdef Py_ssize_t done = 0, part, stride = inner_stride(along, FACTORS)
+    cdef const char *factors = bases.data[FACTORS] + cursor.offset[FACTORS]
+    while done < n:
+        part = lesser(n - done, PACKED)
+        plan.load_factors(factors + done*stride, stride, part, plan.swapped[FACTORS], <char *>packed)
+        plan.moves.blend(weights + done*plan.itemsize, <const char *>packed, part, plan.scale, plan.offset)
+        done += part
+
+
 cdef void load_run(const Plan *plan, const Bases *bases, const Cursor *cursor, const Axes *along, Py_ssize_t n,
                    char *elements, char *weights) noexcept nogil:
     """n neighbours along the innermost of the axes `along`; a False mask gives -inf, and weight 0."""
@@ -48,6 +62,8 @@ cdef void load_run(const Plan *plan, const Bases *bases, const Cursor *cursor, c
     if bases.data[WEIGHTS] != NULL:
         plan.load_weights(bases.data[WEIGHTS] + cursor.offset[WEIGHTS], inner_stride(along, WEIGHTS), n,
                           plan.swapped[WEIGHTS], weights)
+        if plan.blended:
+            blend(plan, bases, cursor, along, n, weights)
         if mask != NULL:
             select(plan, weights, mask, inner_stride(along, MASK), n, 0, weights)
 

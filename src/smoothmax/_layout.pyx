@@ -10,18 +10,14 @@ from numpy.exceptions import AxisError, TooHardError
 
 from smoothmax._dispatch cimport kernels_of, moves_of
 from smoothmax._elements cimport loader, storer
-from smoothmax._kernels.table cimport LOGSUMEXP, SOFTMAX, WEIGHTED_LOGSUMEXP, Operation
-from smoothmax._plan cimport ELEMENTS, MASK, RESULT, ROLES, SIGN, WEIGHTS, Axes, Plan
+from smoothmax._kernels.table cimport LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, WEIGHTED_LOGSUMEXP, Operation
+from smoothmax._plan cimport ELEMENTS, MASK, RESULT, ROLES, SIGN, VALUE, WEIGHTS, Axes, Plan
 from smoothmax._walk cimport walk
 
 cdef extern from "numpy/arrayobject.h":
     object PyArray_Scalar(void *data, cnp.dtype dtype, object base)
 
 cnp.import_array()
-
-cdef enum:
-    MAX_NDIM = 64
-
 
 # Types ---------------------------------------------------------------------------------------------------------------
 
@@ -86,13 +82,6 @@ cdef cnp.ndarray as_mask(object where):
 
 
 # Axes ----------------------------------------------------------------------------------------------------------------
-
-cdef struct Shape:
-    int ndim
-    cnp.npy_intp shape[MAX_NDIM]
-    bint reduced[MAX_NDIM]
-    cnp.npy_intp stride[ROLES][MAX_NDIM]
-
 
 cdef int mark_axis(object axis, Shape *shape, object given) except -1:
     cdef Py_ssize_t index
@@ -266,6 +255,14 @@ cdef bint share_memory(cnp.ndarray one, cnp.ndarray other) except -1:
         return True
 
 
+cdef cnp.ndarray new_result(cnp.ndarray array, Shape *shape, int number):
+    """An array of the shape, in the memory order of `array` if that has as many axes."""
+    if cnp.PyArray_IS_C_CONTIGUOUS(array) or cnp.PyArray_NDIM(array) != shape.ndim:
+        return cnp.PyArray_EMPTY(shape.ndim, shape.shape, number, 0)
+    return np.empty_like(array, dtype=FLOATS[number], order="K", subok=False,
+                         shape=tuple([shape.shape[i] for i in range(shape.ndim)]))
+
+
 cdef cnp.ndarray apart(cnp.ndarray array, cnp.ndarray out, bint elementwise):
     """`array`, or a copy where writing to `out` would change elements that are still to be read."""
     if out is None or array is None:
@@ -284,6 +281,27 @@ cdef void put_array(Plan *plan, int role, cnp.ndarray array, int number) noexcep
     plan.data[role] = <char *>cnp.PyArray_DATA(array)
     plan.direct[role] = cnp.PyArray_TYPE(array) == number and cnp.PyArray_ISBEHAVED_RO(array)
     plan.swapped[role] = not cnp.PyArray_ISNOTSWAPPED(array)
+
+
+cdef void put_result(Plan *plan, cnp.ndarray result, int computing, Shape *shape) noexcept:
+    """Note where a result for each element goes."""
+    put_array(plan, RESULT, result, computing)
+    plan.store = storer(cnp.PyArray_TYPE(result), computing == cnp.NPY_FLOAT64)
+    take_strides(result, RESULT, shape)
+
+
+cdef void put_reduced_result(Plan *plan, cnp.ndarray result, int computing, bint keepdims, Shape *shape) noexcept:
+    """Note where the result of each reduction goes, if that is all there is."""
+    put_array(plan, RESULT, result, computing)
+    plan.store = storer(cnp.PyArray_TYPE(result), computing == cnp.NPY_FLOAT64)
+    take_reduced_strides(result, RESULT, keepdims, shape)
+
+
+cdef void put_value(Plan *plan, cnp.ndarray value, int computing, bint keepdims, Shape *shape) noexcept:
+    """Note where the result of each reduction goes, beside those of the elements."""
+    put_array(plan, VALUE, value, computing)
+    plan.store_value = storer(cnp.PyArray_TYPE(value), computing == cnp.NPY_FLOAT64)
+    take_reduced_strides(value, VALUE, keepdims, shape)
 
 
 cdef int run(Plan *plan, const Shape *shape) except -1:
@@ -311,27 +329,27 @@ cdef int prepare(Plan *plan, Operation operation, Shape *shape, cnp.ndarray arra
                  cnp.ndarray mask, int number) except -1:
     """The inputs' part of a plan that computes results of type `number`; returns the type it computes in."""
     cdef bint doubles = number == cnp.NPY_FLOAT64
-    cdef int computing = cnp.NPY_FLOAT64 if doubles else cnp.NPY_FLOAT32
+    cdef int computing = cnp.NPY_FLOAT64 if doubles else cnp.NPY_FLOAT32, role
     plan.kernels = kernels_of(operation, doubles)
     plan.moves = moves_of(doubles)
-    plan.fill = 0 if operation == SOFTMAX else -INFINITY
+    plan.fill = -INFINITY if operation == LOG_SOFTMAX else 0
     plan.itemsize = sizeof(double) if doubles else sizeof(float)
     put_array(plan, ELEMENTS, array, computing)
     plan.load = loader(cnp.PyArray_TYPE(array), doubles)
     take_strides(array, ELEMENTS, shape)
-    plan.data[WEIGHTS] = plan.data[MASK] = plan.data[SIGN] = NULL
+    for role in range(ROLES):
+        if role != ELEMENTS:
+            plan.data[role] = NULL
+            no_strides(role, shape)
+    plan.blended = False
+    plan.is_loss = False
     if weights is not None:
         put_array(plan, WEIGHTS, weights, computing)
         plan.load_weights = loader(cnp.PyArray_TYPE(weights), doubles)
         take_strides(weights, WEIGHTS, shape)
-    else:
-        no_strides(WEIGHTS, shape)
     if mask is not None:
         put_array(plan, MASK, mask, cnp.NPY_BOOL)
         take_strides(mask, MASK, shape)
-    else:
-        no_strides(MASK, shape)
-    no_strides(SIGN, shape)
     return computing
 
 
@@ -422,7 +440,6 @@ cdef object reduce_array(object a, object axis, object b, object keepdims, objec
     elif ndim == 0 and not signed and number != cnp.NPY_FLOAT16 and size_of(&shape):
         # No array at all for a result that is a scalar.
         prepare(&plan, operation, &shape, array, weights, mask, number)
-        no_strides(RESULT, &shape)
         plan.data[RESULT] = <char *>&scalar
         plan.direct[RESULT] = True
         plan.swapped[RESULT] = False
@@ -435,9 +452,7 @@ cdef object reduce_array(object a, object axis, object b, object keepdims, objec
         sign = cnp.PyArray_EMPTY(ndim, result_shape, number, 0)
     if size_of(&shape):
         computing = prepare(&plan, operation, &shape, array, weights, mask, number)
-        put_array(&plan, RESULT, result, computing)
-        plan.store = storer(cnp.PyArray_TYPE(result), computing == cnp.NPY_FLOAT64)
-        take_reduced_strides(result, RESULT, keep, &shape)
+        put_reduced_result(&plan, result, computing, keep, &shape)
         if signed:
             put_array(&plan, SIGN, sign, computing)
             plan.store_sign = storer(number, computing == cnp.NPY_FLOAT64)
@@ -471,15 +486,10 @@ cdef object transform_array(Operation operation, object x, object axis, object w
         check_out(out, shape.ndim, shape.shape, FLOATS[number])
         result = out
         array, mask = apart(array, result, True), apart(mask, result, False)
-    elif cnp.PyArray_IS_C_CONTIGUOUS(array) or mask is not None and cnp.PyArray_NDIM(array) != shape.ndim:
-        result = cnp.PyArray_EMPTY(shape.ndim, shape.shape, number, 0)
     else:
-        result = np.empty_like(array, dtype=FLOATS[number], order="K", subok=False,
-                               shape=tuple([shape.shape[i] for i in range(shape.ndim)]))
+        result = new_result(array, &shape, number)
     if size_of(&shape):
         computing = prepare(&plan, operation, &shape, array, None, mask, number)
-        put_array(&plan, RESULT, result, computing)
-        plan.store = storer(cnp.PyArray_TYPE(result), computing == cnp.NPY_FLOAT64)
-        take_strides(result, RESULT, &shape)
+        put_result(&plan, result, computing, &shape)
         run(&plan, &shape)
     return result[()] if out is None and shape.ndim == 0 else result

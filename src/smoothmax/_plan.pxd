@@ -14,7 +14,10 @@ cdef enum:
     WEIGHTS
     MASK
     RESULT
+    VALUE                       # of each reduction, where there is a result for each element too
     SIGN
+    TARGET                      # the index of a class a reduction, less than 0 for none; Py_ssize_t
+    FACTORS                     # of weights
     ROLES
 
 
@@ -35,8 +38,21 @@ cdef struct Plan:
     bint swapped[ROLES]         # in byte order
     Load load
     Load load_weights
+    Load load_factors
     Store store
+    Store store_value
     Store store_sign
+    bint blended                # weights are those given times scale, plus offset, times factors
+    double scale
+    double offset
+    # Losses. The element of class t is first_class + t*class_stride bytes from the first of its reduction.
+    bint is_loss
+    Py_ssize_t first_class[ROLES]
+    Py_ssize_t class_stride[ROLES]
+    const double *class_weights             # NULL: all 1
+    double hard
+    double soft
+    double gain
     Axes kept
     Axes reduced
 

@@ -12,8 +12,8 @@ from smoothmax._columns cimport reduce_columns, rows_abreast, scratch_for_column
 from smoothmax._gather cimport SCRATCH, TILE_ROWS, gather_row, gather_tile, scatter_row, scatter_tile
 from smoothmax._kernels.table cimport COLUMNS, State
 from smoothmax._plan cimport (
-    ELEMENTS, MASK, RESULT, ROLES, SIGN, WEIGHTS, Axes, Bases, Cursor, Plan, advance, bases_at, count, inner_shape,
-    inner_stride, is_run, lesser, run_length, start,
+    ELEMENTS, MASK, RESULT, ROLES, SIGN, TARGET, VALUE, WEIGHTS, Axes, Bases, Cursor, Plan, advance, bases_at, count,
+    inner_shape, inner_stride, is_run, lesser, run_length, start,
 )
 from smoothmax._threads cimport Queue, share, take, threads_of_caller
 
@@ -28,7 +28,7 @@ cdef enum:
     LONG_RUN = 256              # elements in one piece that are not worth gathering with the next
     CHUNK = 16384               # bytes of a row that passes through the scratch in pieces: they stay in L1
     PIECE = 1048576             # bytes of a long reduction that are reduced on their own
-    PIECES = 64                 # at most: their states take 300 KiB
+    PIECES = 64                 # at most: their states take 500 KiB
     SMALL = 500                 # elements below which giving up the GIL costs more than it is worth (as in NumPy)
     SHARED = 65536              # elements from which other threads are asked
     GRAIN = 16384               # elements that a thread takes at a time, at least
@@ -64,6 +64,9 @@ cdef inline void clear(State *state, Py_ssize_t columns) noexcept nogil:
         state.count[j] = 0
         state.rest[j] = 0
         state.carry[j] = 0
+        state.dot[j] = 0
+        state.dot_low[j] = 0
+        state.mass[j] = 0
 
 
 # Rows ----------------------------------------------------------------------------------------------------------------
@@ -94,18 +97,20 @@ cdef void write_row(const Walk *walk, const Unit *unit, Cursor *cursor, const St
     cdef Cursor out_cursor = cursor[0]
     cdef Py_ssize_t n
     cdef const char *source
+    cdef const char *weights
     cdef char *target
     while cursor.left:
         n = run_length(cursor, cursor.left) if unit.in_place or unit.out_in_place else cursor.left
         n = n if unit.in_place and unit.out_in_place else lesser(n, CHUNK//plan.itemsize)
         if unit.in_place:
             source = unit.bases.data[ELEMENTS] + cursor.offset[ELEMENTS]
+            weights = unit.bases.data[WEIGHTS] + cursor.offset[WEIGHTS]
             advance(cursor, n)
         else:
-            source = scratch
+            source, weights = scratch, scratch + SCRATCH*plan.itemsize
             gather_row(plan, &unit.bases, cursor, n, scratch)
         target = unit.bases.data[RESULT] + out_cursor.offset[RESULT] if unit.out_in_place else scratch
-        plan.kernels.write_row(state, source, n, target)
+        plan.kernels.write_row(state, source, weights, n, target)
         if unit.out_in_place:
             advance(&out_cursor, n)
         else:
@@ -159,11 +164,13 @@ cdef void write_tile(const Walk *walk, const Unit *unit, Cursor *cursor, const S
                      char *scratch) noexcept nogil:
     cdef const Plan *plan = walk.plan
     cdef Cursor out_cursor = cursor[0]
-    cdef Py_ssize_t rows, ld = COLUMNS, out_ld = COLUMNS
+    cdef Py_ssize_t rows, ld = COLUMNS, weights_ld = COLUMNS, out_ld = COLUMNS
     cdef const char *source
+    cdef const char *weights
     cdef char *target
     if unit.in_place:
         ld = inner_stride(&plan.reduced, ELEMENTS)//plan.itemsize
+        weights_ld = inner_stride(&plan.reduced, WEIGHTS)//plan.itemsize
     if unit.out_in_place:
         out_ld = inner_stride(&plan.reduced, RESULT)//plan.itemsize
     while cursor.left:
@@ -171,12 +178,13 @@ cdef void write_tile(const Walk *walk, const Unit *unit, Cursor *cursor, const S
         rows = rows if unit.in_place and unit.out_in_place else lesser(rows, TILE_ROWS)
         if unit.in_place:
             source = unit.bases.data[ELEMENTS] + cursor.offset[ELEMENTS]
+            weights = unit.bases.data[WEIGHTS] + cursor.offset[WEIGHTS]
             advance(cursor, rows)
         else:
-            source = scratch
+            source, weights = scratch, scratch + SCRATCH*plan.itemsize
             gather_tile(plan, &unit.bases, cursor, rows, unit.columns, scratch)
         target = unit.bases.data[RESULT] + out_cursor.offset[RESULT] if unit.out_in_place else scratch
-        plan.kernels.write_tile(state, source, ld, rows, unit.columns, target, out_ld)
+        plan.kernels.write_tile(state, source, ld, weights, weights_ld, rows, unit.columns, target, out_ld)
         if unit.out_in_place:
             advance(&out_cursor, rows)
         else:
@@ -236,16 +244,77 @@ cdef void write_piece(const Walk *walk, const Unit *unit, Py_ssize_t piece, cons
         write_row(walk, unit, &cursor, state, scratch)
 
 
+cdef inline double element_at(const Plan *plan, const char *place) noexcept nogil:
+    cdef float single
+    cdef double value
+    if plan.itemsize == sizeof(double):
+        if plan.direct[ELEMENTS]:
+            return (<const double *>place)[0]
+        plan.load(place, 0, 1, plan.swapped[ELEMENTS], &value)
+        return value
+    if plan.direct[ELEMENTS]:
+        return (<const float *>place)[0]
+    plan.load(place, 0, 1, plan.swapped[ELEMENTS], &single)
+    return single
+
+
+cdef void take_targets(const Plan *plan, const Unit *unit, State *state) noexcept nogil:
+    """What each reduction's own target brings: its class, and the element and the weight of that."""
+    cdef const char *targets = unit.bases.data[TARGET]
+    cdef const char *elements = unit.bases.data[ELEMENTS]
+    cdef Py_ssize_t j, target, step = inner_stride(&plan.kept, ELEMENTS), target_step = inner_stride(&plan.kept, TARGET)
+    state.hard, state.soft, state.gain = plan.hard, plan.soft, plan.gain
+    for j in range(unit.columns):
+        state.counts[j] = 1
+        state.picked[j] = state.weight[j] = 0
+    if targets == NULL:
+        return
+    elements += plan.first_class[ELEMENTS]
+    for j in range(unit.columns):
+        target = (<const Py_ssize_t *>(targets + j*target_step))[0]
+        if target < 0:
+            state.counts[j] = 0
+        else:
+            state.weight[j] = plan.class_weights[target] if plan.class_weights != NULL else 1
+            state.picked[j] = element_at(plan, elements + j*step + target*plan.class_stride[ELEMENTS])
+
+
+cdef void put_at(const Plan *plan, char *place, double value) noexcept nogil:
+    cdef float single = <float>value
+    plan.store(<const char *>&value if plan.itemsize == sizeof(double) else <const char *>&single, 1, place, 0,
+               plan.swapped[RESULT])
+
+
+cdef void put_targets(const Walk *walk, const Unit *unit, const State *state) noexcept nogil:
+    """The results at the targets, once all others are written; and 0 where a reduction is ignored whatever it is."""
+    cdef const Plan *plan = walk.plan
+    cdef Py_ssize_t j, c, target
+    cdef char *place
+    for j in range(unit.columns):
+        target = (<const Py_ssize_t *>(unit.bases.data[TARGET] + j*inner_stride(&plan.kept, TARGET)))[0]
+        place = unit.bases.data[RESULT] + j*inner_stride(&plan.kept, RESULT) + plan.first_class[RESULT]
+        if target >= 0:
+            put_at(plan, place + target*plan.class_stride[RESULT], state.at_target[j])
+        elif state.at_target[j] != 0:           # nan: an element of it is not finite
+            for c in range(walk.n):
+                put_at(plan, place + c*plan.class_stride[RESULT], 0)
+
+
 cdef void finish(const Walk *walk, const Unit *unit, State *state) noexcept nogil:
     """The results of a reduction, or what the second pass needs."""
     cdef const Plan *plan = walk.plan
     cdef double values[COLUMNS]
     cdef double signs[COLUMNS]
     cdef bint signed = plan.data[SIGN] != NULL
+    if plan.is_loss:
+        take_targets(plan, unit, state)
     plan.kernels.finish(state, unit.columns, values, signs if signed else NULL)
-    if plan.kernels.write_row != NULL:
-        return
-    plan.store(values, unit.columns, unit.bases.data[RESULT], inner_stride(&plan.kept, RESULT), plan.swapped[RESULT])
+    if plan.kernels.write_row == NULL:
+        plan.store(values, unit.columns, unit.bases.data[RESULT], inner_stride(&plan.kept, RESULT),
+                   plan.swapped[RESULT])
+    elif plan.data[VALUE] != NULL:
+        plan.store_value(values, unit.columns, unit.bases.data[VALUE], inner_stride(&plan.kept, VALUE),
+                         plan.swapped[VALUE])
     if signed:
         plan.store_sign(signs, unit.columns, unit.bases.data[SIGN], inner_stride(&plan.kept, SIGN), plan.swapped[SIGN])
 
@@ -268,6 +337,8 @@ cdef void walk_unit(const Walk *walk, const Unit *unit, char *scratch) noexcept 
     if walk.plan.kernels.write_row != NULL:
         for piece in range(walk.pieces):
             write_piece(walk, unit, piece, &state, scratch)
+        if walk.plan.data[TARGET] != NULL:
+            put_targets(walk, unit, &state)
 
 
 cdef inline Py_ssize_t tiles_across(const Plan *plan) noexcept nogil:
@@ -386,7 +457,10 @@ cdef int share_unit(Shared *shared, int threads) except -2:
         walk.plan.kernels.merge(&shared.state, &shared.states[piece], 0, shared.unit.columns, COLUMNS)
     finish(walk, &shared.unit, &shared.state)
     if walk.plan.kernels.write_row != NULL:
-        return share(work_on_results, shared, walk.pieces, threads)
+        if share(work_on_results, shared, walk.pieces, threads):
+            return -1
+        if walk.plan.data[TARGET] != NULL:
+            put_targets(walk, &shared.unit, &shared.state)
     return 0
 
 
@@ -439,7 +513,8 @@ cdef void lay_out(Walk *walk, const Plan *plan) noexcept nogil:
     walk.n = n
     walk.abreast = abreast
     walk.tiles = tiles
-    walk.in_place = unmasked and pieces and is_run(plan, side, ELEMENTS) and is_run(plan, side, WEIGHTS)
+    walk.in_place = (unmasked and not plan.blended and pieces and is_run(plan, side, ELEMENTS)
+                     and is_run(plan, side, WEIGHTS))
     walk.out_in_place = is_run(plan, side, RESULT) and (
         plan.kernels.write_row == NULL or unmasked and pieces)
     # Whether something is done at once must not depend on where the elements lie, or their alignment would show in the

@@ -9,7 +9,19 @@ from typing import Any, assert_type
 import numpy as np
 from numpy.typing import NDArray
 
-from smoothmax import log_softmax, logsumexp, show_config, softmax
+from smoothmax import (
+    cross_entropy,
+    cross_entropy_and_grad,
+    log_prob,
+    log_softmax,
+    log_softmax_vjp,
+    logsumexp,
+    logsumexp_and_softmax,
+    nll_loss,
+    show_config,
+    softmax,
+    softmax_vjp,
+)
 
 Matrix = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 
@@ -150,6 +162,35 @@ assert_type(softmax(floating), Any)
 logsumexp(unknown, axis=1).sum()
 softmax(unknown, axis=1).sum()
 
+# Losses and gradients: a total is a scalar, the others arrays; a gradient keeps type and shape.
+assert_type(cross_entropy(f32, [0, 1]), np.float32)
+assert_type(cross_entropy(f16, i8[0], reduction="sum"), np.float16)
+assert_type(cross_entropy(f32, f64, weight=row, label_smoothing=0.1), np.float32)
+assert_type(cross_entropy(i8, [0, 1], ignore_index=np.int64(7)), np.float64)
+assert_type(cross_entropy([[1.0, 2.0]], [0]), np.float64)
+assert_type(cross_entropy(f32, [0, 1], reduction="none"), NDArray[np.float32] | Any)
+assert_type(cross_entropy(i8, [0, 1], 1, reduction="none"), NDArray[np.float64] | Any)
+assert_type(nll_loss(f32, [0, 1]), np.float32)
+assert_type(nll_loss([[1, 2]], [0], reduction="none"), NDArray[np.float64] | Any)
+assert_type(cross_entropy_and_grad(matrix, [0, 1]), tuple[np.float32, Matrix])
+assert_type(cross_entropy_and_grad(f64, [0, 1], 0), tuple[np.float64, NDArray[np.float64]])
+assert_type(cross_entropy_and_grad(i8, [0, 1]), tuple[np.float64, NDArray[np.float64]])
+assert_type(
+    cross_entropy_and_grad(f32, [0, 1], reduction="none"), tuple[NDArray[np.float32] | Any, NDArray[np.float32]]
+)
+assert_type(cross_entropy_and_grad(f32, [0, 1], out=f64), tuple[Any, NDArray[np.float64]])
+assert_type(log_prob(f32, [0, 1]), NDArray[np.float32] | Any)
+assert_type(log_prob(mask, [0, 1]), NDArray[np.float64] | Any)
+assert_type(logsumexp_and_softmax(matrix), tuple[np.float32, Matrix])
+assert_type(logsumexp_and_softmax(f16, 1), tuple[NDArray[np.float16] | Any, NDArray[np.float16]])
+assert_type(logsumexp_and_softmax([1, 2], 0), tuple[NDArray[np.float64] | Any, NDArray[np.float64]])
+assert_type(logsumexp_and_softmax(f32, 1, out=f64), tuple[Any, NDArray[np.float64]])
+assert_type(softmax_vjp(f32, f32, 1), NDArray[np.float32])
+assert_type(softmax_vjp(matrix, matrix), Matrix)
+assert_type(softmax_vjp(f32, f32, out=f64), NDArray[np.float64])
+assert_type(log_softmax_vjp(f64, f64, 1), NDArray[np.float64])
+assert_type(log_softmax_vjp([1.0], [0.0]), Any)
+
 assert_type(show_config("dicts"), dict[str, dict[str, Any]] | None)
 
 
@@ -170,5 +211,9 @@ def refused() -> None:
     softmax(f32, b=f32)  # type: ignore[call-overload]
     softmax(f32, keepdims=True)  # type: ignore[call-overload]
     log_softmax(f32, out=i8)  # type: ignore[type-var]
+    cross_entropy(f32, [0, 1], reduction=None)  # type: ignore[call-overload]
+    cross_entropy(f32, [0, 1], axis=(0, 1))  # type: ignore[call-overload]
+    cross_entropy_and_grad(f32, [0, 1], out=i8)  # type: ignore[type-var]
+    softmax_vjp(f32)  # type: ignore[call-overload]
     repr(softmax(f32, axis=1).nothing)  # type: ignore[attr-defined]
     repr(logsumexp(f32, axis=1).nothing)  # type: ignore[union-attr]

@@ -7,8 +7,10 @@ from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport ldexp
 
 from smoothmax._kernels.table cimport (
-    COLUMNS, LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, WEIGHTED_LOGSUMEXP, Finish, Kernels, Moves, ReduceRow,
-    ReduceTile, RowAtOnce, State, Table, TileAtOnce, Transpose, WriteRow, WriteTile,
+    COLUMNS, CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, LOG_PROB, LOG_SOFTMAX, LOG_SOFTMAX_VJP, LOGSUMEXP,
+    LOGSUMEXP_AND_SOFTMAX, NLL, SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, SOFTMAX, SOFTMAX_VJP,
+    WEIGHTED_LOGSUMEXP, Blend, Finish, Kernels, Moves, ReduceRow, ReduceTile, RowAtOnce, State, Table,
+    TileAtOnce, Transpose, WriteRow, WriteTile,
 )
 
 cdef enum:
@@ -33,6 +35,8 @@ include "tiles.pxi"
 include "weights.pxi"
 include "masks.pxi"
 include "transpose.pxi"
+include "products.pxi"
+include "losses.pxi"
 
 
 cdef void fill_logsumexp(Kernels *kernels, const real *_) noexcept:
@@ -79,17 +83,82 @@ cdef void fill_log_softmax(Kernels *kernels, const real *_) noexcept:
     kernels.tile_at_once_bytes = SHORT_TILE
 
 
+cdef void fill_logsumexp_and_softmax(Kernels *kernels, const real *_) noexcept:
+    kernels.reduce_row = <ReduceRow>reduce_row[real]
+    kernels.reduce_tile = <ReduceTile>reduce_tile[real]
+    kernels.merge = merge_f32 if real is float else merge_f64
+    kernels.finish = <Finish>finish_logsumexp_and_softmax[real]
+    kernels.write_row = <WriteRow>write_softmax_row[real]
+    kernels.write_tile = <WriteTile>write_softmax_tile[real]
+
+
+cdef void fill_products(Kernels *kernels, const real *_) noexcept:
+    kernels[<int>SOFTMAX_VJP].reduce_row = <ReduceRow>reduce_products_row[real]
+    kernels[<int>SOFTMAX_VJP].reduce_tile = <ReduceTile>reduce_products_tile[real]
+    kernels[<int>SOFTMAX_VJP].merge = merge_dot
+    kernels[<int>SOFTMAX_VJP].finish = <Finish>finish_dot[real]
+    kernels[<int>SOFTMAX_VJP].write_row = <WriteRow>write_softmax_vjp_row[real]
+    kernels[<int>SOFTMAX_VJP].write_tile = <WriteTile>write_softmax_vjp_tile[real]
+    kernels[<int>LOG_SOFTMAX_VJP].reduce_row = <ReduceRow>reduce_second_row[real]
+    kernels[<int>LOG_SOFTMAX_VJP].reduce_tile = <ReduceTile>reduce_second_tile[real]
+    kernels[<int>LOG_SOFTMAX_VJP].merge = merge_dot
+    kernels[<int>LOG_SOFTMAX_VJP].finish = <Finish>finish_dot[real]
+    kernels[<int>LOG_SOFTMAX_VJP].write_row = <WriteRow>write_log_softmax_vjp_row[real]
+    kernels[<int>LOG_SOFTMAX_VJP].write_tile = <WriteTile>write_log_softmax_vjp_tile[real]
+
+
+cdef void fill_hard_loss(Kernels *kernels, const real *_) noexcept:
+    kernels.reduce_row = <ReduceRow>reduce_row[real]
+    kernels.reduce_tile = <ReduceTile>reduce_tile[real]
+    kernels.merge = merge_f32 if real is float else merge_f64
+    kernels.finish = <Finish>finish_hard_loss[real]
+
+
+cdef void fill_soft_loss(Kernels *kernels, const real *_) noexcept:
+    kernels.reduce_row = <ReduceRow>reduce_soft_row[real]
+    kernels.reduce_tile = <ReduceTile>reduce_soft_tile[real]
+    kernels.merge = merge_soft_f32 if real is float else merge_soft_f64
+    kernels.finish = <Finish>finish_soft_loss[real]
+
+
+cdef void fill_losses(Kernels *kernels, const real *type_) noexcept:
+    fill_hard_loss(&kernels[<int>LOG_PROB], type_)
+    kernels[<int>LOG_PROB].finish = <Finish>finish_log_prob[real]
+    fill_hard_loss(&kernels[<int>CROSS_ENTROPY], type_)
+    fill_hard_loss(&kernels[<int>CROSS_ENTROPY_GRADIENT], type_)
+    kernels[<int>CROSS_ENTROPY_GRADIENT].finish = <Finish>finish_hard_gradient[real]
+    kernels[<int>CROSS_ENTROPY_GRADIENT].write_row = <WriteRow>write_softmax_row[real]
+    kernels[<int>CROSS_ENTROPY_GRADIENT].write_tile = <WriteTile>write_softmax_tile[real]
+    fill_soft_loss(&kernels[<int>SOFT_CROSS_ENTROPY], type_)
+    fill_soft_loss(&kernels[<int>SOFT_CROSS_ENTROPY_GRADIENT], type_)
+    kernels[<int>SOFT_CROSS_ENTROPY_GRADIENT].finish = <Finish>finish_soft_gradient[real]
+    kernels[<int>SOFT_CROSS_ENTROPY_GRADIENT].write_row = <WriteRow>write_gradient_row[real]
+    kernels[<int>SOFT_CROSS_ENTROPY_GRADIENT].write_tile = <WriteTile>write_gradient_tile[real]
+    kernels[<int>NLL].reduce_row = <ReduceRow>reduce_nothing_row[real]
+    kernels[<int>NLL].reduce_tile = <ReduceTile>reduce_nothing_tile[real]
+    kernels[<int>NLL].merge = merge_dot
+    kernels[<int>NLL].finish = <Finish>finish_nll[real]
+    kernels[<int>SOFT_NLL].reduce_row = <ReduceRow>reduce_products_row[real]
+    kernels[<int>SOFT_NLL].reduce_tile = <ReduceTile>reduce_products_tile[real]
+    kernels[<int>SOFT_NLL].merge = merge_dot
+    kernels[<int>SOFT_NLL].finish = <Finish>finish_nll[real]
+
+
 cdef void fill(Kernels *kernels, const real *type_) noexcept:
     fill_logsumexp(&kernels[<int>LOGSUMEXP], type_)
     fill_weighted_logsumexp(&kernels[<int>WEIGHTED_LOGSUMEXP], type_)
     fill_softmax(&kernels[<int>SOFTMAX], type_)
     fill_log_softmax(&kernels[<int>LOG_SOFTMAX], type_)
+    fill_logsumexp_and_softmax(&kernels[<int>LOGSUMEXP_AND_SOFTMAX], type_)
+    fill_products(kernels, type_)
+    fill_losses(kernels, type_)
 
 
 cdef void fill_moves(Moves *moves, const real *_) noexcept:
     moves.select = select_f32 if real is float else select_f64
     moves.transpose = <Transpose>transpose[real]
     moves.transpose_back = <Transpose>transpose_back[real]
+    moves.blend = <Blend>blend[real]
 
 
 cdef Table TABLE

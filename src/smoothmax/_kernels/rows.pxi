@@ -183,7 +183,7 @@ cdef void softmax_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
         unpad(tail, rest, out + rows*width)
 
 
-cdef void write_softmax_row(const State *state, const real *x, Py_ssize_t n, real *out) noexcept nogil:
+cdef void write_softmax_row(const State *state, const real *x, const real *_, Py_ssize_t n, real *out) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), rows = n//width, rest = n - rows*width, j
     cdef real tail[LANES]
     cdef real shift[LANES]
@@ -204,7 +204,8 @@ cdef void write_softmax_row(const State *state, const real *x, Py_ssize_t n, rea
         unpad(tail, rest, out + rows*width)
 
 
-cdef void write_log_softmax_row(const State *state, const real *x, Py_ssize_t n, real *out) noexcept nogil:
+cdef void write_log_softmax_row(const State *state, const real *x, const real *_, Py_ssize_t n,
+                                real *out) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), rows = n//width, rest = n - rows*width, j
     cdef real tail[LANES]
     cdef real top[LANES]

@@ -18,12 +18,23 @@ cdef struct State:
     double count[COLUMNS]        # how many equal it
     double rest[COLUMNS]         # the sum over the others, scaled as p is
     double carry[COLUMNS]        # what rounding kept out of rest
+    # Of operations on two arrays: the sum of b*(x - reference), or of what the operation says, and of b.
+    double dot[COLUMNS]
+    double dot_low[COLUMNS]      # what rounding kept out of it
+    double mass[COLUMNS]
     # What results need, once `finish` has been called.
     double log_sum[COLUMNS]      # log(sum/exp(top)), with weights log(abs(sum)/exp(shift)), and
     double log_sum_low[COLUMNS]  # what rounding kept out of it
     double inverse[COLUMNS]      # the reciprocal of the scaled sum, and
     double inverse_low[COLUMNS]  # what rounding kept out of it
     double one_above[COLUMNS]    # what probabilities are 1 above
+    # Of losses (see losses.pxi): what comes with a reduction before `finish`, and what it leaves.
+    double picked[COLUMNS]       # the element at the target; 0 where there is no target
+    double weight[COLUMNS]       # of the target's class; 0 where there is none
+    double counts[COLUMNS]       # 1, or 0 of a reduction that is ignored
+    double at_target[COLUMNS]    # the result there
+    double slope[COLUMNS]        # the factor of b in the other results
+    double hard, soft, gain      # the factors of the target, of b, and of the results
 
 
 ctypedef void (*ReduceRow)(State *state, const void *x, const void *b, Py_ssize_t n) noexcept nogil
@@ -32,13 +43,14 @@ ctypedef void (*ReduceTile)(State *state, const void *x, Py_ssize_t ld, const vo
 ctypedef void (*Merge)(State *state, const State *other, Py_ssize_t first, Py_ssize_t columns,
                        Py_ssize_t period) noexcept nogil
 ctypedef void (*Finish)(State *state, Py_ssize_t columns, void *out, void *sign) noexcept nogil
-ctypedef void (*WriteRow)(const State *state, const void *x, Py_ssize_t n, void *out) noexcept nogil
-ctypedef void (*WriteTile)(const State *state, const void *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
-                           void *out, Py_ssize_t out_ld) noexcept nogil
+ctypedef void (*WriteRow)(const State *state, const void *x, const void *b, Py_ssize_t n, void *out) noexcept nogil
+ctypedef void (*WriteTile)(const State *state, const void *x, Py_ssize_t ld, const void *b, Py_ssize_t b_ld,
+                           Py_ssize_t rows, Py_ssize_t columns, void *out, Py_ssize_t out_ld) noexcept nogil
 ctypedef void (*RowAtOnce)(const void *x, Py_ssize_t n, void *out) noexcept nogil
 ctypedef void (*TileAtOnce)(const void *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
                             void *out, Py_ssize_t out_ld) noexcept nogil
 ctypedef void (*Select)(const void *x, const void *mask, Py_ssize_t n, double fill, void *out) noexcept nogil
+ctypedef void (*Blend)(void *b, const void *factors, Py_ssize_t n, double scale, double offset) noexcept nogil
 
 ctypedef void (*Transpose)(const void *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
                            void *out, Py_ssize_t out_ld) noexcept nogil
@@ -49,6 +61,16 @@ cdef enum Operation:
     WEIGHTED_LOGSUMEXP
     SOFTMAX
     LOG_SOFTMAX
+    LOGSUMEXP_AND_SOFTMAX
+    SOFTMAX_VJP
+    LOG_SOFTMAX_VJP
+    LOG_PROB
+    CROSS_ENTROPY                   # of class indices
+    CROSS_ENTROPY_GRADIENT
+    SOFT_CROSS_ENTROPY              # of weights of all classes, and perhaps class indices
+    SOFT_CROSS_ENTROPY_GRADIENT
+    NLL                             # the same losses of log-probabilities
+    SOFT_NLL
     OPERATIONS
 
 
@@ -73,6 +95,7 @@ cdef struct Moves:
     Select select               # `fill` takes the place of elements whose mask is 0
     Transpose transpose         # rows of few columns; and
     Transpose transpose_back    # few rows of many columns
+    Blend blend                 # weights made of others, in their place: b*scale + offset, times factors
 
 
 cdef struct Table:

@@ -92,8 +92,8 @@ cdef void softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t
         scale_lanes(out + first, out_ld, rows, scale, scale_low, one_above)
 
 
-cdef void write_softmax_tile(const State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
-                             real *out, Py_ssize_t out_ld) noexcept nogil:
+cdef void write_softmax_tile(const State *state, const real *x, Py_ssize_t ld, const real *_, Py_ssize_t _ld,
+                             Py_ssize_t rows, Py_ssize_t columns, real *out, Py_ssize_t out_ld) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), group, first, j
     cdef real shift[LANES]
     cdef real magic[LANES]
@@ -110,8 +110,8 @@ cdef void write_softmax_tile(const State *state, const real *x, Py_ssize_t ld, P
         softmax_lanes(x + first, ld, rows, shift, magic, floor, scale, scale_low, one_above, out + first, out_ld)
 
 
-cdef void write_log_softmax_tile(const State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
-                                 real *out, Py_ssize_t out_ld) noexcept nogil:
+cdef void write_log_softmax_tile(const State *state, const real *x, Py_ssize_t ld, const real *_, Py_ssize_t _ld,
+                                 Py_ssize_t rows, Py_ssize_t columns, real *out, Py_ssize_t out_ld) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), group, first, j
     cdef real top[LANES]
     cdef real log_sum[LANES]

@@ -1,0 +1,295 @@
+# Sums over two arrays, x and b, and what is made of them: the vector-Jacobian products of softmax and log_softmax.
+#
+# A state's dot + dot_low is the sum of b*(x - reference), its mass that of b. The reference is 0, or the top of a state
+# that logsumexp's kernels have just brought up to date; an element of weight 0 adds nothing, whatever x is. As x is
+# never above the top, the terms of weights of one sign have one sign, and so has what moving to a larger top adds:
+# nothing cancels. Each addition keeps what it rounds off; float adds in double.
+
+cdef inline void dot_lanes(const real *x, Py_ssize_t ld, const real *b, Py_ssize_t b_ld, Py_ssize_t rows,
+                           const real *reference, bint only_b, double *sums, real *carries, double *masses,
+                           real *mass_carries) noexcept nogil:
+    """Add column j's b*(x - reference[j]) to sums[j] + carries[j] and its b to masses[j]; or b alone to the first."""
+    cdef Py_ssize_t i, j
+    cdef double s[LANES]
+    cdef double mass[LANES]
+    cdef real carry[LANES]
+    cdef real mass_carry[LANES]
+    cdef real w, d, product
+    for j in range(lanes_of(b)):
+        s[j] = sums[j]
+        carry[j] = carries[j]
+        mass[j] = masses[j]
+        mass_carry[j] = mass_carries[j]
+    for i in range(rows):
+        for j in range(lanes_of(b)):
+            w = b[i*b_ld + j]
+            if only_b:
+                add_signed(&s[j], &carry[j], w, <real>0)
+            else:
+                d = x[i*ld + j] - reference[j]
+                d = 0 if w == 0 else d
+                product = w*d
+                add_signed(&s[j], &carry[j], product, product_error(w, d, product))
+                add_signed(&mass[j], &mass_carry[j], w, <real>0)
+    for j in range(lanes_of(b)):
+        sums[j] = s[j]
+        carries[j] = carry[j]
+        masses[j] = mass[j]
+        mass_carries[j] = mass_carry[j]
+
+
+cdef double plain_dot(const real *x, const real *b, Py_ssize_t n, Py_ssize_t step, Py_ssize_t b_step, real reference,
+                      bint only_b) noexcept nogil:
+    """The sum without its rounding errors, which mean nothing where it is not finite."""
+    cdef Py_ssize_t i
+    cdef double total = 0
+    for i in range(n):
+        if only_b:
+            total += b[i*b_step]
+        elif b[i*b_step] != 0:
+            total += <double>b[i*b_step]*(x[i*step] - reference)
+    return total
+
+
+cdef inline bint is_finite(double x) noexcept nogil:
+    return x - x == 0
+
+
+cdef inline void join_dot(State *state, Py_ssize_t j, double dot, double low, double mass) noexcept nogil:
+    cdef double error, total = two_sum(state.dot[j], dot, &error)
+    state.dot[j] = total
+    state.dot_low[j] = state.dot_low[j] + (low + error) if is_finite(total) else 0
+    state.mass[j] += mass
+
+
+cdef void move_dot(State *state, Py_ssize_t j, double old, double reference) noexcept nogil:
+    """Take the sum of column j from one reference to another."""
+    cdef double distance, product
+    if old == reference or state.mass[j] == 0:
+        return
+    distance = old - reference
+    product = distance*state.mass[j]
+    join_dot(state, j, product, product_error(distance, state.mass[j], product) if is_finite(product) else 0, 0)
+
+
+cdef void add_dot_row(State *state, const real *x, const real *b, Py_ssize_t n, real reference,
+                      bint only_b) noexcept nogil:
+    """A block more, of at most BLOCK_ROWS lanes, in state.dot[0]."""
+    cdef Py_ssize_t width = lanes_of(b), rows = n//width, rest = n - rows*width, j
+    cdef double total, carry, mass, mass_carry
+    cdef real tail[LANES]
+    cdef real tail_b[LANES]
+    cdef real references[LANES]
+    cdef double sums[LANES]
+    cdef real carries[LANES]
+    cdef double masses[LANES]
+    cdef real mass_carries[LANES]
+    spread(reference, references)
+    for j in range(width):
+        sums[j] = 0
+        carries[j] = 0
+        masses[j] = 0
+        mass_carries[j] = 0
+    dot_lanes(x, width, b, width, rows, references, only_b, sums, carries, masses, mass_carries)
+    if rest:
+        spread(<real>0, tail)
+        spread(<real>0, tail_b)
+        for j in range(rest):
+            tail[j] = x[rows*width + j]
+            tail_b[j] = b[rows*width + j]
+        dot_lanes(tail, width, tail_b, width, 1, references, only_b, sums, carries, masses, mass_carries)
+    total = sum_of_lanes(sums, carries, &carry)
+    if not is_finite(total + carry):
+        total, carry = plain_dot(x, b, n, 1, 1, reference, only_b), 0
+    mass = sum_of_lanes(masses, mass_carries, &mass_carry)
+    join_dot(state, 0, total, carry, mass)
+
+
+cdef void add_dot_tile(State *state, Py_ssize_t first, const real *x, Py_ssize_t ld, const real *b, Py_ssize_t b_ld,
+                       Py_ssize_t rows, const real *reference, bint only_b) noexcept nogil:
+    """A block more of as many columns as there are lanes, from state.dot[first] on."""
+    cdef Py_ssize_t j
+    cdef double total
+    cdef double sums[LANES]
+    cdef real carries[LANES]
+    cdef double masses[LANES]
+    cdef real mass_carries[LANES]
+    for j in range(lanes_of(b)):
+        sums[j] = 0
+        carries[j] = 0
+        masses[j] = 0
+        mass_carries[j] = 0
+    dot_lanes(x, ld, b, b_ld, rows, reference, only_b, sums, carries, masses, mass_carries)
+    for j in range(lanes_of(b)):
+        total = sums[j]
+        if is_finite(total + carries[j]):
+            join_dot(state, first + j, total, carries[j], masses[j] + mass_carries[j])
+        else:
+            join_dot(state, first + j, plain_dot(x + j, b + j, rows, ld, b_ld, reference[j], only_b), 0, masses[j])
+
+
+cdef inline void reduce_dot_row(State *state, const real *x, const real *b, Py_ssize_t n, bint only_b) noexcept nogil:
+    cdef Py_ssize_t block
+    while n > 0:
+        block = min_of(n, BLOCK_ROWS*lanes_of(x))
+        add_dot_row(state, x, b, block, <real>0, only_b)
+        x += block
+        b += block
+        n -= block
+
+
+cdef inline void reduce_dot_tile(State *state, const real *x, Py_ssize_t ld, const real *b, Py_ssize_t b_ld,
+                                 Py_ssize_t rows, Py_ssize_t columns, bint only_b) noexcept nogil:
+    cdef Py_ssize_t width = lanes_of(x), block, group
+    cdef real reference[LANES]
+    spread(<real>0, reference)
+    while rows > 0:
+        block = min_of(rows, BLOCK_ROWS)
+        for group in range((columns + width - 1)//width):
+            add_dot_tile(state, group*width, x + group*width, ld, b + group*width, b_ld, block, reference, only_b)
+        x += block*ld
+        b += block*b_ld
+        rows -= block
+
+
+cdef void reduce_products_row(State *state, const real *x, const real *b, Py_ssize_t n) noexcept nogil:
+    reduce_dot_row(state, x, b, n, False)
+
+
+cdef void reduce_products_tile(State *state, const real *x, Py_ssize_t ld, const real *b, Py_ssize_t b_ld,
+                               Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
+    reduce_dot_tile(state, x, ld, b, b_ld, rows, columns, False)
+
+
+cdef void reduce_second_row(State *state, const real *x, const real *b, Py_ssize_t n) noexcept nogil:
+    reduce_dot_row(state, x, b, n, True)
+
+
+cdef void reduce_second_tile(State *state, const real *x, Py_ssize_t ld, const real *b, Py_ssize_t b_ld,
+                             Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
+    reduce_dot_tile(state, x, ld, b, b_ld, rows, columns, True)
+
+
+cdef void merge_dot(State *state, const State *other, Py_ssize_t first, Py_ssize_t columns,
+                    Py_ssize_t period) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(columns):
+        join_dot(state, (first + i) % period, other.dot[i], other.dot_low[i], other.mass[i])
+
+
+cdef void finish_dot(State *state, Py_ssize_t columns, real *_, real *__) noexcept nogil:
+    """The sum as a number of the kernels' type and the rest of it."""
+    cdef Py_ssize_t j
+    cdef double total
+    for j in range(columns):
+        total = state.dot[j] + state.dot_low[j]
+        if is_finite(total):
+            state.dot_low[j] += state.dot[j] - <real>total
+        state.dot[j] = <real>total
+
+
+# softmax: p*(g - sum(p*g)), x being p and b being g ----------------------------------------------------------------
+
+cdef inline void softmax_vjp_lanes(const real *x, Py_ssize_t ld, const real *b, Py_ssize_t b_ld, Py_ssize_t rows,
+                                   const real *dot, const real *dot_low, real *out, Py_ssize_t out_ld) noexcept nogil:
+    cdef Py_ssize_t i, j
+    cdef real y[LANES]
+    for i in range(rows):
+        for j in range(lanes_of(x)):
+            y[j] = x[i*ld + j]*((b[i*b_ld + j] - dot[j]) - dot_low[j])
+        for j in range(lanes_of(x)):
+            out[i*out_ld + j] = y[j]
+
+
+cdef inline void pad_two(const real *x, const real *b, Py_ssize_t n, real *lanes, real *lanes_b) noexcept nogil:
+    """The last n elements of two rows, with zeros to fill the lanes."""
+    cdef Py_ssize_t j
+    spread(<real>0, lanes)
+    spread(<real>0, lanes_b)
+    for j in range(n):
+        lanes[j] = x[j]
+        lanes_b[j] = b[j]
+
+
+cdef void write_softmax_vjp_row(const State *state, const real *x, const real *b, Py_ssize_t n,
+                                real *out) noexcept nogil:
+    cdef Py_ssize_t width = lanes_of(x), rows = n//width, rest = n - rows*width
+    cdef real tail[LANES]
+    cdef real tail_b[LANES]
+    cdef real dot[LANES]
+    cdef real dot_low[LANES]
+    spread(<real>state.dot[0], dot)
+    spread(<real>state.dot_low[0], dot_low)
+    softmax_vjp_lanes(x, width, b, width, rows, dot, dot_low, out, width)
+    if rest:
+        pad_two(x + rows*width, b + rows*width, rest, tail, tail_b)
+        softmax_vjp_lanes(tail, width, tail_b, width, 1, dot, dot_low, tail, width)
+        unpad(tail, rest, out + rows*width)
+
+
+cdef void write_softmax_vjp_tile(const State *state, const real *x, Py_ssize_t ld, const real *b, Py_ssize_t b_ld,
+                                 Py_ssize_t rows, Py_ssize_t columns, real *out, Py_ssize_t out_ld) noexcept nogil:
+    cdef Py_ssize_t width = lanes_of(x), group, first, j
+    cdef real dot[LANES]
+    cdef real dot_low[LANES]
+    for group in range((columns + width - 1)//width):
+        first = group*width
+        for j in range(width):
+            dot[j] = <real>state.dot[first + j]
+            dot_low[j] = <real>state.dot_low[first + j]
+        softmax_vjp_lanes(x + first, ld, b + first, b_ld, rows, dot, dot_low, out + first, out_ld)
+
+
+# log_softmax: g - exp(logp)*sum(g), x being logp and b being g ---------------------------------------------------
+
+cdef inline real without_offset(real scaled) noexcept nogil:
+    if real is float:
+        return scaled*<float>5.421010862427522e-20      # 2**-OFFSET
+    else:
+        return scaled*7.458340731200207e-155
+
+
+cdef inline void log_softmax_vjp_lanes(const real *x, Py_ssize_t ld, const real *b, Py_ssize_t b_ld, Py_ssize_t rows,
+                                       real magic, real floor, const real *total, const real *total_low, real *out,
+                                       Py_ssize_t out_ld) noexcept nogil:
+    cdef Py_ssize_t i, j
+    cdef real y[LANES]
+    cdef real p
+    for i in range(rows):
+        for j in range(lanes_of(x)):
+            p = without_offset(scaled_exp(at_least(x[i*ld + j], floor), magic))
+            y[j] = b[i*b_ld + j] - multiplied(p, total[j], total_low[j])
+        for j in range(lanes_of(x)):
+            out[i*out_ld + j] = y[j]
+
+
+cdef void write_log_softmax_vjp_row(const State *state, const real *x, const real *b, Py_ssize_t n,
+                                    real *out) noexcept nogil:
+    cdef Py_ssize_t width = lanes_of(x), rows = n//width, rest = n - rows*width
+    cdef real tail[LANES]
+    cdef real tail_b[LANES]
+    cdef real total[LANES]
+    cdef real total_low[LANES]
+    cdef real magic = magic_of(<real>0), floor = floor_of(<real>0)
+    spread(<real>state.dot[0], total)
+    spread(<real>state.dot_low[0], total_low)
+    log_softmax_vjp_lanes(x, width, b, width, rows, magic, floor, total, total_low, out, width)
+    if rest:
+        pad_two(x + rows*width, b + rows*width, rest, tail, tail_b)
+        log_softmax_vjp_lanes(tail, width, tail_b, width, 1, magic, floor, total, total_low, tail, width)
+        unpad(tail, rest, out + rows*width)
+
+
+cdef void write_log_softmax_vjp_tile(const State *state, const real *x, Py_ssize_t ld, const real *b, Py_ssize_t b_ld,
+                                     Py_ssize_t rows, Py_ssize_t columns, real *out,
+                                     Py_ssize_t out_ld) noexcept nogil:
+    cdef Py_ssize_t width = lanes_of(x), group, first, j
+    cdef real total[LANES]
+    cdef real total_low[LANES]
+    for group in range((columns + width - 1)//width):
+        first = group*width
+        for j in range(width):
+            total[j] = <real>state.dot[first + j]
+            total_low[j] = <real>state.dot_low[first + j]
+        log_softmax_vjp_lanes(x + first, ld, b + first, b_ld, rows, magic_of(<real>0), floor_of(<real>0), total,
+                              total_low, out + first, out_ld)

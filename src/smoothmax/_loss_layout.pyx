@@ -1,0 +1,340 @@
+"""From the arguments of losses and gradients to a plan: targets, class weights, and the results that go with them.
+
+Arrays, their types and axes are _layout's affair; here is what is particular to calls that have targets, or more than
+one array or result.
+"""
+
+import operator
+
+cimport numpy as cnp
+import numpy as np
+from numpy.exceptions import AxisError
+
+from smoothmax._elements cimport loader
+from smoothmax._kernels.table cimport (
+    CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, LOG_PROB, LOGSUMEXP_AND_SOFTMAX, NLL, SOFT_CROSS_ENTROPY,
+    SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, Operation,
+)
+from smoothmax._layout cimport (
+    Shape, apart, as_array, as_mask, broadcast, check_out, mark_axes, natural_dtype, new_result, prepare, put_array,
+    put_reduced_result, put_result, put_value, result_dtype, run, shape_of, size_of, take_reduced_strides,
+)
+from smoothmax._plan cimport ELEMENTS, FACTORS, RESULT, TARGET, WEIGHTS, Plan
+
+from smoothmax._layout import FLOATS
+
+cnp.import_array()
+
+
+# Types and shapes ----------------------------------------------------------------------------------------------------
+
+cdef cnp.ndarray as_numbers(object x, str name):
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(f"{name} must not be a masked array")
+    return as_array(x, name)
+
+
+cdef int computable(object dtype, str name) except -1:
+    """The number of a type that the kernels compute; longdouble and complex they do not."""
+    if dtype.num not in FLOATS:
+        raise TypeError(f"{name} must be of float64, float32, float16, an integer type or bool, got dtype {dtype}")
+    return dtype.num
+
+
+cdef tuple shape_tuple(const Shape *shape, bint kept_only):
+    return tuple([shape.shape[i] for i in range(shape.ndim) if not (kept_only and shape.reduced[i])])
+
+
+cdef object cast(double value, int number):
+    """A scalar of the type; what is too large for it is inf, without a warning."""
+    with np.errstate(all="ignore"):
+        return FLOATS[number].type(value)
+
+
+# Gradients of softmax and its relatives ------------------------------------------------------------------------------
+
+cdef object value_and_softmax(object a, object axis, object keepdims, object where, object out, object dtype):
+    """logsumexp and softmax of the same array."""
+    cdef cnp.ndarray array = as_array(a, "a"), mask = None, result, value
+    cdef Shape shape
+    cdef Plan plan
+    cdef cnp.npy_intp value_shape[64]
+    cdef int number, computing, ndim = 0, i
+    cdef bint keep = bool(keepdims)
+    shape_of(array, &shape)
+    if where is not True:
+        mask = as_mask(where)
+        broadcast(array, mask, "where", &shape)
+    mark_axes(axis, &shape)
+    number = computable(result_dtype(array, None, None, dtype), "a")
+    for i in range(shape.ndim):
+        if keep or not shape.reduced[i]:
+            value_shape[ndim] = 1 if shape.reduced[i] else shape.shape[i]
+            ndim += 1
+    if out is not None:
+        check_out(out, shape.ndim, shape.shape, FLOATS[number])
+        result = out
+        array, mask = apart(array, result, True), apart(mask, result, False)
+    else:
+        result = new_result(array, &shape, number)
+    value = cnp.PyArray_EMPTY(ndim, value_shape, number, 0)
+    if size_of(&shape):
+        computing = prepare(&plan, LOGSUMEXP_AND_SOFTMAX, &shape, array, None, mask, number)
+        put_result(&plan, result, computing, &shape)
+        put_value(&plan, value, computing, keep, &shape)
+        run(&plan, &shape)
+    else:
+        value.fill(-np.inf)
+    return value[()] if ndim == 0 else value, result[()] if out is None and shape.ndim == 0 else result
+
+
+cdef object product_array(Operation operation, object g, object p, str name, object axis, object out):
+    """A vector-Jacobian product: a result of the shape of p from it and g."""
+    cdef cnp.ndarray array = as_numbers(p, name), cotangent = as_numbers(g, "g"), result
+    cdef Shape shape
+    cdef Plan plan
+    cdef int number, computing
+    shape_of(array, &shape)
+    if (<object>cotangent).shape != (<object>array).shape:
+        raise ValueError(f"g must have the shape of {name}, {(<object>array).shape}, got {(<object>cotangent).shape}")
+    mark_axes(axis, &shape)
+    computable(cotangent.dtype, "g") if cotangent.dtype.kind in "fc" else None
+    computable(array.dtype, name) if array.dtype.kind in "fc" else None
+    number = np.result_type(natural_dtype(array), natural_dtype(cotangent)).num
+    if out is not None:
+        check_out(out, shape.ndim, shape.shape, FLOATS[number])
+        result = out
+        array, cotangent = apart(array, result, True), apart(cotangent, result, True)
+    else:
+        result = new_result(array, &shape, number)
+    if size_of(&shape):
+        computing = prepare(&plan, operation, &shape, array, cotangent, None, number)
+        put_result(&plan, result, computing, &shape)
+        run(&plan, &shape)
+    return result[()] if out is None and shape.ndim == 0 else result
+
+
+# Targets -------------------------------------------------------------------------------------------------------------
+
+cdef int mark_class_axis(object axis, Shape *shape) except -1:
+    """Mark the one axis along which the classes lie, and return it."""
+    cdef int i
+    if axis is None or type(axis) is tuple:
+        raise TypeError(f"axis must be an int, got {axis!r}")
+    if shape.ndim == 0:
+        raise AxisError(axis, 0)
+    mark_axes(axis, shape)
+    for i in range(shape.ndim):
+        if shape.reduced[i]:
+            return i
+
+
+cdef object as_index(object ignore_index):
+    """None, or an integer; one that no target of this machine can be is as good as none."""
+    if ignore_index is None:
+        return None
+    if isinstance(ignore_index, (bool, np.bool_)) or not hasattr(ignore_index, "__index__"):
+        raise TypeError(f"ignore_index must be None or an int, got {ignore_index!r}")
+    index = operator.index(ignore_index)
+    info = np.iinfo(np.intp)
+    return index if info.min <= index <= info.max else None
+
+
+cdef cnp.ndarray as_classes(cnp.ndarray targets, Py_ssize_t classes, object ignore_index):
+    """The targets as contiguous integers, all of them in range, and -1 where they are to be ignored."""
+    cdef object index = as_index(ignore_index)
+    cdef bint ignoring = index is not None
+    cdef Py_ssize_t ignored = index if ignoring else 0, n = cnp.PyArray_SIZE(targets), i, t, wrong = -1
+    cdef cnp.ndarray result
+    cdef Py_ssize_t *target
+    if not cnp.PyArray_ISINTEGER(targets):
+        raise TypeError(f"targets of shape {(<object>targets).shape} must be class indices of an integer type, "
+                        f"got dtype {targets.dtype}")
+    if targets.dtype.kind == "u":           # what is beyond the largest index must not become a negative one
+        given = np.minimum(targets, np.uint64(np.iinfo(np.intp).max))
+    else:
+        given = targets
+    result = np.array(given, dtype=np.intp, order="C", copy=True if ignoring else None)
+    target = <Py_ssize_t *>cnp.PyArray_DATA(result)
+    with nogil:
+        if ignoring:
+            for i in range(n):
+                t = target[i]
+                target[i] = -1 if t == ignored else t
+                if t != ignored and not 0 <= t < classes:
+                    wrong = i
+                    break
+        else:
+            for i in range(n):
+                if not 0 <= target[i] < classes:
+                    wrong = i
+                    break
+    if wrong >= 0:
+        place = np.unravel_index(wrong, (<object>targets).shape)
+        raise IndexError(f"targets must be in range({classes}), the number of classes, got {targets[place]} at "
+                         f"{tuple([int(i) for i in place])}")
+    return result
+
+
+cdef cnp.ndarray as_weight(object weight, Py_ssize_t classes, object dtype):
+    """The weights of the classes, contiguous."""
+    cdef cnp.ndarray array = as_numbers(weight, "weight")
+    if (<object>array).shape != (classes,):
+        raise ValueError(f"weight must have shape ({classes},), one for each class, got {(<object>array).shape}")
+    if array.dtype.kind == "c":
+        raise TypeError(f"weight must be real, got dtype {array.dtype}")
+    return np.ascontiguousarray(array, dtype=dtype)
+
+
+cdef void put_classes(Plan *plan, cnp.ndarray targets, int axis, Shape *shape) noexcept:
+    """Note the targets' classes, and where the element and the result of a class lie."""
+    cdef int role
+    cdef Py_ssize_t last = shape.shape[axis] - 1
+    plan.data[TARGET] = <char *>cnp.PyArray_DATA(targets)
+    take_reduced_strides(targets, TARGET, False, shape)
+    for role in (ELEMENTS, RESULT):
+        plan.class_stride[role] = shape.stride[role][axis]
+        # An axis that runs backwards in memory is walked forwards, from its last class.
+        plan.first_class[role] = -last*shape.stride[role][axis] if shape.stride[ELEMENTS][axis] < 0 else 0
+
+
+cdef void put_along(Plan *plan, int role, cnp.ndarray array, int number, int axis, Shape *shape) noexcept:
+    """Note an array of one number a class, or of one for all."""
+    put_array(plan, role, array, number)
+    shape.stride[role][axis] = 0 if cnp.PyArray_DIM(array, 0) == 1 else cnp.PyArray_STRIDE(array, 0)
+
+
+cdef object log_prob_array(object logits, object targets, object axis):
+    """log_softmax at the targets."""
+    cdef cnp.ndarray array = as_numbers(logits, "logits"), classes, value
+    cdef Shape shape
+    cdef Plan plan
+    cdef int number, computing, class_axis
+    shape_of(array, &shape)
+    class_axis = mark_class_axis(axis, &shape)
+    number = computable(natural_dtype(array), "logits")
+    kept = shape_tuple(&shape, True)
+    classes = as_numbers(targets, "targets")
+    if (<object>classes).shape != kept:
+        raise ValueError(f"targets must have shape {kept}, got {(<object>classes).shape}")
+    classes = as_classes(classes, shape.shape[class_axis], None)
+    value = np.empty(kept, FLOATS[number])
+    if size_of(&shape):
+        computing = prepare(&plan, LOG_PROB, &shape, array, None, None, number)
+        put_reduced_result(&plan, value, computing, False, &shape)
+        put_classes(&plan, classes, class_axis, &shape)
+        plan.is_loss = True
+        plan.class_weights = NULL
+        plan.hard, plan.soft, plan.gain = 1, 0, 1
+        run(&plan, &shape)
+    return value[()]
+
+
+# Losses --------------------------------------------------------------------------------------------------------------
+
+cdef Operation operation_of(bint soft, bint gradient, bint normalized):
+    if normalized:
+        return SOFT_NLL if soft else NLL
+    if gradient:
+        return SOFT_CROSS_ENTROPY_GRADIENT if soft else CROSS_ENTROPY_GRADIENT
+    return SOFT_CROSS_ENTROPY if soft else CROSS_ENTROPY
+
+
+cdef double denominator_of(str reduction, cnp.ndarray classes, cnp.ndarray weight, Py_ssize_t positions) except *:
+    """What the sum is divided by: 1, or the weights of the targets that count, or how many targets there are."""
+    if reduction != "mean":
+        return 1
+    if classes is None:
+        return positions
+    if weight is None:
+        return np.count_nonzero((<object>classes) >= 0)
+    return np.sum(np.take(weight, classes, mode="clip"), where=(<object>classes) >= 0)
+
+
+cdef object loss_array(object logits, object targets, object axis, object weight, object ignore_index,
+                       object label_smoothing, object reduction, bint gradient, bint normalized, object out):
+    """The loss of logits (normalized: of log-probabilities), or the pair of it and its gradient."""
+    cdef str name = "log_probs" if normalized else "logits"
+    cdef cnp.ndarray array = as_numbers(logits, name), given = as_numbers(targets, "targets")
+    cdef cnp.ndarray classes = None, weights = None, b = None, value, result = None
+    cdef Shape shape
+    cdef Plan plan
+    cdef int number, computing, class_axis
+    cdef Py_ssize_t n
+    cdef double smoothing = label_smoothing, denominator
+    cdef bint soft
+    shape_of(array, &shape)
+    class_axis = mark_class_axis(axis, &shape)
+    number = computable(natural_dtype(array), name)
+    single = FLOATS[cnp.NPY_FLOAT64 if number == cnp.NPY_FLOAT64 else cnp.NPY_FLOAT32]
+    if reduction not in ("none", "sum", "mean"):
+        raise ValueError(f"reduction must be 'none', 'sum' or 'mean', got {reduction!r}")
+    if not 0 <= smoothing <= 1:
+        raise ValueError(f"label_smoothing must be between 0 and 1, got {label_smoothing!r}")
+    n = shape.shape[class_axis]
+    kept, whole = shape_tuple(&shape, True), shape_tuple(&shape, False)
+    if weight is not None:
+        weights = as_weight(weight, n, np.float64)
+    if (<object>given).shape == whole:
+        if ignore_index is not None:
+            raise ValueError(f"ignore_index must be None where targets are probabilities, got {ignore_index!r}")
+        if loader(cnp.PyArray_TYPE(given), True) == NULL:
+            raise TypeError(f"targets must be real, got dtype {given.dtype}")
+        b = given
+    elif (<object>given).shape == kept:
+        classes = as_classes(given, n, ignore_index)
+    else:
+        raise ValueError(f"targets must have shape {kept}, of class indices, or {whole}, of probabilities, "
+                         f"got {(<object>given).shape}")
+    if gradient:
+        if out is not None:
+            check_out(out, shape.ndim, shape.shape, FLOATS[number])
+            result = out
+            array, b = apart(array, result, True), apart(b, result, True)
+            classes, weights = apart(classes, result, False), apart(weights, result, False)
+        else:
+            result = new_result(array, &shape, number)
+    value = np.zeros(kept, FLOATS[number] if reduction == "none" else single)
+    denominator = denominator_of(reduction, classes, weights, value.size)
+    if size_of(&shape):
+        soft = classes is None or smoothing > 0
+        computing = prepare(&plan, operation_of(soft, gradient, normalized), &shape, array, b, None, number)
+        if gradient:
+            put_result(&plan, result, computing, &shape)
+            put_value(&plan, value, computing, False, &shape)
+        else:
+            put_reduced_result(&plan, value, computing, False, &shape)
+        plan.is_loss = True
+        plan.class_weights = NULL
+        if weights is not None:
+            plan.class_weights = <const double *>cnp.PyArray_DATA(weights)
+        plan.gain = 1/denominator if denominator != 0 else 0 if weights is None else np.inf
+        if classes is None:
+            plan.hard, plan.soft = 0, 1
+            if smoothing > 0 or weights is not None:
+                factors = np.ones(1) if weights is None else weights
+                plan.blended = True
+                plan.scale, plan.offset = 1 - smoothing, smoothing/n
+                plan.load_factors = loader(cnp.NPY_FLOAT64, computing == cnp.NPY_FLOAT64)
+                put_along(&plan, FACTORS, factors, computing, class_axis, &shape)
+        else:
+            put_classes(&plan, classes, class_axis, &shape)
+            plan.hard, plan.soft = 1 - smoothing, smoothing/n
+            if soft:
+                b = one_a_class(weights, n, single)
+                plan.load_weights = loader(computing, computing == cnp.NPY_FLOAT64)
+                put_along(&plan, WEIGHTS, b, computing, class_axis, &shape)
+        run(&plan, &shape)
+    if reduction == "none":
+        loss = value[()]
+    else:
+        with np.errstate(all="ignore"):
+            loss = cast(np.sum(value, dtype=np.float64)/np.float64(denominator), number)
+    return (loss, result) if gradient else loss
+
+
+cdef cnp.ndarray one_a_class(cnp.ndarray weights, Py_ssize_t n, object dtype):
+    """What smoothing spreads over the classes; a single number where an array of ones would be large."""
+    if weights is not None:
+        return np.ascontiguousarray(weights, dtype=dtype)
+    return np.ones(n if n <= 32768 else 1, dtype)
