@@ -1,0 +1,96 @@
+"""What losses and gradients should have been: the formulas one after the other, in mpmath, one position at a time.
+
+Slow and obvious. Knows no code of the package; that a result is compared in ULP is oracle's affair.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import mpmath
+import numpy as np
+from oracle import Exact, columns, split
+
+context = mpmath.MPContext()
+context.prec = 320
+
+
+@dataclass
+class Position:
+    """Of one position: the loss, its gradient, and the size of the terms that each entry of that is a sum of."""
+
+    loss: Any
+    gradient: list[Any]
+    terms: list[Any]
+
+
+def number(x: Any) -> Any:
+    return context.mpf(float(x))
+
+
+def probabilities(x: Any) -> tuple[list[Any], list[Any], list[Any]]:
+    """p, 1 - p and log p of finite logits, each with all its digits."""
+    top = max(number(v) for v in x)
+    e = [context.exp(number(v) - top) for v in x]
+    total = context.fsum(e)
+    others = [context.fsum(e[:i] + e[i + 1 :]) for i in range(len(e))]
+    p = [v / total for v in e]
+    rest = [v / total for v in others]
+    log_p = [context.log1p(-r) if q > 0.5 else number(v) - top - context.log(total)
+             for q, r, v in zip(p, rest, x, strict=True)]  # fmt: skip
+    return p, rest, log_p
+
+
+def soft_target(target: Any, classes: int, smoothing: float) -> list[Any]:
+    """The target as a probability of each class, before weights."""
+    hard = [number(c == target) for c in range(classes)] if np.ndim(target) == 0 else [number(t) for t in target]
+    return [(1 - number(smoothing)) * t + number(smoothing) / classes for t in hard]
+
+
+def position(x: Any, target: Any, weight: Any = None, ignore_index: Any = None, smoothing: float = 0.0) -> Position:
+    """One position's unreduced loss; log p_c of a class whose target is 0 does not matter."""
+    n = len(x)
+    w = [number(1)] * n if weight is None else [number(v) for v in weight]
+    if np.ndim(target) == 0 and ignore_index is not None and target == ignore_index:
+        return Position(number(0), [number(0)] * n, [number(0)] * n)
+    p, rest, log_p = probabilities(x)
+    t = soft_target(target, n, smoothing)
+    if np.ndim(target) == 0 and smoothing:  # the target's own weight on what is not smoothed, each class's on the rest
+        hard = 1 - number(smoothing)
+        factors = [w[c] * number(smoothing) / n + (hard * w[target] if c == target else 0) for c in range(n)]
+    else:
+        factors = [w[c] * t[c] for c in range(n)]
+    total = context.fsum(factors)
+    loss = -context.fsum(factors[c] * log_p[c] for c in range(n) if factors[c] != 0)
+    # p_c*total - factors[c], where neither a single target nor the others must cancel
+    gradient = [p[c] * context.fsum(factors[:c] + factors[c + 1 :]) - rest[c] * factors[c] for c in range(n)]
+    single = np.ndim(target) == 0 and not smoothing
+    return Position(loss, gradient, [number(0) if single else max(p[c] * total, factors[c]) for c in range(n)])
+
+
+def denominator(targets: Any, weight: Any, ignore_index: Any, probable: bool) -> Any:
+    """What a mean is divided by."""
+    if probable:
+        return number(len(targets))
+    counted = [t for t in targets if ignore_index is None or t != ignore_index]
+    return context.fsum(number(1 if weight is None else weight[t]) for t in counted)
+
+
+def exact(values: Any, at_least: Any = None) -> Exact:
+    """Mpmath's numbers, of any shape, as what oracle.ulp_error takes."""
+    values = np.array(values, dtype=object)
+    high, low, k = columns([split(v) for v in values.ravel()])
+    sizes = np.zeros(values.size) if at_least is None else np.array(at_least, dtype=object).ravel().astype(np.float64)
+    return Exact(high, low, k, sizes).reshape(values.shape)
+
+
+def losses_and_gradients(x: Any, targets: Any, weight: Any = None, ignore_index: Any = None, smoothing: float = 0.0,
+                         reduction: str = "none") -> tuple[Exact, Exact]:  # fmt: skip
+    """Of rows of logits, with a target for each: the loss as reduced, and the gradient of that or of the sum."""
+    found = [position(row, t, weight, ignore_index, smoothing) for row, t in zip(x, targets, strict=True)]
+    by = denominator(targets, weight, ignore_index, np.ndim(targets) == 2) if reduction == "mean" else number(1)
+    gradient = exact([[v / by for v in f.gradient] for f in found], [[v / by for v in f.terms] for f in found])
+    if reduction == "none":
+        return exact([f.loss for f in found]), gradient
+    return exact(context.fsum(f.loss for f in found) / by), gradient
