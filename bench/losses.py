@@ -1,0 +1,169 @@
+"""How fast cross-entropy and its gradient are beside PyTorch's and NumPy's formulas: `python -m bench.losses`.
+
+Every contender is checked against the formulas in the next wider type before it is timed. Contenders of a case are
+timed in turns, and the best time counts. `--check` compares all combinations of the arguments with PyTorch's instead.
+"""
+
+import argparse
+import itertools
+import os
+import time
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench import contenders
+
+CASES = (((64, 50257), 1), ((1024, 1000), 1), ((10000, 10), 1), ((8, 19, 128, 128), 1))
+DTYPES = ("float64", "float32")
+ROUNDS = 15
+Array = NDArray[Any]
+
+
+def make(shape: tuple[int, ...], axis: int, dtype: str) -> tuple[Array, Array]:
+    """Scores of spread 3, and a class for each position."""
+    rng = np.random.default_rng(20240229)
+    kept = tuple(n for i, n in enumerate(shape) if i != axis)
+    return (3.0 * rng.standard_normal(shape)).astype(dtype), rng.integers(0, shape[axis], kept)
+
+
+# Contenders: from logits, targets and the axis to two calls without arguments ---------------------------------------
+
+
+def smoothmax_calls(x: Array, targets: Array, axis: int) -> tuple[contenders.Call, contenders.Call]:
+    package = contenders.load("smoothmax")
+    return (lambda: package.cross_entropy(x, targets, axis), lambda: package.cross_entropy_and_grad(x, targets, axis))
+
+
+def numpy_calls(x: Array, targets: Array, axis: int) -> tuple[contenders.Call, contenders.Call]:
+    """As anybody would write it."""
+    places = np.expand_dims(targets, axis)
+
+    def log_softmax() -> Array:
+        d = x - x.max(axis, keepdims=True)
+        return d - np.log(np.exp(d).sum(axis, keepdims=True))
+
+    def loss() -> Any:
+        return -np.take_along_axis(log_softmax(), places, axis).mean()
+
+    def both() -> Any:
+        logp = log_softmax()
+        gradient = np.exp(logp)
+        at = np.take_along_axis(gradient, places, axis)
+        np.put_along_axis(gradient, places, at - 1, axis)
+        gradient /= targets.size
+        return -np.take_along_axis(logp, places, axis).mean(), gradient
+
+    return loss, both
+
+
+def torch_calls(x: Array, targets: Array, axis: int) -> tuple[contenders.Call, contenders.Call]:
+    assert axis == 1
+    torch = contenders.load("torch")
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    cross_entropy = torch.nn.functional.cross_entropy
+    logits, classes = torch.from_numpy(x), torch.from_numpy(targets)
+    leaf = torch.from_numpy(x.copy()).requires_grad_()
+
+    def both() -> Any:
+        leaf.grad = None
+        loss = cross_entropy(leaf, classes)
+        loss.backward()
+        return loss.detach().numpy(), leaf.grad.numpy()
+
+    return (lambda: cross_entropy(logits, classes).numpy()), both
+
+
+CONTENDERS = {"smoothmax": smoothmax_calls, "NumPy": numpy_calls, "PyTorch": torch_calls}
+
+
+# Checking and timing -------------------------------------------------------------------------------------------------
+
+
+def check(x: Array, targets: Array, axis: int, calls: tuple[contenders.Call, contenders.Call]) -> None:
+    """Refuse to time what is wrong."""
+    loss, gradient = numpy_calls(x.astype(np.longdouble), targets, axis)[1]()
+    found, (again, found_gradient) = calls[0](), calls[1]()
+    eps = float(np.finfo(x.dtype).eps)
+    np.testing.assert_allclose([float(found), float(again)], float(loss), rtol=100 * eps)
+    np.testing.assert_allclose(found_gradient, gradient, rtol=1000 * eps, atol=10 * eps / targets.size)
+
+
+def best_times(calls: list[contenders.Call]) -> list[float]:
+    best = [float("inf")] * len(calls)
+    for _ in range(ROUNDS):
+        for i, call in enumerate(calls):
+            start = time.perf_counter()
+            call()
+            best[i] = min(best[i], time.perf_counter() - start)
+    return best
+
+
+def time_all() -> None:
+    names = [name for name in CONTENDERS if name in contenders.names()]
+    print("| case | loss | " + " | ".join(names[1:]) + " | loss and gradient | " + " | ".join(names[1:]) + " |")
+    print("| --- |" + " ---: |" * (2 * len(names)))
+    for (shape, axis), dtype in itertools.product(CASES, DTYPES):
+        x, targets = make(shape, axis, dtype)
+        calls = [CONTENDERS[name](x, targets, axis) for name in names]
+        for pair in calls:
+            check(x, targets, axis, pair)
+        cells = []
+        for which in (0, 1):
+            times = best_times([pair[which] for pair in calls])
+            cells += [f"{times[0] * 1e3:.3g} ms", *(f"{t / times[0]:.2g}x" for t in times[1:])]
+        print(f"| {shape} {dtype} | " + " | ".join(cells) + " |", flush=True)
+
+
+def compare_with_torch() -> None:
+    """Values and gradients of every combination of the arguments."""
+    torch, package = contenders.load("torch"), contenders.load("smoothmax")
+    rng = np.random.default_rng(1)
+    compared = 0
+    for shape, dtype in itertools.product(((6, 5), (4, 7, 3), (9, 300), (2, 3, 40, 50)), DTYPES):
+        x, targets = make(shape, 1, dtype)
+        probable = rng.dirichlet(np.ones(shape[1]), targets.shape).astype(dtype)
+        weights = (None, rng.uniform(0.2, 2, shape[1]).astype(dtype))
+        for given, weight, ignored, smoothing, reduction in itertools.product(
+            (targets, np.moveaxis(probable, -1, 1).copy(), np.full_like(targets, -100)),
+            weights,
+            (None, 1, -100),
+            (0.0, 0.1, 1.0),
+            ("mean", "sum", "none"),
+        ):
+            if (given.dtype == dtype and ignored is not None) or (given.flat[0] == -100 and ignored != -100):
+                continue
+            leaf = torch.from_numpy(x.copy()).requires_grad_()
+            wanted = torch.nn.functional.cross_entropy(
+                leaf,
+                torch.from_numpy(given),
+                weight=None if weight is None else torch.from_numpy(weight),
+                ignore_index=-100 if ignored is None else ignored,
+                label_smoothing=smoothing,
+                reduction=reduction,
+            )
+            wanted.sum().backward()
+            loss, gradient = package.cross_entropy_and_grad(
+                x, given, 1, weight=weight, ignore_index=ignored, label_smoothing=smoothing, reduction=reduction
+            )
+            near = {"rtol": 2e-5, "atol": 2e-6} if dtype == "float32" else {"rtol": 1e-12, "atol": 1e-14}
+            what = f"{shape} {dtype} {given.shape} {weight is None} {ignored} {smoothing} {reduction}"
+            np.testing.assert_allclose(loss, wanted.detach().numpy(), **near, err_msg=what)
+            if given.flat[0] != -100:  # where all are ignored, torch divides 0 by 0 here and there
+                np.testing.assert_allclose(gradient, leaf.grad.numpy(), **near, err_msg=what)
+            compared += 1
+    print(f"{compared} combinations agree with PyTorch {torch.__version__}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.losses", description=__doc__)
+    parser.add_argument("--threads", type=int, default=1, help="cores that every contender may use (default: 1)")
+    parser.add_argument("--check", action="store_true", help="compare with PyTorch instead of timing")
+    arguments = parser.parse_args()
+    contenders.use_cores(arguments.threads)
+    compare_with_torch() if arguments.check else time_all()
+
+
+if __name__ == "__main__":
+    main()
