@@ -15,7 +15,11 @@ from smoothmax._losses import (
 )
 from smoothmax._threads import get_num_threads, num_threads, set_num_threads
 
+if TYPE_CHECKING:
+    from smoothmax._stream import LogSumExp
+
 __all__ = [
+    "LogSumExp",
     "cross_entropy",
     "cross_entropy_and_grad",
     "get_num_threads",
@@ -37,10 +41,15 @@ __version__: str
 if not TYPE_CHECKING:  # a type checker would take any name for one that exists
 
     def __getattr__(name: str) -> Any:
-        """__version__, once somebody asks: reading the metadata takes longer than everything else in the import."""
-        if name != "__version__":
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from smoothmax._config import installed_version
+        """What takes time to import, once somebody asks. Reading the metadata takes longer than all the rest."""
+        if name == "__version__":
+            from smoothmax._config import installed_version
 
-        globals()[name] = installed_version()
+            globals()[name] = installed_version()
+        elif name == "LogSumExp":
+            from smoothmax._stream import LogSumExp
+
+            globals()[name] = LogSumExp
+        else:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return globals()[name]

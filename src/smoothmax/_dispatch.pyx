@@ -9,7 +9,7 @@ import os
 
 from cpython.pycapsule cimport PyCapsule_GetPointer
 
-from smoothmax._kernels.table cimport Kernels, Moves, Operation, Table
+from smoothmax._kernels.table cimport Kernels, Moves, Operation, Table, Weigh
 
 cdef extern from * nogil:
     """
@@ -90,3 +90,7 @@ cdef const Kernels *kernels_of(Operation operation, bint doubles) noexcept:
 
 cdef const Moves *moves_of(bint doubles) noexcept:
     return &table.moves_f64 if doubles else &table.moves_f32
+
+
+cdef Weigh weigh_of(bint doubles) noexcept:
+    return table.weigh_f64 if doubles else table.weigh_f32

@@ -30,6 +30,7 @@ cdef void shape_of(cnp.ndarray array, Shape *shape) noexcept
 cdef int broadcast(cnp.ndarray array, cnp.ndarray other, str name, Shape *shape) except -1
 cdef void take_strides(cnp.ndarray array, int role, Shape *shape) noexcept
 cdef void take_reduced_strides(cnp.ndarray array, int role, bint keepdims, Shape *shape) noexcept
+cdef void no_strides(int role, Shape *shape) noexcept
 cdef Py_ssize_t size_of(const Shape *shape) noexcept
 cdef int check_out(object out, int ndim, const cnp.npy_intp *shape, object dtype) except -1
 cdef cnp.ndarray new_result(cnp.ndarray array, Shape *shape, int number)

@@ -11,7 +11,7 @@ from numpy.exceptions import AxisError, TooHardError
 from smoothmax._dispatch cimport kernels_of, moves_of
 from smoothmax._elements cimport loader, storer
 from smoothmax._kernels.table cimport LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, WEIGHTED_LOGSUMEXP, Operation
-from smoothmax._plan cimport ELEMENTS, MASK, RESULT, ROLES, SIGN, VALUE, WEIGHTS, Axes, Plan
+from smoothmax._plan cimport BOTH, ELEMENTS, MASK, RESULT, ROLES, SIGN, VALUE, WEIGHTS, Axes, Plan
 from smoothmax._walk cimport walk
 
 cdef extern from "numpy/arrayobject.h":
@@ -343,6 +343,7 @@ cdef int prepare(Plan *plan, Operation operation, Shape *shape, cnp.ndarray arra
             no_strides(role, shape)
     plan.blended = False
     plan.is_loss = False
+    plan.passes = BOTH
     if weights is not None:
         put_array(plan, WEIGHTS, weights, computing)
         plan.load_weights = loader(cnp.PyArray_TYPE(weights), doubles)

@@ -18,7 +18,15 @@ cdef enum:
     SIGN
     TARGET                      # the index of a class a reduction, less than 0 for none; Py_ssize_t
     FACTORS                     # of weights
+    STATES                      # one for each reduction, see _packed.pxd
     ROLES
+
+
+cdef enum Passes:
+    # What a walk does of a call: its first pass may leave the states that a later walk's second pass takes up.
+    BOTH
+    FIRST
+    SECOND
 
 
 cdef struct Axes:
@@ -31,6 +39,7 @@ cdef struct Axes:
 cdef struct Plan:
     const Kernels *kernels
     const Moves *moves
+    Passes passes
     double fill                 # what an element that a mask leaves out becomes in a result of the elements' shape
     Py_ssize_t itemsize         # of the type that kernels compute in
     char *data[ROLES]           # NULL for an array that the call does not have

@@ -2,7 +2,7 @@
 
 What is contiguous, aligned and of the right type is handed over where it lies. Everything else comes and goes through a
 scratch of fixed size. A long reduction is done in pieces, whose states are merged in their order; several threads may
-share rows, tiles or pieces, and the bits are the same. Knows no mathematics.
+share rows, tiles or pieces, and the bits are the same. States may be left for a later walk. Knows no mathematics.
 """
 
 from libc.math cimport INFINITY
@@ -11,9 +11,10 @@ from libc.stdlib cimport free, malloc
 from smoothmax._columns cimport reduce_columns, rows_abreast, scratch_for_columns, write_columns
 from smoothmax._gather cimport SCRATCH, TILE_ROWS, gather_row, gather_tile, scatter_row, scatter_tile
 from smoothmax._kernels.table cimport COLUMNS, State
+from smoothmax._packed cimport pack, unpack
 from smoothmax._plan cimport (
-    ELEMENTS, MASK, RESULT, ROLES, SIGN, TARGET, VALUE, WEIGHTS, Axes, Bases, Cursor, Plan, advance, bases_at, count,
-    inner_shape, inner_stride, is_run, lesser, run_length, start,
+    BOTH, ELEMENTS, FIRST, MASK, RESULT, ROLES, SECOND, SIGN, STATES, TARGET, VALUE, WEIGHTS, Axes, Bases, Cursor, Plan,
+    advance, bases_at, count, inner_shape, inner_stride, is_run, lesser, run_length, start,
 )
 from smoothmax._threads cimport Queue, share, take, threads_of_caller
 
@@ -306,6 +307,9 @@ cdef void finish(const Walk *walk, const Unit *unit, State *state) noexcept nogi
     cdef double values[COLUMNS]
     cdef double signs[COLUMNS]
     cdef bint signed = plan.data[SIGN] != NULL
+    if plan.passes == FIRST:
+        pack(state, unit.columns, unit.bases.data[STATES], inner_stride(&plan.kept, STATES))
+        return
     if plan.is_loss:
         take_targets(plan, unit, state)
     plan.kernels.finish(state, unit.columns, values, signs if signed else NULL)
@@ -319,6 +323,16 @@ cdef void finish(const Walk *walk, const Unit *unit, State *state) noexcept nogi
         plan.store_sign(signs, unit.columns, unit.bases.data[SIGN], inner_stride(&plan.kept, SIGN), plan.swapped[SIGN])
 
 
+cdef inline void take_state(const Walk *walk, const Unit *unit, State *state) noexcept nogil:
+    """What an earlier walk has left."""
+    unpack(unit.bases.data[STATES], inner_stride(&walk.plan.kept, STATES), unit.columns, state)
+
+
+cdef inline bint writes(const Plan *plan) noexcept nogil:
+    """Whether there is a second pass."""
+    return plan.kernels.write_row != NULL and plan.passes != FIRST
+
+
 cdef void walk_unit(const Walk *walk, const Unit *unit, char *scratch) noexcept nogil:
     """A row or a tile from its elements to its results, on this thread."""
     cdef State state, other
@@ -329,12 +343,15 @@ cdef void walk_unit(const Walk *walk, const Unit *unit, char *scratch) noexcept 
         else:
             row_at_once(walk, unit, scratch)
         return
-    reduce_piece(walk, unit, 0, &state, scratch)
-    for piece in range(1, walk.pieces):
-        reduce_piece(walk, unit, piece, &other, scratch)
-        walk.plan.kernels.merge(&state, &other, 0, unit.columns, COLUMNS)
+    if walk.plan.passes == SECOND:
+        take_state(walk, unit, &state)
+    else:
+        reduce_piece(walk, unit, 0, &state, scratch)
+        for piece in range(1, walk.pieces):
+            reduce_piece(walk, unit, piece, &other, scratch)
+            walk.plan.kernels.merge(&state, &other, 0, unit.columns, COLUMNS)
     finish(walk, unit, &state)
-    if walk.plan.kernels.write_row != NULL:
+    if writes(walk.plan):
         for piece in range(walk.pieces):
             write_piece(walk, unit, piece, &state, scratch)
         if walk.plan.data[TARGET] != NULL:
@@ -450,13 +467,16 @@ cdef void work_on_results(void *context, Queue *queue) noexcept nogil:
 cdef int share_unit(Shared *shared, int threads) except -2:
     cdef const Walk *walk = shared.walk
     cdef Py_ssize_t piece
-    if share(work_on_states, shared, walk.pieces, threads):
-        return -1
-    shared.state = shared.states[0]
-    for piece in range(1, walk.pieces):
-        walk.plan.kernels.merge(&shared.state, &shared.states[piece], 0, shared.unit.columns, COLUMNS)
+    if walk.plan.passes == SECOND:
+        take_state(walk, &shared.unit, &shared.state)
+    else:
+        if share(work_on_states, shared, walk.pieces, threads):
+            return -1
+        shared.state = shared.states[0]
+        for piece in range(1, walk.pieces):
+            walk.plan.kernels.merge(&shared.state, &shared.states[piece], 0, shared.unit.columns, COLUMNS)
     finish(walk, &shared.unit, &shared.state)
-    if walk.plan.kernels.write_row != NULL:
+    if writes(walk.plan):
         if share(work_on_results, shared, walk.pieces, threads):
             return -1
         if walk.plan.data[TARGET] != NULL:
@@ -521,7 +541,8 @@ cdef void lay_out(Walk *walk, const Plan *plan) noexcept nogil:
     # bits; what is not in one piece is brought together whole.
     size = n*COLUMNS if tiles else n
     walk.at_once = not abreast and size*plan.itemsize <= (
-        plan.kernels.tile_at_once_bytes if tiles else plan.kernels.row_at_once_bytes) and plan.data[SIGN] == NULL
+        plan.kernels.tile_at_once_bytes if tiles else plan.kernels.row_at_once_bytes) and (
+        plan.data[SIGN] == NULL and plan.passes == BOTH)
     if walk.at_once and plan.reduced.ndim > 1:
         walk.in_place = walk.out_in_place = False
     walk.scratch = 0

@@ -166,4 +166,6 @@ fill(TABLE.f32, <const float *>NULL)
 fill(TABLE.f64, <const double *>NULL)
 fill_moves(&TABLE.moves_f32, <const float *>NULL)
 fill_moves(&TABLE.moves_f64, <const double *>NULL)
+TABLE.weigh_f32 = weigh_f32
+TABLE.weigh_f64 = weigh_f64
 table = PyCapsule_New(&TABLE, "smoothmax._kernels", NULL)

@@ -159,9 +159,10 @@ cdef inline double log_sum_of(real top, double count, double rest, double carry,
 
 cdef void finish_log_softmax(State *state, Py_ssize_t columns, real *_, real *__) noexcept nogil:
     cdef Py_ssize_t j
-    cdef double low
+    cdef double rest, carry, low
     for j in range(columns):
-        state.log_sum[j] = log_sum_of(<real>state.top[j], state.count[j], state.rest[j], state.carry[j], &low)
+        rest = two_sum(state.rest[j], state.carry[j], &carry)   # after many merges the carry has grown to be part of it
+        state.log_sum[j] = log_sum_of(<real>state.top[j], state.count[j], rest, carry, &low)
         state.log_sum_low[j] = low
 
 

@@ -49,6 +49,7 @@ ctypedef void (*WriteTile)(const State *state, const void *x, Py_ssize_t ld, con
 ctypedef void (*RowAtOnce)(const void *x, Py_ssize_t n, void *out) noexcept nogil
 ctypedef void (*TileAtOnce)(const void *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
                             void *out, Py_ssize_t out_ld) noexcept nogil
+ctypedef void (*Weigh)(State *state, Py_ssize_t columns) noexcept nogil
 ctypedef void (*Select)(const void *x, const void *mask, Py_ssize_t n, double fill, void *out) noexcept nogil
 ctypedef void (*Blend)(void *b, const void *factors, Py_ssize_t n, double scale, double offset) noexcept nogil
 
@@ -103,3 +104,6 @@ cdef struct Table:
     Kernels f64[OPERATIONS]
     Moves moves_f32
     Moves moves_f64
+    # A state of logsumexp without weights becomes one with: all of them were 1.
+    Weigh weigh_f32
+    Weigh weigh_f64

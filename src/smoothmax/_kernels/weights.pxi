@@ -387,3 +387,30 @@ cdef void finish_weighted_logsumexp(State *state, Py_ssize_t columns, real *out,
     cdef real unused[COLUMNS]
     finish_weighted(state, columns, <real>0)
     write_weighted(state, columns, out, sign if sign != NULL else unused, sign != NULL)
+
+
+# From states without weights ----------------------------------------------------------------------------------------
+
+cdef void weigh(State *state, Py_ssize_t columns, real _) noexcept nogil:
+    """A state of logsumexp becomes one with weights, all of them 1: nothing is counted any more."""
+    cdef Py_ssize_t j
+    cdef real top
+    cdef double total
+    for j in range(columns):
+        top = <real>state.top[j]
+        total = state.rest[j] + state.carry[j]
+        if top == INFINITY or total != total:
+            state.rest[j] = total if total != total else INFINITY
+            state.top[j], state.count[j], state.carry[j] = INFINITY, 1, 0
+        elif top == -INFINITY:
+            state.count[j] = state.rest[j] = state.carry[j] = 0
+        else:
+            raise_top(state, j, top)
+
+
+cdef void weigh_f32(State *state, Py_ssize_t columns) noexcept nogil:
+    weigh(state, columns, <float>0)
+
+
+cdef void weigh_f64(State *state, Py_ssize_t columns) noexcept nogil:
+    weigh(state, columns, <double>0)

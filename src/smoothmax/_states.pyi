@@ -1,0 +1,33 @@
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+OPERATIONS: dict[str, int]
+STATE: np.dtype[np.void]
+COMPUTED: tuple[str, ...]
+
+def check_axis(axis: object) -> None: ...
+def axes_of(axis: object, ndim: int) -> tuple[int, ...]: ...
+def checked_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]: ...
+def dtype_of(a: ArrayLike, b: ArrayLike | None = None, dtype: DTypeLike | None = None) -> np.dtype[Any]: ...
+def reduced(
+    operation: str, a: ArrayLike, axis: object, b: ArrayLike | None, where: ArrayLike, dtype: np.dtype[Any]
+) -> tuple[NDArray[np.void], tuple[int, ...]]: ...
+def written(
+    operation: str,
+    x: ArrayLike,
+    axis: object,
+    where: ArrayLike,
+    states: NDArray[np.void],
+    dtype: np.dtype[Any],
+    out: NDArray[Any] | None = None,
+) -> NDArray[Any]: ...
+def finished(operation: str, states: NDArray[np.void], dtype: np.dtype[Any], signed: bool = False) -> Any: ...
+def joined(
+    operation: str, states: NDArray[np.void], others: NDArray[np.void], dtype: np.dtype[Any]
+) -> NDArray[np.void]: ...
+def merged(
+    operation: str, states: NDArray[np.void], axes: tuple[int, ...], dtype: np.dtype[Any]
+) -> NDArray[np.void]: ...
+def weighed(states: NDArray[np.void], dtype: np.dtype[Any]) -> NDArray[np.void]: ...

@@ -1,0 +1,363 @@
+"""LogSumExp: any grouping within the bound, the same grouping the same bits, special values, refusals, pickles."""
+
+import copy
+import itertools
+import pickle
+import subprocess
+import sys
+
+import mpmath as mp
+import numpy as np
+import pytest
+from bounds import LOGSUMEXP, bound
+from oracle import reference, reference_of_rows, ulp_error
+
+import smoothmax
+from smoothmax import LogSumExp, logsumexp
+
+INF, NAN = np.inf, np.nan
+
+
+def pieces(x, axis, n, rng):
+    """A division of x into n chunks of random lengths, 0 too, along the axis."""
+    cuts = np.sort(rng.integers(0, x.shape[axis] + 1, n - 1))
+    return np.split(x, cuts, axis=axis)
+
+
+def grouped(chunks, rng, **keywords):
+    """The state after the chunks in random order, merged in random pairs."""
+    states = [LogSumExp(**keywords).update(chunks[i]) for i in rng.permutation(len(chunks))]
+    while len(states) > 1:
+        one, other = (states.pop(int(rng.integers(len(states)))) for _ in range(2))
+        states.append(one.merge(other))
+    return states[0]
+
+
+# Accuracy ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("axis", [None, 0, 1, -1, (0, 1), (0, 2), (0, 1, 2)], ids=str)
+@pytest.mark.parametrize("spread", [0.1, 5, 300, 1e5])
+def test_any_grouping_is_within_the_bound(dtype, axis, spread):
+    rng = np.random.default_rng(3)
+    x = (rng.normal(size=(6, 40, 9)) * spread).astype(dtype)
+    exact = reference("logsumexp", x, axis)
+    along = 0 if axis is None else axis if isinstance(axis, int) else axis[-1]
+    for n in (1, 2, 5, 30):
+        chunks = pieces(x, along, n, rng)
+        stream = LogSumExp(axis)
+        for chunk in chunks:
+            stream.update(chunk)
+        for state in (stream, grouped(chunks, rng, axis=axis)):
+            result = state.result()
+            assert result.dtype == dtype
+            assert np.max(ulp_error(result, exact)) <= bound("logsumexp", x.size // result.size)
+            assert np.sum(state.count) == x.size
+            assert np.shape(state.count) == result.shape
+
+
+def test_one_chunk_in_every_layout(dtype):
+    """Rows, tiles, short reductions; the function may do them at once, without a state, and then in other bits."""
+    rng = np.random.default_rng(4)
+    for shape in ((5,), (1000,), (300_000,), (70, 80), (3, 200, 70)):
+        x = rng.normal(size=shape).astype(dtype)
+        for axis, layout in itertools.product(range(len(shape)), (np.ascontiguousarray, np.asfortranarray, np.flip)):
+            for keepdims in (False, True):
+                result = LogSumExp(axis, keepdims=keepdims).update(layout(x)).result()
+                assert result.dtype == dtype
+                exact = reference("logsumexp", layout(x), axis, keepdims)
+                assert np.max(ulp_error(result, exact)) <= bound("logsumexp", shape[axis])
+
+
+def test_the_same_grouping_has_the_same_bits(dtype):
+    x = (np.random.default_rng(5).normal(size=(500_000, 2)) * 8).astype(dtype)
+    chunks = np.array_split(x, 7)
+    wanted = None
+    for threads in (1, 2, 5):
+        with smoothmax.num_threads(threads):
+            result = LogSumExp(0).update(chunks[0])
+            for chunk in chunks[1:]:
+                result.update(chunk)
+        wanted = result.result() if wanted is None else wanted
+        np.testing.assert_array_equal(result.result(), wanted)
+
+
+def test_digits_near_zero_survive_chunks():
+    assert LogSumExp().update([-40.0]).update([0.0]).update([-50.0]).result() == logsumexp([-40.0, 0, -50])
+    assert LogSumExp().update([0.0]).update([-40.0]).result() == 4.248354255291589e-18
+
+
+def test_a_billion_numbers_lose_nothing(dtype):
+    """2000 different ones, each met half a million times; their states are merged as a cluster would."""
+    rng = np.random.default_rng(6)
+    x = (rng.normal(size=2000) * 3).astype(dtype)
+    parts = [LogSumExp().update(np.repeat(part, 100)) for part in np.split(x, 20)]
+    stream = LogSumExp()
+    for i in rng.permutation(np.repeat(np.arange(20), 5000)):
+        stream.merge(parts[i])
+    assert stream.count == 10**9
+    exact = reference_of_rows("logsumexp", x[None].astype(np.float64), np.full(2000, 500_000))
+    assert ulp_error(stream.result(), exact.reshape(())) <= bound("logsumexp", 10**9)
+
+
+# Weights, masks, special values --------------------------------------------------------------------------------------
+
+
+def exact_weighted(a, b):
+    with mp.workprec(400):
+        total = mp.fsum(mp.mpf(float(w)) * mp.exp(mp.mpf(float(x))) for x, w in zip(a, b, strict=True) if w)
+        return mp.log(abs(total)), int(mp.sign(total))
+
+
+@pytest.mark.parametrize("signs", [False, True])
+def test_weighted_and_unweighted_chunks_mix(dtype, signs):
+    rng = np.random.default_rng(7)
+    for _ in range(40):
+        a = (rng.normal(size=60) * rng.choice([1, 30, 2000])).astype(dtype)
+        b = rng.uniform(0.2, 3, 60).astype(dtype)
+        b *= rng.choice([-1, 1], 60).astype(dtype) if signs else 1
+        plain = rng.random(6) < 0.5
+        stream = LogSumExp()
+        for i, (chunk, weights) in enumerate(zip(np.split(a, 6), np.split(b, 6), strict=True)):
+            stream.update(chunk, b=None if plain[i] else weights)
+        weights = np.where(np.repeat(plain, 10), 1, b)
+        exact, sign = exact_weighted(a, weights)
+        value, got_sign = stream.result(return_sign=True)
+        terms = weights * np.exp(a.astype(np.float64) - np.max(a))
+        condition = np.sum(np.abs(terms)) / np.abs(np.sum(terms))
+        unit = max(np.spacing(np.max(np.abs([*a, value]))), (condition - 1) * np.finfo(dtype).eps)
+        assert got_sign == sign
+        assert abs(float(exact - mp.mpf(float(value)))) <= LOGSUMEXP * unit
+        assert np.isnan(stream.result()) == (sign < 0)
+
+
+PARTS = (
+    ([0.0, 1.0], None),
+    ([-INF], None),
+    ([-INF, -INF, -INF], [1.0, -1.0, INF]),
+    ([INF, 0.0], None),
+    ([INF], [-1.0]),
+    ([NAN], None),
+    ([NAN, INF], [0.0, 2.0]),
+    ([3.0], [-2.0]),
+    ([1.0], [INF]),
+    ([1.0], [-INF]),
+    ([INF, INF], [0.0, 0.0]),
+    ([], None),
+)
+
+
+@pytest.mark.parametrize("chosen", [*itertools.permutations(range(len(PARTS)), 2), *[(0, i, 7) for i in range(12)]])
+def test_special_values_across_chunks_as_in_one_call(dtype, chosen):
+    parts = [(np.array(a, dtype), None if b is None else np.array(b, dtype)) for a, b in (PARTS[i] for i in chosen)]
+    stream, merged = LogSumExp(), LogSumExp()
+    for a, b in parts:
+        stream.update(a, b)
+        merged.merge(LogSumExp().update(a, b))
+    a = np.concatenate([a for a, _ in parts])
+    weighted = any(b is not None for _, b in parts)
+    b = np.concatenate([np.ones_like(a) if b is None else b for a, b in parts]) if weighted else None
+    value, sign = logsumexp(a, b=b, return_sign=True)
+    for state in (stream, merged):
+        got, got_sign = state.result(return_sign=True)
+        np.testing.assert_allclose(got, value, rtol=4 * np.finfo(dtype).eps)
+        np.testing.assert_array_equal(got_sign, sign)
+        np.testing.assert_allclose(state.result(), logsumexp(a, b=b), rtol=4 * np.finfo(dtype).eps)
+
+
+def test_where_and_broadcasting():
+    rng = np.random.default_rng(8)
+    x, mask = rng.normal(size=(4, 30)), rng.random((4, 30)) < 0.6
+    weights = rng.normal(size=(4, 1))
+    stream = LogSumExp(1)
+    for part in (slice(0, 7), slice(7, 30)):
+        stream.update(x[:, part], weights, mask[:, part])
+    wanted = logsumexp(x, axis=1, b=weights, where=mask, return_sign=True)
+    np.testing.assert_allclose(stream.result(return_sign=True), wanted, rtol=1e-15)
+    np.testing.assert_array_equal(stream.count, mask.sum(axis=1))
+    assert LogSumExp().update(np.zeros((1, 3)), where=np.ones((5, 1), bool)).count == 15
+    assert LogSumExp().update([1.0], where=False).result() == -INF
+
+
+def test_no_elements():
+    assert LogSumExp().result() == -INF
+    assert LogSumExp().result(return_sign=True) == (-INF, 0)
+    assert type(LogSumExp(dtype=np.float32).result()) is np.float32
+    assert LogSumExp().update([]).update(np.zeros((0, 3))).result() == -INF
+    np.testing.assert_array_equal(LogSumExp(0).update(np.zeros((0, 3))).result(), [-INF] * 3)
+    np.testing.assert_array_equal(LogSumExp(0).update(np.zeros((5, 0))).result(), [])
+    for stream in (LogSumExp(0), LogSumExp(keepdims=True)):
+        with pytest.raises(ValueError, match=r"^there is no result before the first chunk: its shape depends on that$"):
+            stream.result()
+
+
+# Types and shapes ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "chunks", "result"),
+    [
+        (None, ("float32", "float32"), "float32"),
+        (None, ("float32", "float16"), "float32"),
+        (None, ("float64", "float32", "int8", "bool"), "float64"),
+        (None, ("int64", "float32"), "float64"),
+        (None, ("float16", "float16"), "float16"),
+        (None, (">f4", "float32"), "float32"),
+        ("float64", ("float32", "float16", "int64"), "float64"),
+        ("float32", ("float64", "int64"), "float32"),
+        ("float16", ("float64",), "float16"),
+    ],
+)
+def test_the_type_is_that_of_the_first_chunk_or_dtype(given, chunks, result):
+    stream = LogSumExp(dtype=given)
+    assert stream.dtype == given
+    for dtype in chunks:
+        stream.update(np.ones(3, dtype))
+    assert stream.dtype == stream.result().dtype == result
+    assert stream.result() == logsumexp(np.ones(3 * len(chunks), result))
+
+
+@pytest.mark.parametrize(("first", "second"), [("float32", "float64"), ("float32", "int8"), ("float16", "float32")])
+def test_a_chunk_that_would_need_another_type(first, second):
+    stream = LogSumExp().update(np.ones(3, first))
+    got = "float64" if second == "int8" else second
+    text = (
+        f"chunk must be of a type that promotes to {first}, which the first chunk was, got {got}; "
+        "dtype= of LogSumExp chooses another from the start"
+    )
+    for arguments in ((np.ones(3, second),), (np.ones(3, first), np.ones(3, second))):
+        with pytest.raises(TypeError) as caught:
+            stream.update(*arguments)
+        assert str(caught.value) == text
+    assert stream.count == 3
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "text"),
+    [
+        (lambda: LogSumExp("0"), TypeError, "axis must be None, an int or a tuple of ints, got '0'"),
+        (lambda: LogSumExp(dtype=int), TypeError, "dtype must be float32, float64, float16 or longdouble, got int64"),
+        (lambda: LogSumExp(dtype="g"), TypeError, f"dtype must be float32, float64 or float16, got {np.dtype('g')}"),
+        (lambda: LogSumExp().update([1j]), TypeError, "dtype must be float32, float64 or float16, got complex128"),
+        (
+            lambda: LogSumExp(1).update(np.ones((2, 3))).update(np.ones((3, 3))),
+            ValueError,
+            "chunk must have the shape of the first but along axis=1, (2, 3), got (3, 3)",
+        ),
+        (
+            lambda: LogSumExp((0, 2)).update(np.ones((2, 3, 1))).update(np.ones((3, 3))),
+            np.exceptions.AxisError,
+            "axis 2 is out of bounds for array of dimension 2",
+        ),
+        (
+            lambda: LogSumExp().update(np.ones(3), b=np.ones(2)),
+            ValueError,
+            "b of shape (2,) does not broadcast with the input of shape (3,)",
+        ),
+        (
+            lambda: LogSumExp(1).merge(LogSumExp(0)),
+            ValueError,
+            "other must have axis=1 and keepdims=False, got axis=0 and keepdims=False",
+        ),
+        (
+            lambda: LogSumExp(1).update(np.ones((2, 3))).merge(LogSumExp(1).update(np.ones((4, 3)))),
+            ValueError,
+            "other must have results of shape (2,), got (4,)",
+        ),
+        (
+            lambda: LogSumExp(dtype="f4").merge(LogSumExp().update([1.0])),
+            TypeError,
+            "other must have dtype float32, got float64",
+        ),
+        (lambda: LogSumExp().merge(3), TypeError, "other must be a LogSumExp, got int"),
+    ],
+)
+def test_refusals(call, error, text):
+    with pytest.raises(error) as caught:
+        call()
+    assert str(caught.value) == text
+
+
+def test_a_refused_chunk_changes_nothing():
+    stream = LogSumExp(0).update(np.ones((4, 3)))
+    before = pickle.dumps(stream)
+    for chunk in (np.ones((4, 2)), [[1j]], [["a"]], 3.0):
+        with pytest.raises((TypeError, ValueError)):
+            stream.update(chunk)
+    assert pickle.dumps(stream) == before
+
+
+def test_merge_of_what_has_seen_nothing():
+    empty, stream = LogSumExp(), LogSumExp().update(np.ones(3, np.float32))
+    assert stream.merge(empty).count == 3
+    assert empty.merge(stream) is empty
+    assert (empty.dtype, empty.count, empty.result()) == (np.float32, 3, stream.result())
+    stream.update(np.ones(3, np.float32))
+    assert empty.count == 3
+    assert stream.merge(stream).count == 12
+    assert stream.result() == logsumexp(np.ones(12, np.float32))
+
+
+# Objects -------------------------------------------------------------------------------------------------------------
+
+
+def test_repr():
+    assert repr(LogSumExp()) == "<smoothmax.LogSumExp axis=None keepdims=False dtype=None: no chunk>"
+    stream = LogSumExp((0, 2), keepdims=True).update(np.ones((2, 3, 4), np.float32))
+    assert repr(stream) == (
+        "<smoothmax.LogSumExp axis=(0, 2) keepdims=True dtype=float32: results of shape (1, 3, 1)>"
+    )
+    assert (stream.axis, stream.keepdims) == ((0, 2), True)
+
+
+@pytest.mark.parametrize("double", [copy.copy, copy.deepcopy, LogSumExp.copy, lambda s: pickle.loads(pickle.dumps(s))])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_copies_and_pickles_go_on_alone(dtype, double, weighted):
+    x = np.random.default_rng(9).normal(size=(4, 3)).astype(dtype)
+    stream = LogSumExp(1).update(x, b=-x if weighted else None)
+    before = stream.result(return_sign=True)
+    other = double(stream)
+    np.testing.assert_array_equal(other.result(return_sign=True), before)
+    other.update(x)
+    np.testing.assert_array_equal(stream.result(return_sign=True), before)
+    np.testing.assert_array_equal(other.result(return_sign=True), stream.update(x).result(return_sign=True))
+    np.testing.assert_array_equal(other.count, stream.count)
+
+
+def test_pickles_pass_between_processes(tmp_path):
+    (tmp_path / "state").write_bytes(pickle.dumps(LogSumExp().update([1.0, 2.0])))
+    script = (
+        "import pickle, sys; stream = pickle.load(open('state', 'rb')).update([3.0]);"
+        "sys.stdout.buffer.write(pickle.dumps(stream))"
+    )
+    run = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, check=True)
+    assert pickle.loads(run.stdout).result() == LogSumExp().update([1.0, 2.0]).update([3.0]).result()
+
+
+STATE = {
+    "version": 1,
+    "axis": None,
+    "keepdims": False,
+    "dtype": "float64",
+    "given": False,
+    "weighted": False,
+    "states": np.array([2.0, 1.0, 4.555775081929006e153, 2.558e137]),
+    "shape": (2,),
+    "count": 2,
+}
+
+
+def test_a_pickle_is_plain_numbers_of_a_version():
+    """What is stored today must be understood as long as the version is 1."""
+    state = LogSumExp().update([1.0, 2.0]).__getstate__()
+    assert state.keys() == STATE.keys()
+    assert all(type(state[key]) is type(STATE[key]) for key in STATE)
+    stream = LogSumExp.__new__(LogSumExp)
+    stream.__setstate__(STATE)
+    assert stream.result() == logsumexp([1.0, 2.0])
+    with pytest.raises(ValueError, match=r"^a LogSumExp of version 1 was expected, got one of version 2$"):
+        stream.__setstate__(STATE | {"version": 2})
+
+
+def test_pickles_do_not_name_modules_that_may_move():
+    assert b"_stream" not in pickle.dumps(LogSumExp().update([1.0]))
