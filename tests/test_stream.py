@@ -304,9 +304,7 @@ def test_merge_of_what_has_seen_nothing():
 def test_repr():
     assert repr(LogSumExp()) == "<smoothmax.LogSumExp axis=None keepdims=False dtype=None: no chunk>"
     stream = LogSumExp((0, 2), keepdims=True).update(np.ones((2, 3, 4), np.float32))
-    assert repr(stream) == (
-        "<smoothmax.LogSumExp axis=(0, 2) keepdims=True dtype=float32: results of shape (1, 3, 1)>"
-    )
+    assert repr(stream) == ("<smoothmax.LogSumExp axis=(0, 2) keepdims=True dtype=float32: results of shape (1, 3, 1)>")
     assert (stream.axis, stream.keepdims) == ((0, 2), True)
 
 

@@ -1,9 +1,31 @@
 """The three functions: signatures, documentation and what each argument means. Arrays are _layout's affair."""
 
+import sys
+
+cimport numpy as cnp
+
 from smoothmax._kernels.table cimport LOG_SOFTMAX, SOFTMAX
 from smoothmax._layout cimport reduce_array, transform_array
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
+
+cnp.import_array()
+
+
+cdef inline bint is_plain(object array, object absent) noexcept:
+    return type(array) is cnp.ndarray or array is absent
+
+
+cdef object lazy_functions(object a, object b, object where, object out):
+    """smoothmax.dask where an argument is a dask array, else None. Dask is not imported: who has such an array did."""
+    array = getattr(sys.modules.get("dask.array"), "Array", None)
+    if array is None or not (isinstance(a, array) or isinstance(b, array) or isinstance(where, array)):
+        return None
+    if out is not None:
+        raise TypeError(f"out must be None for a dask array, got {type(out).__name__}")
+    from smoothmax import dask
+
+    return dask
 
 
 def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, where=True, out=None, dtype=None):
@@ -37,7 +59,8 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, where=
     ndarray or scalar
         ``log(sum(b*exp(a), axis))``, or `out`; with `return_sign`, the pair of ``log(abs(sum))`` and the sum's sign,
         which for complex `a` is a complex number of size 1. No element at all gives -inf, any nan gives nan, and
-        otherwise any +inf gives inf. A result without axes is a NumPy scalar, unless `out` is given.
+        otherwise any +inf gives inf. A result without axes is a NumPy scalar, unless `out` is given. Of a dask array
+        it is a dask array, see `smoothmax.dask`.
 
     Raises
     ------
@@ -82,6 +105,10 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, where=
     >>> logsumexp([1.0, 2.0], b=[1.0, -1.0], return_sign=True)
     (np.float64(1.5413248546129181), np.float64(-1.0))
     """
+    if not (type(a) is cnp.ndarray and is_plain(b, None) and is_plain(where, True)):
+        lazy = lazy_functions(a, b, where, out)
+        if lazy is not None:
+            return lazy.logsumexp(a, axis, b, keepdims, return_sign, where=where, dtype=dtype)
     return reduce_array(a, axis, b, keepdims, return_sign, where, out, dtype)
 
 
@@ -110,7 +137,8 @@ def softmax(x, axis=None, *, where=True, out=None, dtype=None):
     ndarray or scalar
         ``exp(x)/sum(exp(x), axis)``, in the shape and memory order of `x`, or `out`. Where a nan or +inf is among the
         elements summed over, or all of them are -inf, all results are nan. A result without axes is a NumPy scalar,
-        unless `out` is given.
+        unless `out` is given. Of a dask array
+        it is a dask array, see `smoothmax.dask`.
 
     Raises
     ------
@@ -147,6 +175,10 @@ def softmax(x, axis=None, *, where=True, out=None, dtype=None):
     >>> softmax(np.array([[1.0, 1.0], [0.0, 2.0]]), axis=1).sum(axis=1)
     array([1., 1.])
     """
+    if not (type(x) is cnp.ndarray and is_plain(where, True)):
+        lazy = lazy_functions(x, None, where, out)
+        if lazy is not None:
+            return lazy.softmax(x, axis, where=where, dtype=dtype)
     return transform_array(SOFTMAX, x, axis, where, out, dtype)
 
 
@@ -175,7 +207,8 @@ def log_softmax(x, axis=None, *, where=True, out=None, dtype=None):
     ndarray or scalar
         ``x - log(sum(exp(x), axis))``, in the shape and memory order of `x`, or `out`. Where a nan is among the
         elements summed over, or all of them are -inf, all results are nan; at +inf the result is nan, and -inf
-        elsewhere. A result without axes is a NumPy scalar, unless `out` is given.
+        elsewhere. A result without axes is a NumPy scalar, unless `out` is given. Of a dask array
+        it is a dask array, see `smoothmax.dask`.
 
     Raises
     ------
@@ -212,4 +245,8 @@ def log_softmax(x, axis=None, *, where=True, out=None, dtype=None):
     >>> log_softmax(np.array([700.0, 800.0, 900.0, 1000.0]))
     array([-3.00000000e+02, -2.00000000e+02, -1.00000000e+02, -3.72007598e-44])
     """
+    if not (type(x) is cnp.ndarray and is_plain(where, True)):
+        lazy = lazy_functions(x, None, where, out)
+        if lazy is not None:
+            return lazy.log_softmax(x, axis, where=where, dtype=dtype)
     return transform_array(LOG_SOFTMAX, x, axis, where, out, dtype)

@@ -183,9 +183,7 @@ class LogSumExp:
         if other._states is None or other._dtype is None:
             return self
         if self._states is not None and self._states.shape != other._states.shape:
-            raise ValueError(
-                f"other must have results of shape {self._states.shape}, got {other._states.shape}"
-            )
+            raise ValueError(f"other must have results of shape {self._states.shape}, got {other._states.shape}")
         self._join(other._states, other._weighted, other._dtype)
         self._count = self._count + other._count
         self._shape = self._shape if self._shape else other._shape
@@ -284,7 +282,9 @@ class LogSumExp:
         self._dtype = None if state["dtype"] is None else np.dtype(state["dtype"])
         self._weighted, self._shape, self._count = state["weighted"], state["shape"], state["count"]
         numbers = state["states"]
-        self._states = None if numbers is None else np.array(numbers).reshape(-1).view(_states.STATE).reshape(numbers.shape[:-1])
+        self._states = (
+            None if numbers is None else np.array(numbers).reshape(-1).view(_states.STATE).reshape(numbers.shape[:-1])
+        )
 
     def __repr__(self) -> str:
         seen = "no chunk" if self._states is None else f"results of shape {self._states.shape}"

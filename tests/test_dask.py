@@ -1,0 +1,262 @@
+"""smoothmax.dask: lazy, any blocks, the results of one array; threads, and a cluster that loses a worker."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import dask
+import dask.array as da
+import numpy as np
+import pytest
+from bounds import bound
+from oracle import reference, ulp_error
+
+import smoothmax
+import smoothmax.dask as lazy
+
+RNG = np.random.default_rng(11)
+X = RNG.normal(size=(7, 30, 13)) * 20
+B = RNG.normal(size=(7, 1, 13))
+MASK = RNG.random((30, 13)) < 0.7
+BLOCKS = [(7, 30, 13), (3, 4, 5), (1, 30, 1), ((2, 0, 5), (10, 20), (13,))]
+AXES = [None, 0, 1, -1, (0, 1), (0, 2), (0, 1, 2), ()]
+
+
+def no_task(*_):
+    raise AssertionError("computed something")
+
+
+@pytest.fixture
+def nothing_runs():
+    with dask.config.set(scheduler=no_task):
+        yield
+
+
+@pytest.mark.parametrize("axis", AXES, ids=str)
+@pytest.mark.parametrize("blocks", BLOCKS, ids=str)
+def test_error_bound(name, dtype, axis, blocks):
+    x = X.astype(dtype)
+    result = getattr(lazy, name)(da.from_array(x, chunks=blocks), axis)
+    exact = reference(name, x, axis)
+    got = result.compute(scheduler="threads")
+    assert (result.shape, result.dtype) == (got.shape, got.dtype) == (exact.high.shape, dtype)
+    assert np.max(ulp_error(got, exact)) <= bound(name, 1)
+    again = getattr(lazy, name)(da.from_array(x, chunks=blocks), axis).compute(scheduler="sync")
+    np.testing.assert_array_equal(again, got)
+
+
+@pytest.mark.parametrize("axis", AXES, ids=str)
+@pytest.mark.parametrize("blocks", BLOCKS, ids=str)
+def test_weights_masks_and_keepdims(axis, blocks):
+    x, mask = da.from_array(X, chunks=blocks), da.from_array(MASK, chunks=(7, 13))
+    for b in (da.from_array(B, chunks=(2, 1, 3)), B, 2, -1.5):
+        plain = B if isinstance(b, da.Array) else b
+        for keepdims in (False, True):
+            wanted = smoothmax.logsumexp(X, axis, plain, keepdims, True, where=MASK)
+            got = lazy.logsumexp(x, axis, b, keepdims, True, where=mask)
+            assert [one.shape for one in got] == [one.shape for one in wanted]
+            for one, other in zip(dask.compute(*got, scheduler="sync"), wanted, strict=True):
+                np.testing.assert_allclose(one, other, rtol=1e-13, atol=1e-13)
+    for name in ("softmax", "log_softmax"):
+        got = getattr(lazy, name)(x, axis, where=mask).compute(scheduler="sync")
+        np.testing.assert_allclose(got, getattr(smoothmax, name)(X, axis, where=MASK), rtol=1e-14)
+
+
+def test_broadcasting_widens():
+    x, mask, b = RNG.normal(size=(1, 6)), RNG.random((4, 1, 6)) < 0.5, RNG.normal(size=(5, 1))
+    lazy_x, lazy_mask = da.from_array(x, chunks=(1, 4)), da.from_array(mask, chunks=(3, 1, 2))
+    for axis in (None, 0, 1, 2, (0, 2)):
+        got = lazy.logsumexp(lazy_x, axis, da.from_array(b, chunks=2), True, True, where=lazy_mask)
+        for one, other in zip(got, smoothmax.logsumexp(x, axis, b, True, True, where=mask), strict=True):
+            np.testing.assert_allclose(one.compute(scheduler="sync"), other, rtol=1e-13)
+        got = lazy.softmax(lazy_x, axis, where=lazy_mask)
+        np.testing.assert_allclose(got.compute(scheduler="sync"), smoothmax.softmax(x, axis, where=mask), rtol=1e-14)
+
+
+@pytest.mark.parametrize("axis", [None, 0, 1, (0, 1)], ids=str)
+def test_unknown_lengths(name, axis):
+    x = da.from_array(X, chunks=(3, 7, 13))
+    chosen = x[x[:, 0, 0] > 0]
+    assert np.isnan(chosen.shape[0])
+    wanted = getattr(smoothmax, name)(X[X[:, 0, 0] > 0], axis)
+    np.testing.assert_allclose(getattr(lazy, name)(chosen, axis).compute(scheduler="sync"), wanted, rtol=1e-14)
+
+
+SPECIAL = np.array([[1, np.inf, 2, 3], [-np.inf] * 4, [np.nan, 1, 2, np.inf], [-np.inf, 0, -np.inf, 0]])
+
+
+def test_special_values(name):
+    for blocks in ((4, 4), (1, 1), (4, 2)):
+        got = getattr(lazy, name)(da.from_array(SPECIAL, chunks=blocks), 1).compute(scheduler="sync")
+        np.testing.assert_array_equal(got, getattr(smoothmax, name)(SPECIAL, 1))
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (0, 3), (3, 0)], ids=str)
+def test_empty_and_scalar(name, shape):
+    x = da.zeros(shape)
+    for axis in (None, *range(len(shape))):
+        got = getattr(lazy, name)(x, axis).compute(scheduler="sync")
+        np.testing.assert_array_equal(got, getattr(smoothmax, name)(np.zeros(shape), axis))
+
+
+@pytest.mark.parametrize(
+    ("given", "dtype", "result"),
+    [
+        ("f4", None, "f4"),
+        ("i4", None, "f8"),
+        ("f2", None, "f2"),
+        ("?", None, "f8"),
+        ("f8", "f4", "f4"),
+        (">f4", None, "f4"),
+    ],
+)
+@pytest.mark.usefixtures("nothing_runs")
+def test_types_without_computing(name, given, dtype, result):
+    value = getattr(lazy, name)(da.ones((4, 4), dtype=given, chunks=2), 0, dtype=dtype)
+    assert value.dtype == value._meta.dtype == result
+    assert type(value._meta) is np.ndarray
+    assert value._meta.ndim == value.ndim
+    with dask.config.set(scheduler="sync"):
+        assert value.compute().dtype == result
+
+
+def test_weights_take_part_in_the_type():
+    x = da.ones(4, chunks=2, dtype="f4")
+    for b, result in ((2.0, "f4"), (np.float64(2), "f8"), (np.ones(4, "f4"), "f4"), (da.ones(4, chunks=1), "f8")):
+        assert lazy.logsumexp(x, b=b).dtype == lazy.logsumexp(x, b=b).compute(scheduler="sync").dtype == result
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "text"),
+    [
+        (lambda f, x: f(x, 5), np.exceptions.AxisError, "axis 5 is out of bounds for array of dimension 2"),
+        (lambda f, x: f(x, (0, 0)), ValueError, "axis 0 is given more than once in axis=(0, 0)"),
+        (lambda f, x: f(x, "0"), TypeError, "axis must be None, an int or a tuple of ints, got '0'"),
+        (lambda f, x: f(x, dtype=int), TypeError, "dtype must be float32, float64, float16 or longdouble, got int64"),
+        (lambda f, x: f(x * 1j), TypeError, "dtype must be float32, float64 or float16, got complex128"),
+        (lambda f, x: f(x, where=x), TypeError, "where must be an array of bool, got dtype float64"),
+        (
+            lambda f, x: f(x, where=da.ones(3, dtype=bool)),
+            ValueError,
+            "where of shape (3,) does not broadcast with the input of shape (4, 4)",
+        ),
+        (
+            lambda f, x: f(da.ma.masked_equal(x, 1)),
+            TypeError,
+            None,
+        ),
+    ],
+)
+@pytest.mark.usefixtures("nothing_runs")
+def test_refused_before_anything_is_computed(name, call, error, text):
+    with pytest.raises(error) as caught:
+        call(getattr(lazy, name), da.ones((4, 4), chunks=2))
+    assert "where=" in str(caught.value) if text is None else str(caught.value) == text
+
+
+def test_split_every():
+    x = da.from_array(X, chunks=(1, 30, 13))
+    wanted = smoothmax.logsumexp(X)
+    tasks = []
+    for every in (2, 7, {0: 3}):
+        result = lazy.logsumexp(x, split_every=every)
+        np.testing.assert_allclose(result.compute(scheduler="sync"), wanted, rtol=1e-15)
+        tasks.append(len(result.__dask_graph__()))
+    assert tasks[0] > tasks[1]
+
+
+# The top-level functions ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("nothing_runs")
+def test_functions_of_dask_arrays_are_dask_arrays(name, function):
+    x, mask = da.from_array(X, chunks=4), da.from_array(MASK, chunks=9)
+    results = [function(x, 1), function(x, where=MASK), function(X, where=mask)]
+    if name == "logsumexp":
+        results += [*function(x, 1, B, True, True), function(X, b=da.from_array(B, chunks=3))]
+    assert all(isinstance(result, da.Array) for result in results)
+    with dask.config.set(scheduler="sync"):
+        np.testing.assert_allclose(results[0].compute(), function(X, 1), rtol=1e-14)
+        np.testing.assert_allclose(results[2].compute(), function(X, where=MASK), rtol=1e-14)
+    with pytest.raises(TypeError) as caught:
+        function(x, out=np.empty(X.shape))
+    assert str(caught.value) == "out must be None for a dask array, got ndarray"
+
+
+def test_dask_is_not_imported_for_other_arguments():
+    script = """
+        import sys, numpy as np, smoothmax
+        smoothmax.logsumexp([1.0, 2.0], b=[1, 2], where=[True, False])
+        smoothmax.softmax(np.ones(3), where=np.ones(3, bool))
+        assert not [name for name in sys.modules if name.partition(".")[0] == "dask" or name == "smoothmax.dask"]
+    """
+    subprocess.run([sys.executable, "-c", script.replace("\n        ", "\n")], check=True)
+
+
+@pytest.mark.parametrize("blocks", [{"time": 2}, {"class": 2}], ids=str)
+def test_xarray(name, function, blocks):
+    xarray = pytest.importorskip("xarray")
+    x = xarray.DataArray(X[0], dims=("time", "class")).chunk(blocks)
+    core = [] if name == "logsumexp" else ["class"]
+    result = xarray.apply_ufunc(
+        function, x, input_core_dims=[["class"]], output_core_dims=[core], kwargs={"axis": -1}, dask="allowed"
+    )
+    assert isinstance(result.data, da.Array)
+    np.testing.assert_allclose(result.compute(scheduler="sync"), function(X[0], axis=-1), rtol=1e-14)
+
+
+# Threads and processes ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("axis", [None, 0])
+def test_a_task_uses_one_thread(name, axis, monkeypatch):
+    used = set()
+    for module, function in ((lazy._states, "reduced"), (lazy._states, "written"), (lazy._functions, name)):
+        whole = getattr(module, function)
+
+        def noted(*arguments, whole=whole, **keywords):
+            used.add((threading.get_ident(), smoothmax.get_num_threads()))
+            return whole(*arguments, **keywords)
+
+        monkeypatch.setattr(module, function, noted)
+    before = smoothmax.get_num_threads()
+    getattr(lazy, name)(da.zeros((100_000, 4), chunks=(50_000, 4)), axis).compute(scheduler="threads", num_workers=2)
+    assert used
+    assert {threads for _, threads in used} == {1}
+    assert smoothmax.get_num_threads() == before
+
+
+def die_once(block, marker):
+    """Kill the process that meets this block first."""
+    if block[0, 0] == 13:
+        try:
+            os.close(os.open(marker, os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            return block
+        os._exit(1)
+    return block
+
+
+@pytest.mark.filterwarnings("ignore")  # distributed's own, about the worker that dies
+def test_a_cluster_that_loses_a_worker(tmp_path):
+    distributed = pytest.importorskip("distributed")
+    x = np.random.default_rng(12).normal(size=(40, 5000)) * 30
+    x[7, 0] = 13
+    marker = tmp_path / "died"
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": "60s"}),
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, local_directory=str(tmp_path)
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        pids = set(client.run(os.getpid).values())
+        assert len(pids) == 2
+        assert os.getpid() not in pids
+        blocks = da.from_array(x, chunks=(1, 2500)).map_blocks(die_once, str(marker), dtype=x.dtype)
+        results = client.compute([lazy.logsumexp(blocks, 1), lazy.softmax(blocks, 1), lazy.logsumexp(blocks)])
+        values = client.gather(results)
+    assert marker.exists()
+    for name, axis, value in (("logsumexp", 1, values[0]), ("softmax", 1, values[1]), ("logsumexp", None, values[2])):
+        assert np.max(ulp_error(value, reference(name, x, axis))) <= bound(name, 10_000)
