@@ -11,7 +11,7 @@ import pytest
 from command import WITHOUT_SCIPY, python
 
 import smoothmax
-from smoothmax import _command
+from smoothmax import _blocks, _command
 from smoothmax.__main__ import main
 
 LOGITS = np.random.default_rng(5).normal(scale=10, size=(4, 3, 5))
@@ -321,9 +321,9 @@ def test_functions_that_give_up(folder, capsys, monkeypatch, error, message):
     assert refused(folder, capsys, ["softmax", "logits.npy", "-o", "result.npy"]) == message
 
 
-@pytest.mark.parametrize("step", ["write_array", "fsync", "replace"])
+@pytest.mark.parametrize("step", ["__setitem__", "fsync", "replace"])
 def test_a_write_that_fails(folder, capsys, monkeypatch, step):
-    module = np.lib.format if step == "write_array" else os
+    module = _blocks.NpyWriter if step == "__setitem__" else os
     monkeypatch.setattr(module, step, raising(OSError(28, "No space left on device")))
     (folder / "result.npy").write_bytes(b"old")
     message = refused(folder, capsys, ["softmax", "logits.npy", "-o", "result.npy", "--force"])
@@ -354,14 +354,15 @@ def test_a_signal_in_the_middle_of_writing(folder, name, code, message):
     (folder / "result.npy").write_bytes(b"old")
     before = contents(folder)
     script = f"""
-import os, signal, numpy as np
+import os, signal
+from smoothmax import _blocks
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
-def write_half(file, array, **_):
-    file.write(b"half")
+def write_half(self, region, values):
+    self.file.write(b"half")
     assert any(entry.endswith(".tmp") for entry in os.listdir())
     os.kill(os.getpid(), signal.{name})
     raise SystemExit("the signal did not come")
-np.lib.format.write_array = write_half
+_blocks.NpyWriter.__setitem__ = write_half
 """
     assert python(script, ["softmax", "logits.npy", "-o", "result.npy", "--force"]) == (code, "", message)
     assert contents(folder) == before

@@ -159,7 +159,7 @@ def test_split_every():
     x = da.from_array(X, chunks=(1, 30, 13))
     wanted = smoothmax.logsumexp(X)
     tasks = []
-    for every in (2, 7, {0: 3}):
+    for every in ({0: 2}, {0: 7}):
         result = lazy.logsumexp(x, split_every=every)
         np.testing.assert_allclose(result.compute(scheduler="sync"), wanted, rtol=1e-15)
         tasks.append(len(result.__dask_graph__()))

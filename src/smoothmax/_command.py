@@ -1,21 +1,25 @@
-"""The file command: arguments of the command line, a .npy file in, a .npy file out. Computes nothing itself.
+"""The file command: arguments of the command line, a .npy file in, a .npy file out. _blocks goes through them.
 
 An output appears under its name whole or not at all: it is written under another name in the same folder, and renamed.
 """
 
 import argparse
 import contextlib
+import importlib.util
 import math
 import os
+import re
 import stat
+import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import numpy as np
 
 import smoothmax
+from smoothmax import _blocks, _states
 
 __all__ = ["Refused", "parse", "run"]
 
@@ -25,6 +29,8 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], str]] = {
     "log_softmax": (smoothmax.log_softmax, "logarithm of softmax"),
 }
 DTYPES = ("float32", "float64", "float16", "longdouble")
+UNITS = {"": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
+SMALL_RESULT = 1 << 24  # bytes of a result that is kept until it is written
 
 
 class Refused(Exception):  # noqa: N818 (it is no error of the program's)
@@ -65,6 +71,15 @@ def parse_dtype(text: str) -> str:
     return text
 
 
+def parse_size(text: str) -> int:
+    """A number of bytes, a million at least."""
+    match = re.fullmatch(r"(\d+(?:\.\d*)?)\s*([kmg]i?b|)", text.strip().lower())
+    size = int(float(match[1]) * UNITS[match[2]]) if match else 0
+    if size < UNITS["mb"]:
+        raise Refused(f"max-memory must be a size such as 512MB or 2GiB, 1MB at least, got {text!r}")
+    return size
+
+
 def make_parser() -> Parser:
     parser = Parser(
         prog="python -m smoothmax",
@@ -83,6 +98,13 @@ def make_parser() -> Parser:
         command.add_argument("--dtype", type=parse_dtype, help=f"of the result: {', '.join(DTYPES)}")
         if name == "logsumexp":
             command.add_argument("--keepdims", action="store_true", help="keep the reduced axes, with length 1")
+        command.add_argument(
+            "--max-memory",
+            type=parse_size,
+            default=parse_size("512MB"),
+            help="of elements and results: 512MB unless given",
+        )
+        command.add_argument("--quiet", action="store_true", help="no progress bar, on a terminal too")
         command.add_argument("--force", action="store_true", help="replace the output file where it exists")
     return parser
 
@@ -105,23 +127,25 @@ def reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
-def read(path: str) -> np.ndarray[Any, Any]:
-    """The array in a .npy file. np.load takes zip archives and pickles too, and its errors speak to programmers."""
-    try:
-        with open(path, "rb") as file:
+@contextlib.contextmanager
+def reading(path: str) -> Iterator[tuple[Any, tuple[int, ...], bool, np.dtype[Any]]]:
+    """The open .npy file at its data, and its header. np.load takes zip archives and pickles, and pads no sentence."""
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(open(path, "rb", buffering=0))
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise Refused(f"cannot read {path!r}: not a regular file")
             shape, fortran_order, dtype = read_header(path, file)
+            np.empty((0,) * len(shape))  # NumPy says how many axes are too many
             if dtype.hasobject:
                 raise Refused(f"cannot read {path!r}: it must hold an array of numbers, got dtype {dtype}")
             needed = math.prod(shape) * dtype.itemsize
             there = os.fstat(file.fileno()).st_size - file.tell()
             if there < needed:
                 raise Refused(f"cannot read {path!r}: truncated, {needed} bytes of data needed, got {there}")
-            elements = np.fromfile(file, dtype, math.prod(shape))
-            return elements.reshape(shape, order="F" if fortran_order else "C")
-    except (OSError, ValueError) as error:
-        raise Refused(f"cannot read {path!r}: {reason(error)}") from error
+        except (OSError, ValueError) as error:
+            raise Refused(f"cannot read {path!r}: {reason(error)}") from error
+        yield file, shape, fortran_order, dtype
 
 
 def read_header(path: str, file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
@@ -158,16 +182,16 @@ def check_output(path: str, force: bool) -> None:
         raise Refused(f"cannot write {path!r}: it exists, and --force is not given")
 
 
-def write(path: str, array: np.ndarray[Any, Any]) -> None:
-    """Write a .npy file, whole or not at all; through a symbolic link, as any program would."""
+@contextlib.contextmanager
+def writing(path: str) -> Iterator[Any]:
+    """A new file that takes its name when all is written, or goes; through a symbolic link, as any program would."""
     target = os.path.realpath(path)
     temporary = os.path.join(os.path.dirname(target), f".smoothmax-{os.urandom(8).hex()}.tmp")
     try:
         with open(temporary, "xb") as file:
             if os.path.exists(target):
                 os.chmod(temporary, stat.S_IMODE(os.stat(target).st_mode))
-            # Without the shell np.save's tofile writes, whose last buffer a full disk loses in silence (NumPy 2.4).
-            np.lib.format.write_array(SimpleNamespace(write=file.write), array, allow_pickle=False)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)
@@ -179,14 +203,73 @@ def write(path: str, array: np.ndarray[Any, Any]) -> None:
         raise
 
 
+def write(path: str, array: np.ndarray[Any, Any]) -> None:
+    """Write a .npy file, whole or not at all."""
+    with writing(path) as file:
+        # Without the shell np.save's tofile writes, whose last buffer a full disk loses in silence (NumPy 2.4).
+        np.lib.format.write_array(SimpleNamespace(write=file.write), array, allow_pickle=False)
+
+
+# Functions -----------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def progress_bar(total: int, quiet: bool) -> Iterator[Callable[[int], object]]:
+    """What to tell how many bytes were read: a bar on a terminal where tqdm is installed, else nothing."""
+    if quiet or not sys.stderr.isatty() or importlib.util.find_spec("tqdm") is None:
+        yield int
+        return
+    tqdm = importlib.import_module("tqdm").tqdm
+    with tqdm(total=total, unit="B", unit_scale=True, leave=False, file=sys.stderr) as bar:
+        yield bar.update
+
+
+def computed_dtype(dtype: np.dtype[Any], wanted: str | None) -> np.dtype[Any] | None:
+    """The type of the result, or None where no part of an array can be taken alone: such types have no kernels."""
+    try:
+        return _states.dtype_of(np.empty(0, dtype), dtype=wanted)
+    except TypeError:
+        return None
+
+
+def run_file(options: argparse.Namespace) -> None:
+    function, keepdims = FUNCTIONS[options.function][0], getattr(options, "keepdims", False)
+    with reading(options.input) as (file, shape, fortran_order, dtype):
+        reversed_order = fortran_order and sum(n != 1 for n in shape) > 1
+        source = _blocks.NpyReader(file, shape[::-1] if reversed_order else shape, dtype)
+        result_dtype = computed_dtype(dtype, options.dtype)
+        if result_dtype is None or not math.prod(shape):
+            array = source[tuple(slice(0, n) for n in source.shape)]
+            keywords = {"keepdims": True} if keepdims else {}
+            array = array.T if reversed_order else array
+            write(options.output, np.asarray(function(array, axis=options.axis, dtype=options.dtype, **keywords)))
+            return
+        axis = _states.axes_of(options.axis, len(shape))
+        result_shape = shape
+        if options.function == "logsumexp":
+            result_shape = tuple(1 if i in axis else n for i, n in enumerate(shape) if keepdims or i not in axis)
+        along = tuple(len(shape) - 1 - i for i in axis) if reversed_order else axis
+        passes = 1 if math.prod(shape) * dtype.itemsize <= options.max_memory else 2
+        with progress_bar(passes * math.prod(shape) * dtype.itemsize, options.quiet) as progress:
+            job = _blocks.Job(options.function, function, along, keepdims, result_dtype, options.max_memory, progress)
+            if options.function == "logsumexp" and math.prod(result_shape) * result_dtype.itemsize <= SMALL_RESULT:
+                values = np.empty(result_shape[::-1] if reversed_order else result_shape, result_dtype)
+                _blocks.transform(job, source, values)
+                write(options.output, np.array(values.T if reversed_order else values, order="C"))
+                return
+            with writing(options.output) as output:
+                _blocks.write_header(output, result_shape, reversed_order, result_dtype)
+                in_file = result_shape[::-1] if reversed_order else result_shape
+                _blocks.transform(job, source, _blocks.NpyWriter(output, in_file, result_dtype))
+
+
 def run(options: argparse.Namespace) -> None:
     """Carry out a parsed command; Refused where it cannot be."""
-    keywords = {"keepdims": True} if getattr(options, "keepdims", False) else {}
     check_output(options.output, options.force)
     try:
-        array = read(options.input)
-        result = FUNCTIONS[options.function][0](array, axis=options.axis, dtype=options.dtype, **keywords)
-        write(options.output, np.asanyarray(result))
+        run_file(options)
+    except _blocks.Unreadable as error:
+        raise Refused(f"cannot read {options.input!r}: {error}") from error
     except MemoryError as error:
         raise Refused(f"not enough memory for {options.function} of {options.input!r}") from error
     except (TypeError, ValueError, OverflowError, NotImplementedError) as error:

@@ -71,6 +71,13 @@ cdef const Kernels *kernels(object operation, object dtype) except NULL:
     return kernels_of(OPERATIONS[operation], dtype == np.float64)
 
 
+def empty_states(shape):
+    """The states of reductions that have seen nothing."""
+    states = np.empty(shape, STATE)
+    states[...] = (-INFINITY, 0, 0, 0)
+    return states
+
+
 def reduced(operation, a, axis, b, where, dtype):
     """The states of the elements along the axes, and the shape that the elements are broadcast to."""
     cdef cnp.ndarray array = as_array(a, "a"), weights = None, mask = None, states
@@ -96,7 +103,7 @@ def reduced(operation, a, axis, b, where, dtype):
         take_reduced_strides(states, STATES, True, &shape)
         run(&plan, &shape)
     else:
-        states[...] = (-INFINITY, 0, 0, 0)
+        states = empty_states(np.shape(states))
     return states, tuple([shape.shape[i] for i in range(shape.ndim)])
 
 
@@ -180,7 +187,7 @@ def merged(operation, states, axes, dtype):
     shape = tuple([1 if i in axes else length for i, length in enumerate(states.shape)])
     n, size = math.prod([states.shape[i] for i in axes]), math.prod(shape)
     rows = np.ascontiguousarray(np.moveaxis(states, axes, range(len(axes)))).reshape(n, *shape)
-    result = np.array(rows[0]) if n else np.full(shape, (-INFINITY, 0, 0, 0), STATE)
+    result = np.array(rows[0]) if n else empty_states(shape)
     with nogil:
         for i in range(1, n):
             merge_run(functions, cnp.PyArray_BYTES(result), cnp.PyArray_BYTES(rows) + i*size*sizeof(Packed), size)
