@@ -32,9 +32,11 @@ def reduce_block(x: Array, b: Any, where: Any, *, operation: str, axis: tuple[in
         return _states.reduced(operation, x, axis, b, where, dtype)[0]
 
 
-def keep(states: Array, *, axis: Any, keepdims: bool) -> Array:  # noqa: ARG001 (dask's reduction passes them)
-    """States of a block have length 1 along reduced axes already."""
-    return states
+def reduce_chunk(x: Array, *, axis: tuple[int, ...], keepdims: bool, operation: str, dtype: np.dtype[Any]) -> Array:  # noqa: ARG001
+    """As dask's reduction calls it. What comes from blocks of several arrays is states already."""
+    if x.dtype == _states.STATE:
+        return x
+    return reduce_block(x, None, True, operation=operation, axis=axis, dtype=dtype)
 
 
 def merge_blocks(
@@ -97,7 +99,9 @@ def indexed(array: Any, ndim: int) -> tuple[Any, Any]:
 def block_states(
     operation: str, x: Any, b: Any, where: Any, ndim: int, axis: tuple[int, ...], dtype: np.dtype[Any]
 ) -> Any:
-    """The states of each block, of length 1 along the reduced axes."""
+    """The states of each block, of length 1 along the reduced axes; of one array alone, left to dask's reduction."""
+    if b is None and where is True:
+        return x
     return da.blockwise(
         partial(reduce_block, operation=operation, axis=axis, dtype=dtype),
         tuple(range(ndim)),
@@ -121,7 +125,7 @@ def merged(
     ndim = states.ndim if keepdims else states.ndim - len(axis)
     return da.reduction(
         states,
-        chunk=keep,
+        chunk=partial(reduce_chunk, **keywords),
         combine=partial(merge_blocks, **keywords),
         aggregate=partial(finish, **keywords),
         axis=axis,
