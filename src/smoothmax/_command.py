@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 import smoothmax
-from smoothmax import _blocks, _states
+from smoothmax import _blocks, _states, _zarr
 
 __all__ = ["Refused", "parse", "run"]
 
@@ -71,6 +71,16 @@ def parse_dtype(text: str) -> str:
     return text
 
 
+def parse_shape(text: str) -> tuple[int, ...]:
+    try:
+        shape = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        shape = ()
+    if not shape or min(shape) < 1:
+        raise Refused(f"shape must be positive integers separated by commas, got {text!r}")
+    return shape
+
+
 def parse_size(text: str) -> int:
     """A number of bytes, a million at least."""
     match = re.fullmatch(r"(\d+(?:\.\d*)?)\s*([kmg]i?b|)", text.strip().lower())
@@ -90,8 +100,8 @@ def make_parser() -> Parser:
     commands = parser.add_subparsers(dest="function", title="functions", metavar="function", required=True)
     for name, (_, summary) in FUNCTIONS.items():
         command = commands.add_parser(name, help=summary, description=f"The {summary}, of a .npy file.")
-        command.add_argument("input", help="a .npy file")
-        command.add_argument("-o", "--output", required=True, help="where to write the result, as .npy")
+        command.add_argument("input", help="a .npy file, or a .zarr store")
+        command.add_argument("-o", "--output", required=True, help="where to write the result, of the same kind")
         command.add_argument(
             "--axis", type=parse_axis, help="an integer, integers separated by commas, or none: all axes (the default)"
         )
@@ -106,7 +116,20 @@ def make_parser() -> Parser:
         )
         command.add_argument("--quiet", action="store_true", help="no progress bar, on a terminal too")
         command.add_argument("--force", action="store_true", help="replace the output file where it exists")
+    add_bench(commands)
     return parser
+
+
+def add_bench(commands: Any) -> None:
+    summary = "comparison with NumPy and SciPy on shapes of your choice"
+    command = commands.add_parser("bench", help=summary, description=f"The {summary}.")
+    command.add_argument("--shape", type=parse_shape, action="append", required=True, help="as 64,50257; repeatable")
+    command.add_argument("--axis", type=parse_axis, default=-1, help="one axis (the last)")
+    command.add_argument(
+        "--dtype", action="append", choices=("float64", "float32"), help="repeatable; both unless given"
+    )
+    command.add_argument("--json", action="store_true", help="print the figures as JSON, and no table")
+    command.add_argument("--plot", metavar="FILE", help="draw a picture; needs Matplotlib")
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -166,6 +189,10 @@ def read_header(path: str, file: Any) -> tuple[tuple[int, ...], bool, np.dtype[A
     return shape, fortran_order, dtype
 
 
+def is_zarr(path: str) -> bool:
+    return path.rstrip(os.sep).endswith(".zarr")
+
+
 def check_output(path: str, force: bool) -> None:
     """Refuse before anything is computed what would be refused after it."""
     target = os.path.realpath(path)
@@ -176,8 +203,10 @@ def check_output(path: str, force: bool) -> None:
         raise Refused(f"cannot write {path!r}: there is no folder {folder!r}")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise Refused(f"cannot write {path!r}: the folder {folder!r} is not writable")
-    if os.path.exists(target) and not os.path.isfile(target):
-        raise Refused(f"cannot write {path!r}: it exists and is not a regular file")
+    if os.path.exists(target) and not (os.path.isdir(target) if is_zarr(path) else os.path.isfile(target)):
+        raise Refused(
+            f"cannot write {path!r}: it exists and is not {'a folder' if is_zarr(path) else 'a regular file'}"
+        )
     if os.path.exists(target) and not force:
         raise Refused(f"cannot write {path!r}: it exists, and --force is not given")
 
@@ -263,11 +292,48 @@ def run_file(options: argparse.Namespace) -> None:
                 _blocks.transform(job, source, _blocks.NpyWriter(output, in_file, result_dtype))
 
 
+def run_zarr(options: argparse.Namespace) -> None:
+    if not is_zarr(options.input) or not is_zarr(options.output):
+        raise Refused(f"input and output must both be .zarr or both be .npy, got {options.input!r}, {options.output!r}")
+    keywords = {"keepdims": True} if getattr(options, "keepdims", False) else {}
+    if not os.path.isdir(options.input):
+        raise Refused(f"cannot read {options.input!r}: No such folder")
+    try:
+        _zarr.transform(
+            options.function, options.input, options.output, axis=options.axis, dtype=options.dtype, **keywords
+        )
+    except ImportError as error:
+        raise Refused(f".zarr needs zarr and dask, pip install 'smoothmax[files]': {error}") from error
+    except OSError as error:
+        raise Refused(f"cannot write {options.output!r}: {reason(error)}") from error
+
+
+def run_bench(options: argparse.Namespace) -> None:
+    if not isinstance(options.axis, int):
+        raise Refused("axis must be one integer")
+    try:
+        from smoothmax import _bench
+
+        _bench.run(options.shape, options.axis, options.dtype or ["float64", "float32"], options.json, options.plot)
+    except ImportError as error:
+        raise Refused(f"--plot needs Matplotlib: {error}") from error
+    except MemoryError as error:
+        raise Refused("not enough memory for this shape") from error
+    except (OSError, ValueError) as error:
+        raise Refused(reason(error)) from error
+
+
 def run(options: argparse.Namespace) -> None:
     """Carry out a parsed command; Refused where it cannot be."""
+    if options.function == "bench":
+        run_bench(options)
+        return
     check_output(options.output, options.force)
     try:
-        run_file(options)
+        if is_zarr(options.input) or is_zarr(options.output):
+            run_zarr(options)
+        else:
+            run_file(options)
     except _blocks.Unreadable as error:
         raise Refused(f"cannot read {options.input!r}: {error}") from error
     except MemoryError as error:

@@ -5,7 +5,7 @@ Errors are measured against the wider type that NumPy has; nothing that smoothma
 
 import importlib
 import timeit
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,10 @@ __all__ = ["compare"]
 
 Array = np.ndarray[Any, Any]
 Function = Callable[..., Any]
+Case = tuple[tuple[int, ...], int]
+Record = dict[str, Any]  # of one line of the table: seconds a call and errors in ULP, by who
 
-CASES: Sequence[tuple[tuple[int, ...], int]] = (
+CASES: Sequence[Case] = (
     ((10,), 0),
     ((1000,), 0),
     ((1000000,), 0),
@@ -147,25 +149,49 @@ def ulps(error: float | None) -> str:
     return "-" if error is None else f"{error:.2f}" if error < 99.5 else f"{error:.2g}"
 
 
-def compare() -> None:
-    """Print a line for each function, type and shape, as soon as it is measured."""
+def measured(shape: tuple[int, ...], axis: int, dtype: str, scipy: dict[str, Function]) -> Iterator[Record]:
+    """Seconds and errors of each function on random numbers of this shape, as soon as they are measured."""
+    x = np.random.default_rng(0).normal(scale=SPREAD, size=shape).astype(dtype)
+    sample = x if axis == 0 else x[: max(1, SAMPLE * len(x) // x.size)]
+    exact = reference(sample, axis) if np.finfo(WIDE).nmant > np.finfo(x.dtype).nmant else None
+    for name, function in OURS.items():
+        rivals = {"numpy": TEXTBOOK[name], **({"scipy": scipy[name]} if scipy else {})}
+        pair = {"smoothmax": function, "numpy": TEXTBOOK[name]}
+        errors = {who: largest_error(f(x, axis=axis), *exact[name]) if exact else None for who, f in pair.items()}
+        seconds = best_times([function, *rivals.values()], x, axis)
+        yield {
+            "function": name,
+            "dtype": dtype,
+            "shape": list(shape),
+            "axis": axis,
+            "seconds": dict(zip(("smoothmax", *rivals), seconds, strict=True)),
+            "ulp": errors,
+        }
+
+
+def print_line(record: Record) -> None:
+    seconds, errors = record["seconds"], record["ulp"]
+    faster = [times_faster(seconds[who], seconds["smoothmax"]) if who in seconds else "-" for who in ("numpy", "scipy")]
+    cells = [record["function"], record["dtype"], str(tuple(record["shape"])), str(record["axis"])]
+    cells += [duration(seconds["smoothmax"]), *faster, *map(ulps, (errors["smoothmax"], errors["numpy"]))]
+    print(LINE.format(*cells), flush=True)
+
+
+def compare(cases: Sequence[Case] | None = None, types: Sequence[str] = TYPES, quiet: bool = False) -> list[Record]:
+    """Measure each function, type and shape, and print a line as soon as it is done, unless `quiet`."""
     version, scipy = import_scipy()
-    print_explanation(version)
-    print(LINE.format("", "", "", "", "smoothmax", "faster", "faster", "smoothmax", "NumPy"))
-    print(LINE.format("function", "type", "shape", "axis", "time", "than NumPy", "than SciPy", "error", "error"))
-    for dtype in TYPES:
-        for shape, axis in CASES:
-            x = np.random.default_rng(0).normal(scale=SPREAD, size=shape).astype(dtype)
-            sample = x if axis == 0 else x[: max(1, SAMPLE * len(x) // x.size)]
-            exact = reference(sample, axis) if np.finfo(WIDE).nmant > np.finfo(x.dtype).nmant else None
-            for name, function in OURS.items():
-                formula = TEXTBOOK[name]
-                errors = [largest_error(f(x, axis=axis), *exact[name]) if exact else None for f in (function, formula)]
-                seconds, *others = best_times([function, formula, *([scipy[name]] if scipy else [])], x, axis)
-                faster = [times_faster(other, seconds) for other in others]
-                faster += ["-"] * (2 - len(faster))
-                cells = [name, dtype, str(shape), str(axis), duration(seconds), *faster, *map(ulps, errors)]
-                print(LINE.format(*cells), flush=True)
+    if not quiet:
+        print_explanation(version)
+        print(LINE.format("", "", "", "", "smoothmax", "faster", "faster", "smoothmax", "NumPy"))
+        print(LINE.format("function", "type", "shape", "axis", "time", "than NumPy", "than SciPy", "error", "error"))
+    records = []
+    for dtype in types:
+        for shape, axis in CASES if cases is None else cases:
+            for record in measured(shape, axis, dtype, scipy):
+                records.append(record)
+                if not quiet:
+                    print_line(record)
+    return records
 
 
 def print_explanation(scipy_version: str) -> None:

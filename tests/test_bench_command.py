@@ -1,0 +1,72 @@
+"""python -m smoothmax bench: the cases that were asked for, as a table, as JSON, as a picture; what is refused."""
+
+import json
+import sys
+
+import pytest
+
+from smoothmax import _compare
+from smoothmax.__main__ import main
+
+
+@pytest.fixture(autouse=True)
+def quick(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(_compare, "SECONDS", 0)
+    monkeypatch.setattr(_compare, "ROUNDS", 1)
+
+
+def test_table(capsys):
+    assert main(["bench", "--shape", "4,7", "--shape", "5", "--axis", "0", "--dtype", "float32"]) == 0
+    out, err = capsys.readouterr()
+    lines = [line.split()[:2] for line in out.splitlines() if " x " in line]
+    assert lines == [[name, "float32"] for name in ("logsumexp", "softmax", "log_softmax")] * 2
+    assert "(4, 7)             0" in out
+    assert "(5,)" in out
+    assert err == ""
+
+
+def test_json(capsys):
+    assert main(["bench", "--shape", "4,7", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["configuration"]["Kernels"]["variant"]
+    records = found["measured"]
+    assert [(r["function"], r["dtype"], r["shape"], r["axis"]) for r in records] == [
+        (name, dtype, [4, 7], 1) for dtype in ("float64", "float32") for name in ("logsumexp", "softmax", "log_softmax")
+    ]
+    for record in records:
+        assert set(record["seconds"]) == {"smoothmax", "numpy", "scipy"}
+        assert min(record["seconds"].values()) > 0
+        assert record["ulp"]["smoothmax"] is None or record["ulp"]["smoothmax"] <= 2
+
+
+def test_plot(capsys, tmp_path):
+    pytest.importorskip("matplotlib")
+    assert main(["bench", "--shape", "4,7", "--dtype", "float64", "--plot", "out.png"]) == 0
+    assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
+    assert "softmax" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "the following arguments are required: --shape"),
+        (["--shape", "4,x"], "shape must be positive integers separated by commas, got '4,x'"),
+        (["--shape", "4,0"], "shape must be positive integers separated by commas, got '4,0'"),
+        (["--shape", "4", "--axis", "1"], "axis 1 is out of bounds for shape (4,)"),
+        (["--shape", "4", "--axis", "0,1"], "axis must be one integer"),
+        (["--shape", "4", "--axis", "none"], "axis must be one integer"),
+    ],
+)
+def test_refused(capsys, options, message):
+    assert main(["bench", *options]) == 2
+    assert capsys.readouterr() == ("", f"smoothmax: error: {message}\n")
+
+
+def test_a_plot_without_matplotlib(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    assert main(["bench", "--shape", "4", "--plot", "out.png"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("smoothmax: error: --plot needs Matplotlib: ")
