@@ -185,7 +185,7 @@ def test_memory(axis):
     hold_softmax_to_memory((40_000, 500), axis, 20 * MB)
 
 
-@pytest.mark.large
+@pytest.mark.disk
 @pytest.mark.parametrize("axis", ["0", "1", "none"])
 def test_memory_of_8_gb(axis):
     hold_softmax_to_memory((1_000_000, 2000), axis, 512 * MB)

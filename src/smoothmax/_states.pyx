@@ -13,7 +13,7 @@ from libc.math cimport INFINITY
 from smoothmax._dispatch cimport kernels_of, weigh_of
 from smoothmax._elements cimport Store, storer
 from smoothmax._kernels.table cimport (
-    COLUMNS, LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, WEIGHTED_LOGSUMEXP, Kernels, Operation, State, Weigh,
+    COLUMNS, LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, WEIGHTED_LOGSUMEXP, Kernels, State, Weigh,
 )
 from smoothmax._layout cimport (
     MAX_NDIM, Shape, as_array, as_mask, broadcast, mark_axes, no_strides, prepare, put_array, result_dtype, run,
@@ -83,7 +83,6 @@ def reduced(operation, a, axis, b, where, dtype):
     cdef cnp.ndarray array = as_array(a, "a"), weights = None, mask = None, states
     cdef Shape shape
     cdef Plan plan
-    cdef cnp.npy_intp kept[MAX_NDIM]
     cdef int i
     shape_of(array, &shape)
     if b is not None:
