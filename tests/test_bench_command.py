@@ -1,6 +1,7 @@
 """python -m smoothmax bench: the cases that were asked for, as a table, as JSON, as a picture; what is refused."""
 
 import json
+import re
 import sys
 
 import pytest
@@ -21,8 +22,8 @@ def test_table(capsys):
     out, err = capsys.readouterr()
     lines = [line.split()[:2] for line in out.splitlines() if " x " in line]
     assert lines == [[name, "float32"] for name in ("logsumexp", "softmax", "log_softmax")] * 2
-    assert "(4, 7)             0" in out
-    assert "(5,)" in out
+    assert re.search(r"\(4, 7\) +0 ", out)
+    assert re.search(r"\(5,\) +0 ", out)
     assert err == ""
 
 

@@ -264,7 +264,7 @@ def test_unknown_function(folder, capsys):
     message = refused(folder, capsys, ["softmin", "logits.npy", "-o", "result.npy"])
     # versions of Python differ in the quotes
     assert message.replace("'", "") == (
-        "argument function: invalid choice: softmin (choose from logsumexp, softmax, log_softmax)"
+        "argument function: invalid choice: softmin (choose from logsumexp, softmax, log_softmax, bench)"
     )
 
 

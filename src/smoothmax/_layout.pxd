@@ -23,8 +23,8 @@ cdef object transform_array(Operation operation, object x, object axis, object w
 
 cdef cnp.ndarray as_array(object x, str name)
 cdef cnp.ndarray as_mask(object where)
-cdef object natural_dtype(cnp.ndarray array)
-cdef object result_dtype(cnp.ndarray array, object b, cnp.ndarray weights, object dtype)
+cdef object computed_dtype(object dtype)
+cdef object result_dtype(object a, cnp.ndarray array, object b, cnp.ndarray weights, object dtype)
 cdef int mark_axes(object axis, Shape *shape) except -1
 cdef void shape_of(cnp.ndarray array, Shape *shape) noexcept
 cdef int broadcast(cnp.ndarray array, cnp.ndarray other, str name, Shape *shape) except -1

@@ -16,7 +16,7 @@ from smoothmax._kernels.table cimport (
     SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, Operation,
 )
 from smoothmax._layout cimport (
-    Shape, apart, as_array, as_mask, broadcast, check_out, mark_axes, natural_dtype, new_result, prepare, put_array,
+    Shape, apart, as_array, as_mask, broadcast, check_out, computed_dtype, mark_axes, new_result, prepare, put_array,
     put_reduced_result, put_result, put_value, result_dtype, run, shape_of, size_of, take_reduced_strides,
 )
 from smoothmax._plan cimport ELEMENTS, FACTORS, RESULT, TARGET, WEIGHTS, Plan
@@ -66,7 +66,7 @@ cdef object value_and_softmax(object a, object axis, object keepdims, object whe
         mask = as_mask(where)
         broadcast(array, mask, "where", &shape)
     mark_axes(axis, &shape)
-    number = computable(result_dtype(array, None, None, dtype), "a")
+    number = computable(result_dtype(a, array, None, None, dtype), "a")
     for i in range(shape.ndim):
         if keep or not shape.reduced[i]:
             value_shape[ndim] = 1 if shape.reduced[i] else shape.shape[i]
@@ -100,7 +100,7 @@ cdef object product_array(Operation operation, object g, object p, str name, obj
     mark_axes(axis, &shape)
     computable(cotangent.dtype, "g") if cotangent.dtype.kind in "fc" else None
     computable(array.dtype, name) if array.dtype.kind in "fc" else None
-    number = np.result_type(natural_dtype(array), natural_dtype(cotangent)).num
+    number = np.result_type(computed_dtype(array.dtype), computed_dtype(cotangent.dtype)).num
     if out is not None:
         check_out(out, shape.ndim, shape.shape, FLOATS[number])
         result = out
@@ -212,7 +212,7 @@ cdef object log_prob_array(object logits, object targets, object axis):
     cdef int number, computing, class_axis
     shape_of(array, &shape)
     class_axis = mark_class_axis(axis, &shape)
-    number = computable(natural_dtype(array), "logits")
+    number = computable(computed_dtype(array.dtype), "logits")
     kept = shape_tuple(&shape, True)
     classes = as_numbers(targets, "targets")
     if (<object>classes).shape != kept:
@@ -265,7 +265,7 @@ cdef object loss_array(object logits, object targets, object axis, object weight
     cdef bint soft
     shape_of(array, &shape)
     class_axis = mark_class_axis(axis, &shape)
-    number = computable(natural_dtype(array), name)
+    number = computable(computed_dtype(array.dtype), name)
     single = FLOATS[cnp.NPY_FLOAT64 if number == cnp.NPY_FLOAT64 else cnp.NPY_FLOAT32]
     if reduction not in ("none", "sum", "mean"):
         raise ValueError(f"reduction must be 'none', 'sum' or 'mean', got {reduction!r}")

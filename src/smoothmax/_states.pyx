@@ -62,7 +62,7 @@ def checked_dtype(dtype):
 def dtype_of(a, b=None, dtype=None):
     """The type of a result of these arguments, which has states."""
     cdef cnp.ndarray array = as_array(a, "a"), weights = None if b is None else as_array(b, "b")
-    return checked_dtype(result_dtype(array, b, weights, dtype))
+    return checked_dtype(result_dtype(a, array, b, weights, dtype))
 
 
 # From elements to states and from states to results -----------------------------------------------------------------
