@@ -225,7 +225,8 @@ def test_a_chunk_that_would_need_another_type(first, second):
         f"chunk must be of a type that promotes to {first}, which the first chunk was, got {got}; "
         "dtype= of LogSumExp chooses another from the start"
     )
-    for arguments in ((np.ones(3, second),), (np.ones(3, first), np.ones(3, second))):
+    narrow = np.result_type(first, second) == first  # as b it changes nothing then
+    for arguments in ((np.ones(3, second),), (np.ones(3, first), np.ones(3, second)))[: 1 if narrow else 2]:
         with pytest.raises(TypeError) as caught:
             stream.update(*arguments)
         assert str(caught.value) == text
