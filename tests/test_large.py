@@ -1,0 +1,69 @@
+"""More than 2**31 elements along one axis: nothing counts in 32 bits."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from smoothmax import log_softmax, logsumexp, softmax
+
+N = 2**31 + 5
+PLACE = 2**31 + 3  # of the one element that is not 0
+VALUE = 30.0  # all the others together weigh 2e-4 of it
+LOG_REST = np.log1p((N - 1) * np.exp(-VALUE))
+CHUNK = 1 << 26
+
+
+def peak():
+    """Bytes of memory that the process had at most, on Linux."""
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) << 10 for line in status if line.startswith("VmHWM"))
+
+
+def assert_all_but_one(x, others, one):
+    """Within 2 ULP; in pieces, since a comparison of all of them would take another 2 GB."""
+    np.testing.assert_array_max_ulp(x[PLACE], np.float32(one), 2)
+    x[PLACE] = others
+    np.testing.assert_array_max_ulp(x[0], np.float32(others), 2)
+    assert all(np.all(x[i : i + CHUNK] == x[0]) for i in range(0, N, CHUNK))
+
+
+def test_a_broadcast_row():
+    """Which takes no memory; reading it takes seconds, so the shortest that overflows an int is read once."""
+    assert logsumexp(np.broadcast_to(np.float32(0), (N,))) == np.float32(np.log(N))
+
+
+@pytest.mark.large
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/status")
+def test_a_row():
+    x = np.empty(N, np.float32)
+    x.fill(0)  # unlike np.zeros, takes the memory now, so that what is measured is the calls'
+    x[PLACE] = VALUE
+    before = peak()
+
+    def assert_sum(**arguments):
+        np.testing.assert_array_max_ulp(logsumexp(x, **arguments), np.float32(VALUE + LOG_REST), 1)
+
+    assert_sum()
+    assert_sum(b=np.broadcast_to(np.float32(1), N), where=np.broadcast_to(True, N))
+    assert logsumexp(x[:PLACE]) == np.float32(np.log(PLACE))
+    assert softmax(x, out=x) is x
+    assert_all_but_one(x, np.exp(-VALUE - LOG_REST), np.exp(-LOG_REST))
+
+    x.fill(0)
+    x[PLACE] = VALUE
+    assert log_softmax(x, axis=0, out=x) is x
+    assert_all_but_one(x, -VALUE - LOG_REST, -LOG_REST)
+
+    x.fill(0)
+    x[PLACE] = np.float32(VALUE).byteswap()
+    x = x.view(x.dtype.newbyteorder())[::-1]  # brought together in scratch
+    assert_sum()
+    assert peak() - before < 2 * CHUNK  # what the comparisons take, and a hundredth of the row
+
+
+@pytest.mark.large
+def test_columns():
+    x = np.zeros((N, 2), np.int8)
+    x[PLACE, 1] = VALUE
+    np.testing.assert_array_max_ulp(logsumexp(x, axis=0), np.array([np.log(N), VALUE + LOG_REST]), 1)
