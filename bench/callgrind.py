@@ -1,0 +1,189 @@
+"""Fixed calls, and how many instructions each takes in which function, counted by `valgrind --tool=callgrind`.
+
+Counted inside smoothmax's shared objects alone: what the C library does depends on the processor and the size of its
+caches, what the interpreter does on its version. Every variant of the kernels that callgrind knows has a process of its
+own, which runs `python -m bench.callgrind`. Compares nothing.
+"""
+
+import ctypes
+import importlib.util
+import itertools
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.cases import DTYPES, FUNCTIONS
+from bench.contenders import load
+
+__all__ = ["CALLS", "VARIANTS", "Counts", "count_calls"]
+
+BENCH = Path(__file__).resolve().parent
+VARIANTS = ("baseline", "x86-64-v3")  # callgrind knows no AVX-512
+
+Counts = dict[str, Counter[str]]  # of a call: "shared object:function" to instructions
+
+
+# The calls -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Call:
+    """A name for the table, and what is called with which arguments."""
+
+    name: str
+    shape: tuple[int, ...]
+    axis: int
+    extra: str = ""  # "b" or "where"
+    plain: bool = False  # without `out`: allocation is part of the call
+
+
+CALLS = (
+    Call("row of 10", (10,), 0, plain=True),
+    Call("row of 4096", (4096,), 0),
+    Call("row of 300000", (300_000,), 0),  # beyond the threshold of softmax, and two pieces
+    Call("(1000, 10) axis 1", (1000, 10), 1),
+    Call("(1000, 64) axis 0", (1000, 64), 0),
+    Call("(10000, 3) axis 0", (10_000, 3), 0),
+    Call("row of 4096, where", (4096,), 0, extra="where"),
+    Call("(1000, 64) axis 0, where", (1000, 64), 0, extra="where"),
+    Call("row of 4096, b", (4096,), 0, extra="b"),
+    Call("(1000, 10) axis 1, b", (1000, 10), 1, extra="b"),
+    Call("(1000, 64) axis 0, b", (1000, 64), 0, extra="b"),
+)
+
+
+def aligned(shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
+    """An empty array that begins at a cache line, so that the count does not depend on where memory happened to be."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    room = np.empty(size + 64, np.uint8)
+    first = -room.ctypes.data % 64
+    return room[first : first + size].view(dtype).reshape(shape)
+
+
+def scattered(shape: tuple[int, ...], dtype: str, seed: int) -> NDArray[Any]:
+    """Numbers from -6 to 6, the same with every version of NumPy: multiples of an odd number, modulo 2^32."""
+    array = aligned(shape, dtype)
+    position = np.arange(seed, seed + array.size, dtype=np.uint64)
+    array[...] = ((position * 0x9E3779B1 % 2**32) / 2.0**32 * 12 - 6).reshape(shape)
+    return array
+
+
+def calls() -> Iterator[tuple[str, Callable[[], Any]]]:
+    smoothmax = load("smoothmax")
+    for call in CALLS:
+        for function in FUNCTIONS if call.extra != "b" else ("logsumexp",):
+            for dtype in DTYPES:
+                x = scattered(call.shape, dtype, 0)
+                keywords: dict[str, Any] = {"axis": call.axis}
+                if call.extra == "b":
+                    keywords["b"] = scattered(call.shape, dtype, 7)
+                if call.extra == "where":
+                    keywords["where"] = scattered(call.shape, dtype, 7) > -3
+                if not call.plain:
+                    shape = call.shape[: call.axis] + call.shape[call.axis + 1 :]
+                    keywords["out"] = aligned(call.shape if function != "logsumexp" else shape, dtype)
+                own = getattr(smoothmax, function)
+                yield f"{function} {dtype}, {call.name}", lambda own=own, x=x, k=keywords: own(x, **k)
+
+
+# Under callgrind -----------------------------------------------------------------------------------------------------
+
+
+def make_calls(library: str) -> None:
+    """Each call twice, the second time counted: what is looked up once is not the call's."""
+    collect = ctypes.CDLL(library)
+    prepared = list(calls())
+    for _, call in prepared:
+        call()
+    collect.start()
+    for name, call in prepared:
+        collect.begin()
+        call()
+        collect.end(name.encode())
+
+
+def count(variant: str, library: Path) -> Counts:
+    """All calls, with the kernels of one variant."""
+    dumps = library.parent / f"{variant}.out"
+    # Names and positions in full: abbreviations hold for one dump, and all of them are in one file.
+    options = ["--instr-atstart=no", "--combine-dumps=yes", "--compress-strings=no", "--compress-pos=no"]
+    valgrind = ["valgrind", "--tool=callgrind", *options, f"--callgrind-out-file={dumps}"]
+    answer = subprocess.run(
+        [*valgrind, sys.executable, "-m", "bench.callgrind", str(library)],
+        env={**os.environ, "SMOOTHMAX_KERNEL": variant, "SMOOTHMAX_NUM_THREADS": "1", "PYTHONHASHSEED": "0"},
+        cwd=BENCH.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if answer.returncode:
+        raise SystemExit(f"valgrind failed with {variant}:\n{answer.stderr}")
+    return inside(dumps.read_text(encoding="utf-8"), package_folder())
+
+
+def package_folder() -> str:
+    specification = importlib.util.find_spec("smoothmax")
+    if specification is None or specification.origin is None:
+        raise SystemExit("smoothmax is not installed")
+    return str(Path(specification.origin).resolve().parent)
+
+
+def inside(dumps: str, folder: str) -> Counts:
+    """What callgrind's dumps attribute to the functions of shared objects in a folder, by the name of the dump."""
+    counts: Counts = {}
+    name, shared_object, function, of_callee = "", "", "", False
+    for line in dumps.splitlines():
+        if line.startswith("desc: Trigger: Client Request: "):
+            name = line.removeprefix("desc: Trigger: Client Request: ")
+            counts[name] = Counter()
+        elif line.startswith("desc: Trigger:"):
+            name = ""  # the end of the program
+        elif line.startswith("ob="):
+            path = line.removeprefix("ob=")
+            shared_object = Path(path).name.partition(".")[0] if path.startswith(f"{folder}/") else ""
+        elif line.startswith("fn="):
+            function = line.removeprefix("fn=")
+        elif line.startswith("calls="):
+            of_callee = True
+        elif line[:1].isdigit():  # line number and instructions
+            if name and shared_object and not of_callee:
+                counts[name][f"{shared_object}:{function}"] += int(line.split()[1])
+            of_callee = False
+    return counts
+
+
+def can_be_counted(variant: str) -> bool:
+    dispatch = load("smoothmax._dispatch")
+    if not dispatch.is_built(variant):
+        raise SystemExit(f"the kernels of {variant} were not built")
+    if missing := dispatch.missing_features(variant):
+        print(f"{variant}: not counted, this processor has no {', '.join(missing)}")
+    return not missing
+
+
+def count_calls() -> dict[str, Counts]:
+    """All calls, with every variant that can run here."""
+    if not shutil.which("valgrind"):
+        raise SystemExit("valgrind is not installed; in Debian: apt-get install valgrind")
+    with tempfile.TemporaryDirectory() as folder:
+        library = Path(folder).resolve() / "collect.so"
+        compiler = os.environ.get("CC", "cc")
+        subprocess.run([compiler, "-shared", "-fPIC", str(BENCH / "collect.c"), "-o", str(library)], check=True)
+        chosen = [variant for variant in VARIANTS if can_be_counted(variant)]
+        with ThreadPoolExecutor() as pool:
+            return dict(zip(chosen, pool.map(count, chosen, itertools.repeat(library)), strict=True))
+
+
+if __name__ == "__main__":
+    make_calls(sys.argv[1])
