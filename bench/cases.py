@@ -1,9 +1,11 @@
 """The grid: which arrays are timed, reduced along which axis. Knows neither functions nor libraries.
 
-A new cell is a new line of CASES. A case that is not a plain random array gets another `make`.
+A new cell is a new line of CASES. A case that is not a plain random array is a view of one.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,19 +16,32 @@ FUNCTIONS = ("logsumexp", "softmax", "log_softmax")
 DTYPES = ("float64", "float32")
 
 
+def itself(array: NDArray[Any]) -> NDArray[Any]:
+    return array
+
+
+def transposed(array: NDArray[Any]) -> NDArray[Any]:
+    return array.T
+
+
+def every_third_column(array: NDArray[Any]) -> NDArray[Any]:
+    return array[:, ::3]
+
+
 @dataclass(frozen=True)
 class Case:
-    """An input: its name in the report, its shape, the reduced axis, and whether --quick times it."""
+    """An input: its name in the report, the shape of the array that it is a view of, and the reduced axis."""
 
     name: str
     shape: tuple[int, ...]
     axis: int
-    quick: bool = False
+    quick: bool = False  # --quick times it
+    view: Callable[[NDArray[Any]], NDArray[Any]] = itself
 
     def make(self, dtype: str) -> NDArray[np.floating]:
         """Normal numbers of spread 3, as a classifier's scores are; the same ones on every run."""
         rng = np.random.default_rng(20240229)
-        return (3.0 * rng.standard_normal(self.shape)).astype(dtype)
+        return self.view((3.0 * rng.standard_normal(self.shape)).astype(dtype))
 
 
 CASES = (
@@ -43,4 +58,10 @@ CASES = (
     Case("(1000, 1000) axis 0", (1000, 1000), 0, quick=True),
     Case("(64, 50257) axis 1", (64, 50257), 1),
     Case("(16, 3, 224, 224) axis 1", (16, 3, 224, 224), 1),
+    Case("(100, 7, 100) axis 1", (100, 7, 100), 1),
+    Case("(4096, 4096) axis 0", (4096, 4096), 0),
+    Case("(1000003, 3) axis 1", (1000003, 3), 1),
+    Case("(1000003, 3) axis 0", (1000003, 3), 0),
+    Case("(1000, 1000).T axis 1", (1000, 1000), 1, view=transposed),
+    Case("(1000, 3000)[:, ::3] axis 1", (1000, 3000), 1, quick=True, view=every_third_column),
 )

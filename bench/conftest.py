@@ -11,7 +11,9 @@ from bench import contenders
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("smoothmax")
     group.addoption("--quick", action="store_true", help="a few cases, once: under a minute")
-    group.addoption("--threads", type=int, default=1, help="cores that every contender may use (default: 1)")
+    group.addoption(
+        "--threads", type=int, default=contenders.all_cores(), help="cores that every contender may use (default: all)"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -32,5 +34,5 @@ def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, A
         "kernel": dispatch.variant,
         "compiler": dispatch.compiler,
         "versions": contenders.versions(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": os.cpu_count(),
     }

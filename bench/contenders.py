@@ -1,7 +1,7 @@
 """Who is timed: each library as a way to turn an array into a call without arguments. Times and checks nothing.
 
 Conversion to a library's own arrays, compilation and loading happen in `prepare`, outside of what is timed; allocating
-the result is part of every call. A library that is not installed is left out.
+the result is part of every call but those that bench/comparison.py names. A library that is not installed is left out.
 """
 
 import functools
@@ -10,15 +10,23 @@ import importlib.metadata
 import importlib.util
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Call", "names", "prepare", "use_cores", "versions"]
+from bench.comparison import OWN, OWN_REUSING
+
+__all__ = ["Call", "all_cores", "names", "prepare", "use_cores", "versions"]
 
 Array = NDArray[np.floating]
 Call = Callable[[], Any]
+
+
+def all_cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def use_cores(count: int) -> None:
@@ -28,6 +36,7 @@ def use_cores(count: int) -> None:
         if count > len(allowed):
             raise ValueError(f"{count} threads need as many cores, this process may use {len(allowed)}")
         os.sched_setaffinity(0, allowed[-count:])  # the first core is the one that answers most interrupts
+    # JAX takes as many threads as it finds cores, and PyTorch and ONNX Runtime are told when they are loaded.
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "SMOOTHMAX_NUM_THREADS"):
         os.environ[variable] = str(count)
     if count == 1:
@@ -44,6 +53,18 @@ def load(module: str) -> Any:
 
 def smoothmax_call(function: str, array: Array, axis: int) -> Call:
     return functools.partial(getattr(load("smoothmax"), function), array, axis)
+
+
+def result_like(function: str, array: Array, axis: int) -> Array:
+    """Room for the result, in the memory order that the result would have."""
+    if function == "logsumexp":
+        return np.empty(array.shape[:axis] + array.shape[axis + 1 :], array.dtype)
+    return np.empty_like(array)
+
+
+def smoothmax_reusing_call(function: str, array: Array, axis: int) -> Call:
+    out = result_like(function, array, axis)
+    return functools.partial(getattr(load("smoothmax"), function), array, axis, out=out)
 
 
 def numpy_logsumexp(x: Array, axis: int) -> Any:
@@ -96,12 +117,61 @@ def jax_compiled(function: str, axis: int) -> Any:
     return jax.jit(functools.partial(formulas[function], axis=axis))
 
 
-LIBRARIES: dict[str, tuple[str, Callable[[str, Array, int], Call]]] = {
-    "smoothmax": ("smoothmax", smoothmax_call),
-    "NumPy": ("numpy", numpy_call),
-    "SciPy": ("scipy", scipy_call),
-    "PyTorch": ("torch", torch_call),
-    "JAX": ("jax", jax_call),
+def onnx_call(function: str, array: Array, axis: int) -> Call:
+    """A model of one node, its input and its output bound to memory that is there: nothing is copied or allocated."""
+    onnxruntime = load("onnxruntime")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
+    model = onnx_model(function, array.dtype.name, array.shape, axis)
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    result = np.empty(result_like(function, array, axis).shape, array.dtype)
+    own = onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array))
+    binding = session.io_binding()
+    binding.bind_ortvalue_input("x", own)
+    binding.bind_output("y", "cpu", 0, array.dtype, result.shape, result.ctypes.data)
+
+    def call(_: Any = own) -> Array:  # the binding does not keep its input alive
+        session.run_with_iobinding(binding)
+        return result
+
+    return call
+
+
+def onnx_model(function: str, dtype: str, shape: tuple[int, ...], axis: int) -> bytes:
+    onnx = load("onnx")
+    helper = onnx.helper
+    operators = {"logsumexp": "ReduceLogSumExp", "softmax": "Softmax", "log_softmax": "LogSoftmax"}
+    attributes = {"axes": [axis], "keepdims": 0} if function == "logsumexp" else {"axis": axis}
+    kind = {"float64": onnx.TensorProto.DOUBLE, "float32": onnx.TensorProto.FLOAT}[dtype]
+    result = shape[:axis] + shape[axis + 1 :] if function == "logsumexp" else shape
+    graph = helper.make_graph(
+        [helper.make_node(operators[function], ["x"], ["y"], **attributes)],
+        function,
+        [helper.make_tensor_value_info("x", kind, shape)],
+        [helper.make_tensor_value_info("y", kind, result)],
+    )
+    # Operators of 2021: with those of 2023, the axes to be reduced would be an input.
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    return bytes(model.SerializeToString())
+
+
+@dataclass(frozen=True)
+class Library:
+    """The package whose version counts, how it is called, and what else has to be installed."""
+
+    package: str
+    call: Callable[[str, Array, int], Call]
+    needs: tuple[str, ...] = ()
+
+
+LIBRARIES = {
+    OWN: Library("smoothmax", smoothmax_call),
+    "NumPy": Library("numpy", numpy_call),
+    "SciPy": Library("scipy", scipy_call),
+    "PyTorch": Library("torch", torch_call),
+    "JAX": Library("jax", jax_call),
+    OWN_REUSING: Library("smoothmax", smoothmax_reusing_call),
+    "ONNX Runtime": Library("onnxruntime", onnx_call, needs=("onnx",)),
 }
 
 
@@ -110,16 +180,20 @@ LIBRARIES: dict[str, tuple[str, Callable[[str, Array, int], Call]]] = {
 
 def names() -> list[str]:
     """The installed contenders; none is imported for the answer."""
-    return [name for name, (module, _) in LIBRARIES.items() if importlib.util.find_spec(module)]
+    return [
+        name
+        for name, library in LIBRARIES.items()
+        if all(importlib.util.find_spec(module) for module in (library.package, *library.needs))
+    ]
 
 
 def versions() -> dict[str, str]:
     """Contender to version."""
-    return {name: importlib.metadata.version(LIBRARIES[name][0]) for name in names()}
+    return {name: importlib.metadata.version(LIBRARIES[name].package) for name in names() if name != OWN_REUSING}
 
 
 def prepare(name: str, function: str, array: Array, axis: int) -> Call:
     """A call without arguments that computes `function` of the array along the axis; it has been made once."""
-    call = LIBRARIES[name][1](function, array, axis)
+    call = LIBRARIES[name].call(function, array, axis)
     call()
     return call

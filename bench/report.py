@@ -12,17 +12,18 @@ import hashlib
 import json
 import statistics
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from bench.comparison import OWN, OWN_REUSING, factor, losses, rivals, unique
+from bench.pages import put, replaced, table
 
 BENCH = Path(__file__).resolve().parent
 RESULTS = BENCH / "results.json"
 PLOT = BENCH / "speed.png"
 README = BENCH.parent / "README.md"
-BEGIN, END = "<!-- speed: begin -->", "<!-- speed: end -->"
+MARKERS = "speed"
 
-OWN = "smoothmax"
 Results = dict[str, Any]
 
 
@@ -43,6 +44,7 @@ def reduce(raw: dict[str, Any]) -> Results:
         "system": f"{raw['machine_info']['system']} {raw['machine_info']['machine']}",
         "date": raw["datetime"][:10],
         "threads": own["threads"],
+        "cores": own["cores"],
         "kernel": own["kernel"],
         "compiler": own["compiler"],
         "versions": {"Python": raw["machine_info"]["python_version"], **own["versions"]},
@@ -66,14 +68,6 @@ def digest(results: Results) -> str:
 # Writing -------------------------------------------------------------------------------------------------------------
 
 
-def unique(values: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(values))
-
-
-def rivals_of(results: Results) -> list[str]:
-    return [name for name in unique(name for *_, cell in results["cells"] for name in cell) if name != OWN]
-
-
 def duration(seconds: float) -> str:
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
         if seconds >= size:
@@ -81,16 +75,11 @@ def duration(seconds: float) -> str:
     return f"{seconds / 1e-9:.3g} ns"
 
 
-def times(factor: float, mark: str = "x") -> str:
+def times(ratio: float, mark: str = "x") -> str:
     """How many times faster, two or three digits; a loss is bold."""
-    digits = 0 if factor >= 10 else 1 if factor >= 1 else 2
-    text = f"{factor:.{digits}f}{mark}"
-    return text if factor >= 1 else f"**{text}**"
-
-
-def table(head: list[str], rows: list[list[str]]) -> list[str]:
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return ["| " + " | ".join(line) + " |" for line in lines]
+    digits = 0 if ratio >= 10 else 1 if ratio >= 1 else 2
+    text = f"{ratio:.{digits}f}{mark}"
+    return text if ratio >= 1 else f"**{text}**"
 
 
 def kinds_of(results: Results) -> list[str]:
@@ -102,13 +91,13 @@ def cells_of(results: Results, kind: str, name: str) -> list[dict[str, list[floa
     return [cell for cell in cells if name in cell]
 
 
-def summary(results: Results) -> list[str]:
+def summary(results: Results, names: list[str]) -> list[str]:
     """One line a rival: median and range of the factor over all cases."""
     rows = []
-    for name in rivals_of(results):
+    for name in names:
         row = [name]
         for kind in kinds_of(results):
-            factors = [cell[name][0] / cell[OWN][0] for cell in cells_of(results, kind, name)]
+            factors = [factor(cell, name) for cell in cells_of(results, kind, name)]
             spread = f"{times(min(factors), '')} to {times(max(factors), '')}"
             row.append(f"{times(statistics.median(factors))} ({spread})")
         rows.append(row)
@@ -118,7 +107,7 @@ def summary(results: Results) -> list[str]:
 def errors(results: Results) -> list[str]:
     """One line a contender: the largest error over all cases."""
     rows = []
-    for name in [OWN, *rivals_of(results)]:
+    for name in [OWN, *rivals(results)]:
         row = [name]
         for kind in kinds_of(results):
             error = max(cell[name][1] for cell in cells_of(results, kind, name))
@@ -127,8 +116,8 @@ def errors(results: Results) -> list[str]:
     return table(["", *kinds_of(results)], rows)
 
 
-def every_case(results: Results) -> list[str]:
-    """One line a case: smoothmax's time, and how many times slower the fastest rival is."""
+def every_case(results: Results, own: str, names: list[str]) -> list[str]:
+    """One line a case: smoothmax's time, and how many times slower the fastest of these rivals is."""
     kinds = kinds_of(results)
     cells = {(f"{function} {dtype}", case): cell for function, dtype, case, cell in results["cells"]}
     rows = []
@@ -136,24 +125,48 @@ def every_case(results: Results) -> list[str]:
         row = [case]
         for kind in kinds:
             cell = cells[kind, case]
-            rival = min((name for name in cell if name != OWN), key=lambda name: cell[name][0])
-            row.append(f"{duration(cell[OWN][0])}, {times(cell[rival][0] / cell[OWN][0])} {rival}")
+            rival = min((name for name in names if name in cell), key=lambda name: cell[name][0])
+            label = f" {rival}" if len(names) > 1 else ""
+            row.append(f"{duration(cell[own][0])}, {times(factor(cell, rival))}{label}")
         rows.append(row)
     return table(["", *kinds], rows)
 
 
-def block(results: Results) -> str:
-    """What stands in README between the markers."""
-    threads = "one thread" if results["threads"] == 1 else f"{results['threads']} threads"
-    versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items() if name != OWN)
-    factors = [cell[name][0] / cell[OWN][0] for *_, cell in results["cells"] for name in cell if name != OWN]
-    lost = sum(factor < 1 for factor in factors)
-    lines = [
-        BEGIN,
-        "How many times as long each library takes as smoothmax: the median over all cases, and the range. Under 1 "
-        f"smoothmax loses, in bold: {lost} of {len(factors)} comparisons.",
+def reusing(results: Results) -> list[str]:
+    """The part on libraries that write to memory that is there."""
+    if not (names := rivals(results, reusing=True)):
+        return []
+    return [
+        f"Against {' and '.join(names)}, which writes its result to memory it has, as smoothmax does with `out=`. "
+        f"smoothmax's time, and how many times as long the other takes; {losses(results, names)} comparisons lost:",
         "",
-        *summary(results),
+        *every_case(results, OWN_REUSING, names),
+        "",
+    ]
+
+
+def conditions(results: Results) -> str:
+    """What the figures depend on."""
+    threads = "one thread" if results["threads"] == 1 else f"{results['threads']} threads"
+    if results["threads"] == results["cores"]:
+        threads += ", all cores of the machine"
+    versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items() if name != OWN)
+    return (
+        f"Every library on {threads}, on the same arrays of normal numbers of spread 3; a single number is the length "
+        "of one row. Best time of many rounds. "
+        f"{results['processor']}, {results['system']}, kernels {results['kernel']} by {results['compiler']}; "
+        f"{versions}; {results['date']}. Written by `python -m bench.report`; bench/README.md says how it is measured."
+    )
+
+
+def block(results: Results) -> list[str]:
+    """What stands in README between the markers."""
+    names = rivals(results, reusing=False)
+    return [
+        "How many times as long each library takes as smoothmax: the median over all cases, and the range. Under 1 "
+        f"smoothmax loses, in bold: {losses(results, names)} comparisons.",
+        "",
+        *summary(results, names),
         "",
         "The largest error over all cases, in units in the last place:",
         "",
@@ -161,34 +174,23 @@ def block(results: Results) -> str:
         "",
         "Each case: the time of smoothmax, and how many times as long the fastest other library takes:",
         "",
-        *every_case(results),
+        *every_case(results, OWN, names),
         "",
+        *reusing(results),
         "![How many times as long other libraries take](bench/speed.png)",
         "",
-        f"Every library on {threads}, on the same arrays of normal numbers of spread 3; a single number is the length "
-        "of one row. Best time of many rounds. "
-        f"{results['processor']}, {results['system']}, kernels {results['kernel']} by {results['compiler']}; "
-        f"{versions}; {results['date']}. Written by `python -m bench.report`; bench/README.md says how it is measured.",
-        END,
+        conditions(results),
     ]
-    return "\n".join(lines)
-
-
-def put_block(readme: str, text: str) -> str | None:
-    """README with the block replaced, or None where the markers are missing."""
-    before, begin, rest = readme.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    return before + text + after if begin and end else None
 
 
 def complaints(results: Results) -> list[str]:
     """What is not as the results say."""
     found = []
     readme = README.read_text(encoding="utf-8")
-    replaced = put_block(readme, block(results))
-    if replaced is None:
-        found.append(f"README.md has no markers {BEGIN} and {END}")
-    elif replaced != readme:
+    current = replaced(readme, MARKERS, block(results))
+    if current is None:
+        found.append(f"README.md has no markers of {MARKERS}")
+    elif current != readme:
         found.append("README.md does not say what bench/results.json says: run python -m bench.report")
     if not PLOT.exists() or digest(results).encode() not in PLOT.read_bytes():
         found.append("bench/speed.png was not drawn from bench/results.json: run python -m bench.report")
@@ -213,12 +215,7 @@ def main() -> int:
 
     RESULTS.write_text(written(results), encoding="utf-8")
     draw(results, PLOT, digest(results))
-    replaced = put_block(README.read_text(encoding="utf-8"), block(results))
-    if replaced is None:
-        print(block(results))
-        print(f"README.md has no markers {BEGIN} and {END}: nothing written there", file=sys.stderr)
-        return 1
-    README.write_text(replaced, encoding="utf-8")
+    put(README, MARKERS, block(results))
     return 0
 
 

@@ -53,7 +53,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     )
 
 
-@pytest.mark.benchmark(disable_gc=True, min_rounds=3, max_time=0.15, min_time=2e-5, warmup=False)
+@pytest.mark.benchmark(disable_gc=True, min_rounds=2, max_time=0.08, min_time=2e-5, warmup=False)
 def test_speed(benchmark: BenchmarkFixture, sweep: int, case: Case, dtype: str, function: str, contender: str) -> None:
     info: dict[str, Any] = {"sweep": sweep, "case": case.name, "dtype": dtype, "function": function}
     benchmark.extra_info.update(info, contender=contender, error_ulp=error_of(contender, function, case, dtype))

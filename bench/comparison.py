@@ -1,0 +1,37 @@
+"""Who is held against whom: libraries that allocate their results against a call that does, the others against `out=`.
+
+A cell of the results has the seconds and the largest error of every contender: {"smoothmax": [1.2e-6, 0.9], ...}.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+__all__ = ["OWN", "OWN_REUSING", "REUSING", "Cell", "factor", "losses", "rivals", "unique"]
+
+OWN = "smoothmax"
+OWN_REUSING = "smoothmax out="
+# The arena of ONNX Runtime hands out the memory of the last result again; here it is bound to one result for good.
+REUSING = ("ONNX Runtime",)
+
+Cell = dict[str, list[float]]
+
+
+def unique(values: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(values))
+
+
+def rivals(results: dict[str, Any], reusing: bool | None = None) -> list[str]:
+    """The other libraries in the results; all of them, or only those that reuse, or do not reuse, their memory."""
+    names = unique(name for *_, cell in results["cells"] for name in cell if name not in (OWN, OWN_REUSING))
+    return [name for name in names if reusing is None or (name in REUSING) == reusing]
+
+
+def factor(cell: Cell, name: str) -> float:
+    """How many times as long a library takes as smoothmax."""
+    return cell[name][0] / cell[OWN_REUSING if name in REUSING else OWN][0]
+
+
+def losses(results: dict[str, Any], names: list[str]) -> str:
+    """How many comparisons with these libraries smoothmax loses: "2 of 80"."""
+    factors = [factor(cell, name) for *_, cell in results["cells"] for name in names if name in cell]
+    return f"{sum(value < 1 for value in factors)} of {len(factors)}"

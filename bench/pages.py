@@ -1,0 +1,28 @@
+"""Puts what a script measured between two markers of a page, so that no figure is typed by hand."""
+
+from pathlib import Path
+
+__all__ = ["PAGE", "put", "table"]
+
+PAGE = Path(__file__).resolve().parent / "README.md"
+
+
+def table(head: list[str], rows: list[list[str]]) -> list[str]:
+    """Lines of Markdown; all columns but the first are numbers."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return ["| " + " | ".join(line) + " |" for line in lines]
+
+
+def replaced(page: str, name: str, lines: list[str]) -> str | None:
+    """The page with the lines between the markers of that name, or None where they are missing."""
+    begin_marker, end_marker = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    before, begin, rest = page.partition(begin_marker)
+    _, end, after = rest.partition(end_marker)
+    return "\n".join([before + begin, *lines, end + after]) if begin and end else None
+
+
+def put(path: Path, name: str, lines: list[str]) -> None:
+    page = replaced(path.read_text(encoding="utf-8"), name, lines)
+    if page is None:
+        raise SystemExit(f"{path.name} has no markers <!-- {name}: begin --> and <!-- {name}: end -->")
+    path.write_text(page, encoding="utf-8")
