@@ -16,14 +16,14 @@ import platform
 import subprocess
 import sys
 import tempfile
-import time
 import tracemalloc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench.contenders import load, use_cores
+from bench.yardsticks import best_seconds, compile_loops, processor
 
 BENCH = Path(__file__).resolve().parent
 FUNCTIONS = ("logsumexp", "softmax", "log_softmax")
@@ -44,13 +44,6 @@ KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": "1000000000", "MALLOC_MMAP_THRESHOLD_":
 SCRATCH_MIB = 1.0  # beyond the result
 IMPORT_MS = 15.0  # beyond import numpy
 
-BARE_FLAGS = ["-O3", "-fno-trapping-math", "-fno-math-errno", "-ffp-contract=fast", "-shared", "-fPIC"]
-BARE_VARIANTS = {
-    "baseline": ["-DWIDTH=16"],
-    "x86-64-v3": ["-march=x86-64-v3", "-DWIDTH=32"],
-    "x86-64-v4": ["-march=x86-64-v4", "-DWIDTH=64"],
-}
-
 
 @dataclass(frozen=True)
 class Figure:
@@ -63,19 +56,6 @@ class Figure:
 
 
 # Measuring ------------------------------------------------------------------------------------------------------------
-
-
-def best_seconds(calls: Sequence[Callable[[], Any]], number: int, rounds: int) -> list[float]:
-    """The shortest time of one call of each; they take turns, so that a disturbance meets them alike."""
-    best = [float("inf")] * len(calls)
-    repeat = range(number)
-    for _ in range(rounds):
-        for i, call in enumerate(calls):
-            start = time.perf_counter()
-            for _ in repeat:
-                call()
-            best[i] = min(best[i], (time.perf_counter() - start) / number)
-    return best
 
 
 def in_process(part: str, **environment: str) -> Any:
@@ -115,15 +95,6 @@ def small_calls() -> Iterator[Figure]:
 # 4096 elements in L1 --------------------------------------------------------------------------------------------------
 
 
-def compile_bare_loop(variant: str, folder: str) -> str:
-    target = f"{folder}/bare_{variant}.so"
-    compiler = os.environ.get("CXX", "g++")
-    subprocess.run(
-        [compiler, *BARE_FLAGS, *BARE_VARIANTS[variant], str(BENCH / "bare_loop.cpp"), "-o", target, "-lm"], check=True
-    )
-    return target
-
-
 def l1_part() -> dict[str, list[float]]:
     """Nanoseconds an element of logsumexp and of the bare loop, under the variant that the environment names."""
     import numpy as np
@@ -156,7 +127,7 @@ def l1_loops() -> Iterator[Figure]:
         with tempfile.TemporaryDirectory() as folder:
             environment = {"SMOOTHMAX_KERNEL": variant}
             try:
-                environment["SMOOTHMAX_BARE_LOOP"] = compile_bare_loop(variant, folder)
+                environment["SMOOTHMAX_BARE_LOOP"] = compile_loops("bare_loop.cpp", variant, folder)
             except (OSError, subprocess.CalledProcessError) as error:
                 print(f"no yardstick for {variant}, the bare loop could not be compiled: {error}", file=sys.stderr)
             figures = in_process("l1", **environment)
@@ -264,13 +235,6 @@ def import_time() -> Iterator[Figure]:
     yield Figure(
         "import beyond import numpy", f"< {IMPORT_MS:.0f} ms", f"{seconds * 1e3:.1f} ms", seconds < IMPORT_MS / 1e3
     )
-
-
-def processor() -> str:
-    """Its name where Linux tells it."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.machine())
 
 
 PARTS: dict[str, Callable[[], Any]] = {"l1": l1_part, "scipy": scipy_part, "resident": resident_part}

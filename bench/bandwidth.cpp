@@ -1,0 +1,38 @@
+// How fast memory is read, and copied: the least that a call over arrays beyond the cache can take.
+//
+// Vectors as in bare_loop.cpp. A copy is plain: the line that is written is read first, as it is by the results of
+// smoothmax.
+#include <cstring>
+
+typedef float vector __attribute__((vector_size(WIDTH), aligned(4)));
+constexpr int UNROLL = 8;
+constexpr long LANES = WIDTH / sizeof(float);
+
+// The largest of n elements, a multiple of UNROLL vectors; the maximum costs no more than the reading.
+extern "C" double read_all(const float *x, long n) {
+    const vector *row = reinterpret_cast<const vector *>(x);
+    vector top[UNROLL];
+    for (int j = 0; j < UNROLL; j++)
+        top[j] = row[j];
+    for (long i = 0; i < n / LANES; i += UNROLL)
+#pragma GCC unroll 8
+        for (int j = 0; j < UNROLL; j++)
+            top[j] = row[i + j] > top[j] ? row[i + j] : top[j];
+    float m = top[0][0];
+    for (int j = 0; j < UNROLL; j++)
+        for (int k = 0; k < LANES; k++)
+            m = top[j][k] > m ? top[j][k] : m;
+    return m;
+}
+
+extern "C" double copy_all(const float *x, float *y, long n) {
+    const vector *row = reinterpret_cast<const vector *>(x);
+    vector *out = reinterpret_cast<vector *>(y);
+    for (long i = 0; i < n / LANES; i += UNROLL) {
+#pragma GCC unroll 8
+        for (int j = 0; j < UNROLL; j++)
+            out[i + j] = row[i + j];
+        asm volatile("" : : : "memory"); // a loop, not a call of memcpy, which may go round the cache
+    }
+    return y[0];
+}

@@ -1,0 +1,107 @@
+"""How far from the machine's limit: every large cell of the grid as a multiple of the least time that it could take.
+
+    python -m bench.floor              print the table, of as many threads as there are cores
+    python -m bench.floor --threads 1
+    python -m bench.floor --write      and put it into bench/README.md
+
+The least time is the larger of reading the input at the bandwidth of memory and of a bare loop that takes the maximum,
+the exponentials and their sum in L1, both measured here, with as many threads. Cells have 10^5 elements or more.
+"""
+
+import argparse
+import functools
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from bench.cases import CASES, DTYPES, FUNCTIONS, Case
+from bench.comparison import OWN, OWN_REUSING
+from bench.contenders import all_cores, load, prepare, use_cores
+from bench.pages import PAGE, put, table
+from bench.yardsticks import Machine, best_seconds, processor
+
+LARGE = 100_000  # elements
+ROUNDS = 15
+ITEMSIZE = {"float64": 8, "float32": 4}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a number of threads can do at most."""
+
+    read: float  # ns a byte
+    copy: float  # ns a byte, read and written
+    exp_sum: dict[str, float]  # ns an element
+
+    def floor(self, elements: int, dtype: str) -> float:
+        """Seconds."""
+        return max(elements * ITEMSIZE[dtype] * self.read, elements * self.exp_sum[dtype]) * 1e-9
+
+    def copying(self, elements: int, dtype: str) -> float:
+        """Seconds that reading the elements and writing as many results takes."""
+        return elements * ITEMSIZE[dtype] * self.copy * 1e-9
+
+    def described(self) -> str:
+        """All of it in words."""
+        bare = ", ".join(f"{self.exp_sum[dtype]:.3f} ns an element of {dtype}" for dtype in DTYPES)
+        return f"memory is read at {1 / self.read:.1f} GB/s and copied at {1 / self.copy:.1f} GB/s; bare loop: {bare}"
+
+
+@functools.lru_cache(maxsize=1)
+def case_input(case: Case, dtype: str) -> Any:
+    return case.make(dtype)
+
+
+def row(case: Case, limits: Limits) -> list[str]:
+    """One line: for every function and type the multiple of a call and, where results are large, with out=."""
+    cells = [case.name]
+    for dtype in DTYPES:
+        x = case_input(case, dtype)
+        least = limits.floor(x.size, dtype)
+        for function in FUNCTIONS:
+            calls = [prepare(name, function, x, case.axis) for name in (OWN, OWN_REUSING)]
+            own, reusing = best_seconds(calls, number=1, rounds=ROUNDS)
+            # One result a reduction: allocating it does not count, unless reductions are short.
+            cells.append(
+                f"{own / least:.2f}" if function == "logsumexp" else f"{own / least:.2f} ({reusing / least:.2f})"
+            )
+        cells.append(f"{limits.copying(x.size, dtype) / least:.2f}")
+    return cells
+
+
+def lines(threads: int, limits: Limits, variant: str) -> list[str]:
+    head = ["", *(title for dtype in DTYPES for title in (*(f"{f} {dtype}" for f in FUNCTIONS), f"copy {dtype}"))]
+    rows = []
+    for case in CASES:
+        if case_input(case, DTYPES[0]).size >= LARGE:
+            rows.append(row(case, limits))
+            print(" | ".join(rows[-1]), file=sys.stderr, flush=True)
+    number = "one thread" if threads == 1 else f"{threads} threads"
+    return [
+        f"{processor()}, {number}, kernels {variant}: {limits.described()}. Multiples of the larger of the two, in "
+        "brackets with `out=`; copy: what it takes to read the input and write as much.",
+        "",
+        *table(head, rows),
+    ]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Hold large cells against what the machine can do.")
+    parser.add_argument("--threads", type=int, default=all_cores())
+    parser.add_argument("--write", action="store_true", help="put the table into bench/README.md")
+    arguments = parser.parse_args()
+    use_cores(arguments.threads)
+    bytearray(31 << 20)  # as in conftest.py: freed memory is kept from now on
+    variant = load("smoothmax._dispatch").variant
+    machine = Machine(variant, arguments.threads)
+    limits = Limits(machine.reading(), machine.copying(), {dtype: machine.exp_sum(dtype) for dtype in DTYPES})
+    print(limits.described(), file=sys.stderr)
+    found = lines(arguments.threads, limits, variant)
+    print("\n".join(found))
+    if arguments.write:
+        put(PAGE, "one thread" if arguments.threads == 1 else "all threads", found)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,118 @@
+"""What smoothmax is held against besides its rivals: loops in C++, compiled here for a variant's instruction set."""
+
+import ctypes
+import os
+import platform
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Machine", "best_seconds", "compile_loops", "processor"]
+
+BENCH = Path(__file__).resolve().parent
+FLAGS = ["-O3", "-fno-trapping-math", "-fno-math-errno", "-ffp-contract=fast", "-shared", "-fPIC"]
+VARIANTS = {
+    "baseline": ["-DWIDTH=16"],
+    "x86-64-v3": ["-march=x86-64-v3", "-DWIDTH=32"],
+    "x86-64-v4": ["-march=x86-64-v4", "-DWIDTH=64"],
+}
+IN_L1 = 4096  # elements
+BEYOND_CACHE = 2**26  # elements of float32: 256 MiB
+
+
+def compile_loops(source: str, variant: str, folder: str) -> str:
+    """Path of the shared library that bench/`source` becomes."""
+    target = f"{folder}/{Path(source).stem}_{variant}.so"
+    compiler = os.environ.get("CXX", "g++")
+    subprocess.run([compiler, *FLAGS, *VARIANTS[variant], str(BENCH / source), "-o", target, "-lm"], check=True)
+    return target
+
+
+def processor() -> str:
+    """Its name where Linux tells it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    return next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.machine())
+
+
+def best_seconds(calls: Sequence[Callable[[], Any]], number: int, rounds: int) -> list[float]:
+    """The shortest time of one call of each; they take turns, so that a disturbance meets them alike."""
+    best = [float("inf")] * len(calls)
+    repeat = range(number)
+    for _ in range(rounds):
+        for i, call in enumerate(calls):
+            start = time.perf_counter()
+            for _ in repeat:
+                call()
+            best[i] = min(best[i], (time.perf_counter() - start) / number)
+    return best
+
+
+def together(calls: Sequence[Callable[[], Any]]) -> float:
+    """Seconds from the first to the last of calls that give up the GIL, each in a thread of its own."""
+    times = []
+    barrier = threading.Barrier(len(calls))
+
+    def work(call: Callable[[], Any]) -> None:
+        barrier.wait()
+        start = time.perf_counter()
+        call()
+        times.append((start, time.perf_counter()))
+
+    threads = [threading.Thread(target=work, args=(call,)) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return max(end for _, end in times) - min(start for start, _ in times)
+
+
+class Machine:
+    """How fast this machine reads, copies and exponentiates with a number of threads, by the loops of a variant."""
+
+    def __init__(self, variant: str, threads: int) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            self.bare = ctypes.CDLL(compile_loops("bare_loop.cpp", variant, folder))
+            self.memory = ctypes.CDLL(compile_loops("bandwidth.cpp", variant, folder))
+        self.threads = threads
+
+    def exp_sum(self, dtype: str) -> float:
+        """Nanoseconds an element of maximum, exponentials and sum, of rows in L1."""
+        count = 20_000
+        loop = self.bare[f"bare_{dtype}"]
+        loop.restype, loop.argtypes = ctypes.c_double, [ctypes.c_void_p, ctypes.c_long, ctypes.c_long]
+        rows = [np.random.default_rng(i).standard_normal(IN_L1).astype(dtype) for i in range(self.threads)]
+        calls = [lambda x=x: loop(x.ctypes.data, IN_L1, count) for x in rows]  # type: ignore[misc]
+        return min(together(calls) for _ in range(10)) * 1e9 / (count * IN_L1 * self.threads)
+
+    def parts(self, array: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """Runs of the array, one for each thread, of whole turns of the loops."""
+        size = array.size // self.threads // 512 * 512
+        return [array[i * size : (i + 1) * size] for i in range(self.threads)]
+
+    def reading(self) -> float:
+        """Nanoseconds a byte, beyond the cache."""
+        read = self.memory.read_all
+        read.restype, read.argtypes = ctypes.c_double, [ctypes.c_void_p, ctypes.c_long]
+        parts = self.parts(np.ones(BEYOND_CACHE, np.float32))
+        calls = [lambda x=x: read(x.ctypes.data, x.size) for x in parts]  # type: ignore[misc]
+        return min(together(calls) for _ in range(10)) * 1e9 / sum(x.nbytes for x in parts)
+
+    def copying(self) -> float:
+        """Nanoseconds a byte that is read, and written elsewhere."""
+        copy = self.memory.copy_all
+        copy.restype, copy.argtypes = ctypes.c_double, [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_long]
+        parts = self.parts(np.ones(BEYOND_CACHE, np.float32))
+        others = self.parts(np.ones(BEYOND_CACHE, np.float32))
+        calls = [
+            lambda x=x, y=y: copy(x.ctypes.data, y.ctypes.data, x.size)  # type: ignore[misc]
+            for x, y in zip(parts, others, strict=True)
+        ]
+        return min(together(calls) for _ in range(10)) * 1e9 / sum(x.nbytes for x in parts)
