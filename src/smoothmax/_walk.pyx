@@ -29,7 +29,7 @@ cdef enum:
     LONG_RUN = 256              # elements in one piece that are not worth gathering with the next
     CHUNK = 16384               # bytes of a row that passes through the scratch in pieces: they stay in L1
     PIECE = 1048576             # bytes of a long reduction that are reduced on their own
-    PIECES = 64                 # at most: their states take 500 KiB
+    PIECES = 64                 # at most: their states take 600 KiB
     SMALL = 500                 # elements below which giving up the GIL costs more than it is worth (as in NumPy)
     SHARED = 65536              # elements from which other threads are asked
     GRAIN = 16384               # elements that a thread takes at a time, at least
