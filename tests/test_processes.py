@@ -1,7 +1,11 @@
-"""Many threads on one input, forks while another thread computes, and processes that start from nothing."""
+"""Many threads on one input, forks while another thread computes, processes that start from nothing, interrupts.
+
+All of it where each call stays on its thread, and where calls are shared by threads.
+"""
 
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -11,10 +15,20 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+import smoothmax
 from smoothmax import log_softmax, logsumexp, softmax
 
 X = np.random.default_rng(0).normal(size=(300, 400)) * 5
 FUNCTIONS = {"logsumexp": logsumexp, "softmax": softmax, "log_softmax": log_softmax}
+
+
+@pytest.fixture(params=[1, 3], autouse=True, ids=["alone", "shared"])
+def threads(request):
+    """Of each call; X is large enough to be shared."""
+    before = smoothmax.get_num_threads()
+    smoothmax.set_num_threads(request.param)
+    yield request.param
+    smoothmax.set_num_threads(before)
 
 
 def everything(x=X):
@@ -74,58 +88,164 @@ def busy():
     thread.join()
 
 
+# Forks ---------------------------------------------------------------------------------------------------------------
+
+
+def child_that(work):
+    """Exit code of a forked child that works; one that hangs is ended by an alarm."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python's own, about threads and fork
+        child = os.fork()
+    if child == 0:
+        code = 4
+        try:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(100)
+            code = 0 if work() else 3
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.usefixtures("busy")
 def test_fork_while_another_thread_computes():
     wanted = everything()
     for _ in range(20):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # Python's own, about threads and fork
-            child = os.fork()
-        if child == 0:
-            os._exit(0 if everything() == wanted else 3)
-        _, status = os.waitpid(child, 0)
-        assert os.waitstatus_to_exitcode(status) == 0
+        assert child_that(lambda: everything() == wanted) == 0
+    assert everything() == wanted
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.usefixtures("busy")
+def test_forks_of_a_child_and_of_threads():
+    wanted = everything()
+    assert child_that(lambda: everything() == wanted and child_that(lambda: everything() == wanted) == 0) == 0
+    with ThreadPoolExecutor(4) as pool:
+        codes = pool.map(lambda _: child_that(lambda: everything() == wanted), range(12))
+        assert list(codes) == [0] * 12
+
+
+FORK_AND_END = """
+import os, sys, warnings
+import numpy as np
+import smoothmax
+warnings.simplefilter("ignore")
+smoothmax.set_num_threads({threads})
+x = np.zeros((1000, 1000))
+wanted = smoothmax.softmax(x, axis=1).tobytes()
+if os.fork():
+    _, status = os.wait()
+    assert status == 0, status
+assert smoothmax.softmax(x, axis=1).tobytes() == wanted
+print("done")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_parent_and_child_end_as_usual(threads):
+    """Not by os._exit: the interpreter of the child has threads to wait for that are not there."""
+    run = in_python(FORK_AND_END.format(threads=threads))
+    assert (run.stdout, run.stderr, run.returncode) == ("done\ndone\n", "", 0)
+
+
+# Processes -----------------------------------------------------------------------------------------------------------
+
+
+def in_python(script, *arguments):
+    command = [sys.executable, *(["-c"] if "\n" in script else []), script, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
 
 
 POOL = """
 import multiprocessing
+import sys
+import threading
+import warnings
 import numpy as np
-from smoothmax import logsumexp, softmax
+import smoothmax
+
+warnings.simplefilter("ignore", DeprecationWarning)  # of Python 3.12 and later, about threads and fork
+smoothmax.set_num_threads(int(sys.argv[2]))
+X = np.random.default_rng(0).normal(size=(300, 400))
 
 def work(i):
-    return softmax(np.arange(1000.0) * i)[-1] + logsumexp(np.arange(1000.0) * i)
+    return smoothmax.softmax(X * i, axis=i % 2).tobytes() + smoothmax.logsumexp(X * i).tobytes()
+
+def keep_busy(stop):
+    while not stop.is_set():
+        work(3)
 
 if __name__ == "__main__":
     wanted = [work(i) for i in range(20)]
-    with multiprocessing.get_context({method!r}).Pool(2) as pool:
+    stop = threading.Event()
+    other = threading.Thread(target=keep_busy, args=(stop,))
+    other.start()
+    with multiprocessing.get_context(sys.argv[1]).Pool(2) as pool:
         assert pool.map(work, range(20)) == wanted
+    stop.set()
+    other.join()
+    assert [work(i) for i in range(20)] == wanted
 """
 
 
 @pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
-def test_multiprocessing(method, tmp_path):
+def test_multiprocessing(method, threads, tmp_path):
+    """While another thread of the parent computes."""
     script = tmp_path / "pool.py"
-    script.write_text(POOL.format(method=method))
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 0, done.stderr
+    script.write_text(POOL)
+    run = in_python(str(script), method, str(threads))
+    assert (run.stdout, run.stderr, run.returncode) == ("", "", 0)
 
 
+# Interrupts ----------------------------------------------------------------------------------------------------------
+
+# The results of long calls are written over each other: n elements that take no memory.
 INTERRUPTED = """
-import _thread, threading, time
+import sys, threading, time
 import numpy as np
-from smoothmax import softmax, logsumexp
-x = np.zeros((3000, 1000))
+import smoothmax
+
+name, n, threads = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+function = getattr(smoothmax, name)
+smoothmax.set_num_threads(threads)
+small = np.random.default_rng(0).normal(size=(300, 400))
+wanted = function(small, axis=1).tobytes()
+x = np.broadcast_to(np.float32(0), (n,))
+out = np.lib.stride_tricks.as_strided(np.empty(1, np.float32), (n,), (0,)) if name != "logsumexp" else None
+begin, returned = threading.Event(), False
+
+def tell():
+    begin.wait()
+    print("in the call", flush=True)  # no switch is due, so the main thread has let go of the GIL
+
+threading.Thread(target=tell, daemon=True).start()
+sys.setswitchinterval(1000)
 try:
-    threading.Timer(0.3, _thread.interrupt_main).start()
-    while True:
-        softmax(x, axis=1, out=x)
+    begin.set()
+    function(x, out=out)
+    returned = True
+    time.sleep(100)
 except KeyboardInterrupt:
-    print(logsumexp(np.zeros(8)))
+    assert function(small, axis=1).tobytes() == wanted
+    print("too late" if returned else "interrupted")
 """
 
 
-def test_interrupt():
-    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 0, done.stderr
-    assert float(done.stdout) == np.log(8)
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_interrupt_of_a_long_call(name, threads):
+    """The exception comes when the call is over, which takes about a second, and more where that was too short."""
+    for n in (2**30, 2**32, 2**34):
+        command = [sys.executable, "-c", INTERRUPTED, name, str(n), str(threads)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            try:
+                assert process.stdout.readline() == "in the call\n"
+                process.send_signal(signal.SIGINT)
+                out, error = process.communicate(timeout=200)
+            finally:
+                process.kill()
+        assert (error, process.returncode) == ("", 0)
+        if out == "interrupted\n":
+            return
+    raise AssertionError(out)
