@@ -30,8 +30,10 @@ if platform.machine().lower() in ("x86_64", "amd64"):
 
 # Without -fno-trapping-math the clamps stay scalar; -ffast-math and its parts would cancel the rounding constants.
 # Memory filled and copied by calls of the C library costs a row of ten more than all its exponentials.
+# Scheduling mixes the instructions of several exponentials, each of which is one long chain: GCC does not by itself.
 KERNEL_FLAGS = [
     "-O3", "-fno-trapping-math", "-fno-math-errno", "-ffp-contract=fast", "-fno-tree-loop-distribute-patterns",
+    "-fschedule-insns", "-fsched-pressure",
 ]  # fmt: skip
 
 
