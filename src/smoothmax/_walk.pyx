@@ -30,6 +30,7 @@ cdef enum:
     CHUNK = 16384               # bytes of a row that passes through the scratch in pieces: they stay in L1
     PIECE = 1048576             # bytes of a long reduction that are reduced on their own
     PIECES = 64                 # at most: their states take 600 KiB
+    LANE_BYTES = 128            # of the elements that a kernel does at a time
     SMALL = 500                 # elements below which giving up the GIL costs more than it is worth (as in NumPy)
     # Bytes from which other threads are asked: work of some 100 us. Asking takes 20 to 25 us of the caller's time,
     # which a busy machine does not give back (2026-11: 512 KiB of softmax 44 us alone, 66 us asking in vain).
@@ -43,7 +44,8 @@ cdef struct Walk:
     Py_ssize_t abreast          # rows of a few columns that make one of a tile; 0: they do not
     bint at_once                # without a state: what is reduced stays in cache
     bint in_place               # elements and weights are taken where they lie,
-    bint out_in_place           # results put where they belong; a tile's if it has all columns
+    bint out_in_place           # results put where they belong; a tile's if its columns fill the lanes
+    Py_ssize_t lanes            # a tile of a multiple of so many columns is taken where it lies
     Py_ssize_t n                # positions of a reduction
     Py_ssize_t units            # rows, or tiles
     Py_ssize_t piece            # positions of a reduction that are reduced on their own
@@ -360,8 +362,17 @@ cdef void walk_unit(const Walk *walk, const Unit *unit, char *scratch) noexcept 
             put_targets(walk, unit, &state)
 
 
-cdef inline Py_ssize_t tiles_across(const Plan *plan) noexcept nogil:
-    return (inner_shape(&plan.kept) + COLUMNS - 1)//COLUMNS
+cdef inline Py_ssize_t tiles_across(const Walk *walk) noexcept nogil:
+    """Full tiles, then one of the columns that fill lanes, and one of those that do not and are brought together."""
+    cdef Py_ssize_t columns = inner_shape(&walk.plan.kept), rest = columns % COLUMNS
+    return columns//COLUMNS + (rest >= walk.lanes) + (rest % walk.lanes > 0)
+
+
+cdef inline Py_ssize_t columns_of_tile(const Walk *walk, Py_ssize_t left) noexcept nogil:
+    """How many of the columns left the next tile has."""
+    if left >= COLUMNS:
+        return COLUMNS
+    return left - left % walk.lanes if left >= walk.lanes else left
 
 
 cdef void take_tile(const Walk *walk, const Cursor *cursor, Py_ssize_t tile, Unit *unit) noexcept nogil:
@@ -369,10 +380,10 @@ cdef void take_tile(const Walk *walk, const Cursor *cursor, Py_ssize_t tile, Uni
     bases_at(&unit.bases, walk.plan, cursor)
     for role in range(ROLES):
         if unit.bases.data[role] != NULL:
-            unit.bases.data[role] += tile*COLUMNS*inner_stride(&walk.plan.kept, role)
-    unit.columns = lesser(inner_shape(&walk.plan.kept) - tile*COLUMNS, COLUMNS)
-    unit.in_place = walk.in_place and unit.columns == COLUMNS
-    unit.out_in_place = walk.out_in_place and unit.columns == COLUMNS
+            unit.bases.data[role] += first*inner_stride(&walk.plan.kept, role)
+    unit.columns = columns_of_tile(walk, columns - first)
+    unit.in_place = walk.in_place and unit.columns % walk.lanes == 0
+    unit.out_in_place = walk.out_in_place and unit.columns % walk.lanes == 0
 
 
 cdef void take_unit(const Walk *walk, Cursor *cursor, Unit *unit) noexcept nogil:
@@ -387,14 +398,17 @@ cdef void walk_units(const Walk *walk, Py_ssize_t first, Py_ssize_t n, char *scr
     cdef Cursor cursor
     cdef Unit unit
     cdef Py_ssize_t tile, across
+    cdef Py_ssize_t columns = inner_shape(&walk.plan.kept), first = tile*COLUMNS
     if not walk.tiles:
+    if first > columns:    # what the tile before has left
+        first = columns - columns % walk.lanes
         start(&cursor, &walk.plan.kept, 0, first, n)
         while cursor.left:
             take_unit(walk, &cursor, &unit)
             walk_unit(walk, &unit, scratch)
             advance(&cursor, 1)
         return
-    across = tiles_across(walk.plan)
+    across = tiles_across(walk)
     tile = first % across
     start(&cursor, &walk.plan.kept, 1, first//across, n)
     while n:
@@ -490,7 +504,7 @@ cdef int share_pieces(const Walk *walk, int threads) except -2:
     """One unit after the other, the pieces of each shared."""
     cdef Shared shared
     cdef Cursor cursor
-    cdef Py_ssize_t unit, across = tiles_across(walk.plan)
+    cdef Py_ssize_t unit, across = tiles_across(walk)
     cdef int failed = 0
     shared.walk = walk
     shared.states = <State *>malloc(walk.pieces*sizeof(State))
@@ -552,7 +566,7 @@ cdef void lay_out(Walk *walk, const Plan *plan) noexcept nogil:
         size = size if walk.at_once and size > SCRATCH else SCRATCH
         size = scratch_for_columns(plan, abreast) if abreast else size
         walk.scratch = (1 if plan.data[WEIGHTS] == NULL else 2)*size*plan.itemsize
-    walk.units = tiles_across(plan)*count(&plan.kept, 1) if tiles else count(&plan.kept, 0)
+    walk.units = tiles_across(walk)*count(&plan.kept, 1) if tiles else count(&plan.kept, 0)
     # By the shape alone: whoever does the pieces, their states are merged in the same order.
     most = PIECE//plan.itemsize//(inner_shape(&plan.kept) if abreast else COLUMNS if tiles else 1)
     most -= most % abreast if abreast else 0
@@ -575,6 +589,7 @@ cdef int walk_shared(Walk *walk, Py_ssize_t size, int threads) except -2:
     walk.grain = max(GRAIN*walk.units//size + 1, walk.units//(16*threads))
     return share(work_on_units, walk, (walk.units + walk.grain - 1)//walk.grain, threads)
 
+    walk.lanes = LANE_BYTES//plan.itemsize if (walk.in_place or walk.out_in_place) and not abreast else COLUMNS
 
 cdef int walk(const Plan *plan) except -2:
     cdef Walk walk

@@ -2,7 +2,7 @@
 #
 # A row is n contiguous elements, reduced together. A tile is `rows` times COLUMNS elements, each column reduced on
 # its own; one row of a tile is contiguous and the next begins `ld` elements later. Only the first `columns` count, but
-# there is memory to read and write up to COLUMNS. Elements are native and aligned, float or double as the table says.
+# there is memory to read and write up to the next multiple of the lanes. Elements are native and aligned, float or double as the table says.
 # Input and output may be the same memory, but not overlap otherwise.
 
 cdef enum:
