@@ -6,7 +6,7 @@ reduced as those of W columns and then merged, j into j mod c. The last row is f
 
 from libc.math cimport INFINITY
 
-from smoothmax._kernels.table cimport COLUMNS, State
+from smoothmax._kernels.table cimport COLUMNS, Kernels, State
 from smoothmax._plan cimport (
     ELEMENTS, MASK, RESULT, WEIGHTS, Bases, Plan, count, inner_shape, inner_stride, is_run, lesser,
 )
@@ -79,8 +79,8 @@ cdef void clear(State *state) noexcept nogil:
         state.carry[j] = 0
 
 
-cdef void reduce_columns(const Plan *plan, const Bases *bases, Py_ssize_t abreast, Py_ssize_t first, Py_ssize_t n,
-                         State *state, char *scratch) noexcept nogil:
+cdef void reduce_columns(const Plan *plan, const Kernels *kernels, const Bases *bases, Py_ssize_t abreast,
+                         Py_ssize_t first, Py_ssize_t n, State *state, char *scratch) noexcept nogil:
     """The states of the columns' n elements from `first` on."""
     cdef Py_ssize_t columns = inner_shape(&plan.kept), width = abreast*columns, tile, wide, left, done
     cdef State part
@@ -93,10 +93,10 @@ cdef void reduce_columns(const Plan *plan, const Bases *bases, Py_ssize_t abreas
         left = n*columns
         while left:
             next_run(plan, bases, width, done, left, scratch, &run)
-            plan.kernels.reduce_tile(&part, run.rows + tile*COLUMNS*plan.itemsize, width, NULL, 0, run.count, wide)
+            kernels.reduce_tile(&part, run.rows + tile*COLUMNS*plan.itemsize, width, NULL, 0, run.count, wide)
             done += run.elements
             left -= run.elements
-        plan.kernels.merge(state, &part, tile*COLUMNS, wide, columns)
+        kernels.merge(state, &part, tile*COLUMNS, wide, columns)
 
 
 cdef void spread_state(const State *state, Py_ssize_t columns, Py_ssize_t first, Py_ssize_t wide,

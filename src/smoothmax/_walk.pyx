@@ -10,7 +10,7 @@ from libc.stdlib cimport free, malloc
 
 from smoothmax._columns cimport reduce_columns, rows_abreast, scratch_for_columns, write_columns
 from smoothmax._gather cimport SCRATCH, TILE_ROWS, gather_row, gather_tile, scatter_row, scatter_tile
-from smoothmax._kernels.table cimport COLUMNS, State
+from smoothmax._kernels.table cimport COLUMNS, Kernels, State
 from smoothmax._packed cimport pack, unpack
 from smoothmax._plan cimport (
     BOTH, ELEMENTS, FIRST, MASK, RESULT, ROLES, SECOND, SIGN, STATES, TARGET, VALUE, WEIGHTS, Axes, Bases, Cursor, Plan,
@@ -76,7 +76,8 @@ cdef inline void clear(State *state, Py_ssize_t columns) noexcept nogil:
 
 # Rows ----------------------------------------------------------------------------------------------------------------
 
-cdef void reduce_row(const Walk *walk, const Unit *unit, Cursor *cursor, State *state, char *scratch) noexcept nogil:
+cdef void reduce_row(const Walk *walk, const Kernels *kernels, const Unit *unit, Cursor *cursor, State *state,
+                     char *scratch) noexcept nogil:
     cdef const Plan *plan = walk.plan
     cdef Py_ssize_t n
     cdef const char *elements
@@ -92,7 +93,7 @@ cdef void reduce_row(const Walk *walk, const Unit *unit, Cursor *cursor, State *
             n = lesser(cursor.left, CHUNK//plan.itemsize)
             gather_row(plan, &unit.bases, cursor, n, scratch)
             elements, weights = scratch, scratch + SCRATCH*plan.itemsize
-        plan.kernels.reduce_row(state, elements, weights, n)
+        kernels.reduce_row(state, elements, weights, n)
 
 
 cdef void write_row(const Walk *walk, const Unit *unit, Cursor *cursor, const State *state,
@@ -143,7 +144,8 @@ cdef void row_at_once(const Walk *walk, const Unit *unit, char *scratch) noexcep
 
 # Tiles ---------------------------------------------------------------------------------------------------------------
 
-cdef void reduce_tile(const Walk *walk, const Unit *unit, Cursor *cursor, State *state, char *scratch) noexcept nogil:
+cdef void reduce_tile(const Walk *walk, const Kernels *kernels, const Unit *unit, Cursor *cursor, State *state,
+                      char *scratch) noexcept nogil:
     cdef const Plan *plan = walk.plan
     cdef Py_ssize_t rows, ld = COLUMNS, weights_ld = COLUMNS
     cdef const char *elements
@@ -162,7 +164,7 @@ cdef void reduce_tile(const Walk *walk, const Unit *unit, Cursor *cursor, State 
             rows = lesser(cursor.left, TILE_ROWS)
             gather_tile(plan, &unit.bases, cursor, rows, unit.columns, scratch)
             elements, weights = scratch, scratch + SCRATCH*plan.itemsize
-        plan.kernels.reduce_tile(state, elements, ld, weights, weights_ld, rows, unit.columns)
+        kernels.reduce_tile(state, elements, ld, weights, weights_ld, rows, unit.columns)
 
 
 cdef void write_tile(const Walk *walk, const Unit *unit, Cursor *cursor, const State *state,
@@ -221,18 +223,27 @@ cdef void tile_at_once(const Walk *walk, const Unit *unit, char *scratch) noexce
 
 # Either --------------------------------------------------------------------------------------------------------------
 
-cdef void reduce_piece(const Walk *walk, const Unit *unit, Py_ssize_t piece, State *state,
+cdef void reduce_piece(const Walk *walk, const Kernels *kernels, const Unit *unit, Py_ssize_t piece, State *state,
                        char *scratch) noexcept nogil:
     cdef Cursor cursor
     cdef Py_ssize_t first = piece*walk.piece, n = lesser(walk.n - first, walk.piece)
     if walk.abreast:
-        reduce_columns(walk.plan, &unit.bases, walk.abreast, first, n, state, scratch)
+        reduce_columns(walk.plan, kernels, &unit.bases, walk.abreast, first, n, state, scratch)
         return
     start(&cursor, &walk.plan.reduced, 0, first, n)
     if walk.tiles:
-        reduce_tile(walk, unit, &cursor, state, scratch)
+        reduce_tile(walk, kernels, unit, &cursor, state, scratch)
     else:
-        reduce_row(walk, unit, &cursor, state, scratch)
+        reduce_row(walk, kernels, unit, &cursor, state, scratch)
+
+
+cdef inline const Kernels *first_kernels(const Plan *plan) noexcept nogil:
+    """Those that reduce: states that are left for a later walk must do for anything, and cannot be reduced again."""
+    return plan.kernels.careful if plan.passes == FIRST and plan.kernels.careful != NULL else plan.kernels
+
+
+cdef inline bint is_doubtful(const Plan *plan, const Unit *unit, const State *state) noexcept nogil:
+    return plan.passes == BOTH and plan.kernels.in_doubt != NULL and plan.kernels.in_doubt(state, unit.columns)
 
 
 cdef void write_piece(const Walk *walk, const Unit *unit, Py_ssize_t piece, const State *state,
@@ -337,9 +348,20 @@ cdef inline bint writes(const Plan *plan) noexcept nogil:
     return plan.kernels.write_row != NULL and plan.passes != FIRST
 
 
+cdef void reduce_pieces(const Walk *walk, const Kernels *kernels, const Unit *unit, State *state,
+                        char *scratch) noexcept nogil:
+    """All of a unit, on this thread."""
+    cdef State other
+    cdef Py_ssize_t piece
+    reduce_piece(walk, kernels, unit, 0, state, scratch)
+    for piece in range(1, walk.pieces):
+        reduce_piece(walk, kernels, unit, piece, &other, scratch)
+        kernels.merge(state, &other, 0, unit.columns, COLUMNS)
+
+
 cdef void walk_unit(const Walk *walk, const Unit *unit, char *scratch) noexcept nogil:
     """A row or a tile from its elements to its results, on this thread."""
-    cdef State state, other
+    cdef State state, careful
     cdef Py_ssize_t piece
     if walk.at_once:
         if walk.tiles:
@@ -350,10 +372,10 @@ cdef void walk_unit(const Walk *walk, const Unit *unit, char *scratch) noexcept 
     if walk.plan.passes == SECOND:
         take_state(walk, unit, &state)
     else:
-        reduce_piece(walk, unit, 0, &state, scratch)
-        for piece in range(1, walk.pieces):
-            reduce_piece(walk, unit, piece, &other, scratch)
-            walk.plan.kernels.merge(&state, &other, 0, unit.columns, COLUMNS)
+        reduce_pieces(walk, first_kernels(walk.plan), unit, &state, scratch)
+        if is_doubtful(walk.plan, unit, &state):
+            reduce_pieces(walk, walk.plan.kernels.careful, unit, &careful, scratch)
+            walk.plan.kernels.replace(&state, &careful, unit.columns)
     finish(walk, unit, &state)
     if writes(walk.plan):
         for piece in range(walk.pieces):
@@ -376,7 +398,10 @@ cdef inline Py_ssize_t columns_of_tile(const Walk *walk, Py_ssize_t left) noexce
 
 
 cdef void take_tile(const Walk *walk, const Cursor *cursor, Py_ssize_t tile, Unit *unit) noexcept nogil:
+    cdef Py_ssize_t columns = inner_shape(&walk.plan.kept), first = tile*COLUMNS
     cdef int role
+    if first > columns:    # what the tile before has left
+        first = columns - columns % walk.lanes
     bases_at(&unit.bases, walk.plan, cursor)
     for role in range(ROLES):
         if unit.bases.data[role] != NULL:
@@ -398,10 +423,7 @@ cdef void walk_units(const Walk *walk, Py_ssize_t first, Py_ssize_t n, char *scr
     cdef Cursor cursor
     cdef Unit unit
     cdef Py_ssize_t tile, across
-    cdef Py_ssize_t columns = inner_shape(&walk.plan.kept), first = tile*COLUMNS
     if not walk.tiles:
-    if first > columns:    # what the tile before has left
-        first = columns - columns % walk.lanes
         start(&cursor, &walk.plan.kept, 0, first, n)
         while cursor.left:
             take_unit(walk, &cursor, &unit)
@@ -449,6 +471,7 @@ cdef void work_on_units(void *context, Queue *queue) noexcept nogil:
 cdef struct Shared:
     # One unit whose pieces several threads do.
     const Walk *walk
+    const Kernels *kernels
     Unit unit
     State state
     State *states               # of the pieces
@@ -462,7 +485,7 @@ cdef void work_on_states(void *context, Queue *queue) noexcept nogil:
         return
     piece = take(queue)
     while piece >= 0:
-        reduce_piece(shared.walk, &shared.unit, piece, &shared.states[piece], scratch)
+        reduce_piece(shared.walk, shared.kernels, &shared.unit, piece, &shared.states[piece], scratch)
         piece = take(queue)
     give_back(shared.walk, scratch)
 
@@ -480,17 +503,30 @@ cdef void work_on_results(void *context, Queue *queue) noexcept nogil:
     give_back(shared.walk, scratch)
 
 
+cdef int share_pieces(Shared *shared, const Kernels *kernels, State *state, int threads) except -2:
+    """The state of all pieces."""
+    cdef Py_ssize_t piece
+    shared.kernels = kernels
+    if share(work_on_states, shared, shared.walk.pieces, threads):
+        return -1
+    state[0] = shared.states[0]
+    for piece in range(1, shared.walk.pieces):
+        kernels.merge(state, &shared.states[piece], 0, shared.unit.columns, COLUMNS)
+    return 0
+
+
 cdef int share_unit(Shared *shared, int threads) except -2:
     cdef const Walk *walk = shared.walk
-    cdef Py_ssize_t piece
+    cdef State careful
     if walk.plan.passes == SECOND:
         take_state(walk, &shared.unit, &shared.state)
     else:
-        if share(work_on_states, shared, walk.pieces, threads):
+        if share_pieces(shared, first_kernels(walk.plan), &shared.state, threads):
             return -1
-        shared.state = shared.states[0]
-        for piece in range(1, walk.pieces):
-            walk.plan.kernels.merge(&shared.state, &shared.states[piece], 0, shared.unit.columns, COLUMNS)
+        if is_doubtful(walk.plan, &shared.unit, &shared.state):
+            if share_pieces(shared, walk.plan.kernels.careful, &careful, threads):
+                return -1
+            walk.plan.kernels.replace(&shared.state, &careful, shared.unit.columns)
     finish(walk, &shared.unit, &shared.state)
     if writes(walk.plan):
         if share(work_on_results, shared, walk.pieces, threads):
@@ -500,7 +536,7 @@ cdef int share_unit(Shared *shared, int threads) except -2:
     return 0
 
 
-cdef int share_pieces(const Walk *walk, int threads) except -2:
+cdef int share_units(const Walk *walk, int threads) except -2:
     """One unit after the other, the pieces of each shared."""
     cdef Shared shared
     cdef Cursor cursor
@@ -553,6 +589,7 @@ cdef void lay_out(Walk *walk, const Plan *plan) noexcept nogil:
                      and is_run(plan, side, WEIGHTS))
     walk.out_in_place = is_run(plan, side, RESULT) and (
         plan.kernels.write_row == NULL or unmasked and pieces)
+    walk.lanes = LANE_BYTES//plan.itemsize if (walk.in_place or walk.out_in_place) and not abreast else COLUMNS
     # Whether something is done at once must not depend on where the elements lie, or their alignment would show in the
     # bits; what is not in one piece is brought together whole.
     size = n*COLUMNS if tiles else n
@@ -585,11 +622,10 @@ cdef int walk_alone(const Walk *walk) noexcept nogil:
 
 cdef int walk_shared(Walk *walk, Py_ssize_t size, int threads) except -2:
     if walk.pieces > 1 and walk.units < 2*threads:
-        return share_pieces(walk, threads)
+        return share_units(walk, threads)
     walk.grain = max(GRAIN*walk.units//size + 1, walk.units//(16*threads))
     return share(work_on_units, walk, (walk.units + walk.grain - 1)//walk.grain, threads)
 
-    walk.lanes = LANE_BYTES//plan.itemsize if (walk.in_place or walk.out_in_place) and not abreast else COLUMNS
 
 cdef int walk(const Plan *plan) except -2:
     cdef Walk walk

@@ -173,6 +173,18 @@ cdef inline void split_exp(real d, real magic, real *head, real *tail, real *sca
     scale[0] = power_of_low_bits(z)
 
 
+cdef inline void rounded_exp(real d, real magic, real *head, real *scale) noexcept nogil:
+    """head*scale = exp(d) 2**(OFFSET - N) within 0.6 ULP: split_exp without a tail, at four operations less.
+
+    1 + (r + r*r*exp_tail(r)): what the bracket and r lose is a quarter of an ULP of it, and less near 1.
+    """
+    cdef real z = d*<real>1.4426950408889634 + magic
+    cdef real n = z - magic
+    cdef real r = (d - n*ln2_high(d)) - n*ln2_low(d)
+    head[0] = <real>1 + (r + r*r*exp_tail(r))
+    scale[0] = power_of_low_bits(z)
+
+
 cdef inline real scaled_exp(real d, real magic) noexcept nogil:
     """exp(d) 2**(OFFSET - N), rounded once."""
     cdef real head, tail, scale

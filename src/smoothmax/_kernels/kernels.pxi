@@ -7,7 +7,7 @@ from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport ldexp
 
 from smoothmax._kernels.table cimport (
-    COLUMNS, CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, LOG_PROB, LOG_SOFTMAX, LOG_SOFTMAX_VJP, LOGSUMEXP,
+    CAREFUL_LOGSUMEXP, COLUMNS, CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, LOG_PROB, LOG_SOFTMAX, LOG_SOFTMAX_VJP, LOGSUMEXP,
     LOGSUMEXP_AND_SOFTMAX, NLL, SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, SOFTMAX, SOFTMAX_VJP,
     WEIGHTED_LOGSUMEXP, Blend, Finish, Kernels, Moves, ReduceRow, ReduceTile, RowAtOnce, State, Table,
     TileAtOnce, Transpose, WriteRow, WriteTile,
@@ -17,12 +17,12 @@ cdef enum:
     LANES_F32 = 32
     LANES_F64 = 16
     LANES = 32              # room for either
-    PARTS = 8
+    PARTS = 16
+    PART_ROWS = 8           # only the parts of a block that hold its top are summed with an eye on it
     BLOCK_ROWS = 128        # of lanes: 16 KiB of a row are maximised, then summed, out of L1
-    PART_ROWS = 16          # only the parts of a block that hold its top are summed with an eye on it
     CARRY_ROWS = 32         # so many elements a lane carries the low parts of in one number
     TILE_BYTES = 16384      # the same of a tile
-    SHORT_ROW = 2047        # bytes of a row that are worth a way without a state: fewer than PART_ROWS of lanes
+    SHORT_ROW = 16384       # bytes of a row that is one block
     SHORT_TILE = 131072     # of a tile
     LONG_ROW = 1048576      # bytes of a row that stay in cache from one pass to the next, and go to one thread
     LONG_TILE = 524288      # of a tile
@@ -40,14 +40,23 @@ include "losses.pxi"
 
 
 cdef void fill_logsumexp(Kernels *kernels, const real *_) noexcept:
-    kernels.reduce_row = <ReduceRow>reduce_row[real]
-    kernels.reduce_tile = <ReduceTile>reduce_tile[real]
+    kernels.reduce_row = <ReduceRow>reduce_row_roughly[real]
+    kernels.reduce_tile = <ReduceTile>reduce_tile_roughly[real]
     kernels.merge = merge_f32 if real is float else merge_f64
+    kernels.in_doubt = in_doubt_f32 if real is float else in_doubt_f64
+    kernels.replace = replace_f32 if real is float else replace_f64
     kernels.finish = <Finish>finish_logsumexp[real]
     kernels.row_at_once = <RowAtOnce>logsumexp_row[real]
     kernels.row_at_once_bytes = SHORT_ROW
     kernels.tile_at_once = <TileAtOnce>logsumexp_tile[real]
     kernels.tile_at_once_bytes = SHORT_TILE
+
+
+cdef void fill_careful_logsumexp(Kernels *kernels, const real *_) noexcept:
+    kernels.reduce_row = <ReduceRow>reduce_row[real]
+    kernels.reduce_tile = <ReduceTile>reduce_tile[real]
+    kernels.merge = merge_f32 if real is float else merge_f64
+    kernels.finish = <Finish>finish_logsumexp[real]
 
 
 cdef void fill_weighted_logsumexp(Kernels *kernels, const real *_) noexcept:
@@ -71,8 +80,8 @@ cdef void fill_softmax(Kernels *kernels, const real *_) noexcept:
 
 
 cdef void fill_log_softmax(Kernels *kernels, const real *_) noexcept:
-    kernels.reduce_row = <ReduceRow>reduce_row[real]
-    kernels.reduce_tile = <ReduceTile>reduce_tile[real]
+    kernels.reduce_row = <ReduceRow>reduce_row_roughly[real]
+    kernels.reduce_tile = <ReduceTile>reduce_tile_roughly[real]
     kernels.merge = merge_f32 if real is float else merge_f64
     kernels.finish = <Finish>finish_log_softmax[real]
     kernels.write_row = <WriteRow>write_log_softmax_row[real]
@@ -146,6 +155,8 @@ cdef void fill_losses(Kernels *kernels, const real *type_) noexcept:
 
 cdef void fill(Kernels *kernels, const real *type_) noexcept:
     fill_logsumexp(&kernels[<int>LOGSUMEXP], type_)
+    fill_careful_logsumexp(&kernels[<int>CAREFUL_LOGSUMEXP], type_)
+    kernels[<int>LOGSUMEXP].careful = kernels[<int>LOG_SOFTMAX].careful = &kernels[<int>CAREFUL_LOGSUMEXP]
     fill_weighted_logsumexp(&kernels[<int>WEIGHTED_LOGSUMEXP], type_)
     fill_softmax(&kernels[<int>SOFTMAX], type_)
     fill_log_softmax(&kernels[<int>LOG_SOFTMAX], type_)

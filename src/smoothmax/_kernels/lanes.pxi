@@ -44,9 +44,9 @@ cdef inline void sum_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const 
         counts[j] = count[j]
 
 
-cdef inline void sum_plain_lanes(const real *x, Py_ssize_t rows, real magic, real floor,
-                                 real *totals, real *carries) noexcept nogil:
-    """sum_lanes for contiguous rows, a multiple of four, that hold no top, and a shift of 0: the usual case.
+cdef inline void sum_row_lanes(const real *x, Py_ssize_t rows, bint plain, bint rough, real top, real shift, real magic,
+                               real floor, real *totals, real *carries, real *counts) noexcept nogil:
+    """sum_lanes for contiguous rows that share a top; `plain` where none of them is it and the shift is 0.
 
     totals[j] starts from a bias of at least twice the largest term, so that it is the larger in every addition:
     Dekker's sum needs no comparison then, and float no double. Without it, two thirds of an ULP are lost where one
@@ -55,21 +55,39 @@ cdef inline void sum_plain_lanes(const real *x, Py_ssize_t rows, real magic, rea
     cdef Py_ssize_t i, j, ld = lanes_of(x)
     cdef real total[LANES]
     cdef real carry[LANES]
+    cdef real count[LANES]
     cdef real low0, low1, low2, low3
     for j in range(lanes_of(x)):
         total[j] = totals[j]
         carry[j] = carries[j]
+        count[j] = counts[j]
     for i in range(rows//4):
         for j in range(lanes_of(x)):
-            add_biased(&total[j], at_least(x[j], floor), magic, &low0)
-            add_biased(&total[j], at_least(x[ld + j], floor), magic, &low1)
-            add_biased(&total[j], at_least(x[2*ld + j], floor), magic, &low2)
-            add_biased(&total[j], at_least(x[3*ld + j], floor), magic, &low3)
+            add_biased(&total[j], argument(x[j], plain, top, shift, floor), magic, rough, &low0)
+            add_biased(&total[j], argument(x[ld + j], plain, top, shift, floor), magic, rough, &low1)
+            add_biased(&total[j], argument(x[2*ld + j], plain, top, shift, floor), magic, rough, &low2)
+            add_biased(&total[j], argument(x[3*ld + j], plain, top, shift, floor), magic, rough, &low3)
             carry[j] += (low0 + low1) + (low2 + low3)
+            if not plain:
+                count[j] += (one_if(x[j] == top, top) + one_if(x[ld + j] == top, top)) + (
+                    one_if(x[2*ld + j] == top, top) + one_if(x[3*ld + j] == top, top))
         x += 4*ld
+    for i in range(rows % 4):
+        for j in range(lanes_of(x)):
+            add_biased(&total[j], argument(x[j], plain, top, shift, floor), magic, rough, &low0)
+            carry[j] += low0
+            if not plain:
+                count[j] += one_if(x[j] == top, top)
+        x += ld
     for j in range(lanes_of(x)):
         totals[j] = total[j]
         carries[j] = carry[j]
+        counts[j] = count[j]
+
+
+cdef inline real argument(real v, bint plain, real top, real shift, real floor) noexcept nogil:
+    """Of exp, for element v."""
+    return at_least(v, floor) if plain else drop(v, top, shift, floor)
 
 
 cdef inline void two_max_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, real *top,
@@ -95,10 +113,10 @@ cdef inline void two_max_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, re
 
 cdef inline void sum_others_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const real *top, const real *second,
                                   const real *shift, const real *magic, const real *floor,
-                                  double *sums, real *carries, real *counts) noexcept nogil:
+                                  bint rough, double *sums, real *carries, real *counts) noexcept nogil:
     """sum_lanes from nothing, where second[j] is known: the largest of column j but top[j].
 
-    Each lane starts from a bias of its own as in sum_plain_lanes: 2 comparisons less an element for float64, and for
+    Each lane starts from a bias of its own as in sum_row_lanes: 2 comparisons less an element for float64, and for
     float no double. Where there are several tops second[j] is one of them, and the bias larger than it need be; then
     the count is 2 or more, and beside that what the rest loses is nothing.
     """
@@ -125,7 +143,7 @@ cdef inline void sum_others_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows,
         for i in range(block):
             for j in range(lanes_of(x)):
                 v = x[i*ld + j]
-                add_biased(&total[j], drop(v, top[j], shift[j], floor[j]), magic[j], &low)
+                add_biased(&total[j], drop(v, top[j], shift[j], floor[j]), magic[j], rough, &low)
                 carry[j] += low
                 count[j] += one_if(v == top[j], v)
         for j in range(lanes_of(x)):
@@ -139,12 +157,17 @@ cdef inline void sum_others_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows,
         counts[j] = count[j]
 
 
-cdef inline void add_biased(real *total, real d, real magic, real *low) noexcept nogil:
-    """Add exp(d) to a total that is larger; low is what the total does not take."""
+cdef inline void add_biased(real *total, real d, real magic, bint rough, real *low) noexcept nogil:
+    """Add exp(d) to a total that is larger; low is what the total does not take. If `rough`, exp is rounded first."""
     cdef real head, tail, scale, result
-    split_exp(d, magic, &head, &tail, &scale)
+    if rough:
+        rounded_exp(d, magic, &head, &scale)
+    else:
+        split_exp(d, magic, &head, &tail, &scale)
     result = total[0] + head*scale
-    low[0] = (head*scale - (result - total[0])) + tail*scale
+    low[0] = head*scale - (result - total[0])
+    if not rough:
+        low[0] += tail*scale
     total[0] = result
 
 

@@ -28,77 +28,24 @@ cdef inline void spread_shifts(real top, real *shift, real *magic, real *floor) 
     spread(floor[0], floor)
 
 
-cdef void reduce_row(State *state, const real *x, const real *_, Py_ssize_t n) noexcept nogil:
-    cdef Py_ssize_t width = lanes_of(x), block, rows, rest, first, part, parts, k, j
-    cdef double total, carry
-    cdef real bias
-    cdef real tail[LANES]
-    cdef real part_top[PARTS][LANES]
-    cdef bint plain[PARTS]
-    cdef real top[LANES]
-    cdef real shift[LANES]
-    cdef real magic[LANES]
-    cdef real floor[LANES]
-    cdef double sums[LANES]
-    cdef real carries[LANES]
-    cdef real counts[LANES]
-    cdef real plain_totals[LANES]
-    cdef real plain_carries[LANES]
-    while n > 0:
-        block = min_of(n, BLOCK_ROWS*width)
-        rows = block//width
-        rest = block - rows*width
-        parts = (rows + PART_ROWS - 1)//PART_ROWS
-        spread(<real>-INFINITY, top)
-        for k in range(parts):
-            first = k*PART_ROWS
-            spread(<real>-INFINITY, part_top[k])
-            max_lanes(x + first*width, width, min_of(rows - first, PART_ROWS), part_top[k])
-            for j in range(width):
-                top[j] = part_top[k][j] if part_top[k][j] > top[j] else top[j]
-        if rest:
-            pad(x + rows*width, rest, tail)
-            max_lanes(tail, width, 1, top)
-        if max_of_lanes(top) > state.top[0]:
-            raise_top(state, 0, top[0])
-        spread(<real>state.top[0], top)
-        spread_shifts(top[0], shift, magic, floor)
-        for j in range(width):
-            sums[j] = 0
-            carries[j] = 0
-            counts[j] = 0
-
-        # Whole parts without a top go the short way, and first it must be known how large their terms are.
-        bias = -INFINITY
-        for k in range(parts):
-            plain[k] = (k + 1)*PART_ROWS <= rows and shift[0] == 0 and not has(part_top[k], top[0])
-            if plain[k]:
-                part_top[k][0] = max_of_lanes(part_top[k])
-                bias = part_top[k][0] if part_top[k][0] > bias else bias
-        bias = bias_for(bias, magic[0], floor[0]) if parts else 0
-        spread(bias, plain_totals)
-        spread(<real>0, plain_carries)
-        for k in range(parts):
-            first = k*PART_ROWS
-            part = min_of(rows - first, PART_ROWS)
-            if plain[k]:
-                sum_plain_lanes(x + first*width, part, magic[0], floor[0], plain_totals, plain_carries)
-            else:
-                sum_lanes(x + first*width, width, part, top, shift, magic, floor, sums, carries, counts)
-        if rest:
-            sum_lanes(tail, width, 1, top, shift, magic, floor, sums, carries, counts)
-        if parts:
-            for j in range(width):
-                sums[j] = two_sum(sums[j], plain_totals[j] - bias, &total)
-                carries[j] += plain_carries[j] + <real>total
-        total = sum_of_lanes(sums, carries, &carry)
-        join(state, 0, total, carry, count_of_lanes(counts))
-        x += block
-        n -= block
-
-
 cdef inline Py_ssize_t min_of(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
     return a if a < b else b
+
+
+cdef inline real max_of_block(const real *x, Py_ssize_t n, real *tail, real (*tops)[LANES]) noexcept nogil:
+    """The largest element, and those of the lanes of each part; what does not fill the lanes is left in `tail`."""
+    cdef Py_ssize_t width = lanes_of(x), rows = n//width, rest = n - rows*width, part, j
+    cdef real top[LANES]
+    spread(<real>-INFINITY, top)
+    if rest:
+        pad(x + rows*width, rest, tail)
+        max_lanes(tail, width, 1, top)
+    for part in range((rows + PART_ROWS - 1)//PART_ROWS):
+        spread(<real>-INFINITY, tops[part])
+        max_lanes(x + part*PART_ROWS*width, width, min_of(rows - part*PART_ROWS, PART_ROWS), tops[part])
+        for j in range(width):
+            top[j] = tops[part][j] if tops[part][j] > top[j] else top[j]
+    return max_of_lanes(top)
 
 
 cdef inline bint has(const real *lanes, real value) noexcept nogil:
@@ -107,6 +54,111 @@ cdef inline bint has(const real *lanes, real value) noexcept nogil:
     for j in range(lanes_of(lanes)):
         found |= lanes[j] == value
     return found
+
+
+cdef inline bint is_plain(const real *tops, real largest, real top, real shift) noexcept nogil:
+    """Whether a part of a block goes the short way of sum_row_lanes."""
+    return shift == 0 and not (largest == top and has(tops, top))
+
+
+cdef inline double sum_of_block(const real *x, Py_ssize_t n, const real *tail, real (*tops)[LANES], real largest, real top,
+                                bint rough, double *carry, double *count) noexcept nogil:
+    """The exponentials of a block but those of `top`, no less than its `largest` element, and how many equal that."""
+    cdef Py_ssize_t width = lanes_of(x), rows = n//width, rest = n - rows*width, first, done = 0, j
+    cdef double total
+    cdef real shift, magic, floor, bias
+    cdef bint plain
+    cdef double sums[LANES]
+    cdef real totals[LANES]
+    cdef real carries[LANES]
+    cdef real counts[LANES]
+    shifts_of(top, &shift, &magic, &floor)
+    bias = bias_for(remainder_of(largest, shift), magic, floor)
+    for j in range(width):
+        totals[j] = bias
+        carries[j] = 0
+        counts[j] = 0
+    while done < rows:          # runs of parts of one kind
+        plain = is_plain(tops[done//PART_ROWS], largest, top, shift)
+        first = done
+        done += PART_ROWS
+        while done < rows and is_plain(tops[done//PART_ROWS], largest, top, shift) == plain:
+            done += PART_ROWS
+        done = min_of(done, rows)
+        if plain:
+            sum_row_lanes(x + first*width, done - first, True, rough, top, shift, magic, floor, totals, carries, counts)
+        else:
+            sum_row_lanes(x + first*width, done - first, False, rough, top, shift, magic, floor, totals, carries, counts)
+    if rest:
+        sum_row_lanes(tail, 1, False, rough, top, shift, magic, floor, totals, carries, counts)
+    for j in range(width):
+        sums[j] = totals[j] - bias
+    total = sum_of_lanes(sums, carries, carry)
+    if not total >= bias*too_little(bias):
+        return careful_sum_of_block(x, n, tail, top, carry, count)
+    count[0] = count_of_lanes(counts)
+    return total
+
+
+cdef inline double too_little(real _) noexcept nogil:
+    """The share of a bias under which a sum that was begun from it has lost digits: the top is far above all others."""
+    return 6.103515625e-05 if real is float else 9.094947017729282e-13      # 2**-14, 2**-40
+
+
+cdef inline double sum_carefully(const real *x, Py_ssize_t n, const real *tail, real top, double *carry,
+                                 double *count) noexcept nogil:
+    """sum_of_block where the others may be as small as they like."""
+    cdef Py_ssize_t width = lanes_of(x), rows = n//width, j
+    cdef real tops[LANES]
+    cdef real shift[LANES]
+    cdef real magic[LANES]
+    cdef real floor[LANES]
+    cdef double sums[LANES]
+    cdef real carries[LANES]
+    cdef real counts[LANES]
+    cdef double total
+    spread(top, tops)
+    spread_shifts(top, shift, magic, floor)
+    for j in range(width):
+        sums[j] = 0
+        carries[j] = 0
+        counts[j] = 0
+    sum_lanes(x, width, rows, tops, shift, magic, floor, sums, carries, counts)
+    if n - rows*width:
+        sum_lanes(tail, width, 1, tops, shift, magic, floor, sums, carries, counts)
+    total = sum_of_lanes(sums, carries, carry)
+    count[0] = count_of_lanes(counts)
+    return total
+
+
+cdef double careful_sum_of_block(const real *x, Py_ssize_t n, const real *tail, real top, double *carry,
+                                 double *count) noexcept nogil:
+    return sum_carefully(x, n, tail, top, carry, count)
+
+
+cdef inline void reduce_blocks(State *state, const real *x, Py_ssize_t n, bint rough) noexcept nogil:
+    cdef Py_ssize_t block
+    cdef real largest
+    cdef double total, carry, count
+    cdef real tail[LANES]
+    cdef real tops[PARTS][LANES]
+    while n > 0:
+        block = min_of(n, BLOCK_ROWS*lanes_of(x))
+        largest = max_of_block(x, block, tail, tops)
+        if largest > state.top[0]:
+            raise_top(state, 0, largest)
+        total = sum_of_block(x, block, tail, tops, largest, <real>state.top[0], rough, &carry, &count)
+        join(state, 0, total, carry, count)
+        x += block
+        n -= block
+
+
+cdef void reduce_row(State *state, const real *x, const real *_, Py_ssize_t n) noexcept nogil:
+    reduce_blocks(state, x, n, False)
+
+
+cdef void reduce_row_roughly(State *state, const real *x, const real *_, Py_ssize_t n) noexcept nogil:
+    reduce_blocks(state, x, n, True)
 
 
 cdef void reduce_softmax_row(State *state, const real *x, const real *_, Py_ssize_t n) noexcept nogil:
@@ -219,52 +271,53 @@ cdef void write_log_softmax_row(const State *state, const real *x, const real *_
         unpad(tail, rest, out + rows*width)
 
 
-# At once: rows that are too short for parts without a top, from elements to results without a state.
+# At once: rows of one block, from elements to results without a state.
 
-cdef inline double log_sum_at_once(const real *x, Py_ssize_t rows, real *tail, Py_ssize_t rest, real *top,
-                                   double *low) noexcept nogil:
-    """log_sum_of `rows` rows of lanes and `rest` elements more, which are left in `tail`; all tops are the row's."""
-    cdef Py_ssize_t width = lanes_of(x), j
-    cdef double total, carry
-    cdef real shift[LANES]
-    cdef real magic[LANES]
-    cdef real floor[LANES]
-    cdef double sums[LANES]
-    cdef real carries[LANES]
-    cdef real counts[LANES]
-    spread(<real>-INFINITY, top)
-    max_lanes(x, width, rows, top)
-    if rest:
-        pad(x + rows*width, rest, tail)
-        max_lanes(tail, width, 1, top)
-    spread(max_of_lanes(top), top)
-    spread_shifts(top[0], shift, magic, floor)
-    for j in range(width):
-        sums[j] = 0
-        carries[j] = 0
-        counts[j] = 0
-    sum_lanes(x, width, rows, top, shift, magic, floor, sums, carries, counts)
-    if rest:
-        sum_lanes(tail, width, 1, top, shift, magic, floor, sums, carries, counts)
-    total = sum_of_lanes(sums, carries, &carry)
-    return log_sum_of(top[0], count_of_lanes(counts), total, carry, low)
+cdef inline double sum_at_once(const real *x, Py_ssize_t n, bint doubts, real *tail, real *top, double *carry,
+                               double *count) noexcept nogil:
+    """sum_of_block of the whole row, `top` its largest element; good enough for logsumexp too if it `doubts`."""
+    cdef Py_ssize_t width = lanes_of(x), rows = n//width
+    cdef real tops[LANES]
+    if n >= PART_ROWS*width:
+        return sum_of_parts(x, n, doubts, tail, top, carry, count)
+    spread(<real>-INFINITY, tops)       # a short row, where what is rough is no faster
+    max_lanes(x, width, rows, tops)
+    if n - rows*width:
+        pad(x + rows*width, n - rows*width, tail)
+        max_lanes(tail, width, 1, tops)
+    top[0] = max_of_lanes(tops)
+    return sum_carefully(x, n, tail, top[0], carry, count)
+
+
+cdef double sum_of_parts(const real *x, Py_ssize_t n, bint doubts, real *tail, real *top, double *carry,
+                         double *count) noexcept nogil:
+    cdef real tops[PARTS][LANES]
+    cdef double total
+    top[0] = max_of_block(x, n, tail, tops)
+    total = sum_of_block(x, n, tail, tops, top[0], top[0], True, carry, count)
+    if doubts and is_in_doubt(top[0], count[0], total):
+        return sum_of_block(x, n, tail, tops, top[0], top[0], False, carry, count)
+    return total
 
 
 cdef void logsumexp_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
-    cdef Py_ssize_t width = lanes_of(x), rows = n//width
     cdef real tail[LANES]
-    cdef real top[LANES]
-    cdef double low, log_sum = log_sum_at_once(x, rows, tail, n - rows*width, top, &low)
-    out[0] = <real>shifted(top[0], log_sum, low)
+    cdef real top
+    cdef double total, carry, count, log_sum, low
+    total = sum_at_once(x, n, True, tail, &top, &carry, &count)
+    log_sum = log_sum_of(top, count, total, carry, &low)
+    out[0] = <real>shifted(top, log_sum, low)
 
 
 cdef void log_softmax_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), rows = n//width, rest = n - rows*width
+    cdef double total, carry, count, low
     cdef real tail[LANES]
     cdef real top[LANES]
     cdef real log_sum[LANES]
-    cdef double low
-    spread(<real>log_sum_at_once(x, rows, tail, rest, top, &low), log_sum)
+    total = sum_at_once(x, n, False, tail, top, &carry, &count)
+    spread(<real>log_sum_of(top[0], count, total, carry, &low), log_sum)
+    spread(top[0], top)
     log_softmax_lanes(x, width, rows, top, log_sum, out, width)
     if rest:
         log_softmax_lanes(tail, width, 1, top, log_sum, tail, width)

@@ -157,6 +157,51 @@ cdef inline double log_sum_of(real top, double count, double rest, double carry,
         return split_log(count, q, p_low, 0, low)
 
 
+cdef inline bint is_in_doubt(real top, double count, double rest) noexcept nogil:
+    """Whether an error of 1.1 ULP in rest may be more than a third of one in top + log(count + rest/p).
+
+    The larger of abs(top) and the logarithm is 2 or more: no. p is less than 1.42 2**OFFSET, and exp(2) than 7.4.
+    """
+    cdef double share
+    if real is float:
+        share = 3.8e-20             # 2**-64/1.42
+    else:
+        share = 5.2e-155
+    return (magnitude(top) < 2) & (count + rest*share < 7.4)
+
+
+cdef bint is_any_in_doubt(const State *state, Py_ssize_t columns, real _) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef int any_ = 0
+    for j in range(columns):
+        any_ |= is_in_doubt(<real>state.top[j], state.count[j], state.rest[j])
+    return any_
+
+
+cdef void replace_doubtful(State *state, const State *careful, Py_ssize_t columns, real _) noexcept nogil:
+    """Only those: what a column's neighbours are must not show in its bits."""
+    cdef Py_ssize_t j
+    for j in range(columns):
+        if is_in_doubt(<real>state.top[j], state.count[j], state.rest[j]):
+            state.rest[j], state.carry[j] = careful.rest[j], careful.carry[j]
+
+
+cdef bint in_doubt_f32(const State *state, Py_ssize_t columns) noexcept nogil:
+    return is_any_in_doubt(state, columns, <float>0)
+
+
+cdef bint in_doubt_f64(const State *state, Py_ssize_t columns) noexcept nogil:
+    return is_any_in_doubt(state, columns, <double>0)
+
+
+cdef void replace_f32(State *state, const State *careful, Py_ssize_t columns) noexcept nogil:
+    replace_doubtful(state, careful, columns, <float>0)
+
+
+cdef void replace_f64(State *state, const State *careful, Py_ssize_t columns) noexcept nogil:
+    replace_doubtful(state, careful, columns, <double>0)
+
+
 cdef void finish_log_softmax(State *state, Py_ssize_t columns, real *_, real *__) noexcept nogil:
     cdef Py_ssize_t j
     cdef double rest, carry, low

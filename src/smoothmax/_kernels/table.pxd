@@ -42,6 +42,8 @@ ctypedef void (*ReduceTile)(State *state, const void *x, Py_ssize_t ld, const vo
                             Py_ssize_t rows, Py_ssize_t columns) noexcept nogil
 ctypedef void (*Merge)(State *state, const State *other, Py_ssize_t first, Py_ssize_t columns,
                        Py_ssize_t period) noexcept nogil
+ctypedef bint (*InDoubt)(const State *state, Py_ssize_t columns) noexcept nogil
+ctypedef void (*Replace)(State *state, const State *careful, Py_ssize_t columns) noexcept nogil
 ctypedef void (*Finish)(State *state, Py_ssize_t columns, void *out, void *sign) noexcept nogil
 ctypedef void (*WriteRow)(const State *state, const void *x, const void *b, Py_ssize_t n, void *out) noexcept nogil
 ctypedef void (*WriteTile)(const State *state, const void *x, Py_ssize_t ld, const void *b, Py_ssize_t b_ld,
@@ -72,6 +74,7 @@ cdef enum Operation:
     SOFT_CROSS_ENTROPY_GRADIENT
     NLL                             # the same losses of log-probabilities
     SOFT_NLL
+    CAREFUL_LOGSUMEXP               # no operation of its own: the sums that others fall back on
     OPERATIONS
 
 
@@ -80,6 +83,11 @@ cdef struct Kernels:
     ReduceRow reduce_row                # a block more in a state; b is NULL but where the operation has weights
     ReduceTile reduce_tile
     Merge merge                         # column i of another state in column (first + i) % period of a state
+    # Sums whose exponentials are rounded first cost a sixth less. `in_doubt` says whether a result needs better ones;
+    # then `careful` has them, and `replace` puts those states in the place of the others. NULL: the sums are good.
+    InDoubt in_doubt
+    Replace replace
+    const Kernels *careful
     Finish finish                       # the results of a reduction; without `sign`, a negative sum's is nan
     # An operation with a result for each element leaves in the state what those need, and writes them in a second pass.
     WriteRow write_row

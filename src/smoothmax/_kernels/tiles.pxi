@@ -1,7 +1,7 @@
 # Tiles: columns reduced each on its own, as many side by side as there are lanes, a block of rows at a time.
 
-cdef void reduce_tile(State *state, const real *x, Py_ssize_t ld, const real *_, Py_ssize_t _ld, Py_ssize_t rows,
-                      Py_ssize_t columns) noexcept nogil:
+cdef inline void reduce_columns(State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
+                                bint rough) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), block, group, first, j
     cdef double error
     cdef real top[LANES]
@@ -23,12 +23,22 @@ cdef void reduce_tile(State *state, const real *x, Py_ssize_t ld, const real *_,
                 second[j] = second[j] if top[j] == state.top[first + j] else top[j]
                 top[j] = <real>state.top[first + j]
                 shifts_of(top[j], &shift[j], &magic[j], &floor[j])
-            sum_others_lanes(x + first, ld, block, top, second, shift, magic, floor, sums, carries, counts)
+            sum_others_lanes(x + first, ld, block, top, second, shift, magic, floor, rough, sums, carries, counts)
             for j in range(width):
                 sums[j] = two_sum(sums[j], carries[j], &error)
                 join(state, first + j, sums[j], error, counts[j])
         x += block*ld
         rows -= block
+
+
+cdef void reduce_tile(State *state, const real *x, Py_ssize_t ld, const real *_, Py_ssize_t _ld, Py_ssize_t rows,
+                      Py_ssize_t columns) noexcept nogil:
+    reduce_columns(state, x, ld, rows, columns, False)
+
+
+cdef void reduce_tile_roughly(State *state, const real *x, Py_ssize_t ld, const real *_, Py_ssize_t _ld,
+                              Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
+    reduce_columns(state, x, ld, rows, columns, True)
 
 
 cdef void reduce_softmax_tile(State *state, const real *x, Py_ssize_t ld, const real *_, Py_ssize_t _ld,
@@ -125,49 +135,56 @@ cdef void write_log_softmax_tile(const State *state, const real *x, Py_ssize_t l
 
 # At once: few rows, so that all of it stays in L1, and one group of lanes is done from elements to results.
 
-cdef inline void log_sums_at_once(const real *x, Py_ssize_t ld, Py_ssize_t rows, real *top, double *log_sum,
-                                  double *log_sum_low) noexcept nogil:
-    cdef Py_ssize_t j
+cdef inline void log_sums_at_once(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *top,
+                                  double *log_sum, double *log_sum_low) noexcept nogil:
+    """Of columns as many as fill lanes. All sums come before all logarithms, which wait for each other less then."""
+    cdef Py_ssize_t width = lanes_of(x), group, first, j
     cdef real second[LANES]
     cdef real shift[LANES]
     cdef real magic[LANES]
     cdef real floor[LANES]
-    cdef double sums[LANES]
-    cdef real carries[LANES]
-    cdef real counts[LANES]
-    two_max_lanes(x, ld, rows, top, second)
-    for j in range(lanes_of(x)):
-        shifts_of(top[j], &shift[j], &magic[j], &floor[j])
-    sum_others_lanes(x, ld, rows, top, second, shift, magic, floor, sums, carries, counts)
-    for j in range(lanes_of(x)):
+    cdef double sums[COLUMNS]
+    cdef real carries[COLUMNS]
+    cdef real counts[COLUMNS]
+    for group in range(columns//width):
+        first = group*width
+        two_max_lanes(x + first, ld, rows, top + first, second)
+        for j in range(width):
+            shifts_of(top[first + j], &shift[j], &magic[j], &floor[j])
+        sum_others_lanes(x + first, ld, rows, top + first, second, shift, magic, floor, False, sums + first,
+                         carries + first, counts + first)
+    for j in range(columns):
         log_sum[j] = log_sum_of(top[j], counts[j], sums[j], carries[j], &log_sum_low[j])
+
+
+cdef inline Py_ssize_t filled(Py_ssize_t columns, Py_ssize_t width) noexcept nogil:
+    """The least multiple of the lanes that has room for so many columns."""
+    return (columns + width - 1)//width*width
 
 
 cdef void logsumexp_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
                          Py_ssize_t _) noexcept nogil:
-    cdef Py_ssize_t width = lanes_of(x), group, j
-    cdef real top[LANES]
-    cdef double log_sum[LANES]
-    cdef double log_sum_low[LANES]
-    for group in range((columns + width - 1)//width):
-        log_sums_at_once(x, ld, rows, top, log_sum, log_sum_low)
-        for j in range(width):
-            out[j] = <real>shifted(top[j], log_sum[j], log_sum_low[j])
-        x += width
-        out += width
+    cdef Py_ssize_t j
+    cdef real top[COLUMNS]
+    cdef double log_sum[COLUMNS]
+    cdef double log_sum_low[COLUMNS]
+    columns = filled(columns, lanes_of(x))
+    log_sums_at_once(x, ld, rows, columns, top, log_sum, log_sum_low)
+    for j in range(columns):
+        out[j] = <real>shifted(top[j], log_sum[j], log_sum_low[j])
 
 
 cdef void log_softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
                            Py_ssize_t out_ld) noexcept nogil:
-    cdef Py_ssize_t width = lanes_of(x), group, j
-    cdef real top[LANES]
-    cdef double log_sum[LANES]
-    cdef double log_sum_low[LANES]
-    cdef real rounded[LANES]
-    for group in range((columns + width - 1)//width):
-        log_sums_at_once(x, ld, rows, top, log_sum, log_sum_low)
-        for j in range(width):
-            rounded[j] = <real>log_sum[j]
-        log_softmax_lanes(x, ld, rows, top, rounded, out, out_ld)
-        x += width
-        out += width
+    cdef Py_ssize_t width = lanes_of(x), group, first, j
+    cdef real top[COLUMNS]
+    cdef double log_sum[COLUMNS]
+    cdef double log_sum_low[COLUMNS]
+    cdef real rounded[COLUMNS]
+    columns = filled(columns, width)
+    log_sums_at_once(x, ld, rows, columns, top, log_sum, log_sum_low)
+    for j in range(columns):
+        rounded[j] = <real>log_sum[j]
+    for group in range(columns//width):
+        first = group*width
+        log_softmax_lanes(x + first, ld, rows, top + first, rounded + first, out + first, out_ld)
