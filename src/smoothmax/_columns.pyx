@@ -6,7 +6,7 @@ reduced as those of W columns and then merged, j into j mod c. The last row is f
 
 from libc.math cimport INFINITY
 
-from smoothmax._kernels.table cimport COLUMNS, Kernels, State
+from smoothmax._kernels.table cimport COLUMNS, Kernels, State, clear
 from smoothmax._plan cimport (
     ELEMENTS, MASK, RESULT, WEIGHTS, Bases, Plan, count, inner_shape, inner_stride, is_run, lesser,
 )
@@ -70,25 +70,16 @@ cdef void next_run(const Plan *plan, const Bases *bases, Py_ssize_t width, Py_ss
     run.rows = scratch
 
 
-cdef void clear(State *state) noexcept nogil:
-    cdef Py_ssize_t j
-    for j in range(COLUMNS):
-        state.top[j] = -INFINITY
-        state.count[j] = 0
-        state.rest[j] = 0
-        state.carry[j] = 0
-
-
 cdef void reduce_columns(const Plan *plan, const Kernels *kernels, const Bases *bases, Py_ssize_t abreast,
                          Py_ssize_t first, Py_ssize_t n, State *state, char *scratch) noexcept nogil:
     """The states of the columns' n elements from `first` on."""
     cdef Py_ssize_t columns = inner_shape(&plan.kept), width = abreast*columns, tile, wide, left, done
     cdef State part
     cdef Run run
-    clear(state)
+    clear(state, COLUMNS)
     for tile in range((width + COLUMNS - 1)//COLUMNS):
         wide = lesser(width - tile*COLUMNS, COLUMNS)
-        clear(&part)
+        clear(&part, COLUMNS)
         done = first*columns
         left = n*columns
         while left:

@@ -5,12 +5,11 @@ scratch of fixed size. A long reduction is done in pieces, whose states are merg
 share rows, tiles or pieces, and the bits are the same. States may be left for a later walk. Knows no mathematics.
 """
 
-from libc.math cimport INFINITY
 from libc.stdlib cimport free, malloc
 
 from smoothmax._columns cimport reduce_columns, rows_abreast, scratch_for_columns, write_columns
 from smoothmax._gather cimport SCRATCH, TILE_ROWS, gather_row, gather_tile, scatter_row, scatter_tile
-from smoothmax._kernels.table cimport COLUMNS, Kernels, State
+from smoothmax._kernels.table cimport COLUMNS, Kernels, State, clear
 from smoothmax._packed cimport pack, unpack
 from smoothmax._plan cimport (
     BOTH, ELEMENTS, FIRST, MASK, RESULT, ROLES, SECOND, SIGN, STATES, TARGET, VALUE, WEIGHTS, Axes, Bases, Cursor, Plan,
@@ -60,18 +59,6 @@ cdef struct Unit:
     Py_ssize_t columns          # 1 of a row
     bint in_place
     bint out_in_place
-
-
-cdef inline void clear(State *state, Py_ssize_t columns) noexcept nogil:
-    cdef Py_ssize_t j
-    for j in range(columns):
-        state.top[j] = -INFINITY
-        state.count[j] = 0
-        state.rest[j] = 0
-        state.carry[j] = 0
-        state.dot[j] = 0
-        state.dot_low[j] = 0
-        state.mass[j] = 0
 
 
 # Rows ----------------------------------------------------------------------------------------------------------------

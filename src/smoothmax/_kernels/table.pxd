@@ -5,6 +5,8 @@
 # there is memory to read and write up to the next multiple of the lanes. Elements are native and aligned, float or double as the table says.
 # Input and output may be the same memory, but not overlap otherwise.
 
+from libc.math cimport INFINITY
+
 cdef enum:
     COLUMNS = 64
 
@@ -35,6 +37,19 @@ cdef struct State:
     double at_target[COLUMNS]    # the result there
     double slope[COLUMNS]        # the factor of b in the other results
     double hard, soft, gain      # the factors of the target, of b, and of the results
+
+
+cdef inline void clear(State *state, Py_ssize_t columns) noexcept nogil:
+    """Nothing seen yet."""
+    cdef Py_ssize_t j
+    for j in range(columns):
+        state.top[j] = -INFINITY
+        state.count[j] = 0
+        state.rest[j] = 0
+        state.carry[j] = 0
+        state.dot[j] = 0
+        state.dot_low[j] = 0
+        state.mass[j] = 0
 
 
 ctypedef void (*ReduceRow)(State *state, const void *x, const void *b, Py_ssize_t n) noexcept nogil
