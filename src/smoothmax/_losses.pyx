@@ -290,11 +290,12 @@ def cross_entropy_and_grad(logits, targets, axis=-1, *, weight=None, ignore_inde
 
     Notes
     -----
-    The gradient is :math:`w_t (p_c - [c = t])`, and for a mean it is divided by what that is divided by. It is written
-    once, by a second pass over the logits; at the target it is :math:`-w_t (1 - p_t)` where :math:`1 - p_t` is what the
-    other classes sum to, and keeps its digits however confident the answer is. The largest error is 3 ULP for class
-    targets. With probabilities or smoothing, :math:`p_c \sum_i t_i w_i - t_c w_c` is a difference of two terms, and the
-    error is 3 ULP of the larger.
+    The gradient is :math:`w_t (p_c - [c = t])`, and for a mean it is divided by what that is divided by. For class
+    targets each exponential is computed once, where the logits of a position fit in cache; else, and for probabilities
+    and smoothing, a second pass over the logits computes it again. At the target the gradient is
+    :math:`-w_t (1 - p_t)`, where :math:`1 - p_t` is what the other classes sum to, and keeps its digits however
+    confident the answer is. The largest error is 3 ULP for class targets. With probabilities or smoothing,
+    :math:`p_c \sum_i t_i w_i - t_c w_c` is a difference of two terms, and the error is 3 ULP of the larger.
 
     Examples
     --------

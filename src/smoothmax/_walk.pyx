@@ -110,25 +110,6 @@ cdef void write_row(const Walk *walk, const Unit *unit, Cursor *cursor, const St
             scatter_row(plan, &unit.bases, &out_cursor, n, scratch)
 
 
-cdef void row_at_once(const Walk *walk, const Unit *unit, char *scratch) noexcept nogil:
-    """A row in one piece, in memory or once gathered."""
-    cdef const Plan *plan = walk.plan
-    cdef Cursor cursor
-    cdef const char *source = unit.bases.data[ELEMENTS] if unit.in_place else scratch
-    cdef double value
-    if not unit.in_place:
-        start(&cursor, &plan.reduced, 0, 0, walk.n)
-        gather_row(plan, &unit.bases, &cursor, walk.n, scratch)
-    if plan.kernels.write_row == NULL:
-        plan.kernels.row_at_once(source, walk.n, &value)
-        plan.store(&value, 1, unit.bases.data[RESULT], 0, plan.swapped[RESULT])
-        return
-    plan.kernels.row_at_once(source, walk.n, unit.bases.data[RESULT] if unit.out_in_place else scratch)
-    if not unit.out_in_place:
-        start(&cursor, &plan.reduced, 0, 0, walk.n)
-        scatter_row(plan, &unit.bases, &cursor, walk.n, scratch)
-
-
 # Tiles ---------------------------------------------------------------------------------------------------------------
 
 cdef void reduce_tile(const Walk *walk, const Kernels *kernels, const Unit *unit, Cursor *cursor, State *state,
@@ -183,29 +164,6 @@ cdef void write_tile(const Walk *walk, const Unit *unit, Cursor *cursor, const S
             advance(&out_cursor, rows)
         else:
             scatter_tile(plan, &unit.bases, &out_cursor, rows, unit.columns, scratch)
-
-
-cdef void tile_at_once(const Walk *walk, const Unit *unit, char *scratch) noexcept nogil:
-    cdef const Plan *plan = walk.plan
-    cdef Cursor cursor
-    cdef Py_ssize_t ld = COLUMNS, out_ld = COLUMNS
-    if unit.in_place:
-        ld = inner_stride(&plan.reduced, ELEMENTS)//plan.itemsize
-    else:
-        start(&cursor, &plan.reduced, 0, 0, walk.n)
-        gather_tile(plan, &unit.bases, &cursor, walk.n, unit.columns, scratch)
-    if unit.out_in_place:
-        out_ld = inner_stride(&plan.reduced, RESULT)//plan.itemsize
-    plan.kernels.tile_at_once(unit.bases.data[ELEMENTS] if unit.in_place else scratch, ld, walk.n, unit.columns,
-                              unit.bases.data[RESULT] if unit.out_in_place else scratch, out_ld)
-    if unit.out_in_place:
-        return
-    if plan.kernels.write_tile == NULL:
-        plan.store(scratch, unit.columns, unit.bases.data[RESULT], inner_stride(&plan.kept, RESULT),
-                   plan.swapped[RESULT])
-    else:
-        start(&cursor, &plan.reduced, 0, 0, walk.n)
-        scatter_tile(plan, &unit.bases, &cursor, walk.n, unit.columns, scratch)
 
 
 # Either --------------------------------------------------------------------------------------------------------------
@@ -266,6 +224,8 @@ cdef void take_targets(const Plan *plan, const Unit *unit, State *state) noexcep
     cdef const char *targets = unit.bases.data[TARGET]
     cdef const char *elements = unit.bases.data[ELEMENTS]
     cdef Py_ssize_t j, target, step = inner_stride(&plan.kept, ELEMENTS), target_step = inner_stride(&plan.kept, TARGET)
+    if not plan.is_loss:
+        return
     state.hard, state.soft, state.gain = plan.hard, plan.soft, plan.gain
     for j in range(unit.columns):
         state.counts[j] = 1
@@ -282,10 +242,15 @@ cdef void take_targets(const Plan *plan, const Unit *unit, State *state) noexcep
             state.picked[j] = element_at(plan, elements + j*step + target*plan.class_stride[ELEMENTS])
 
 
-cdef void put_at(const Plan *plan, char *place, double value) noexcept nogil:
+cdef inline void put_at(const Plan *plan, char *place, double value) noexcept nogil:
     cdef float single = <float>value
-    plan.store(<const char *>&value if plan.itemsize == sizeof(double) else <const char *>&single, 1, place, 0,
-               plan.swapped[RESULT])
+    if not plan.direct[RESULT]:
+        plan.store(<const char *>&value if plan.itemsize == sizeof(double) else <const char *>&single, 1, place, 0,
+                   plan.swapped[RESULT])
+    elif plan.itemsize == sizeof(double):
+        (<double *>place)[0] = value
+    else:
+        (<float *>place)[0] = single
 
 
 cdef void put_targets(const Walk *walk, const Unit *unit, const State *state) noexcept nogil:
@@ -293,6 +258,8 @@ cdef void put_targets(const Walk *walk, const Unit *unit, const State *state) no
     cdef const Plan *plan = walk.plan
     cdef Py_ssize_t j, c, target
     cdef char *place
+    if plan.data[TARGET] == NULL:
+        return
     for j in range(unit.columns):
         target = (<const Py_ssize_t *>(unit.bases.data[TARGET] + j*inner_stride(&plan.kept, TARGET)))[0]
         place = unit.bases.data[RESULT] + j*inner_stride(&plan.kept, RESULT) + plan.first_class[RESULT]
@@ -312,8 +279,6 @@ cdef void finish(const Walk *walk, const Unit *unit, State *state) noexcept nogi
     if plan.passes == FIRST:
         pack(state, unit.columns, unit.bases.data[STATES], inner_stride(&plan.kept, STATES))
         return
-    if plan.is_loss:
-        take_targets(plan, unit, state)
     plan.kernels.finish(state, unit.columns, values, signs if signed else NULL)
     if plan.kernels.write_row == NULL:
         plan.store(values, unit.columns, unit.bases.data[RESULT], inner_stride(&plan.kept, RESULT),
@@ -324,6 +289,77 @@ cdef void finish(const Walk *walk, const Unit *unit, State *state) noexcept nogi
     if signed:
         plan.store_sign(signs, unit.columns, unit.bases.data[SIGN], inner_stride(&plan.kept, SIGN), plan.swapped[SIGN])
 
+
+# At once -------------------------------------------------------------------------------------------------------------
+
+cdef void row_at_once(const Walk *walk, const Unit *unit, char *scratch) noexcept nogil:
+    """A row in one piece, in memory or once gathered."""
+    cdef const Plan *plan = walk.plan
+    cdef Cursor cursor
+    cdef State state
+    cdef bint reduces = plan.kernels.write_row == NULL
+    cdef const char *source = unit.bases.data[ELEMENTS] if unit.in_place else scratch
+    cdef char *target = unit.bases.data[RESULT] if unit.out_in_place else scratch
+    cdef double value
+    if not unit.in_place:
+        start(&cursor, &plan.reduced, 0, 0, walk.n)
+        gather_row(plan, &unit.bases, &cursor, walk.n, scratch)
+    if plan.kernels.keep_row != NULL:
+        clear(&state, 1)
+        take_targets(plan, unit, &state)
+        plan.kernels.keep_row(&state, source, walk.n, target)
+        finish(walk, unit, &state)
+        if reduces:
+            return
+        plan.kernels.scale_row(&state, walk.n, target)
+    elif reduces:
+        plan.kernels.row_at_once(source, walk.n, &value)
+        plan.store(&value, 1, unit.bases.data[RESULT], 0, plan.swapped[RESULT])
+        return
+    else:
+        plan.kernels.row_at_once(source, walk.n, target)
+    if not unit.out_in_place:
+        start(&cursor, &plan.reduced, 0, 0, walk.n)
+        scatter_row(plan, &unit.bases, &cursor, walk.n, scratch)
+    put_targets(walk, unit, &state)
+
+
+cdef void tile_at_once(const Walk *walk, const Unit *unit, char *scratch) noexcept nogil:
+    cdef const Plan *plan = walk.plan
+    cdef Cursor cursor
+    cdef State state
+    cdef bint reduces = plan.kernels.write_tile == NULL
+    cdef Py_ssize_t ld = COLUMNS, out_ld = COLUMNS
+    cdef const char *source = unit.bases.data[ELEMENTS] if unit.in_place else scratch
+    cdef char *target = unit.bases.data[RESULT] if unit.out_in_place else scratch
+    if unit.in_place:
+        ld = inner_stride(&plan.reduced, ELEMENTS)//plan.itemsize
+    else:
+        start(&cursor, &plan.reduced, 0, 0, walk.n)
+        gather_tile(plan, &unit.bases, &cursor, walk.n, unit.columns, scratch)
+    if unit.out_in_place:
+        out_ld = inner_stride(&plan.reduced, RESULT)//plan.itemsize
+    if plan.kernels.keep_tile != NULL:
+        clear(&state, COLUMNS)
+        plan.kernels.keep_tile(&state, source, ld, walk.n, unit.columns, scratch, COLUMNS)
+        take_targets(plan, unit, &state)
+        finish(walk, unit, &state)
+        if reduces:
+            return
+        plan.kernels.scale_tile(&state, scratch, walk.n, unit.columns, target, out_ld)
+    else:
+        plan.kernels.tile_at_once(source, ld, walk.n, unit.columns, target, out_ld)
+    if not unit.out_in_place:
+        if reduces:
+            plan.store(scratch, unit.columns, unit.bases.data[RESULT], inner_stride(&plan.kept, RESULT),
+                       plan.swapped[RESULT])
+            return
+        start(&cursor, &plan.reduced, 0, 0, walk.n)
+        scatter_tile(plan, &unit.bases, &cursor, walk.n, unit.columns, scratch)
+    put_targets(walk, unit, &state)
+
+
+# All of a unit -------------------------------------------------------------------------------------------------------
 
 cdef inline void take_state(const Walk *walk, const Unit *unit, State *state) noexcept nogil:
     """What an earlier walk has left."""
@@ -363,12 +399,12 @@ cdef void walk_unit(const Walk *walk, const Unit *unit, char *scratch) noexcept 
         if is_doubtful(walk.plan, unit, &state):
             reduce_pieces(walk, walk.plan.kernels.careful, unit, &careful, scratch)
             walk.plan.kernels.replace(&state, &careful, unit.columns)
+    take_targets(walk.plan, unit, &state)
     finish(walk, unit, &state)
     if writes(walk.plan):
         for piece in range(walk.pieces):
             write_piece(walk, unit, piece, &state, scratch)
-        if walk.plan.data[TARGET] != NULL:
-            put_targets(walk, unit, &state)
+        put_targets(walk, unit, &state)
 
 
 cdef inline Py_ssize_t tiles_across(const Walk *walk) noexcept nogil:
@@ -514,12 +550,12 @@ cdef int share_unit(Shared *shared, int threads) except -2:
             if share_pieces(shared, walk.plan.kernels.careful, &careful, threads):
                 return -1
             walk.plan.kernels.replace(&shared.state, &careful, shared.unit.columns)
+    take_targets(walk.plan, &shared.unit, &shared.state)
     finish(walk, &shared.unit, &shared.state)
     if writes(walk.plan):
         if share(work_on_results, shared, walk.pieces, threads):
             return -1
-        if walk.plan.data[TARGET] != NULL:
-            put_targets(walk, &shared.unit, &shared.state)
+        put_targets(walk, &shared.unit, &shared.state)
     return 0
 
 

@@ -9,8 +9,8 @@ from libc.math cimport ldexp
 from smoothmax._kernels.table cimport (
     CAREFUL_LOGSUMEXP, COLUMNS, CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, LOG_PROB, LOG_SOFTMAX, LOG_SOFTMAX_VJP, LOGSUMEXP,
     LOGSUMEXP_AND_SOFTMAX, NLL, SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, SOFTMAX, SOFTMAX_VJP,
-    WEIGHTED_LOGSUMEXP, Blend, Finish, Kernels, Moves, ReduceRow, ReduceTile, RowAtOnce, State, Table,
-    TileAtOnce, Transpose, WriteRow, WriteTile,
+    WEIGHTED_LOGSUMEXP, Blend, Finish, KeepRow, KeepTile, Kernels, Moves, ReduceRow, ReduceTile, RowAtOnce, ScaleRow,
+    ScaleTile, State, Table, TileAtOnce, Transpose, WriteRow, WriteTile,
 )
 
 cdef enum:
@@ -32,6 +32,7 @@ include "lanes.pxi"
 include "states.pxi"
 include "rows.pxi"
 include "tiles.pxi"
+include "kept.pxi"
 include "weights.pxi"
 include "masks.pxi"
 include "transpose.pxi"
@@ -92,13 +93,28 @@ cdef void fill_log_softmax(Kernels *kernels, const real *_) noexcept:
     kernels.tile_at_once_bytes = SHORT_TILE
 
 
-cdef void fill_logsumexp_and_softmax(Kernels *kernels, const real *_) noexcept:
+cdef void fill_kept(Kernels *kernels, bint with_results, const real *_) noexcept:
+    """At once, with a state; of an operation that reduces with logsumexp's sums."""
+    kernels.row_at_once_bytes = LONG_ROW
+    kernels.tile_at_once_bytes = LONG_TILE
+    if with_results:
+        kernels.keep_row = <KeepRow>keep_row[real]
+        kernels.keep_tile = <KeepTile>keep_tile[real]
+        kernels.scale_row = <ScaleRow>scale_row[real]
+        kernels.scale_tile = <ScaleTile>scale_tile[real]
+        kernels.write_row = <WriteRow>write_softmax_row[real]
+        kernels.write_tile = <WriteTile>write_softmax_tile[real]
+    else:
+        kernels.keep_row = <KeepRow>keep_state_of_row[real]
+        kernels.keep_tile = <KeepTile>keep_state_of_tile[real]
+
+
+cdef void fill_logsumexp_and_softmax(Kernels *kernels, const real *type_) noexcept:
     kernels.reduce_row = <ReduceRow>reduce_row[real]
     kernels.reduce_tile = <ReduceTile>reduce_tile[real]
     kernels.merge = merge_f32 if real is float else merge_f64
     kernels.finish = <Finish>finish_logsumexp_and_softmax[real]
-    kernels.write_row = <WriteRow>write_softmax_row[real]
-    kernels.write_tile = <WriteTile>write_softmax_tile[real]
+    fill_kept(kernels, True, type_)
 
 
 cdef void fill_products(Kernels *kernels, const real *_) noexcept:
@@ -116,11 +132,12 @@ cdef void fill_products(Kernels *kernels, const real *_) noexcept:
     kernels[<int>LOG_SOFTMAX_VJP].write_tile = <WriteTile>write_log_softmax_vjp_tile[real]
 
 
-cdef void fill_hard_loss(Kernels *kernels, const real *_) noexcept:
+cdef void fill_hard_loss(Kernels *kernels, bint gradient, const real *type_) noexcept:
     kernels.reduce_row = <ReduceRow>reduce_row[real]
     kernels.reduce_tile = <ReduceTile>reduce_tile[real]
     kernels.merge = merge_f32 if real is float else merge_f64
-    kernels.finish = <Finish>finish_hard_loss[real]
+    kernels.finish = <Finish>finish_hard_gradient[real] if gradient else <Finish>finish_hard_loss[real]
+    fill_kept(kernels, gradient, type_)
 
 
 cdef void fill_soft_loss(Kernels *kernels, const real *_) noexcept:
@@ -131,13 +148,10 @@ cdef void fill_soft_loss(Kernels *kernels, const real *_) noexcept:
 
 
 cdef void fill_losses(Kernels *kernels, const real *type_) noexcept:
-    fill_hard_loss(&kernels[<int>LOG_PROB], type_)
+    fill_hard_loss(&kernels[<int>LOG_PROB], False, type_)
     kernels[<int>LOG_PROB].finish = <Finish>finish_log_prob[real]
-    fill_hard_loss(&kernels[<int>CROSS_ENTROPY], type_)
-    fill_hard_loss(&kernels[<int>CROSS_ENTROPY_GRADIENT], type_)
-    kernels[<int>CROSS_ENTROPY_GRADIENT].finish = <Finish>finish_hard_gradient[real]
-    kernels[<int>CROSS_ENTROPY_GRADIENT].write_row = <WriteRow>write_softmax_row[real]
-    kernels[<int>CROSS_ENTROPY_GRADIENT].write_tile = <WriteTile>write_softmax_tile[real]
+    fill_hard_loss(&kernels[<int>CROSS_ENTROPY], False, type_)
+    fill_hard_loss(&kernels[<int>CROSS_ENTROPY_GRADIENT], True, type_)
     fill_soft_loss(&kernels[<int>SOFT_CROSS_ENTROPY], type_)
     fill_soft_loss(&kernels[<int>SOFT_CROSS_ENTROPY_GRADIENT], type_)
     kernels[<int>SOFT_CROSS_ENTROPY_GRADIENT].finish = <Finish>finish_soft_gradient[real]

@@ -66,6 +66,12 @@ ctypedef void (*WriteTile)(const State *state, const void *x, Py_ssize_t ld, con
 ctypedef void (*RowAtOnce)(const void *x, Py_ssize_t n, void *out) noexcept nogil
 ctypedef void (*TileAtOnce)(const void *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
                             void *out, Py_ssize_t out_ld) noexcept nogil
+ctypedef void (*KeepRow)(State *state, const void *x, Py_ssize_t n, void *out) noexcept nogil
+ctypedef void (*KeepTile)(State *state, const void *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
+                          void *out, Py_ssize_t out_ld) noexcept nogil
+ctypedef void (*ScaleRow)(const State *state, Py_ssize_t n, void *out) noexcept nogil
+ctypedef void (*ScaleTile)(const State *state, const void *e, Py_ssize_t rows, Py_ssize_t columns, void *out,
+                           Py_ssize_t out_ld) noexcept nogil
 ctypedef void (*Weigh)(State *state, Py_ssize_t columns) noexcept nogil
 ctypedef void (*Select)(const void *x, const void *mask, Py_ssize_t n, double fill, void *out) noexcept nogil
 ctypedef void (*Blend)(void *b, const void *factors, Py_ssize_t n, double scale, double offset) noexcept nogil
@@ -107,11 +113,17 @@ cdef struct Kernels:
     # An operation with a result for each element leaves in the state what those need, and writes them in a second pass.
     WriteRow write_row
     WriteTile write_tile
-    # From elements to results without a state, in up to so many bytes of a row or tile: 0 where that gains nothing.
-    RowAtOnce row_at_once
+    # At once, in up to so many bytes of a row or tile, 0 where that gains nothing: from elements to results without a
+    # state, or, where keep_row is not NULL, to the whole state and, of an operation with a result for each element, to
+    # the exponentials in `out`; what `finish` makes of the state then scales them.
     Py_ssize_t row_at_once_bytes
-    TileAtOnce tile_at_once             # `out` has a single row where the operation reduces
     Py_ssize_t tile_at_once_bytes
+    RowAtOnce row_at_once
+    TileAtOnce tile_at_once             # `out` has a single row where the operation reduces
+    KeepRow keep_row
+    KeepTile keep_tile
+    ScaleRow scale_row
+    ScaleTile scale_tile
 
 
 cdef struct Moves:
