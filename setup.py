@@ -19,8 +19,8 @@ SANITIZE = os.environ.get("SMOOTHMAX_SANITIZE", "")
 
 # Compiled the same for every processor.
 PORTABLE = (
-    "_elements", "_threads", "_gather", "_columns", "_walk", "_dispatch", "_layout", "_functions", "_loss_layout",
-    "_losses", "_states",
+    "_elements", "_threads", "_pool", "_gather", "_columns", "_walk", "_dispatch", "_layout", "_functions",
+    "_loss_layout", "_losses", "_states",
 )  # fmt: skip
 # The kernels, once for each instruction set. _dispatch.pyx says what each needs to run.
 VARIANTS = {"baseline": []}

@@ -16,15 +16,15 @@ import numpy as np
 import pytest
 
 import smoothmax
-from smoothmax import log_softmax, logsumexp, softmax
+from smoothmax import _walk, log_softmax, logsumexp, softmax
 
-X = np.random.default_rng(0).normal(size=(300, 400)) * 5
+X = np.random.default_rng(0).normal(size=(_walk.SHARED_BYTES // (400 * 4) + 1, 400)) * 5
 FUNCTIONS = {"logsumexp": logsumexp, "softmax": softmax, "log_softmax": log_softmax}
 
 
 @pytest.fixture(params=[1, 3], autouse=True, ids=["alone", "shared"])
 def threads(request):
-    """Of each call; X is large enough to be shared."""
+    """Of each call; X is large enough to be shared, as float32 too."""
     before = smoothmax.get_num_threads()
     smoothmax.set_num_threads(request.param)
     yield request.param
@@ -167,7 +167,7 @@ import smoothmax
 
 warnings.simplefilter("ignore", DeprecationWarning)  # of Python 3.12 and later, about threads and fork
 smoothmax.set_num_threads(int(sys.argv[2]))
-X = np.random.default_rng(0).normal(size=(300, 400))
+X = np.random.default_rng(0).normal(size=(smoothmax._walk.SHARED_BYTES // (400 * 8) + 1, 400))
 
 def work(i):
     return smoothmax.softmax(X * i, axis=i % 2).tobytes() + smoothmax.logsumexp(X * i).tobytes()
@@ -209,7 +209,7 @@ import smoothmax
 name, n, threads = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 function = getattr(smoothmax, name)
 smoothmax.set_num_threads(threads)
-small = np.random.default_rng(0).normal(size=(300, 400))
+small = np.random.default_rng(0).normal(size=(smoothmax._walk.SHARED_BYTES // (400 * 8) + 1, 400))
 wanted = function(small, axis=1).tobytes()
 x = np.broadcast_to(np.float32(0), (n,))
 out = np.lib.stride_tricks.as_strided(np.empty(1, np.float32), (n,), (0,)) if name != "logsumexp" else None
@@ -249,3 +249,38 @@ def test_interrupt_of_a_long_call(name, threads):
         if out == "interrupted\n":
             return
     raise AssertionError(out)
+
+
+# Each time from a signal that comes at another moment, while the pool grows.
+ALWAYS_INTERRUPTED = """
+import signal, sys
+import numpy as np
+import smoothmax
+
+class Interrupt(BaseException):
+    pass
+
+def interrupt(*_):
+    raise Interrupt
+
+signal.signal(signal.SIGALRM, interrupt)
+x = np.random.default_rng(0).normal(size=(smoothmax._walk.SHARED_BYTES // (400 * 8) + 1, 400))
+out = np.empty_like(x)
+with smoothmax.num_threads(1):
+    wanted = smoothmax.softmax(x, axis=1).tobytes()
+for i in range(500):
+    smoothmax.set_num_threads(int(sys.argv[1]) + i // 50)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 1e-4 + 2e-6 * i)
+        while True:
+            smoothmax.softmax(x, axis=1, out=out)
+    except Interrupt:
+        assert smoothmax.softmax(x, axis=1).tobytes() == wanted
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="signals of POSIX")
+def test_interrupts_at_any_moment(threads):
+    """None of them leaves a lock taken, and the next call waiting for it."""
+    run = in_python(ALWAYS_INTERRUPTED, str(threads))
+    assert (run.stdout, run.stderr, run.returncode) == ("", "", 0)

@@ -1,6 +1,7 @@
 """Calls that several threads share: the same bits, the number that was asked for, and nobody waits for ever."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 import smoothmax
-from smoothmax import _threads
+from smoothmax import _pool, _walk
 
 FUNCTIONS = [smoothmax.logsumexp, smoothmax.softmax, smoothmax.log_softmax]
 # Rows, tiles and their ends, pieces of a row and of a tile, few columns, images; each large enough to be shared.
@@ -39,6 +40,7 @@ def number():
 def test_bits_do_not_depend_on_the_number(function, dtype, case):
     shape, axis = SHARED[case]
     x = 5 * np.random.default_rng(1).standard_normal(shape).astype(dtype)
+    assert x.nbytes >= _walk.SHARED_BYTES
     with smoothmax.num_threads(1):
         alone = function(x, axis=axis)
     for number in (2, 3, 7):
@@ -179,18 +181,17 @@ def test_a_default_that_is_none(wrong):
 
 def test_nothing_is_started_before_it_is_needed():
     script = """if True:
-        import sys, threading, numpy, smoothmax
-        def started(): return sum(thread.name.startswith("smoothmax") for thread in threading.enumerate())
+        import sys, numpy, smoothmax
+        helpers = smoothmax._pool._helpers
         smoothmax.set_num_threads(4)
         smoothmax.softmax(numpy.zeros(10_000))
         with smoothmax.num_threads(1):
-            smoothmax.softmax(numpy.zeros(1_000_000))
-        print(started(), "concurrent.futures" in sys.modules)
-        for _ in range(50):
             smoothmax.softmax(numpy.zeros((1000, 1000)), axis=1)
-        print(1 <= started() <= 3)
+        print(helpers(), end=" ")
+        smoothmax.softmax(numpy.zeros((1000, 1000)), axis=1)
+        print(helpers(), len(sys._current_frames()), "concurrent.futures" in sys.modules)
     """
-    assert in_python(script).stdout.split() == ["0", "False", "True"]
+    assert in_python(script).stdout == "0 3 1 False\n"  # Python knows nothing of them
 
 
 def test_others_do_take_part():
@@ -198,24 +199,34 @@ def test_others_do_take_part():
     if not os.path.isdir("/proc/self/task"):
         pytest.skip("needs /proc")
     script = """if True:
-        import os, threading, numpy, smoothmax
+        import os, numpy, smoothmax
         smoothmax.set_num_threads(2)
         x = numpy.zeros((2000, 1000))
         for _ in range(100):
             smoothmax.softmax(x, axis=1, out=x)
-        ticks = {t.native_id: sum(map(int, open(f"/proc/self/task/{t.native_id}/stat").read().split()[13:15]))
-                 for t in threading.enumerate()}
-        print(ticks.pop(threading.main_thread().native_id), sum(ticks.values()))
+        ticks = {}
+        for thread in os.listdir("/proc/self/task"):
+            name, rest = open(f"/proc/self/task/{thread}/stat").read().split("(")[1].rsplit(")")
+            ticks[name == "smoothmax"] = sum(map(int, rest.split()[11:13]))
+        print(ticks[False], ticks[True])
     """
-    own, others = map(int, in_python(script).stdout.split())
+    own, others = map(int, in_python(script, OPENBLAS_NUM_THREADS="1").stdout.split())
     assert others > 0.1 * own
 
 
-def test_a_call_from_a_worker_stays_there():
-    smoothmax.set_num_threads(3)
-    smoothmax.softmax(np.zeros((1000, 1000)), axis=1)
-    worker = _threads._pool()
-    assert worker.submit(smoothmax.get_num_threads).result() == 1
+@pytest.mark.skipif(not hasattr(signal, "sigwait"), reason="signals of POSIX")
+def test_no_helper_takes_a_signal():
+    """One of the process goes to any thread that does not block it, and ends the process if nobody handles it."""
+    script = """if True:
+        import os, signal, numpy, smoothmax
+        smoothmax.set_num_threads(3)
+        smoothmax.softmax(numpy.zeros((1000, 1000)), axis=1)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+        os.kill(os.getpid(), signal.SIGUSR1)
+        print(signal.sigwait({signal.SIGUSR1}).name)
+    """
+    run = in_python(script, OPENBLAS_NUM_THREADS="1")  # NumPy's threads block nothing
+    assert (run.stdout, run.stderr) == ("SIGUSR1\n", "")
 
 
 def test_threads_that_share_the_pool():
@@ -236,18 +247,34 @@ def test_threads_that_share_the_pool():
     assert not wrong
 
 
-def test_a_larger_pool_takes_the_place_of_a_smaller():
+def test_a_pool_grows():
     x = np.random.default_rng(4).standard_normal((1000, 1000))
     results = set()
     for number in (2, 5, 3, 9):
         smoothmax.set_num_threads(number)
         results.add(smoothmax.log_softmax(x, axis=1).tobytes())
-        assert _threads._pool()._max_workers >= number - 1
+        assert _pool._helpers() >= number - 1
     assert len(results) == 1
 
 
+def test_threads_that_cannot_be_had():
+    """The call does it alone, and the next one tries again."""
+    x = np.random.default_rng(5).standard_normal((400, 1000))
+    with smoothmax.num_threads(1):
+        expected = smoothmax.softmax(x, axis=1).tobytes()
+    helpers = _pool._helpers()
+    with smoothmax.num_threads(helpers + 3):
+        before = threading.stack_size(1 << 47)  # more than there are addresses
+        try:
+            assert smoothmax.softmax(x, axis=1).tobytes() == expected
+            assert _pool._helpers() == helpers
+        finally:
+            threading.stack_size(before)
+        assert smoothmax.softmax(x, axis=1).tobytes() == expected
+        assert _pool._helpers() == helpers + 2
+
+
 def test_a_call_while_the_interpreter_ends():
-    """The pool takes no more work then; the call does it alone."""
     script = """if True:
         import atexit, numpy, smoothmax
         smoothmax.set_num_threads(2)
@@ -257,3 +284,20 @@ def test_a_call_while_the_interpreter_ends():
     """
     run = in_python(script)
     assert (run.stdout, run.stderr) == ("0.001\n", "")
+
+
+def test_an_interpreter_that_ends_while_helpers_work():
+    script = """if True:
+        import threading, time, numpy, smoothmax
+        smoothmax.set_num_threads(3)
+        x = numpy.zeros((1000, 1000))
+        def work():
+            while True:
+                smoothmax.softmax(x, axis=1, out=x)
+        for _ in range(3):
+            threading.Thread(target=work, daemon=True).start()
+        time.sleep(0.1)
+    """
+    for _ in range(5):
+        run = in_python(script)
+        assert (run.stdout, run.stderr, run.returncode) == ("", "", 0)

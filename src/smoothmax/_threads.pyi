@@ -1,4 +1,3 @@
-from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import SupportsIndex
 
@@ -13,5 +12,3 @@ class num_threads:  # noqa: N801
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
     ) -> None: ...
-
-def _pool() -> ThreadPoolExecutor | None: ...

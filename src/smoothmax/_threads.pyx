@@ -1,32 +1,10 @@
-"""How many threads a call may use, and the pool they come from. Knows nothing of the work.
-
-The calling thread does items of work one after the other, and so does every thread of the pool that comes to help. It
-waits for those that have come, not for those that have not: on a busy machine it may have done all of it by then.
-"""
+"""How many threads a call may use. Knows nothing of where they come from."""
 
 import contextvars
 import os
 
-from cpython.pythread cimport (
-    WAIT_LOCK, PyThread_acquire_lock, PyThread_allocate_lock, PyThread_free_lock, PyThread_release_lock,
-    PyThread_type_lock,
-)
-
-cdef extern from * nogil:
-    """
-    #if defined(_MSC_VER)
-    #include <intrin.h>
-    #define smoothmax_next(counter) ((Py_ssize_t)_InterlockedExchangeAdd64((volatile __int64 *)(counter), 1))
-    #else
-    #define smoothmax_next(counter) __atomic_fetch_add((counter), 1, __ATOMIC_RELAXED)
-    #endif
-    """
-    Py_ssize_t fetch_and_increment "smoothmax_next"(Py_ssize_t *counter)
-
 __all__ = ["get_num_threads", "num_threads", "set_num_threads"]
 
-
-# How many ------------------------------------------------------------------------------------------------------------
 
 def _allowed_by_environment(environment):
     """The number that SMOOTHMAX_NUM_THREADS or, failing that, OMP_NUM_THREADS names; None if neither does."""
@@ -170,93 +148,3 @@ cdef int threads_of_caller() except -1:
         allowed = _allowed_by_system()
         _of_process = min(allowed, _environment) if _environment else allowed
     return _of_process
-
-
-# The pool ------------------------------------------------------------------------------------------------------------
-
-cdef object pool = None
-cdef int pool_size = 0
-
-
-def _forget_pool():
-    """In a forked child: its threads are the parent's."""
-    global pool, pool_size
-    pool = None
-    pool_size = 0
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_pool)
-
-
-cdef object pool_of(int size):
-    """A pool of at least that many threads. One that is replaced goes when its last call ends."""
-    global pool, pool_size
-    if size > pool_size:
-        from concurrent.futures import ThreadPoolExecutor   # here: it takes longer to import than all of this package
-
-        pool = ThreadPoolExecutor(size, "smoothmax", _of_context.set, (1,))
-        pool_size = size
-    return pool
-
-
-def _pool():
-    """The pool, once it is there; for tests."""
-    return pool
-
-
-cdef Py_ssize_t take(Queue *queue) noexcept nogil:
-    cdef Py_ssize_t item = fetch_and_increment(&queue.next)
-    return item if item < queue.items else -1
-
-
-cdef class Job:
-    # A piece of work while it is shared. `helpers` and `closed` change under the GIL only.
-    cdef Work work
-    cdef void *context
-    cdef Queue queue
-    cdef int helpers                    # at it
-    cdef bint closed                    # nobody may begin any more: the context is about to go
-    cdef PyThread_type_lock all_gone    # held until closed and without helpers
-
-    def __cinit__(self):
-        self.all_gone = PyThread_allocate_lock()
-        if self.all_gone == NULL:
-            raise MemoryError("no memory for a lock")
-        PyThread_acquire_lock(self.all_gone, WAIT_LOCK)
-
-    def __dealloc__(self):
-        if self.all_gone != NULL:
-            PyThread_free_lock(self.all_gone)
-
-    def help(self):
-        if self.closed:
-            return
-        self.helpers += 1
-        with nogil:
-            self.work(self.context, &self.queue)
-        self.helpers -= 1
-        if self.closed and not self.helpers:
-            PyThread_release_lock(self.all_gone)
-
-
-cdef int share(Work work, void *context, Py_ssize_t items, int threads) except -2:
-    """Have all items done, by the calling thread and up to `threads` - 1 others; -1 if nobody had memory for it."""
-    cdef Job job = Job()
-    cdef int _i
-    job.work = work
-    job.context = context
-    job.queue.items = items
-    try:
-        for _i in range(min(items, threads) - 1):
-            pool_of(threads - 1).submit(job.help)
-    except RuntimeError:        # the interpreter is ending, or the system has no more threads
-        pass
-    finally:                    # an interrupt may come while others are at work already
-        with nogil:
-            work(context, &job.queue)
-        job.closed = True
-        if job.helpers:
-            with nogil:         # no interrupt here: they use the caller's memory
-                PyThread_acquire_lock(job.all_gone, WAIT_LOCK)
-    return 0 if job.queue.next >= items else -1

@@ -15,7 +15,8 @@ from smoothmax._plan cimport (
     BOTH, ELEMENTS, FIRST, MASK, RESULT, ROLES, SECOND, SIGN, STATES, TARGET, VALUE, WEIGHTS, Axes, Bases, Cursor, Plan,
     advance, bases_at, count, inner_shape, inner_stride, is_run, lesser, run_length, start,
 )
-from smoothmax._threads cimport Queue, share, take, threads_of_caller
+from smoothmax._pool cimport Queue, share, take
+from smoothmax._threads cimport threads_of_caller
 
 cdef enum:
     # Reductions of few elements are laid side by side, whatever their strides: up to SHORT where there are FEW of them,
@@ -35,6 +36,10 @@ cdef enum:
     # which a busy machine does not give back (2026-11: 512 KiB of softmax 44 us alone, 66 us asking in vain).
     SHARED = 786432
     GRAIN = 16384               # elements that a thread takes at a time, at least
+
+
+# For tests: an array of so many bytes is shared, and a row of more than so many is done in pieces.
+SHARED_BYTES, PIECE_BYTES = SHARED, PIECE
 
 
 cdef struct Walk:
