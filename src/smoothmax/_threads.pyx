@@ -65,7 +65,7 @@ def get_num_threads():
 def set_num_threads(number):
     """Set the number of threads that calls from any thread may use.
 
-    Results do not depend on it, to the last bit. Small arrays are not shared: a call that takes less than some 100
+    Results do not depend on it, to the last bit. Small arrays are not shared: a call that takes less than some 35
     microseconds stays on the thread that makes it.
 
     Parameters

@@ -32,10 +32,13 @@ cdef enum:
     PIECES = 64                 # at most: their states take 600 KiB
     LANE_BYTES = 128            # of the elements that a kernel does at a time
     SMALL = 500                 # elements below which giving up the GIL costs more than it is worth (as in NumPy)
-    # Bytes from which other threads are asked: work of some 100 us. Asking takes 20 to 25 us of the caller's time,
-    # which a busy machine does not give back (2026-11: 512 KiB of softmax 44 us alone, 66 us asking in vain).
-    SHARED = 786432
-    GRAIN = 16384               # elements that a thread takes at a time, at least
+    # Bytes from which other threads are asked: work of some 35 us. Of the time of one, two threads take (2026-11, both
+    # types, softmax and logsumexp), where a helper is awake from the call before, and where it sleeps: of 64 KiB 0.8 to
+    # 1, and 1.9; of 128 KiB 0.7, and 1.5; of 256 KiB 0.62 to 0.69, and 1 to 1.14; of 512 KiB 0.6, and 0.74 to 0.94.
+    SHARED = 262144
+    # Elements that a thread takes at a time, at least. 256 to 512 KiB: as 2048 and 4096, which ask more often than they
+    # balance; 16384 leaves 384 KiB of float64 in three parts, 0.69 where this takes 0.61.
+    GRAIN = 8192
 
 
 # For tests: an array of so many bytes is shared, and a row of more than so many is done in pieces.
