@@ -9,7 +9,7 @@ from libc.stdlib cimport free, malloc
 
 from smoothmax._columns cimport reduce_columns, rows_abreast, scratch_for_columns, write_columns
 from smoothmax._gather cimport SCRATCH, TILE_ROWS, gather_row, gather_tile, scatter_row, scatter_tile
-from smoothmax._kernels.table cimport COLUMNS, Kernels, State, clear
+from smoothmax._kernels.table cimport BLOCK_BYTES, COLUMNS, Kernels, State, clear
 from smoothmax._packed cimport pack, unpack
 from smoothmax._plan cimport (
     BOTH, ELEMENTS, FIRST, MASK, RESULT, ROLES, SECOND, SIGN, STATES, TARGET, VALUE, WEIGHTS, Axes, Bases, Cursor, Plan,
@@ -38,6 +38,7 @@ cdef enum:
     SHARED = 262144
     # Elements that a thread takes at a time, at least. 256 to 512 KiB: as 2048 and 4096, which ask more often than they
     # balance; 16384 leaves 384 KiB of float64 in three parts, 0.69 where this takes 0.61.
+    DRAFTED = 16777216          # bytes of a row whose exponentials are kept in the result, to be corrected
     GRAIN = 8192
 
 
@@ -53,6 +54,7 @@ cdef struct Walk:
     bint in_place               # elements and weights are taken where they lie,
     bint out_in_place           # results put where they belong; a tile's if its columns fill the lanes
     Py_ssize_t lanes            # a tile of a multiple of so many columns is taken where it lies
+    bint drafts                 # the first pass leaves in the result what the second corrects
     Py_ssize_t n                # positions of a reduction
     Py_ssize_t units            # rows, or tiles
     Py_ssize_t piece            # positions of a reduction that are reduced on their own
@@ -67,6 +69,7 @@ cdef struct Unit:
     Py_ssize_t columns          # 1 of a row
     bint in_place
     bint out_in_place
+    double *tops                # of the blocks of a draft
 
 
 # Rows ----------------------------------------------------------------------------------------------------------------
@@ -183,6 +186,12 @@ cdef void reduce_piece(const Walk *walk, const Kernels *kernels, const Unit *uni
     if walk.abreast:
         reduce_columns(walk.plan, kernels, &unit.bases, walk.abreast, first, n, state, scratch)
         return
+    if walk.drafts:
+        clear(state, 1)
+        first *= walk.plan.itemsize
+        kernels.draft_row(state, unit.bases.data[ELEMENTS] + first, n, unit.bases.data[RESULT] + first,
+                          unit.tops + first//BLOCK_BYTES)
+        return
     start(&cursor, &walk.plan.reduced, 0, first, n)
     if walk.tiles:
         reduce_tile(walk, kernels, unit, &cursor, state, scratch)
@@ -205,6 +214,11 @@ cdef void write_piece(const Walk *walk, const Unit *unit, Py_ssize_t piece, cons
     cdef Py_ssize_t first = piece*walk.piece, n = lesser(walk.n - first, walk.piece)
     if walk.abreast:
         write_columns(walk.plan, &unit.bases, walk.abreast, first, n, state, scratch)
+        return
+    if walk.drafts:
+        first *= walk.plan.itemsize
+        walk.plan.kernels.correct_row(state, unit.bases.data[ELEMENTS] + first, n, unit.bases.data[RESULT] + first,
+                                      unit.tops + first//BLOCK_BYTES)
         return
     start(&cursor, &walk.plan.reduced, 0, first, n)
     if walk.tiles:
@@ -458,6 +472,7 @@ cdef void walk_units(const Walk *walk, Py_ssize_t first, Py_ssize_t n, char *scr
         start(&cursor, &walk.plan.kept, 0, first, n)
         while cursor.left:
             take_unit(walk, &cursor, &unit)
+            unit.tops = <double *>scratch
             walk_unit(walk, &unit, scratch)
             advance(&cursor, 1)
         return
@@ -573,11 +588,12 @@ cdef int share_units(const Walk *walk, int threads) except -2:
     cdef Cursor cursor
     cdef Py_ssize_t unit, across = tiles_across(walk)
     cdef int failed = 0
+    cdef char *scratch = scratch_for(walk)
     shared.walk = walk
     shared.states = <State *>malloc(walk.pieces*sizeof(State))
-    if shared.states == NULL:
-        return -1
     try:
+        if shared.states == NULL or scratch == NULL:
+            return -1
         for unit in range(walk.units):
             if walk.tiles:
                 start(&cursor, &walk.plan.kept, 1, unit//across, 1)
@@ -585,11 +601,14 @@ cdef int share_units(const Walk *walk, int threads) except -2:
             else:
                 start(&cursor, &walk.plan.kept, 0, unit, 1)
                 take_unit(walk, &cursor, &shared.unit)
+            shared.unit.tops = <double *>scratch
             failed = share_unit(&shared, threads)
             if failed:
                 return failed
     finally:
         free(shared.states)
+        if scratch != NULL:
+            give_back(walk, scratch)
     return 0
 
 
@@ -634,6 +653,12 @@ cdef void lay_out(Walk *walk, const Plan *plan) noexcept nogil:
         size = size if walk.at_once and size > SCRATCH else SCRATCH
         size = scratch_for_columns(plan, abreast) if abreast else size
         walk.scratch = (1 if plan.data[WEIGHTS] == NULL else 2)*size*plan.itemsize
+    # What is done in place has no draft, and the same bits.
+    walk.drafts = (plan.kernels.draft_row != NULL and walk.in_place and walk.out_in_place and plan.passes == BOTH
+                   and not tiles and not walk.at_once and plan.reduced.ndim <= 1 and n*plan.itemsize <= DRAFTED
+                   and plan.data[ELEMENTS] != plan.data[RESULT])
+    if walk.drafts:
+        walk.scratch = (n*plan.itemsize//BLOCK_BYTES + 1)*sizeof(double)
     walk.units = tiles_across(walk)*count(&plan.kept, 1) if tiles else count(&plan.kept, 0)
     # By the shape alone: whoever does the pieces, their states are merged in the same order.
     most = PIECE//plan.itemsize//(inner_shape(&plan.kept) if abreast else COLUMNS if tiles else 1)

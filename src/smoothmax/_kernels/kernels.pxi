@@ -9,7 +9,7 @@ from libc.math cimport ldexp
 from smoothmax._kernels.table cimport (
     CAREFUL_LOGSUMEXP, COLUMNS, CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, LOG_PROB, LOG_SOFTMAX, LOG_SOFTMAX_VJP, LOGSUMEXP,
     LOGSUMEXP_AND_SOFTMAX, NLL, SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, SOFTMAX, SOFTMAX_VJP,
-    WEIGHTED_LOGSUMEXP, Blend, Finish, KeepRow, KeepTile, Kernels, Moves, ReduceRow, ReduceTile, RowAtOnce, ScaleRow,
+    WEIGHTED_LOGSUMEXP, Blend, CorrectRow, DraftRow, Finish, KeepRow, KeepTile, Kernels, Moves, ReduceRow, ReduceTile, RowAtOnce, ScaleRow,
     ScaleTile, State, Table, TileAtOnce, Transpose, WriteRow, WriteTile,
 )
 
@@ -19,7 +19,7 @@ cdef enum:
     LANES = 32              # room for either
     PARTS = 16
     PART_ROWS = 8           # only the parts of a block that hold its top are summed with an eye on it
-    BLOCK_ROWS = 128        # of lanes: 16 KiB of a row are maximised, then summed, out of L1
+    BLOCK_ROWS = 128        # of lanes are BLOCK_BYTES
     CARRY_ROWS = 32         # so many elements a lane carries the low parts of in one number
     TILE_BYTES = 16384      # the same of a tile
     SHORT_ROW = 16384       # bytes of a row that is one block
@@ -74,6 +74,8 @@ cdef void fill_softmax(Kernels *kernels, const real *_) noexcept:
     kernels.finish = <Finish>finish_softmax[real]
     kernels.write_row = <WriteRow>write_softmax_row[real]
     kernels.write_tile = <WriteTile>write_softmax_tile[real]
+    kernels.draft_row = <DraftRow>draft_softmax_row[real]
+    kernels.correct_row = <CorrectRow>correct_softmax_row[real]
     kernels.row_at_once = <RowAtOnce>softmax_row[real]
     kernels.tile_at_once = <TileAtOnce>softmax_tile[real]
     kernels.row_at_once_bytes = LONG_ROW

@@ -266,6 +266,18 @@ cdef inline void scale_lanes(real *x, Py_ssize_t ld, Py_ssize_t rows, const real
             x[i*ld + j] = y[j]
 
 
+cdef inline void correct_lanes(real *x, Py_ssize_t rows, const real *powers, const real *inverse,
+                               const real *inverse_low, const real *one_above) noexcept nogil:
+    """scale_lanes of x times powers of two, which rounds only what is 0 in the end."""
+    cdef Py_ssize_t i, j, ld = lanes_of(x)
+    cdef real y[LANES]
+    for i in range(rows):
+        for j in range(lanes_of(x)):
+            y[j] = saturated(multiplied(x[i*ld + j]*powers[j], inverse[j], inverse_low[j]), one_above[j])
+        for j in range(lanes_of(x)):
+            x[i*ld + j] = y[j]
+
+
 cdef inline real saturated(real y, real one_above) noexcept nogil:
     return <real>1 if y > one_above else y
 

@@ -9,6 +9,7 @@ from libc.math cimport INFINITY
 
 cdef enum:
     COLUMNS = 64
+    BLOCK_BYTES = 16384     # of a row: they are maximised, then summed, out of L1
 
 
 cdef struct State:
@@ -72,6 +73,9 @@ ctypedef void (*KeepTile)(State *state, const void *x, Py_ssize_t ld, Py_ssize_t
 ctypedef void (*ScaleRow)(const State *state, Py_ssize_t n, void *out) noexcept nogil
 ctypedef void (*ScaleTile)(const State *state, const void *e, Py_ssize_t rows, Py_ssize_t columns, void *out,
                            Py_ssize_t out_ld) noexcept nogil
+ctypedef void (*DraftRow)(State *state, const void *x, Py_ssize_t n, void *out, double *tops) noexcept nogil
+ctypedef void (*CorrectRow)(const State *state, const void *x, Py_ssize_t n, void *out,
+                            const double *tops) noexcept nogil
 ctypedef void (*Weigh)(State *state, Py_ssize_t columns) noexcept nogil
 ctypedef void (*Select)(const void *x, const void *mask, Py_ssize_t n, double fill, void *out) noexcept nogil
 ctypedef void (*Blend)(void *b, const void *factors, Py_ssize_t n, double scale, double offset) noexcept nogil
@@ -113,6 +117,10 @@ cdef struct Kernels:
     # An operation with a result for each element leaves in the state what those need, and writes them in a second pass.
     WriteRow write_row
     WriteTile write_tile
+    # The same passes, but the first leaves its exponentials in `out`, and the top so far of each block of BLOCK_BYTES in
+    # `tops`; the second corrects them, and exponentiates anew only where another shift was meant. The bits are the same.
+    DraftRow draft_row
+    CorrectRow correct_row
     # At once, in up to so many bytes of a row or tile, 0 where that gains nothing: from elements to results without a
     # state, or, where keep_row is not NULL, to the whole state and, of an operation with a result for each element, to
     # the exponentials in `out`; what `finish` makes of the state then scales them.
