@@ -1,8 +1,21 @@
 # Items of work, shared by the calling thread and a pool of others.
 
-cdef struct Queue:
+cdef enum:
+    MOST_RUNS = 64
+
+
+cdef struct Runs:
+    # The items of a call: a run of neighbours for each of its first threads.
     Py_ssize_t items
-    Py_ssize_t next     # to be handed out
+    Py_ssize_t number
+    Py_ssize_t length               # the last ones may be shorter
+    Py_ssize_t next[MOST_RUNS]      # to be handed out, in each of them
+
+
+cdef struct Queue:
+    # Where one of the threads gets them.
+    Runs *runs
+    Py_ssize_t run
 
 
 # Takes items from the queue, and does them, until none is left; takes none if there is no memory for it. Several

@@ -78,7 +78,7 @@ cdef struct Helper:
     int state
     Work work
     void *context
-    Queue *queue
+    Queue queue
     PyThread_type_lock wake     # what it sleeps on: taken whenever it is awake
     PyThread_type_lock done     # what its call sleeps on: always taken
     Helper *another             # of the same call
@@ -113,7 +113,7 @@ cdef void serve(void *argument) noexcept nogil:
         wait_for_work(helper)
         if not replace(&helper.state, READY, RUNNING):
             continue                            # the call has done it all
-        helper.work(helper.context, helper.queue)
+        helper.work(helper.context, &helper.queue)
         if exchange(&helper.state, DONE) == AWAITED:
             PyThread_release_lock(helper.done)
 
@@ -176,21 +176,51 @@ cdef int enlarge_pool(int size) except -1:
 
 # A call --------------------------------------------------------------------------------------------------------------
 
+cdef inline Py_ssize_t run_length(const Runs *runs, Py_ssize_t run) noexcept nogil:
+    return min(runs.length, runs.items - run*runs.length)
+
+
+cdef void lay_out(Runs *runs, Py_ssize_t items, Py_ssize_t threads) noexcept nogil:
+    cdef Py_ssize_t run
+    runs.items = items
+    runs.number = min(threads, MOST_RUNS)
+    runs.length = (items + runs.number - 1)//runs.number
+    for run in range(runs.number):
+        runs.next[run] = 0
+
+
+cdef bint all_taken(const Runs *runs) noexcept nogil:
+    cdef Py_ssize_t run
+    for run in range(runs.number):
+        if runs.next[run] < run_length(runs, run):
+            return False
+    return True
+
+
 cdef Py_ssize_t take(Queue *queue) noexcept nogil:
-    cdef Py_ssize_t item = fetch_and_increment(&queue.next)
-    return item if item < queue.items else -1
+    """From the thread's own run while that lasts, then from the others'. So calls that follow one another find in each
+    processor's cache what it had before; and neighbours, which may share a line of it, are seldom done at one time."""
+    cdef Runs *runs = queue.runs
+    cdef Py_ssize_t _run, i
+    for _run in range(runs.number):
+        i = fetch_and_increment(&runs.next[queue.run])
+        if i < run_length(runs, queue.run):
+            return queue.run*runs.length + i
+        queue.run = (queue.run + 1) % runs.number
+    return -1
 
 
-cdef Helper *ask(Helper *helper, int wanted, Work work, void *context, Queue *queue) noexcept nogil:
+cdef Helper *ask(Helper *helper, int wanted, Work work, void *context, Runs *runs) noexcept nogil:
     """Up to `wanted` helpers, from that one in the pool on. They may begin; gives the last, which knows the others."""
     cdef Helper *asked = NULL
     cdef int state
-    while helper != NULL and wanted > 0:
+    while helper != NULL and wanted:
         state = load(&helper.state)
         if (state == FREE or state == FREE | ASLEEP) and replace(&helper.state, state, TAKEN):
             helper.work = work
             helper.context = context
-            helper.queue = queue
+            helper.queue.runs = runs
+            helper.queue.run = wanted % runs.number
             helper.another = asked
             asked = helper
             wanted -= 1
@@ -217,21 +247,23 @@ cdef void release(Helper *helper) noexcept nogil:
 
 cdef int share(Work work, void *context, Py_ssize_t items, int threads) except -2:
     """Have all items done, by the calling thread and up to `threads` - 1 others; -1 if nobody had memory for it."""
+    cdef Runs runs
     cdef Queue queue
     cdef Helper *helper
     cdef Helper *another
     cdef Helper *first
-    cdef int wanted = min(items, threads) - 1
-    queue.items = items
-    queue.next = 0
+    cdef int wanted = max(0, min(items, threads) - 1)
     if wanted > pool_size:
         enlarge_pool(wanted)
     first = pool
+    lay_out(&runs, items, wanted + 1)
+    queue.runs = &runs
+    queue.run = 0
     with nogil:
-        helper = ask(first, wanted, work, context, &queue)
+        helper = ask(first, wanted, work, context, &runs)
         work(context, &queue)
         while helper != NULL:
             another = helper.another
             release(helper)
             helper = another
-    return 0 if queue.next >= items else -1
+    return 0 if all_taken(&runs) else -1
