@@ -28,7 +28,8 @@ cdef enum:
     MANY = 32
     LONG_RUN = 256              # elements in one piece that are not worth gathering with the next
     CHUNK = 16384               # bytes of a row that passes through the scratch in pieces: they stay in L1
-    PIECE = 1048576             # bytes of a long reduction that are reduced on their own
+    PIECE = 262144              # bytes of a long row that are reduced on their own
+    TILE_PIECE = 1048576        # of a tile
     PIECES = 64                 # at most: their states take 600 KiB
     LANE_BYTES = 128            # of the elements that a kernel does at a time
     SMALL = 500                 # elements below which giving up the GIL costs more than it is worth (as in NumPy)
@@ -661,10 +662,13 @@ cdef void lay_out(Walk *walk, const Plan *plan) noexcept nogil:
         walk.scratch = (n*plan.itemsize//BLOCK_BYTES + 1)*sizeof(double)
     walk.units = tiles_across(walk)*count(&plan.kept, 1) if tiles else count(&plan.kept, 0)
     # By the shape alone: whoever does the pieces, their states are merged in the same order.
-    most = PIECE//plan.itemsize//(inner_shape(&plan.kept) if abreast else COLUMNS if tiles else 1)
+    most = n if walk.at_once else (TILE_PIECE if tiles else PIECE)//plan.itemsize//(
+        inner_shape(&plan.kept) if abreast else COLUMNS if tiles else 1)
     most -= most % abreast if abreast else 0
     walk.piece = most*((n + PIECES*most - 1)//(PIECES*most))
     walk.pieces = (n + walk.piece - 1)//walk.piece
+    if not tiles:
+        walk.piece = (n + walk.pieces - 1)//walk.pieces     # as long as one another
 
 
 cdef int walk_alone(const Walk *walk) noexcept nogil:
