@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import smoothmax
-from smoothmax import _walk, log_softmax, logsumexp, softmax
+from smoothmax import _pool, _walk, log_softmax, logsumexp, softmax
 
 X = np.random.default_rng(0).normal(size=(_walk.SHARED_BYTES // (400 * 4) + 1, 400)) * 5
 FUNCTIONS = {"logsumexp": logsumexp, "softmax": softmax, "log_softmax": log_softmax}
@@ -114,6 +114,13 @@ def test_fork_while_another_thread_computes():
     for _ in range(20):
         assert child_that(lambda: everything() == wanted) == 0
     assert everything() == wanted
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_child_has_helpers_of_its_own(threads):
+    everything()
+    helpers = [lambda: _pool._helpers() == 0, everything, lambda: _pool._helpers() == threads - 1]
+    assert child_that(lambda: all(step() for step in helpers)) == 0
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -230,15 +231,19 @@ def test_no_helper_takes_a_signal():
 
 
 def test_threads_that_share_the_pool():
-    smoothmax.set_num_threads(3)
+    """Each asks for another number all the time, some sleep between two calls, and so do the helpers."""
     x = np.random.default_rng(3).standard_normal((400, 1000))
-    expected = smoothmax.softmax(x, axis=1).tobytes()
+    calls = [(f, axis, f(x, axis=axis).tobytes()) for f in FUNCTIONS for axis in (0, 1)]
     wrong = []
 
-    def calls():
-        wrong.extend(1 for _ in range(30) if smoothmax.softmax(x, axis=1).tobytes() != expected)
+    def work(caller):
+        for i in range(60):
+            smoothmax.set_num_threads((1, 2, 3, 5, 9)[(i + caller) % 5])
+            function, axis, expected = calls[(i * caller) % len(calls)]
+            wrong.extend([function] * (function(x, axis=axis).tobytes() != expected))
+            time.sleep(0.001 * (caller % 3 == 0))
 
-    callers = [threading.Thread(target=calls) for _ in range(8)]
+    callers = [threading.Thread(target=work, args=(i,)) for i in range(12)]
     for caller in callers:
         caller.start()
     for caller in callers:
@@ -259,19 +264,17 @@ def test_a_pool_grows():
 
 def test_threads_that_cannot_be_had():
     """The call does it alone, and the next one tries again."""
-    x = np.random.default_rng(5).standard_normal((400, 1000))
-    with smoothmax.num_threads(1):
-        expected = smoothmax.softmax(x, axis=1).tobytes()
-    helpers = _pool._helpers()
-    with smoothmax.num_threads(helpers + 3):
-        before = threading.stack_size(1 << 47)  # more than there are addresses
-        try:
-            assert smoothmax.softmax(x, axis=1).tobytes() == expected
-            assert _pool._helpers() == helpers
-        finally:
-            threading.stack_size(before)
-        assert smoothmax.softmax(x, axis=1).tobytes() == expected
-        assert _pool._helpers() == helpers + 2
+    script = """if True:
+        import threading, numpy, smoothmax
+        def call(): return smoothmax.softmax(numpy.zeros((1000, 1000)), axis=1)[-1, -1]
+        smoothmax.set_num_threads(3)
+        threading.stack_size(1 << 47)  # more than there are addresses
+        print(call(), smoothmax._pool._helpers(), end=" ")
+        threading.stack_size(0)
+        print(call(), smoothmax._pool._helpers())
+    """
+    run = in_python(script)
+    assert (run.stdout, run.stderr) == ("0.001 0 0.001 2\n", "")
 
 
 def test_a_call_while_the_interpreter_ends():
