@@ -5,6 +5,8 @@ Slow and obvious. Knows no code of the package; that a result is compared in ULP
 
 from __future__ import annotations
 
+import functools
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,15 +31,23 @@ def number(x: Any) -> Any:
     return context.mpf(float(x))
 
 
-def probabilities(x: Any) -> tuple[list[Any], list[Any], list[Any]]:
+def sums_of_the_others(terms: list[Any]) -> list[Any]:
+    """Of each term, the sum of all but that: before it and after it, for their difference from the total cancels."""
+    before = [number(0), *itertools.accumulate(terms[:-1])]
+    after = [*itertools.accumulate(terms[:0:-1])][::-1]
+    return [v + w for v, w in zip(before, [*after, number(0)], strict=True)]
+
+
+@functools.lru_cache(1000)  # the same logits with other targets and arguments
+def probabilities(x: tuple[float, ...]) -> tuple[list[Any], list[Any], list[Any]]:
     """p, 1 - p and log p of finite logits, each with all its digits."""
     top = max(number(v) for v in x)
     e = [context.exp(number(v) - top) for v in x]
     total = context.fsum(e)
-    others = [context.fsum(e[:i] + e[i + 1 :]) for i in range(len(e))]
+    log_total = context.log(total)
     p = [v / total for v in e]
-    rest = [v / total for v in others]
-    log_p = [context.log1p(-r) if q > 0.5 else number(v) - top - context.log(total)
+    rest = [v / total for v in sums_of_the_others(e)]
+    log_p = [context.log1p(-r) if q > 0.5 else number(v) - top - log_total
              for q, r, v in zip(p, rest, x, strict=True)]  # fmt: skip
     return p, rest, log_p
 
@@ -54,7 +64,7 @@ def position(x: Any, target: Any, weight: Any = None, ignore_index: Any = None, 
     w = [number(1)] * n if weight is None else [number(v) for v in weight]
     if np.ndim(target) == 0 and ignore_index is not None and target == ignore_index:
         return Position(number(0), [number(0)] * n, [number(0)] * n)
-    p, rest, log_p = probabilities(x)
+    p, rest, log_p = probabilities(tuple(map(float, x)))
     t = soft_target(target, n, smoothing)
     if np.ndim(target) == 0 and smoothing:  # the target's own weight on what is not smoothed, each class's on the rest
         hard = 1 - number(smoothing)
@@ -64,7 +74,7 @@ def position(x: Any, target: Any, weight: Any = None, ignore_index: Any = None, 
     total = context.fsum(factors)
     loss = -context.fsum(factors[c] * log_p[c] for c in range(n) if factors[c] != 0)
     # p_c*total - factors[c], where neither a single target nor the others must cancel
-    gradient = [p[c] * context.fsum(factors[:c] + factors[c + 1 :]) - rest[c] * factors[c] for c in range(n)]
+    gradient = [q * o - r * f for q, o, r, f in zip(p, sums_of_the_others(factors), rest, factors, strict=True)]
     single = np.ndim(target) == 0 and not smoothing
     return Position(loss, gradient, [number(0) if single else max(p[c] * total, factors[c]) for c in range(n)])
 
