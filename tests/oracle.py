@@ -16,6 +16,7 @@ from typing import Any
 
 import mpmath
 import numpy as np
+from answers import kept
 from numpy.typing import NDArray
 
 Doubles = NDArray[np.float64]
@@ -95,6 +96,7 @@ def normalized(axis: Any, ndim: int) -> list[int]:
     return sorted(int(i) % ndim for i in axes)
 
 
+@kept
 def reference_of_rows(function: str, rows: Doubles, counts: NDArray[Any] | None = None) -> Exact:
     """The reference along the last of two axes; element j of every row stands for counts[j] equal ones."""
     repeats = np.ones(rows.shape[1], np.int64) if counts is None else np.asarray(counts)
