@@ -1,6 +1,11 @@
 """What every test file may ask for, how many processes run them, and hypothesis without surprises."""
 
 import gc
+import os
+
+# Before anything loads it, and for the processes that tests start: its threads wait for each other on busy processors,
+# and products of such small matrices lose, on more threads, all that those gain.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import hypothesis
 import numpy as np

@@ -3,7 +3,6 @@
 To rounding, and the functions are really called. bench/drop_in.py times such programs.
 """
 
-import os
 import subprocess
 import sys
 
@@ -79,7 +78,6 @@ def run(program, patch, path):
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # whose threads wait for each other on busy processors
     )
     assert done.returncode == 0, done.stderr
     return np.load(path)
