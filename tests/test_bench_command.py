@@ -42,7 +42,6 @@ def test_json(capsys):
 
 
 def test_plot(capsys, tmp_path):
-    pytest.importorskip("matplotlib")
     assert main(["bench", "--shape", "4,7", "--dtype", "float64", "--plot", "out.png"]) == 0
     assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
     assert "softmax" in capsys.readouterr().out
