@@ -257,9 +257,10 @@ def parts(value: Any, sizes: list[int]) -> list[float]:
     return found
 
 
-LN2 = parts(context.log(2), [38, 38, 53])
+STEPS = 256  # to a power of two
+STEP = parts(context.log(2) / STEPS, [32, 32, 53])  # the first two times any n below are exact
+POWERS = np.array([parts(context.mpf(2) ** (context.mpf(i) / STEPS), [53, 53]) if i else [1, 0] for i in range(STEPS)])
 INVERSE_FACTORIALS = [parts(1 / context.factorial(i), [53, 53]) if i > 2 else [1 / max(i, 1), 0.0] for i in range(12)]
-HALVINGS = 8
 
 
 def exp_pair(high: Doubles, low: Doubles, chunk: int = 1 << 15) -> tuple[Doubles, Doubles, NDArray[np.int64]]:
@@ -268,12 +269,11 @@ def exp_pair(high: Doubles, low: Doubles, chunk: int = 1 << 15) -> tuple[Doubles
     h, l_, k = np.empty(high.size), np.empty(high.size), np.empty(high.size, np.int64)
     for i in range(0, high.size, chunk):
         here = slice(i, i + chunk)
-        n = np.rint(high[here] * 1.4426950408889634)
-        r = two_sum(high[here], -n * LN2[0])
-        r = add_pairs(r, (-n * LN2[1], np.zeros_like(n)))
+        n = np.rint(high[here] * (1.4426950408889634 * STEPS))
+        r = two_sum(high[here], -n * STEP[0])
+        r = add_pairs(r, (-n * STEP[1], np.zeros_like(n)))
         r = add_pairs(r, (low[here], np.zeros_like(n)))
-        r = add_pairs(r, two_product(-n, LN2[2]))
-        r = (r[0] * 0.5**HALVINGS, r[1] * 0.5**HALVINGS)
+        r = add_pairs(r, two_product(-n, STEP[2]))
         # exp(r) - 1 for abs(r) < 2**-9.5: the terms from r**5 on need no second double.
         tail = np.zeros_like(n)
         for c in INVERSE_FACTORIALS[:5:-1]:
@@ -282,8 +282,7 @@ def exp_pair(high: Doubles, low: Doubles, chunk: int = 1 << 15) -> tuple[Doubles
         for c in INVERSE_FACTORIALS[4:0:-1]:
             p = add_pairs(multiply(p, r), (c[0], c[1]))
         p = multiply(p, r)
-        for _ in range(HALVINGS):
-            p = add_pairs((2 * p[0], 2 * p[1]), multiply(p, p))
-        h[here], l_[here] = add_pairs(p, (1.0, 0.0))
-        k[here] = n.astype(np.int64)
+        k[here], step = np.divmod(n.astype(np.int64), STEPS)
+        power = (POWERS[step, 0], POWERS[step, 1])
+        h[here], l_[here] = add_pairs(power, multiply(power, p))
     return h.reshape(shape), l_.reshape(shape), k.reshape(shape)

@@ -82,7 +82,9 @@ def test_few_columns_that_are_long(name, function, dtype, columns, n):
     exact = reference(name, rows, axis=1)
     for layout in LAYOUTS:
         assert np.all(ulp_error(call(function, rows, layout), exact) <= bound(name, n)), layout
+    others = np.arange(columns) != 1
     for special in (np.nan, np.inf, -np.inf):
         rows[1] = special
         got = call(function, rows, "first_axis")
-        assert np.all(ulp_error(got, reference(name, rows, axis=1)) <= bound(name, n)), special
+        assert np.all(ulp_error(got[others], exact[others]) <= bound(name, n)), special
+        assert np.all(ulp_error(got[1:2], reference(name, rows[1:2], axis=1)) <= bound(name, n)), special
