@@ -15,7 +15,7 @@ def values(shape, dtype):
 
 
 def result_shape(name, shape, axis):
-    return np.sum(np.empty(shape), axis=axis).shape if name == "logsumexp" else shape
+    return np.sum(np.zeros(shape), axis=axis).shape if name == "logsumexp" else shape
 
 
 def outputs(shape, dtype):
