@@ -60,6 +60,7 @@ cdef struct Walk:
     Py_ssize_t units            # rows, or tiles
     Py_ssize_t piece            # positions of a reduction that are reduced on their own
     Py_ssize_t pieces
+    Py_ssize_t blocks           # of a piece
     Py_ssize_t scratch          # bytes that a thread needs
     Py_ssize_t grain            # units that it takes at a time
 
@@ -191,7 +192,7 @@ cdef void reduce_piece(const Walk *walk, const Kernels *kernels, const Unit *uni
         clear(state, 1)
         first *= walk.plan.itemsize
         kernels.draft_row(state, unit.bases.data[ELEMENTS] + first, n, unit.bases.data[RESULT] + first,
-                          unit.tops + first//BLOCK_BYTES)
+                          unit.tops + piece*walk.blocks)
         return
     start(&cursor, &walk.plan.reduced, 0, first, n)
     if walk.tiles:
@@ -219,7 +220,7 @@ cdef void write_piece(const Walk *walk, const Unit *unit, Py_ssize_t piece, cons
     if walk.drafts:
         first *= walk.plan.itemsize
         walk.plan.kernels.correct_row(state, unit.bases.data[ELEMENTS] + first, n, unit.bases.data[RESULT] + first,
-                                      unit.tops + first//BLOCK_BYTES)
+                                      unit.tops + piece*walk.blocks)
         return
     start(&cursor, &walk.plan.reduced, 0, first, n)
     if walk.tiles:
@@ -658,8 +659,6 @@ cdef void lay_out(Walk *walk, const Plan *plan) noexcept nogil:
     walk.drafts = (plan.kernels.draft_row != NULL and walk.in_place and walk.out_in_place and plan.passes == BOTH
                    and not tiles and not walk.at_once and plan.reduced.ndim <= 1 and n*plan.itemsize <= DRAFTED
                    and plan.data[ELEMENTS] != plan.data[RESULT])
-    if walk.drafts:
-        walk.scratch = (n*plan.itemsize//BLOCK_BYTES + 1)*sizeof(double)
     walk.units = tiles_across(walk)*count(&plan.kept, 1) if tiles else count(&plan.kept, 0)
     # By the shape alone: whoever does the pieces, their states are merged in the same order.
     most = n if walk.at_once else (TILE_PIECE if tiles else PIECE)//plan.itemsize//(
@@ -668,7 +667,13 @@ cdef void lay_out(Walk *walk, const Plan *plan) noexcept nogil:
     walk.piece = most*((n + PIECES*most - 1)//(PIECES*most))
     walk.pieces = (n + walk.piece - 1)//walk.piece
     if not tiles:
-        walk.piece = (n + walk.pieces - 1)//walk.pieces     # as long as one another
+        # As long as one another, but of whole lanes: what is aligned in one is in all.
+        walk.piece = (n + walk.pieces - 1)//walk.pieces
+        walk.piece += -walk.piece & (LANE_BYTES//plan.itemsize - 1)
+        walk.pieces = (n + walk.piece - 1)//walk.piece
+    walk.blocks = (walk.piece*plan.itemsize + BLOCK_BYTES - 1)//BLOCK_BYTES
+    if walk.drafts:
+        walk.scratch = walk.pieces*walk.blocks*sizeof(double)
 
 
 cdef int walk_alone(const Walk *walk) noexcept nogil:

@@ -24,7 +24,8 @@ cdef enum:
     TILE_BYTES = 16384      # the same of a tile
     SHORT_ROW = 16384       # bytes of a row that is one block
     SHORT_TILE = 131072     # of a tile
-    LONG_ROW = 1048576      # bytes of a row that stay in cache from one pass to the next, and go to one thread
+    MIDDLING_ROW = 262144   # of a row that goes to one thread
+    LONG_ROW = 1048576      # of a row that stays in cache from one pass to the next
     LONG_TILE = 524288      # of a tile
 
 include "arithmetic.pxi"
@@ -78,7 +79,7 @@ cdef void fill_softmax(Kernels *kernels, const real *_) noexcept:
     kernels.correct_row = <CorrectRow>correct_softmax_row[real]
     kernels.row_at_once = <RowAtOnce>softmax_row[real]
     kernels.tile_at_once = <TileAtOnce>softmax_tile[real]
-    kernels.row_at_once_bytes = LONG_ROW
+    kernels.row_at_once_bytes = MIDDLING_ROW
     kernels.tile_at_once_bytes = LONG_TILE
 
 
