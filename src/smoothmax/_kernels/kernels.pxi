@@ -35,6 +35,8 @@ include "rows.pxi"
 include "tiles.pxi"
 include "kept.pxi"
 include "weights.pxi"
+include "weighted_states.pxi"
+include "weighted_sums.pxi"
 include "masks.pxi"
 include "transpose.pxi"
 include "products.pxi"
@@ -64,7 +66,7 @@ cdef void fill_careful_logsumexp(Kernels *kernels, const real *_) noexcept:
 cdef void fill_weighted_logsumexp(Kernels *kernels, const real *_) noexcept:
     kernels.reduce_row = <ReduceRow>reduce_weighted_row[real]
     kernels.reduce_tile = <ReduceTile>reduce_weighted_tile[real]
-    kernels.merge = merge_f32 if real is float else merge_f64
+    kernels.merge = merge_weighted_f32 if real is float else merge_weighted_f64
     kernels.finish = <Finish>finish_weighted_logsumexp[real]
 
 

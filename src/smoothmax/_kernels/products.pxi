@@ -5,6 +5,16 @@
 # never above the top, the terms of weights of one sign have one sign, and so has what moving to a larger top adds:
 # nothing cancels. Each addition keeps what it rounds off; float adds in double.
 
+cdef inline void add_signed(double *total, real *carry, real high, real low) noexcept nogil:
+    cdef double error
+    if real is float:
+        total[0] += high
+        carry[0] += low
+    else:
+        total[0] = two_sum(total[0], high, &error)
+        carry[0] += error + low
+
+
 cdef inline void dot_lanes(const real *x, Py_ssize_t ld, const real *b, Py_ssize_t b_ld, Py_ssize_t rows,
                            const real *reference, bint only_b, double *sums, real *carries, double *masses,
                            real *mass_carries) noexcept nogil:

@@ -101,8 +101,6 @@ cdef inline void merge(State *state, const State *other, Py_ssize_t first, Py_ss
         elif state.top[j] > other.top[i]:
             raise_top(&brought, 0, <real>state.top[j])
         join(state, j, brought.rest[0], brought.carry[0], brought.count[0])
-        if magnitude(state.rest[j]) == INFINITY:        # a weighted sum of inf, which two_sum made nan of
-            state.carry[j] = 0
 
 
 cdef void merge_f32(State *state, const State *other, Py_ssize_t first, Py_ssize_t columns,

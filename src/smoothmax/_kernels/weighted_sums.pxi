@@ -1,0 +1,216 @@
+# logsumexp with weights: rows and tiles, block by block. A block is tried with its weights as they are first.
+
+cdef inline real binade(real x) noexcept nogil:
+    """The largest power of two that is not above x; 0 of subnormal numbers."""
+    cdef uint32_t u32
+    cdef uint64_t u64
+    if real is float:
+        memcpy(&u32, &x, 4)
+        u32 &= <uint32_t>0x7F800000
+        memcpy(&x, &u32, 4)
+    else:
+        memcpy(&u64, &x, 8)
+        u64 &= <uint64_t>0x7FF0000000000000
+        memcpy(&x, &u64, 8)
+    return x
+
+
+cdef inline real largest_term(real top, real size, real shift, real magic) noexcept nogil:
+    """A power of two that no term is above whose element is no more than `top`, and its weight than `size`."""
+    cdef real z = remainder_of(top, shift)*<real>1.4426950408889634 + magic
+    return 4*power_of_low_bits(z if z > zero_bits(z) else zero_bits(z))*binade(size)
+
+
+cdef inline real bias_of(real largest, real least) noexcept nogil:
+    """A power of two that a total may start from: its terms are smaller, whatever sum they have come to.
+
+    Terms that are not negative only add to it. Of others there may be BLOCK_ROWS below 0 before the first above.
+    """
+    return largest if least >= 0 else largest*<real>(2*BLOCK_ROWS)
+
+
+cdef inline real moderate(real _) noexcept nogil:
+    """The largest weight that is multiplied as it is: BLOCK_ROWS*8 terms as large do not overflow."""
+    if real is float:
+        return <float>1073741824.0                  # 2**30
+    else:
+        return 2.582249878086909e+120               # 2**400
+
+
+cdef inline bint is_moderate(real best, real top, real size) noexcept nogil:
+    """Whether a block may be tried as it is: no inf among its elements or before them, and moderate weights."""
+    return (best < INFINITY) & (top < INFINITY) & (size <= moderate(size))
+
+
+cdef inline bint nothing_in(real best, real size) noexcept nogil:
+    """Whether a block has no term, whatever its sum would have to be."""
+    return (best == -INFINITY) | (size == 0)
+
+
+cdef inline bint is_sound(double total, double rest, real largest) noexcept nogil:
+    """Whether a sum, or what it is added to, is large beside what its terms might have been, and those that vanish."""
+    cdef double limit
+    if real is float:
+        limit = 1.4551915228366852e-11              # 2**-36: 100 binades below the largest exponential
+    else:
+        limit = 1.2513128902733393e-147             # 2**-488: 1000 of them
+    limit = limit if limit > 0.0009765625*largest else 0.0009765625*largest
+    return magnitude(total) < INFINITY and (magnitude(total) >= limit or magnitude(rest) >= limit)
+
+
+cdef bint add_row_block(State *state, bint any_size, const real *a, const real *b, Py_ssize_t rows,
+                        real *tail, real *tail_b, Py_ssize_t rest, real best, real size, real least) noexcept nogil:
+    """Add a block with no term above exp(best)*size to a row; False, and all is as before, if its sum is not sound."""
+    cdef Py_ssize_t width = lanes_of(a), j
+    cdef real largest, exponent = 0
+    cdef double total, carry
+    cdef State moved
+    cdef real shift[LANES]
+    cdef real magic[LANES]
+    cdef real floor[LANES]
+    cdef real bias[LANES]
+    cdef double sums[LANES]
+    cdef double carries[LANES]
+    keep_weighted(state, 0, 1, &moved, 0)
+    if any_size:
+        exponent = exponent_beyond(best, a, b, rows*width + rest, 1, 1)
+    move_weighted(&moved, 0, best, exponent)
+    weighted_shifts_of(&moved, 0, any_size, shift, magic, floor)
+    largest = largest_term(best, size, shift[0], magic[0] + exponent)
+    spread(shift[0], shift)
+    spread(magic[0], magic)
+    spread(floor[0], floor)
+    spread(bias_of(largest, least), bias)
+    for j in range(width):
+        sums[j] = 0
+        carries[j] = 0
+    sum_weighted(any_size, a, width, b, width, rows, shift, magic, floor, bias, sums, carries)
+    if rest:
+        sum_weighted(any_size, tail, width, tail_b, width, 1, shift, magic, floor, bias, sums, carries)
+    total = weighted_sum_of_lanes(sums, carries, &carry, best)
+    if any_size:
+        keep_weighted(&moved, 0, 1, state, 0)
+        join_weighted(state, 0, total, carry, a, b, rows*width + rest, 1, 1)
+    elif nothing_in(best, size) and total == 0 or is_sound(total, moved.rest[0], largest):
+        keep_weighted(&moved, 0, 1, state, 0)
+        join(state, 0, total, carry, 0)
+    else:
+        return False
+    return True
+
+
+cdef void reduce_weighted_row(State *state, const real *a, const real *b, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t width = lanes_of(a), block, rows, rest, j
+    cdef real best, size, least
+    cdef bint done
+    cdef real tail[LANES]
+    cdef real tail_b[LANES]
+    cdef real top[LANES]
+    cdef real high[LANES]
+    cdef real low[LANES]
+    while n > 0:
+        block = min_of(n, BLOCK_ROWS*width)
+        rows = block//width
+        rest = block - rows*width
+        spread(<real>-INFINITY, top)
+        spread(<real>0, high)
+        spread(<real>0, low)
+        scan_lanes(a, width, b, width, rows, top, high, low)
+        if rest:
+            pad(a + rows*width, rest, tail)
+            pad(b + rows*width, rest, tail_b)
+            for j in range(width):
+                tail_b[j] = tail_b[j] if j < rest else 0
+            scan_lanes(tail, width, tail_b, width, 1, top, high, low)
+        for j in range(width):
+            low[j] = -low[j]
+        least = -max_of_lanes(low)
+        size = at_least(max_of_lanes(high), -least)
+        best = max_of_lanes(top)
+        done = False
+        if is_moderate(best, <real>state.top[0], size):
+            done = add_row_block(state, False, a, b, rows, tail, tail_b, rest, best, size, least)
+        if not done:
+            spread(<real>-INFINITY, top)
+            max_weighted_lanes(a, width, b, width, rows, top)
+            if rest:
+                max_weighted_lanes(tail, width, tail_b, width, 1, top)
+            add_row_block(state, True, a, b, rows, tail, tail_b, rest, max_of_lanes(top), <real>1, least)
+        a += block
+        b += block
+        n -= block
+
+
+cdef bint add_tile_block(State *state, Py_ssize_t first, bint any_size, const real *a, Py_ssize_t ld, const real *b,
+                         Py_ssize_t b_ld, Py_ssize_t rows, const real *best, const real *size,
+                         const real *least) noexcept nogil:
+    """add_row_block for as many columns as there are lanes, each with a reference of its own."""
+    cdef Py_ssize_t width = lanes_of(a), j
+    cdef int unsound = 0
+    cdef State moved
+    cdef real exponent[LANES]
+    cdef real largest[LANES]
+    cdef real shift[LANES]
+    cdef real magic[LANES]
+    cdef real floor[LANES]
+    cdef real bias[LANES]
+    cdef double sums[LANES]
+    cdef double carries[LANES]
+    keep_weighted(state, first, width, &moved, 0)
+    for j in range(width):
+        exponent[j] = exponent_beyond(best[j], a + j, b + j, rows, ld, b_ld) if any_size else 0
+        move_weighted(&moved, j, best[j], exponent[j])
+    for j in range(width):
+        weighted_shifts_of(&moved, j, any_size, &shift[j], &magic[j], &floor[j])
+        largest[j] = largest_term(best[j], size[j], shift[j], magic[j] + exponent[j])
+        bias[j] = bias_of(largest[j], least[j])
+        sums[j] = 0
+        carries[j] = 0
+    sum_weighted(any_size, a, ld, b, b_ld, rows, shift, magic, floor, bias, sums, carries)
+    if any_size:
+        keep_weighted(&moved, 0, width, state, first)
+        for j in range(width):
+            join_weighted(state, first + j, sums[j], carries[j], a + j, b + j, rows, ld, b_ld)
+        return True
+    for j in range(width):
+        unsound |= not (nothing_in(best[j], size[j]) and sums[j] == 0
+                        or is_sound(sums[j], moved.rest[j], largest[j]))
+    if unsound:
+        return False
+    for j in range(width):
+        join(&moved, j, sums[j], carries[j], 0)
+    keep_weighted(&moved, 0, width, state, first)
+    return True
+
+
+cdef void reduce_weighted_tile(State *state, const real *a, Py_ssize_t ld, const real *b, Py_ssize_t b_ld,
+                               Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
+    cdef Py_ssize_t width = lanes_of(a), block, group, first, j
+    cdef int immoderate
+    cdef bint done
+    cdef real top[LANES]
+    cdef real high[LANES]
+    cdef real low[LANES]
+    while rows > 0:
+        block = min_of(rows, TILE_BYTES//(COLUMNS*sizeof(real)))
+        for group in range((columns + width - 1)//width):
+            first = group*width
+            spread(<real>-INFINITY, top)
+            spread(<real>0, high)
+            spread(<real>0, low)
+            scan_lanes(a + first, ld, b + first, b_ld, block, top, high, low)
+            immoderate = 0
+            for j in range(width):
+                high[j] = at_least(high[j], -low[j])
+                immoderate |= not is_moderate(top[j], <real>state.top[first + j], high[j])
+            done = False
+            if not immoderate:
+                done = add_tile_block(state, first, False, a + first, ld, b + first, b_ld, block, top, high, low)
+            if not done:
+                spread(<real>-INFINITY, top)
+                max_weighted_lanes(a + first, ld, b + first, b_ld, block, top)
+                spread(<real>1, high)
+                add_tile_block(state, first, True, a + first, ld, b + first, b_ld, block, top, high, low)
+        a += block*ld
+        b += block*b_ld
+        rows -= block
