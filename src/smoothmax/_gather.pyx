@@ -17,28 +17,33 @@ cdef enum:
     PACKED = 512                # elements of a mask brought together at a time
 
 
-cdef void select(const Plan *plan, const char *values, const char *mask, Py_ssize_t stride, Py_ssize_t n, double fill,
-                 char *to) noexcept nogil:
-    """Values where the mask is True, `fill` elsewhere; a mask is brought together first if it is not one run."""
+cdef void select(const Plan *plan, const char *values, Py_ssize_t step, const char *mask, Py_ssize_t mask_step,
+                 Py_ssize_t mask_stride, Py_ssize_t rows, Py_ssize_t n, double fill, char *to,
+                 Py_ssize_t to_step) noexcept nogil:
+    """Values where the mask is True, `fill` elsewhere; a mask's rows are brought together first if they are no runs."""
     cdef char packed[PACKED]
-    cdef Py_ssize_t i, done = 0, part
-    if stride == 1:
-        plan.moves.select(values, mask, n, fill, to)
+    cdef Py_ssize_t i, row, at, done, part
+    if mask_stride == 1:
+        plan.moves.select(values, step, mask, mask_step, rows, n, fill, to, to_step)
         return
-    while done < n:
-        part = lesser(n - done, PACKED)
-        for i in range(part):
-            packed[i] = mask[(done + i)*stride]
-        plan.moves.select(values + done*plan.itemsize, packed, part, fill, to + done*plan.itemsize)
-        done += part
+    for row in range(rows):
+        done = 0
+        while done < n:
+            part = lesser(n - done, PACKED)
+            for i in range(part):
+                packed[i] = mask[(done + i)*mask_stride]
+            at = done*plan.itemsize
+            plan.moves.select(values + at, step, packed, 0, 1, part, fill, to + at, to_step)
+            done += part
+        values += step
+        mask += mask_step
+        to += to_step
 
 
-cdef void blend(const Plan *plan, const Bases *bases, const Cursor *cursor, const Axes *along, Py_ssize_t n,
-                char *weights) noexcept nogil:
+cdef void blend(const Plan *plan, const char *factors, Py_ssize_t stride, Py_ssize_t n, char *weights) noexcept nogil:
     """Make of n weights what the plan wants them to be; factors are brought together first."""
     cdef double packed[PACKED]
-    cdef Py_ssize_t done = 0, part, stride = inner_stride(along, FACTORS)
-    cdef const char *factors = bases.data[FACTORS] + cursor.offset[FACTORS]
+    cdef Py_ssize_t done = 0, part
     while done < n:
         part = lesser(n - done, PACKED)
         plan.load_factors(factors + done*stride, stride, part, plan.swapped[FACTORS], <char *>packed)
@@ -46,48 +51,94 @@ cdef void blend(const Plan *plan, const Bases *bases, const Cursor *cursor, cons
         done += part
 
 
-cdef void load_run(const Plan *plan, const Bases *bases, const Cursor *cursor, const Axes *along, Py_ssize_t n,
-                   char *elements, char *weights) noexcept nogil:
-    """n neighbours along the innermost of the axes `along`; a False mask gives -inf, and weight 0."""
-    cdef const char *mask = bases.data[MASK]
-    cdef const char *source = bases.data[ELEMENTS] + cursor.offset[ELEMENTS]
-    if mask != NULL:
-        mask += cursor.offset[MASK]
+cdef inline char *place(const Bases *bases, const Cursor *cursor, int role) noexcept nogil:
+    return bases.data[role] + cursor.offset[role] if bases.data[role] != NULL else NULL
+
+
+cdef void load_block(const Plan *plan, const Bases *bases, const Cursor *cursor, const Axes *along, Py_ssize_t rows,
+                     Py_ssize_t n, char *elements, char *weights, Py_ssize_t step) noexcept nogil:
+    """n neighbours along the innermost of the axes `along`, and again `rows` times along the innermost that is reduced.
+
+    They come `step` bytes from row to row. A False mask gives -inf, and weight 0.
+    """
+    cdef const Axes *down = &plan.reduced
+    cdef const char *source = place(bases, cursor, ELEMENTS)
+    cdef const char *mask = place(bases, cursor, MASK)
+    cdef const char *given = place(bases, cursor, WEIGHTS)
+    cdef const char *factors = place(bases, cursor, FACTORS)
+    cdef Py_ssize_t i, mask_step = inner_stride(down, MASK), mask_stride = inner_stride(along, MASK)
     if mask != NULL and is_run(plan, along, ELEMENTS):
-        select(plan, source, mask, inner_stride(along, MASK), n, -INFINITY, elements)
+        select(plan, source, inner_stride(down, ELEMENTS), mask, mask_step, mask_stride, rows, n, -INFINITY, elements,
+               step)
     else:
-        plan.load(source, inner_stride(along, ELEMENTS), n, plan.swapped[ELEMENTS], elements)
+        for i in range(rows):
+            plan.load(source + i*inner_stride(down, ELEMENTS), inner_stride(along, ELEMENTS), n,
+                      plan.swapped[ELEMENTS], elements + i*step)
         if mask != NULL:
-            select(plan, elements, mask, inner_stride(along, MASK), n, -INFINITY, elements)
-    if bases.data[WEIGHTS] != NULL:
-        plan.load_weights(bases.data[WEIGHTS] + cursor.offset[WEIGHTS], inner_stride(along, WEIGHTS), n,
-                          plan.swapped[WEIGHTS], weights)
+            select(plan, elements, step, mask, mask_step, mask_stride, rows, n, -INFINITY, elements, step)
+    if given == NULL:
+        return
+    for i in range(rows):
+        plan.load_weights(given + i*inner_stride(down, WEIGHTS), inner_stride(along, WEIGHTS), n,
+                          plan.swapped[WEIGHTS], weights + i*step)
         if plan.blended:
-            blend(plan, bases, cursor, along, n, weights)
-        if mask != NULL:
-            select(plan, weights, mask, inner_stride(along, MASK), n, 0, weights)
+            blend(plan, factors + i*inner_stride(down, FACTORS), inner_stride(along, FACTORS), n, weights + i*step)
+    if mask != NULL:
+        select(plan, weights, step, mask, mask_step, mask_stride, rows, n, 0, weights, step)
 
 
-cdef void store_run(const Plan *plan, const Bases *bases, const Cursor *cursor, const Axes *along, Py_ssize_t n,
-                    char *values) noexcept nogil:
-    """n neighbours of softmax or log_softmax; a False mask makes them 0 or -inf."""
-    cdef char *target = bases.data[RESULT] + cursor.offset[RESULT]
-    cdef bint direct
-    if bases.data[MASK] != NULL:
-        direct = is_run(plan, along, RESULT)
-        select(plan, values, bases.data[MASK] + cursor.offset[MASK], inner_stride(along, MASK), n, plan.fill,
-               target if direct else values)
-        if direct:
-            return
-    plan.store(values, n, target, inner_stride(along, RESULT), plan.swapped[RESULT])
+cdef inline bint has_nan(const Plan *plan, const char *values, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef int found = 0
+    for i in range(n):
+        if plan.itemsize == sizeof(double):
+            found |= (<const double *>values)[i] != (<const double *>values)[i]
+        else:
+            found |= (<const float *>values)[i] != (<const float *>values)[i]
+    return found
+
+
+# The results of -inf are those of an element that is left out, but in a reduction whose results are nan; then the first
+# of them is nan, whatever it is of.
+
+cdef void leave_out_of_row(const Plan *plan, const Bases *bases, const Cursor *at, Py_ssize_t n,
+                           char *values) noexcept nogil:
+    """Of n results from a cursor on, those that have a False mask become what they must be."""
+    cdef Cursor cursor
+    cdef Py_ssize_t run, done = 0
+    if plan.data[MASK] == NULL or not has_nan(plan, values, 1):
+        return
+    cursor = at[0]
+    while done < n:
+        run = run_length(&cursor, n - done)
+        select(plan, values, 0, place(bases, &cursor, MASK), 0, inner_stride(&plan.reduced, MASK), 1, run, plan.fill,
+               values, 0)
+        values += run*plan.itemsize
+        advance(&cursor, run)
+        done += run
+
+
+cdef void leave_out_of_tile(const Plan *plan, const Bases *bases, const Cursor *at, Py_ssize_t rows,
+                            Py_ssize_t columns, char *values, Py_ssize_t step) noexcept nogil:
+    cdef Cursor cursor
+    cdef Py_ssize_t run, done = 0
+    if plan.data[MASK] == NULL or not has_nan(plan, values, columns):
+        return
+    cursor = at[0]
+    while done < rows:
+        run = run_length(&cursor, rows - done)
+        select(plan, values + done*step, step, place(bases, &cursor, MASK), inner_stride(&plan.reduced, MASK),
+               inner_stride(&plan.kept, MASK), run, columns, plan.fill, values + done*step, step)
+        advance(&cursor, run)
+        done += run
 
 
 cdef void gather_row(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssize_t n, char *scratch) noexcept nogil:
     cdef Py_ssize_t run, done = 0
     while done < n:
         run = run_length(cursor, n - done)
-        load_run(plan, bases, cursor, &plan.reduced, run, scratch + done*plan.itemsize,
-                 scratch + (SCRATCH + done)*plan.itemsize)
+        load_block(plan, bases, cursor, &plan.reduced, 1, run, scratch + done*plan.itemsize,
+                   scratch + (SCRATCH + done)*plan.itemsize, 0)
         advance(cursor, run)
         done += run
 
@@ -96,15 +147,36 @@ cdef void scatter_row(const Plan *plan, const Bases *bases, Cursor *cursor, Py_s
     cdef Py_ssize_t run, done = 0
     while done < n:
         run = run_length(cursor, n - done)
-        store_run(plan, bases, cursor, &plan.reduced, run, scratch + done*plan.itemsize)
+        plan.store(scratch + done*plan.itemsize, run, place(bases, cursor, RESULT), inner_stride(&plan.reduced, RESULT),
+                   plan.swapped[RESULT])
         advance(cursor, run)
         done += run
 
 
 cdef inline bint is_transposed(const Plan *plan, int role) noexcept nogil:
     """Whether an array lies in rows that become columns of a tile: elements to be reduced next to each other."""
-    return (plan.direct[role] and plan.data[MASK] == NULL and plan.reduced.ndim == 1
-            and plan.reduced.stride[role][0] == plan.itemsize and inner_stride(&plan.kept, role) % plan.itemsize == 0)
+    return (plan.direct[role] and plan.reduced.ndim == 1 and plan.reduced.stride[role][0] == plan.itemsize
+            and inner_stride(&plan.kept, role) % plan.itemsize == 0)
+
+
+cdef void transpose(const Plan *plan, const Bases *bases, const Cursor *cursor, int role, Py_ssize_t rows,
+                    Py_ssize_t columns, char *tile) noexcept nogil:
+    plan.moves.transpose(place(bases, cursor, role), inner_stride(&plan.kept, role)//plan.itemsize, columns, rows, tile,
+                         COLUMNS)
+
+
+cdef void transpose_masked(const Plan *plan, const Bases *bases, const Cursor *cursor, Py_ssize_t rows,
+                           Py_ssize_t columns, char *tile, char *masked) noexcept nogil:
+    """transpose of elements with a mask that lies as they do; in one run if there is nothing between their rows."""
+    cdef const char *source = place(bases, cursor, ELEMENTS)
+    cdef const char *mask = place(bases, cursor, MASK)
+    cdef Py_ssize_t step = inner_stride(&plan.kept, ELEMENTS), mask_step = inner_stride(&plan.kept, MASK)
+    cdef Py_ssize_t length = rows*plan.itemsize
+    if step == length and mask_step == rows:
+        plan.moves.select(source, 0, mask, 0, 1, rows*columns, -INFINITY, masked, 0)
+    else:
+        plan.moves.select(source, step, mask, mask_step, columns, rows, -INFINITY, masked, length)
+    plan.moves.transpose(masked, rows, columns, rows, tile, COLUMNS)
 
 
 cdef void clear_rest(const Plan *plan, Py_ssize_t rows, Py_ssize_t columns, char *tile) noexcept nogil:
@@ -117,29 +189,39 @@ cdef void clear_rest(const Plan *plan, Py_ssize_t rows, Py_ssize_t columns, char
 
 cdef void gather_tile(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssize_t rows, Py_ssize_t columns,
                       char *scratch) noexcept nogil:
-    cdef Py_ssize_t i, width = COLUMNS*plan.itemsize
+    cdef Py_ssize_t run, done = 0, width = COLUMNS*plan.itemsize
+    cdef bint masked = plan.data[MASK] != NULL, weighted = plan.data[WEIGHTS] != NULL
     cdef char *weights = scratch + SCRATCH*plan.itemsize
     clear_rest(plan, rows, columns, scratch)
-    if bases.data[WEIGHTS] != NULL:
+    if weighted:
         clear_rest(plan, rows, columns, weights)
-    elif is_transposed(plan, ELEMENTS):
-        plan.moves.transpose(bases.data[ELEMENTS] + cursor.offset[ELEMENTS],
-                             inner_stride(&plan.kept, ELEMENTS)//plan.itemsize, columns, rows, scratch, COLUMNS)
+    if is_transposed(plan, ELEMENTS) and not masked and (
+            not weighted or is_transposed(plan, WEIGHTS) and not plan.blended):
+        transpose(plan, bases, cursor, ELEMENTS, rows, columns, scratch)
+        if weighted:
+            transpose(plan, bases, cursor, WEIGHTS, rows, columns, weights)
         advance(cursor, rows)
         return
-    for i in range(rows):
-        load_run(plan, bases, cursor, &plan.kept, columns, scratch + i*width, weights + i*width)
-        advance(cursor, 1)
+    if is_transposed(plan, ELEMENTS) and masked and not weighted and plan.reduced.stride[<int>MASK][0] == 1:
+        transpose_masked(plan, bases, cursor, rows, columns, scratch, scratch + rows*width)
+        advance(cursor, rows)
+        return
+    while done < rows:
+        run = run_length(cursor, rows - done)
+        load_block(plan, bases, cursor, &plan.kept, run, columns, scratch + done*width, weights + done*width, width)
+        advance(cursor, run)
+        done += run
 
 
 cdef void scatter_tile(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssize_t rows, Py_ssize_t columns,
                        char *scratch) noexcept nogil:
     cdef Py_ssize_t i
     if is_transposed(plan, RESULT):
-        plan.moves.transpose_back(scratch, COLUMNS, rows, columns, bases.data[RESULT] + cursor.offset[RESULT],
+        plan.moves.transpose_back(scratch, COLUMNS, rows, columns, place(bases, cursor, RESULT),
                                   inner_stride(&plan.kept, RESULT)//plan.itemsize)
         advance(cursor, rows)
         return
     for i in range(rows):
-        store_run(plan, bases, cursor, &plan.kept, columns, scratch + i*COLUMNS*plan.itemsize)
+        plan.store(scratch + i*COLUMNS*plan.itemsize, columns, place(bases, cursor, RESULT),
+                   inner_stride(&plan.kept, RESULT), plan.swapped[RESULT])
         advance(cursor, 1)

@@ -8,7 +8,9 @@ share rows, tiles or pieces, and the bits are the same. States may be left for a
 from libc.stdlib cimport free, malloc
 
 from smoothmax._columns cimport reduce_columns, rows_abreast, scratch_for_columns, write_columns
-from smoothmax._gather cimport SCRATCH, TILE_ROWS, gather_row, gather_tile, scatter_row, scatter_tile
+from smoothmax._gather cimport (
+    SCRATCH, TILE_ROWS, gather_row, gather_tile, leave_out_of_row, leave_out_of_tile, scatter_row, scatter_tile,
+)
 from smoothmax._kernels.table cimport BLOCK_BYTES, COLUMNS, Kernels, State, clear
 from smoothmax._packed cimport pack, unpack
 from smoothmax._plan cimport (
@@ -117,6 +119,7 @@ cdef void write_row(const Walk *walk, const Unit *unit, Cursor *cursor, const St
             gather_row(plan, &unit.bases, cursor, n, scratch)
         target = unit.bases.data[RESULT] + out_cursor.offset[RESULT] if unit.out_in_place else scratch
         plan.kernels.write_row(state, source, weights, n, target)
+        leave_out_of_row(plan, &unit.bases, &out_cursor, n, target)
         if unit.out_in_place:
             advance(&out_cursor, n)
         else:
@@ -173,6 +176,7 @@ cdef void write_tile(const Walk *walk, const Unit *unit, Cursor *cursor, const S
             gather_tile(plan, &unit.bases, cursor, rows, unit.columns, scratch)
         target = unit.bases.data[RESULT] + out_cursor.offset[RESULT] if unit.out_in_place else scratch
         plan.kernels.write_tile(state, source, ld, weights, weights_ld, rows, unit.columns, target, out_ld)
+        leave_out_of_tile(plan, &unit.bases, &out_cursor, rows, unit.columns, target, out_ld*plan.itemsize)
         if unit.out_in_place:
             advance(&out_cursor, rows)
         else:
@@ -317,17 +321,17 @@ cdef void finish(const Walk *walk, const Unit *unit, State *state) noexcept nogi
 # At once -------------------------------------------------------------------------------------------------------------
 
 cdef void row_at_once(const Walk *walk, const Unit *unit, char *scratch) noexcept nogil:
-    """A row in one piece, in memory or once gathered."""
+    """A row in one piece, in memory or once gathered: where its results belong, if that is one piece."""
     cdef const Plan *plan = walk.plan
     cdef Cursor cursor
     cdef State state
     cdef bint reduces = plan.kernels.write_row == NULL
-    cdef const char *source = unit.bases.data[ELEMENTS] if unit.in_place else scratch
-    cdef char *target = unit.bases.data[RESULT] if unit.out_in_place else scratch
+    cdef char *target = scratch if reduces or not unit.out_in_place else unit.bases.data[RESULT]
+    cdef const char *source = unit.bases.data[ELEMENTS] if unit.in_place else target
     cdef double value
     if not unit.in_place:
         start(&cursor, &plan.reduced, 0, 0, walk.n)
-        gather_row(plan, &unit.bases, &cursor, walk.n, scratch)
+        gather_row(plan, &unit.bases, &cursor, walk.n, target)
     if plan.kernels.keep_row != NULL:
         clear(&state, 1)
         take_targets(plan, unit, &state)
@@ -342,8 +346,9 @@ cdef void row_at_once(const Walk *walk, const Unit *unit, char *scratch) noexcep
         return
     else:
         plan.kernels.row_at_once(source, walk.n, target)
+    start(&cursor, &plan.reduced, 0, 0, walk.n)
+    leave_out_of_row(plan, &unit.bases, &cursor, walk.n, target)
     if not unit.out_in_place:
-        start(&cursor, &plan.reduced, 0, 0, walk.n)
         scatter_row(plan, &unit.bases, &cursor, walk.n, scratch)
     put_targets(walk, unit, &state)
 
@@ -365,20 +370,22 @@ cdef void tile_at_once(const Walk *walk, const Unit *unit, char *scratch) noexce
         out_ld = inner_stride(&plan.reduced, RESULT)//plan.itemsize
     if plan.kernels.keep_tile != NULL:
         clear(&state, COLUMNS)
-        plan.kernels.keep_tile(&state, source, ld, walk.n, unit.columns, scratch, COLUMNS)
         take_targets(plan, unit, &state)
+        plan.kernels.keep_tile(&state, source, ld, walk.n, unit.columns, scratch, COLUMNS)
         finish(walk, unit, &state)
         if reduces:
             return
         plan.kernels.scale_tile(&state, scratch, walk.n, unit.columns, target, out_ld)
     else:
         plan.kernels.tile_at_once(source, ld, walk.n, unit.columns, target, out_ld)
-    if not unit.out_in_place:
-        if reduces:
+    if reduces:
+        if not unit.out_in_place:
             plan.store(scratch, unit.columns, unit.bases.data[RESULT], inner_stride(&plan.kept, RESULT),
                        plan.swapped[RESULT])
-            return
-        start(&cursor, &plan.reduced, 0, 0, walk.n)
+        return
+    start(&cursor, &plan.reduced, 0, 0, walk.n)
+    leave_out_of_tile(plan, &unit.bases, &cursor, walk.n, unit.columns, target, out_ld*plan.itemsize)
+    if not unit.out_in_place:
         scatter_tile(plan, &unit.bases, &cursor, walk.n, unit.columns, scratch)
     put_targets(walk, unit, &state)
 
@@ -639,8 +646,7 @@ cdef void lay_out(Walk *walk, const Plan *plan) noexcept nogil:
     walk.tiles = tiles
     walk.in_place = (unmasked and not plan.blended and pieces and is_run(plan, side, ELEMENTS)
                      and is_run(plan, side, WEIGHTS))
-    walk.out_in_place = is_run(plan, side, RESULT) and (
-        plan.kernels.write_row == NULL or unmasked and pieces)
+    walk.out_in_place = is_run(plan, side, RESULT) and (plan.kernels.write_row == NULL or pieces)
     walk.lanes = LANE_BYTES//plan.itemsize if (walk.in_place or walk.out_in_place) and not abreast else COLUMNS
     # Whether something is done at once must not depend on where the elements lie, or their alignment would show in the
     # bits; what is not in one piece is brought together whole.
@@ -654,7 +660,7 @@ cdef void lay_out(Walk *walk, const Plan *plan) noexcept nogil:
     if tiles or not walk.in_place or not walk.out_in_place and plan.kernels.write_row != NULL:
         size = size if walk.at_once and size > SCRATCH else SCRATCH
         size = scratch_for_columns(plan, abreast) if abreast else size
-        walk.scratch = (1 if plan.data[WEIGHTS] == NULL else 2)*size*plan.itemsize
+        walk.scratch = (1 if plan.data[WEIGHTS] == NULL and (unmasked or not tiles) else 2)*size*plan.itemsize
     # What is done in place has no draft, and the same bits.
     walk.drafts = (plan.kernels.draft_row != NULL and walk.in_place and walk.out_in_place and plan.passes == BOTH
                    and not tiles and not walk.at_once and plan.reduced.ndim <= 1 and n*plan.itemsize <= DRAFTED

@@ -7,10 +7,10 @@ from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport ldexp
 
 from smoothmax._kernels.table cimport (
-    CAREFUL_LOGSUMEXP, COLUMNS, CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, LOG_PROB, LOG_SOFTMAX, LOG_SOFTMAX_VJP, LOGSUMEXP,
-    LOGSUMEXP_AND_SOFTMAX, NLL, SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, SOFTMAX, SOFTMAX_VJP,
-    WEIGHTED_LOGSUMEXP, Blend, CorrectRow, DraftRow, Finish, KeepRow, KeepTile, Kernels, Moves, ReduceRow, ReduceTile, RowAtOnce, ScaleRow,
-    ScaleTile, State, Table, TileAtOnce, Transpose, WriteRow, WriteTile,
+    CAREFUL_LOGSUMEXP, COLUMNS, CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, LOG_PROB, LOG_SOFTMAX, LOG_SOFTMAX_VJP,
+    LOGSUMEXP, LOGSUMEXP_AND_SOFTMAX, NLL, SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, SOFTMAX, SOFTMAX_VJP,
+    WEIGHTED_LOGSUMEXP, Blend, CorrectRow, DraftRow, Finish, KeepRow, KeepTile, Kernels, Moves, ReduceRow, ReduceTile,
+    RowAtOnce, ScaleRow, ScaleTile, Select, State, Table, TileAtOnce, Transpose, WriteRow, WriteTile,
 )
 
 cdef enum:
@@ -185,7 +185,7 @@ cdef void fill(Kernels *kernels, const real *type_) noexcept:
 
 
 cdef void fill_moves(Moves *moves, const real *_) noexcept:
-    moves.select = select_f32 if real is float else select_f64
+    moves.select = <Select>select[real]
     moves.transpose = <Transpose>transpose[real]
     moves.transpose_back = <Transpose>transpose_back[real]
     moves.blend = <Blend>blend[real]

@@ -1,41 +1,46 @@
 # Masks: another value takes the place of elements that do not take part.
 
-cdef inline real chosen(real x, unsigned char mask, real fill) noexcept nogil:
-    """x, or `fill` if the mask, 0 or 1, is 0. By bits: a choice between doubles by a byte does not vectorise."""
-    cdef uint32_t x32, fill32, m32 = mask
-    cdef uint64_t x64, fill64, m64 = mask
-    if real is float:
-        memcpy(&x32, &x, 4)
-        memcpy(&fill32, &fill, 4)
-        x32 = (x32 & (0 - m32)) | (fill32 & (m32 - 1))
-        memcpy(&x, &x32, 4)
-    else:
-        memcpy(&x64, &x, 8)
-        memcpy(&fill64, &fill, 8)
-        x64 = (x64 & (0 - m64)) | (fill64 & (m64 - 1))
-        memcpy(&x, &x64, 8)
-    return x
+cdef extern from * nogil:
+    """
+    /* By bits: a choice between doubles by a byte does not vectorise. x and out may be the same memory, but not overlap
+       otherwise, and no compiler proves that the mask lies elsewhere. Lanes in a local array, as in lanes.pxi, were
+       stored in halves and read whole with AVX-512, and each read waited: four times as long (2026-11). */
+    #if defined(__clang__)
+    #define SMOOTHMAX_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+    #elif defined(__GNUC__)
+    #define SMOOTHMAX_INDEPENDENT _Pragma("GCC ivdep")
+    #else
+    #define SMOOTHMAX_INDEPENDENT
+    #endif
+    #define SMOOTHMAX_SELECT(name, real, bits) \\
+        static inline void name(const real *x, const unsigned char *mask, Py_ssize_t n, real fill, real *out) { \\
+            bits fill_bits, y; \\
+            memcpy(&fill_bits, &fill, sizeof fill); \\
+            SMOOTHMAX_INDEPENDENT \\
+            for (Py_ssize_t i = 0; i < n; i++) { \\
+                memcpy(&y, x + i, sizeof y); \\
+                y = ((y ^ fill_bits) & (0 - (bits)mask[i])) ^ fill_bits; \\
+                memcpy(out + i, &y, sizeof y); \\
+            } \\
+        }
+    SMOOTHMAX_SELECT(smoothmax_select_f32, float, uint32_t)
+    SMOOTHMAX_SELECT(smoothmax_select_f64, double, uint64_t)
+    """
+    void select_run_f32 "smoothmax_select_f32"(const float *x, const unsigned char *mask, Py_ssize_t n, float fill,
+                                               float *out)
+    void select_run_f64 "smoothmax_select_f64"(const double *x, const unsigned char *mask, Py_ssize_t n, double fill,
+                                               double *out)
 
 
-cdef void select(const real *x, const unsigned char *mask, Py_ssize_t n, real fill, real *out) noexcept nogil:
-    """out[i] is x[i], or `fill` where mask[i], 0 or 1, is 0; both may be the same memory."""
-    cdef Py_ssize_t i, j, rest = n % LANES
-    cdef real y[LANES]
-    for i in range(n//LANES):
-        for j in range(LANES):
-            y[j] = chosen(x[j], mask[j], fill)
-        for j in range(LANES):
-            out[j] = y[j]
-        x += LANES
-        mask += LANES
-        out += LANES
-    for i in range(rest):
-        out[i] = chosen(x[i], mask[i], fill)
-
-
-cdef void select_f32(const void *x, const void *mask, Py_ssize_t n, double fill, void *out) noexcept nogil:
-    select(<const float *>x, <const unsigned char *>mask, n, <float>fill, <float *>out)
-
-
-cdef void select_f64(const void *x, const void *mask, Py_ssize_t n, double fill, void *out) noexcept nogil:
-    select(<const double *>x, <const unsigned char *>mask, n, fill, <double *>out)
+cdef void select(const real *x, Py_ssize_t step, const unsigned char *mask, Py_ssize_t mask_step, Py_ssize_t rows,
+                 Py_ssize_t n, double fill, real *out, Py_ssize_t out_step) noexcept nogil:
+    """out[i] of each row is x[i], or `fill` where mask[i], 0 or 1, is 0; in place too. Steps are in bytes."""
+    cdef Py_ssize_t i
+    for i in range(rows):
+        if real is float:
+            select_run_f32(x, mask, n, <float>fill, out)
+        else:
+            select_run_f64(x, mask, n, fill, out)
+        x = <const real *>(<const char *>x + step)
+        mask += mask_step
+        out = <real *>(<char *>out + out_step)

@@ -77,7 +77,8 @@ ctypedef void (*DraftRow)(State *state, const void *x, Py_ssize_t n, void *out, 
 ctypedef void (*CorrectRow)(const State *state, const void *x, Py_ssize_t n, void *out,
                             const double *tops) noexcept nogil
 ctypedef void (*Weigh)(State *state, Py_ssize_t columns) noexcept nogil
-ctypedef void (*Select)(const void *x, const void *mask, Py_ssize_t n, double fill, void *out) noexcept nogil
+ctypedef void (*Select)(const void *x, Py_ssize_t step, const void *mask, Py_ssize_t mask_step, Py_ssize_t rows,
+                        Py_ssize_t n, double fill, void *out, Py_ssize_t out_step) noexcept nogil
 ctypedef void (*Blend)(void *b, const void *factors, Py_ssize_t n, double scale, double offset) noexcept nogil
 
 ctypedef void (*Transpose)(const void *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
@@ -136,7 +137,7 @@ cdef struct Kernels:
 
 cdef struct Moves:
     # What brings elements together and takes results apart.
-    Select select               # `fill` takes the place of elements whose mask is 0
+    Select select               # `fill` takes the place of elements whose mask is 0; steps from row to row in bytes
     Transpose transpose         # rows of few columns; and
     Transpose transpose_back    # few rows of many columns
     Blend blend                 # weights made of others, in their place: b*scale + offset, times factors
