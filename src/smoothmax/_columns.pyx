@@ -1,11 +1,13 @@
 """Few columns, reduced along a long axis: several of their rows side by side fill the lanes of a tile.
 
 The elements of c columns are one run of memory. It is read as rows of W = lcm(c, LANES) elements, whose states are
-reduced as those of W columns and then merged, j into j mod c. The last row is filled up with -inf.
+reduced as those of W columns and then merged, j into j mod c. The last row is filled up with -inf. Weights and a mask
+must lie as the elements do.
 """
 
 from libc.math cimport INFINITY
 
+from smoothmax._gather cimport leave_out_of_run
 from smoothmax._kernels.table cimport COLUMNS, Kernels, State, clear
 from smoothmax._plan cimport (
     ELEMENTS, MASK, RESULT, WEIGHTS, Bases, Plan, count, inner_shape, inner_stride, is_run, lesser,
@@ -17,17 +19,24 @@ cdef enum:
     BLOCK_ROWS = 64         # that the kernels reduce together, or a multiple: bits must not depend on what lies where
 
 
+cdef inline bint is_dense(const Plan *plan, int role) noexcept nogil:
+    """Whether nothing lies between the rows of an array, or it is not there."""
+    return plan.data[role] == NULL or (
+        plan.reduced.stride[role][0] == inner_shape(&plan.kept)*inner_stride(&plan.kept, role))
+
+
 cdef Py_ssize_t rows_abreast(const Plan *plan) noexcept nogil:
     """W/c, or 0 where it is not so that every array is one run of several rows."""
     cdef Py_ssize_t columns = inner_shape(&plan.kept), n = count(&plan.reduced, 0), width = LANES
     cdef bint transforms = plan.kernels.write_tile != NULL
-    if plan.data[MASK] != NULL or plan.data[WEIGHTS] != NULL or plan.reduced.ndim != 1:
+    if plan.reduced.ndim != 1 or columns >= COLUMNS or columns < 2 or columns*n < ENOUGH:
         return 0
-    if columns >= COLUMNS or columns < 2 or columns*n < ENOUGH:
+    if not is_dense(plan, ELEMENTS) or transforms and not is_dense(plan, RESULT):
         return 0
-    if plan.reduced.stride[<int>ELEMENTS][0] != columns*inner_stride(&plan.kept, ELEMENTS):
+    if plan.data[MASK] != NULL and not (is_dense(plan, MASK) and inner_stride(&plan.kept, MASK) == 1):
         return 0
-    if transforms and plan.reduced.stride[<int>RESULT][0] != columns*inner_stride(&plan.kept, RESULT):
+    # Of weights, those of logsumexp: what losses and gradients make of theirs is in no merged state.
+    if plan.data[WEIGHTS] != NULL and (transforms or plan.is_loss or not is_dense(plan, WEIGHTS)):
         return 0
     while width % columns:
         width += LANES
@@ -38,36 +47,53 @@ cdef Py_ssize_t scratch_for_columns(const Plan *plan, Py_ssize_t abreast) noexce
     return BLOCK_ROWS*abreast*inner_shape(&plan.kept)
 
 
-cdef inline void fill_up(const Plan *plan, char *row, Py_ssize_t used, Py_ssize_t width) noexcept nogil:
+cdef inline void fill_up(const Plan *plan, char *row, Py_ssize_t used, Py_ssize_t width, double value) noexcept nogil:
     cdef Py_ssize_t j
     for j in range(used, width):
         if plan.itemsize == sizeof(double):
-            (<double *>row)[j] = -INFINITY
+            (<double *>row)[j] = value
         else:
-            (<float *>row)[j] = -<float>INFINITY
+            (<float *>row)[j] = <float>value
 
 
 cdef struct Run:
     # Part of the run: full rows where they lie, or any, the last one filled up, in the scratch.
     const char *rows
+    const char *weights
     Py_ssize_t count
     Py_ssize_t elements
 
 
 cdef void next_run(const Plan *plan, const Bases *bases, Py_ssize_t width, Py_ssize_t done, Py_ssize_t left,
                    char *scratch, Run *run) noexcept nogil:
-    cdef Py_ssize_t stride = inner_stride(&plan.kept, ELEMENTS)
+    cdef Py_ssize_t stride = inner_stride(&plan.kept, ELEMENTS), weights_stride = inner_stride(&plan.kept, WEIGHTS)
     cdef const char *source = bases.data[ELEMENTS] + done*stride
+    cdef const char *weights = bases.data[WEIGHTS]
+    cdef const char *mask = bases.data[MASK]
+    cdef char *room = scratch + BLOCK_ROWS*width*plan.itemsize
+    if weights != NULL:
+        weights += done*weights_stride
     run.count = left//width
     run.elements = run.count*width
-    if run.count and is_run(plan, &plan.kept, ELEMENTS):
-        run.rows = source
+    if run.count and mask == NULL and is_run(plan, &plan.kept, ELEMENTS) and is_run(plan, &plan.kept, WEIGHTS):
+        run.rows, run.weights = source, weights
         return
     run.count = max(1, lesser(run.count, BLOCK_ROWS))
     run.elements = lesser(left, run.count*width)
-    plan.load(source, stride, run.elements, plan.swapped[ELEMENTS], scratch)
-    fill_up(plan, scratch, run.elements, run.count*width)
-    run.rows = scratch
+    run.rows, run.weights = scratch, NULL
+    if mask != NULL and is_run(plan, &plan.kept, ELEMENTS):
+        plan.moves.select(source, 0, mask + done, 0, 1, run.elements, -INFINITY, scratch, 0)
+    else:
+        plan.load(source, stride, run.elements, plan.swapped[ELEMENTS], scratch)
+        if mask != NULL:
+            plan.moves.select(scratch, 0, mask + done, 0, 1, run.elements, -INFINITY, scratch, 0)
+    fill_up(plan, scratch, run.elements, run.count*width, -INFINITY)
+    if weights != NULL:
+        run.weights = room
+        plan.load_weights(weights, weights_stride, run.elements, plan.swapped[WEIGHTS], room)
+        if mask != NULL:
+            plan.moves.select(room, 0, mask + done, 0, 1, run.elements, 0, room, 0)
+        fill_up(plan, room, run.elements, run.count*width, 0)
 
 
 cdef void reduce_columns(const Plan *plan, const Kernels *kernels, const Bases *bases, Py_ssize_t abreast,
@@ -76,6 +102,7 @@ cdef void reduce_columns(const Plan *plan, const Kernels *kernels, const Bases *
     cdef Py_ssize_t columns = inner_shape(&plan.kept), width = abreast*columns, tile, wide, left, done
     cdef State part
     cdef Run run
+    cdef const char *weights
     clear(state, COLUMNS)
     for tile in range((width + COLUMNS - 1)//COLUMNS):
         wide = lesser(width - tile*COLUMNS, COLUMNS)
@@ -84,7 +111,9 @@ cdef void reduce_columns(const Plan *plan, const Kernels *kernels, const Bases *
         left = n*columns
         while left:
             next_run(plan, bases, width, done, left, scratch, &run)
-            kernels.reduce_tile(&part, run.rows + tile*COLUMNS*plan.itemsize, width, NULL, 0, run.count, wide)
+            weights = run.weights + tile*COLUMNS*plan.itemsize if run.weights != NULL else NULL
+            plan.kernels.reduce_tile(&part, run.rows + tile*COLUMNS*plan.itemsize, width, weights, width, run.count,
+                                     wide)
             done += run.elements
             left -= run.elements
         kernels.merge(state, &part, tile*COLUMNS, wide, columns)
@@ -124,6 +153,8 @@ cdef void write_columns(const Plan *plan, const Bases *bases, Py_ssize_t abreast
             at = tile*COLUMNS*plan.itemsize
             spread_state(state, columns, tile*COLUMNS, wide, &part)
             plan.kernels.write_tile(&part, run.rows + at, width, NULL, 0, run.count, wide, target + at, width)
+        if bases.data[MASK] != NULL:
+            leave_out_of_run(plan, bases.data[MASK] + done, run.elements, columns, target)
         if not direct:
             plan.store(scratch, run.elements, bases.data[RESULT] + done*stride, stride, plan.swapped[RESULT])
         done += run.elements

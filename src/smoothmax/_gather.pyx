@@ -101,6 +101,13 @@ cdef inline bint has_nan(const Plan *plan, const char *values, Py_ssize_t n) noe
 # The results of -inf are those of an element that is left out, but in a reduction whose results are nan; then the first
 # of them is nan, whatever it is of.
 
+cdef void leave_out_of_run(const Plan *plan, const char *mask, Py_ssize_t n, Py_ssize_t columns,
+                           char *values) noexcept nogil:
+    """n results in one run, of so many columns."""
+    if has_nan(plan, values, columns):
+        plan.moves.select(values, 0, mask, 0, 1, n, plan.fill, values, 0)
+
+
 cdef void leave_out_of_row(const Plan *plan, const Bases *bases, const Cursor *at, Py_ssize_t n,
                            char *values) noexcept nogil:
     """Of n results from a cursor on, those that have a False mask become what they must be."""
