@@ -212,7 +212,7 @@ def test_xarray(name, function, blocks):
 @pytest.mark.parametrize("axis", [None, 0])
 def test_a_task_uses_one_thread(name, axis, monkeypatch):
     used = set()
-    for module, function in ((lazy._states, "reduced"), (lazy._states, "written"), (lazy._functions, name)):
+    for module, function in ((lazy._states, "reduced"), (lazy._states, "written"), (smoothmax._functions, name)):
         whole = getattr(module, function)
 
         def noted(*arguments, whole=whole, **keywords):
