@@ -9,7 +9,7 @@ import dask
 import dask.array as da
 import numpy as np
 import pytest
-from bounds import bound
+from bounds import LOG_PROB, bound
 from oracle import reference, ulp_error
 
 import smoothmax
@@ -255,8 +255,11 @@ def test_a_cluster_that_loses_a_worker(tmp_path):
         assert len(pids) == 2
         assert os.getpid() not in pids
         blocks = da.from_array(x, chunks=(1, 2500)).map_blocks(die_once, str(marker), dtype=x.dtype)
-        results = client.compute([lazy.logsumexp(blocks, 1), lazy.softmax(blocks, 1), lazy.logsumexp(blocks)])
+        loss = lazy.cross_entropy(blocks, np.arange(40), reduction="none")
+        results = client.compute([lazy.logsumexp(blocks, 1), lazy.softmax(blocks, 1), lazy.logsumexp(blocks), loss])
         values = client.gather(results)
     assert marker.exists()
     for name, axis, value in (("logsumexp", 1, values[0]), ("softmax", 1, values[1]), ("logsumexp", None, values[2])):
         assert np.max(ulp_error(value, reference(name, x, axis))) <= bound(name, 10_000)
+    exact = reference("log_softmax", x, 1)[np.arange(40), np.arange(40)]
+    assert np.max(ulp_error(-values[3], exact)) <= LOG_PROB

@@ -1,5 +1,6 @@
 """Losses and gradients: signatures, documentation and what each argument means. Arrays are _loss_layout's affair."""
 
+from smoothmax._functions cimport lazy_functions
 from smoothmax._kernels.table cimport LOG_SOFTMAX_VJP, SOFTMAX_VJP
 from smoothmax._loss_layout cimport log_prob_array, loss_array, product_array, value_and_softmax
 
@@ -189,7 +190,8 @@ def cross_entropy(logits, targets, axis=-1, *, weight=None, ignore_index=None, l
     -------
     ndarray or scalar
         The loss, or with ``reduction="none"`` an array of the shape of `logits` without `axis`; of the type of
-        `logits`, float64 for integers and bool. If all targets are ignored, the mean is nan and the sum 0.
+        `logits`, float64 for integers and bool. If all targets are ignored, the mean is nan and the sum 0. Of a dask
+        array it is a dask array, see `smoothmax.dask`.
 
     Raises
     ------
@@ -235,6 +237,10 @@ def cross_entropy(logits, targets, axis=-1, *, weight=None, ignore_index=None, l
     >>> cross_entropy(logits, [[0.9, 0.1, 0.0], [0.0, 0.5, 0.5]])
     np.float64(0.8031091265562451)
     """
+    lazy = lazy_functions(logits, targets, weight, None)
+    if lazy is not None:
+        return lazy.cross_entropy(logits, targets, axis, weight=weight, ignore_index=ignore_index,
+                                  label_smoothing=label_smoothing, reduction=reduction)
     return loss_array(logits, targets, axis, weight, ignore_index, label_smoothing, reduction, False, False, None)
 
 

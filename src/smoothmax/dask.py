@@ -1,7 +1,7 @@
-"""logsumexp, softmax, log_softmax of dask arrays: lazy, block by block, on the states of the kernels.
+"""logsumexp, softmax, log_softmax, cross_entropy of dask arrays: lazy, block by block, on the states of the kernels.
 
-Signatures and documentation; _dask_blocks.py has the blocks and their graphs. Needs dask
-(``pip install smoothmax[dask]``).
+Signatures and documentation; _dask_blocks.py has the blocks and their graphs, _dask_losses.py all of the loss. Needs
+dask (``pip install smoothmax[dask]``).
 """
 
 from functools import partial
@@ -24,8 +24,9 @@ from smoothmax._dask_blocks import (
     transform_block,
     write_block,
 )
+from smoothmax._dask_losses import cross_entropy
 
-__all__ = ["log_softmax", "logsumexp", "softmax"]
+__all__ = ["cross_entropy", "log_softmax", "logsumexp", "softmax"]
 
 Axis = int | tuple[int, ...] | None
 

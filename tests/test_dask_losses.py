@@ -1,0 +1,233 @@
+"""smoothmax.dask.cross_entropy: lazy, any blocks, the losses of one array."""
+
+import itertools
+import warnings
+
+import dask
+import dask.array as da
+import numpy as np
+import pytest
+from bounds import LOSS, REDUCED_LOSS, SOFT_LOSS
+from loss_reference import losses_and_gradients
+from oracle import ulp_error
+from test_dask import no_task
+
+import smoothmax
+from smoothmax.dask import cross_entropy
+
+RNG = np.random.default_rng(21)
+ROWS, CLASSES = 12, 11
+X = RNG.normal(size=(ROWS, CLASSES)) * 6
+PROBABLE = RNG.dirichlet(np.ones(CLASSES), ROWS)
+PROBABLE[3, 4] = 0
+WEIGHT = RNG.uniform(0.2, 3, CLASSES)
+TARGETS = RNG.integers(0, CLASSES, ROWS)
+TARGETS[::3] = X.argmax(axis=1)[::3]
+BLOCKS = [(ROWS, CLASSES), (5, CLASSES), (ROWS, 4), ((8, 0, 4), (1, 7, 0, 3))]
+
+
+@pytest.fixture
+def nothing_runs():
+    with dask.config.set(scheduler=no_task):
+        yield
+
+
+@pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("kind", ["classes", "ignored", "probable"])
+@pytest.mark.parametrize("blocks", BLOCKS, ids=str)
+def test_error_bound(dtype, blocks, kind, smoothing, reduction):
+    x = X.astype(dtype)
+    targets, index = (PROBABLE.astype(dtype), None) if kind == "probable" else (TARGETS.copy(), None)
+    if kind == "ignored":
+        targets[4:7] = index = -100
+    promise = REDUCED_LOSS if reduction != "none" else SOFT_LOSS if kind == "probable" or smoothing else LOSS
+    for weight in (None, WEIGHT):
+        arguments = {"ignore_index": index, "label_smoothing": smoothing, "reduction": reduction}
+        result = cross_entropy(da.from_array(x, chunks=blocks), targets, weight=weight, **arguments)
+        exact, _ = losses_and_gradients(x, targets, weight, index, smoothing, reduction)
+        got = result.compute(scheduler="threads")
+        assert result.shape == np.shape(got) == np.shape(exact.high)
+        assert result.dtype == result._meta.dtype == got.dtype == dtype
+        assert np.max(ulp_error(got, exact)) <= promise
+        again = cross_entropy(da.from_array(x, chunks=blocks), targets, weight=weight, **arguments)
+        np.testing.assert_array_equal(again.compute(scheduler="sync"), got)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2, -1, -2])
+@pytest.mark.parametrize("cut", [False, True])
+@pytest.mark.parametrize("probable", [False, True])
+def test_any_axis_and_blocks(axis, cut, probable):
+    x = RNG.normal(size=(6, 7, 5)) * 4
+    n = x.shape[axis]
+    targets = RNG.random(x.shape) if probable else RNG.integers(0, n, np.delete(x.shape, axis))
+    chunks = tuple(n if i == axis % 3 and not cut else 2 for i in range(3))
+    weight = da.from_array(RNG.random(n), chunks=3)
+    for smoothing, reduction in itertools.product((0.0, 0.2), ("none", "mean")):
+        arguments = {"label_smoothing": smoothing, "reduction": reduction}
+        wanted = smoothmax.cross_entropy(x, targets, axis, weight=weight.compute(scheduler="sync"), **arguments)
+        for given in (targets, da.from_array(targets, chunks=3)):
+            got = cross_entropy(da.from_array(x, chunks=chunks), given, axis, weight=weight, **arguments)
+            np.testing.assert_allclose(got.compute(scheduler="sync"), wanted, rtol=1e-14)
+
+
+@pytest.mark.parametrize("classes", [5, 2])
+def test_unknown_numbers_of_positions(classes):
+    x, targets = da.from_array(X[:, :5], chunks=(7, classes)), da.from_array(TARGETS % 5, chunks=7)
+    chosen = da.from_array(X[:, 0] > 0, chunks=7)
+    given = (x[chosen], targets[chosen])
+    assert np.isnan(given[0].shape[0])
+    for reduction in ("none", "sum", "mean"):
+        wanted = smoothmax.cross_entropy(X[X[:, 0] > 0, :5], TARGETS[X[:, 0] > 0] % 5, reduction=reduction)
+        got = cross_entropy(*given, reduction=reduction).compute(scheduler="sync")
+        np.testing.assert_allclose(got, wanted, rtol=1e-14)
+    probable = da.from_array(PROBABLE[:, :5], chunks=(7, 5))[chosen]
+    wanted = smoothmax.cross_entropy(X[X[:, 0] > 0, :5], PROBABLE[X[:, 0] > 0, :5])
+    np.testing.assert_allclose(cross_entropy(given[0], probable).compute(scheduler="sync"), wanted, rtol=1e-14)
+
+
+@pytest.mark.parametrize("blocks", [(5, 3), (2, 2), (1, 1)], ids=str)
+def test_special_values(blocks):
+    inf, nan = np.inf, np.nan
+    x = np.array([[0, -inf, 1], [-inf, -inf, -inf], [0, inf, 1], [0, nan, 1], [nan, inf, 3]])
+    lazy = da.from_array(x, chunks=blocks)
+    one_hot = np.tile([1.0, 0, 0], (5, 1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for targets, index in (
+            ([0, 1, 1, 2, 9], 9),
+            ([1, 0, 0, 1, 0], None),
+            (one_hot, None),
+            (one_hot[:, ::-1], None),
+        ):
+            for reduction in ("none", "sum"):
+                arguments = {"ignore_index": index, "reduction": reduction}
+                wanted = smoothmax.cross_entropy(x, targets, **arguments)
+                got = cross_entropy(lazy, targets, **arguments).compute(scheduler="sync")
+                np.testing.assert_allclose(got, wanted, rtol=1e-14)
+        for reduction, wanted in (("mean", np.nan), ("sum", 0.0)):
+            got = cross_entropy(lazy, [7] * 5, ignore_index=7, reduction=reduction).compute(scheduler="sync")
+            np.testing.assert_array_equal(got, wanted)
+
+
+def test_a_single_position_and_none():
+    for chunks in (11, 4):
+        x = da.from_array(X[0], chunks=chunks)
+        for targets in (3, PROBABLE[0]):
+            got = cross_entropy(x, targets)
+            assert got.shape == ()
+            np.testing.assert_allclose(
+                got.compute(scheduler="sync"), smoothmax.cross_entropy(X[0], targets), rtol=1e-14
+            )
+        nothing = cross_entropy(da.zeros((0, 11), chunks=(1, chunks)), np.zeros(0, int), reduction="sum")
+        assert nothing.compute(scheduler="sync") == 0
+
+
+@pytest.mark.parametrize("blocks", [4, 2])
+@pytest.mark.parametrize(("given", "result"), [("f4", "f4"), ("f2", "f2"), ("i4", "f8"), ("?", "f8"), (">f4", "f4")])
+@pytest.mark.usefixtures("nothing_runs")
+def test_types_without_computing(given, result, blocks):
+    x = np.arange(16).reshape(4, 4).astype(given)
+    lazy = da.from_array(x, chunks=blocks)
+    for reduction, targets in itertools.product(("none", "mean"), ([1, 2, 0, 3], np.full((4, 4), 0.25))):
+        loss = cross_entropy(lazy, targets, reduction=reduction)
+        assert loss.dtype == loss._meta.dtype == result
+        assert type(loss._meta) is np.ndarray
+        assert loss._meta.ndim == loss.ndim
+        with dask.config.set(scheduler="sync"):
+            got = loss.compute()
+        assert got.dtype == result
+        wanted = smoothmax.cross_entropy(x, targets, reduction=reduction)
+        np.testing.assert_allclose(got, wanted, rtol=2 * np.finfo(result).eps)
+
+
+@pytest.mark.parametrize("kind", ["i1", "u1", "u8", ">i4"])
+@pytest.mark.parametrize("blocks", [(7, 11), (7, 4)], ids=str)
+def test_targets_of_any_integer_type(kind, blocks):
+    targets = TARGETS.astype(kind)
+    targets[2] = ignored = 100
+    got = cross_entropy(da.from_array(X, chunks=blocks), targets, ignore_index=ignored).compute(scheduler="sync")
+    np.testing.assert_allclose(got, smoothmax.cross_entropy(X, targets, ignore_index=ignored), rtol=1e-14)
+
+
+@pytest.mark.parametrize("blocks", [(7, 11), (7, 4)], ids=str)
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize(("dtype", "wrong"), [("i8", -1), ("i8", 11), ("u8", 2**64 - 100)])
+def test_a_target_that_is_no_class_is_named_when_it_is_computed(blocks, smoothing, dtype, wrong):
+    targets = TARGETS.astype(dtype)
+    targets[9] = wrong
+    with dask.config.set(scheduler=no_task):
+        loss = cross_entropy(da.from_array(X, chunks=blocks), da.from_array(targets, chunks=7),
+                             label_smoothing=smoothing, ignore_index=-100)  # fmt: skip
+    with pytest.raises(IndexError) as caught:
+        loss.compute(scheduler="sync")
+    assert str(caught.value) == f"targets must be in range(11), the number of classes, got {wrong}"
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "text"),
+    [
+        (
+            lambda x, t: cross_entropy(x, t, 5),
+            np.exceptions.AxisError,
+            "axis 5 is out of bounds for array of dimension 2",
+        ),
+        (lambda x, t: cross_entropy(x, t, (1,)), TypeError, "axis must be an int, got (1,)"),
+        (
+            lambda x, t: cross_entropy(x, t[:3]),
+            ValueError,
+            "targets must have shape (4,), of class indices, or (4, 4), of probabilities, got (3,)",
+        ),
+        (
+            lambda x, t: cross_entropy(x, t * 1.0),
+            TypeError,
+            "targets of shape (4,) must be class indices of an integer type, got dtype float64",
+        ),
+        (
+            lambda x, _: cross_entropy(x, x, ignore_index=1),
+            ValueError,
+            "ignore_index must be None where targets are probabilities, got 1",
+        ),
+        (
+            lambda x, t: cross_entropy(x, t, weight=[1, 2]),
+            ValueError,
+            "weight must have shape (4,), one for each class, got (2,)",
+        ),
+        (
+            lambda x, t: cross_entropy(x, t, label_smoothing=2),
+            ValueError,
+            "label_smoothing must be between 0 and 1, got 2",
+        ),
+        (
+            lambda x, t: cross_entropy(x, t, reduction="all"),
+            ValueError,
+            "reduction must be 'none', 'sum' or 'mean', got 'all'",
+        ),
+        (lambda x, t: cross_entropy(da.ma.masked_equal(x, 1), t), TypeError, "logits must not be a masked array"),
+        (
+            lambda x, t: cross_entropy(x * 1j, t),
+            TypeError,
+            "logits must be of float64, float32, float16, an integer type or bool, got dtype complex128",
+        ),
+        (
+            lambda x, t: cross_entropy(x.T[x[0] > 0].T, t),
+            ValueError,
+            "the number of classes along axis -1 must be known: logits.compute_chunk_sizes() counts it",
+        ),
+    ],
+)
+@pytest.mark.usefixtures("nothing_runs")
+def test_refused_before_anything_is_computed(call, error, text):
+    with pytest.raises(error) as caught:
+        call(da.ones((4, 4), chunks=2), da.from_array(np.array([0, 1, 2, 3]), chunks=2))
+    assert str(caught.value) == text
+
+
+@pytest.mark.usefixtures("nothing_runs")
+def test_the_loss_of_a_dask_array_is_a_dask_array():
+    x = da.from_array(X, chunks=7)
+    results = [smoothmax.cross_entropy(x, TARGETS), smoothmax.cross_entropy(X, da.from_array(TARGETS, chunks=5))]
+    assert all(isinstance(result, da.Array) for result in results)
+    with dask.config.set(scheduler="sync"):
+        for result in results:
+            np.testing.assert_allclose(result.compute(), smoothmax.cross_entropy(X, TARGETS), rtol=1e-14)
