@@ -10,6 +10,7 @@ import dask.array as da
 import numpy as np
 import pytest
 from bounds import LOG_PROB, bound
+from dask.callbacks import Callback
 from oracle import reference, ulp_error
 
 import smoothmax
@@ -164,6 +165,17 @@ def test_split_every():
         np.testing.assert_allclose(result.compute(scheduler="sync"), wanted, rtol=1e-15)
         tasks.append(len(result.__dask_graph__()))
     assert tasks[0] > tasks[1]
+
+
+def test_no_more_tasks_than_blocks_and_merges():
+    """Dask leaves an alias for each task that it renames when it fuses it with the block, and schedules that too."""
+    x, targets = da.from_array(np.zeros((100, 4)), chunks=(1, 4)), da.from_array(np.zeros(100, int), chunks=1)
+    row = da.from_array(np.zeros(400), chunks=4)
+    for result in (lazy.logsumexp(x, 1), lazy.logsumexp(row), lazy.softmax(x, 1), lazy.cross_entropy(x, targets)):
+        run = []
+        with Callback(pretask=lambda key, *_, run=run: run.append(key)):
+            result.compute(scheduler="sync")
+        assert 100 <= len(run) < 120
 
 
 # The top-level functions ----------------------------------------------------------------------------------------------

@@ -10,12 +10,15 @@ from typing import Any
 import dask.array as da
 import numpy as np
 from dask import config
+from dask.utils import key_split
 
 from smoothmax import _functions, _states
 from smoothmax._threads import num_threads
 
-__all__ = ["block_states", "broadcast", "checked", "finish_block", "finish_blocks", "indexed", "merge_blocks", "merged",
-           "split_every_of", "transform_block", "write_block"]  # fmt: skip
+__all__ = [
+    "block_states", "broadcast", "checked", "finish_block", "finish_blocks", "indexed", "merge_blocks", "merged",
+    "named", "split_every_of", "transform_block", "write_block",
+]  # fmt: skip
 
 Array = np.ndarray[Any, Any]
 SPLIT_EVERY = (
@@ -95,6 +98,15 @@ def indexed(array: Any, ndim: int) -> tuple[Any, Any]:
     return (array, tuple(range(ndim - array.ndim, ndim))) if isinstance(array, da.Array) else (array, None)
 
 
+def named(operation: str, source: Any) -> str:
+    """What tasks on the blocks of an array are called, so that dask has no other name for them once both are fused.
+
+    A fused task whose name changes leaves an alias behind, which is scheduled like a task: of blocks in memory, half of
+    all (2026-11, dask 2026.8). It is not renamed where names begin alike, up to the first part that is not of letters.
+    """
+    return f"{key_split(source.name)}-1-{operation}"
+
+
 def block_states(
     operation: str, x: Any, b: Any, where: Any, ndim: int, axis: tuple[int, ...], dtype: np.dtype[Any]
 ) -> Any:
@@ -111,7 +123,7 @@ def block_states(
         dtype=_states.STATE,
         meta=np.empty((0,) * ndim, _states.STATE),
         name=None,
-        token=f"{operation}-states",
+        token=named(f"{operation}-states", x),
     )
 
 
@@ -135,6 +147,6 @@ def merged(
         keepdims=keepdims,
         dtype=_states.STATE,  # of what is merged; meta says what comes out
         split_every=split_every_of(split_every),
-        name=operation,
+        name=named(operation, states),
         meta=np.empty((0,) * ndim, result),
     )

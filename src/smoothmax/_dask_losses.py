@@ -11,10 +11,10 @@ import dask.array as da
 import numpy as np
 
 from smoothmax import _losses, _states
-from smoothmax._dask_blocks import merge_blocks, merged, split_every_of
+from smoothmax._dask_blocks import merge_blocks, merged, named, split_every_of
 from smoothmax._threads import num_threads
 
-__all__ = ["cross_entropy"]
+__all__ = ["loss"]
 
 Array = np.ndarray[Any, Any]
 
@@ -130,8 +130,9 @@ def divide(total: Any, by: Any, *, dtype: np.dtype[Any]) -> Any:
 
 def added(array: Any, axis: int | None, split_every: Any) -> Any:
     """A sum in float64."""
+    name = named("losses-sum", array)
     return da.reduction(
-        array, chunk=add, aggregate=add, axis=axis, dtype=np.float64, split_every=split_every, name="losses-sum"
+        array, chunk=add, aggregate=add, axis=axis, dtype=np.float64, split_every=split_every, name=name
     )
 
 
@@ -202,7 +203,7 @@ def position_losses(
             concatenate=True,
             dtype=dtype,
             meta=np.empty((0,) * len(kept), dtype),
-            token="cross-entropy",
+            token=named("cross-entropy", logits),
         )
     n = logits.shape[axis]
     function: Any = soft_losses
@@ -226,74 +227,46 @@ def position_losses(
         adjust_chunks={axis: lambda _: 1},
         dtype=np.float64,
         meta=np.empty((0,) * logits.ndim),
-        token="cross-entropy",
+        token=named("cross-entropy", logits),
     )
     return added(parts, axis, split_every)
 
 
-def cross_entropy(
+def denominator(losses: Any, targets: Any, weight: Any, ignore_index: int | None, split_every: Any) -> Any:
+    """What the sum is divided by for a mean: a number if the shape tells it, else a dask array."""
+    probable = targets.ndim > losses.ndim
+    if probable or (weight is None and ignore_index is None):
+        if not np.isnan(losses.size):
+            return float(losses.size)
+        weights = losses.map_blocks(partial(np.ones_like, dtype=np.float64), dtype=np.float64)
+    else:
+        kept = tuple(range(targets.ndim))
+        weights = da.blockwise(
+            partial(target_weights, ignore_index=ignore_index),
+            kept,
+            targets,
+            kept,
+            weight,
+            None if weight is None else (targets.ndim,),
+            concatenate=True,
+            dtype=np.float64,
+            meta=np.empty((0,) * targets.ndim),
+            token=named("cross-entropy-weights", targets),
+        )
+    return added(weights, None, split_every)
+
+
+def loss(
     logits: Any,
     targets: Any,
-    axis: int = -1,
-    *,
-    weight: Any = None,
-    ignore_index: int | None = None,
-    label_smoothing: float = 0.0,
-    reduction: str = "mean",
-    split_every: int | dict[int, int] | None = None,
+    axis: Any,
+    weight: Any,
+    ignore_index: int | None,
+    label_smoothing: float,
+    reduction: str,
+    split_every: Any,
 ) -> Any:
-    """`smoothmax.cross_entropy` of a dask array, lazily.
-
-    Parameters
-    ----------
-    logits : dask array or array_like
-        A score for each class along `axis`, in blocks of any shape. How many positions there are need not be known, how
-        many classes must be.
-    targets : dask array or array_like
-        The class of each position, or a probability for each class; in the blocks of `logits`, or others that dask can
-        align with them.
-    axis : int, optional
-        The axis along which the classes lie, by default the last.
-    weight : dask array or array_like, optional
-        A factor for each class.
-    ignore_index : int, optional
-        A target class that does not count.
-    label_smoothing : float, optional
-        How much of each target, from 0 to 1, is spread evenly over all classes.
-    reduction : {"mean", "sum", "none"}, optional
-        What becomes of the losses of the positions.
-    split_every : int >= 2 or dict(axis: int), optional
-        How many blocks are merged or added at a time, as in `dask.array.reduction`.
-
-    Returns
-    -------
-    dask array
-        The loss, or with ``reduction="none"`` the losses in the blocks of `logits`.
-
-    Raises
-    ------
-    TypeError, ValueError, numpy.exceptions.AxisError
-        As `smoothmax.cross_entropy`, and before anything is computed.
-    IndexError
-        A target that is no class, when it is computed.
-
-    See Also
-    --------
-    smoothmax.cross_entropy : what the arguments mean.
-
-    Notes
-    -----
-    Where `axis` is not cut into blocks, each is read once. Where it is, a block is needed twice, as for `softmax`; with
-    probabilities or smoothing, a task then holds the log-probabilities of its block. Losses are added in float64.
-
-    Examples
-    --------
-    >>> import dask.array as da
-    >>> from smoothmax.dask import cross_entropy
-    >>> logits = da.from_array([[2.0, 1.0, 0.0], [0.0, 0.0, 0.0]], chunks=(1, 2))
-    >>> cross_entropy(logits, [0, 2], reduction="none").compute()
-    array([0.40760596, 1.09861229])
-    """
+    """dask.cross_entropy with its arguments in their order."""
     logits, targets = da.asanyarray(logits), da.asanyarray(targets)
     weight = None if weight is None else da.asanyarray(weight)
     place = class_axis(axis, logits)
@@ -307,23 +280,8 @@ def cross_entropy(
     single = np.promote_types(kind, np.float32)
     losses = position_losses(logits, targets, weight, place, single, split_every, **given)
     by: Any = 1.0
-    if reduction == "mean" and targets.ndim == logits.ndim:
-        by = added(losses.map_blocks(partial(np.ones_like, dtype=np.float64), dtype=np.float64), None, split_every)
-    elif reduction == "mean":
-        kept = tuple(range(targets.ndim))
-        weights = da.blockwise(
-            partial(target_weights, ignore_index=ignore_index),
-            kept,
-            targets,
-            kept,
-            weight,
-            None if weight is None else (targets.ndim,),
-            concatenate=True,
-            dtype=np.float64,
-            meta=np.empty((0,) * targets.ndim),
-            token="cross-entropy-weights",
-        )
-        by = added(weights, None, split_every)
+    if reduction == "mean":
+        by = denominator(losses, targets, weight, ignore_index, split_every)
     return da.map_blocks(
         partial(divide, dtype=kind), added(losses, None, split_every), by, dtype=kind, meta=np.empty((), kind)
     )

@@ -1,6 +1,6 @@
 """logsumexp, softmax, log_softmax, cross_entropy of dask arrays: lazy, block by block, on the states of the kernels.
 
-Signatures and documentation; _dask_blocks.py has the blocks and their graphs, _dask_losses.py all of the loss. Needs
+Signatures and documentation; _dask_blocks.py has the blocks and their graphs, _dask_losses.py those of the loss. Needs
 dask (``pip install smoothmax[dask]``).
 """
 
@@ -21,10 +21,11 @@ from smoothmax._dask_blocks import (
     indexed,
     merge_blocks,
     merged,
+    named,
     transform_block,
     write_block,
 )
-from smoothmax._dask_losses import cross_entropy
+from smoothmax._dask_losses import loss
 
 __all__ = ["cross_entropy", "log_softmax", "logsumexp", "softmax"]
 
@@ -138,7 +139,7 @@ def transform(operation: str, x: Any, axis: Axis, where: Any, dtype: DTypeLike |
         *arguments,
         dtype=kind,
         meta=np.empty((0,) * ndim, kind),
-        token=operation,
+        token=named(operation, x),
     )
 
 
@@ -239,3 +240,69 @@ def log_softmax(
     array([-2.06115362e-09, -2.00000000e+01])
     """
     return transform("log_softmax", x, axis, where, dtype, split_every)
+
+
+def cross_entropy(
+    logits: Any,
+    targets: Any,
+    axis: int = -1,
+    *,
+    weight: Any = None,
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    reduction: str = "mean",
+    split_every: int | dict[int, int] | None = None,
+) -> Any:
+    """`smoothmax.cross_entropy` of a dask array, lazily.
+
+    Parameters
+    ----------
+    logits : dask array or array_like
+        A score for each class along `axis`, in blocks of any shape. How many positions there are need not be known, how
+        many classes must be.
+    targets : dask array or array_like
+        The class of each position, or a probability for each class; in the blocks of `logits`, or others that dask can
+        align with them.
+    axis : int, optional
+        The axis along which the classes lie, by default the last.
+    weight : dask array or array_like, optional
+        A factor for each class.
+    ignore_index : int, optional
+        A target class that does not count.
+    label_smoothing : float, optional
+        How much of each target, from 0 to 1, is spread evenly over all classes.
+    reduction : {"mean", "sum", "none"}, optional
+        What becomes of the losses of the positions.
+    split_every : int >= 2 or dict(axis: int), optional
+        How many blocks are merged or added at a time, as in `dask.array.reduction`.
+
+    Returns
+    -------
+    dask array
+        The loss, or with ``reduction="none"`` the losses in the blocks of `logits`.
+
+    Raises
+    ------
+    TypeError, ValueError, numpy.exceptions.AxisError
+        As `smoothmax.cross_entropy`, and before anything is computed.
+    IndexError
+        A target that is no class, when it is computed.
+
+    See Also
+    --------
+    smoothmax.cross_entropy : what the arguments mean.
+
+    Notes
+    -----
+    Where `axis` is not cut into blocks, each is read once. Where it is, a block is needed twice, as for `softmax`; with
+    probabilities or smoothing, a task then holds the log-probabilities of its block. Losses are added in float64.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> from smoothmax.dask import cross_entropy
+    >>> logits = da.from_array([[2.0, 1.0, 0.0], [0.0, 0.0, 0.0]], chunks=(1, 2))
+    >>> cross_entropy(logits, [0, 2], reduction="none").compute()
+    array([0.40760596, 1.09861229])
+    """
+    return loss(logits, targets, axis, weight, ignore_index, label_smoothing, reduction, split_every)
