@@ -1,12 +1,18 @@
-"""How fast cross-entropy and its gradient are beside PyTorch's and NumPy's formulas: `python -m bench.losses`.
+"""How fast cross-entropy and its gradient are beside PyTorch's and NumPy's formulas.
+
+    python -m bench.losses                  print the table, of one thread
+    python -m bench.losses --threads 2      of two
+    python -m bench.losses --write          and put it into bench/README.md
 
 Every contender is checked against the formulas in the next wider type before it is timed. Contenders of a case are
 timed in turns, and the best time counts. `--check` compares all combinations of the arguments with PyTorch's instead.
 """
 
 import argparse
+import importlib.metadata
 import itertools
 import os
+import sys
 import time
 from typing import Any
 
@@ -14,10 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench import contenders
+from bench.pages import PAGE, put, table
+from bench.yardsticks import processor
 
 CASES = (((64, 50257), 1), ((1024, 1000), 1), ((10000, 10), 1), ((8, 19, 128, 128), 1))
 DTYPES = ("float64", "float32")
-ROUNDS = 15
+ROUNDS = 40
 Array = NDArray[Any]
 
 
@@ -76,6 +84,7 @@ def torch_calls(x: Array, targets: Array, axis: int) -> tuple[contenders.Call, c
 
 
 CONTENDERS = {"smoothmax": smoothmax_calls, "NumPy": numpy_calls, "PyTorch": torch_calls}
+PACKAGES = {"NumPy": "numpy", "PyTorch": "torch"}
 
 
 # Checking and timing -------------------------------------------------------------------------------------------------
@@ -100,20 +109,33 @@ def best_times(calls: list[contenders.Call]) -> list[float]:
     return best
 
 
-def time_all() -> None:
+def times_of(calls: tuple[contenders.Call, ...]) -> list[str]:
+    """The time of the first, and how many times as long the others take."""
+    own, *others = best_times(list(calls))
+    return [f"{own * 1e3:.3g} ms", *(f"{seconds / own:.2g}x" for seconds in others)]
+
+
+def lines(threads: int) -> list[str]:
+    """The table, and what it depends on."""
     names = [name for name in CONTENDERS if name in contenders.names()]
-    print("| case | loss | " + " | ".join(names[1:]) + " | loss and gradient | " + " | ".join(names[1:]) + " |")
-    print("| --- |" + " ---: |" * (2 * len(names)))
+    rows = []
     for (shape, axis), dtype in itertools.product(CASES, DTYPES):
         x, targets = make(shape, axis, dtype)
         calls = [CONTENDERS[name](x, targets, axis) for name in names]
         for pair in calls:
             check(x, targets, axis, pair)
-        cells = []
-        for which in (0, 1):
-            times = best_times([pair[which] for pair in calls])
-            cells += [f"{times[0] * 1e3:.3g} ms", *(f"{t / times[0]:.2g}x" for t in times[1:])]
-        print(f"| {shape} {dtype} | " + " | ".join(cells) + " |", flush=True)
+        losses, both = zip(*calls, strict=True)
+        rows.append([f"{shape} {dtype}", *times_of(losses), *times_of(both)])
+        print(" | ".join(rows[-1]), file=sys.stderr, flush=True)
+    versions = ", ".join(f"{name} {importlib.metadata.version(PACKAGES[name])}" for name in names[1:])
+    number = "one thread" if threads == 1 else f"{threads} threads"
+    variant = contenders.load("smoothmax._dispatch").variant
+    return [
+        f"{processor()}, {number}, kernels {variant}, {versions}; best of {ROUNDS} rounds in which the contenders take "
+        "turns.",
+        "",
+        *table(["", "loss", *names[1:], "loss and gradient", *names[1:]], rows),
+    ]
 
 
 def compare_with_torch() -> None:
@@ -157,12 +179,20 @@ def compare_with_torch() -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.losses", description=__doc__)
+    parser = argparse.ArgumentParser(description="Time cross-entropy beside PyTorch and NumPy.")
     parser.add_argument("--threads", type=int, default=1, help="cores that every contender may use (default: 1)")
     parser.add_argument("--check", action="store_true", help="compare with PyTorch instead of timing")
+    parser.add_argument("--write", action="store_true", help="put the table into bench/README.md")
     arguments = parser.parse_args()
     contenders.use_cores(arguments.threads)
-    compare_with_torch() if arguments.check else time_all()
+    if arguments.check:
+        compare_with_torch()
+        return
+    bytearray(31 << 20)  # as in conftest.py: freed memory is kept from now on
+    found = lines(arguments.threads)
+    print("\n".join(found))
+    if arguments.write:
+        put(PAGE, "losses" if arguments.threads == 1 else "losses of all threads", found)
 
 
 if __name__ == "__main__":
