@@ -112,8 +112,7 @@ cdef void reduce_columns(const Plan *plan, const Kernels *kernels, const Bases *
         while left:
             next_run(plan, bases, width, done, left, scratch, &run)
             weights = run.weights + tile*COLUMNS*plan.itemsize if run.weights != NULL else NULL
-            plan.kernels.reduce_tile(&part, run.rows + tile*COLUMNS*plan.itemsize, width, weights, width, run.count,
-                                     wide)
+            kernels.reduce_tile(&part, run.rows + tile*COLUMNS*plan.itemsize, width, weights, width, run.count, wide)
             done += run.elements
             left -= run.elements
         kernels.merge(state, &part, tile*COLUMNS, wide, columns)
