@@ -320,11 +320,10 @@ cdef void finish(const Walk *walk, const Unit *unit, State *state) noexcept nogi
 
 # At once -------------------------------------------------------------------------------------------------------------
 
-cdef void row_at_once(const Walk *walk, const Unit *unit, char *scratch) noexcept nogil:
+cdef void row_at_once(const Walk *walk, const Unit *unit, State *state, char *scratch) noexcept nogil:
     """A row in one piece, in memory or once gathered: where its results belong, if that is one piece."""
     cdef const Plan *plan = walk.plan
     cdef Cursor cursor
-    cdef State state
     cdef bint reduces = plan.kernels.write_row == NULL
     cdef char *target = scratch if reduces or not unit.out_in_place else unit.bases.data[RESULT]
     cdef const char *source = unit.bases.data[ELEMENTS] if unit.in_place else target
@@ -333,30 +332,30 @@ cdef void row_at_once(const Walk *walk, const Unit *unit, char *scratch) noexcep
         start(&cursor, &plan.reduced, 0, 0, walk.n)
         gather_row(plan, &unit.bases, &cursor, walk.n, target)
     if plan.kernels.keep_row != NULL:
-        clear(&state, 1)
-        take_targets(plan, unit, &state)
-        plan.kernels.keep_row(&state, source, walk.n, target)
-        finish(walk, unit, &state)
+        clear(state, 1)
+        take_targets(plan, unit, state)
+        plan.kernels.keep_row(state, source, walk.n, target)
+        finish(walk, unit, state)
         if reduces:
             return
-        plan.kernels.scale_row(&state, walk.n, target)
+        plan.kernels.scale_row(state, walk.n, target)
     elif reduces:
         plan.kernels.row_at_once(source, walk.n, &value)
         plan.store(&value, 1, unit.bases.data[RESULT], 0, plan.swapped[RESULT])
         return
     else:
         plan.kernels.row_at_once(source, walk.n, target)
-    start(&cursor, &plan.reduced, 0, 0, walk.n)
-    leave_out_of_row(plan, &unit.bases, &cursor, walk.n, target)
-    if not unit.out_in_place:
-        scatter_row(plan, &unit.bases, &cursor, walk.n, scratch)
-    put_targets(walk, unit, &state)
+    if plan.data[MASK] != NULL or not unit.out_in_place:
+        start(&cursor, &plan.reduced, 0, 0, walk.n)
+        leave_out_of_row(plan, &unit.bases, &cursor, walk.n, target)
+        if not unit.out_in_place:
+            scatter_row(plan, &unit.bases, &cursor, walk.n, scratch)
+    put_targets(walk, unit, state)
 
 
-cdef void tile_at_once(const Walk *walk, const Unit *unit, char *scratch) noexcept nogil:
+cdef void tile_at_once(const Walk *walk, const Unit *unit, State *state, char *scratch) noexcept nogil:
     cdef const Plan *plan = walk.plan
     cdef Cursor cursor
-    cdef State state
     cdef bint reduces = plan.kernels.write_tile == NULL
     cdef Py_ssize_t ld = COLUMNS, out_ld = COLUMNS
     cdef const char *source = unit.bases.data[ELEMENTS] if unit.in_place else scratch
@@ -369,13 +368,13 @@ cdef void tile_at_once(const Walk *walk, const Unit *unit, char *scratch) noexce
     if unit.out_in_place:
         out_ld = inner_stride(&plan.reduced, RESULT)//plan.itemsize
     if plan.kernels.keep_tile != NULL:
-        clear(&state, COLUMNS)
-        take_targets(plan, unit, &state)
-        plan.kernels.keep_tile(&state, source, ld, walk.n, unit.columns, scratch, COLUMNS)
-        finish(walk, unit, &state)
+        clear(state, COLUMNS)
+        take_targets(plan, unit, state)
+        plan.kernels.keep_tile(state, source, ld, walk.n, unit.columns, scratch, COLUMNS)
+        finish(walk, unit, state)
         if reduces:
             return
-        plan.kernels.scale_tile(&state, scratch, walk.n, unit.columns, target, out_ld)
+        plan.kernels.scale_tile(state, scratch, walk.n, unit.columns, target, out_ld)
     else:
         plan.kernels.tile_at_once(source, ld, walk.n, unit.columns, target, out_ld)
     if reduces:
@@ -383,11 +382,12 @@ cdef void tile_at_once(const Walk *walk, const Unit *unit, char *scratch) noexce
             plan.store(scratch, unit.columns, unit.bases.data[RESULT], inner_stride(&plan.kept, RESULT),
                        plan.swapped[RESULT])
         return
-    start(&cursor, &plan.reduced, 0, 0, walk.n)
-    leave_out_of_tile(plan, &unit.bases, &cursor, walk.n, unit.columns, target, out_ld*plan.itemsize)
-    if not unit.out_in_place:
-        scatter_tile(plan, &unit.bases, &cursor, walk.n, unit.columns, scratch)
-    put_targets(walk, unit, &state)
+    if plan.data[MASK] != NULL or not unit.out_in_place:
+        start(&cursor, &plan.reduced, 0, 0, walk.n)
+        leave_out_of_tile(plan, &unit.bases, &cursor, walk.n, unit.columns, target, out_ld*plan.itemsize)
+        if not unit.out_in_place:
+            scatter_tile(plan, &unit.bases, &cursor, walk.n, unit.columns, scratch)
+    put_targets(walk, unit, state)
 
 
 # All of a unit -------------------------------------------------------------------------------------------------------
@@ -419,9 +419,9 @@ cdef void walk_unit(const Walk *walk, const Unit *unit, char *scratch) noexcept 
     cdef Py_ssize_t piece
     if walk.at_once:
         if walk.tiles:
-            tile_at_once(walk, unit, scratch)
+            tile_at_once(walk, unit, &state, scratch)
         else:
-            row_at_once(walk, unit, scratch)
+            row_at_once(walk, unit, &state, scratch)
         return
     if walk.plan.passes == SECOND:
         take_state(walk, unit, &state)
@@ -627,8 +627,32 @@ cdef inline Py_ssize_t distance(Py_ssize_t stride) noexcept nogil:
     return -stride if stride < 0 else stride
 
 
+cdef void cut(Walk *walk) noexcept nogil:
+    """Into pieces, by the shape alone: whoever does them, their states are merged in the same order."""
+    cdef const Plan *plan = walk.plan
+    cdef Py_ssize_t n = walk.n, most = (TILE_PIECE if walk.tiles else PIECE)//plan.itemsize
+    if walk.tiles:
+        most //= inner_shape(&plan.kept) if walk.abreast else COLUMNS
+        most -= most % walk.abreast if walk.abreast else 0
+    walk.piece = most*((n + PIECES*most - 1)//(PIECES*most))
+    walk.pieces = (n + walk.piece - 1)//walk.piece
+    if walk.tiles:
+        return
+    # As long as one another, but of whole lanes: what is aligned in one is in all.
+    walk.piece = (n + walk.pieces - 1)//walk.pieces
+    walk.piece += -walk.piece & (LANE_BYTES//plan.itemsize - 1)
+    walk.pieces = (n + walk.piece - 1)//walk.piece
+    # What is done in place has no draft, and the same bits.
+    walk.drafts = (plan.kernels.draft_row != NULL and walk.in_place and walk.out_in_place and plan.passes == BOTH
+                   and plan.reduced.ndim <= 1 and n*plan.itemsize <= DRAFTED
+                   and plan.data[ELEMENTS] != plan.data[RESULT])
+    if walk.drafts:
+        walk.blocks = (walk.piece*plan.itemsize + BLOCK_BYTES - 1)//BLOCK_BYTES
+        walk.scratch = walk.pieces*walk.blocks*sizeof(double)
+
+
 cdef void lay_out(Walk *walk, const Plan *plan) noexcept nogil:
-    cdef Py_ssize_t n = count(&plan.reduced, 0), inner = inner_shape(&plan.reduced), size, most
+    cdef Py_ssize_t n = count(&plan.reduced, 0), inner = inner_shape(&plan.reduced), size
     cdef bint across = (
         distance(inner_stride(&plan.kept, ELEMENTS)) < distance(inner_stride(&plan.reduced, ELEMENTS)))
     cdef bint tiles = (inner_shape(&plan.kept) >= FEW and (n <= SHORT or across)
@@ -661,25 +685,11 @@ cdef void lay_out(Walk *walk, const Plan *plan) noexcept nogil:
         size = size if walk.at_once and size > SCRATCH else SCRATCH
         size = scratch_for_columns(plan, abreast) if abreast else size
         walk.scratch = (1 if plan.data[WEIGHTS] == NULL and (unmasked or not tiles) else 2)*size*plan.itemsize
-    # What is done in place has no draft, and the same bits.
-    walk.drafts = (plan.kernels.draft_row != NULL and walk.in_place and walk.out_in_place and plan.passes == BOTH
-                   and not tiles and not walk.at_once and plan.reduced.ndim <= 1 and n*plan.itemsize <= DRAFTED
-                   and plan.data[ELEMENTS] != plan.data[RESULT])
     walk.units = tiles_across(walk)*count(&plan.kept, 1) if tiles else count(&plan.kept, 0)
-    # By the shape alone: whoever does the pieces, their states are merged in the same order.
-    most = n if walk.at_once else (TILE_PIECE if tiles else PIECE)//plan.itemsize//(
-        inner_shape(&plan.kept) if abreast else COLUMNS if tiles else 1)
-    most -= most % abreast if abreast else 0
-    walk.piece = most*((n + PIECES*most - 1)//(PIECES*most))
-    walk.pieces = (n + walk.piece - 1)//walk.piece
-    if not tiles:
-        # As long as one another, but of whole lanes: what is aligned in one is in all.
-        walk.piece = (n + walk.pieces - 1)//walk.pieces
-        walk.piece += -walk.piece & (LANE_BYTES//plan.itemsize - 1)
-        walk.pieces = (n + walk.piece - 1)//walk.piece
-    walk.blocks = (walk.piece*plan.itemsize + BLOCK_BYTES - 1)//BLOCK_BYTES
-    if walk.drafts:
-        walk.scratch = walk.pieces*walk.blocks*sizeof(double)
+    walk.drafts = False
+    walk.piece, walk.pieces = n, 1
+    if not walk.at_once:
+        cut(walk)
 
 
 cdef int walk_alone(const Walk *walk) noexcept nogil:
