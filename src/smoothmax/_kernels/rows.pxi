@@ -330,52 +330,75 @@ cdef void write_log_softmax_row(const State *state, const real *x, const real *_
 
 # At once: rows of one block, from elements to results without a state.
 
-cdef inline double sum_at_once(const real *x, Py_ssize_t n, bint doubts, real *tail, real *top, double *carry,
+cdef inline double sum_at_once(const real *x, Py_ssize_t n, bint many, bint doubts, real *tail, real *top, double *carry,
                                double *count) noexcept nogil:
     """sum_of_block of the whole row, `top` its largest element; good enough for logsumexp too if it `doubts`."""
     cdef Py_ssize_t width = lanes_of(x), rows = n//width
-    cdef real tops[LANES]
-    if n >= PART_ROWS*width:
-        return sum_of_parts(x, n, doubts, tail, top, carry, count)
-    spread(<real>-INFINITY, tops)       # a short row, where what is rough is no faster
-    max_lanes(x, width, rows, tops)
+    cdef real tops[PARTS][LANES]
+    cdef double total
+    if many:
+        top[0] = max_of_block(x, n, tail, tops)
+        total = sum_of_block(x, n, tail, tops, top[0], top[0], True, carry, count)
+        if doubts and is_in_doubt(top[0], count[0], total):
+            total = sum_of_block(x, n, tail, tops, top[0], top[0], False, carry, count)
+        return total
+    spread(<real>-INFINITY, tops[0])
+    max_lanes(x, width, rows, tops[0])
     if n - rows*width:
         pad(x + rows*width, n - rows*width, tail)
-        max_lanes(tail, width, 1, tops)
-    top[0] = max_of_lanes(tops)
+        max_lanes(tail, width, 1, tops[0])
+    top[0] = max_of_lanes(tops[0])
     return sum_carefully(x, n, tail, top[0], carry, count)
 
 
-cdef double sum_of_parts(const real *x, Py_ssize_t n, bint doubts, real *tail, real *top, double *carry,
-                         double *count) noexcept nogil:
-    cdef real tops[PARTS][LANES]
-    cdef double total
-    top[0] = max_of_block(x, n, tail, tops)
-    total = sum_of_block(x, n, tail, tops, top[0], top[0], True, carry, count)
-    if doubts and is_in_doubt(top[0], count[0], total):
-        return sum_of_block(x, n, tail, tops, top[0], top[0], False, carry, count)
-    return total
+cdef inline bint is_many(const real *x, Py_ssize_t n) noexcept nogil:
+    """Whether a row has parts; rough sums of fewer elements are no faster than careful ones."""
+    return n >= PART_ROWS*lanes_of(x)
 
 
-cdef void logsumexp_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
+cdef inline void logsumexp_at_once(const real *x, Py_ssize_t n, bint many, real *out) noexcept nogil:
     cdef real tail[LANES]
     cdef real top
     cdef double total, carry, count, log_sum, low
-    total = sum_at_once(x, n, True, tail, &top, &carry, &count)
+    total = sum_at_once(x, n, many, True, tail, &top, &carry, &count)
     log_sum = log_sum_of(top, count, total, carry, &low)
     out[0] = <real>shifted(top, log_sum, low)
 
 
-cdef void log_softmax_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
+cdef inline void log_softmax_at_once(const real *x, Py_ssize_t n, bint many, real *out) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), rows = n//width, rest = n - rows*width
     cdef double total, carry, count, low
     cdef real tail[LANES]
     cdef real top[LANES]
     cdef real log_sum[LANES]
-    total = sum_at_once(x, n, False, tail, top, &carry, &count)
+    total = sum_at_once(x, n, many, False, tail, top, &carry, &count)
     spread(<real>log_sum_of(top[0], count, total, carry, &low), log_sum)
     spread(top[0], top)
     log_softmax_lanes(x, width, rows, top, log_sum, out, width)
     if rest:
         log_softmax_lanes(tail, width, 1, top, log_sum, tail, width)
         unpad(tail, rest, out + rows*width)
+
+
+# Many elements have functions of their own, whose room on the stack few do not pay for.
+
+cdef void logsumexp_of_many(const real *x, Py_ssize_t n, real *out) noexcept nogil:
+    logsumexp_at_once(x, n, True, out)
+
+
+cdef void log_softmax_of_many(const real *x, Py_ssize_t n, real *out) noexcept nogil:
+    log_softmax_at_once(x, n, True, out)
+
+
+cdef void logsumexp_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
+    if is_many(x, n):
+        logsumexp_of_many(x, n, out)
+    else:
+        logsumexp_at_once(x, n, False, out)
+
+
+cdef void log_softmax_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
+    if is_many(x, n):
+        log_softmax_of_many(x, n, out)
+    else:
+        log_softmax_at_once(x, n, False, out)
