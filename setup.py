@@ -19,8 +19,8 @@ SANITIZE = os.environ.get("SMOOTHMAX_SANITIZE", "")
 
 # Compiled the same for every processor.
 PORTABLE = (
-    "_elements", "_threads", "_pool", "_gather", "_columns", "_walk", "_dispatch", "_layout", "_functions",
-    "_loss_layout", "_losses", "_states",
+    "_elements", "_threads", "_pool", "_gather", "_columns", "_targets", "_units", "_walk", "_dispatch", "_layout",
+    "_functions", "_loss_layout", "_losses", "_states",
 )  # fmt: skip
 # The kernels, once for each instruction set. _dispatch.pyx says what each needs to run.
 VARIANTS = {"baseline": []}
@@ -28,12 +28,13 @@ if platform.machine().lower() in ("x86_64", "amd64"):
     VARIANTS["x86_64_v3"] = ["-march=x86-64-v3"]
     VARIANTS["x86_64_v4"] = ["-march=x86-64-v4", "-mprefer-vector-width=512"]
 
+# Memory filled and copied by calls of the C library costs a call of ten elements more than all its exponentials.
+PORTABLE_FLAGS = ["-O3", "-fno-tree-loop-distribute-patterns"]
 # Without -fno-trapping-math the clamps stay scalar; -ffast-math and its parts would cancel the rounding constants.
-# Memory filled and copied by calls of the C library costs a row of ten more than all its exponentials.
 # Scheduling mixes the instructions of several exponentials, each of which is one long chain: GCC does not by itself.
 KERNEL_FLAGS = [
-    "-O3", "-fno-trapping-math", "-fno-math-errno", "-ffp-contract=fast", "-fno-tree-loop-distribute-patterns",
-    "-fschedule-insns", "-fsched-pressure",
+    *PORTABLE_FLAGS, "-fno-trapping-math", "-fno-math-errno", "-ffp-contract=fast", "-fschedule-insns",
+    "-fsched-pressure",
 ]  # fmt: skip
 
 
@@ -80,7 +81,7 @@ def extension(name: str, flags: list[str], macros: tuple[tuple[str, str], ...] =
 
 setup(
     ext_modules=cythonize(
-        [extension(name, ["-O3"]) for name in PORTABLE]
+        [extension(name, PORTABLE_FLAGS) for name in PORTABLE]
         + [extension(f"_kernels.{name}", [*KERNEL_FLAGS, *flags], ALWAYS_INLINE) for name, flags in VARIANTS.items()],
         include_path=["src"],
         compiler_directives={

@@ -181,6 +181,6 @@ def test_modules_that_an_import_loads():
     passed = ("_cython_", "cython_runtime", "importlib.util", "importlib._abc")
     names = {name for name in ast.literal_eval(loaded) if not name.startswith(passed)}
     compiled = "_columns _dispatch _elements _functions _gather _kernels _layout _loss_layout _losses _pool"
-    compiled += " _threads _walk"
+    compiled += " _targets _threads _units _walk"
     own = {f"smoothmax.{name}" for name in ("_config", *compiled.split())}
     assert names == {"smoothmax", kernels, *own}

@@ -22,11 +22,11 @@ cdef void select(const Plan *plan, const char *values, Py_ssize_t step, const ch
                  Py_ssize_t to_step) noexcept nogil:
     """Values where the mask is True, `fill` elsewhere; a mask's rows are brought together first if they are no runs."""
     cdef char packed[PACKED]
-    cdef Py_ssize_t i, row, at, done, part
+    cdef Py_ssize_t i, _row, at, done, part
     if mask_stride == 1:
         plan.moves.select(values, step, mask, mask_step, rows, n, fill, to, to_step)
         return
-    for row in range(rows):
+    for _row in range(rows):
         done = 0
         while done < n:
             part = lesser(n - done, PACKED)

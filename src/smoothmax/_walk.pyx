@@ -1,24 +1,24 @@
-"""Walk the elements of a plan and hand them to kernels: as rows, or as tiles of COLUMNS reductions side by side.
+"""Walk a plan: as rows, or as tiles of COLUMNS reductions side by side; alone, or shared by several threads.
 
-What is contiguous, aligned and of the right type is handed over where it lies. Everything else comes and goes through a
-scratch of fixed size. A long reduction is done in pieces, whose states are merged in their order; several threads may
-share rows, tiles or pieces, and the bits are the same. States may be left for a later walk. Knows no mathematics.
+A long reduction is done in pieces, whose states are merged in their order; several threads may share rows, tiles or
+pieces, and the bits are the same. States may be left for a later walk. Knows no mathematics.
 """
 
 from libc.stdlib cimport free, malloc
 
-from smoothmax._columns cimport reduce_columns, rows_abreast, scratch_for_columns, write_columns
-from smoothmax._gather cimport (
-    SCRATCH, TILE_ROWS, gather_row, gather_tile, leave_out_of_row, leave_out_of_tile, scatter_row, scatter_tile,
-)
-from smoothmax._kernels.table cimport BLOCK_BYTES, COLUMNS, Kernels, State, clear
-from smoothmax._packed cimport pack, unpack
+from smoothmax._columns cimport rows_abreast, scratch_for_columns
+from smoothmax._gather cimport SCRATCH
+from smoothmax._kernels.table cimport BLOCK_BYTES, COLUMNS, Kernels, State
 from smoothmax._plan cimport (
-    BOTH, ELEMENTS, FIRST, MASK, RESULT, ROLES, SECOND, SIGN, STATES, TARGET, VALUE, WEIGHTS, Axes, Bases, Cursor, Plan,
-    advance, bases_at, count, inner_shape, inner_stride, is_run, lesser, run_length, start,
+    BOTH, ELEMENTS, MASK, RESULT, ROLES, SECOND, SIGN, WEIGHTS, Axes, Cursor, Plan, advance, bases_at, count,
+    inner_shape, inner_stride, is_run, lesser, start,
 )
 from smoothmax._pool cimport Queue, share, take
+from smoothmax._targets cimport put_targets, take_targets
 from smoothmax._threads cimport threads_of_caller
+from smoothmax._units cimport (
+    Unit, Walk, finish, first_kernels, is_doubtful, reduce_piece, take_state, walk_unit, write_piece, writes,
+)
 
 cdef enum:
     # Reductions of few elements are laid side by side, whatever their strides: up to SHORT where there are FEW of them,
@@ -29,9 +29,9 @@ cdef enum:
     MIDDLING = 256
     MANY = 32
     LONG_RUN = 256              # elements in one piece that are not worth gathering with the next
-    CHUNK = 16384               # bytes of a row that passes through the scratch in pieces: they stay in L1
     PIECE = 262144              # bytes of a long row that are reduced on their own
     TILE_PIECE = 1048576        # of a tile
+    DRAFTED = 16777216          # bytes of a row whose exponentials are kept in the result, to be corrected
     PIECES = 64                 # at most: their states take 600 KiB
     LANE_BYTES = 128            # of the elements that a kernel does at a time
     SMALL = 500                 # elements below which giving up the GIL costs more than it is worth (as in NumPy)
@@ -41,7 +41,6 @@ cdef enum:
     SHARED = 262144
     # Elements that a thread takes at a time, at least. 256 to 512 KiB: as 2048 and 4096, which ask more often than they
     # balance; 16384 leaves 384 KiB of float64 in three parts, 0.69 where this takes 0.61.
-    DRAFTED = 16777216          # bytes of a row whose exponentials are kept in the result, to be corrected
     GRAIN = 8192
 
 
@@ -49,394 +48,7 @@ cdef enum:
 SHARED_BYTES, PIECE_BYTES = SHARED, PIECE
 
 
-cdef struct Walk:
-    const Plan *plan
-    bint tiles
-    Py_ssize_t abreast          # rows of a few columns that make one of a tile; 0: they do not
-    bint at_once                # without a state: what is reduced stays in cache
-    bint in_place               # elements and weights are taken where they lie,
-    bint out_in_place           # results put where they belong; a tile's if its columns fill the lanes
-    Py_ssize_t lanes            # a tile of a multiple of so many columns is taken where it lies
-    bint drafts                 # the first pass leaves in the result what the second corrects
-    Py_ssize_t n                # positions of a reduction
-    Py_ssize_t units            # rows, or tiles
-    Py_ssize_t piece            # positions of a reduction that are reduced on their own
-    Py_ssize_t pieces
-    Py_ssize_t blocks           # of a piece
-    Py_ssize_t scratch          # bytes that a thread needs
-    Py_ssize_t grain            # units that it takes at a time
-
-
-cdef struct Unit:
-    # A row, or a tile.
-    Bases bases
-    Py_ssize_t columns          # 1 of a row
-    bint in_place
-    bint out_in_place
-    double *tops                # of the blocks of a draft
-
-
-# Rows ----------------------------------------------------------------------------------------------------------------
-
-cdef void reduce_row(const Walk *walk, const Kernels *kernels, const Unit *unit, Cursor *cursor, State *state,
-                     char *scratch) noexcept nogil:
-    cdef const Plan *plan = walk.plan
-    cdef Py_ssize_t n
-    cdef const char *elements
-    cdef const char *weights
-    clear(state, 1)
-    while cursor.left:
-        if unit.in_place:
-            n = run_length(cursor, cursor.left)
-            elements = unit.bases.data[ELEMENTS] + cursor.offset[ELEMENTS]
-            weights = unit.bases.data[WEIGHTS] + cursor.offset[WEIGHTS]
-            advance(cursor, n)
-        else:
-            n = lesser(cursor.left, CHUNK//plan.itemsize)
-            gather_row(plan, &unit.bases, cursor, n, scratch)
-            elements, weights = scratch, scratch + SCRATCH*plan.itemsize
-        kernels.reduce_row(state, elements, weights, n)
-
-
-cdef void write_row(const Walk *walk, const Unit *unit, Cursor *cursor, const State *state,
-                    char *scratch) noexcept nogil:
-    """The second pass of what has a result for each element."""
-    cdef const Plan *plan = walk.plan
-    cdef Cursor out_cursor = cursor[0]
-    cdef Py_ssize_t n
-    cdef const char *source
-    cdef const char *weights
-    cdef char *target
-    while cursor.left:
-        n = run_length(cursor, cursor.left) if unit.in_place or unit.out_in_place else cursor.left
-        n = n if unit.in_place and unit.out_in_place else lesser(n, CHUNK//plan.itemsize)
-        if unit.in_place:
-            source = unit.bases.data[ELEMENTS] + cursor.offset[ELEMENTS]
-            weights = unit.bases.data[WEIGHTS] + cursor.offset[WEIGHTS]
-            advance(cursor, n)
-        else:
-            source, weights = scratch, scratch + SCRATCH*plan.itemsize
-            gather_row(plan, &unit.bases, cursor, n, scratch)
-        target = unit.bases.data[RESULT] + out_cursor.offset[RESULT] if unit.out_in_place else scratch
-        plan.kernels.write_row(state, source, weights, n, target)
-        leave_out_of_row(plan, &unit.bases, &out_cursor, n, target)
-        if unit.out_in_place:
-            advance(&out_cursor, n)
-        else:
-            scatter_row(plan, &unit.bases, &out_cursor, n, scratch)
-
-
-# Tiles ---------------------------------------------------------------------------------------------------------------
-
-cdef void reduce_tile(const Walk *walk, const Kernels *kernels, const Unit *unit, Cursor *cursor, State *state,
-                      char *scratch) noexcept nogil:
-    cdef const Plan *plan = walk.plan
-    cdef Py_ssize_t rows, ld = COLUMNS, weights_ld = COLUMNS
-    cdef const char *elements
-    cdef const char *weights
-    if unit.in_place:
-        ld = inner_stride(&plan.reduced, ELEMENTS)//plan.itemsize
-        weights_ld = inner_stride(&plan.reduced, WEIGHTS)//plan.itemsize
-    clear(state, COLUMNS)
-    while cursor.left:
-        if unit.in_place:
-            rows = run_length(cursor, cursor.left)
-            elements = unit.bases.data[ELEMENTS] + cursor.offset[ELEMENTS]
-            weights = unit.bases.data[WEIGHTS] + cursor.offset[WEIGHTS]
-            advance(cursor, rows)
-        else:
-            rows = lesser(cursor.left, TILE_ROWS)
-            gather_tile(plan, &unit.bases, cursor, rows, unit.columns, scratch)
-            elements, weights = scratch, scratch + SCRATCH*plan.itemsize
-        kernels.reduce_tile(state, elements, ld, weights, weights_ld, rows, unit.columns)
-
-
-cdef void write_tile(const Walk *walk, const Unit *unit, Cursor *cursor, const State *state,
-                     char *scratch) noexcept nogil:
-    cdef const Plan *plan = walk.plan
-    cdef Cursor out_cursor = cursor[0]
-    cdef Py_ssize_t rows, ld = COLUMNS, weights_ld = COLUMNS, out_ld = COLUMNS
-    cdef const char *source
-    cdef const char *weights
-    cdef char *target
-    if unit.in_place:
-        ld = inner_stride(&plan.reduced, ELEMENTS)//plan.itemsize
-        weights_ld = inner_stride(&plan.reduced, WEIGHTS)//plan.itemsize
-    if unit.out_in_place:
-        out_ld = inner_stride(&plan.reduced, RESULT)//plan.itemsize
-    while cursor.left:
-        rows = run_length(cursor, cursor.left) if unit.in_place or unit.out_in_place else cursor.left
-        rows = rows if unit.in_place and unit.out_in_place else lesser(rows, TILE_ROWS)
-        if unit.in_place:
-            source = unit.bases.data[ELEMENTS] + cursor.offset[ELEMENTS]
-            weights = unit.bases.data[WEIGHTS] + cursor.offset[WEIGHTS]
-            advance(cursor, rows)
-        else:
-            source, weights = scratch, scratch + SCRATCH*plan.itemsize
-            gather_tile(plan, &unit.bases, cursor, rows, unit.columns, scratch)
-        target = unit.bases.data[RESULT] + out_cursor.offset[RESULT] if unit.out_in_place else scratch
-        plan.kernels.write_tile(state, source, ld, weights, weights_ld, rows, unit.columns, target, out_ld)
-        leave_out_of_tile(plan, &unit.bases, &out_cursor, rows, unit.columns, target, out_ld*plan.itemsize)
-        if unit.out_in_place:
-            advance(&out_cursor, rows)
-        else:
-            scatter_tile(plan, &unit.bases, &out_cursor, rows, unit.columns, scratch)
-
-
-# Either --------------------------------------------------------------------------------------------------------------
-
-cdef void reduce_piece(const Walk *walk, const Kernels *kernels, const Unit *unit, Py_ssize_t piece, State *state,
-                       char *scratch) noexcept nogil:
-    cdef Cursor cursor
-    cdef Py_ssize_t first = piece*walk.piece, n = lesser(walk.n - first, walk.piece)
-    if walk.abreast:
-        reduce_columns(walk.plan, kernels, &unit.bases, walk.abreast, first, n, state, scratch)
-        return
-    if walk.drafts:
-        clear(state, 1)
-        first *= walk.plan.itemsize
-        kernels.draft_row(state, unit.bases.data[ELEMENTS] + first, n, unit.bases.data[RESULT] + first,
-                          unit.tops + piece*walk.blocks)
-        return
-    start(&cursor, &walk.plan.reduced, 0, first, n)
-    if walk.tiles:
-        reduce_tile(walk, kernels, unit, &cursor, state, scratch)
-    else:
-        reduce_row(walk, kernels, unit, &cursor, state, scratch)
-
-
-cdef inline const Kernels *first_kernels(const Plan *plan) noexcept nogil:
-    """Those that reduce: states that are left for a later walk must do for anything, and cannot be reduced again."""
-    return plan.kernels.careful if plan.passes == FIRST and plan.kernels.careful != NULL else plan.kernels
-
-
-cdef inline bint is_doubtful(const Plan *plan, const Unit *unit, const State *state) noexcept nogil:
-    return plan.passes == BOTH and plan.kernels.in_doubt != NULL and plan.kernels.in_doubt(state, unit.columns)
-
-
-cdef void write_piece(const Walk *walk, const Unit *unit, Py_ssize_t piece, const State *state,
-                      char *scratch) noexcept nogil:
-    cdef Cursor cursor
-    cdef Py_ssize_t first = piece*walk.piece, n = lesser(walk.n - first, walk.piece)
-    if walk.abreast:
-        write_columns(walk.plan, &unit.bases, walk.abreast, first, n, state, scratch)
-        return
-    if walk.drafts:
-        first *= walk.plan.itemsize
-        walk.plan.kernels.correct_row(state, unit.bases.data[ELEMENTS] + first, n, unit.bases.data[RESULT] + first,
-                                      unit.tops + piece*walk.blocks)
-        return
-    start(&cursor, &walk.plan.reduced, 0, first, n)
-    if walk.tiles:
-        write_tile(walk, unit, &cursor, state, scratch)
-    else:
-        write_row(walk, unit, &cursor, state, scratch)
-
-
-cdef inline double element_at(const Plan *plan, const char *place) noexcept nogil:
-    cdef float single
-    cdef double value
-    if plan.itemsize == sizeof(double):
-        if plan.direct[ELEMENTS]:
-            return (<const double *>place)[0]
-        plan.load(place, 0, 1, plan.swapped[ELEMENTS], &value)
-        return value
-    if plan.direct[ELEMENTS]:
-        return (<const float *>place)[0]
-    plan.load(place, 0, 1, plan.swapped[ELEMENTS], &single)
-    return single
-
-
-cdef void take_targets(const Plan *plan, const Unit *unit, State *state) noexcept nogil:
-    """What each reduction's own target brings: its class, and the element and the weight of that."""
-    cdef const char *targets = unit.bases.data[TARGET]
-    cdef const char *elements = unit.bases.data[ELEMENTS]
-    cdef Py_ssize_t j, target, step = inner_stride(&plan.kept, ELEMENTS), target_step = inner_stride(&plan.kept, TARGET)
-    if not plan.is_loss:
-        return
-    state.hard, state.soft, state.gain = plan.hard, plan.soft, plan.gain
-    for j in range(unit.columns):
-        state.counts[j] = 1
-        state.picked[j] = state.weight[j] = 0
-    if targets == NULL:
-        return
-    elements += plan.first_class[ELEMENTS]
-    for j in range(unit.columns):
-        target = (<const Py_ssize_t *>(targets + j*target_step))[0]
-        if target < 0:
-            state.counts[j] = 0
-        else:
-            state.weight[j] = plan.class_weights[target] if plan.class_weights != NULL else 1
-            state.picked[j] = element_at(plan, elements + j*step + target*plan.class_stride[ELEMENTS])
-
-
-cdef inline void put_at(const Plan *plan, char *place, double value) noexcept nogil:
-    cdef float single = <float>value
-    if not plan.direct[RESULT]:
-        plan.store(<const char *>&value if plan.itemsize == sizeof(double) else <const char *>&single, 1, place, 0,
-                   plan.swapped[RESULT])
-    elif plan.itemsize == sizeof(double):
-        (<double *>place)[0] = value
-    else:
-        (<float *>place)[0] = single
-
-
-cdef void put_targets(const Walk *walk, const Unit *unit, const State *state) noexcept nogil:
-    """The results at the targets, once all others are written; and 0 where a reduction is ignored whatever it is."""
-    cdef const Plan *plan = walk.plan
-    cdef Py_ssize_t j, c, target
-    cdef char *place
-    if plan.data[TARGET] == NULL:
-        return
-    for j in range(unit.columns):
-        target = (<const Py_ssize_t *>(unit.bases.data[TARGET] + j*inner_stride(&plan.kept, TARGET)))[0]
-        place = unit.bases.data[RESULT] + j*inner_stride(&plan.kept, RESULT) + plan.first_class[RESULT]
-        if target >= 0:
-            put_at(plan, place + target*plan.class_stride[RESULT], state.at_target[j])
-        elif state.at_target[j] != 0:           # nan: an element of it is not finite
-            for c in range(walk.n):
-                put_at(plan, place + c*plan.class_stride[RESULT], 0)
-
-
-cdef void finish(const Walk *walk, const Unit *unit, State *state) noexcept nogil:
-    """The results of a reduction, or what the second pass needs."""
-    cdef const Plan *plan = walk.plan
-    cdef double values[COLUMNS]
-    cdef double signs[COLUMNS]
-    cdef bint signed = plan.data[SIGN] != NULL
-    if plan.passes == FIRST:
-        pack(state, unit.columns, unit.bases.data[STATES], inner_stride(&plan.kept, STATES))
-        return
-    plan.kernels.finish(state, unit.columns, values, signs if signed else NULL)
-    if plan.kernels.write_row == NULL:
-        plan.store(values, unit.columns, unit.bases.data[RESULT], inner_stride(&plan.kept, RESULT),
-                   plan.swapped[RESULT])
-    elif plan.data[VALUE] != NULL:
-        plan.store_value(values, unit.columns, unit.bases.data[VALUE], inner_stride(&plan.kept, VALUE),
-                         plan.swapped[VALUE])
-    if signed:
-        plan.store_sign(signs, unit.columns, unit.bases.data[SIGN], inner_stride(&plan.kept, SIGN), plan.swapped[SIGN])
-
-
-# At once -------------------------------------------------------------------------------------------------------------
-
-cdef void row_at_once(const Walk *walk, const Unit *unit, State *state, char *scratch) noexcept nogil:
-    """A row in one piece, in memory or once gathered: where its results belong, if that is one piece."""
-    cdef const Plan *plan = walk.plan
-    cdef Cursor cursor
-    cdef bint reduces = plan.kernels.write_row == NULL
-    cdef char *target = scratch if reduces or not unit.out_in_place else unit.bases.data[RESULT]
-    cdef const char *source = unit.bases.data[ELEMENTS] if unit.in_place else target
-    cdef double value
-    if not unit.in_place:
-        start(&cursor, &plan.reduced, 0, 0, walk.n)
-        gather_row(plan, &unit.bases, &cursor, walk.n, target)
-    if plan.kernels.keep_row != NULL:
-        clear(state, 1)
-        take_targets(plan, unit, state)
-        plan.kernels.keep_row(state, source, walk.n, target)
-        finish(walk, unit, state)
-        if reduces:
-            return
-        plan.kernels.scale_row(state, walk.n, target)
-    elif reduces:
-        plan.kernels.row_at_once(source, walk.n, &value)
-        plan.store(&value, 1, unit.bases.data[RESULT], 0, plan.swapped[RESULT])
-        return
-    else:
-        plan.kernels.row_at_once(source, walk.n, target)
-    if plan.data[MASK] != NULL or not unit.out_in_place:
-        start(&cursor, &plan.reduced, 0, 0, walk.n)
-        leave_out_of_row(plan, &unit.bases, &cursor, walk.n, target)
-        if not unit.out_in_place:
-            scatter_row(plan, &unit.bases, &cursor, walk.n, scratch)
-    put_targets(walk, unit, state)
-
-
-cdef void tile_at_once(const Walk *walk, const Unit *unit, State *state, char *scratch) noexcept nogil:
-    cdef const Plan *plan = walk.plan
-    cdef Cursor cursor
-    cdef bint reduces = plan.kernels.write_tile == NULL
-    cdef Py_ssize_t ld = COLUMNS, out_ld = COLUMNS
-    cdef const char *source = unit.bases.data[ELEMENTS] if unit.in_place else scratch
-    cdef char *target = unit.bases.data[RESULT] if unit.out_in_place else scratch
-    if unit.in_place:
-        ld = inner_stride(&plan.reduced, ELEMENTS)//plan.itemsize
-    else:
-        start(&cursor, &plan.reduced, 0, 0, walk.n)
-        gather_tile(plan, &unit.bases, &cursor, walk.n, unit.columns, scratch)
-    if unit.out_in_place:
-        out_ld = inner_stride(&plan.reduced, RESULT)//plan.itemsize
-    if plan.kernels.keep_tile != NULL:
-        clear(state, COLUMNS)
-        take_targets(plan, unit, state)
-        plan.kernels.keep_tile(state, source, ld, walk.n, unit.columns, scratch, COLUMNS)
-        finish(walk, unit, state)
-        if reduces:
-            return
-        plan.kernels.scale_tile(state, scratch, walk.n, unit.columns, target, out_ld)
-    else:
-        plan.kernels.tile_at_once(source, ld, walk.n, unit.columns, target, out_ld)
-    if reduces:
-        if not unit.out_in_place:
-            plan.store(scratch, unit.columns, unit.bases.data[RESULT], inner_stride(&plan.kept, RESULT),
-                       plan.swapped[RESULT])
-        return
-    if plan.data[MASK] != NULL or not unit.out_in_place:
-        start(&cursor, &plan.reduced, 0, 0, walk.n)
-        leave_out_of_tile(plan, &unit.bases, &cursor, walk.n, unit.columns, target, out_ld*plan.itemsize)
-        if not unit.out_in_place:
-            scatter_tile(plan, &unit.bases, &cursor, walk.n, unit.columns, scratch)
-    put_targets(walk, unit, state)
-
-
-# All of a unit -------------------------------------------------------------------------------------------------------
-
-cdef inline void take_state(const Walk *walk, const Unit *unit, State *state) noexcept nogil:
-    """What an earlier walk has left."""
-    unpack(unit.bases.data[STATES], inner_stride(&walk.plan.kept, STATES), unit.columns, state)
-
-
-cdef inline bint writes(const Plan *plan) noexcept nogil:
-    """Whether there is a second pass."""
-    return plan.kernels.write_row != NULL and plan.passes != FIRST
-
-
-cdef void reduce_pieces(const Walk *walk, const Kernels *kernels, const Unit *unit, State *state,
-                        char *scratch) noexcept nogil:
-    """All of a unit, on this thread."""
-    cdef State other
-    cdef Py_ssize_t piece
-    reduce_piece(walk, kernels, unit, 0, state, scratch)
-    for piece in range(1, walk.pieces):
-        reduce_piece(walk, kernels, unit, piece, &other, scratch)
-        kernels.merge(state, &other, 0, unit.columns, COLUMNS)
-
-
-cdef void walk_unit(const Walk *walk, const Unit *unit, char *scratch) noexcept nogil:
-    """A row or a tile from its elements to its results, on this thread."""
-    cdef State state, careful
-    cdef Py_ssize_t piece
-    if walk.at_once:
-        if walk.tiles:
-            tile_at_once(walk, unit, &state, scratch)
-        else:
-            row_at_once(walk, unit, &state, scratch)
-        return
-    if walk.plan.passes == SECOND:
-        take_state(walk, unit, &state)
-    else:
-        reduce_pieces(walk, first_kernels(walk.plan), unit, &state, scratch)
-        if is_doubtful(walk.plan, unit, &state):
-            reduce_pieces(walk, walk.plan.kernels.careful, unit, &careful, scratch)
-            walk.plan.kernels.replace(&state, &careful, unit.columns)
-    take_targets(walk.plan, unit, &state)
-    finish(walk, unit, &state)
-    if writes(walk.plan):
-        for piece in range(walk.pieces):
-            write_piece(walk, unit, piece, &state, scratch)
-        put_targets(walk, unit, &state)
-
+# Units ----------------------------------------------------------------------------------------------------------------
 
 cdef inline Py_ssize_t tiles_across(const Walk *walk) noexcept nogil:
     """Full tiles, then one of the columns that fill lanes, and one of those that do not and are brought together."""

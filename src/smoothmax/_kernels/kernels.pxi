@@ -7,10 +7,10 @@ from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport ldexp
 
 from smoothmax._kernels.table cimport (
-    CAREFUL_LOGSUMEXP, COLUMNS, CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, LOG_PROB, LOG_SOFTMAX, LOG_SOFTMAX_VJP,
-    LOGSUMEXP, LOGSUMEXP_AND_SOFTMAX, NLL, SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, SOFTMAX, SOFTMAX_VJP,
-    WEIGHTED_LOGSUMEXP, Blend, CorrectRow, DraftRow, Finish, KeepRow, KeepTile, Kernels, Moves, ReduceRow, ReduceTile,
-    RowAtOnce, ScaleRow, ScaleTile, Select, State, Table, TileAtOnce, Transpose, WriteRow, WriteTile,
+    CAREFUL_LOGSUMEXP, COLUMNS, CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, LOGSUMEXP, LOGSUMEXP_AND_SOFTMAX, LOG_PROB,
+    LOG_SOFTMAX, LOG_SOFTMAX_VJP, NLL, SOFTMAX, SOFTMAX_VJP, SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT,
+    SOFT_NLL, WEIGHTED_LOGSUMEXP, Blend, CorrectRow, DraftRow, Finish, KeepRow, KeepTile, Kernels, Moves, ReduceRow,
+    ReduceTile, RowAtOnce, ScaleRow, ScaleTile, Select, State, Table, TileAtOnce, Transpose, WriteRow, WriteTile,
 )
 
 cdef enum:
@@ -30,8 +30,10 @@ cdef enum:
 
 include "arithmetic.pxi"
 include "lanes.pxi"
+include "folding.pxi"
 include "states.pxi"
 include "rows.pxi"
+include "softmax_rows.pxi"
 include "tiles.pxi"
 include "kept.pxi"
 include "weights.pxi"

@@ -1,5 +1,5 @@
 # The loops: over the rows of a tile that is as wide as there are lanes. Each has a constant number of turns inside and
-# touches local arrays only: this is what the compiler vectorises. And the folding of lanes into one.
+# touches local arrays only: this is what the compiler vectorises.
 
 cdef inline Py_ssize_t lanes_of(const real *x) noexcept nogil:
     return LANES_F32 if real is float else LANES_F64
@@ -306,60 +306,3 @@ cdef inline void log_softmax_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows
             y[j] = (x[i*ld + j] - top[j]) - log_sum[j]
         for j in range(lanes_of(x)):
             out[i*out_ld + j] = y[j]
-
-
-# Folding lanes -----------------------------------------------------------------------------------------------------
-
-cdef inline void fold_max(real *top, Py_ssize_t half) noexcept nogil:
-    cdef Py_ssize_t j
-    for j in range(half):
-        top[j] = top[j + half] if top[j + half] > top[j] else top[j]
-
-
-cdef inline void fold_sum(double *sums, double *carries, Py_ssize_t half) noexcept nogil:
-    cdef Py_ssize_t j
-    cdef double error
-    for j in range(half):
-        sums[j] = two_sum(sums[j], sums[j + half], &error)
-        carries[j] += carries[j + half] + error
-
-
-cdef inline real max_of_lanes(real *top) noexcept nogil:
-    if real is float:
-        fold_max(top, 16)
-    fold_max(top, 8)
-    fold_max(top, 4)
-    fold_max(top, 2)
-    fold_max(top, 1)
-    return top[0]
-
-
-cdef inline double sum_of_lanes(double *sums, const real *carries, double *carry) noexcept nogil:
-    """The sum over the lanes, and in `carry` what rounding took from it."""
-    cdef Py_ssize_t j
-    cdef double c[LANES]
-    for j in range(lanes_of(carries)):
-        c[j] = carries[j]
-    if real is float:
-        fold_sum(sums, c, 16)
-    fold_sum(sums, c, 8)
-    fold_sum(sums, c, 4)
-    fold_sum(sums, c, 2)
-    fold_sum(sums, c, 1)
-    return two_sum(sums[0], c[0], carry)
-
-
-cdef inline void fold_count(real *counts, Py_ssize_t half) noexcept nogil:
-    cdef Py_ssize_t j
-    for j in range(half):
-        counts[j] += counts[j + half]
-
-
-cdef inline double count_of_lanes(real *counts) noexcept nogil:
-    if real is float:
-        fold_count(counts, 16)
-    fold_count(counts, 8)
-    fold_count(counts, 4)
-    fold_count(counts, 2)
-    fold_count(counts, 1)
-    return counts[0]

@@ -61,8 +61,8 @@ cdef inline bint is_plain(const real *tops, real largest, real top, real shift) 
     return shift == 0 and not (largest == top and has(tops, top))
 
 
-cdef inline double sum_of_block(const real *x, Py_ssize_t n, const real *tail, real (*tops)[LANES], real largest, real top,
-                                bint rough, double *carry, double *count) noexcept nogil:
+cdef inline double sum_of_block(const real *x, Py_ssize_t n, const real *tail, real (*tops)[LANES], real largest,
+                                real top, bint rough, double *carry, double *count) noexcept nogil:
     """The exponentials of a block but those of `top`, no less than its `largest` element, and how many equal that."""
     cdef Py_ssize_t width = lanes_of(x), rows = n//width, rest = n - rows*width, first, done = 0, j
     cdef double total
@@ -86,9 +86,11 @@ cdef inline double sum_of_block(const real *x, Py_ssize_t n, const real *tail, r
             done += PART_ROWS
         done = min_of(done, rows)
         if plain:
-            sum_row_lanes(x + first*width, done - first, True, rough, top, shift, magic, floor, totals, carries, counts)
+            sum_row_lanes(x + first*width, done - first, True, rough, top, shift, magic, floor,
+                          totals, carries, counts)
         else:
-            sum_row_lanes(x + first*width, done - first, False, rough, top, shift, magic, floor, totals, carries, counts)
+            sum_row_lanes(x + first*width, done - first, False, rough, top, shift, magic, floor,
+                          totals, carries, counts)
     if rest:
         sum_row_lanes(tail, 1, False, rough, top, shift, magic, floor, totals, carries, counts)
     for j in range(width):
@@ -161,158 +163,6 @@ cdef void reduce_row_roughly(State *state, const real *x, const real *_, Py_ssiz
     reduce_blocks(state, x, n, True)
 
 
-cdef inline void reduce_softmax_blocks(State *state, const real *x, Py_ssize_t n, bint drafts, real *out,
-                                       double *tops) noexcept nogil:
-    """The sum of all exponentials, the top's too, in rest + carry; if it `drafts`, see table.pxd."""
-    cdef Py_ssize_t width = lanes_of(x), block, rows, rest, j
-    cdef double total, carry
-    cdef real tail[LANES]
-    cdef real top[LANES]
-    cdef real shift[LANES]
-    cdef real magic[LANES]
-    cdef real floor[LANES]
-    cdef double sums[LANES]
-    cdef real carries[LANES]
-    while n > 0:
-        block = min_of(n, BLOCK_ROWS*width)
-        rows = block//width
-        rest = block - rows*width
-        spread(<real>-INFINITY, top)
-        max_lanes(x, width, rows, top)
-        if rest:
-            pad(x + rows*width, rest, tail)
-            max_lanes(tail, width, 1, top)
-        move_top(state, 0, max_of_lanes(top))
-        spread_shifts(finite_reference(<real>state.top[0]), shift, magic, floor)
-        for j in range(width):
-            sums[j] = 0
-            carries[j] = 0
-        exp_lanes(x, width, rows, shift, magic, floor, drafts, out, width, sums, carries)
-        if rest:
-            exp_lanes(tail, width, 1, shift, magic, floor, drafts, tail, width, sums, carries)
-        total = sum_of_lanes(sums, carries, &carry)
-        join(state, 0, total, carry, 0)
-        if drafts:
-            if rest:
-                unpad(tail, rest, out + rows*width)
-            tops[0] = state.top[0]
-            tops += 1
-            out += block
-        x += block
-        n -= block
-
-
-cdef void reduce_softmax_row(State *state, const real *x, const real *_, Py_ssize_t n) noexcept nogil:
-    reduce_softmax_blocks(state, x, n, False, <real *>NULL, NULL)
-
-
-cdef void draft_softmax_row(State *state, const real *x, Py_ssize_t n, real *out, double *tops) noexcept nogil:
-    reduce_softmax_blocks(state, x, n, True, out, tops)
-
-
-cdef void correct_softmax_row(const State *state, const real *x, Py_ssize_t n, real *out,
-                              const double *tops) noexcept nogil:
-    cdef Py_ssize_t width = lanes_of(x), block
-    cdef real top = <real>state.top[0], shift = shift_of(top), draft_top
-    cdef double exponent = exponent_of(remainder_of(top, shift)), power, least
-    cdef real factor[LANES]
-    cdef real factor_low[LANES]
-    cdef real one_above[LANES]
-    cdef real powers[LANES]
-    if real is float:
-        least = -149            # of the powers that there are
-    else:
-        least = -1074
-    split_inverse(state.inverse[0], state.inverse_low[0], factor, factor_low)
-    spread(factor[0], factor)
-    spread(factor_low[0], factor_low)
-    spread(<real>state.one_above[0], one_above)
-    while n > 0:
-        block = min_of(n, BLOCK_ROWS*width)
-        draft_top = <real>tops[0]
-        power = exponent_of(remainder_of(draft_top, shift)) - exponent
-        if shift_of(draft_top) == shift and power >= least and magnitude(draft_top) < INFINITY:
-            spread(<real>ldexp(1, <int>power), powers)
-            correct_lanes(out, block//width, powers, factor, factor_low, one_above)
-            correct_rest(out + block//width*width, block % width, powers, factor, factor_low, one_above)
-        else:
-            write_softmax_row(state, x, <real *>NULL, block, out)
-        x += block
-        out += block
-        tops += 1
-        n -= block
-
-
-cdef inline void correct_rest(real *x, Py_ssize_t n, const real *powers, const real *factor, const real *factor_low,
-                              const real *one_above) noexcept nogil:
-    cdef real tail[LANES]
-    if n:
-        pad(x, n, tail)
-        correct_lanes(tail, 1, powers, factor, factor_low, one_above)
-        unpad(tail, n, x)
-
-
-cdef void softmax_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
-    cdef Py_ssize_t width = lanes_of(x), rows = n//width, rest = n - rows*width, j
-    cdef real largest
-    cdef double total, carry, inverse, inverse_low
-    cdef real tail[LANES]
-    cdef real top[LANES]
-    cdef real shift[LANES]
-    cdef real magic[LANES]
-    cdef real floor[LANES]
-    cdef double sums[LANES]
-    cdef real carries[LANES]
-    cdef real scale[LANES]
-    cdef real scale_low[LANES]
-    cdef real one_above[LANES]
-    spread(<real>-INFINITY, top)
-    max_lanes(x, width, rows, top)
-    if rest:
-        pad(x + rows*width, rest, tail)
-        max_lanes(tail, width, 1, top)
-    largest = max_of_lanes(top)
-    spread_shifts(largest, shift, magic, floor)
-    for j in range(width):
-        sums[j] = 0
-        carries[j] = 0
-    if rows:
-        exp_lanes(x, width, rows, shift, magic, floor, True, out, width, sums, carries)
-    if rest:
-        exp_lanes(tail, width, 1, shift, magic, floor, True, tail, width, sums, carries)
-    total = sum_of_lanes(sums, carries, &carry)
-    invert(total, carry, &inverse, &inverse_low)
-    split_inverse(inverse, inverse_low, scale, scale_low)
-    spread(scale[0], scale)
-    spread(scale_low[0], scale_low)
-    spread(one_above_of(largest, total, carry), one_above)
-    scale_lanes(out, width, rows, scale, scale_low, one_above)
-    if rest:
-        scale_lanes(tail, width, 1, scale, scale_low, one_above)
-        unpad(tail, rest, out + rows*width)
-
-
-cdef void write_softmax_row(const State *state, const real *x, const real *_, Py_ssize_t n, real *out) noexcept nogil:
-    cdef Py_ssize_t width = lanes_of(x), rows = n//width, rest = n - rows*width, j
-    cdef real tail[LANES]
-    cdef real shift[LANES]
-    cdef real magic[LANES]
-    cdef real floor[LANES]
-    cdef real scale[LANES]
-    cdef real scale_low[LANES]
-    cdef real one_above[LANES]
-    spread_shifts(<real>state.top[0], shift, magic, floor)
-    split_inverse(state.inverse[0], state.inverse_low[0], scale, scale_low)
-    spread(scale[0], scale)
-    spread(scale_low[0], scale_low)
-    spread(<real>state.one_above[0], one_above)
-    softmax_lanes(x, width, rows, shift, magic, floor, scale, scale_low, one_above, out, width)
-    if rest:
-        pad(x + rows*width, rest, tail)
-        softmax_lanes(tail, width, 1, shift, magic, floor, scale, scale_low, one_above, tail, width)
-        unpad(tail, rest, out + rows*width)
-
-
 cdef void write_log_softmax_row(const State *state, const real *x, const real *_, Py_ssize_t n,
                                 real *out) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), rows = n//width, rest = n - rows*width, j
@@ -330,8 +180,8 @@ cdef void write_log_softmax_row(const State *state, const real *x, const real *_
 
 # At once: rows of one block, from elements to results without a state.
 
-cdef inline double sum_at_once(const real *x, Py_ssize_t n, bint many, bint doubts, real *tail, real *top, double *carry,
-                               double *count) noexcept nogil:
+cdef inline double sum_at_once(const real *x, Py_ssize_t n, bint many, bint doubts, real *tail, real *top,
+                               double *carry, double *count) noexcept nogil:
     """sum_of_block of the whole row, `top` its largest element; good enough for logsumexp too if it `doubts`."""
     cdef Py_ssize_t width = lanes_of(x), rows = n//width
     cdef real tops[PARTS][LANES]

@@ -2,8 +2,8 @@
 #
 # A row is n contiguous elements, reduced together. A tile is `rows` times COLUMNS elements, each column reduced on
 # its own; one row of a tile is contiguous and the next begins `ld` elements later. Only the first `columns` count, but
-# there is memory to read and write up to the next multiple of the lanes. Elements are native and aligned, float or double as the table says.
-# Input and output may be the same memory, but not overlap otherwise.
+# there is memory to read and write up to the next multiple of the lanes. Elements are native and aligned, float or
+# double as the table says. Input and output may be the same memory, but not overlap otherwise.
 
 from libc.math cimport INFINITY
 
@@ -118,8 +118,8 @@ cdef struct Kernels:
     # An operation with a result for each element leaves in the state what those need, and writes them in a second pass.
     WriteRow write_row
     WriteTile write_tile
-    # The same passes, but the first leaves its exponentials in `out`, and the top so far of each block of BLOCK_BYTES in
-    # `tops`; the second corrects them, and exponentiates anew only where another shift was meant. The bits are the same.
+    # The same passes, but the first leaves its exponentials in `out`, and the top so far of each block of BLOCK_BYTES
+    # in `tops`; the second corrects them, and exponentiates anew only where another shift was meant: the same bits.
     DraftRow draft_row
     CorrectRow correct_row
     # At once, in up to so many bytes of a row or tile, 0 where that gains nothing: from elements to results without a
