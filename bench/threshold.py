@@ -1,12 +1,12 @@
-"""From which length on a row of softmax is better read twice: what LONG_ROW of _kernels/kernels.pxi rests on.
+"""When softmax of a row is done at once, as a draft, or twice: what MIDDLING_ROW and DRAFTED rest on.
 
-    python -m bench.threshold             build smoothmax twice in a temporary folder, minutes, and compare
+    python -m bench.threshold             build smoothmax three times in a temporary folder, minutes, and compare
     python -m bench.threshold --write     and put the table into bench/README.md
 
-A row of up to LONG_ROW bytes is done at once, by one thread: its exponentials are stored in the result, and scaled when
-their sum is known. A longer one is reduced first, and the exponentials are computed again as they are written; threads
-share both. The constant decides when the kernels are compiled, so it is changed in a copy of the source: to 0, and to a
-size that no row has.
+A row of up to MIDDLING_ROW bytes is done at once, by one thread: its exponentials are stored in the result, and scaled
+when their sum is known. Pieces of a longer one leave theirs in the result, each block's against the top so far, and
+correct them: a draft, which threads share. Beyond DRAFTED bytes a row is read and exponentiated twice. The constants
+decide when the package is compiled, so they are changed in copies of the source.
 """
 
 import argparse
@@ -25,22 +25,32 @@ from bench.pages import PAGE, put, table
 from bench.yardsticks import BENCH, best_seconds, processor
 
 ROOT = BENCH.parent
-CONSTANT = re.compile(r"\bLONG_ROW = (\d+)")
-SIZES = tuple(2**power for power in range(14, 25))  # bytes
-VALUES = {"at_once": 2**60, "twice": 0}
+SOURCE = "src/smoothmax"
+PLACES = {"MIDDLING_ROW": "_kernels/kernels.pxi", "DRAFTED": "_walk.pyx"}
+SIZES = tuple(2**power for power in range(15, 27))  # bytes
+BUILDS = {
+    "at_once": {"MIDDLING_ROW": 2**60},
+    "draft": {"MIDDLING_ROW": 0, "DRAFTED": 2**60},
+    "twice": {"MIDDLING_ROW": 0, "DRAFTED": 0},
+}
 TURNS = 5  # of the two builds: a disturbance meets both
 
 
-def build(value: int, folder: Path) -> None:
-    """A copy of the package with another threshold; what does not depend on it is taken as it was built here."""
+def stated(constant: str) -> re.Pattern[str]:
+    return re.compile(rf"\b{constant} = (\d+)")
+
+
+def build(values: dict[str, int], folder: Path) -> None:
+    """A copy of the package with other thresholds; what does not depend on them is taken as it was built here."""
     shutil.copytree(ROOT / "src", folder / "src")
     for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy2(ROOT / name, folder)
-    source = folder / "src/smoothmax/_kernels/kernels.pxi"
-    text, found = CONSTANT.subn(f"LONG_ROW = {value}", source.read_text(encoding="utf-8"))
-    if found != 1:
-        raise SystemExit(f"LONG_ROW is stated {found} times in kernels.pxi, not once")
-    source.write_text(text, encoding="utf-8")
+    for constant, value in values.items():
+        source = folder / SOURCE / PLACES[constant]
+        text, found = stated(constant).subn(f"{constant} = {value}", source.read_text(encoding="utf-8"))
+        if found != 1:
+            raise SystemExit(f"{constant} is stated {found} times in {PLACES[constant]}, not once")
+        source.write_text(text, encoding="utf-8")
     command = [sys.executable, "setup.py", "-q", "build_ext", "--inplace", f"-j{os.cpu_count()}"]
     subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
 
@@ -80,17 +90,16 @@ def lines(best: dict[str, dict[str, list[float]]]) -> list[str]:
         [str(size // 1024), *(f"{times[dtype][i]:.3f}" for dtype in DTYPES for times in best.values())]
         for i, size in enumerate(SIZES)
     ]
-    stated = CONSTANT.search((ROOT / "src/smoothmax/_kernels/kernels.pxi").read_text(encoding="utf-8"))
-    assert stated
-    return [
-        f"ns an element of softmax with `out=`, {processor()}; LONG_ROW is {int(stated[1]) // 1024} KiB:",
-        "",
-        *table(head, rows),
-    ]
+    now = []
+    for constant, place in PLACES.items():
+        found = stated(constant).search((ROOT / SOURCE / place).read_text(encoding="utf-8"))
+        assert found
+        now.append(f"{constant} is {int(found[1]) // 1024} KiB")
+    return [f"ns an element of softmax with `out=`, {processor()}; {', '.join(now)}:", "", *table(head, rows)]
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Measure softmax of rows done at once, and read twice.")
+    parser = argparse.ArgumentParser(description="Measure softmax of rows done at once, as drafts, and twice.")
     parser.add_argument("--write", action="store_true", help="put the table into bench/README.md")
     parser.add_argument("--part", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -98,11 +107,13 @@ def main() -> int:
         use_cores(arguments.part)
         print(json.dumps(measure()))
         return 0
-    ways = {"at once": ("at_once", 1), "twice": ("twice", 1), f"twice, {all_cores()} threads": ("twice", all_cores())}
+    ways = {"at once": ("at_once", 1)}
+    for name in ("draft", "twice"):
+        ways |= {name: (name, 1), f"{name}, {all_cores()} threads": (name, all_cores())}
     best: dict[str, dict[str, list[float]]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for name, value in VALUES.items():
-            build(value, Path(folder, name))
+        for name, values in BUILDS.items():
+            build(values, Path(folder, name))
         for _ in range(TURNS):
             for way, (name, threads) in ways.items():
                 times = times_of(Path(folder, name), threads)

@@ -31,7 +31,7 @@ cdef enum:
     LONG_RUN = 256              # elements in one piece that are not worth gathering with the next
     PIECE = 262144              # bytes of a long row that are reduced on their own
     TILE_PIECE = 1048576        # of a tile
-    DRAFTED = 16777216          # bytes of a row whose exponentials are kept in the result, to be corrected
+    DRAFTED = 67108864          # bytes of a row whose exponentials are kept in the result, to be corrected
     PIECES = 64                 # at most: their states take 600 KiB
     LANE_BYTES = 128            # of the elements that a kernel does at a time
     SMALL = 500                 # elements below which giving up the GIL costs more than it is worth (as in NumPy)
@@ -254,10 +254,8 @@ cdef void cut(Walk *walk) noexcept nogil:
     walk.piece = (n + walk.pieces - 1)//walk.pieces
     walk.piece += -walk.piece & (LANE_BYTES//plan.itemsize - 1)
     walk.pieces = (n + walk.piece - 1)//walk.piece
-    # What is done in place has no draft, and the same bits.
     walk.drafts = (plan.kernels.draft_row != NULL and walk.in_place and walk.out_in_place and plan.passes == BOTH
-                   and plan.reduced.ndim <= 1 and n*plan.itemsize <= DRAFTED
-                   and plan.data[ELEMENTS] != plan.data[RESULT])
+                   and plan.reduced.ndim <= 1 and n*plan.itemsize <= DRAFTED)
     if walk.drafts:
         walk.blocks = (walk.piece*plan.itemsize + BLOCK_BYTES - 1)//BLOCK_BYTES
         walk.scratch = walk.pieces*walk.blocks*sizeof(double)

@@ -6,6 +6,7 @@ cdef inline void reduce_softmax_blocks(State *state, const real *x, Py_ssize_t n
     """The sum of all exponentials, the top's too, in rest + carry; if it `drafts`, see table.pxd."""
     cdef Py_ssize_t width = lanes_of(x), block, rows, rest, j
     cdef double total, carry
+    cdef bint keeps
     cdef real tail[LANES]
     cdef real top[LANES]
     cdef real shift[LANES]
@@ -27,15 +28,19 @@ cdef inline void reduce_softmax_blocks(State *state, const real *x, Py_ssize_t n
         for j in range(width):
             sums[j] = 0
             carries[j] = 0
-        exp_lanes(x, width, rows, shift, magic, floor, drafts, out, width, sums, carries)
+        keeps = drafts and magnitude(state.top[0]) <= can_be_corrected(x[0])
+        if keeps:
+            exp_lanes(x, width, rows, shift, magic, floor, True, out, width, sums, carries)
+        else:
+            exp_lanes(x, width, rows, shift, magic, floor, False, out, width, sums, carries)
         if rest:
-            exp_lanes(tail, width, 1, shift, magic, floor, drafts, tail, width, sums, carries)
+            exp_lanes(tail, width, 1, shift, magic, floor, True, tail, width, sums, carries)
         total = sum_of_lanes(sums, carries, &carry)
         join(state, 0, total, carry, 0)
         if drafts:
-            if rest:
+            if rest and keeps:
                 unpad(tail, rest, out + rows*width)
-            tops[0] = state.top[0]
+            tops[0] = state.top[0] if keeps else <double>NAN
             tops += 1
             out += block
         x += block
@@ -50,10 +55,19 @@ cdef void draft_softmax_row(State *state, const real *x, Py_ssize_t n, real *out
     reduce_softmax_blocks(state, x, n, True, out, tops)
 
 
+cdef inline double can_be_corrected(real _) noexcept nogil:
+    """How large the top of a draft may be in size: its shift is 0, and where the row's top has another, all of it is 0.
+
+    That lies beyond NEAR (see "The shift"), where exp(can_be_corrected - NEAR) is 0.
+    """
+    return 100 if real is float else 700
+
+
 cdef void correct_softmax_row(const State *state, const real *x, Py_ssize_t n, real *out,
                               const double *tops) noexcept nogil:
+    """`x` may be `out`: a block that has no draft has its elements."""
     cdef Py_ssize_t width = lanes_of(x), block
-    cdef real top = <real>state.top[0], shift = shift_of(top), draft_top
+    cdef real top = <real>state.top[0], shift = shift_of(top)
     cdef double exponent = exponent_of(remainder_of(top, shift)), power, least
     cdef real factor[LANES]
     cdef real factor_low[LANES]
@@ -69,18 +83,29 @@ cdef void correct_softmax_row(const State *state, const real *x, Py_ssize_t n, r
     spread(<real>state.one_above[0], one_above)
     while n > 0:
         block = min_of(n, BLOCK_ROWS*width)
-        draft_top = <real>tops[0]
-        power = exponent_of(remainder_of(draft_top, shift)) - exponent
-        if shift_of(draft_top) == shift and power >= least and magnitude(draft_top) < INFINITY:
+        if tops[0] != tops[0]:
+            write_softmax_row(state, x, <real *>NULL, block, out)
+        else:
+            power = exponent_of(<real>tops[0]) - exponent
             spread(<real>ldexp(1, <int>power), powers)
+            if shift != 0:
+                spread(<real>0, powers)
+            elif power < least:         # in two steps
+                spread(<real>ldexp(1, <int>(least/2)), powers)
+                multiply_block(out, block, powers)
+                spread(<real>ldexp(1, <int>(power - least/2)), powers)
             correct_lanes(out, block//width, powers, factor, factor_low, one_above)
             correct_rest(out + block//width*width, block % width, powers, factor, factor_low, one_above)
-        else:
-            write_softmax_row(state, x, <real *>NULL, block, out)
         x += block
         out += block
         tops += 1
         n -= block
+
+
+cdef void multiply_block(real *x, Py_ssize_t n, const real *powers) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        x[i] *= powers[0]
 
 
 cdef inline void correct_rest(real *x, Py_ssize_t n, const real *powers, const real *factor, const real *factor_low,

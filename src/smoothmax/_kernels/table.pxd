@@ -118,8 +118,8 @@ cdef struct Kernels:
     # An operation with a result for each element leaves in the state what those need, and writes them in a second pass.
     WriteRow write_row
     WriteTile write_tile
-    # The same passes, but the first leaves its exponentials in `out`, and the top so far of each block of BLOCK_BYTES
-    # in `tops`; the second corrects them, and exponentiates anew only where another shift was meant: the same bits.
+    # The same passes, but the first leaves its exponentials in `out` where they can be corrected, and in `tops` the top
+    # so far of each block of BLOCK_BYTES, or nan; the second corrects them, or exponentiates now: the same bits.
     DraftRow draft_row
     CorrectRow correct_row
     # At once, in up to so many bytes of a row or tile, 0 where that gains nothing: from elements to results without a
