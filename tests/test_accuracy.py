@@ -100,6 +100,14 @@ def results_near_zero(rng, dtype):
     return rng.permuted(tails.astype(dtype), axis=1)
 
 
+def small_results_of_many(rng, dtype):
+    """The logarithm of a zero and a few exponentials: what these lose shows in it."""
+    rows = -rng.uniform(40, 90, (120, 1300))
+    rows[:, 0] = 0
+    rows[:, 1:4] = -rng.uniform(0.2, 4, (120, 1))
+    return rng.permuted(rows.astype(dtype), axis=1)
+
+
 def one_dominant_equal_rest(rng, dtype):
     rows = np.repeat(-np.arange(1.0, 81)[:, None], 130, axis=1)
     rows[:, 0] = 0
@@ -129,8 +137,8 @@ FAMILIES = {
         family.__name__: family
         for family in (
             near_every_multiple_of_the_grid, rising, falling, grid_crossed_late, subnormal_tails, subnormal_input,
-            huge_input, pairs, triples, results_near_zero, one_dominant_equal_rest, one_dominant_random_rest,
-            sum_just_above_a_power_of_two,
+            huge_input, pairs, triples, results_near_zero, small_results_of_many, one_dominant_equal_rest,
+            one_dominant_random_rest, sum_just_above_a_power_of_two,
         )
     },
 }  # fmt: skip
