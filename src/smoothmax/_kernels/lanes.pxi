@@ -136,7 +136,7 @@ cdef inline void sum_others_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows,
         carry_sum[j] = 0
         carry_low[j] = 0
         count[j] = 0
-    while rows > 0:     # a carry is up to 7 % of the sum, and 256 equal elements round it up 256 times: 3 ULP; 32, half of one
+    while rows > 0:     # a carry is up to 7 % of the sum, and many equal elements round it up as many times
         block = rows if rows < CARRY_ROWS else CARRY_ROWS
         for j in range(lanes_of(x)):
             carry[j] = 0
