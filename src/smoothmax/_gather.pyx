@@ -47,7 +47,8 @@ cdef void blend(const Plan *plan, const char *factors, Py_ssize_t stride, Py_ssi
     while done < n:
         part = lesser(n - done, PACKED)
         plan.load_factors(factors + done*stride, stride, part, plan.swapped[FACTORS], <char *>packed)
-        plan.moves.blend(weights + done*plan.itemsize, <const char *>packed, part, plan.scale, plan.offset)
+        plan.moves.blend(weights + done*plan.itemsize, <const char *>packed, part, plan.scale,
+                         plan.scale_low, plan.offset, plan.offset_low)
         done += part
 
 

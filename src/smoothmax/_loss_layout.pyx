@@ -8,6 +8,7 @@ import operator
 
 cimport numpy as cnp
 import numpy as np
+from libc.math cimport fabs, fma, isfinite
 from numpy.exceptions import AxisError
 
 from smoothmax._elements cimport loader
@@ -225,7 +226,8 @@ cdef object log_prob_array(object logits, object targets, object axis):
         put_classes(&plan, classes, class_axis, &shape)
         plan.is_loss = True
         plan.class_weights = NULL
-        plan.hard, plan.soft, plan.gain = 1, 0, 1
+        plan.hard = plan.denominator = 1
+        plan.hard_low = plan.soft = plan.soft_low = 0
         run(&plan, &shape)
     return value[()]
 
@@ -248,7 +250,23 @@ cdef double denominator_of(str reduction, cnp.ndarray classes, cnp.ndarray weigh
         return positions
     if weight is None:
         return np.count_nonzero((<object>classes) >= 0)
-    return np.sum(np.take(weight, classes, mode="clip"), where=(<object>classes) >= 0)
+    classes = np.ascontiguousarray(classes)
+    return sum_of_weights(<const Py_ssize_t *>cnp.PyArray_DATA(classes), cnp.PyArray_SIZE(classes),
+                          <const double *>cnp.PyArray_DATA(weight))
+
+
+cdef double sum_of_weights(const Py_ssize_t *classes, Py_ssize_t n, const double *weights) noexcept nogil:
+    """What the weights of n targets add up to, but those that are ignored; compensated (Neumaier, ZAMM 54, 1974)."""
+    cdef Py_ssize_t i
+    cdef double weight, larger, smaller, sum_, total = 0, low = 0
+    for i in range(n):
+        if classes[i] >= 0:
+            weight = weights[classes[i]]
+            sum_ = total + weight
+            larger, smaller = (total, weight) if fabs(total) > fabs(weight) else (weight, total)
+            low += (larger - sum_) + smaller
+            total = sum_
+    return total + low if isfinite(total) else total
 
 
 cdef object loss_array(object logits, object targets, object axis, object weight, object ignore_index,
@@ -261,7 +279,7 @@ cdef object loss_array(object logits, object targets, object axis, object weight
     cdef Plan plan
     cdef int number, computing, class_axis
     cdef Py_ssize_t n
-    cdef double smoothing = label_smoothing, denominator
+    cdef double smoothing = label_smoothing, denominator, rest, rest_low, share, share_low
     cdef bint soft
     shape_of(array, &shape)
     class_axis = mark_class_axis(axis, &shape)
@@ -308,18 +326,25 @@ cdef object loss_array(object logits, object targets, object axis, object weight
         plan.class_weights = NULL
         if weights is not None:
             plan.class_weights = <const double *>cnp.PyArray_DATA(weights)
-        plan.gain = 1/denominator if denominator != 0 else 0 if weights is None else np.inf
+        plan.denominator = denominator if denominator != 0 or weights is not None else 1
+        rest = 1 - smoothing
+        rest_low = (1 - rest) - smoothing
+        share = smoothing/n
+        share_low = fma(-share, n, smoothing)/n
         if classes is None:
-            plan.hard, plan.soft = 0, 1
+            plan.hard = plan.hard_low = plan.soft_low = 0
+            plan.soft = 1
             if smoothing > 0 or weights is not None:
                 factors = np.ones(1) if weights is None else weights
                 plan.blended = True
-                plan.scale, plan.offset = 1 - smoothing, smoothing/n
+                plan.scale, plan.scale_low = rest, rest_low
+                plan.offset, plan.offset_low = share, share_low
                 plan.load_factors = loader(cnp.NPY_FLOAT64, computing == cnp.NPY_FLOAT64)
                 put_along(&plan, FACTORS, factors, computing, class_axis, &shape)
         else:
             put_classes(&plan, classes, class_axis, &shape)
-            plan.hard, plan.soft = 1 - smoothing, smoothing/n
+            plan.hard, plan.hard_low = rest, rest_low
+            plan.soft, plan.soft_low = share, share_low
             if soft:
                 b = one_a_class(weights, n, single)
                 plan.load_weights = loader(computing, computing == cnp.NPY_FLOAT64)

@@ -52,16 +52,16 @@ cdef struct Plan:
     Store store_value
     Store store_sign
     bint blended                # weights are those given times scale, plus offset, times factors
-    double scale
-    double offset
+    double scale, scale_low
+    double offset, offset_low
     # Losses. The element of class t is first_class + t*class_stride bytes from the first of its reduction.
     bint is_loss
     Py_ssize_t first_class[ROLES]
     Py_ssize_t class_stride[ROLES]
     const double *class_weights             # NULL: all 1
-    double hard
-    double soft
-    double gain
+    double hard, hard_low
+    double soft, soft_low
+    double denominator                      # of gradients
     Axes kept
     Axes reduced
 

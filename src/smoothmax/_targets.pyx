@@ -24,7 +24,9 @@ cdef void look_up(const Plan *plan, const Unit *unit, State *state) noexcept nog
     cdef const char *targets = unit.bases.data[TARGET]
     cdef const char *elements = unit.bases.data[ELEMENTS]
     cdef Py_ssize_t j, target, step = inner_stride(&plan.kept, ELEMENTS), target_step = inner_stride(&plan.kept, TARGET)
-    state.hard, state.soft, state.gain = plan.hard, plan.soft, plan.gain
+    state.hard, state.hard_low = plan.hard, plan.hard_low
+    state.soft, state.soft_low = plan.soft, plan.soft_low
+    state.denominator = plan.denominator
     for j in range(unit.columns):
         state.counts[j] = 1
         state.picked[j] = state.weight[j] = 0

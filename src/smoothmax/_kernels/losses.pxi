@@ -4,6 +4,8 @@
 #     -hard w_t log p_t - soft sum_c b_c log p_c,       t the target, w_t its weight,
 # and the second sum is dot - log_sum*mass: one pass gives both. The gradient with respect to x_c is gain times
 #     (hard w_t + soft mass) p_c - soft b_c - hard w_t [c = t].
+# Every factor is two doubles, so that a result has the error of its exponential and of two or three roundings: rounded
+# one after the other, hard, soft, mass, gain and 1/sum cost gradients 5 ULP.
 # Its first term is softmax with another factor. At the target, where it would cancel, the last one is taken together
 # with it: -hard w_t (1 - p_t), and 1 - p_t is what the others sum to, divided by the whole sum.
 
@@ -56,10 +58,11 @@ cdef inline void merge_soft(State *state, const State *other, Py_ssize_t first, 
     for i in range(columns):
         j = (first + i) % period
         top = finite_reference(state.top[j] if state.top[j] > other.top[i] else other.top[i])
-        brought.dot[0], brought.dot_low[0], brought.mass[0] = other.dot[i], other.dot_low[i], other.mass[i]
+        brought.dot[0], brought.dot_low[0] = other.dot[i], other.dot_low[i]
+        brought.mass[0], brought.mass_low[0] = other.mass[i], other.mass_low[i]
         move_dot(&brought, 0, finite_reference(other.top[i]), top)
         move_dot(state, j, finite_reference(state.top[j]), top)
-        join_dot(state, j, brought.dot[0], brought.dot_low[0], brought.mass[0])
+        join_dot(state, j, brought.dot[0], brought.dot_low[0], brought.mass[0], brought.mass_low[0])
     merge(state, other, first, columns, period, type_)
 
 
@@ -94,17 +97,38 @@ cdef inline double log_prob_of(const State *state, Py_ssize_t j) noexcept nogil:
 cdef inline double soft_sum_of(const State *state, Py_ssize_t j) noexcept nogil:
     """dot - log_sum*mass, rounded once."""
     cdef double product = state.log_sum[j]*state.mass[j]
-    cdef double low = product_error(state.log_sum[j], state.mass[j], product) + state.log_sum_low[j]*state.mass[j]
+    cdef double low = product_error(state.log_sum[j], state.mass[j], product)
     cdef double error, value = two_sum(state.dot[j], -product, &error)
+    low += state.log_sum[j]*state.mass_low[j] + state.log_sum_low[j]*state.mass[j]
     if state.top[j] == -INFINITY and state.mass[j] != 0:
         return NAN
     return value + (error + (state.dot_low[j] - low)) if is_finite(value) else state.dot[j] - product
 
 
-cdef inline double loss_of(const State *state, Py_ssize_t j, double log_prob, double soft_sum) noexcept nogil:
-    """A factor of 0 drops its term, whatever that is."""
-    cdef double factor = state.hard*state.weight[j]
-    cdef double value = (0 if factor == 0 else factor*log_prob) + (0 if state.soft == 0 else state.soft*soft_sum)
+cdef inline void add_product(double a, double a_low, double b, double b_low, double *sum_, double *low,
+                             real _) noexcept nogil:
+    """sum_ + low plus (a + a_low)*(b + b_low); float needs no more than a double of it."""
+    cdef double error, product = a*b
+    if real is float:
+        sum_[0] += product
+    else:
+        sum_[0] = two_sum(sum_[0], product, &error)
+        low[0] += error + (product_error(a, b, product) + (a*b_low + a_low*b))
+
+
+cdef inline double loss_of(const State *state, Py_ssize_t j, double log_prob, double soft_sum, bint soft,
+                           real type_) noexcept nogil:
+    """A factor of 0 drops its term, whatever that is. Without a soft part the target counts once."""
+    cdef double value = 0, low = 0, factor = 0, factor_low = 0
+    if soft:
+        add_product(state.hard, state.hard_low, state.weight[j], 0, &factor, &factor_low, type_)
+        if factor != 0:
+            add_product(factor, factor_low, log_prob, 0, &value, &low, type_)
+        if state.soft != 0:
+            add_product(state.soft, state.soft_low, soft_sum, 0, &value, &low, type_)
+        value += low if is_finite(value) else 0
+    else:
+        value = 0 if state.weight[j] == 0 else state.weight[j]*log_prob
     return 0 if state.counts[j] == 0 else 0 - value
 
 
@@ -119,21 +143,21 @@ cdef void finish_hard_loss(State *state, Py_ssize_t columns, real *out, real *si
     cdef Py_ssize_t j
     finish_log_softmax(state, columns, out, sign)
     for j in range(columns):
-        out[j] = <real>loss_of(state, j, log_prob_of(state, j), 0)
+        out[j] = <real>loss_of(state, j, log_prob_of(state, j), 0, False, out[0])
 
 
 cdef void finish_soft_loss(State *state, Py_ssize_t columns, real *out, real *sign) noexcept nogil:
     cdef Py_ssize_t j
     finish_log_softmax(state, columns, out, sign)
     for j in range(columns):
-        out[j] = <real>loss_of(state, j, log_prob_of(state, j), soft_sum_of(state, j))
+        out[j] = <real>loss_of(state, j, log_prob_of(state, j), soft_sum_of(state, j), True, out[0])
 
 
 cdef void finish_nll(State *state, Py_ssize_t columns, real *out, real *sign) noexcept nogil:
     """x is log p already."""
     cdef Py_ssize_t j
     for j in range(columns):
-        out[j] = <real>loss_of(state, j, state.picked[j], state.dot[j] + state.dot_low[j])
+        out[j] = <real>loss_of(state, j, state.picked[j], state.dot[j] + state.dot_low[j], True, out[0])
 
 
 # Gradients -----------------------------------------------------------------------------------------------------------
@@ -159,46 +183,62 @@ cdef void finish_logsumexp_and_softmax(State *state, Py_ssize_t columns, real *o
         state.one_above[j] = one_above_of(<real>state.top[j], total, low)
 
 
-cdef inline void finish_gradient(State *state, Py_ssize_t columns, real type_) noexcept nogil:
+cdef inline void finish_gradient(State *state, Py_ssize_t columns, bint soft, real type_) noexcept nogil:
     """The factors of the exponentials and of b, and the gradient at the target."""
     cdef Py_ssize_t j
     cdef real shift, magic, floor
-    cdef double total, low, p, p_low, at, at_low, others, inverse, inverse_low, factor, hard, product
+    cdef double total, low, inverse, inverse_low, p, p_low, at, at_low, others, others_low, value, value_low
+    cdef double gain, gain_low, own, own_low, shared, shared_low, for_all, for_all_low
+    cdef double hard = 0, hard_low = 0, slope = 0, slope_low = 0
+    cdef bint is_top
+    invert(state.denominator, 0, &gain, &gain_low)
+    add_product(state.hard, state.hard_low, gain, gain_low, &hard, &hard_low, type_)
+    add_product(state.soft, state.soft_low, gain, gain_low, &slope, &slope_low, type_)
     for j in range(columns):
         total = total_of(state, j, &low, type_)
         invert(total, low, &inverse, &inverse_low)
-        hard = state.hard*state.weight[j]
-        factor = state.gain*state.counts[j]*(hard + state.soft*state.mass[j])
-        product = inverse*factor
-        state.inverse[j] = product
-        state.inverse_low[j] = product_error(inverse, factor, product) + inverse_low*factor
-        state.one_above[j] = INFINITY
-        state.slope[j] = state.gain*state.counts[j]*state.soft
         # 1 - p of the target is the others' sum over all: without the top if that is the target, and otherwise
         # no more than half of the sum goes, and nothing is lost.
         shifts_of(<real>state.top[j], &shift, &magic, &floor)
         split_top_exp(<real>state.top[j], &p, &p_low)
         exp_in_two(at_least(<real>state.picked[j] - shift, floor), magic, &at, &at_low)
-        product = (state.count[j] - 1)*p
-        others = ((product + state.rest[j]) + (state.carry[j] + (state.count[j] - 1)*p_low)
-                  if state.picked[j] == state.top[j] else (total - at) + (low - at_low))
-        state.at_target[j] = -state.gain*state.counts[j]*(
-            hard*others - state.soft*(state.mass[j]*at - state.weight[j]*total))*inverse
+        is_top = state.picked[j] == state.top[j]
+        others = two_sum((state.count[j] - 1)*p if is_top else total, state.rest[j] if is_top else -at, &others_low)
+        others_low += state.carry[j] + (state.count[j] - 1)*p_low if is_top else low - at_low
+        own = own_low = value = value_low = 0
+        add_product(hard, hard_low, state.weight[j], 0, &own, &own_low, type_)
+        add_product(own, own_low, others, others_low, &value, &value_low, type_)
+        if soft:
+            state.slope[j], state.slope_low[j] = slope*state.counts[j], slope_low*state.counts[j]
+            for_all = for_all_low = 0
+            add_product(state.slope[j], state.slope_low[j], state.mass[j], state.mass_low[j], &for_all, &for_all_low,
+                        type_)
+            shared = two_sum(own, for_all, &shared_low)
+            shared_low += own_low + for_all_low
+            add_product(slope*state.weight[j], slope_low*state.weight[j], total, low, &value, &value_low, type_)
+            add_product(for_all, for_all_low, -at, -at_low, &value, &value_low, type_)
+        else:
+            shared, shared_low = own, own_low
+        state.inverse[j] = shared*inverse
+        state.inverse_low[j] = product_error(shared, inverse, state.inverse[j]) + (
+            shared*inverse_low + shared_low*inverse)
+        state.one_above[j] = INFINITY
+        state.at_target[j] = -(multiplied(inverse, value, value_low) + value*inverse_low)
 
 
 cdef void finish_hard_gradient(State *state, Py_ssize_t columns, real *out, real *sign) noexcept nogil:
     finish_hard_loss(state, columns, out, sign)
-    finish_gradient(state, columns, <real>0)
+    finish_gradient(state, columns, False, <real>0)
 
 
 cdef void finish_soft_gradient(State *state, Py_ssize_t columns, real *out, real *sign) noexcept nogil:
     finish_soft_loss(state, columns, out, sign)
-    finish_gradient(state, columns, <real>0)
+    finish_gradient(state, columns, True, <real>0)
 
 
 cdef inline void gradient_lanes(const real *x, Py_ssize_t ld, const real *b, Py_ssize_t b_ld, Py_ssize_t rows,
                                 const real *shift, const real *magic, const real *floor, const real *factor,
-                                const real *factor_low, const real *slope, real *out,
+                                const real *factor_low, const real *slope, const real *slope_low, real *out,
                                 Py_ssize_t out_ld) noexcept nogil:
     cdef Py_ssize_t i, j
     cdef real y[LANES]
@@ -206,7 +246,7 @@ cdef inline void gradient_lanes(const real *x, Py_ssize_t ld, const real *b, Py_
     for i in range(rows):
         for j in range(lanes_of(x)):
             e = scaled_exp(at_least(x[i*ld + j] - shift[j], floor[j]), magic[j])
-            y[j] = multiplied(e, factor[j], factor_low[j]) - slope[j]*b[i*b_ld + j]
+            y[j] = multiplied(e, factor[j], factor_low[j]) - multiplied(b[i*b_ld + j], slope[j], slope_low[j])
         for j in range(lanes_of(x)):
             out[i*out_ld + j] = y[j]
 
@@ -222,15 +262,20 @@ cdef void write_gradient_row(const State *state, const real *x, const real *b, P
     cdef real factor[LANES]
     cdef real factor_low[LANES]
     cdef real slope[LANES]
+    cdef real slope_low[LANES]
     spread_shifts(<real>state.top[0], shift, magic, floor)
     split_inverse(state.inverse[0], state.inverse_low[0], factor, factor_low)
     spread(factor[0], factor)
     spread(factor_low[0], factor_low)
-    spread(<real>state.slope[0], slope)
-    gradient_lanes(x, width, b, width, rows, shift, magic, floor, factor, factor_low, slope, out, width)
+    split_inverse(state.slope[0], state.slope_low[0], slope, slope_low)
+    spread(slope[0], slope)
+    spread(slope_low[0], slope_low)
+    gradient_lanes(x, width, b, width, rows, shift, magic, floor, factor, factor_low, slope, slope_low, out,
+                   width)
     if rest:
         pad_two(x + rows*width, b + rows*width, rest, tail, tail_b)
-        gradient_lanes(tail, width, tail_b, width, 1, shift, magic, floor, factor, factor_low, slope, tail, width)
+        gradient_lanes(tail, width, tail_b, width, 1, shift, magic, floor, factor, factor_low, slope,
+                       slope_low, tail, width)
         unpad(tail, rest, out + rows*width)
 
 
@@ -243,20 +288,29 @@ cdef void write_gradient_tile(const State *state, const real *x, Py_ssize_t ld, 
     cdef real factor[LANES]
     cdef real factor_low[LANES]
     cdef real slope[LANES]
+    cdef real slope_low[LANES]
     for group in range((columns + width - 1)//width):
         first = group*width
         for j in range(width):
             shifts_of(<real>state.top[first + j], &shift[j], &magic[j], &floor[j])
             split_inverse(state.inverse[first + j], state.inverse_low[first + j], &factor[j], &factor_low[j])
-            slope[j] = <real>state.slope[first + j]
+            split_inverse(state.slope[first + j], state.slope_low[first + j], &slope[j], &slope_low[j])
         gradient_lanes(x + first, ld, b + first, b_ld, rows, shift, magic, floor, factor, factor_low, slope,
-                       out + first, out_ld)
+                       slope_low, out + first, out_ld)
 
 
 # Weights of classes and smoothing ------------------------------------------------------------------------------------
 
-cdef void blend(real *b, const real *factors, Py_ssize_t n, double scale, double offset) noexcept nogil:
-    """b*scale + offset, times factors, in the place of b."""
+cdef void blend(real *b, const real *factors, Py_ssize_t n, double scale, double scale_low, double offset,
+                double offset_low) noexcept nogil:
+    """b*scale + offset, times factors, in the place of b; rounded once."""
     cdef Py_ssize_t i
+    cdef double product, value, error
     for i in range(n):
-        b[i] = <real>((b[i]*scale + offset)*factors[i])
+        product = b[i]*scale
+        if real is float:
+            b[i] = <float>((product + offset)*factors[i])
+        else:
+            value = two_sum(offset, product, &error)
+            error += (product_error(b[i], scale, product) + b[i]*scale_low) + offset_low
+            b[i] = multiplied(factors[i], value, error)

@@ -1,9 +1,9 @@
 # Sums over two arrays, x and b, and what is made of them: the vector-Jacobian products of softmax and log_softmax.
 #
-# A state's dot + dot_low is the sum of b*(x - reference), its mass that of b. The reference is 0, or the top of a state
-# that logsumexp's kernels have just brought up to date; an element of weight 0 adds nothing, whatever x is. As x is
-# never above the top, the terms of weights of one sign have one sign, and so has what moving to a larger top adds:
-# nothing cancels. Each addition keeps what it rounds off; float adds in double.
+# A state's dot + dot_low is the sum of b*(x - reference), its mass + mass_low that of b. The reference is 0, or the top
+# of a state that logsumexp's kernels have just brought up to date; an element of weight 0 adds nothing, whatever x is.
+# As x is never above the top, the terms of weights of one sign have one sign, and so has what moving to a larger top
+# adds: nothing cancels. Each addition keeps what it rounds off; float adds in double.
 
 cdef inline void add_signed(double *total, real *carry, real high, real low) noexcept nogil:
     cdef double error
@@ -65,11 +65,13 @@ cdef inline bint is_finite(double x) noexcept nogil:
     return x - x == 0
 
 
-cdef inline void join_dot(State *state, Py_ssize_t j, double dot, double low, double mass) noexcept nogil:
+cdef inline void join_dot(State *state, Py_ssize_t j, double dot, double low, double mass,
+                          double mass_low) noexcept nogil:
     cdef double error, total = two_sum(state.dot[j], dot, &error)
     state.dot[j] = total
     state.dot_low[j] = state.dot_low[j] + (low + error) if is_finite(total) else 0
-    state.mass[j] += mass
+    state.mass[j] = two_sum(state.mass[j], mass, &error)
+    state.mass_low[j] += mass_low + error
 
 
 cdef void move_dot(State *state, Py_ssize_t j, double old, double reference) noexcept nogil:
@@ -79,7 +81,8 @@ cdef void move_dot(State *state, Py_ssize_t j, double old, double reference) noe
         return
     distance = old - reference
     product = distance*state.mass[j]
-    join_dot(state, j, product, product_error(distance, state.mass[j], product) if is_finite(product) else 0, 0)
+    join_dot(state, j, product, product_error(distance, state.mass[j], product) if is_finite(product) else 0, 0,
+             0)
 
 
 cdef void add_dot_row(State *state, const real *x, const real *b, Py_ssize_t n, real reference,
@@ -112,7 +115,7 @@ cdef void add_dot_row(State *state, const real *x, const real *b, Py_ssize_t n, 
     if not is_finite(total + carry):
         total, carry = plain_dot(x, b, n, 1, 1, reference, only_b), 0
     mass = sum_of_lanes(masses, mass_carries, &mass_carry)
-    join_dot(state, 0, total, carry, mass)
+    join_dot(state, 0, total, carry, mass, mass_carry)
 
 
 cdef void add_dot_tile(State *state, Py_ssize_t first, const real *x, Py_ssize_t ld, const real *b, Py_ssize_t b_ld,
@@ -133,9 +136,10 @@ cdef void add_dot_tile(State *state, Py_ssize_t first, const real *x, Py_ssize_t
     for j in range(lanes_of(b)):
         total = sums[j]
         if is_finite(total + carries[j]):
-            join_dot(state, first + j, total, carries[j], masses[j] + mass_carries[j])
+            join_dot(state, first + j, total, carries[j], masses[j], mass_carries[j])
         else:
-            join_dot(state, first + j, plain_dot(x + j, b + j, rows, ld, b_ld, reference[j], only_b), 0, masses[j])
+            join_dot(state, first + j, plain_dot(x + j, b + j, rows, ld, b_ld, reference[j], only_b), 0, masses[j],
+                     mass_carries[j])
 
 
 cdef inline void reduce_dot_row(State *state, const real *x, const real *b, Py_ssize_t n, bint only_b) noexcept nogil:
@@ -184,7 +188,8 @@ cdef void merge_dot(State *state, const State *other, Py_ssize_t first, Py_ssize
                     Py_ssize_t period) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(columns):
-        join_dot(state, (first + i) % period, other.dot[i], other.dot_low[i], other.mass[i])
+        join_dot(state, (first + i) % period, other.dot[i], other.dot_low[i], other.mass[i],
+                 other.mass_low[i])
 
 
 cdef void finish_dot(State *state, Py_ssize_t columns, real *_, real *__) noexcept nogil:

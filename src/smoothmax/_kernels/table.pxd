@@ -25,6 +25,7 @@ cdef struct State:
     double dot[COLUMNS]
     double dot_low[COLUMNS]      # what rounding kept out of it
     double mass[COLUMNS]
+    double mass_low[COLUMNS]
     # What results need, once `finish` has been called.
     double log_sum[COLUMNS]      # log(sum/exp(top)), with weights log(abs(sum)/exp(shift)), and
     double log_sum_low[COLUMNS]  # what rounding kept out of it
@@ -36,8 +37,11 @@ cdef struct State:
     double weight[COLUMNS]       # of the target's class; 0 where there is none
     double counts[COLUMNS]       # 1, or 0 of a reduction that is ignored
     double at_target[COLUMNS]    # the result there
-    double slope[COLUMNS]        # the factor of b in the other results
-    double hard, soft, gain      # the factors of the target, of b, and of the results
+    double slope[COLUMNS]        # the factor of b in the other results, and
+    double slope_low[COLUMNS]    # what rounding kept out of it
+    double hard, hard_low        # the factor of the target, in two parts,
+    double soft, soft_low        # that of b,
+    double denominator           # and what gradients are divided by
 
 
 cdef inline void clear(State *state, Py_ssize_t columns) noexcept nogil:
@@ -51,6 +55,7 @@ cdef inline void clear(State *state, Py_ssize_t columns) noexcept nogil:
         state.dot[j] = 0
         state.dot_low[j] = 0
         state.mass[j] = 0
+        state.mass_low[j] = 0
 
 
 ctypedef void (*ReduceRow)(State *state, const void *x, const void *b, Py_ssize_t n) noexcept nogil
@@ -79,7 +84,8 @@ ctypedef void (*CorrectRow)(const State *state, const void *x, Py_ssize_t n, voi
 ctypedef void (*Weigh)(State *state, Py_ssize_t columns) noexcept nogil
 ctypedef void (*Select)(const void *x, Py_ssize_t step, const void *mask, Py_ssize_t mask_step, Py_ssize_t rows,
                         Py_ssize_t n, double fill, void *out, Py_ssize_t out_step) noexcept nogil
-ctypedef void (*Blend)(void *b, const void *factors, Py_ssize_t n, double scale, double offset) noexcept nogil
+ctypedef void (*Blend)(void *b, const void *factors, Py_ssize_t n, double scale, double scale_low,
+                       double offset, double offset_low) noexcept nogil
 
 ctypedef void (*Transpose)(const void *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
                            void *out, Py_ssize_t out_ld) noexcept nogil
