@@ -1,6 +1,7 @@
 """logsumexp with weights: broadcasting, signs, special values, the error against mpmath, every kernel variant."""
 
 import functools
+import itertools
 
 import mpmath as mp
 import numpy as np
@@ -351,3 +352,37 @@ def test_nothing_warns_or_raises_whatever_errstate_says():
             logsumexp(a, b=b)
             logsumexp(np.longdouble(a), b=b)
         logsumexp([1e308, -1e308], b=[1e-308, 1e308])
+
+
+@pytest.mark.parametrize("n", [300, 1000, 4099])
+@pytest.mark.parametrize("columns", [2, 3, 10, 31])
+def test_a_row_of_weights_over_few_long_columns(dtype, columns, n):
+    """The row is repeated, and only what fills up the last one has no weight: not even an infinite one counts there."""
+    rng = np.random.default_rng(columns)
+    x = (3 * rng.standard_normal((n, columns))).astype(dtype)
+    row = rng.uniform(-1, 2, (1, columns)).astype(dtype)
+    for special in (0.5, 0, np.inf):
+        row[0, 1] = special
+        whole = np.broadcast_to(row, x.shape).copy()
+        for given in (row, np.repeat(row, 2, axis=1)[:, ::2], row.astype(row.dtype.newbyteorder())):
+            value, sign = logsumexp(x, axis=0, b=given, return_sign=True)
+            wanted, wanted_sign = logsumexp(x, axis=0, b=whole, return_sign=True)
+            np.testing.assert_array_equal(value, wanted)
+            np.testing.assert_array_equal(sign, wanted_sign)
+        assert np.isposinf(value[1]) == np.isinf(special)
+
+
+@pytest.mark.parametrize("n", [1, 2, 10, 64, 65])
+@pytest.mark.parametrize("columns", [40, 64, 1000])
+def test_short_columns_are_as_with_signs(dtype, columns, n):
+    """Without signs they are done at once, unless a weight is beyond measure, and with signs never: the same bits."""
+    rng = np.random.default_rng(n)
+    for order, huge in itertools.product("CF", (False, True)):
+        x = np.array(30 * rng.standard_normal((n, columns)), dtype, order=order)
+        b = np.array(rng.uniform(0, 2, x.shape), dtype, order=order)
+        b[0, 3] = np.finfo(dtype).max / 4 if huge else 0
+        x[:, 5], b[:, 7] = -np.inf, 0
+        x[0, 9] = np.nan
+        value, sign = logsumexp(x, axis=0, b=b, return_sign=True)
+        np.testing.assert_array_equal(logsumexp(x, axis=0, b=b), value)
+        np.testing.assert_array_equal(sign[[5, 7, 9]], [0, 0, np.nan])

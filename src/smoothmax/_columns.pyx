@@ -1,8 +1,8 @@
 """Few columns, reduced along a long axis: several of their rows side by side fill the lanes of a tile.
 
 The elements of c columns are one run of memory. It is read as rows of W = lcm(c, LANES) elements, whose states are
-reduced as those of W columns and then merged, j into j mod c. The last row is filled up with -inf. Weights and a mask
-must lie as the elements do.
+reduced as those of W columns and then merged, j into j mod c. The last row is filled up with -inf. A mask must lie as
+the elements do, and weights too or be one for each column.
 """
 
 from libc.math cimport INFINITY
@@ -25,6 +25,10 @@ cdef inline bint is_dense(const Plan *plan, int role) noexcept nogil:
         plan.reduced.stride[role][0] == inner_shape(&plan.kept)*inner_stride(&plan.kept, role))
 
 
+cdef inline bint is_one_row(const Plan *plan, int role) noexcept nogil:
+    return plan.reduced.stride[role][0] == 0
+
+
 cdef Py_ssize_t rows_abreast(const Plan *plan) noexcept nogil:
     """W/c, or 0 where it is not so that every array is one run of several rows."""
     cdef Py_ssize_t columns = inner_shape(&plan.kept), n = count(&plan.reduced, 0), width = LANES
@@ -36,7 +40,9 @@ cdef Py_ssize_t rows_abreast(const Plan *plan) noexcept nogil:
     if plan.data[MASK] != NULL and not (is_dense(plan, MASK) and inner_stride(&plan.kept, MASK) == 1):
         return 0
     # Of weights, those of logsumexp: what losses and gradients make of theirs is in no merged state.
-    if plan.data[WEIGHTS] != NULL and (transforms or plan.is_loss or not is_dense(plan, WEIGHTS)):
+    if plan.data[WEIGHTS] != NULL and (
+            transforms or plan.is_loss or not is_dense(plan, WEIGHTS) and (
+                not is_one_row(plan, WEIGHTS) or plan.data[MASK] != NULL)):
         return 0
     while width % columns:
         width += LANES
@@ -60,8 +66,19 @@ cdef struct Run:
     # Part of the run: full rows where they lie, or any, the last one filled up, in the scratch.
     const char *rows
     const char *weights
+    Py_ssize_t weights_ld
     Py_ssize_t count
     Py_ssize_t elements
+
+
+cdef void repeat_row(const Plan *plan, const char *weights, Py_ssize_t used, Py_ssize_t width,
+                     char *row) noexcept nogil:
+    """One row of weights again and again for `used` elements, 0 for those that only fill up."""
+    cdef Py_ssize_t columns = inner_shape(&plan.kept), j
+    for j from 0 <= j < used by columns:
+        plan.load_weights(weights, inner_stride(&plan.kept, WEIGHTS), columns, plan.swapped[WEIGHTS],
+                          row + j*plan.itemsize)
+    fill_up(plan, row, used, width, 0)
 
 
 cdef void next_run(const Plan *plan, const Bases *bases, Py_ssize_t width, Py_ssize_t done, Py_ssize_t left,
@@ -71,12 +88,17 @@ cdef void next_run(const Plan *plan, const Bases *bases, Py_ssize_t width, Py_ss
     cdef const char *weights = bases.data[WEIGHTS]
     cdef const char *mask = bases.data[MASK]
     cdef char *room = scratch + BLOCK_ROWS*width*plan.itemsize
-    if weights != NULL:
+    cdef bint one_row = weights != NULL and is_one_row(plan, WEIGHTS)
+    if weights != NULL and not one_row:
         weights += done*weights_stride
     run.count = left//width
     run.elements = run.count*width
-    if run.count and mask == NULL and is_run(plan, &plan.kept, ELEMENTS) and is_run(plan, &plan.kept, WEIGHTS):
-        run.rows, run.weights = source, weights
+    run.weights_ld = 0 if one_row else width
+    if one_row:
+        repeat_row(plan, weights, lesser(left, width), width, room)
+    if run.count and mask == NULL and is_run(plan, &plan.kept, ELEMENTS) and (
+            one_row or is_run(plan, &plan.kept, WEIGHTS)):
+        run.rows, run.weights = source, room if one_row else weights
         return
     run.count = max(1, lesser(run.count, BLOCK_ROWS))
     run.elements = lesser(left, run.count*width)
@@ -88,7 +110,9 @@ cdef void next_run(const Plan *plan, const Bases *bases, Py_ssize_t width, Py_ss
         if mask != NULL:
             plan.moves.select(scratch, 0, mask + done, 0, 1, run.elements, -INFINITY, scratch, 0)
     fill_up(plan, scratch, run.elements, run.count*width, -INFINITY)
-    if weights != NULL:
+    if one_row:
+        run.weights = room
+    elif weights != NULL:
         run.weights = room
         plan.load_weights(weights, weights_stride, run.elements, plan.swapped[WEIGHTS], room)
         if mask != NULL:
@@ -112,7 +136,8 @@ cdef void reduce_columns(const Plan *plan, const Kernels *kernels, const Bases *
         while left:
             next_run(plan, bases, width, done, left, scratch, &run)
             weights = run.weights + tile*COLUMNS*plan.itemsize if run.weights != NULL else NULL
-            kernels.reduce_tile(&part, run.rows + tile*COLUMNS*plan.itemsize, width, weights, width, run.count, wide)
+            kernels.reduce_tile(&part, run.rows + tile*COLUMNS*plan.itemsize, width, weights, run.weights_ld, run.count,
+                                wide)
             done += run.elements
             left -= run.elements
         kernels.merge(state, &part, tile*COLUMNS, wide, columns)

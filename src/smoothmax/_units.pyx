@@ -228,10 +228,13 @@ cdef void tile_at_once(const Walk *walk, const Unit *unit, State *state, char *s
     cdef Cursor cursor
     cdef bint reduces = plan.kernels.write_tile == NULL
     cdef Py_ssize_t ld = COLUMNS, out_ld = COLUMNS
+    cdef Py_ssize_t weights_ld = COLUMNS
     cdef const char *source = unit.bases.data[ELEMENTS] if unit.in_place else scratch
+    cdef const char *weights = unit.bases.data[WEIGHTS] if unit.in_place else scratch + SCRATCH*plan.itemsize
     cdef char *target = unit.bases.data[RESULT] if unit.out_in_place else scratch
     if unit.in_place:
         ld = inner_stride(&plan.reduced, ELEMENTS)//plan.itemsize
+        weights_ld = inner_stride(&plan.reduced, WEIGHTS)//plan.itemsize
     else:
         start(&cursor, &plan.reduced, 0, 0, walk.n)
         gather_tile(plan, &unit.bases, &cursor, walk.n, unit.columns, scratch)
@@ -245,8 +248,13 @@ cdef void tile_at_once(const Walk *walk, const Unit *unit, State *state, char *s
         if reduces:
             return
         plan.kernels.scale_tile(state, scratch, walk.n, unit.columns, target, out_ld)
-    else:
+    elif plan.data[WEIGHTS] == NULL:
         plan.kernels.tile_at_once(source, ld, walk.n, unit.columns, target, out_ld)
+    elif not plan.kernels.weighted_tile_at_once(source, ld, weights, weights_ld, walk.n, unit.columns, target):
+        clear(state, COLUMNS)
+        plan.kernels.reduce_tile(state, source, ld, weights, weights_ld, walk.n, unit.columns)
+        finish(walk, unit, state)
+        return
     if reduces:
         if not unit.out_in_place:
             plan.store(scratch, unit.columns, unit.bases.data[RESULT], inner_stride(&plan.kept, RESULT),

@@ -13,7 +13,8 @@ include "coefficients.pxi"
 
 cdef extern from * nogil:
     """
-    /* With p = a*b rounded, product_error is a*b - p, and multiplied is a*(b + low) rounded once. Written with fma
+    /* With p = a*b rounded, product_error is a*b - p, and multiplied is a*(b + low) rounded once; left_of is
+       (a + low)*b - taken, where taken is near a*b beside what a*b was added to. Written with fma
        where that is one instruction: -ffp-contract may fuse the wrong one of two products. Elsewhere by Dekker's
        product (Numerische Mathematik 18, 1971), not for targets where the compiler may contract its products. */
     #include <math.h>
@@ -22,6 +23,12 @@ cdef extern from * nogil:
     static inline float smoothmax_product_error_f32(float a, float b, float p) { return fmaf(a, b, -p); }
     static inline double smoothmax_multiplied_f64(double a, double b, double low) { return fma(a, b, a*low); }
     static inline float smoothmax_multiplied_f32(float a, float b, float low) { return fmaf(a, b, a*low); }
+    static inline double smoothmax_left_of_f64(double a, double low, double b, double taken) {
+        return fma(low, b, fma(a, b, -taken));
+    }
+    static inline float smoothmax_left_of_f32(float a, float low, float b, float taken) {
+        return fmaf(low, b, fmaf(a, b, -taken));
+    }
     #else
     static inline double smoothmax_product_error_f64(double a, double b, double p) {
         double ca = 134217729.0*a, a_high = ca - (ca - a), a_low = a - a_high;
@@ -36,12 +43,22 @@ cdef extern from * nogil:
     static inline float smoothmax_multiplied_f32(float a, float b, float low) {
         return (float)((double)a*((double)b + low));
     }
+    static inline double smoothmax_left_of_f64(double a, double low, double b, double taken) {
+        double p = a*b;
+        return (p - taken) + (low*b + smoothmax_product_error_f64(a, b, p));
+    }
+    static inline float smoothmax_left_of_f32(float a, float low, float b, float taken) {
+        float p = a*b;
+        return (p - taken) + (low*b + smoothmax_product_error_f32(a, b, p));
+    }
     #endif
     """
     double product_error_f64 "smoothmax_product_error_f64"(double a, double b, double p)
     float product_error_f32 "smoothmax_product_error_f32"(float a, float b, float p)
     double multiplied_f64 "smoothmax_multiplied_f64"(double a, double b, double low)
     float multiplied_f32 "smoothmax_multiplied_f32"(float a, float b, float low)
+    double left_of_f64 "smoothmax_left_of_f64"(double a, double low, double b, double taken)
+    float left_of_f32 "smoothmax_left_of_f32"(float a, float low, float b, float taken)
     const double INFINITY
     const double NAN
 
@@ -60,6 +77,14 @@ cdef inline real multiplied(real a, real b, real low) noexcept nogil:
         return multiplied_f32(a, b, low)
     else:
         return multiplied_f64(a, b, low)
+
+
+cdef inline real left_of(real a, real low, real b, real taken) noexcept nogil:
+    """(a + low)*b - taken, to the last bits of its own."""
+    if real is float:
+        return left_of_f32(a, low, b, taken)
+    else:
+        return left_of_f64(a, low, b, taken)
 
 
 cdef inline double two_sum(double a, double b, double *error) noexcept nogil:

@@ -10,7 +10,8 @@ from smoothmax._kernels.table cimport (
     CAREFUL_LOGSUMEXP, COLUMNS, CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, LOGSUMEXP, LOGSUMEXP_AND_SOFTMAX, LOG_PROB,
     LOG_SOFTMAX, LOG_SOFTMAX_VJP, NLL, SOFTMAX, SOFTMAX_VJP, SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT,
     SOFT_NLL, WEIGHTED_LOGSUMEXP, Blend, CorrectRow, DraftRow, Finish, KeepRow, KeepTile, Kernels, Moves, ReduceRow,
-    ReduceTile, RowAtOnce, ScaleRow, ScaleTile, Select, State, Table, TileAtOnce, Transpose, WriteRow, WriteTile,
+    ReduceTile, RowAtOnce, ScaleRow, ScaleTile, Select, State, Table, TileAtOnce, Transpose, WeightedTileAtOnce,
+    WriteRow, WriteTile,
 )
 
 cdef enum:
@@ -24,6 +25,7 @@ cdef enum:
     TILE_BYTES = 16384      # the same of a tile
     SHORT_ROW = 16384       # bytes of a row that is one block
     SHORT_TILE = 131072     # of a tile
+    WEIGHTED_ROWS = 64      # of a tile with weights: half as many take 1.2 times as long where all do not fit in L1
     MIDDLING_ROW = 262144   # of a row that goes to one thread
     LONG_ROW = 1048576      # of a row that stays in cache from one pass to the next
     LONG_TILE = 524288      # of a tile
@@ -70,6 +72,8 @@ cdef void fill_weighted_logsumexp(Kernels *kernels, const real *_) noexcept:
     kernels.reduce_tile = <ReduceTile>reduce_weighted_tile[real]
     kernels.merge = merge_weighted_f32 if real is float else merge_weighted_f64
     kernels.finish = <Finish>finish_weighted_logsumexp[real]
+    kernels.weighted_tile_at_once = <WeightedTileAtOnce>weighted_logsumexp_tile[real]
+    kernels.tile_at_once_bytes = WEIGHTED_ROWS*COLUMNS*sizeof(real)
 
 
 cdef void fill_softmax(Kernels *kernels, const real *_) noexcept:

@@ -72,6 +72,8 @@ ctypedef void (*WriteTile)(const State *state, const void *x, Py_ssize_t ld, con
 ctypedef void (*RowAtOnce)(const void *x, Py_ssize_t n, void *out) noexcept nogil
 ctypedef void (*TileAtOnce)(const void *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
                             void *out, Py_ssize_t out_ld) noexcept nogil
+ctypedef bint (*WeightedTileAtOnce)(const void *x, Py_ssize_t ld, const void *b, Py_ssize_t b_ld, Py_ssize_t rows,
+                                    Py_ssize_t columns, void *out) noexcept nogil
 ctypedef void (*KeepRow)(State *state, const void *x, Py_ssize_t n, void *out) noexcept nogil
 ctypedef void (*KeepTile)(State *state, const void *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
                           void *out, Py_ssize_t out_ld) noexcept nogil
@@ -135,6 +137,7 @@ cdef struct Kernels:
     Py_ssize_t tile_at_once_bytes
     RowAtOnce row_at_once
     TileAtOnce tile_at_once             # `out` has a single row where the operation reduces
+    WeightedTileAtOnce weighted_tile_at_once    # with weights; False, and nothing is written, if it takes a state
     KeepRow keep_row
     KeepTile keep_tile
     ScaleRow scale_row

@@ -59,6 +59,21 @@ cdef inline void move_weighted(State *state, Py_ssize_t j, real top, real expone
     state.top[j], state.count[j] = top, exponent
 
 
+cdef inline bint raised_weighted(const State *state, Py_ssize_t first, const real *top, State *moved) noexcept nogil:
+    """Columns side by side moved to their tops, in [0] and on; False where a sum has to be scaled for it."""
+    cdef Py_ssize_t j
+    cdef double rises
+    cdef double scales = 0
+    for j in range(lanes_of(top)):
+        rises = 1 if top[j] > state.top[first + j] else 0
+        scales += rises*(magnitude(state.rest[first + j]) + magnitude(state.carry[first + j]))
+        scales += 1 if state.count[first + j] < 0 else 0
+        moved.top[j] = top[j] if top[j] > state.top[first + j] else state.top[first + j]
+        moved.count[j] = 0 if top[j] > state.top[first + j] else state.count[first + j]
+        moved.rest[j], moved.carry[j] = state.rest[first + j], state.carry[first + j]
+    return scales == 0
+
+
 cdef inline void merge_weighted(State *state, const State *other, Py_ssize_t first, Py_ssize_t columns,
                                 Py_ssize_t period, real _) noexcept nogil:
     """merge for states with weights."""
@@ -114,38 +129,44 @@ cdef void join_weighted(State *state, Py_ssize_t j, double total, double carry, 
     state.count[j] = state.carry[j] = 0
 
 
+cdef inline double weighted_log_of(double rest, double carry, real exponent, double *total,
+                                   double *low) noexcept nogil:
+    """The logarithm of the size of a sum that is scaled as the exponent says; `total` has its sign."""
+    cdef double error
+    total[0] = two_sum(rest, carry, &error)
+    if real is float:
+        exponent -= 64
+    else:
+        exponent -= 512
+    return split_log(0, magnitude(total[0]), error if total[0] > 0 else -error, exponent, low)
+
+
+cdef inline double weighted_value(double shift, double log_sum, double low, double total, bint signed) noexcept nogil:
+    """The result of a sum; of a negative one nan but where its sign goes with it."""
+    cdef double value = shifted(shift, log_sum, low)
+    value = -INFINITY if total == 0 else INFINITY if magnitude(total) == INFINITY else value
+    return value if (total >= 0) | (signed & (total < 0)) else <double>NAN
+
+
 cdef inline void finish_weighted(State *state, Py_ssize_t columns, real _) noexcept nogil:
     """log_sum is that of the sum over exp(shift); rest becomes the sum's sign."""
     cdef Py_ssize_t j
-    cdef real top, shift
-    cdef double total, low, size, exponent, value
+    cdef real top, shift, exponent
     for j in range(columns):
         top = <real>state.top[j]
         shift = shift_of(top)
         exponent = exponent_of(remainder_of(top, shift)) + <real>state.count[j]
-        total = two_sum(state.rest[j], state.carry[j], &low)
-        low = low if total > 0 else -low
-        size = magnitude(total)
-        if real is float:
-            exponent -= 64
-        else:
-            exponent -= 512
-        value = split_log(0, size, low, exponent, &low)
-        state.log_sum[j] = value
-        state.log_sum_low[j] = low
-        state.rest[j] = total
+        state.log_sum[j] = weighted_log_of(state.rest[j], state.carry[j], exponent, &state.rest[j],
+                                           &state.log_sum_low[j])
         state.top[j] = shift
 
 
 cdef void write_weighted(const State *state, Py_ssize_t columns, real *out, real *sign, bint signed) noexcept nogil:
     cdef Py_ssize_t j
-    cdef double value, total
+    cdef double total
     for j in range(columns):
         total = state.rest[j]
-        value = shifted(state.top[j], state.log_sum[j], state.log_sum_low[j])
-        value = -INFINITY if total == 0 else INFINITY if magnitude(total) == INFINITY else value
-        value = value if total >= 0 or (signed and total < 0) else <double>NAN
-        out[j] = <real>value
+        out[j] = <real>weighted_value(state.top[j], state.log_sum[j], state.log_sum_low[j], total, signed)
         sign[j] = <real>(1 if total > 0 else -1 if total < 0 else total)
 
 

@@ -55,7 +55,7 @@ cdef inline bint is_sound(double total, double rest, real largest) noexcept nogi
     else:
         limit = 1.2513128902733393e-147             # 2**-488: 1000 of them
     limit = limit if limit > 0.0009765625*largest else 0.0009765625*largest
-    return magnitude(total) < INFINITY and (magnitude(total) >= limit or magnitude(rest) >= limit)
+    return (magnitude(total) < INFINITY) & ((magnitude(total) >= limit) | (magnitude(rest) >= limit))
 
 
 cdef bint add_row_block(State *state, bint any_size, const real *a, const real *b, Py_ssize_t rows,
@@ -91,7 +91,7 @@ cdef bint add_row_block(State *state, bint any_size, const real *a, const real *
     if any_size:
         keep_weighted(&moved, 0, 1, state, 0)
         join_weighted(state, 0, total, carry, a, b, rows*width + rest, 1, 1)
-    elif nothing_in(best, size) and total == 0 or is_sound(total, moved.rest[0], largest):
+    elif nothing_in(best, size) & (total == 0) | is_sound(total, moved.rest[0], largest):
         keep_weighted(&moved, 0, 1, state, 0)
         join(state, 0, total, carry, 0)
     else:
@@ -156,13 +156,14 @@ cdef bint add_tile_block(State *state, Py_ssize_t first, bint any_size, const re
     cdef real bias[LANES]
     cdef double sums[LANES]
     cdef double carries[LANES]
-    keep_weighted(state, first, width, &moved, 0)
-    for j in range(width):
-        exponent[j] = exponent_beyond(best[j], a + j, b + j, rows, ld, b_ld) if any_size else 0
-        move_weighted(&moved, j, best[j], exponent[j])
+    if any_size or not raised_weighted(state, first, best, &moved):
+        keep_weighted(state, first, width, &moved, 0)
+        for j in range(width):
+            exponent[j] = exponent_beyond(best[j], a + j, b + j, rows, ld, b_ld) if any_size else 0
+            move_weighted(&moved, j, best[j], exponent[j])
     for j in range(width):
         weighted_shifts_of(&moved, j, any_size, &shift[j], &magic[j], &floor[j])
-        largest[j] = largest_term(best[j], size[j], shift[j], magic[j] + exponent[j])
+        largest[j] = largest_term(best[j], size[j], shift[j], magic[j] + (exponent[j] if any_size else <real>0))
         bias[j] = bias_of(largest[j], least[j])
         sums[j] = 0
         carries[j] = 0
@@ -173,8 +174,7 @@ cdef bint add_tile_block(State *state, Py_ssize_t first, bint any_size, const re
             join_weighted(state, first + j, sums[j], carries[j], a + j, b + j, rows, ld, b_ld)
         return True
     for j in range(width):
-        unsound |= not (nothing_in(best[j], size[j]) and sums[j] == 0
-                        or is_sound(sums[j], moved.rest[j], largest[j]))
+        unsound |= 1 - (nothing_in(best[j], size[j]) & (sums[j] == 0) | is_sound(sums[j], moved.rest[j], largest[j]))
     if unsound:
         return False
     for j in range(width):
@@ -192,7 +192,7 @@ cdef void reduce_weighted_tile(State *state, const real *a, Py_ssize_t ld, const
     cdef real high[LANES]
     cdef real low[LANES]
     while rows > 0:
-        block = min_of(rows, TILE_BYTES//(COLUMNS*sizeof(real)))
+        block = min_of(rows, WEIGHTED_ROWS)
         for group in range((columns + width - 1)//width):
             first = group*width
             spread(<real>-INFINITY, top)
@@ -214,3 +214,54 @@ cdef void reduce_weighted_tile(State *state, const real *a, Py_ssize_t ld, const
         a += block*ld
         b += block*b_ld
         rows -= block
+
+
+cdef bint weighted_logsumexp_tile(const real *a, Py_ssize_t ld, const real *b, Py_ssize_t b_ld, Py_ssize_t rows,
+                                  Py_ssize_t columns, real *out) noexcept nogil:
+    """At once, with the bits of reduce_weighted_tile and finish; False if a column needs weights of any size."""
+    cdef Py_ssize_t width = lanes_of(a), group, first, j
+    cdef int unfit
+    cdef real top[LANES]
+    cdef real high[LANES]
+    cdef real low[LANES]
+    cdef real magic[LANES]
+    cdef real floor[LANES]
+    cdef real largest[LANES]
+    cdef real bias[LANES]
+    cdef real shift[COLUMNS]
+    cdef real exponent[COLUMNS]
+    cdef double sums[COLUMNS]
+    cdef double carries[COLUMNS]
+    cdef double total, log_sum, log_sum_low
+    columns = filled(columns, width)
+    for group in range(columns//width):
+        first = group*width
+        spread(<real>-INFINITY, top)
+        spread(<real>0, high)
+        spread(<real>0, low)
+        scan_lanes(a + first, ld, b + first, b_ld, rows, top, high, low)
+        unfit = 0
+        for j in range(width):
+            high[j] = at_least(high[j], -low[j])
+            unfit |= 1 - is_moderate(top[j], <real>0, high[j])
+            shift[first + j] = shift_of(finite_reference(top[j]))
+            exponent[first + j] = exponent_of(remainder_of(finite_reference(top[j]), shift[first + j]))
+            magic[j] = magic_of(exponent[first + j])
+            floor[j] = floor_of(exponent[first + j])
+            largest[j] = largest_term(top[j], high[j], shift[first + j], magic[j])
+            bias[j] = bias_of(largest[j], low[j])
+            sums[first + j] = 0
+            carries[first + j] = 0
+        if unfit:
+            return False
+        sum_weighted(False, a + first, ld, b + first, b_ld, rows, shift + first, magic, floor, bias, sums + first,
+                     carries + first)
+        for j in range(width):
+            unfit |= 1 - (nothing_in(top[j], high[j]) & (sums[first + j] == 0)
+                          | is_sound(sums[first + j], 0, largest[j]))
+        if unfit:
+            return False
+    for j in range(columns):
+        log_sum = weighted_log_of(sums[j], carries[j], exponent[j], &total, &log_sum_low)
+        out[j] = <real>weighted_value(shift[j], log_sum, log_sum_low, total, False)
+    return True

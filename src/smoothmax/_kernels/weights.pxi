@@ -113,15 +113,13 @@ cdef inline void any_term(real a, real b, real shift, real magic, real floor,
 cdef inline void add_term(real *total, real a, real b, real shift, real magic, real floor, bint any_size,
                           real *low) noexcept nogil:
     """Add b exp(a - shift) to a total that is larger; low is what the total does not take, rounded once."""
-    cdef real head, tail, factor, high, error, result
+    cdef real head, tail, factor, result
     if any_size:
         any_term(a, b, shift, magic, floor, &head, &tail, &factor)
     else:
         moderate_term(a, b, shift, magic, floor, &head, &tail, &factor)
-    high = head*factor
-    error = product_error(head, factor, high)
-    result = total[0] + high
-    low[0] = (high - (result - total[0])) + (tail*factor + error)
+    result = total[0] + head*factor
+    low[0] = left_of(head, tail, factor, result - total[0])
     total[0] = result
 
 
