@@ -10,7 +10,7 @@ LOSS = 2.0  # of a position, for class targets
 SOFT_LOSS = 3.0  # for probabilities and smoothing that are not negative
 REDUCED_LOSS = 4.0  # sums and means
 GRADIENT = 3.0  # for class targets; else of the larger of its two terms
-VJP = 2.0  # of the result and of the terms that it is a difference of
+VJP = 3.0  # of the result and of the terms that it is a difference of
 
 
 def bound(function: str, n: int) -> float:

@@ -99,7 +99,7 @@ def softmax_vjp(g, p, axis=None, *, out=None):
     Notes
     -----
     The sum is compensated, and subtracted in two parts. With :math:`s` the sum of :math:`|p_i g_i|` and u the unit in
-    the last place of 1, the largest error is 2 ULP of the result and :math:`p_i s u^2` times the number of elements.
+    the last place of 1, the largest error is 3 ULP of the result and :math:`p_i s u^2` times the number of elements.
     Elements where `g` is 0 add nothing, even where `p` is nan.
 
     Examples
@@ -149,7 +149,7 @@ def log_softmax_vjp(g, logp, axis=None, *, out=None):
 
     Notes
     -----
-    The sum is compensated. The largest error is 2 ULP of the larger of the two terms of the difference.
+    The sum is compensated. The largest error is 3 ULP of the larger of the two terms of the difference.
 
     Examples
     --------
