@@ -7,9 +7,9 @@ import itertools
 
 import numpy as np
 import pytest
-from bounds import GRADIENT, LOSS, REDUCED_LOSS, SOFT_LOSS
+from bounds import GRADIENT, LOSS, REDUCED_LOSS, SOFT_LOSS, VJP
 
-from smoothmax import cross_entropy, cross_entropy_and_grad
+from smoothmax import cross_entropy, cross_entropy_and_grad, log_softmax, log_softmax_vjp
 
 pytestmark = pytest.mark.skipif(np.finfo(np.longdouble).nmant < 63, reason="long double is no longer than double")
 ELEMENTS = 20_000
@@ -71,3 +71,15 @@ def test_no_error_is_beyond_the_promise(dtype, classes, probable, smoothing):
         promise = REDUCED_LOSS if reduction != "none" else SOFT_LOSS if probable or smoothing else LOSS
         assert np.max(np.abs(loss - losses) / ulp(losses, dtype)) <= promise
         assert np.array_equal(cross_entropy(x, targets, **arguments), loss)
+
+
+@pytest.mark.parametrize("spread", [0.02, 0.3, 4, 60])
+@pytest.mark.parametrize("classes", [2, 3, 9, 40, 300, 1001])
+def test_no_vector_jacobian_product_is_beyond_the_promise(dtype, classes, spread):
+    rng = np.random.default_rng(classes)
+    shape = (10 * ELEMENTS // classes, classes)
+    logp = log_softmax((spread * rng.standard_normal(shape)).astype(dtype), axis=1)
+    for g in (rng.standard_normal(shape).astype(dtype), rng.random(shape).astype(dtype)):
+        product = np.exp(logp.astype(Long)) * g.astype(Long).sum(axis=1, keepdims=True)
+        error = np.abs(log_softmax_vjp(g, logp, axis=1) - (g - product))
+        assert np.max(error / ulp(np.maximum(np.abs(g), np.abs(product)), dtype)) <= VJP

@@ -2,12 +2,14 @@
 #
 # With log p_c = (x_c - top) - log_sum, the loss of a reduction is
 #     -hard w_t log p_t - soft sum_c b_c log p_c,       t the target, w_t its weight,
-# and the second sum is dot - log_sum*mass: one pass gives both. The gradient with respect to x_c is gain times
-#     (hard w_t + soft mass) p_c - soft b_c - hard w_t [c = t].
+# and the second sum is dot - log_sum*mass: one pass gives both. The gradient with respect to x_c is
+#     (hard w_t + soft mass) p_c - soft b_c - hard w_t [c = t]
+# over the denominator of a mean. Its first term is softmax with another factor. At the target, where it would cancel,
+# the last one is taken together with it: -hard w_t (1 - p_t), and 1 - p_t is what the others sum to, divided by the
+# whole sum.
+#
 # Every factor is two doubles, so that a result has the error of its exponential and of two or three roundings: rounded
-# one after the other, hard, soft, mass, gain and 1/sum cost gradients 5 ULP.
-# Its first term is softmax with another factor. At the target, where it would cancel, the last one is taken together
-# with it: -hard w_t (1 - p_t), and 1 - p_t is what the others sum to, divided by the whole sum.
+# one after the other, they cost gradients 5 ULP.
 
 cdef inline void take_dot_row(State *state, const real *x, const real *b, Py_ssize_t n, double old) noexcept nogil:
     """The same block in state.dot as went into the sum, whose top was `old` before."""
