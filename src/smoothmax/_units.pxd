@@ -41,8 +41,8 @@ cdef void walk_unit(const Walk *walk, const Unit *unit, char *scratch) noexcept 
 
 
 cdef inline const Kernels *first_kernels(const Plan *plan) noexcept nogil:
-    """Those that reduce: states that are left for a later walk must do for anything, and cannot be reduced again."""
-    return plan.kernels.careful if plan.passes == FIRST and plan.kernels.careful != NULL else plan.kernels
+    """Those that reduce: states that are left for a later walk cannot be reduced again when they are in doubt."""
+    return plan.kernels.first if plan.passes == FIRST and plan.kernels.first != NULL else plan.kernels
 
 
 cdef inline bint is_doubtful(const Plan *plan, const Unit *unit, const State *state) noexcept nogil:

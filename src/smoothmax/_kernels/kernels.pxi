@@ -7,11 +7,11 @@ from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport ldexp
 
 from smoothmax._kernels.table cimport (
-    CAREFUL_LOGSUMEXP, COLUMNS, CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, LOGSUMEXP, LOGSUMEXP_AND_SOFTMAX, LOG_PROB,
-    LOG_SOFTMAX, LOG_SOFTMAX_VJP, NLL, SOFTMAX, SOFTMAX_VJP, SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT,
-    SOFT_NLL, WEIGHTED_LOGSUMEXP, Blend, CorrectRow, DraftRow, Finish, KeepRow, KeepTile, Kernels, Moves, ReduceRow,
-    ReduceTile, RowAtOnce, ScaleRow, ScaleTile, Select, State, Table, TileAtOnce, Transpose, WeightedTileAtOnce,
-    WriteRow, WriteTile,
+    CAREFUL_LOGSUMEXP, COLUMNS, CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, GROWING_LOGSUMEXP, LOGSUMEXP,
+    LOGSUMEXP_AND_SOFTMAX, LOG_PROB, LOG_SOFTMAX, LOG_SOFTMAX_VJP, NLL, SOFTMAX, SOFTMAX_VJP, SOFT_CROSS_ENTROPY,
+    SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, WEIGHTED_LOGSUMEXP, Blend, CorrectRow, DraftRow, Finish, KeepRow, KeepTile,
+    Kernels, Moves, ReduceRow, ReduceTile, RowAtOnce, ScaleRow, ScaleTile, Select, State, Table, TileAtOnce, Transpose,
+    WeightedTileAtOnce, WriteRow, WriteTile,
 )
 
 cdef enum:
@@ -65,6 +65,11 @@ cdef void fill_careful_logsumexp(Kernels *kernels, const real *_) noexcept:
     kernels.reduce_tile = <ReduceTile>reduce_tile[real]
     kernels.merge = merge_f32 if real is float else merge_f64
     kernels.finish = <Finish>finish_logsumexp[real]
+
+
+cdef void fill_growing_logsumexp(Kernels *kernels, const real *type_) noexcept:
+    fill_careful_logsumexp(kernels, type_)
+    kernels.reduce_row = <ReduceRow>reduce_growing_row[real]
 
 
 cdef void fill_weighted_logsumexp(Kernels *kernels, const real *_) noexcept:
@@ -181,7 +186,9 @@ cdef void fill_losses(Kernels *kernels, const real *type_) noexcept:
 cdef void fill(Kernels *kernels, const real *type_) noexcept:
     fill_logsumexp(&kernels[<int>LOGSUMEXP], type_)
     fill_careful_logsumexp(&kernels[<int>CAREFUL_LOGSUMEXP], type_)
-    kernels[<int>LOGSUMEXP].careful = kernels[<int>LOG_SOFTMAX].careful = &kernels[<int>CAREFUL_LOGSUMEXP]
+    fill_growing_logsumexp(&kernels[<int>GROWING_LOGSUMEXP], type_)
+    kernels[<int>LOGSUMEXP].careful = kernels[<int>LOG_SOFTMAX].first = &kernels[<int>CAREFUL_LOGSUMEXP]
+    kernels[<int>LOGSUMEXP].first = &kernels[<int>GROWING_LOGSUMEXP]
     fill_weighted_logsumexp(&kernels[<int>WEIGHTED_LOGSUMEXP], type_)
     fill_softmax(&kernels[<int>SOFTMAX], type_)
     fill_log_softmax(&kernels[<int>LOG_SOFTMAX], type_)

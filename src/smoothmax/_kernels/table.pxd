@@ -108,7 +108,8 @@ cdef enum Operation:
     SOFT_CROSS_ENTROPY_GRADIENT
     NLL                             # the same losses of log-probabilities
     SOFT_NLL
-    CAREFUL_LOGSUMEXP               # no operation of its own: the sums that others fall back on
+    CAREFUL_LOGSUMEXP               # no operations of their own: the sums that others fall back on, and
+    GROWING_LOGSUMEXP               # those of states that will meet no weights
     OPERATIONS
 
 
@@ -122,6 +123,7 @@ cdef struct Kernels:
     InDoubt in_doubt
     Replace replace
     const Kernels *careful
+    const Kernels *first                # what reduces to states that are left for a later walk; NULL: this does
     Finish finish                       # the results of a reduction; without `sign`, a negative sum's is nan
     # An operation with a result for each element leaves in the state what those need, and writes them in a second pass.
     WriteRow write_row
