@@ -14,6 +14,7 @@ from dask.callbacks import Callback
 from oracle import reference, ulp_error
 
 import smoothmax
+import smoothmax._dask_blocks as blocks_of
 import smoothmax.dask as lazy
 
 RNG = np.random.default_rng(11)
@@ -34,9 +35,11 @@ def nothing_runs():
         yield
 
 
+@pytest.mark.parametrize("together", [0, 4000, 1 << 25])
 @pytest.mark.parametrize("axis", AXES, ids=str)
 @pytest.mark.parametrize("blocks", BLOCKS, ids=str)
-def test_error_bound(name, dtype, axis, blocks):
+def test_error_bound(name, dtype, axis, blocks, together, monkeypatch):
+    monkeypatch.setattr(blocks_of, "TOGETHER", together)
     x = X.astype(dtype)
     result = getattr(lazy, name)(da.from_array(x, chunks=blocks), axis)
     exact = reference(name, x, axis)
@@ -45,6 +48,18 @@ def test_error_bound(name, dtype, axis, blocks):
     assert np.max(ulp_error(got, exact)) <= bound(name, 1)
     again = getattr(lazy, name)(da.from_array(x, chunks=blocks), axis).compute(scheduler="sync")
     np.testing.assert_array_equal(again, got)
+
+
+def test_blocks_whose_sum_is_small_are_summed_carefully(dtype):
+    """The top is 1, the others are 2**-16 that rounding changes most: 8000 roundings of one sign are 1.3 ULP."""
+    near = np.unique((-16 * np.log(2.0) + np.linspace(0, 1e-2, 100_000)).astype(dtype))
+    exact = np.exp(near.astype(np.longdouble))
+    for worst in near[np.argsort(np.abs(exact.astype(dtype) - exact) / exact)[-8:]]:
+        x = np.full(8000, worst)
+        x[0] = 0
+        x[4300] += dtype(0.5)  # the top of a block is counted, not rounded
+        result = lazy.logsumexp(da.from_array(x, chunks=4300)).compute(scheduler="sync")
+        assert ulp_error(result, reference("logsumexp", x, None)) <= 1
 
 
 @pytest.mark.parametrize("axis", AXES, ids=str)
@@ -157,7 +172,7 @@ def test_refused_before_anything_is_computed(name, call, error, text):
 
 
 def test_split_every():
-    x = da.from_array(X, chunks=(1, 30, 13))
+    x = da.from_array(X, chunks=(1, 30, 13)) + 0  # blocks in memory would be reduced together
     wanted = smoothmax.logsumexp(X)
     tasks = []
     for every in ({0: 2}, {0: 7}):
@@ -170,12 +185,30 @@ def test_split_every():
 def test_no_more_tasks_than_blocks_and_merges():
     """Dask leaves an alias for each task that it renames when it fuses it with the block, and schedules that too."""
     x, targets = da.from_array(np.zeros((100, 4)), chunks=(1, 4)), da.from_array(np.zeros(100, int), chunks=1)
-    row = da.from_array(np.zeros(400), chunks=4)
+    row = da.zeros(400, chunks=4)
     for result in (lazy.logsumexp(x, 1), lazy.logsumexp(row), lazy.softmax(x, 1), lazy.cross_entropy(x, targets)):
-        run = []
-        with Callback(pretask=lambda key, *_, run=run: run.append(key)):
-            result.compute(scheduler="sync")
-        assert 100 <= len(run) < 120
+        assert 100 <= tasks_run(result) < 120
+
+
+def tasks_run(result):
+    run = []
+    with Callback(pretask=lambda key, *_: run.append(key)):
+        result.compute(scheduler="sync")
+    return len(run)
+
+
+@pytest.mark.parametrize(("bytes_", "groups"), [(0, 100), (1600, 50), (9600, 9), (1 << 25, 1)])
+def test_a_task_reduces_blocks_in_memory_together(bytes_, groups, monkeypatch):
+    """100 blocks of 800 bytes, along one reduced axis or two; not what has yet to be computed."""
+    monkeypatch.setattr(blocks_of, "TOGETHER", bytes_)
+    x = RNG.normal(size=(100, 100))
+    for chunks in ((1, 100), (10, 10)):
+        blocks = da.from_array(x, chunks=chunks)
+        for one in (blocks, blocks.persist(scheduler="sync")):
+            result = lazy.logsumexp(one)
+            assert groups <= tasks_run(result) < groups * 1.3 + 4
+            assert result.compute(scheduler="sync") == pytest.approx(smoothmax.logsumexp(x), rel=1e-15)
+        assert tasks_run(lazy.logsumexp(blocks + 0)) >= 100
 
 
 # The top-level functions ----------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import dask.array as da
 import numpy as np
 
 from smoothmax import _losses, _states
-from smoothmax._dask_blocks import merge_blocks, merged, named, split_every_of
+from smoothmax._dask_blocks import block_states, merge_blocks, merged, named, split_every_of
 from smoothmax._threads import num_threads
 
 __all__ = ["loss"]
@@ -211,12 +211,13 @@ def position_losses(
         function = picked_losses
         given = {"ignore_index": given["ignore_index"]}
     kind = _states.dtype_of(logits._meta)
+    states = block_states("log_softmax", logits, None, True, logits.ndim, (axis,), kind)
     parts = da.blockwise(
         partial(function, axis=axis, n=n, dtype=dtype, **given),
         every,
         logits,
         every,
-        merged(merge_blocks, logits, "log_softmax", (axis,), True, kind, split_every),
+        merged(merge_blocks, states, "log_softmax", (axis,), True, kind, split_every),
         every,
         da.arange(n, chunks=(logits.chunks[axis],)),
         (axis,),
