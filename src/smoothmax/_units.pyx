@@ -8,7 +8,7 @@ from smoothmax._columns cimport reduce_columns, write_columns
 from smoothmax._gather cimport (
     SCRATCH, TILE_ROWS, gather_row, gather_tile, leave_out_of_row, leave_out_of_tile, scatter_row, scatter_tile,
 )
-from smoothmax._kernels.table cimport COLUMNS, Kernels, State, clear
+from smoothmax._kernels.table cimport BLOCK_BYTES, COLUMNS, Kernels, State, clear
 from smoothmax._packed cimport pack
 from smoothmax._plan cimport (
     ELEMENTS, FIRST, MASK, RESULT, SECOND, SIGN, STATES, VALUE, WEIGHTS, Cursor, Plan, advance, inner_stride, lesser,
@@ -68,6 +68,32 @@ cdef void write_row(const Walk *walk, const Unit *unit, Cursor *cursor, const St
             advance(&out_cursor, n)
         else:
             scatter_row(plan, &unit.bases, &out_cursor, n, scratch)
+
+
+cdef void draft_row(const Walk *walk, const Kernels *kernels, const Unit *unit, Cursor *cursor, double *tops,
+                    State *state) noexcept nogil:
+    """The first pass of what leaves drafts in its results, and there the elements that are not taken where they lie."""
+    cdef const Plan *plan = walk.plan
+    cdef char *target = unit.bases.data[RESULT] + cursor.offset[RESULT]
+    cdef Py_ssize_t n
+    clear(state, 1)
+    if unit.in_place:
+        kernels.draft_row(state, unit.bases.data[ELEMENTS] + cursor.offset[ELEMENTS], cursor.left, target, tops)
+        return
+    while cursor.left:
+        n = lesser(cursor.left, BLOCK_BYTES//plan.itemsize)
+        gather_row(plan, &unit.bases, cursor, n, target)
+        kernels.draft_row(state, target, n, target, tops)
+        target += BLOCK_BYTES
+        tops += 1
+
+
+cdef void correct_row(const Walk *walk, const Unit *unit, const Cursor *cursor, const double *tops,
+                      const State *state) noexcept nogil:
+    cdef char *target = unit.bases.data[RESULT] + cursor.offset[RESULT]
+    cdef const char *source = unit.bases.data[ELEMENTS] + cursor.offset[ELEMENTS] if unit.in_place else target
+    walk.plan.kernels.correct_row(state, source, cursor.left, target, tops)
+    leave_out_of_row(walk.plan, &unit.bases, cursor, cursor.left, target)
 
 
 # Tiles ---------------------------------------------------------------------------------------------------------------
@@ -136,14 +162,10 @@ cdef void reduce_piece(const Walk *walk, const Kernels *kernels, const Unit *uni
     if walk.abreast:
         reduce_columns(walk.plan, kernels, &unit.bases, walk.abreast, first, n, state, scratch)
         return
-    if walk.drafts:
-        clear(state, 1)
-        first *= walk.plan.itemsize
-        kernels.draft_row(state, unit.bases.data[ELEMENTS] + first, n, unit.bases.data[RESULT] + first,
-                          unit.tops + piece*walk.blocks)
-        return
     start(&cursor, &walk.plan.reduced, 0, first, n)
-    if walk.tiles:
+    if walk.drafts:
+        draft_row(walk, kernels, unit, &cursor, unit.tops + piece*walk.blocks, state)
+    elif walk.tiles:
         reduce_tile(walk, kernels, unit, &cursor, state, scratch)
     else:
         reduce_row(walk, kernels, unit, &cursor, state, scratch)
@@ -156,13 +178,10 @@ cdef void write_piece(const Walk *walk, const Unit *unit, Py_ssize_t piece, cons
     if walk.abreast:
         write_columns(walk.plan, &unit.bases, walk.abreast, first, n, state, scratch)
         return
-    if walk.drafts:
-        first *= walk.plan.itemsize
-        walk.plan.kernels.correct_row(state, unit.bases.data[ELEMENTS] + first, n, unit.bases.data[RESULT] + first,
-                                      unit.tops + piece*walk.blocks)
-        return
     start(&cursor, &walk.plan.reduced, 0, first, n)
-    if walk.tiles:
+    if walk.drafts:
+        correct_row(walk, unit, &cursor, unit.tops + piece*walk.blocks, state)
+    elif walk.tiles:
         write_tile(walk, unit, &cursor, state, scratch)
     else:
         write_row(walk, unit, &cursor, state, scratch)

@@ -254,7 +254,7 @@ cdef void cut(Walk *walk) noexcept nogil:
     walk.piece = (n + walk.pieces - 1)//walk.pieces
     walk.piece += -walk.piece & (LANE_BYTES//plan.itemsize - 1)
     walk.pieces = (n + walk.piece - 1)//walk.piece
-    walk.drafts = (plan.kernels.draft_row != NULL and walk.in_place and walk.out_in_place and plan.passes == BOTH
+    walk.drafts = (plan.kernels.draft_row != NULL and walk.out_in_place and plan.passes == BOTH
                    and plan.reduced.ndim <= 1 and n*plan.itemsize <= DRAFTED)
     if walk.drafts:
         walk.blocks = (walk.piece*plan.itemsize + BLOCK_BYTES - 1)//BLOCK_BYTES
