@@ -4,7 +4,6 @@ from smoothmax._kernels.table cimport Kernels, State
 from smoothmax._plan cimport Bases, Plan
 
 cdef Py_ssize_t rows_abreast(const Plan *plan) noexcept nogil      # 0: not such a plan
-cdef Py_ssize_t scratch_for_columns(const Plan *plan, Py_ssize_t abreast) noexcept nogil     # elements
 cdef void reduce_columns(const Plan *plan, const Kernels *kernels, const Bases *bases, Py_ssize_t abreast,
                          Py_ssize_t first, Py_ssize_t n, State *state, char *scratch) noexcept nogil
 cdef void write_columns(const Plan *plan, const Bases *bases, Py_ssize_t abreast, Py_ssize_t first, Py_ssize_t n,

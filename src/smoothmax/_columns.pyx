@@ -1,13 +1,13 @@
 """Few columns, reduced along a long axis: several of their rows side by side fill the lanes of a tile.
 
 The elements of c columns are one run of memory. It is read as rows of W = lcm(c, LANES) elements, whose states are
-reduced as those of W columns and then merged, j into j mod c. The last row is filled up with -inf. A mask must lie as
-the elements do, and weights too or be one for each column.
+reduced as those of W columns, a tile at a time, and then merged, j into j mod c. The last row is filled up with -inf. A
+mask must lie as the elements do, and weights too or be one for each column.
 """
 
 from libc.math cimport INFINITY
 
-from smoothmax._gather cimport leave_out_of_run
+from smoothmax._gather cimport SCRATCH, leave_out_of_columns
 from smoothmax._kernels.table cimport COLUMNS, Kernels, State, clear
 from smoothmax._plan cimport (
     ELEMENTS, MASK, RESULT, WEIGHTS, Bases, Plan, count, inner_shape, inner_stride, is_run, lesser,
@@ -49,10 +49,6 @@ cdef Py_ssize_t rows_abreast(const Plan *plan) noexcept nogil:
     return width//columns
 
 
-cdef Py_ssize_t scratch_for_columns(const Plan *plan, Py_ssize_t abreast) noexcept nogil:
-    return BLOCK_ROWS*abreast*inner_shape(&plan.kept)
-
-
 cdef inline void fill_up(const Plan *plan, char *row, Py_ssize_t used, Py_ssize_t width, double value) noexcept nogil:
     cdef Py_ssize_t j
     for j in range(used, width):
@@ -62,85 +58,120 @@ cdef inline void fill_up(const Plan *plan, char *row, Py_ssize_t used, Py_ssize_
             (<float *>row)[j] = <float>value
 
 
-cdef struct Run:
-    # Part of the run: full rows where they lie, or any, the last one filled up, in the scratch.
-    const char *rows
+cdef struct Part:
+    # Of the run: some columns, `first` and on, of rows of `width` elements; of the last row only those that there are.
+    Py_ssize_t width
+    Py_ssize_t first
+    Py_ssize_t wide
+    Py_ssize_t done             # elements of all columns before the first row,
+    Py_ssize_t left             # and from there on
+    # What a kernel takes: so many rows where they lie, or brought together.
+    Py_ssize_t rows
+    const char *elements
+    Py_ssize_t ld
     const char *weights
     Py_ssize_t weights_ld
-    Py_ssize_t count
-    Py_ssize_t elements
 
 
-cdef void repeat_row(const Plan *plan, const char *weights, Py_ssize_t used, Py_ssize_t width,
-                     char *row) noexcept nogil:
-    """One row of weights again and again for `used` elements, 0 for those that only fill up."""
-    cdef Py_ssize_t columns = inner_shape(&plan.kept), j
+cdef inline Py_ssize_t columns_in(const Part *part, Py_ssize_t row) noexcept nogil:
+    """How many of the columns a row has."""
+    return max(0, lesser(part.wide, part.left - row*part.width - part.first))
+
+
+cdef void take_row_of_weights(const Plan *plan, const Bases *bases, Part *part, char *row) noexcept nogil:
+    """One row of weights again and again, 0 for columns that are not there."""
+    cdef Py_ssize_t columns = inner_shape(&plan.kept), used = lesser(part.left, part.width), j
     for j from 0 <= j < used by columns:
-        plan.load_weights(weights, inner_stride(&plan.kept, WEIGHTS), columns, plan.swapped[WEIGHTS],
+        plan.load_weights(bases.data[WEIGHTS], inner_stride(&plan.kept, WEIGHTS), columns, plan.swapped[WEIGHTS],
                           row + j*plan.itemsize)
-    fill_up(plan, row, used, width, 0)
+    fill_up(plan, row, used, part.width, 0)
+    part.weights = row + part.first*plan.itemsize
+    part.weights_ld = 0
 
 
-cdef void next_run(const Plan *plan, const Bases *bases, Py_ssize_t width, Py_ssize_t done, Py_ssize_t left,
-                   char *scratch, Run *run) noexcept nogil:
+cdef void bring_together(const Plan *plan, const Bases *bases, Part *part, char *tile, char *weights) noexcept nogil:
     cdef Py_ssize_t stride = inner_stride(&plan.kept, ELEMENTS), weights_stride = inner_stride(&plan.kept, WEIGHTS)
-    cdef const char *source = bases.data[ELEMENTS] + done*stride
-    cdef const char *weights = bases.data[WEIGHTS]
+    cdef Py_ssize_t i, at, used, step = COLUMNS*plan.itemsize
+    for i in range(part.rows):
+        at = part.done + i*part.width + part.first
+        used = columns_in(part, i)
+        plan.load(bases.data[ELEMENTS] + at*stride, stride, used, plan.swapped[ELEMENTS], tile + i*step)
+        fill_up(plan, tile + i*step, used, part.wide, -INFINITY)
+        if weights != NULL:
+            plan.load_weights(bases.data[WEIGHTS] + at*weights_stride, weights_stride, used, plan.swapped[WEIGHTS],
+                              weights + i*step)
+            fill_up(plan, weights + i*step, used, part.wide, 0)
+
+
+cdef void next_rows(const Plan *plan, const Bases *bases, Part *part, char *scratch) noexcept nogil:
+    cdef char *weights = scratch + SCRATCH*plan.itemsize
     cdef const char *mask = bases.data[MASK]
-    cdef char *room = scratch + BLOCK_ROWS*width*plan.itemsize
-    cdef bint one_row = weights != NULL and is_one_row(plan, WEIGHTS)
-    if weights != NULL and not one_row:
-        weights += done*weights_stride
-    run.count = left//width
-    run.elements = run.count*width
-    run.weights_ld = 0 if one_row else width
-    if one_row:
-        repeat_row(plan, weights, lesser(left, width), width, room)
-    if run.count and mask == NULL and is_run(plan, &plan.kept, ELEMENTS) and (
-            one_row or is_run(plan, &plan.kept, WEIGHTS)):
-        run.rows, run.weights = source, room if one_row else weights
+    cdef bint one_row = bases.data[WEIGHTS] != NULL and is_one_row(plan, WEIGHTS)
+    cdef bint weighted = bases.data[WEIGHTS] != NULL and not one_row
+    cdef bint direct = is_run(plan, &plan.kept, ELEMENTS) and (one_row or is_run(plan, &plan.kept, WEIGHTS))
+    cdef Py_ssize_t at = part.done + part.first, step = COLUMNS*plan.itemsize
+    part.rows = part.left//part.width
+    part.elements, part.ld = bases.data[ELEMENTS] + at*plan.itemsize, part.width
+    part.weights, part.weights_ld = NULL, part.width
+    if weighted:
+        part.weights = bases.data[WEIGHTS] + at*plan.itemsize
+    elif one_row:
+        take_row_of_weights(plan, bases, part, weights)
+    if part.rows and direct and mask == NULL:
         return
-    run.count = max(1, lesser(run.count, BLOCK_ROWS))
-    run.elements = lesser(left, run.count*width)
-    run.rows, run.weights = scratch, NULL
-    if mask != NULL and is_run(plan, &plan.kept, ELEMENTS):
-        plan.moves.select(source, 0, mask + done, 0, 1, run.elements, -INFINITY, scratch, 0)
-    else:
-        plan.load(source, stride, run.elements, plan.swapped[ELEMENTS], scratch)
-        if mask != NULL:
-            plan.moves.select(scratch, 0, mask + done, 0, 1, run.elements, -INFINITY, scratch, 0)
-    fill_up(plan, scratch, run.elements, run.count*width, -INFINITY)
-    if one_row:
-        run.weights = room
-    elif weights != NULL:
-        run.weights = room
-        plan.load_weights(weights, weights_stride, run.elements, plan.swapped[WEIGHTS], room)
-        if mask != NULL:
-            plan.moves.select(room, 0, mask + done, 0, 1, run.elements, 0, room, 0)
-        fill_up(plan, room, run.elements, run.count*width, 0)
+    direct = direct and part.rows
+    part.rows = max(1, lesser(part.rows, BLOCK_ROWS))
+    if not direct:
+        bring_together(plan, bases, part, scratch, weights if weighted else NULL)
+        part.elements, part.ld = scratch, COLUMNS
+        if weighted:
+            part.weights, part.weights_ld = weights, COLUMNS
+    if mask != NULL:
+        mask += at
+        plan.moves.select(part.elements, part.ld*plan.itemsize, mask, part.width, part.rows, columns_in(part, 0),
+                          -INFINITY, scratch, step)
+        part.elements, part.ld = scratch, COLUMNS
+        if weighted:
+            plan.moves.select(part.weights, part.weights_ld*plan.itemsize, mask, part.width, part.rows,
+                              columns_in(part, 0), 0, weights, step)
+            part.weights, part.weights_ld = weights, COLUMNS
+
+
+cdef inline void begin(Part *part, Py_ssize_t columns, Py_ssize_t abreast, Py_ssize_t tile, Py_ssize_t first,
+                       Py_ssize_t n) noexcept nogil:
+    """The part of a tile, of the columns' n elements from `first` on."""
+    part.width = abreast*columns
+    part.first = tile*COLUMNS
+    part.wide = lesser(part.width - part.first, COLUMNS)
+    part.done = first*columns
+    part.left = n*columns
+
+
+cdef inline void go_on(Part *part) noexcept nogil:
+    cdef Py_ssize_t elements = lesser(part.left, part.rows*part.width)
+    part.done += elements
+    part.left -= elements
+
+
+cdef inline Py_ssize_t tiles_of(Py_ssize_t width) noexcept nogil:
+    return (width + COLUMNS - 1)//COLUMNS
 
 
 cdef void reduce_columns(const Plan *plan, const Kernels *kernels, const Bases *bases, Py_ssize_t abreast,
                          Py_ssize_t first, Py_ssize_t n, State *state, char *scratch) noexcept nogil:
     """The states of the columns' n elements from `first` on."""
-    cdef Py_ssize_t columns = inner_shape(&plan.kept), width = abreast*columns, tile, wide, left, done
-    cdef State part
-    cdef Run run
-    cdef const char *weights
+    cdef Py_ssize_t columns = inner_shape(&plan.kept), tile
+    cdef State of_part
+    cdef Part part
     clear(state, COLUMNS)
-    for tile in range((width + COLUMNS - 1)//COLUMNS):
-        wide = lesser(width - tile*COLUMNS, COLUMNS)
-        clear(&part, COLUMNS)
-        done = first*columns
-        left = n*columns
-        while left:
-            next_run(plan, bases, width, done, left, scratch, &run)
-            weights = run.weights + tile*COLUMNS*plan.itemsize if run.weights != NULL else NULL
-            kernels.reduce_tile(&part, run.rows + tile*COLUMNS*plan.itemsize, width, weights, run.weights_ld, run.count,
-                                wide)
-            done += run.elements
-            left -= run.elements
-        kernels.merge(state, &part, tile*COLUMNS, wide, columns)
+    for tile in range(tiles_of(abreast*columns)):
+        begin(&part, columns, abreast, tile, first, n)
+        clear(&of_part, COLUMNS)
+        while part.left:
+            next_rows(plan, bases, &part, scratch)
+            kernels.reduce_tile(&of_part, part.elements, part.ld, part.weights, part.weights_ld, part.rows, part.wide)
+            go_on(&part)
+        kernels.merge(state, &of_part, part.first, part.wide, columns)
 
 
 cdef void spread_state(const State *state, Py_ssize_t columns, Py_ssize_t first, Py_ssize_t wide,
@@ -159,27 +190,29 @@ cdef void spread_state(const State *state, Py_ssize_t columns, Py_ssize_t first,
 cdef void write_columns(const Plan *plan, const Bases *bases, Py_ssize_t abreast, Py_ssize_t first, Py_ssize_t n,
                         const State *state, char *scratch) noexcept nogil:
     """The second pass over the columns' n elements from `first` on."""
-    cdef Py_ssize_t columns = inner_shape(&plan.kept), width = abreast*columns, tile, wide, at
-    cdef Py_ssize_t done = first*columns, left = n*columns, stride = inner_stride(&plan.kept, RESULT)
-    cdef State part
-    cdef Run run
+    cdef Py_ssize_t columns = inner_shape(&plan.kept), stride = inner_stride(&plan.kept, RESULT), tile, i, out_ld
+    cdef State of_part
+    cdef Part part
+    cdef char *out
     cdef char *target
     cdef bint direct
-    while left:
-        next_run(plan, bases, width, done, left, scratch, &run)
-        direct = is_run(plan, &plan.kept, RESULT) and run.elements == run.count*width
-        if not direct:
-            run.count = lesser(run.count, BLOCK_ROWS)
-            run.elements = lesser(run.elements, run.count*width)
-        target = bases.data[RESULT] + done*stride if direct else scratch
-        for tile in range((width + COLUMNS - 1)//COLUMNS):
-            wide = lesser(width - tile*COLUMNS, COLUMNS)
-            at = tile*COLUMNS*plan.itemsize
-            spread_state(state, columns, tile*COLUMNS, wide, &part)
-            plan.kernels.write_tile(&part, run.rows + at, width, NULL, 0, run.count, wide, target + at, width)
-        if bases.data[MASK] != NULL:
-            leave_out_of_run(plan, bases.data[MASK] + done, run.elements, columns, target)
-        if not direct:
-            plan.store(scratch, run.elements, bases.data[RESULT] + done*stride, stride, plan.swapped[RESULT])
-        done += run.elements
-        left -= run.elements
+    for tile in range(tiles_of(abreast*columns)):
+        begin(&part, columns, abreast, tile, first, n)
+        spread_state(state, columns, part.first, part.wide, &of_part)
+        while part.left:
+            next_rows(plan, bases, &part, scratch)
+            direct = is_run(plan, &plan.kept, RESULT) and part.left >= part.width
+            if not direct:
+                part.rows = lesser(part.rows, BLOCK_ROWS)
+            out = bases.data[RESULT] + (part.done + part.first)*stride
+            target = out if direct else scratch
+            out_ld = part.width if direct else COLUMNS
+            plan.kernels.write_tile(&of_part, part.elements, part.ld, NULL, 0, part.rows, part.wide, target, out_ld)
+            if bases.data[MASK] != NULL:
+                leave_out_of_columns(plan, bases.data[MASK] + part.done + part.first, part.width, part.rows,
+                                     columns_in(&part, 0), target, out_ld*plan.itemsize)
+            if not direct:
+                for i in range(part.rows):
+                    plan.store(scratch + i*COLUMNS*plan.itemsize, columns_in(&part, i), out + i*part.width*stride,
+                               stride, plan.swapped[RESULT])
+            go_on(&part)

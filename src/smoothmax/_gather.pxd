@@ -6,8 +6,8 @@ cdef enum:
     SCRATCH = 8192              # elements brought together at a time, TILE_ROWS of a tile; as many weights
     TILE_ROWS = 128
 
-cdef void leave_out_of_run(const Plan *plan, const char *mask, Py_ssize_t n, Py_ssize_t columns,
-                           char *values) noexcept nogil
+cdef void leave_out_of_columns(const Plan *plan, const char *mask, Py_ssize_t mask_step, Py_ssize_t rows,
+                               Py_ssize_t columns, char *values, Py_ssize_t step) noexcept nogil
 cdef void leave_out_of_row(const Plan *plan, const Bases *bases, const Cursor *at, Py_ssize_t n,
                            char *values) noexcept nogil
 cdef void leave_out_of_tile(const Plan *plan, const Bases *bases, const Cursor *at, Py_ssize_t rows,

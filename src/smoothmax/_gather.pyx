@@ -102,11 +102,10 @@ cdef inline bint has_nan(const Plan *plan, const char *values, Py_ssize_t n) noe
 # The results of -inf are those of an element that is left out, but in a reduction whose results are nan; then the first
 # of them is nan, whatever it is of.
 
-cdef void leave_out_of_run(const Plan *plan, const char *mask, Py_ssize_t n, Py_ssize_t columns,
-                           char *values) noexcept nogil:
-    """n results in one run, of so many columns."""
+cdef void leave_out_of_columns(const Plan *plan, const char *mask, Py_ssize_t mask_step, Py_ssize_t rows,
+                               Py_ssize_t columns, char *values, Py_ssize_t step) noexcept nogil:
     if has_nan(plan, values, columns):
-        plan.moves.select(values, 0, mask, 0, 1, n, plan.fill, values, 0)
+        plan.moves.select(values, step, mask, mask_step, rows, columns, plan.fill, values, step)
 
 
 cdef void leave_out_of_row(const Plan *plan, const Bases *bases, const Cursor *at, Py_ssize_t n,

@@ -6,7 +6,7 @@ pieces, and the bits are the same. States may be left for a later walk. Knows no
 
 from libc.stdlib cimport free, malloc
 
-from smoothmax._columns cimport rows_abreast, scratch_for_columns
+from smoothmax._columns cimport rows_abreast
 from smoothmax._gather cimport SCRATCH
 from smoothmax._kernels.table cimport BLOCK_BYTES, COLUMNS, Kernels, State
 from smoothmax._plan cimport (
@@ -293,7 +293,6 @@ cdef void lay_out(Walk *walk, const Plan *plan) noexcept nogil:
     walk.scratch = 0
     if tiles or not walk.in_place or not walk.out_in_place and plan.kernels.write_row != NULL:
         size = size if walk.at_once and size > SCRATCH else SCRATCH
-        size = scratch_for_columns(plan, abreast) if abreast else size
         walk.scratch = (1 if plan.data[WEIGHTS] == NULL and (unmasked or not tiles) else 2)*size*plan.itemsize
     walk.units = tiles_across(walk)*count(&plan.kept, 1) if tiles else count(&plan.kept, 0)
     walk.drafts = False
