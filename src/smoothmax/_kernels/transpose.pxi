@@ -1,30 +1,152 @@
 # Transposing: short rows become columns of a tile, and the other way round.
+#
+# Blocks of four by four; what is left of a side is done by a block that overlaps the one before. Each of them gives a
+# vector where one element after the other is a load and an insertion.
+
+cdef extern from * nogil:
+    """
+    #if defined(__has_builtin)
+    #if __has_builtin(__builtin_shufflevector)
+    #define SMOOTHMAX_SHUFFLE __builtin_shufflevector
+    #endif
+    #endif
+    #define SMOOTHMAX_LOAD(v, p) memcpy(&v, p, sizeof v)
+    #define SMOOTHMAX_STORE(p, v) memcpy(p, &v, sizeof v)
+
+    #if defined(SMOOTHMAX_SHUFFLE)
+    typedef float smoothmax_4f __attribute__((vector_size(16)));
+    static inline void smoothmax_transpose_block_f32(const float *x, Py_ssize_t ld, float *out, Py_ssize_t out_ld) {
+        smoothmax_4f a, b, c, d, ab, cd, y;
+        SMOOTHMAX_LOAD(a, x);
+        SMOOTHMAX_LOAD(b, x + ld);
+        SMOOTHMAX_LOAD(c, x + 2*ld);
+        SMOOTHMAX_LOAD(d, x + 3*ld);
+        ab = SMOOTHMAX_SHUFFLE(a, b, 0, 4, 1, 5);
+        cd = SMOOTHMAX_SHUFFLE(c, d, 0, 4, 1, 5);
+        y = SMOOTHMAX_SHUFFLE(ab, cd, 0, 1, 4, 5);
+        SMOOTHMAX_STORE(out, y);
+        y = SMOOTHMAX_SHUFFLE(ab, cd, 2, 3, 6, 7);
+        SMOOTHMAX_STORE(out + out_ld, y);
+        ab = SMOOTHMAX_SHUFFLE(a, b, 2, 6, 3, 7);
+        cd = SMOOTHMAX_SHUFFLE(c, d, 2, 6, 3, 7);
+        y = SMOOTHMAX_SHUFFLE(ab, cd, 0, 1, 4, 5);
+        SMOOTHMAX_STORE(out + 2*out_ld, y);
+        y = SMOOTHMAX_SHUFFLE(ab, cd, 2, 3, 6, 7);
+        SMOOTHMAX_STORE(out + 3*out_ld, y);
+    }
+    #else
+    static inline void smoothmax_transpose_block_f32(const float *x, Py_ssize_t ld, float *out, Py_ssize_t out_ld) {
+        for (int i = 0; i < 4; i++)
+            for (int j = 0; j < 4; j++)
+                out[i*out_ld + j] = x[j*ld + i];
+    }
+    #endif
+
+    #if defined(SMOOTHMAX_SHUFFLE) && defined(__AVX__)
+    typedef double smoothmax_4d __attribute__((vector_size(32)));
+    static inline void smoothmax_transpose_block_f64(const double *x, Py_ssize_t ld, double *out, Py_ssize_t out_ld) {
+        smoothmax_4d a, b, c, d, ab, cd, y;
+        SMOOTHMAX_LOAD(a, x);
+        SMOOTHMAX_LOAD(b, x + ld);
+        SMOOTHMAX_LOAD(c, x + 2*ld);
+        SMOOTHMAX_LOAD(d, x + 3*ld);
+        ab = SMOOTHMAX_SHUFFLE(a, b, 0, 4, 2, 6);
+        cd = SMOOTHMAX_SHUFFLE(c, d, 0, 4, 2, 6);
+        y = SMOOTHMAX_SHUFFLE(ab, cd, 0, 1, 4, 5);
+        SMOOTHMAX_STORE(out, y);
+        y = SMOOTHMAX_SHUFFLE(ab, cd, 2, 3, 6, 7);
+        SMOOTHMAX_STORE(out + 2*out_ld, y);
+        ab = SMOOTHMAX_SHUFFLE(a, b, 1, 5, 3, 7);
+        cd = SMOOTHMAX_SHUFFLE(c, d, 1, 5, 3, 7);
+        y = SMOOTHMAX_SHUFFLE(ab, cd, 0, 1, 4, 5);
+        SMOOTHMAX_STORE(out + out_ld, y);
+        y = SMOOTHMAX_SHUFFLE(ab, cd, 2, 3, 6, 7);
+        SMOOTHMAX_STORE(out + 3*out_ld, y);
+    }
+    #elif defined(SMOOTHMAX_SHUFFLE)
+    typedef double smoothmax_2d __attribute__((vector_size(16)));
+    static inline void smoothmax_transpose_block_f64(const double *x, Py_ssize_t ld, double *out, Py_ssize_t out_ld) {
+        smoothmax_2d a, b, y;
+        for (int i = 0; i < 4; i += 2)
+            for (int j = 0; j < 4; j += 2) {
+                SMOOTHMAX_LOAD(a, x + i*ld + j);
+                SMOOTHMAX_LOAD(b, x + (i + 1)*ld + j);
+                y = SMOOTHMAX_SHUFFLE(a, b, 0, 2);
+                SMOOTHMAX_STORE(out + j*out_ld + i, y);
+                y = SMOOTHMAX_SHUFFLE(a, b, 1, 3);
+                SMOOTHMAX_STORE(out + (j + 1)*out_ld + i, y);
+            }
+    }
+    #else
+    static inline void smoothmax_transpose_block_f64(const double *x, Py_ssize_t ld, double *out, Py_ssize_t out_ld) {
+        for (int i = 0; i < 4; i++)
+            for (int j = 0; j < 4; j++)
+                out[i*out_ld + j] = x[j*ld + i];
+    }
+    #endif
+
+    #if defined(__GNUC__)
+    #define SMOOTHMAX_PREFETCH(p) __builtin_prefetch(p)
+    #else
+    #define SMOOTHMAX_PREFETCH(p)
+    #endif
+    """
+    void transpose_block_f32 "smoothmax_transpose_block_f32"(const float *x, Py_ssize_t ld, float *out,
+                                                             Py_ssize_t out_ld)
+    void transpose_block_f64 "smoothmax_transpose_block_f64"(const double *x, Py_ssize_t ld, double *out,
+                                                             Py_ssize_t out_ld)
+    void prefetch "SMOOTHMAX_PREFETCH"(const void *p)
+
+
+cdef inline void transpose_block(const real *x, Py_ssize_t ld, real *out, Py_ssize_t out_ld) noexcept nogil:
+    if real is float:
+        transpose_block_f32(x, ld, out, out_ld)
+    else:
+        transpose_block_f64(x, ld, out, out_ld)
+
+
+cdef inline void transpose_few(const real *x, Py_ssize_t x_step, Py_ssize_t x_ld, Py_ssize_t few, Py_ssize_t n,
+                               real *out, Py_ssize_t out_step, Py_ssize_t out_ld) noexcept nogil:
+    """out[j, i] = x[i, j] of n lines of few elements each, eight lines at a time, for as many streams as a processor
+    follows; steps are from line to line."""
+    cdef Py_ssize_t i, j, k
+    for i in range(n//8):
+        for j in range(few):
+            for k in range(8):
+                out[k*out_step + j*out_ld] = x[k*x_step + j*x_ld]
+        x += 8*x_step
+        out += 8*out_step
+    for j in range(few):
+        for i in range(n % 8):
+            out[i*out_step + j*out_ld] = x[i*x_step + j*x_ld]
+
 
 cdef void transpose(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
                     Py_ssize_t out_ld) noexcept nogil:
-    """out[j, i] = x[i, j]; eight rows at a time, for as many streams as a processor follows."""
-    cdef Py_ssize_t i, j, k
-    for i in range(rows//8):
-        for j in range(columns):
-            for k in range(8):
-                out[j*out_ld + k] = x[k*ld + j]
-        x += 8*ld
-        out += 8
-    for i in range(rows % 8):
-        for j in range(columns):
-            out[j*out_ld + i] = x[i*ld + j]
+    """out[j, i] = x[i, j], of rows of x one after the other; those that the next call will take are fetched."""
+    cdef Py_ssize_t i, j, row, column, ahead, line = 64//sizeof(real)
+    if columns < 4 or rows < 4:
+        transpose_few(x, ld, 1, columns, rows, out, 1, out_ld)
+        return
+    for i from 0 <= i < rows by 4:
+        row = min_of(i, rows - 4)
+        for ahead in range(rows + row, rows + row + 4):
+            for j from 0 <= j < columns by line:
+                prefetch(x + ahead*ld + j)
+        for j from 0 <= j < columns by 4:
+            column = min_of(j, columns - 4)
+            transpose_block(x + row*ld + column, ld, out + column*out_ld + row, out_ld)
 
 
 cdef void transpose_back(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
                          Py_ssize_t out_ld) noexcept nogil:
-    """out[j, i] = x[i, j]; eight columns at a time."""
-    cdef Py_ssize_t i, j, k
-    for j in range(columns//8):
-        for i in range(rows):
-            for k in range(8):
-                out[k*out_ld + i] = x[i*ld + k]
-        x += 8
-        out += 8*out_ld
-    for j in range(columns % 8):
-        for i in range(rows):
-            out[j*out_ld + i] = x[i*ld + j]
+    """out[j, i] = x[i, j], to rows of out one after the other."""
+    cdef Py_ssize_t i, j, row, column
+    if rows < 4 or columns < 4:
+        transpose_few(x, 1, ld, rows, columns, out, out_ld, 1)
+        return
+    for j from 0 <= j < columns by 4:
+        column = min_of(j, columns - 4)
+        for i from 0 <= i < rows by 4:
+            row = min_of(i, rows - 4)
+            transpose_block(x + row*ld + column, ld, out + column*out_ld + row, out_ld)
