@@ -13,12 +13,11 @@ cdef inline real weighted_floor_of(real exponent) noexcept nogil:
         return (exponent - (1535 + 1100))*0.6931471805599453
 
 
-cdef inline void weighted_shifts_of(const State *state, Py_ssize_t j, bint any_size, real *shift, real *magic,
+cdef inline void weighted_shifts_of(real reference, real count, bint any_size, real *shift, real *magic,
                                     real *floor) noexcept nogil:
-    cdef real top = finite_reference(<real>state.top[j])
     cdef real exponent
-    shift[0] = shift_of(top)
-    exponent = exponent_of(remainder_of(top, shift[0])) + <real>state.count[j]
+    shift[0] = shift_of(reference)
+    exponent = exponent_of(remainder_of(reference, shift[0])) + count
     magic[0] = magic_of(exponent)
     floor[0] = weighted_floor_of(exponent) if any_size else floor_of(exponent)
 
@@ -63,15 +62,18 @@ cdef inline bint raised_weighted(const State *state, Py_ssize_t first, const rea
     """Columns side by side moved to their tops, in [0] and on; False where a sum has to be scaled for it."""
     cdef Py_ssize_t j
     cdef double rises
-    cdef double scales = 0
+    cdef double scales[LANES]
+    cdef int any_ = 0
     for j in range(lanes_of(top)):
         rises = 1 if top[j] > state.top[first + j] else 0
-        scales += rises*(magnitude(state.rest[first + j]) + magnitude(state.carry[first + j]))
-        scales += 1 if state.count[first + j] < 0 else 0
+        scales[j] = rises*(magnitude(state.rest[first + j]) + magnitude(state.carry[first + j]))
+        scales[j] += 1 if state.count[first + j] < 0 else 0
         moved.top[j] = top[j] if top[j] > state.top[first + j] else state.top[first + j]
         moved.count[j] = 0 if top[j] > state.top[first + j] else state.count[first + j]
         moved.rest[j], moved.carry[j] = state.rest[first + j], state.carry[first + j]
-    return scales == 0
+    for j in range(lanes_of(top)):
+        any_ |= scales[j] != 0
+    return not any_
 
 
 cdef inline void merge_weighted(State *state, const State *other, Py_ssize_t first, Py_ssize_t columns,

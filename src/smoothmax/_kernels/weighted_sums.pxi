@@ -26,7 +26,7 @@ cdef inline real bias_of(real largest, real least) noexcept nogil:
 
     Terms that are not negative only add to it. Of others there may be BLOCK_ROWS below 0 before the first above.
     """
-    return largest if least >= 0 else largest*<real>(2*BLOCK_ROWS)
+    return largest*(<real>1 if least >= 0 else <real>(2*BLOCK_ROWS))
 
 
 cdef inline real moderate(real _) noexcept nogil:
@@ -49,13 +49,14 @@ cdef inline bint nothing_in(real best, real size) noexcept nogil:
 
 cdef inline bint is_sound(double total, double rest, real largest) noexcept nogil:
     """Whether a sum, or what it is added to, is large beside what its terms might have been, and those that vanish."""
-    cdef double limit
+    cdef double limit, size = magnitude(total)
     if real is float:
         limit = 1.4551915228366852e-11              # 2**-36: 100 binades below the largest exponential
     else:
         limit = 1.2513128902733393e-147             # 2**-488: 1000 of them
     limit = limit if limit > 0.0009765625*largest else 0.0009765625*largest
-    return (magnitude(total) < INFINITY) & ((magnitude(total) >= limit) | (magnitude(rest) >= limit))
+    size = size if size > magnitude(rest) else magnitude(rest)
+    return (magnitude(total) < INFINITY) & (size >= limit)
 
 
 cdef bint add_row_block(State *state, bint any_size, const real *a, const real *b, Py_ssize_t rows,
@@ -75,7 +76,7 @@ cdef bint add_row_block(State *state, bint any_size, const real *a, const real *
     if any_size:
         exponent = exponent_beyond(best, a, b, rows*width + rest, 1, 1)
     move_weighted(&moved, 0, best, exponent)
-    weighted_shifts_of(&moved, 0, any_size, shift, magic, floor)
+    weighted_shifts_of(finite_reference(<real>moved.top[0]), <real>moved.count[0], any_size, shift, magic, floor)
     largest = largest_term(best, size, shift[0], magic[0] + exponent)
     spread(shift[0], shift)
     spread(magic[0], magic)
@@ -141,13 +142,56 @@ cdef void reduce_weighted_row(State *state, const real *a, const real *b, Py_ssi
         n -= block
 
 
+# Side by side. Loops over the lanes vectorise only while each says one thing, and not where they gather a yes or no.
+
+cdef inline bint scan_columns(const real *a, Py_ssize_t ld, const real *b, Py_ssize_t b_ld, Py_ssize_t rows,
+                              const double *before, real *top, real *size, real *least) noexcept nogil:
+    """The largest element of each column, the largest size of its weights and the least; whether is_moderate of all."""
+    cdef Py_ssize_t j
+    cdef real unfit[LANES]
+    cdef real earlier[LANES]
+    spread(<real>-INFINITY, top)
+    spread(<real>0, size)
+    spread(<real>0, least)
+    scan_lanes(a, ld, b, b_ld, rows, top, size, least)
+    for j in range(lanes_of(a)):
+        size[j] = at_least(size[j], -least[j])
+        earlier[j] = <real>before[j]
+    for j in range(lanes_of(a)):
+        unfit[j] = one_if(not is_moderate(top[j], earlier[j], size[j]), <real>0)
+    return not has(unfit, <real>1)
+
+
+cdef inline bint are_sound(const real *best, const real *size, const double *sums, const double *rest,
+                           const real *largest) noexcept nogil:
+    """Whether each column's sum is sound, or that of nothing."""
+    cdef Py_ssize_t j, width = lanes_of(best)
+    cdef real empty[LANES]
+    cdef double most[LANES]
+    cdef double none[LANES]
+    cdef double sound[LANES]
+    cdef int unsound = 0
+    for j in range(width):
+        empty[j] = one_if(nothing_in(best[j], size[j]), <real>0)
+    for j in range(width):
+        most[j] = largest[j]
+        none[j] = empty[j]
+    for j in range(width):
+        none[j] *= one_if(sums[j] == 0, <double>0)
+    for j in range(width):
+        sound[j] = one_if(is_sound(sums[j], rest[j], most[j]), <double>0)
+    for j in range(width):
+        unsound |= none[j] + sound[j] == 0
+    return not unsound
+
+
 cdef bint add_tile_block(State *state, Py_ssize_t first, bint any_size, const real *a, Py_ssize_t ld, const real *b,
                          Py_ssize_t b_ld, Py_ssize_t rows, const real *best, const real *size,
                          const real *least) noexcept nogil:
     """add_row_block for as many columns as there are lanes, each with a reference of its own."""
     cdef Py_ssize_t width = lanes_of(a), j
-    cdef int unsound = 0
     cdef State moved
+    cdef real reference[LANES]
     cdef real exponent[LANES]
     cdef real largest[LANES]
     cdef real shift[LANES]
@@ -156,14 +200,19 @@ cdef bint add_tile_block(State *state, Py_ssize_t first, bint any_size, const re
     cdef real bias[LANES]
     cdef double sums[LANES]
     cdef double carries[LANES]
+    spread(<real>0, exponent)
     if any_size or not raised_weighted(state, first, best, &moved):
         keep_weighted(state, first, width, &moved, 0)
         for j in range(width):
-            exponent[j] = exponent_beyond(best[j], a + j, b + j, rows, ld, b_ld) if any_size else 0
+            if any_size:
+                exponent[j] = exponent_beyond(best[j], a + j, b + j, rows, ld, b_ld)
             move_weighted(&moved, j, best[j], exponent[j])
     for j in range(width):
-        weighted_shifts_of(&moved, j, any_size, &shift[j], &magic[j], &floor[j])
-        largest[j] = largest_term(best[j], size[j], shift[j], magic[j] + (exponent[j] if any_size else <real>0))
+        reference[j] = finite_reference(<real>moved.top[j])
+    for j in range(width):
+        weighted_shifts_of(reference[j], <real>moved.count[j], any_size, &shift[j], &magic[j], &floor[j])
+    for j in range(width):
+        largest[j] = largest_term(best[j], size[j], shift[j], magic[j] + exponent[j])
         bias[j] = bias_of(largest[j], least[j])
         sums[j] = 0
         carries[j] = 0
@@ -173,9 +222,7 @@ cdef bint add_tile_block(State *state, Py_ssize_t first, bint any_size, const re
         for j in range(width):
             join_weighted(state, first + j, sums[j], carries[j], a + j, b + j, rows, ld, b_ld)
         return True
-    for j in range(width):
-        unsound |= 1 - (nothing_in(best[j], size[j]) & (sums[j] == 0) | is_sound(sums[j], moved.rest[j], largest[j]))
-    if unsound:
+    if not are_sound(best, size, sums, moved.rest, largest):
         return False
     for j in range(width):
         join(&moved, j, sums[j], carries[j], 0)
@@ -185,8 +232,7 @@ cdef bint add_tile_block(State *state, Py_ssize_t first, bint any_size, const re
 
 cdef void reduce_weighted_tile(State *state, const real *a, Py_ssize_t ld, const real *b, Py_ssize_t b_ld,
                                Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
-    cdef Py_ssize_t width = lanes_of(a), block, group, first, j
-    cdef int immoderate
+    cdef Py_ssize_t width = lanes_of(a), block, group, first
     cdef bint done
     cdef real top[LANES]
     cdef real high[LANES]
@@ -195,16 +241,8 @@ cdef void reduce_weighted_tile(State *state, const real *a, Py_ssize_t ld, const
         block = min_of(rows, WEIGHTED_ROWS)
         for group in range((columns + width - 1)//width):
             first = group*width
-            spread(<real>-INFINITY, top)
-            spread(<real>0, high)
-            spread(<real>0, low)
-            scan_lanes(a + first, ld, b + first, b_ld, block, top, high, low)
-            immoderate = 0
-            for j in range(width):
-                high[j] = at_least(high[j], -low[j])
-                immoderate |= not is_moderate(top[j], <real>state.top[first + j], high[j])
-            done = False
-            if not immoderate:
+            done = scan_columns(a + first, ld, b + first, b_ld, block, state.top + first, top, high, low)
+            if done:
                 done = add_tile_block(state, first, False, a + first, ld, b + first, b_ld, block, top, high, low)
             if not done:
                 spread(<real>-INFINITY, top)
@@ -220,46 +258,40 @@ cdef bint weighted_logsumexp_tile(const real *a, Py_ssize_t ld, const real *b, P
                                   Py_ssize_t columns, real *out) noexcept nogil:
     """At once, with the bits of reduce_weighted_tile and finish; False if a column needs weights of any size."""
     cdef Py_ssize_t width = lanes_of(a), group, first, j
-    cdef int unfit
     cdef real top[LANES]
-    cdef real high[LANES]
-    cdef real low[LANES]
+    cdef real size[LANES]
+    cdef real least[LANES]
+    cdef real reference[LANES]
     cdef real magic[LANES]
     cdef real floor[LANES]
     cdef real largest[LANES]
     cdef real bias[LANES]
     cdef real shift[COLUMNS]
     cdef real exponent[COLUMNS]
+    cdef double nothing[LANES]
     cdef double sums[COLUMNS]
     cdef double carries[COLUMNS]
     cdef double total, log_sum, log_sum_low
     columns = filled(columns, width)
+    for j in range(width):
+        nothing[j] = 0
     for group in range(columns//width):
         first = group*width
-        spread(<real>-INFINITY, top)
-        spread(<real>0, high)
-        spread(<real>0, low)
-        scan_lanes(a + first, ld, b + first, b_ld, rows, top, high, low)
-        unfit = 0
+        if not scan_columns(a + first, ld, b + first, b_ld, rows, nothing, top, size, least):
+            return False
         for j in range(width):
-            high[j] = at_least(high[j], -low[j])
-            unfit |= 1 - is_moderate(top[j], <real>0, high[j])
-            shift[first + j] = shift_of(finite_reference(top[j]))
-            exponent[first + j] = exponent_of(remainder_of(finite_reference(top[j]), shift[first + j]))
-            magic[j] = magic_of(exponent[first + j])
-            floor[j] = floor_of(exponent[first + j])
-            largest[j] = largest_term(top[j], high[j], shift[first + j], magic[j])
-            bias[j] = bias_of(largest[j], low[j])
+            reference[j] = finite_reference(top[j])
+        for j in range(width):
+            shifts_of(reference[j], &shift[first + j], &magic[j], &floor[j])
+            exponent[first + j] = magic_of(<real>0) - magic[j]
+        for j in range(width):
+            largest[j] = largest_term(top[j], size[j], shift[first + j], magic[j])
+            bias[j] = bias_of(largest[j], least[j])
             sums[first + j] = 0
             carries[first + j] = 0
-        if unfit:
-            return False
         sum_weighted(False, a + first, ld, b + first, b_ld, rows, shift + first, magic, floor, bias, sums + first,
                      carries + first)
-        for j in range(width):
-            unfit |= 1 - (nothing_in(top[j], high[j]) & (sums[first + j] == 0)
-                          | is_sound(sums[first + j], 0, largest[j]))
-        if unfit:
+        if not are_sound(top, size, sums + first, nothing, largest):
             return False
     for j in range(columns):
         log_sum = weighted_log_of(sums[j], carries[j], exponent[j], &total, &log_sum_low)
