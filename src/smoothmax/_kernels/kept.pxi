@@ -5,8 +5,8 @@
 # result is multiplied in place. A loss alone comes the same way, and so has the bits of the loss with its gradient.
 
 cdef inline void keep_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const real *top, const real *second,
-                            const real *shift, const real *magic, const real *floor, bint keep, real *out,
-                            Py_ssize_t out_ld, double *sums, real *carries, real *counts) noexcept nogil:
+                            const real *shift, const real *magic, const real *floor, bint keep, Py_ssize_t ahead,
+                            real *out, Py_ssize_t out_ld, double *sums, real *carries, real *counts) noexcept nogil:
     """sum_others_lanes, added to what the sums and counts were; if `keep`, exponentials to `out`, the top's too.
 
     2026-11: without an eye on the top in the parts of a row that do not hold it, as in reduce_row, rows of 50257 take
@@ -35,6 +35,8 @@ cdef inline void keep_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const
         for j in range(lanes_of(x)):
             carry[j] = 0
         for i in range(block):
+            if ahead:
+                fetch(x + ahead + i*ld, lanes_of(x))
             for j in range(lanes_of(x)):
                 v = x[i*ld + j]
                 split_exp(drop(v, top[j], shift[j], floor[j]), magic[j], &head, &tail, &scale)
@@ -92,9 +94,9 @@ cdef inline void keep_row_as(State *state, const real *x, Py_ssize_t n, bint kee
         second[j] = second[j] if top[j] == largest else top[j]
     spread(largest, top)
     spread_shifts(largest, shift, magic, floor)
-    keep_lanes(x, width, rows, top, second, shift, magic, floor, keep, out, width, sums, carries, counts)
+    keep_lanes(x, width, rows, top, second, shift, magic, floor, keep, n, out, width, sums, carries, counts)
     if rest:
-        keep_lanes(tail, width, 1, top, second, shift, magic, floor, keep, tail, width, sums, carries, counts)
+        keep_lanes(tail, width, 1, top, second, shift, magic, floor, keep, 0, tail, width, sums, carries, counts)
         if keep:
             unpad(tail, rest, out + rows*width)
     total = sum_of_lanes(sums, carries, &carry)
@@ -122,7 +124,7 @@ cdef inline void keep_tile_as(State *state, const real *x, Py_ssize_t ld, Py_ssi
             sums[j] = 0
             carries[j] = 0
             counts[j] = 0
-        keep_lanes(x + first, ld, rows, top, second, shift, magic, floor, keep, out + first, out_ld, sums, carries,
+        keep_lanes(x + first, ld, rows, top, second, shift, magic, floor, keep, 0, out + first, out_ld, sums, carries,
                    counts)
         for j in range(width):
             state.top[first + j] = top[j]

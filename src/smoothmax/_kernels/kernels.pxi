@@ -21,6 +21,7 @@ cdef enum:
     PARTS = 16
     PART_ROWS = 8           # only the parts of a block that hold its top are summed with an eye on it
     BLOCK_ROWS = 128        # of lanes are BLOCK_BYTES
+    LINE = 64               # bytes of a cache
     CARRY_ROWS = 16         # so many elements a lane carries the low parts of in one number
     TILE_BYTES = 16384      # the same of a tile
     SHORT_ROW = 16384       # bytes of a row that is one block

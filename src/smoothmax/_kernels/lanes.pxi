@@ -1,8 +1,45 @@
 # The loops: over the rows of a tile that is as wide as there are lanes. Each has a constant number of turns inside and
 # touches local arrays only: this is what the compiler vectorises.
+#
+# A block is read for its largest element first, as fast as it comes from memory, and then summed, which waits for
+# arithmetic. So while one is summed the next is fetched: `ahead` elements further on, or none if that is 0. 2026-11, rows
+# beyond the cache: 0.7 to 0.8 of the time of logsumexp, 0.9 of that of softmax.
+
+cdef extern from * nogil:
+    """
+    #if defined(__GNUC__)
+    #define SMOOTHMAX_FETCH(p) __builtin_prefetch(p)
+    #define SMOOTHMAX_FETCH_L2(p) __builtin_prefetch(p, 0, 2)
+    #else
+    #define SMOOTHMAX_FETCH(p)
+    #define SMOOTHMAX_FETCH_L2(p)
+    #endif
+    """
+    void fetch_line "SMOOTHMAX_FETCH"(const void *p)
+    void fetch_line_l2 "SMOOTHMAX_FETCH_L2"(const void *p)
+
 
 cdef inline Py_ssize_t lanes_of(const real *x) noexcept nogil:
     return LANES_F32 if real is float else LANES_F64
+
+
+cdef inline void fetch(const real *x, Py_ssize_t n) noexcept nogil:
+    """n elements that will be read soon; they need not exist."""
+    cdef Py_ssize_t j
+    for j from 0 <= j < n by LINE//<Py_ssize_t>sizeof(real):
+        fetch_line(x + j)
+
+
+cdef inline void fetch_lanes(const real *x) noexcept nogil:
+    """As many elements as there are lanes, into L2."""
+    cdef Py_ssize_t j
+    for j from 0 <= j < lanes_of(x) by LINE//<Py_ssize_t>sizeof(real):
+        fetch_line_l2(x + j)
+
+
+cdef inline Py_ssize_t next_rows(Py_ssize_t rows, Py_ssize_t ld, real _) noexcept nogil:
+    """`ahead` of rows of a tile; none of those that share a few sets of a cache, where they would evict each other."""
+    return 0 if ld*<Py_ssize_t>sizeof(real) % 16384 == 0 else rows
 
 
 cdef inline void max_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, real *top) noexcept nogil:
@@ -45,7 +82,8 @@ cdef inline void sum_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const 
 
 
 cdef inline void sum_row_lanes(const real *x, Py_ssize_t rows, bint plain, bint rough, real top, real shift, real magic,
-                               real floor, real *totals, real *carries, real *counts) noexcept nogil:
+                               real floor, Py_ssize_t ahead, real *totals, real *carries,
+                               real *counts) noexcept nogil:
     """sum_lanes for contiguous rows that share a top; `plain` where none of them is it and the shift is 0.
 
     totals[j] starts from a bias of at least twice the largest term, so that it is the larger in every addition:
@@ -62,6 +100,8 @@ cdef inline void sum_row_lanes(const real *x, Py_ssize_t rows, bint plain, bint 
         carry[j] = carries[j]
         count[j] = counts[j]
     for i in range(rows//4):
+        if ahead:
+            fetch(x + ahead, 4*ld)
         for j in range(lanes_of(x)):
             add_biased(&total[j], argument(x[j], plain, top, shift, floor), magic, rough, &low0)
             add_biased(&total[j], argument(x[ld + j], plain, top, shift, floor), magic, rough, &low1)
@@ -113,7 +153,8 @@ cdef inline void two_max_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, re
 
 cdef inline void sum_others_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const real *top, const real *second,
                                   const real *shift, const real *magic, const real *floor,
-                                  bint rough, double *sums, real *carries, real *counts) noexcept nogil:
+                                  bint rough, Py_ssize_t ahead, double *sums, real *carries,
+                                  real *counts) noexcept nogil:
     """sum_lanes from nothing, where second[j] is known: the largest of column j but top[j].
 
     Each lane starts from a bias of its own as in sum_row_lanes: 2 comparisons less an element for float64, and for
@@ -130,6 +171,7 @@ cdef inline void sum_others_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows,
     cdef Py_ssize_t block
     cdef double error
     cdef real v, low
+    cdef bint few = rows <= CARRY_ROWS
     for j in range(lanes_of(x)):
         bias[j] = bias_for(remainder_of(second[j], shift[j]), magic[j], floor[j])
         total[j] = bias[j]
@@ -141,20 +183,30 @@ cdef inline void sum_others_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows,
         for j in range(lanes_of(x)):
             carry[j] = 0
         for i in range(block):
+            if ahead:
+                fetch_lanes(x + ahead + i*ld)
             for j in range(lanes_of(x)):
                 v = x[i*ld + j]
                 add_biased(&total[j], drop(v, top[j], shift[j], floor[j]), magic[j], rough, &low)
                 carry[j] += low
                 count[j] += one_if(v == top[j], v)
+        if few:
+            break
         for j in range(lanes_of(x)):
             carry_sum[j] = two_sum(carry_sum[j], carry[j], &error)
             carry_low[j] += error
         x += block*ld
         rows -= block
     for j in range(lanes_of(x)):
+        counts[j] = count[j]
+    if few:
+        for j in range(lanes_of(x)):
+            sums[j] = two_sum(total[j] - bias[j], <double>carry[j], &error)
+            carries[j] = <real>error
+        return
+    for j in range(lanes_of(x)):
         sums[j] = two_sum(total[j] - bias[j], carry_sum[j], &error)
         carries[j] = <real>(error + carry_low[j])
-        counts[j] = count[j]
 
 
 cdef inline void add_biased(real *total, real d, real magic, bint rough, real *low) noexcept nogil:
@@ -206,7 +258,7 @@ cdef inline void add(double *total, real *carry, real high, real low) noexcept n
 
 
 cdef inline void exp_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const real *shift, const real *magic,
-                           const real *floor, bint keep, real *out, Py_ssize_t out_ld,
+                           const real *floor, bint keep, Py_ssize_t ahead, real *out, Py_ssize_t out_ld,
                            double *sums, real *carries) noexcept nogil:
     """Add the scaled exponentials of column j to sums[j] + carries[j]; if `keep`, also write them to `out`, rounded.
 
@@ -227,6 +279,8 @@ cdef inline void exp_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const 
         for j in range(lanes_of(x)):
             carry[j] = 0
         for i in range(block):
+            if ahead:
+                fetch(x + ahead + i*ld, lanes_of(x))
             for j in range(lanes_of(x)):
                 split_exp(at_least(x[i*ld + j] - shift[j], floor[j]), magic[j], &head, &tail, &scale)
                 high = head*scale

@@ -62,7 +62,7 @@ cdef inline bint is_plain(const real *tops, real largest, real top, real shift) 
 
 
 cdef inline double sum_of_block(const real *x, Py_ssize_t n, const real *tail, real (*tops)[LANES], real largest,
-                                real top, bint rough, double *carry, double *count) noexcept nogil:
+                                real top, bint rough, Py_ssize_t ahead, double *carry, double *count) noexcept nogil:
     """The exponentials of a block but those of `top`, no less than its `largest` element, and how many equal that."""
     cdef Py_ssize_t width = lanes_of(x), rows = n//width, rest = n - rows*width, first, done = 0, j
     cdef double total
@@ -86,13 +86,13 @@ cdef inline double sum_of_block(const real *x, Py_ssize_t n, const real *tail, r
             done += PART_ROWS
         done = min_of(done, rows)
         if plain:
-            sum_row_lanes(x + first*width, done - first, True, rough, top, shift, magic, floor,
+            sum_row_lanes(x + first*width, done - first, True, rough, top, shift, magic, floor, ahead,
                           totals, carries, counts)
         else:
-            sum_row_lanes(x + first*width, done - first, False, rough, top, shift, magic, floor,
+            sum_row_lanes(x + first*width, done - first, False, rough, top, shift, magic, floor, ahead,
                           totals, carries, counts)
     if rest:
-        sum_row_lanes(tail, 1, False, rough, top, shift, magic, floor, totals, carries, counts)
+        sum_row_lanes(tail, 1, False, rough, top, shift, magic, floor, 0, totals, carries, counts)
     for j in range(width):
         sums[j] = totals[j] - bias
     total = sum_of_lanes(sums, carries, carry)
@@ -149,7 +149,7 @@ cdef inline void reduce_blocks(State *state, const real *x, Py_ssize_t n, bint r
         largest = max_of_block(x, block, tail, tops)
         if largest > state.top[0]:
             raise_top(state, 0, largest)
-        total = sum_of_block(x, block, tail, tops, largest, <real>state.top[0], rough, &carry, &count)
+        total = sum_of_block(x, block, tail, tops, largest, <real>state.top[0], rough, block, &carry, &count)
         join(state, 0, total, carry, count)
         x += block
         n -= block
@@ -202,9 +202,9 @@ cdef inline double sum_at_once(const real *x, Py_ssize_t n, bint many, bint doub
     cdef double total
     if many:
         top[0] = max_of_block(x, n, tail, tops)
-        total = sum_of_block(x, n, tail, tops, top[0], top[0], True, carry, count)
+        total = sum_of_block(x, n, tail, tops, top[0], top[0], True, 0, carry, count)
         if doubts and is_in_doubt(top[0], count[0], total):
-            total = sum_of_block(x, n, tail, tops, top[0], top[0], False, carry, count)
+            total = sum_of_block(x, n, tail, tops, top[0], top[0], False, 0, carry, count)
         return total
     spread(<real>-INFINITY, tops[0])
     max_lanes(x, width, rows, tops[0])

@@ -30,11 +30,11 @@ cdef inline void reduce_softmax_blocks(State *state, const real *x, Py_ssize_t n
             carries[j] = 0
         keeps = drafts and magnitude(state.top[0]) <= can_be_corrected(x[0])
         if keeps:
-            exp_lanes(x, width, rows, shift, magic, floor, True, out, width, sums, carries)
+            exp_lanes(x, width, rows, shift, magic, floor, True, block, out, width, sums, carries)
         else:
-            exp_lanes(x, width, rows, shift, magic, floor, False, out, width, sums, carries)
+            exp_lanes(x, width, rows, shift, magic, floor, False, block, out, width, sums, carries)
         if rest:
-            exp_lanes(tail, width, 1, shift, magic, floor, True, tail, width, sums, carries)
+            exp_lanes(tail, width, 1, shift, magic, floor, True, 0, tail, width, sums, carries)
         total = sum_of_lanes(sums, carries, &carry)
         join(state, 0, total, carry, 0)
         if drafts:
@@ -142,9 +142,9 @@ cdef void softmax_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
         sums[j] = 0
         carries[j] = 0
     if rows:
-        exp_lanes(x, width, rows, shift, magic, floor, True, out, width, sums, carries)
+        exp_lanes(x, width, rows, shift, magic, floor, True, n, out, width, sums, carries)
     if rest:
-        exp_lanes(tail, width, 1, shift, magic, floor, True, tail, width, sums, carries)
+        exp_lanes(tail, width, 1, shift, magic, floor, True, 0, tail, width, sums, carries)
     total = sum_of_lanes(sums, carries, &carry)
     invert(total, carry, &inverse, &inverse_low)
     split_inverse(inverse, inverse_low, scale, scale_low)

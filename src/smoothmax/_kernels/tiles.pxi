@@ -23,7 +23,8 @@ cdef inline void reduce_columns(State *state, const real *x, Py_ssize_t ld, Py_s
                 second[j] = second[j] if top[j] == state.top[first + j] else top[j]
                 top[j] = <real>state.top[first + j]
                 shifts_of(top[j], &shift[j], &magic[j], &floor[j])
-            sum_others_lanes(x + first, ld, block, top, second, shift, magic, floor, rough, sums, carries, counts)
+            sum_others_lanes(x + first, ld, block, top, second, shift, magic, floor, rough, block*ld, sums, carries,
+                             counts)
             for j in range(width):
                 sums[j] = two_sum(sums[j], carries[j], &error)
                 join(state, first + j, sums[j], error, counts[j])
@@ -64,7 +65,8 @@ cdef void reduce_softmax_tile(State *state, const real *x, Py_ssize_t ld, const 
                 shifts_of(finite_reference(<real>state.top[first + j]), &shift[j], &magic[j], &floor[j])
                 sums[j] = 0
                 carries[j] = 0
-            exp_lanes(x + first, ld, block, shift, magic, floor, False, top, width, sums, carries)
+            exp_lanes(x + first, ld, block, shift, magic, floor, False, next_rows(block, ld, x[0])*ld,
+                      top, width, sums, carries)
             for j in range(width):
                 sums[j] = two_sum(sums[j], carries[j], &error)
                 join(state, first + j, sums[j], error, 0)
@@ -93,7 +95,7 @@ cdef void softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t
             shifts_of(top[j], &shift[j], &magic[j], &floor[j])
             sums[j] = 0
             carries[j] = 0
-        exp_lanes(x + first, ld, rows, shift, magic, floor, True, out + first, out_ld, sums, carries)
+        exp_lanes(x + first, ld, rows, shift, magic, floor, True, 0, out + first, out_ld, sums, carries)
         for j in range(width):
             sums[j] = two_sum(sums[j], carries[j], &error)
             invert(sums[j], error, &inverse, &inverse_low)
@@ -151,7 +153,7 @@ cdef inline void log_sums_at_once(const real *x, Py_ssize_t ld, Py_ssize_t rows,
         two_max_lanes(x + first, ld, rows, top + first, second)
         for j in range(width):
             shifts_of(top[first + j], &shift[j], &magic[j], &floor[j])
-        sum_others_lanes(x + first, ld, rows, top + first, second, shift, magic, floor, False, sums + first,
+        sum_others_lanes(x + first, ld, rows, top + first, second, shift, magic, floor, False, 0, sums + first,
                          carries + first, counts + first)
     for j in range(columns):
         log_sum[j] = log_sum_of(top[j], counts[j], sums[j], carries[j], &log_sum_low[j])

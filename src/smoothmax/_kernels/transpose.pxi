@@ -84,18 +84,11 @@ cdef extern from * nogil:
                 out[i*out_ld + j] = x[j*ld + i];
     }
     #endif
-
-    #if defined(__GNUC__)
-    #define SMOOTHMAX_PREFETCH(p) __builtin_prefetch(p)
-    #else
-    #define SMOOTHMAX_PREFETCH(p)
-    #endif
     """
     void transpose_block_f32 "smoothmax_transpose_block_f32"(const float *x, Py_ssize_t ld, float *out,
                                                              Py_ssize_t out_ld)
     void transpose_block_f64 "smoothmax_transpose_block_f64"(const double *x, Py_ssize_t ld, double *out,
                                                              Py_ssize_t out_ld)
-    void prefetch "SMOOTHMAX_PREFETCH"(const void *p)
 
 
 cdef inline void transpose_block(const real *x, Py_ssize_t ld, real *out, Py_ssize_t out_ld) noexcept nogil:
@@ -124,15 +117,14 @@ cdef inline void transpose_few(const real *x, Py_ssize_t x_step, Py_ssize_t x_ld
 cdef void transpose(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
                     Py_ssize_t out_ld) noexcept nogil:
     """out[j, i] = x[i, j], of rows of x one after the other; those that the next call will take are fetched."""
-    cdef Py_ssize_t i, j, row, column, ahead, line = 64//sizeof(real)
+    cdef Py_ssize_t i, j, row, column, ahead
     if columns < 4 or rows < 4:
         transpose_few(x, ld, 1, columns, rows, out, 1, out_ld)
         return
     for i from 0 <= i < rows by 4:
         row = min_of(i, rows - 4)
         for ahead in range(rows + row, rows + row + 4):
-            for j from 0 <= j < columns by line:
-                prefetch(x + ahead*ld + j)
+            fetch(x + ahead*ld, columns)
         for j from 0 <= j < columns by 4:
             column = min_of(j, columns - 4)
             transpose_block(x + row*ld + column, ld, out + column*out_ld + row, out_ld)

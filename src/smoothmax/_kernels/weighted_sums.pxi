@@ -85,9 +85,9 @@ cdef bint add_row_block(State *state, bint any_size, const real *a, const real *
     for j in range(width):
         sums[j] = 0
         carries[j] = 0
-    sum_weighted(any_size, a, width, b, width, rows, shift, magic, floor, bias, sums, carries)
+    sum_weighted(any_size, a, width, b, width, rows, shift, magic, floor, bias, rows, sums, carries)
     if rest:
-        sum_weighted(any_size, tail, width, tail_b, width, 1, shift, magic, floor, bias, sums, carries)
+        sum_weighted(any_size, tail, width, tail_b, width, 1, shift, magic, floor, bias, 0, sums, carries)
     total = weighted_sum_of_lanes(sums, carries, &carry, best)
     if any_size:
         keep_weighted(&moved, 0, 1, state, 0)
@@ -216,7 +216,8 @@ cdef bint add_tile_block(State *state, Py_ssize_t first, bint any_size, const re
         bias[j] = bias_of(largest[j], least[j])
         sums[j] = 0
         carries[j] = 0
-    sum_weighted(any_size, a, ld, b, b_ld, rows, shift, magic, floor, bias, sums, carries)
+    sum_weighted(any_size, a, ld, b, b_ld, rows, shift, magic, floor, bias, next_rows(rows, ld, best[0]), sums,
+                 carries)
     if any_size:
         keep_weighted(&moved, 0, width, state, first)
         for j in range(width):
@@ -289,7 +290,7 @@ cdef bint weighted_logsumexp_tile(const real *a, Py_ssize_t ld, const real *b, P
             bias[j] = bias_of(largest[j], least[j])
             sums[first + j] = 0
             carries[first + j] = 0
-        sum_weighted(False, a + first, ld, b + first, b_ld, rows, shift + first, magic, floor, bias, sums + first,
+        sum_weighted(False, a + first, ld, b + first, b_ld, rows, shift + first, magic, floor, bias, 0, sums + first,
                      carries + first)
         if not are_sound(top, size, sums + first, nothing, largest):
             return False

@@ -135,7 +135,7 @@ cdef inline void add_low(double *carry, double *carry_low, real low) noexcept no
 
 cdef inline void sum_weighted_lanes(const real *a, Py_ssize_t ld, const real *b, Py_ssize_t b_ld, Py_ssize_t rows,
                                     const real *shift, const real *magic, const real *floor, const real *bias,
-                                    bint any_size, double *sums, double *carries) noexcept nogil:
+                                    bint any_size, Py_ssize_t ahead, double *sums, double *carries) noexcept nogil:
     """Add to sums[j] + carries[j] the weighted exponentials of column j.
 
     Each lane starts from a bias of its own as in sum_others_lanes, of bias_of; at most BLOCK_ROWS rows.
@@ -151,6 +151,10 @@ cdef inline void sum_weighted_lanes(const real *a, Py_ssize_t ld, const real *b,
         carry[j] = 0
         carry_low[j] = 0
     for i in range(rows//4):
+        if ahead:
+            for j in range(4):
+                fetch_lanes(a + (ahead + j)*ld)
+                fetch_lanes(b + (ahead + j)*b_ld)
         for j in range(lanes_of(a)):
             add_term(&total[j], a[j], b[j], shift[j], magic[j], floor[j], any_size, &low0)
             add_term(&total[j], a[ld + j], b[b_ld + j], shift[j], magic[j], floor[j], any_size, &low1)
@@ -173,12 +177,12 @@ cdef inline void sum_weighted_lanes(const real *a, Py_ssize_t ld, const real *b,
 
 
 cdef void sum_weighted(bint any_size, const real *a, Py_ssize_t ld, const real *b, Py_ssize_t b_ld, Py_ssize_t rows,
-                       const real *shift, const real *magic, const real *floor, const real *bias,
+                       const real *shift, const real *magic, const real *floor, const real *bias, Py_ssize_t ahead,
                        double *sums, double *carries) noexcept nogil:
     if any_size:
-        sum_weighted_lanes(a, ld, b, b_ld, rows, shift, magic, floor, bias, True, sums, carries)
+        sum_weighted_lanes(a, ld, b, b_ld, rows, shift, magic, floor, bias, True, ahead, sums, carries)
     else:
-        sum_weighted_lanes(a, ld, b, b_ld, rows, shift, magic, floor, bias, False, sums, carries)
+        sum_weighted_lanes(a, ld, b, b_ld, rows, shift, magic, floor, bias, False, ahead, sums, carries)
 
 
 cdef inline void fold_weighted(double *sums, double *carries, double *lows, Py_ssize_t half) noexcept nogil:
