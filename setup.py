@@ -32,8 +32,8 @@ if platform.machine().lower() in ("x86_64", "amd64"):
 PORTABLE_FLAGS = ["-O3", "-fno-tree-loop-distribute-patterns"]
 # Without -fno-trapping-math the clamps stay scalar; -ffast-math and its parts would cancel the rounding constants.
 # Scheduling mixes the instructions of several exponentials, each of which is one long chain: GCC does not by itself.
-# Loops over 16 lanes are unrolled whole before they could be vectorised, and stay scalar: all of what float64 does between
-# blocks, a sixth of its time.
+# Loops over 16 lanes would be unrolled whole before they could be vectorised, and stay scalar: all of what float64 does
+# between blocks, a sixth of its time.
 KERNEL_FLAGS = [
     *PORTABLE_FLAGS, "-fno-trapping-math", "-fno-math-errno", "-ffp-contract=fast", "-fschedule-insns",
     "-fsched-pressure", "--param=max-completely-peel-times=8",

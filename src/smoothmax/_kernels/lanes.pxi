@@ -2,8 +2,8 @@
 # touches local arrays only: this is what the compiler vectorises.
 #
 # A block is read for its largest element first, as fast as it comes from memory, and then summed, which waits for
-# arithmetic. So while one is summed the next is fetched: `ahead` elements further on, or none if that is 0. 2026-11, rows
-# beyond the cache: 0.7 to 0.8 of the time of logsumexp, 0.9 of that of softmax.
+# arithmetic. So while one is summed the next is fetched: `ahead` elements further on, or none if that is 0. 2026-11,
+# rows beyond the cache: 0.7 to 0.8 of the time of logsumexp, 0.9 of that of softmax.
 
 cdef extern from * nogil:
     """
