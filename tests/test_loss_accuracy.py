@@ -45,7 +45,7 @@ def exact(x, factors, shared, target):
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.9, 1.0])
 @pytest.mark.parametrize("probable", [False, True])
-@pytest.mark.parametrize("classes", [2, 3, 9, 40, 100, 300])
+@pytest.mark.parametrize("classes", [2, 3, 9, 40, 100, 300, 1001])
 def test_no_error_is_beyond_the_promise(dtype, classes, probable, smoothing):
     rng = np.random.default_rng(classes)
     positions = ELEMENTS // classes
@@ -64,13 +64,14 @@ def test_no_error_is_beyond_the_promise(dtype, classes, probable, smoothing):
         losses, gradients, terms = exact(x, factors, shared, targets if not probable and smoothing == 0 else None)
         by = denominator if reduction == "mean" else 1
         arguments = {"weight": w if weighted else None, "label_smoothing": smoothing, "reduction": reduction}
+        alone = cross_entropy(x, targets, **arguments)
         loss, gradient = cross_entropy_and_grad(x, targets, **arguments)
         assert np.max(np.abs(gradient - gradients / by) / ulp(terms / by, dtype)) <= GRADIENT
         if reduction != "none":
             losses = losses.sum() / by
         promise = REDUCED_LOSS if reduction != "none" else SOFT_LOSS if probable or smoothing else LOSS
-        assert np.max(np.abs(loss - losses) / ulp(losses, dtype)) <= promise
-        assert np.array_equal(cross_entropy(x, targets, **arguments), loss)
+        for one in (alone, loss):
+            assert np.max(np.abs(one - losses) / ulp(losses, dtype)) <= promise
 
 
 @pytest.mark.parametrize("spread", [0.02, 0.3, 4, 60])

@@ -141,6 +141,14 @@ cdef object as_index(object ignore_index):
     return index if info.min <= index <= info.max else None
 
 
+cdef bint all_in_range(const Py_ssize_t *values, Py_ssize_t n, Py_ssize_t end) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef size_t outside = 0
+    for i in range(n):
+        outside |= (<size_t>values[i] >= <size_t>end)
+    return outside == 0
+
+
 cdef cnp.ndarray as_classes(cnp.ndarray targets, Py_ssize_t classes, object ignore_index):
     """The targets as contiguous integers, all of them in range, and -1 where they are to be ignored."""
     cdef object index = as_index(ignore_index)
@@ -165,7 +173,7 @@ cdef cnp.ndarray as_classes(cnp.ndarray targets, Py_ssize_t classes, object igno
                 if t != ignored and not 0 <= t < classes:
                     wrong = i
                     break
-        else:
+        elif not all_in_range(target, n, classes):
             for i in range(n):
                 if not 0 <= target[i] < classes:
                     wrong = i
@@ -242,11 +250,12 @@ cdef Operation operation_of(bint soft, bint gradient, bint normalized):
     return SOFT_CROSS_ENTROPY if soft else CROSS_ENTROPY
 
 
-cdef double denominator_of(str reduction, cnp.ndarray classes, cnp.ndarray weight, Py_ssize_t positions) except *:
+cdef double denominator_of(str reduction, cnp.ndarray classes, bint ignoring, cnp.ndarray weight,
+                           Py_ssize_t positions) except *:
     """What the sum is divided by: 1, or the weights of the targets that count, or how many targets there are."""
     if reduction != "mean":
         return 1
-    if classes is None:
+    if classes is None or weight is None and not ignoring:
         return positions
     if weight is None:
         return np.count_nonzero((<object>classes) >= 0)
@@ -312,8 +321,8 @@ cdef object loss_array(object logits, object targets, object axis, object weight
             classes, weights = apart(classes, result, False), apart(weights, result, False)
         else:
             result = new_result(array, &shape, number)
-    value = np.zeros(kept, FLOATS[number] if reduction == "none" else single)
-    denominator = denominator_of(reduction, classes, weights, value.size)
+    value = np.zeros(kept, FLOATS[number] if reduction == "none" else np.float64)
+    denominator = denominator_of(reduction, classes, ignore_index is not None, weights, value.size)
     if size_of(&shape):
         soft = classes is None or smoothing > 0
         computing = prepare(&plan, operation_of(soft, gradient, normalized), &shape, array, b, None, number)

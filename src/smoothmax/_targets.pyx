@@ -5,16 +5,14 @@ from smoothmax._plan cimport ELEMENTS, RESULT, TARGET, Plan, inner_stride
 from smoothmax._units cimport Unit, Walk
 
 
-cdef inline double element_at(const Plan *plan, const char *place) noexcept nogil:
+cdef inline double element_at(const Plan *plan, bint direct, bint wide, const char *place) noexcept nogil:
     cdef float single
     cdef double value
-    if plan.itemsize == sizeof(double):
-        if plan.direct[ELEMENTS]:
-            return (<const double *>place)[0]
+    if direct:
+        return (<const double *>place)[0] if wide else (<const float *>place)[0]
+    if wide:
         plan.load(place, 0, 1, plan.swapped[ELEMENTS], &value)
         return value
-    if plan.direct[ELEMENTS]:
-        return (<const float *>place)[0]
     plan.load(place, 0, 1, plan.swapped[ELEMENTS], &single)
     return single
 
@@ -23,7 +21,10 @@ cdef void look_up(const Plan *plan, const Unit *unit, State *state) noexcept nog
     """What each reduction's own target brings: its class, and the element and the weight of that."""
     cdef const char *targets = unit.bases.data[TARGET]
     cdef const char *elements = unit.bases.data[ELEMENTS]
+    cdef const double *weights = plan.class_weights
     cdef Py_ssize_t j, target, step = inner_stride(&plan.kept, ELEMENTS), target_step = inner_stride(&plan.kept, TARGET)
+    cdef Py_ssize_t class_step = plan.class_stride[ELEMENTS]
+    cdef bint direct = plan.direct[ELEMENTS], wide = plan.itemsize == sizeof(double)
     state.hard, state.hard_low = plan.hard, plan.hard_low
     state.soft, state.soft_low = plan.soft, plan.soft_low
     state.denominator = plan.denominator
@@ -38,16 +39,15 @@ cdef void look_up(const Plan *plan, const Unit *unit, State *state) noexcept nog
         if target < 0:
             state.counts[j] = 0
         else:
-            state.weight[j] = plan.class_weights[target] if plan.class_weights != NULL else 1
-            state.picked[j] = element_at(plan, elements + j*step + target*plan.class_stride[ELEMENTS])
+            state.weight[j] = weights[target] if weights != NULL else 1
+            state.picked[j] = element_at(plan, direct, wide, elements + j*step + target*class_step)
 
 
-cdef inline void put_at(const Plan *plan, char *place, double value) noexcept nogil:
+cdef inline void put_at(const Plan *plan, bint direct, bint wide, char *place, double value) noexcept nogil:
     cdef float single = <float>value
-    if not plan.direct[RESULT]:
-        plan.store(<const char *>&value if plan.itemsize == sizeof(double) else <const char *>&single, 1, place, 0,
-                   plan.swapped[RESULT])
-    elif plan.itemsize == sizeof(double):
+    if not direct:
+        plan.store(<const char *>&value if wide else <const char *>&single, 1, place, 0, plan.swapped[RESULT])
+    elif wide:
         (<double *>place)[0] = value
     else:
         (<float *>place)[0] = single
@@ -56,13 +56,15 @@ cdef inline void put_at(const Plan *plan, char *place, double value) noexcept no
 cdef void put(const Walk *walk, const Unit *unit, const State *state) noexcept nogil:
     """The results at the targets, once all others are written; and 0 where a reduction is ignored whatever it is."""
     cdef const Plan *plan = walk.plan
-    cdef Py_ssize_t j, c, target
-    cdef char *place
+    cdef const char *targets = unit.bases.data[TARGET]
+    cdef char *results = unit.bases.data[RESULT] + plan.first_class[RESULT]
+    cdef Py_ssize_t j, c, target, step = inner_stride(&plan.kept, RESULT), target_step = inner_stride(&plan.kept, TARGET)
+    cdef Py_ssize_t class_step = plan.class_stride[RESULT]
+    cdef bint direct = plan.direct[RESULT], wide = plan.itemsize == sizeof(double)
     for j in range(unit.columns):
-        target = (<const Py_ssize_t *>(unit.bases.data[TARGET] + j*inner_stride(&plan.kept, TARGET)))[0]
-        place = unit.bases.data[RESULT] + j*inner_stride(&plan.kept, RESULT) + plan.first_class[RESULT]
+        target = (<const Py_ssize_t *>(targets + j*target_step))[0]
         if target >= 0:
-            put_at(plan, place + target*plan.class_stride[RESULT], state.at_target[j])
+            put_at(plan, direct, wide, results + j*step + target*class_step, state.at_target[j])
         elif state.at_target[j] != 0:           # nan: an element of it is not finite
             for c in range(walk.n):
-                put_at(plan, place + c*plan.class_stride[RESULT], 0)
+                put_at(plan, direct, wide, results + j*step + c*class_step, 0)

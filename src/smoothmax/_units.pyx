@@ -261,8 +261,8 @@ cdef void tile_at_once(const Walk *walk, const Unit *unit, State *state, char *s
         out_ld = inner_stride(&plan.reduced, RESULT)//plan.itemsize
     if plan.kernels.keep_tile != NULL:
         clear(state, COLUMNS)
-        take_targets(plan, unit, state)
         plan.kernels.keep_tile(state, source, ld, walk.n, unit.columns, scratch, COLUMNS)
+        take_targets(plan, unit, state)         # out of cache now
         finish(walk, unit, state)
         if reduces:
             return

@@ -150,7 +150,7 @@ cdef void fill_products(Kernels *kernels, const real *_) noexcept:
 
 
 cdef void fill_hard_loss(Kernels *kernels, bint gradient, const real *type_) noexcept:
-    kernels.reduce_row = <ReduceRow>reduce_row[real]
+    kernels.reduce_row = <ReduceRow>reduce_row[real] if gradient else <ReduceRow>reduce_row_roughly[real]
     kernels.reduce_tile = <ReduceTile>reduce_tile[real]
     kernels.merge = merge_f32 if real is float else merge_f64
     kernels.finish = <Finish>finish_hard_gradient[real] if gradient else <Finish>finish_hard_loss[real]

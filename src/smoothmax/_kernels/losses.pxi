@@ -89,11 +89,14 @@ cdef void reduce_nothing_tile(State *state, const real *x, Py_ssize_t ld, const 
 
 # Values --------------------------------------------------------------------------------------------------------------
 
-cdef inline double log_prob_of(const State *state, Py_ssize_t j) noexcept nogil:
-    """(picked - top) - log_sum, rounded once."""
+cdef inline double log_prob_of(const State *state, Py_ssize_t j, double *low) noexcept nogil:
+    """(picked - top) - log_sum, rounded once, and what that took."""
     cdef double error, difference = two_sum(state.picked[j], -state.top[j], &error)
     cdef double error_of_log, value = two_sum(difference, -state.log_sum[j], &error_of_log)
-    return value + (error + (error_of_log - state.log_sum_low[j])) if is_finite(value) else value
+    error += error_of_log - state.log_sum_low[j]
+    difference = two_sum(value, error if is_finite(value) else 0, low)
+    low[0] = low[0] if is_finite(difference) else 0
+    return difference
 
 
 cdef inline double soft_sum_of(const State *state, Py_ssize_t j) noexcept nogil:
@@ -118,48 +121,53 @@ cdef inline void add_product(double a, double a_low, double b, double b_low, dou
         low[0] += error + (product_error(a, b, product) + (a*b_low + a_low*b))
 
 
-cdef inline double loss_of(const State *state, Py_ssize_t j, double log_prob, double soft_sum, bint soft,
-                           real type_) noexcept nogil:
+cdef inline double loss_of(const State *state, Py_ssize_t j, double log_prob, double log_prob_low, double soft_sum,
+                           bint soft, real type_) noexcept nogil:
     """A factor of 0 drops its term, whatever that is. Without a soft part the target counts once."""
     cdef double value = 0, low = 0, factor = 0, factor_low = 0
     if soft:
         add_product(state.hard, state.hard_low, state.weight[j], 0, &factor, &factor_low, type_)
         if factor != 0:
-            add_product(factor, factor_low, log_prob, 0, &value, &low, type_)
+            add_product(factor, factor_low, log_prob, log_prob_low, &value, &low, type_)
         if state.soft != 0:
             add_product(state.soft, state.soft_low, soft_sum, 0, &value, &low, type_)
         value += low if is_finite(value) else 0
     else:
-        value = 0 if state.weight[j] == 0 else state.weight[j]*log_prob
+        value = 0 if state.weight[j] == 0 else multiplied(state.weight[j], log_prob, log_prob_low)
     return 0 if state.counts[j] == 0 else 0 - value
 
 
 cdef void finish_log_prob(State *state, Py_ssize_t columns, real *out, real *sign) noexcept nogil:
     cdef Py_ssize_t j
+    cdef double low
     finish_log_softmax(state, columns, out, sign)
     for j in range(columns):
-        out[j] = <real>log_prob_of(state, j)
+        out[j] = <real>log_prob_of(state, j, &low)
 
 
 cdef void finish_hard_loss(State *state, Py_ssize_t columns, real *out, real *sign) noexcept nogil:
     cdef Py_ssize_t j
+    cdef double log_prob, low
     finish_log_softmax(state, columns, out, sign)
     for j in range(columns):
-        out[j] = <real>loss_of(state, j, log_prob_of(state, j), 0, False, out[0])
+        log_prob = log_prob_of(state, j, &low)
+        out[j] = <real>loss_of(state, j, log_prob, low, 0, False, out[0])
 
 
 cdef void finish_soft_loss(State *state, Py_ssize_t columns, real *out, real *sign) noexcept nogil:
     cdef Py_ssize_t j
+    cdef double log_prob, low
     finish_log_softmax(state, columns, out, sign)
     for j in range(columns):
-        out[j] = <real>loss_of(state, j, log_prob_of(state, j), soft_sum_of(state, j), True, out[0])
+        log_prob = log_prob_of(state, j, &low)
+        out[j] = <real>loss_of(state, j, log_prob, low, soft_sum_of(state, j), True, out[0])
 
 
 cdef void finish_nll(State *state, Py_ssize_t columns, real *out, real *sign) noexcept nogil:
     """x is log p already."""
     cdef Py_ssize_t j
     for j in range(columns):
-        out[j] = <real>loss_of(state, j, state.picked[j], state.dot[j] + state.dot_low[j], True, out[0])
+        out[j] = <real>loss_of(state, j, state.picked[j], 0, state.dot[j] + state.dot_low[j], True, out[0])
 
 
 # Gradients -----------------------------------------------------------------------------------------------------------
