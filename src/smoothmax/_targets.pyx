@@ -58,8 +58,8 @@ cdef void put(const Walk *walk, const Unit *unit, const State *state) noexcept n
     cdef const Plan *plan = walk.plan
     cdef const char *targets = unit.bases.data[TARGET]
     cdef char *results = unit.bases.data[RESULT] + plan.first_class[RESULT]
-    cdef Py_ssize_t j, c, target, step = inner_stride(&plan.kept, RESULT), target_step = inner_stride(&plan.kept, TARGET)
-    cdef Py_ssize_t class_step = plan.class_stride[RESULT]
+    cdef Py_ssize_t j, c, target, target_step = inner_stride(&plan.kept, TARGET)
+    cdef Py_ssize_t step = inner_stride(&plan.kept, RESULT), class_step = plan.class_stride[RESULT]
     cdef bint direct = plan.direct[RESULT], wide = plan.itemsize == sizeof(double)
     for j in range(unit.columns):
         target = (<const Py_ssize_t *>(targets + j*target_step))[0]
