@@ -62,6 +62,9 @@ CALLS = (
     Call("(1000, 64) axis 0, b", (1000, 64), 0, extra="b"),
 )
 
+# Losses, products and streams; a position's classes lie along the axis.
+CLASSES = (((8, 1000), 1), ((1000, 10), 1), ((19, 1024), 0))
+
 
 def aligned(shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
     """An empty array that begins at a cache line, so that the count does not depend on where memory happened to be."""
@@ -95,6 +98,26 @@ def calls() -> Iterator[tuple[str, Callable[[], Any]]]:
                     keywords["out"] = aligned(call.shape if function != "logsumexp" else shape, dtype)
                 own = getattr(smoothmax, function)
                 yield f"{function} {dtype}, {call.name}", lambda own=own, x=x, k=keywords: own(x, **k)
+    for (shape, axis), dtype in itertools.product(CLASSES, DTYPES):
+        for name, made in calls_with_classes(smoothmax, shape, axis, dtype).items():
+            yield f"{name} {dtype}, {shape} axis {axis}", made
+
+
+def calls_with_classes(smoothmax: Any, shape: tuple[int, ...], axis: int, dtype: str) -> dict[str, Callable[[], Any]]:
+    x, shares = scattered(shape, dtype, 0), scattered(shape, dtype, 7)
+    out = aligned(shape, dtype)
+    shares += 6
+    classes = np.arange(x.size // shape[axis]) * 7 % shape[axis]
+    return {
+        "cross_entropy": lambda: smoothmax.cross_entropy(x, classes, axis),
+        "cross_entropy_and_grad": lambda: smoothmax.cross_entropy_and_grad(x, classes, axis, out=out),
+        "cross_entropy of shares": lambda: smoothmax.cross_entropy(x, shares, axis),
+        "cross_entropy_and_grad of shares": lambda: smoothmax.cross_entropy_and_grad(x, shares, axis, out=out),
+        "logsumexp_and_softmax": lambda: smoothmax.logsumexp_and_softmax(x, axis, out=out),
+        "softmax_vjp": lambda: smoothmax.softmax_vjp(shares, x, axis, out=out),
+        "log_softmax_vjp": lambda: smoothmax.log_softmax_vjp(shares, x, axis, out=out),
+        "LogSumExp": lambda: smoothmax.LogSumExp(axis).update(x),
+    }
 
 
 # Under callgrind -----------------------------------------------------------------------------------------------------
