@@ -51,8 +51,7 @@ cdef inline void keep_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const
                 for j in range(lanes_of(x)):
                     out[i*out_ld + j] = e[j]
         for j in range(lanes_of(x)):
-            carry_sum[j] = two_sum(carry_sum[j], carry[j], &error)
-            carry_low[j] += error
+            add_low(&carry_sum[j], &carry_low[j], carry[j])
         x += block*ld
         out += block*out_ld
         rows -= block

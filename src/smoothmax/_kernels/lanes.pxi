@@ -193,8 +193,7 @@ cdef inline void sum_others_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows,
         if few:
             break
         for j in range(lanes_of(x)):
-            carry_sum[j] = two_sum(carry_sum[j], carry[j], &error)
-            carry_low[j] += error
+            add_low(&carry_sum[j], &carry_low[j], carry[j])
         x += block*ld
         rows -= block
     for j in range(lanes_of(x)):
@@ -257,6 +256,16 @@ cdef inline void add(double *total, real *carry, real high, real low) noexcept n
         total[0] = result
 
 
+cdef inline void add_low(double *carry, double *carry_low, real low) noexcept nogil:
+    """Add to a carry; a double of it holds what floats give, but not what doubles do."""
+    cdef double error
+    if real is float:
+        carry[0] += low
+    else:
+        carry[0] = two_sum(carry[0], low, &error)
+        carry_low[0] += error
+
+
 cdef inline void exp_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const real *shift, const real *magic,
                            const real *floor, bint keep, Py_ssize_t ahead, real *out, Py_ssize_t out_ld,
                            double *sums, real *carries) noexcept nogil:
@@ -292,8 +301,11 @@ cdef inline void exp_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const 
                 for j in range(lanes_of(x)):
                     out[i*out_ld + j] = e[j]
         for j in range(lanes_of(x)):
-            sums[j] = two_sum(sums[j], carry[j], &error)
-            carries[j] += <real>error
+            if real is float:
+                sums[j] += carry[j]
+            else:
+                sums[j] = two_sum(sums[j], carry[j], &error)
+                carries[j] += error
         x += block*ld
         out += block*out_ld
         rows -= block

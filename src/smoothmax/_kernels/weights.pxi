@@ -123,16 +123,6 @@ cdef inline void add_term(real *total, real a, real b, real shift, real magic, r
     total[0] = result
 
 
-cdef inline void add_low(double *carry, double *carry_low, real low) noexcept nogil:
-    """A double holds what floats give; what doubles give may be all there is of the result, and is kept in two."""
-    cdef double error
-    if real is float:
-        carry[0] += low
-    else:
-        carry[0] = two_sum(carry[0], low, &error)
-        carry_low[0] += error
-
-
 cdef inline void sum_weighted_lanes(const real *a, Py_ssize_t ld, const real *b, Py_ssize_t b_ld, Py_ssize_t rows,
                                     const real *shift, const real *magic, const real *floor, const real *bias,
                                     bint any_size, Py_ssize_t ahead, double *sums, double *carries) noexcept nogil:
