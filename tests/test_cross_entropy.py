@@ -230,6 +230,21 @@ def test_special_values(dtype):
     assert np.isnan(cross_entropy_and_grad(x, [0, 0, 0, 0], reduction="sum")[1][1:]).all()
 
 
+def test_a_loss_beyond_measure_is_inf(dtype):
+    """And one that is nearly so is itself: what products lose of such numbers is nan without an fma."""
+    zeros = np.zeros((1, 2), dtype)
+    low = np.array([[0, -np.inf]], dtype)
+    assert cross_entropy(low, [1]) == cross_entropy_and_grad(low, [1])[0] == np.inf
+    assert nll_loss(low, [1]) == np.inf
+    assert cross_entropy(zeros, [1], weight=[1, np.inf], reduction="none") == [np.inf]
+    assert cross_entropy(zeros, [1], weight=[1, -np.inf], reduction="none") == [-np.inf]
+    if dtype == np.float64:
+        large = np.array([[0, -1.5e300]])
+        assert cross_entropy(large, [1], reduction="none") == nll_loss(large, [1], reduction="none") == [1.5e300]
+        assert cross_entropy(large, [1], label_smoothing=0.1) == pytest.approx(1.425e300)
+        assert cross_entropy(zeros, [1], weight=[1, 1.5e300], reduction="none") == pytest.approx(1.5e300 * np.log(2))
+
+
 def test_out_and_in_place(dtype):
     for probable, order in itertools.product((False, True), "CF"):
         x, targets = logits_and_targets(dtype, probable, rows=90, classes=70)

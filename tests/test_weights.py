@@ -90,6 +90,21 @@ KINDS = (
 )
 
 
+@each_path
+@each_type
+@pytest.mark.parametrize(
+    ("n", "first", "last"), [(65, 0, 64), (65, 64, 65), (2049, 0, 2048), (5000, 4999, 5000), (5000, 0, 1)]
+)
+def test_elements_of_weight_0_leave_no_trace(path, dtype, n, first, last):
+    """Blocks of nothing else, so far above the others that these are 0 beside them, before and behind."""
+    a, b = np.full(n, 1500 if dtype == np.float64 else 300, dtype), np.zeros(n, dtype)
+    a[first:last] = 0
+    b[first:last] = 1
+    value, sign = path(a, b)
+    assert sign == 1
+    np.testing.assert_allclose(value, np.log(last - first), rtol=4 * np.finfo(dtype).eps)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @each_type
 def test_error(dtype, kind):

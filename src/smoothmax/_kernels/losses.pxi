@@ -124,16 +124,20 @@ cdef inline void add_product(double a, double a_low, double b, double b_low, dou
 cdef inline double loss_of(const State *state, Py_ssize_t j, double log_prob, double log_prob_low, double soft_sum,
                            bint soft, real type_) noexcept nogil:
     """A factor of 0 drops its term, whatever that is. Without a soft part the target counts once."""
-    cdef double value = 0, low = 0, factor = 0, factor_low = 0
+    cdef double value = 0, low = 0, factor = 0, factor_low = 0, exact
     if soft:
         add_product(state.hard, state.hard_low, state.weight[j], 0, &factor, &factor_low, type_)
         if factor != 0:
             add_product(factor, factor_low, log_prob, log_prob_low, &value, &low, type_)
         if state.soft != 0:
             add_product(state.soft, state.soft_low, soft_sum, 0, &value, &low, type_)
-        value += low if is_finite(value) else 0
+        exact = value + low
+    elif state.weight[j] != 0:
+        value = state.weight[j]*log_prob
+        exact = multiplied(state.weight[j], log_prob, log_prob_low)
     else:
-        value = 0 if state.weight[j] == 0 else multiplied(state.weight[j], log_prob, log_prob_low)
+        exact = 0
+    value = exact if is_finite(exact) else value    # what rounding lost of inf, or nearly so, is nan
     return 0 if state.counts[j] == 0 else 0 - value
 
 

@@ -127,7 +127,7 @@ cdef void reduce_weighted_row(State *state, const real *a, const real *b, Py_ssi
             low[j] = -low[j]
         least = -max_of_lanes(low)
         size = at_least(max_of_lanes(high), -least)
-        best = max_of_lanes(top)
+        best = max_of_lanes(top) if size > 0 else <real>-INFINITY
         done = False
         if is_moderate(best, <real>state.top[0], size):
             done = add_row_block(state, False, a, b, rows, tail, tail_b, rest, best, size, least)
@@ -146,7 +146,10 @@ cdef void reduce_weighted_row(State *state, const real *a, const real *b, Py_ssi
 
 cdef inline bint scan_columns(const real *a, Py_ssize_t ld, const real *b, Py_ssize_t b_ld, Py_ssize_t rows,
                               const double *before, real *top, real *size, real *least) noexcept nogil:
-    """The largest element of each column, the largest size of its weights and the least; whether is_moderate of all."""
+    """The largest element of each column, the largest size of its weights and the least; whether is_moderate of all.
+
+    Where all weights are 0 no element counts, and none may become the reference.
+    """
     cdef Py_ssize_t j
     cdef real unfit[LANES]
     cdef real earlier[LANES]
@@ -157,6 +160,8 @@ cdef inline bint scan_columns(const real *a, Py_ssize_t ld, const real *b, Py_ss
     for j in range(lanes_of(a)):
         size[j] = at_least(size[j], -least[j])
         earlier[j] = <real>before[j]
+    for j in range(lanes_of(a)):
+        top[j] = top[j] if size[j] > 0 else <real>-INFINITY
     for j in range(lanes_of(a)):
         unfit[j] = one_if(not is_moderate(top[j], earlier[j], size[j]), <real>0)
     return not has(unfit, <real>1)
