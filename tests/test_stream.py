@@ -147,6 +147,19 @@ PARTS = (
 )
 
 
+def test_negative_weights_after_a_large_sum(dtype):
+    """The unweighted sum is rough by then; what is taken away divides its error by what is left, and not more."""
+    near = np.unique((np.log(1e-3) + np.linspace(0, 1e-2, 100_000)).astype(dtype))
+    exact = np.exp(near.astype(np.longdouble))
+    worst = np.argmax(np.abs(exact.astype(dtype) - exact) / exact)
+    x = np.full(20_000, near[worst])
+    x[0] = 2
+    got = LogSumExp().update(x).update(x[:10_000], b=-1).result()
+    left, taken = 10_000 * exact[worst], 9_999 * exact[worst] + np.exp(np.longdouble(2))
+    eps, condition = np.finfo(dtype).eps, float((left + 2 * taken) / left)
+    assert abs(got - np.log(left)) <= 1.5 * (condition - 1) * eps
+
+
 @pytest.mark.parametrize("chosen", [*itertools.permutations(range(len(PARTS)), 2), *[(0, i, 7) for i in range(12)]])
 def test_special_values_across_chunks_as_in_one_call(dtype, chosen):
     parts = [(np.array(a, dtype), None if b is None else np.array(b, dtype)) for a, b in (PARTS[i] for i in chosen)]

@@ -13,7 +13,7 @@ from libc.math cimport INFINITY
 from smoothmax._dispatch cimport kernels_of, weigh_of
 from smoothmax._elements cimport Store, storer
 from smoothmax._kernels.table cimport (
-    CAREFUL_LOGSUMEXP, COLUMNS, LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, WEIGHTED_LOGSUMEXP, Kernels, State, Weigh,
+    COLUMNS, LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, WEIGHTED_LOGSUMEXP, Kernels, State, Weigh,
 )
 from smoothmax._layout cimport (
     MAX_NDIM, Shape, as_array, as_mask, broadcast, mark_axes, no_strides, prepare, put_array, result_dtype, run,
@@ -26,7 +26,6 @@ cnp.import_array()
 
 OPERATIONS = {
     "logsumexp": LOGSUMEXP,
-    "careful_logsumexp": CAREFUL_LOGSUMEXP,     # of states that may meet weights
     "weighted_logsumexp": WEIGHTED_LOGSUMEXP,
     "softmax": SOFTMAX,
     "log_softmax": LOG_SOFTMAX,

@@ -127,7 +127,7 @@ class LogSumExp:
         array([4.06588493, 5.16984602])
         """
         dtype = self._dtype_with(chunk, b)
-        operation = "careful_logsumexp" if b is None else "weighted_logsumexp"
+        operation = "logsumexp" if b is None else "weighted_logsumexp"
         states, shape = _states.reduced(operation, chunk, self._axis, b, where, dtype)
         axes = _states.axes_of(self._axis, len(shape))
         result_shape = states.shape if self._keepdims else tuple(n for i, n in enumerate(shape) if i not in axes)
@@ -218,8 +218,8 @@ class LogSumExp:
         if states is None:
             if self._axis is not None or self._keepdims:
                 raise ValueError("there is no result before the first chunk: its shape depends on that")
-            states = _states.reduced("careful_logsumexp", (), None, None, True, dtype)[0].reshape(())
-        operation = "weighted_logsumexp" if self._weighted else "careful_logsumexp"
+            states = _states.reduced("logsumexp", (), None, None, True, dtype)[0].reshape(())
+        operation = "weighted_logsumexp" if self._weighted else "logsumexp"
         if return_sign:
             value, sign = _states.finished(operation, states, dtype, True)
             return value[()], sign[()]
@@ -255,7 +255,7 @@ class LogSumExp:
         if held is not None:
             held = _states.weighed(held, dtype) if both and not self._weighted else held
             states = _states.weighed(states, dtype) if both and not weighted else states
-            states = _states.joined("weighted_logsumexp" if both else "careful_logsumexp", held, states, dtype)
+            states = _states.joined("weighted_logsumexp" if both else "logsumexp", held, states, dtype)
         self._states, self._weighted, self._dtype = states, both, dtype
 
     def __getstate__(self) -> dict[str, Any]:

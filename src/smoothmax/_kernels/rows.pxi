@@ -166,7 +166,8 @@ cdef void reduce_row_roughly(State *state, const real *x, const real *_, Py_ssiz
 cdef void reduce_growing_row(State *state, const real *x, const real *_, Py_ssize_t n) noexcept nogil:
     """Roughly once the sum can only grow to one whose logarithm is not in doubt, until then carefully.
 
-    An error of 1.1 ULP in what is added is less than a third of one in a logarithm of 2 or more.
+    An error of 1.1 ULP in what is added is less than a third of one in a logarithm of 2 or more. Negative weights that
+    come later may take most of the sum away; they divide its error by what is left, as they do that of their own terms.
     """
     cdef Py_ssize_t block
     while n > 0 and (state.top[0] < 0 or is_in_doubt(<real>state.top[0], state.count[0], state.rest[0])):

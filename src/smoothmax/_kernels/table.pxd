@@ -109,7 +109,7 @@ cdef enum Operation:
     NLL                             # the same losses of log-probabilities
     SOFT_NLL
     CAREFUL_LOGSUMEXP               # no operations of their own: the sums that others fall back on, and
-    GROWING_LOGSUMEXP               # those of states that will meet no weights
+    GROWING_LOGSUMEXP               # those of states that are merged with others later
     OPERATIONS
 
 
