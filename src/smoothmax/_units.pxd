@@ -12,6 +12,7 @@ cdef struct Walk:
     bint in_place               # elements and weights are taken where they lie,
     bint out_in_place           # results put where they belong; a tile's if its columns fill the lanes
     Py_ssize_t lanes            # a tile of a multiple of so many columns is taken where it lies
+    bint gathers                # the first pass brings elements together in the result, where the second takes them
     bint drafts                 # the first pass leaves in the result what the second corrects
     Py_ssize_t n                # positions of a reduction
     Py_ssize_t units            # rows, or tiles

@@ -35,6 +35,10 @@ cdef void reduce_row(const Walk *walk, const Kernels *kernels, const Unit *unit,
             elements = unit.bases.data[ELEMENTS] + cursor.offset[ELEMENTS]
             weights = unit.bases.data[WEIGHTS] + cursor.offset[WEIGHTS]
             advance(cursor, n)
+        elif walk.gathers:
+            n = lesser(cursor.left, CHUNK//plan.itemsize)
+            elements, weights = unit.bases.data[RESULT] + cursor.offset[RESULT], NULL
+            gather_row(plan, &unit.bases, cursor, n, <char *>elements)
         else:
             n = lesser(cursor.left, CHUNK//plan.itemsize)
             gather_row(plan, &unit.bases, cursor, n, scratch)
@@ -57,6 +61,9 @@ cdef void write_row(const Walk *walk, const Unit *unit, Cursor *cursor, const St
         if unit.in_place:
             source = unit.bases.data[ELEMENTS] + cursor.offset[ELEMENTS]
             weights = unit.bases.data[WEIGHTS] + cursor.offset[WEIGHTS]
+            advance(cursor, n)
+        elif walk.gathers:
+            source, weights = unit.bases.data[RESULT] + cursor.offset[RESULT], NULL
             advance(cursor, n)
         else:
             source, weights = scratch, scratch + SCRATCH*plan.itemsize

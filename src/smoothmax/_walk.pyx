@@ -254,8 +254,11 @@ cdef void cut(Walk *walk) noexcept nogil:
     walk.piece = (n + walk.pieces - 1)//walk.pieces
     walk.piece += -walk.piece & (LANE_BYTES//plan.itemsize - 1)
     walk.pieces = (n + walk.piece - 1)//walk.piece
-    walk.drafts = (plan.kernels.draft_row != NULL and walk.out_in_place and plan.passes == BOTH
-                   and plan.reduced.ndim <= 1 and n*plan.itemsize <= DRAFTED)
+    walk.gathers = (plan.kernels.write_row != NULL and walk.out_in_place and plan.passes == BOTH
+                    and plan.data[WEIGHTS] == NULL and not plan.is_loss
+                    and plan.reduced.ndim <= 1 and n*plan.itemsize <= DRAFTED)
+    walk.drafts = walk.gathers and plan.kernels.draft_row != NULL
+    walk.gathers &= not walk.in_place
     if walk.drafts:
         walk.blocks = (walk.piece*plan.itemsize + BLOCK_BYTES - 1)//BLOCK_BYTES
         walk.scratch = walk.pieces*walk.blocks*sizeof(double)
@@ -295,7 +298,7 @@ cdef void lay_out(Walk *walk, const Plan *plan) noexcept nogil:
         size = size if walk.at_once and size > SCRATCH else SCRATCH
         walk.scratch = (1 if plan.data[WEIGHTS] == NULL and (unmasked or not tiles) else 2)*size*plan.itemsize
     walk.units = tiles_across(walk)*count(&plan.kept, 1) if tiles else count(&plan.kept, 0)
-    walk.drafts = False
+    walk.gathers = walk.drafts = False
     walk.piece, walk.pieces = n, 1
     if not walk.at_once:
         cut(walk)
