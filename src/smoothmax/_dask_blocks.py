@@ -28,7 +28,7 @@ Array = np.ndarray[Any, Any]
 SPLIT_EVERY = (
     32  # states merged at a time. A state is 32 bytes; dask's 4 is meant for blocks, and makes 35 tasks of 100
 )
-# Bytes of blocks in memory that one task reduces, some 4 ms of work, where a task costs dask 0.1 to 0.2 ms on the one
+# Bytes of blocks in memory that one task reduces, some 3 ms of work, where a task costs dask 0.1 to 0.2 ms on the one
 # thread that schedules. 2026-11, logsumexp of 100 blocks of 8 MB, two threads, beside one call: 1.35 of a block a task,
 # 1.26 of two, 1.24 of four, 1.21 of eight. More would leave the threads of a large machine idle.
 TOGETHER = 33554432
