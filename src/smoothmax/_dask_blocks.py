@@ -162,7 +162,7 @@ def states_of_blocks_in_memory(
     groups = [cut[i : i + together] for i in range(0, len(cut), together)]
     function = partial(reduce_blocks, operation=operation, axis=axis, dtype=dtype)
     name = f"{operation}-states-{tokenize(x.name, function, together)}"
-    layer = {}
+    layer: dict[Any, Any] = {}
     for place in product(*(range(1 if i in axis else n) for i, n in enumerate(x.numblocks))):
         for number, group in enumerate(groups):
             key = (name, *(number if i == axis[0] else j for i, j in enumerate(place)))

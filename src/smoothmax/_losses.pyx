@@ -271,7 +271,7 @@ def cross_entropy_and_grad(logits, targets, axis=-1, *, weight=None, ignore_inde
     Returns
     -------
     loss : ndarray or scalar
-        What `cross_entropy` returns.
+        What `cross_entropy` returns, but for the last bit.
     gradient : ndarray
         The gradient, in the shape and memory order of `logits`, or `out`. If all targets are ignored it is 0.
 
