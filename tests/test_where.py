@@ -202,3 +202,16 @@ def test_layouts_of_masks(dtype):
             wanted = function(x, axis=axis, where=mask)
             for other in (np.asfortranarray(mask), mask[::-1, ::-1].copy()[::-1, ::-1], spread[::2, ::3]):
                 np.testing.assert_array_equal(function(x, axis=axis, where=other), wanted)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+@pytest.mark.parametrize("length", [5_000, 150_000])
+def test_long_rows_that_are_nan_leave_out_what_is_masked(dtype, length, wrong):
+    """Rows in pieces, whose elements wait in the result, as drafts or as they are."""
+    x, mask = np.zeros(length, dtype), np.arange(length) % 3 > 0
+    x[4] = wrong
+    for function, left_out in ((softmax, 0), (log_softmax, -np.inf)):
+        for out in (None, np.empty_like(x), x.copy()):
+            got = function(x, where=mask, out=out)
+            assert np.isnan(got[mask]).any()
+            np.testing.assert_array_equal(got[~mask], left_out)
