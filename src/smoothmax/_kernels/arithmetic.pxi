@@ -16,13 +16,17 @@ cdef extern from * nogil:
     /* With p = a*b rounded, product_error is a*b - p, and multiplied is a*(b + low) rounded once; left_of is
        (a + low)*b - taken, where taken is near a*b beside what a*b was added to. Written with fma
        where that is one instruction: -ffp-contract may fuse the wrong one of two products. Elsewhere by Dekker's
-       product (Numerische Mathematik 18, 1971), not for targets where the compiler may contract its products. */
+       product (Numerische Mathematik 18, 1971), not for targets where the compiler may contract its products.
+       fused is a*b + c in one instruction wherever there is one, not only where the compiler finds both in one block:
+       the same number has the same exponential, in a loop and outside. */
     #include <math.h>
     #if defined(__FP_FAST_FMA) || defined(__FMA__) || defined(__aarch64__)
     static inline double smoothmax_product_error_f64(double a, double b, double p) { return fma(a, b, -p); }
     static inline float smoothmax_product_error_f32(float a, float b, float p) { return fmaf(a, b, -p); }
     static inline double smoothmax_multiplied_f64(double a, double b, double low) { return fma(a, b, a*low); }
     static inline float smoothmax_multiplied_f32(float a, float b, float low) { return fmaf(a, b, a*low); }
+    static inline double smoothmax_fused_f64(double a, double b, double c) { return fma(a, b, c); }
+    static inline float smoothmax_fused_f32(float a, float b, float c) { return fmaf(a, b, c); }
     static inline double smoothmax_left_of_f64(double a, double low, double b, double taken) {
         return fma(low, b, fma(a, b, -taken));
     }
@@ -43,6 +47,8 @@ cdef extern from * nogil:
     static inline float smoothmax_multiplied_f32(float a, float b, float low) {
         return (float)((double)a*((double)b + low));
     }
+    static inline double smoothmax_fused_f64(double a, double b, double c) { return a*b + c; }
+    static inline float smoothmax_fused_f32(float a, float b, float c) { return a*b + c; }
     static inline double smoothmax_left_of_f64(double a, double low, double b, double taken) {
         double p = a*b;
         return (p - taken) + (low*b + smoothmax_product_error_f64(a, b, p));
@@ -57,6 +63,8 @@ cdef extern from * nogil:
     float product_error_f32 "smoothmax_product_error_f32"(float a, float b, float p)
     double multiplied_f64 "smoothmax_multiplied_f64"(double a, double b, double low)
     float multiplied_f32 "smoothmax_multiplied_f32"(float a, float b, float low)
+    double fused_f64 "smoothmax_fused_f64"(double a, double b, double c)
+    float fused_f32 "smoothmax_fused_f32"(float a, float b, float c)
     double left_of_f64 "smoothmax_left_of_f64"(double a, double low, double b, double taken)
     float left_of_f32 "smoothmax_left_of_f32"(float a, float low, float b, float taken)
     const double INFINITY
@@ -77,6 +85,14 @@ cdef inline real multiplied(real a, real b, real low) noexcept nogil:
         return multiplied_f32(a, b, low)
     else:
         return multiplied_f64(a, b, low)
+
+
+cdef inline real fused(real a, real b, real c) noexcept nogil:
+    """a*b + c, rounded once where that is one instruction."""
+    if real is float:
+        return fused_f32(a, b, c)
+    else:
+        return fused_f64(a, b, c)
 
 
 cdef inline real left_of(real a, real low, real b, real taken) noexcept nogil:
@@ -188,13 +204,13 @@ cdef inline void split_exp(real d, real magic, real *head, real *tail, real *sca
     exp(r) = 1 + r + r*r*exp_tail(r). head is 1 + d - n*ln2_high rounded; tail has what that lost, the other constant
     and the polynomial. OFFSET keeps every term that counts in the normal range until the last multiplication.
     """
-    cdef real z = d*<real>1.4426950408889634 + magic
+    cdef real z = fused(d, <real>1.4426950408889634, magic)
     cdef real n = z - magic
-    cdef real exact = d - n*ln2_high(d)
-    cdef real r = exact - n*ln2_low(d)
+    cdef real exact = fused(-n, ln2_high(d), d)
+    cdef real r = fused(-n, ln2_low(d), exact)
     cdef real one = <real>1 + exact
     head[0] = one
-    tail[0] = (((<real>1 - one) + exact) - n*ln2_low(d)) + r*r*exp_tail(r)
+    tail[0] = fused(r*r, exp_tail(r), fused(-n, ln2_low(d), (<real>1 - one) + exact))
     scale[0] = power_of_low_bits(z)
 
 
@@ -203,10 +219,10 @@ cdef inline void rounded_exp(real d, real magic, real *head, real *scale) noexce
 
     1 + (r + r*r*exp_tail(r)): what the bracket and r lose is a quarter of an ULP of it, and less near 1.
     """
-    cdef real z = d*<real>1.4426950408889634 + magic
+    cdef real z = fused(d, <real>1.4426950408889634, magic)
     cdef real n = z - magic
-    cdef real r = (d - n*ln2_high(d)) - n*ln2_low(d)
-    head[0] = <real>1 + (r + r*r*exp_tail(r))
+    cdef real r = fused(-n, ln2_low(d), fused(-n, ln2_high(d), d))
+    head[0] = <real>1 + fused(r*r, exp_tail(r), r)
     scale[0] = power_of_low_bits(z)
 
 

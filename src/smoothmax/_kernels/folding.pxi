@@ -6,12 +6,16 @@ cdef inline void fold_max(real *top, Py_ssize_t half) noexcept nogil:
         top[j] = top[j + half] if top[j + half] > top[j] else top[j]
 
 
-cdef inline void fold_sum(double *sums, double *carries, Py_ssize_t half) noexcept nogil:
+cdef inline void fold_sum(double *sums, double *carries, Py_ssize_t half, real _) noexcept nogil:
+    """Of floats, doubles lose nothing that counts."""
     cdef Py_ssize_t j
     cdef double error
     for j in range(half):
-        sums[j] = two_sum(sums[j], sums[j + half], &error)
-        carries[j] += carries[j + half] + error
+        if real is float:
+            sums[j] += sums[j + half]
+        else:
+            sums[j] = two_sum(sums[j], sums[j + half], &error)
+            carries[j] += carries[j + half] + error
 
 
 cdef inline real max_of_lanes(real *top) noexcept nogil:
@@ -29,14 +33,21 @@ cdef inline double sum_of_lanes(double *sums, const real *carries, double *carry
     cdef Py_ssize_t j
     cdef double c[LANES]
     for j in range(lanes_of(carries)):
-        c[j] = carries[j]
+        if real is float:
+            sums[j] += carries[j]
+        else:
+            c[j] = carries[j]
     if real is float:
-        fold_sum(sums, c, 16)
-    fold_sum(sums, c, 8)
-    fold_sum(sums, c, 4)
-    fold_sum(sums, c, 2)
-    fold_sum(sums, c, 1)
-    return two_sum(sums[0], c[0], carry)
+        fold_sum(sums, c, 16, carries[0])
+    fold_sum(sums, c, 8, carries[0])
+    fold_sum(sums, c, 4, carries[0])
+    fold_sum(sums, c, 2, carries[0])
+    fold_sum(sums, c, 1, carries[0])
+    if real is float:
+        carry[0] = 0
+        return sums[0]
+    else:
+        return two_sum(sums[0], c[0], carry)
 
 
 cdef inline void fold_count(real *counts, Py_ssize_t half) noexcept nogil:

@@ -18,11 +18,10 @@ cdef enum:
     LANES_F32 = 32
     LANES_F64 = 16
     LANES = 32              # room for either
-    PARTS = 16
-    PART_ROWS = 8           # only the parts of a block that hold its top are summed with an eye on it
     BLOCK_ROWS = 128        # of lanes are BLOCK_BYTES
     LINE = 64               # bytes of a cache
-    CARRY_ROWS = 16         # so many elements a lane carries the low parts of in one number
+    CARRY_ROWS = 16         # so many elements a lane of a tile carries the low parts of in one number, and
+    QUADS = 8               # so many times four of a row
     TILE_BYTES = 16384      # the same of a tile
     SHORT_ROW = 16384       # bytes of a row that is one block
     SHORT_TILE = 131072     # of a tile
@@ -30,6 +29,11 @@ cdef enum:
     MIDDLING_ROW = 262144   # of a row that goes to one thread
     LONG_ROW = 1048576      # of a row that stays in cache from one pass to the next
     LONG_TILE = 524288      # of a tile
+
+cdef enum Terms:            # how an exponential goes into a sum:
+    ROUNDED                 # within 0.6 ULP, which costs a sixth less;
+    EXACT                   # rounded, and what that lost; or
+    IN_PARTS                # in two parts, whose second may be 7 % of it: not for sums that the top is taken from
 
 include "arithmetic.pxi"
 include "lanes.pxi"

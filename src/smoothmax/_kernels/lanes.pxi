@@ -42,6 +42,14 @@ cdef inline Py_ssize_t next_rows(Py_ssize_t rows, Py_ssize_t ld, real _) noexcep
     return 0 if ld*<Py_ssize_t>sizeof(real) % 16384 == 0 else rows
 
 
+cdef inline bint has(const real *lanes, real value) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef int found = 0
+    for j in range(lanes_of(lanes)):
+        found |= lanes[j] == value
+    return found
+
+
 cdef inline void max_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, real *top) noexcept nogil:
     """top[j] is the largest of what it was and of column j; nan is passed over."""
     cdef Py_ssize_t i, j
@@ -81,53 +89,64 @@ cdef inline void sum_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const 
         counts[j] = count[j]
 
 
-cdef inline void sum_row_lanes(const real *x, Py_ssize_t rows, bint plain, bint rough, real top, real shift, real magic,
-                               real floor, Py_ssize_t ahead, real *totals, real *carries,
-                               real *counts) noexcept nogil:
-    """sum_lanes for contiguous rows that share a top; `plain` where none of them is it and the shift is 0.
+cdef inline void sum_row_lanes(const real *x, Py_ssize_t rows, bint near, Terms terms, bint keep, real shift,
+                               real magic, real floor, Py_ssize_t ahead, real *out, real *totals, double *carries,
+                               double *carries_low) noexcept nogil:
+    """Add the scaled exponentials of contiguous rows to totals[j] + carries[j]; `near` where the shift is 0.
 
     totals[j] starts from a bias of at least twice the largest term, so that it is the larger in every addition:
-    Dekker's sum needs no comparison then, and float no double. Without it, two thirds of an ULP are lost where one
-    term is most of the sum (2026-11: sums of four terms, compensated once, took 6 % less time).
+    Dekker's sum needs no comparison then, and float no double. If `keep`, the exponentials go to `out`, rounded.
     """
-    cdef Py_ssize_t i, j, ld = lanes_of(x)
+    cdef Py_ssize_t i, j, block, ld = lanes_of(x)
     cdef real total[LANES]
     cdef real carry[LANES]
-    cdef real count[LANES]
+    cdef real e0[LANES]
+    cdef real e1[LANES]
+    cdef real e2[LANES]
+    cdef real e3[LANES]
     cdef real low0, low1, low2, low3
     for j in range(lanes_of(x)):
         total[j] = totals[j]
-        carry[j] = carries[j]
-        count[j] = counts[j]
-    for i in range(rows//4):
-        if ahead:
-            fetch(x + ahead, 4*ld)
+    while rows > 0:     # a carry takes only so many
+        block = rows if rows < 4*QUADS else 4*QUADS
+        rows -= block
         for j in range(lanes_of(x)):
-            add_biased(&total[j], argument(x[j], plain, top, shift, floor), magic, rough, &low0)
-            add_biased(&total[j], argument(x[ld + j], plain, top, shift, floor), magic, rough, &low1)
-            add_biased(&total[j], argument(x[2*ld + j], plain, top, shift, floor), magic, rough, &low2)
-            add_biased(&total[j], argument(x[3*ld + j], plain, top, shift, floor), magic, rough, &low3)
-            carry[j] += (low0 + low1) + (low2 + low3)
-            if not plain:
-                count[j] += (one_if(x[j] == top, top) + one_if(x[ld + j] == top, top)) + (
-                    one_if(x[2*ld + j] == top, top) + one_if(x[3*ld + j] == top, top))
-        x += 4*ld
-    for i in range(rows % 4):
+            carry[j] = 0
+        for i in range(block//4):
+            if ahead:
+                fetch(x + ahead, 4*ld)
+            for j in range(lanes_of(x)):
+                add_biased(&total[j], argument(x[j], near, shift, floor), magic, terms, &e0[j], &low0)
+                add_biased(&total[j], argument(x[ld + j], near, shift, floor), magic, terms, &e1[j], &low1)
+                add_biased(&total[j], argument(x[2*ld + j], near, shift, floor), magic, terms, &e2[j], &low2)
+                add_biased(&total[j], argument(x[3*ld + j], near, shift, floor), magic, terms, &e3[j], &low3)
+                carry[j] += (low0 + low1) + (low2 + low3)
+            if keep:
+                for j in range(lanes_of(x)):
+                    out[j] = e0[j]
+                    out[ld + j] = e1[j]
+                    out[2*ld + j] = e2[j]
+                    out[3*ld + j] = e3[j]
+                out += 4*ld
+            x += 4*ld
+        for i in range(block % 4):
+            for j in range(lanes_of(x)):
+                add_biased(&total[j], argument(x[j], near, shift, floor), magic, terms, &e0[j], &low0)
+                carry[j] += low0
+            if keep:
+                for j in range(lanes_of(x)):
+                    out[j] = e0[j]
+                out += ld
+            x += ld
         for j in range(lanes_of(x)):
-            add_biased(&total[j], argument(x[j], plain, top, shift, floor), magic, rough, &low0)
-            carry[j] += low0
-            if not plain:
-                count[j] += one_if(x[j] == top, top)
-        x += ld
+            add_low(&carries[j], &carries_low[j], carry[j])
     for j in range(lanes_of(x)):
         totals[j] = total[j]
-        carries[j] = carry[j]
-        counts[j] = count[j]
 
 
-cdef inline real argument(real v, bint plain, real top, real shift, real floor) noexcept nogil:
+cdef inline real argument(real v, bint near, real shift, real floor) noexcept nogil:
     """Of exp, for element v."""
-    return at_least(v, floor) if plain else drop(v, top, shift, floor)
+    return at_least(v if near else v - shift, floor)
 
 
 cdef inline void two_max_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, real *top,
@@ -153,7 +172,7 @@ cdef inline void two_max_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, re
 
 cdef inline void sum_others_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const real *top, const real *second,
                                   const real *shift, const real *magic, const real *floor,
-                                  bint rough, Py_ssize_t ahead, double *sums, real *carries,
+                                  Terms terms, Py_ssize_t ahead, double *sums, real *carries,
                                   real *counts) noexcept nogil:
     """sum_lanes from nothing, where second[j] is known: the largest of column j but top[j].
 
@@ -170,7 +189,7 @@ cdef inline void sum_others_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows,
     cdef double carry_low[LANES]
     cdef Py_ssize_t block
     cdef double error
-    cdef real v, low
+    cdef real v, e, low
     cdef bint few = rows <= CARRY_ROWS
     for j in range(lanes_of(x)):
         bias[j] = bias_for(remainder_of(second[j], shift[j]), magic[j], floor[j])
@@ -187,7 +206,7 @@ cdef inline void sum_others_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows,
                 fetch_lanes(x + ahead + i*ld)
             for j in range(lanes_of(x)):
                 v = x[i*ld + j]
-                add_biased(&total[j], drop(v, top[j], shift[j], floor[j]), magic[j], rough, &low)
+                add_biased(&total[j], drop(v, top[j], shift[j], floor[j]), magic[j], terms, &e, &low)
                 carry[j] += low
                 count[j] += one_if(v == top[j], v)
         if few:
@@ -208,17 +227,33 @@ cdef inline void sum_others_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows,
         carries[j] = <real>(error + carry_low[j])
 
 
-cdef inline void add_biased(real *total, real d, real magic, bint rough, real *low) noexcept nogil:
-    """Add exp(d) to a total that is larger; low is what the total does not take. If `rough`, exp is rounded first."""
-    cdef real head, tail, scale, result
-    if rough:
+cdef inline void take_term(real d, real magic, Terms terms, real *e, real *taken, real *lost) noexcept nogil:
+    """exp(d): e is rounded, and taken + lost what goes into a sum."""
+    cdef real head, tail, scale, rounded
+    if terms == ROUNDED:
         rounded_exp(d, magic, &head, &scale)
+        e[0] = taken[0] = head*scale
+        lost[0] = 0
+        return
+    split_exp(d, magic, &head, &tail, &scale)
+    rounded = head + tail
+    e[0] = rounded*scale
+    if terms == EXACT:
+        taken[0] = e[0]
+        lost[0] = ((head - rounded) + tail)*scale
     else:
-        split_exp(d, magic, &head, &tail, &scale)
-    result = total[0] + head*scale
-    low[0] = head*scale - (result - total[0])
-    if not rough:
-        low[0] += tail*scale
+        taken[0] = head*scale
+        lost[0] = tail*scale
+
+
+cdef inline void add_biased(real *total, real d, real magic, Terms terms, real *e, real *low) noexcept nogil:
+    """Add exp(d) to a total that is larger; low is what the total does not take, and e is exp(d), rounded."""
+    cdef real taken, lost, result
+    take_term(d, magic, terms, e, &taken, &lost)
+    result = total[0] + taken
+    low[0] = taken - (result - total[0])
+    if terms != ROUNDED:
+        low[0] += lost
     total[0] = result
 
 

@@ -32,73 +32,78 @@ cdef inline Py_ssize_t min_of(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
     return a if a < b else b
 
 
-cdef inline real max_of_block(const real *x, Py_ssize_t n, real *tail, real (*tops)[LANES]) noexcept nogil:
-    """The largest element, and those of the lanes of each part; what does not fill the lanes is left in `tail`."""
-    cdef Py_ssize_t width = lanes_of(x), rows = n//width, rest = n - rows*width, part, j
+cdef inline real max_of_row(const real *x, Py_ssize_t n, real *tail) noexcept nogil:
+    """The largest element; what does not fill the lanes is left in `tail`."""
+    cdef Py_ssize_t width = lanes_of(x), rows = n//width, rest = n - rows*width
     cdef real top[LANES]
     spread(<real>-INFINITY, top)
+    max_lanes(x, width, rows, top)
     if rest:
         pad(x + rows*width, rest, tail)
         max_lanes(tail, width, 1, top)
-    for part in range((rows + PART_ROWS - 1)//PART_ROWS):
-        spread(<real>-INFINITY, tops[part])
-        max_lanes(x + part*PART_ROWS*width, width, min_of(rows - part*PART_ROWS, PART_ROWS), tops[part])
-        for j in range(width):
-            top[j] = tops[part][j] if tops[part][j] > top[j] else top[j]
     return max_of_lanes(top)
 
 
-cdef inline bint has(const real *lanes, real value) noexcept nogil:
-    cdef Py_ssize_t j
-    cdef int found = 0
-    for j in range(lanes_of(lanes)):
-        found |= lanes[j] == value
-    return found
-
-
-cdef inline bint is_plain(const real *tops, real largest, real top, real shift) noexcept nogil:
-    """Whether a part of a block goes the short way of sum_row_lanes."""
-    return shift == 0 and not (largest == top and has(tops, top))
-
-
-cdef inline double sum_of_block(const real *x, Py_ssize_t n, const real *tail, real (*tops)[LANES], real largest,
-                                real top, bint rough, Py_ssize_t ahead, double *carry, double *count) noexcept nogil:
-    """The exponentials of a block but those of `top`, no less than its `largest` element, and how many equal that."""
-    cdef Py_ssize_t width = lanes_of(x), rows = n//width, rest = n - rows*width, first, done = 0, j
-    cdef double total
-    cdef real shift, magic, floor, bias
-    cdef bint plain
-    cdef double sums[LANES]
+cdef inline double sum_row(const real *x, Py_ssize_t n, real *tail, Terms terms, bint keep, real bias, real shift,
+                           real magic, real floor, Py_ssize_t ahead, real *out, double *carry) noexcept nogil:
+    """All exponentials; if `keep`, they go to `out`, those of the tail too."""
+    cdef Py_ssize_t width = lanes_of(x), rows = n//width, rest = n - rows*width, j
+    cdef double error
     cdef real totals[LANES]
-    cdef real carries[LANES]
-    cdef real counts[LANES]
-    shifts_of(top, &shift, &magic, &floor)
-    bias = bias_for(remainder_of(largest, shift), magic, floor)
+    cdef double sums[LANES]
+    cdef double carries[LANES]
+    cdef double carries_low[LANES]
+    cdef real lows[LANES]
     for j in range(width):
         totals[j] = bias
         carries[j] = 0
-        counts[j] = 0
-    while done < rows:          # runs of parts of one kind
-        plain = is_plain(tops[done//PART_ROWS], largest, top, shift)
-        first = done
-        done += PART_ROWS
-        while done < rows and is_plain(tops[done//PART_ROWS], largest, top, shift) == plain:
-            done += PART_ROWS
-        done = min_of(done, rows)
-        if plain:
-            sum_row_lanes(x + first*width, done - first, True, rough, top, shift, magic, floor, ahead,
-                          totals, carries, counts)
-        else:
-            sum_row_lanes(x + first*width, done - first, False, rough, top, shift, magic, floor, ahead,
-                          totals, carries, counts)
+        carries_low[j] = 0
+    if rows and shift == 0:
+        sum_row_lanes(x, rows, True, terms, keep, shift, magic, floor, ahead, out, totals, carries, carries_low)
+    elif rows:
+        sum_row_lanes(x, rows, False, terms, keep, shift, magic, floor, ahead, out, totals, carries, carries_low)
     if rest:
-        sum_row_lanes(tail, 1, False, rough, top, shift, magic, floor, 0, totals, carries, counts)
+        sum_row_lanes(tail, 1, False, terms, keep, shift, magic, floor, 0, tail, totals, carries, carries_low)
+        if keep:
+            unpad(tail, rest, out + rows*width)
     for j in range(width):
-        sums[j] = totals[j] - bias
-    total = sum_of_lanes(sums, carries, carry)
+        if real is float:
+            sums[j] = (totals[j] - bias) + carries[j]
+            lows[j] = 0
+        else:
+            sums[j] = two_sum(totals[j] - bias, carries[j], &error)
+            lows[j] = error + carries_low[j]
+    return sum_of_lanes(sums, lows, carry)
+
+
+cdef inline double without_top(double total, double carry, real d, real magic, Terms terms, double *low) noexcept nogil:
+    """total + carry less the term of the top, whose argument d is: exactly what went into the sum."""
+    cdef real e, taken, lost
+    cdef double error, others
+    take_term(d, magic, terms, &e, &taken, &lost)
+    others = two_sum(total, -<double>taken, &error)
+    return two_sum(others, error + (carry - lost), low)
+
+
+cdef inline double sum_of_block(const real *x, Py_ssize_t n, real *tail, real largest, real top, Terms terms,
+                                Py_ssize_t ahead, double *carry, double *count) noexcept nogil:
+    """The exponentials of a block, and how often `top` is counted besides; it is no less than the `largest` element.
+
+    The top goes into the sum with the others, and one of it is taken out again: no element has to be looked at. That
+    leaves digits enough unless it is far above all others.
+    """
+    cdef double total
+    cdef real shift, magic, floor, bias
+    shifts_of(top, &shift, &magic, &floor)
+    bias = bias_for(remainder_of(largest, shift), magic, floor)
+    total = sum_row(x, n, tail, terms, False, bias, shift, magic, floor, ahead, <real *>NULL, carry)
+    count[0] = 0
+    if largest != top:
+        return total
+    count[0] = 1
+    total = without_top(total, carry[0], remainder_of(top, shift), magic, terms, carry)
     if not total >= bias*too_little(bias):
-        return careful_sum_of_block(x, n, tail, top, carry, count)
-    count[0] = count_of_lanes(counts)
+        return careful_sum_of_block(x, n, top, carry, count)
     return total
 
 
@@ -107,10 +112,10 @@ cdef inline double too_little(real _) noexcept nogil:
     return 6.103515625e-05 if real is float else 9.094947017729282e-13      # 2**-14, 2**-40
 
 
-cdef inline double sum_carefully(const real *x, Py_ssize_t n, const real *tail, real top, double *carry,
-                                 double *count) noexcept nogil:
+cdef double careful_sum_of_block(const real *x, Py_ssize_t n, real top, double *carry, double *count) noexcept nogil:
     """sum_of_block where the others may be as small as they like."""
     cdef Py_ssize_t width = lanes_of(x), rows = n//width, j
+    cdef real tail[LANES]
     cdef real tops[LANES]
     cdef real shift[LANES]
     cdef real magic[LANES]
@@ -127,40 +132,35 @@ cdef inline double sum_carefully(const real *x, Py_ssize_t n, const real *tail, 
         counts[j] = 0
     sum_lanes(x, width, rows, tops, shift, magic, floor, sums, carries, counts)
     if n - rows*width:
+        pad(x + rows*width, n - rows*width, tail)
         sum_lanes(tail, width, 1, tops, shift, magic, floor, sums, carries, counts)
     total = sum_of_lanes(sums, carries, carry)
     count[0] = count_of_lanes(counts)
     return total
 
 
-cdef double careful_sum_of_block(const real *x, Py_ssize_t n, const real *tail, real top, double *carry,
-                                 double *count) noexcept nogil:
-    return sum_carefully(x, n, tail, top, carry, count)
-
-
-cdef inline void reduce_blocks(State *state, const real *x, Py_ssize_t n, bint rough) noexcept nogil:
+cdef inline void reduce_blocks(State *state, const real *x, Py_ssize_t n, Terms terms) noexcept nogil:
     cdef Py_ssize_t block
     cdef real largest
     cdef double total, carry, count
     cdef real tail[LANES]
-    cdef real tops[PARTS][LANES]
     while n > 0:
         block = min_of(n, BLOCK_ROWS*lanes_of(x))
-        largest = max_of_block(x, block, tail, tops)
+        largest = max_of_row(x, block, tail)
         if largest > state.top[0]:
             raise_top(state, 0, largest)
-        total = sum_of_block(x, block, tail, tops, largest, <real>state.top[0], rough, block, &carry, &count)
+        total = sum_of_block(x, block, tail, largest, <real>state.top[0], terms, block, &carry, &count)
         join(state, 0, total, carry, count)
         x += block
         n -= block
 
 
 cdef void reduce_row(State *state, const real *x, const real *_, Py_ssize_t n) noexcept nogil:
-    reduce_blocks(state, x, n, False)
+    reduce_blocks(state, x, n, EXACT)
 
 
 cdef void reduce_row_roughly(State *state, const real *x, const real *_, Py_ssize_t n) noexcept nogil:
-    reduce_blocks(state, x, n, True)
+    reduce_blocks(state, x, n, ROUNDED)
 
 
 cdef void reduce_growing_row(State *state, const real *x, const real *_, Py_ssize_t n) noexcept nogil:
@@ -198,27 +198,19 @@ cdef void write_log_softmax_row(const State *state, const real *x, const real *_
 cdef inline double sum_at_once(const real *x, Py_ssize_t n, bint many, bint doubts, real *tail, real *top,
                                double *carry, double *count) noexcept nogil:
     """sum_of_block of the whole row, `top` its largest element; good enough for logsumexp too if it `doubts`."""
-    cdef Py_ssize_t width = lanes_of(x), rows = n//width
-    cdef real tops[PARTS][LANES]
     cdef double total
-    if many:
-        top[0] = max_of_block(x, n, tail, tops)
-        total = sum_of_block(x, n, tail, tops, top[0], top[0], True, 0, carry, count)
-        if doubts and is_in_doubt(top[0], count[0], total):
-            total = sum_of_block(x, n, tail, tops, top[0], top[0], False, 0, carry, count)
-        return total
-    spread(<real>-INFINITY, tops[0])
-    max_lanes(x, width, rows, tops[0])
-    if n - rows*width:
-        pad(x + rows*width, n - rows*width, tail)
-        max_lanes(tail, width, 1, tops[0])
-    top[0] = max_of_lanes(tops[0])
-    return sum_carefully(x, n, tail, top[0], carry, count)
+    top[0] = max_of_row(x, n, tail)
+    if not many:
+        return sum_of_block(x, n, tail, top[0], top[0], EXACT, 0, carry, count)
+    total = sum_of_block(x, n, tail, top[0], top[0], ROUNDED, 0, carry, count)
+    if doubts and is_in_doubt(top[0], count[0], total):
+        total = sum_of_block(x, n, tail, top[0], top[0], EXACT, 0, carry, count)
+    return total
 
 
 cdef inline bint is_many(const real *x, Py_ssize_t n) noexcept nogil:
-    """Whether a row has parts; rough sums of fewer elements are no faster than careful ones."""
-    return n >= PART_ROWS*lanes_of(x)
+    """Whether a row is long enough for rounded exponentials to be faster than exact ones and a doubt."""
+    return n >= 8*lanes_of(x)
 
 
 cdef inline void logsumexp_at_once(const real *x, Py_ssize_t n, bint many, real *out) noexcept nogil:

@@ -4,42 +4,25 @@
 cdef inline void reduce_softmax_blocks(State *state, const real *x, Py_ssize_t n, bint drafts, real *out,
                                        double *tops) noexcept nogil:
     """The sum of all exponentials, the top's too, in rest + carry; if it `drafts`, see table.pxd."""
-    cdef Py_ssize_t width = lanes_of(x), block, rows, rest, j
+    cdef Py_ssize_t block
+    cdef real top, shift, magic, floor
     cdef double total, carry
     cdef bint keeps
     cdef real tail[LANES]
-    cdef real top[LANES]
-    cdef real shift[LANES]
-    cdef real magic[LANES]
-    cdef real floor[LANES]
-    cdef double sums[LANES]
-    cdef real carries[LANES]
     while n > 0:
-        block = min_of(n, BLOCK_ROWS*width)
-        rows = block//width
-        rest = block - rows*width
-        spread(<real>-INFINITY, top)
-        max_lanes(x, width, rows, top)
-        if rest:
-            pad(x + rows*width, rest, tail)
-            max_lanes(tail, width, 1, top)
-        move_top(state, 0, max_of_lanes(top))
-        spread_shifts(finite_reference(<real>state.top[0]), shift, magic, floor)
-        for j in range(width):
-            sums[j] = 0
-            carries[j] = 0
+        block = min_of(n, BLOCK_ROWS*lanes_of(x))
+        move_top(state, 0, max_of_row(x, block, tail))
+        top = finite_reference(<real>state.top[0])
+        shifts_of(top, &shift, &magic, &floor)
         keeps = drafts and magnitude(state.top[0]) <= can_be_corrected(x[0])
         if keeps:
-            exp_lanes(x, width, rows, shift, magic, floor, True, block, out, width, sums, carries)
+            total = sum_row(x, block, tail, IN_PARTS, True, twice_largest(x[0]), shift, magic, floor, block, out,
+                            &carry)
         else:
-            exp_lanes(x, width, rows, shift, magic, floor, False, block, out, width, sums, carries)
-        if rest:
-            exp_lanes(tail, width, 1, shift, magic, floor, True, 0, tail, width, sums, carries)
-        total = sum_of_lanes(sums, carries, &carry)
+            total = sum_row(x, block, tail, IN_PARTS, False, twice_largest(x[0]), shift, magic, floor, block, out,
+                            &carry)
         join(state, 0, total, carry, 0)
         if drafts:
-            if rest and keeps:
-                unpad(tail, rest, out + rows*width)
             tops[0] = state.top[0] if keeps else <double>NAN
             tops += 1
             out += block
@@ -118,39 +101,21 @@ cdef inline void correct_rest(real *x, Py_ssize_t n, const real *powers, const r
 
 
 cdef void softmax_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
-    cdef Py_ssize_t width = lanes_of(x), rows = n//width, rest = n - rows*width, j
-    cdef real largest
+    cdef Py_ssize_t width = lanes_of(x), rows = n//width, rest = n - rows*width
+    cdef real top, shift, magic, floor
     cdef double total, carry, inverse, inverse_low
     cdef real tail[LANES]
-    cdef real top[LANES]
-    cdef real shift[LANES]
-    cdef real magic[LANES]
-    cdef real floor[LANES]
-    cdef double sums[LANES]
-    cdef real carries[LANES]
     cdef real scale[LANES]
     cdef real scale_low[LANES]
     cdef real one_above[LANES]
-    spread(<real>-INFINITY, top)
-    max_lanes(x, width, rows, top)
-    if rest:
-        pad(x + rows*width, rest, tail)
-        max_lanes(tail, width, 1, top)
-    largest = max_of_lanes(top)
-    spread_shifts(largest, shift, magic, floor)
-    for j in range(width):
-        sums[j] = 0
-        carries[j] = 0
-    if rows:
-        exp_lanes(x, width, rows, shift, magic, floor, True, n, out, width, sums, carries)
-    if rest:
-        exp_lanes(tail, width, 1, shift, magic, floor, True, 0, tail, width, sums, carries)
-    total = sum_of_lanes(sums, carries, &carry)
+    top = max_of_row(x, n, tail)
+    shifts_of(top, &shift, &magic, &floor)
+    total = sum_row(x, n, tail, IN_PARTS, True, twice_largest(x[0]), shift, magic, floor, n, out, &carry)
     invert(total, carry, &inverse, &inverse_low)
     split_inverse(inverse, inverse_low, scale, scale_low)
     spread(scale[0], scale)
     spread(scale_low[0], scale_low)
-    spread(one_above_of(largest, total, carry), one_above)
+    spread(one_above_of(top, total, carry), one_above)
     scale_lanes(out, width, rows, scale, scale_low, one_above)
     if rest:
         scale_lanes(tail, width, 1, scale, scale_low, one_above)

@@ -1,7 +1,7 @@
 # Tiles: columns reduced each on its own, as many side by side as there are lanes, a block of rows at a time.
 
 cdef inline void reduce_columns(State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
-                                bint rough) noexcept nogil:
+                                Terms terms) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), block, group, first, j
     cdef double error
     cdef real top[LANES]
@@ -23,7 +23,7 @@ cdef inline void reduce_columns(State *state, const real *x, Py_ssize_t ld, Py_s
                 second[j] = second[j] if top[j] == state.top[first + j] else top[j]
                 top[j] = <real>state.top[first + j]
                 shifts_of(top[j], &shift[j], &magic[j], &floor[j])
-            sum_others_lanes(x + first, ld, block, top, second, shift, magic, floor, rough, block*ld, sums, carries,
+            sum_others_lanes(x + first, ld, block, top, second, shift, magic, floor, terms, block*ld, sums, carries,
                              counts)
             for j in range(width):
                 sums[j] = two_sum(sums[j], carries[j], &error)
@@ -34,12 +34,12 @@ cdef inline void reduce_columns(State *state, const real *x, Py_ssize_t ld, Py_s
 
 cdef void reduce_tile(State *state, const real *x, Py_ssize_t ld, const real *_, Py_ssize_t _ld, Py_ssize_t rows,
                       Py_ssize_t columns) noexcept nogil:
-    reduce_columns(state, x, ld, rows, columns, False)
+    reduce_columns(state, x, ld, rows, columns, IN_PARTS)
 
 
 cdef void reduce_tile_roughly(State *state, const real *x, Py_ssize_t ld, const real *_, Py_ssize_t _ld,
                               Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
-    reduce_columns(state, x, ld, rows, columns, True)
+    reduce_columns(state, x, ld, rows, columns, ROUNDED)
 
 
 cdef void reduce_softmax_tile(State *state, const real *x, Py_ssize_t ld, const real *_, Py_ssize_t _ld,
@@ -153,7 +153,7 @@ cdef inline void log_sums_at_once(const real *x, Py_ssize_t ld, Py_ssize_t rows,
         two_max_lanes(x + first, ld, rows, top + first, second)
         for j in range(width):
             shifts_of(top[first + j], &shift[j], &magic[j], &floor[j])
-        sum_others_lanes(x + first, ld, rows, top + first, second, shift, magic, floor, False, 0, sums + first,
+        sum_others_lanes(x + first, ld, rows, top + first, second, shift, magic, floor, IN_PARTS, 0, sums + first,
                          carries + first, counts + first)
     for j in range(columns):
         log_sum[j] = log_sum_of(top[j], counts[j], sums[j], carries[j], &log_sum_low[j])
