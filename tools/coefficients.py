@@ -128,6 +128,7 @@ def problems() -> list[Problem]:
     return [
         Problem("exp_tail", exp, exp_tail, lambda r: r * r / mpmath.exp(r), -half, half, 4, 24),
         Problem("exp_tail", exp, exp_tail, lambda r: r * r / mpmath.exp(r), -half, half, 9, 53),
+        Problem("atanh_tail", log, atanh_tail, lambda z: z / 2, mpf(0), square, 3, 24),
         Problem("atanh_tail", log, atanh_tail, lambda z: z / 2, mpf(0), square, 7, 53),
     ]
 

@@ -103,12 +103,16 @@ cdef inline real left_of(real a, real low, real b, real taken) noexcept nogil:
         return left_of_f64(a, low, b, taken)
 
 
-cdef inline double two_sum(double a, double b, double *error) noexcept nogil:
+cdef inline real sum_in_two(real a, real b, real *error) noexcept nogil:
     """a + b rounded, and what rounding lost (Knuth, TAOCP 2, 4.2.2)."""
-    cdef double total = a + b
-    cdef double b_seen = total - a
+    cdef real total = a + b
+    cdef real b_seen = total - a
     error[0] = (a - (total - b_seen)) + (b - b_seen)
     return total
+
+
+cdef inline double two_sum(double a, double b, double *error) noexcept nogil:
+    return sum_in_two(a, b, error)
 
 
 cdef inline real magnitude(real x) noexcept nogil:
@@ -214,6 +218,19 @@ cdef inline void split_exp(real d, real magic, real *head, real *tail, real *sca
     scale[0] = power_of_low_bits(z)
 
 
+cdef inline void split_exp_of_two(real d, real d_low, real magic, real *head, real *tail, real *scale) noexcept nogil:
+    """split_exp of d + d_low, d_low an error of rounding d."""
+    cdef real z = fused(d, <real>1.4426950408889634, magic)
+    cdef real n = z - magic
+    cdef real exact = fused(-n, ln2_high(d), d)
+    cdef real low = fused(-n, ln2_low(d), d_low)
+    cdef real r = exact + low
+    cdef real one = <real>1 + exact
+    head[0] = one
+    tail[0] = fused(r*r, exp_tail(r), ((<real>1 - one) + exact) + low)
+    scale[0] = power_of_low_bits(z)
+
+
 cdef inline void rounded_exp(real d, real magic, real *head, real *scale) noexcept nogil:
     """head*scale = exp(d) 2**(OFFSET - N) within 0.6 ULP: split_exp without a tail, at four operations less.
 
@@ -235,32 +252,46 @@ cdef inline real scaled_exp(real d, real magic) noexcept nogil:
 
 # log -----------------------------------------------------------------------------------------------------------------
 
-cdef inline double split_log(double count, double q, double q_low, double exponent, double *low) noexcept nogil:
+cdef inline void normalise(real total, real *down, real *k) noexcept nogil:
+    """total*down in [sqrt(1/2), sqrt(2)], down = 2**-k."""
+    cdef uint32_t u32, k32
+    cdef uint64_t u64, k64
+    if real is float:
+        memcpy(&u32, &total, 4)
+        k32 = (u32 + <uint32_t>0x004AFB0D) >> 23                # + 1 - sqrt(1/2): the biased k
+        u32 = (254 - k32) << 23
+        memcpy(down, &u32, 4)
+        k32 |= <uint32_t>0x4B000000                             # 2**23 + k
+        memcpy(k, &k32, 4)
+        k[0] -= <float>(8388608.0 + 127)
+    else:
+        memcpy(&u64, &total, 8)
+        k64 = (u64 + <uint64_t>0x00095F619980C433) >> 52
+        u64 = (2046 - k64) << 52
+        memcpy(down, &u64, 8)
+        k64 |= <uint64_t>0x4330000000000000                     # 2**52 + k
+        memcpy(k, &k64, 8)
+        k[0] -= 4503599627370496.0 + 1023
+
+
+cdef inline real split_log(real count, real q, real q_low, real exponent, real *low) noexcept nogil:
     """log((count + q + q_low) 2**exponent) and what rounding lost, 0.1 ULP together, also near log(1).
 
     count + q = 2**k (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)]; s = f/(2 + f);
     log(1 + f) = 2 atanh(s) = f - (f*f/2 - s*(f*f/2 + z*atanh_tail(z))), z = s*s, as in fdlibm's e_log.c.
     Of what is not positive and finite it gives a finite number without meaning.
     """
-    cdef double total = count + q
-    cdef uint64_t bits, k_bits, down_bits
-    cdef double down, k, f, f_low, s, z, half_square, log_f, tail, result, error
-    memcpy(&bits, &total, 8)
-    k_bits = (bits + <uint64_t>0x00095F619980C433) >> 52     # + 1 - sqrt(1/2): the biased k of [sqrt(1/2), sqrt(2)]
-    down_bits = (2046 - k_bits) << 52
-    memcpy(&down, &down_bits, 8)
-    k_bits |= <uint64_t>0x4330000000000000                      # 2**52 + k
-    memcpy(&k, &k_bits, 8)
-    k += exponent - (4503599627370496.0 + 1023)
-
-    f = two_sum(count*down - 1, q*down, &f_low)
+    cdef real down, k, f, f_low, s, z, half_square, log_f, tail, result, error
+    normalise(count + q, &down, &k)
+    k += exponent
+    f = sum_in_two(count*down - 1, q*down, &f_low)
     f_low += q_low*down
-    s = f/(2 + f)
+    s = f/(<real>2 + f)
     z = s*s
-    half_square = f*(0.5*f)
+    half_square = f*(<real>0.5*f)
     log_f = f - half_square
-    tail = ((f - log_f) - half_square) - product_error(f, 0.5*f, half_square)
-    tail += s*(half_square + z*atanh_tail(z)) + f_low*(1 - f + f*f)
+    tail = ((f - log_f) - half_square) - product_error(f, <real>0.5*f, half_square)
+    tail += s*(half_square + z*atanh_tail(z)) + f_low*(<real>1 - f + f*f)
     result = k*ln2_high(k) + log_f
     error = log_f - (result - k*ln2_high(k))
     tail += error + k*ln2_low(k)
@@ -270,16 +301,8 @@ cdef inline double split_log(double count, double q, double q_low, double expone
 
 cdef inline double plain_log(double count, double q) noexcept nogil:
     """log(count + q), also near log(1): split_log with an error of some 2**-50."""
-    cdef double total = count + q
-    cdef uint64_t bits, k_bits, down_bits
     cdef double down, k, f, s, z, half_square
-    memcpy(&bits, &total, 8)
-    k_bits = (bits + <uint64_t>0x00095F619980C433) >> 52
-    down_bits = (2046 - k_bits) << 52
-    memcpy(&down, &down_bits, 8)
-    k_bits |= <uint64_t>0x4330000000000000
-    memcpy(&k, &k_bits, 8)
-    k -= 4503599627370496.0 + 1023
+    normalise(count + q, &down, &k)
     f = (count*down - 1) + q*down
     s = f/(2 + f)
     z = s*s

@@ -43,15 +43,23 @@ cdef inline real exp_tail(real x) noexcept nogil:
 
 
 # 2 atanh(s) = 2 s + s*z*atanh_tail(z), z = s*s <= (3 - 2 sqrt(2))**2; relative error of atanh
-cdef inline double atanh_tail(double x) noexcept nogil:
-    cdef double y
-    # error 9.0e-21 = 2**-66.59
-    y = 0.13235040929711128
-    y = y*x + 0.13252119990699887
-    y = y*x + 0.15386990031788358
-    y = y*x + 0.18181778330727258
-    y = y*x + 0.22222222607232478
-    y = y*x + 0.28571428569409796
-    y = y*x + 0.40000000000004926
-    y = y*x + 0.6666666666666666
-    return y
+cdef inline real atanh_tail(real x) noexcept nogil:
+    cdef real y
+    if real is float:
+        # error 2.49e-11 = 2**-35.23
+        y = <float>0.24279116094112396
+        y = y*x + <float>0.2849878966808319
+        y = y*x + <float>0.40000972151756287
+        y = y*x + <float>0.6666666269302368
+        return y
+    else:
+        # error 9.0e-21 = 2**-66.59
+        y = 0.13235040929711128
+        y = y*x + 0.13252119990699887
+        y = y*x + 0.15386990031788358
+        y = y*x + 0.18181778330727258
+        y = y*x + 0.22222222607232478
+        y = y*x + 0.28571428569409796
+        y = y*x + 0.40000000000004926
+        y = y*x + 0.6666666666666666
+        return y

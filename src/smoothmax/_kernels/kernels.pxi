@@ -21,6 +21,7 @@ cdef enum:
     BLOCK_ROWS = 128        # of lanes are BLOCK_BYTES
     LINE = 64               # bytes of a cache
     CARRY_ROWS = 16         # so many elements a lane of a tile carries the low parts of in one number, and
+    FEW_ROWS = 24           # of a tile whose columns are worth no shift
     QUADS = 8               # so many times four of a row
     TILE_BYTES = 16384      # the same of a tile
     SHORT_ROW = 16384       # bytes of a row that is one block

@@ -28,10 +28,6 @@ cdef inline void spread_shifts(real top, real *shift, real *magic, real *floor) 
     spread(floor[0], floor)
 
 
-cdef inline Py_ssize_t min_of(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
-    return a if a < b else b
-
-
 cdef inline real max_of_row(const real *x, Py_ssize_t n, real *tail) noexcept nogil:
     """The largest element; what does not fill the lanes is left in `tail`."""
     cdef Py_ssize_t width = lanes_of(x), rows = n//width, rest = n - rows*width
@@ -219,7 +215,7 @@ cdef inline void logsumexp_at_once(const real *x, Py_ssize_t n, bint many, real 
     cdef double total, carry, count, log_sum, low
     total = sum_at_once(x, n, many, True, tail, &top, &carry, &count)
     log_sum = log_sum_of(top, count, total, carry, &low)
-    out[0] = <real>shifted(top, log_sum, low)
+    out[0] = <real>shifted(<double>top, log_sum, low)
 
 
 cdef inline void log_softmax_at_once(const real *x, Py_ssize_t n, bint many, real *out) noexcept nogil:

@@ -128,11 +128,11 @@ cdef inline void shifts_of(real top, real *shift, real *magic, real *floor) noex
 
 # From states to results --------------------------------------------------------------------------------------------
 
-cdef inline void invert(double total, double low, double *inverse, double *inverse_low) noexcept nogil:
+cdef inline void invert(real total, real low, real *inverse, real *inverse_low) noexcept nogil:
     """inverse + inverse_low = 1/(total + low)."""
-    cdef double first = 1/total, product = first*total
+    cdef real first = <real>1/total, product = first*total
     inverse[0] = first
-    inverse_low[0] = ((1 - product) - product_error(first, total, product) - first*low)*first
+    inverse_low[0] = ((<real>1 - product) - product_error(first, total, product) - first*low)*first
 
 
 cdef inline void split_inverse(double inverse, double inverse_low, real *high, real *low) noexcept nogil:
@@ -152,7 +152,7 @@ cdef inline double log_sum_of(real top, double count, double rest, double carry,
         q = rest*inverse
         product = q*p
         p_low = ((rest - product) - product_error(q, p, product) + (carry - q*p_low))*inverse
-        return split_log(count, q, p_low, 0, low)
+        return split_log(count, q, p_low, <double>0, low)
 
 
 cdef inline bint is_in_doubt(real top, double count, double rest) noexcept nogil:
@@ -246,7 +246,7 @@ cdef void finish_softmax(State *state, Py_ssize_t columns, real *_, real *__) no
         state.one_above[j] = one_above_of(<real>state.top[j], total, low)
 
 
-cdef inline double shifted(double shift, double log_sum, double log_sum_low) noexcept nogil:
+cdef inline real shifted(real shift, real log_sum, real log_sum_low) noexcept nogil:
     """shift + log_sum, rounded once."""
-    cdef double error, value = two_sum(shift, log_sum, &error)
+    cdef real error, value = sum_in_two(shift, log_sum, &error)
     return value + (0 if magnitude(value) == INFINITY else error + log_sum_low)

@@ -74,8 +74,8 @@ cdef void reduce_softmax_tile(State *state, const real *x, Py_ssize_t ld, const 
         rows -= block
 
 
-cdef void softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
-                       real *out, Py_ssize_t out_ld) noexcept nogil:
+cdef void softmax_of_many(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
+                          real *out, Py_ssize_t out_ld) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), group, first, j
     cdef double inverse, inverse_low, error
     cdef real top[LANES]
@@ -102,6 +102,47 @@ cdef void softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t
             split_inverse(inverse, inverse_low, &scale[j], &scale_low[j])
             one_above[j] = one_above_of(top[j], sums[j], error)
         scale_lanes(out + first, out_ld, rows, scale, scale_low, one_above)
+
+
+cdef inline void multiply_lanes(real *x, Py_ssize_t ld, Py_ssize_t rows, const real *inverse,
+                                const real *inverse_low) noexcept nogil:
+    """scale_lanes where nothing can come out above 1."""
+    cdef Py_ssize_t i, j
+    cdef real y[LANES]
+    for i in range(rows):
+        for j in range(lanes_of(x)):
+            y[j] = multiplied(x[i*ld + j], inverse[j], inverse_low[j])
+        for j in range(lanes_of(x)):
+            x[i*ld + j] = y[j]
+
+
+cdef void softmax_of_few(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
+                         real *out, Py_ssize_t out_ld) noexcept nogil:
+    cdef Py_ssize_t width = lanes_of(x), group, first, j
+    cdef real error
+    cdef real top[LANES]
+    cdef real totals[LANES]
+    cdef real carries[LANES]
+    cdef real counts[LANES]
+    cdef real inverse[LANES]
+    cdef real inverse_low[LANES]
+    for group in range((columns + width - 1)//width):
+        first = group*width
+        spread(<real>-INFINITY, top)
+        max_lanes(x + first, ld, rows, top)
+        sum_drops_lanes(x + first, ld, rows, top, False, out + first, out_ld, totals, carries, counts)
+        for j in range(width):
+            totals[j] = sum_in_two(totals[j], carries[j], &error)
+            invert(totals[j], error, &inverse[j], &inverse_low[j])
+        multiply_lanes(out + first, out_ld, rows, inverse, inverse_low)
+
+
+cdef void softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
+                       real *out, Py_ssize_t out_ld) noexcept nogil:
+    if rows <= FEW_ROWS:
+        softmax_of_few(x, ld, rows, columns, out, out_ld)
+    else:
+        softmax_of_many(x, ld, rows, columns, out, out_ld)
 
 
 cdef void write_softmax_tile(const State *state, const real *x, Py_ssize_t ld, const real *_, Py_ssize_t _ld,
@@ -138,25 +179,22 @@ cdef void write_log_softmax_tile(const State *state, const real *x, Py_ssize_t l
 # At once: few rows, so that all of it stays in L1, and one group of lanes is done from elements to results.
 
 cdef inline void log_sums_at_once(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *top,
-                                  double *log_sum, double *log_sum_low) noexcept nogil:
+                                  real *log_sum, real *log_sum_low) noexcept nogil:
     """Of columns as many as fill lanes. All sums come before all logarithms, which wait for each other less then."""
     cdef Py_ssize_t width = lanes_of(x), group, first, j
-    cdef real second[LANES]
-    cdef real shift[LANES]
-    cdef real magic[LANES]
-    cdef real floor[LANES]
-    cdef double sums[COLUMNS]
+    cdef real error, unit = <real>2/twice_largest(x[0])
+    cdef real totals[COLUMNS]
     cdef real carries[COLUMNS]
     cdef real counts[COLUMNS]
     for group in range(columns//width):
         first = group*width
-        two_max_lanes(x + first, ld, rows, top + first, second)
-        for j in range(width):
-            shifts_of(top[first + j], &shift[j], &magic[j], &floor[j])
-        sum_others_lanes(x + first, ld, rows, top + first, second, shift, magic, floor, IN_PARTS, 0, sums + first,
-                         carries + first, counts + first)
+        spread(<real>-INFINITY, top + first)
+        max_lanes(x + first, ld, rows, top + first)
+        sum_drops_lanes(x + first, ld, rows, top + first, True, <real *>NULL, 0, totals + first, carries + first,
+                        counts + first)
     for j in range(columns):
-        log_sum[j] = log_sum_of(top[j], counts[j], sums[j], carries[j], &log_sum_low[j])
+        totals[j] = sum_in_two(totals[j], carries[j], &error)
+        log_sum[j] = split_log(counts[j], totals[j]*unit, error*unit, <real>0, &log_sum_low[j])
 
 
 cdef inline Py_ssize_t filled(Py_ssize_t columns, Py_ssize_t width) noexcept nogil:
@@ -168,25 +206,22 @@ cdef void logsumexp_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize
                          Py_ssize_t _) noexcept nogil:
     cdef Py_ssize_t j
     cdef real top[COLUMNS]
-    cdef double log_sum[COLUMNS]
-    cdef double log_sum_low[COLUMNS]
+    cdef real log_sum[COLUMNS]
+    cdef real log_sum_low[COLUMNS]
     columns = filled(columns, lanes_of(x))
     log_sums_at_once(x, ld, rows, columns, top, log_sum, log_sum_low)
     for j in range(columns):
-        out[j] = <real>shifted(top[j], log_sum[j], log_sum_low[j])
+        out[j] = shifted(top[j], log_sum[j], log_sum_low[j])
 
 
 cdef void log_softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
                            Py_ssize_t out_ld) noexcept nogil:
-    cdef Py_ssize_t width = lanes_of(x), group, first, j
+    cdef Py_ssize_t width = lanes_of(x), group, first
     cdef real top[COLUMNS]
-    cdef double log_sum[COLUMNS]
-    cdef double log_sum_low[COLUMNS]
-    cdef real rounded[COLUMNS]
+    cdef real log_sum[COLUMNS]
+    cdef real log_sum_low[COLUMNS]
     columns = filled(columns, width)
     log_sums_at_once(x, ld, rows, columns, top, log_sum, log_sum_low)
-    for j in range(columns):
-        rounded[j] = <real>log_sum[j]
     for group in range(columns//width):
         first = group*width
-        log_softmax_lanes(x + first, ld, rows, top + first, rounded + first, out + first, out_ld)
+        log_softmax_lanes(x + first, ld, rows, top + first, log_sum + first, out + first, out_ld)

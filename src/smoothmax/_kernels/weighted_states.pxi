@@ -140,7 +140,7 @@ cdef inline double weighted_log_of(double rest, double carry, real exponent, dou
         exponent -= 64
     else:
         exponent -= 512
-    return split_log(0, magnitude(total[0]), error if total[0] > 0 else -error, exponent, low)
+    return split_log(<double>0, magnitude(total[0]), error if total[0] > 0 else -error, exponent, low)
 
 
 cdef inline double weighted_value(double shift, double log_sum, double low, double total, bint signed) noexcept nogil:
