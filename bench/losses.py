@@ -26,7 +26,8 @@ from bench.yardsticks import processor
 CASES = (((64, 50257), 1), ((1024, 1000), 1), ((10000, 10), 1), ((8, 19, 128, 128), 1))
 DTYPES = ("float64", "float32")
 ROUNDS = 20
-TURN = 4  # calls: OpenMP's threads go on spinning for a while after PyTorch's, and keep a core from who comes next
+TURN = 4  # calls; the first one wakes a library's threads
+PAUSE = 0.01  # seconds before a turn: OpenMP's threads spin for a while after PyTorch's, on a core of who comes next
 Array = NDArray[Any]
 
 
@@ -104,6 +105,7 @@ def best_times(calls: list[contenders.Call]) -> list[float]:
     best = [float("inf")] * len(calls)
     for _ in range(ROUNDS):
         for i, call in enumerate(calls):
+            time.sleep(PAUSE)
             for _ in range(TURN):
                 start = time.perf_counter()
                 call()

@@ -5,53 +5,6 @@
 # result is multiplied in place. A loss alone has room for rough sums of its rows (2 ULP; 1.7 have been found), and may
 # differ in the last bit from the loss that comes with its gradient.
 
-cdef inline void keep_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const real *top, const real *second,
-                            const real *shift, const real *magic, const real *floor, bint keep, real *out,
-                            Py_ssize_t out_ld, double *sums, real *carries, real *counts) noexcept nogil:
-    """sum_others_lanes; if `keep`, exponentials to `out`, the top's too."""
-    cdef Py_ssize_t i, j, block
-    cdef real total[LANES]
-    cdef real bias[LANES]
-    cdef real carry[LANES]
-    cdef real count[LANES]
-    cdef real at_top[LANES]
-    cdef real e[LANES]
-    cdef double carry_sum[LANES]
-    cdef double carry_low[LANES]
-    cdef double error
-    cdef real v, low
-    for j in range(lanes_of(x)):
-        bias[j] = bias_for(remainder_of(second[j], shift[j]), magic[j], floor[j])
-        at_top[j] = scaled_exp(at_least(top[j] - shift[j], floor[j]), magic[j])
-        total[j] = bias[j]
-        carry_sum[j] = 0
-        carry_low[j] = 0
-        count[j] = 0
-    while rows > 0:
-        block = rows if rows < CARRY_ROWS else CARRY_ROWS
-        for j in range(lanes_of(x)):
-            carry[j] = 0
-        for i in range(block):
-            for j in range(lanes_of(x)):
-                v = x[i*ld + j]
-                add_biased(&total[j], drop(v, top[j], shift[j], floor[j]), magic[j], IN_PARTS, &e[j], &low)
-                carry[j] += low
-                count[j] += one_if(v == top[j], v)
-                e[j] = at_top[j] if v == top[j] else e[j]
-            if keep:
-                for j in range(lanes_of(x)):
-                    out[i*out_ld + j] = e[j]
-        for j in range(lanes_of(x)):
-            add_low(&carry_sum[j], &carry_low[j], carry[j])
-        x += block*ld
-        out += block*out_ld
-        rows -= block
-    for j in range(lanes_of(x)):
-        sums[j] = two_sum(total[j] - bias[j], carry_sum[j], &error)
-        carries[j] = <real>(error + carry_low[j])
-        counts[j] = count[j]
-
-
 cdef inline double sum_of_kept(const real *e, Py_ssize_t n, real p, double *carry, double *count) noexcept nogil:
     """The exponentials that are not p, the top's, and how many are."""
     cdef Py_ssize_t width = lanes_of(e), i, j
@@ -79,24 +32,21 @@ cdef void keep_row(State *state, const real *x, Py_ssize_t n, real *out) noexcep
     cdef real top, shift, magic, floor, bias, p, taken, lost
     cdef double total, carry, count
     cdef Py_ssize_t i
-    cdef bint finite
     cdef real tail[LANES]
     top = max_of_row(x, n, tail)
-    finite = magnitude(top) < INFINITY
-    if not finite:
+    if magnitude(top) == INFINITY:          # every result is nan, but not the value
         total = careful_sum_of_block(x, n, top, &carry, &count)
-    shifts_of(top, &shift, &magic, &floor)
-    bias = bias_for(remainder_of(top, shift), magic, floor)
-    if finite:
+        for i in range(n):
+            out[i] = NAN
+    else:
+        shifts_of(top, &shift, &magic, &floor)
+        bias = bias_for(top - shift, magic, floor)
         total = sum_row(x, n, tail, EXACT, True, bias, shift, magic, floor, n, out, &carry)
         count = 1
         total = without_top(total, carry, top - shift, magic, EXACT, &carry)
         if not total >= bias*too_little(bias):
             take_term(top - shift, magic, EXACT, &p, &taken, &lost)
             total = sum_of_kept(out, n, p, &carry, &count)
-    else:
-        for i in range(n):
-            out[i] = NAN
     state.top[0], state.rest[0], state.carry[0], state.count[0] = top, total, carry, count
 
 
@@ -105,25 +55,20 @@ cdef inline void keep_tile_as(State *state, const real *x, Py_ssize_t ld, Py_ssi
     cdef Py_ssize_t width = lanes_of(x), group, first, j
     cdef double error
     cdef real top[LANES]
-    cdef real second[LANES]
-    cdef real shift[LANES]
-    cdef real magic[LANES]
-    cdef real floor[LANES]
-    cdef double sums[LANES]
+    cdef real totals[LANES]
     cdef real carries[LANES]
     cdef real counts[LANES]
     for group in range((columns + width - 1)//width):
         first = group*width
-        two_max_lanes(x + first, ld, rows, top, second)
-        for j in range(width):
-            shifts_of(top[j], &shift[j], &magic[j], &floor[j])
-        keep_lanes(x + first, ld, rows, top, second, shift, magic, floor, keep, out + first, out_ld, sums, carries,
-                   counts)
+        spread(<real>-INFINITY, top)
+        max_lanes(x + first, ld, rows, top)
+        sum_drops_lanes(x + first, ld, rows, top, True, keep, out + first, out_ld, totals, carries, counts)
         for j in range(width):
             state.top[first + j] = top[j]
-            state.rest[first + j] = two_sum(sums[j], carries[j], &error)
+            state.rest[first + j] = two_sum(totals[j], carries[j], &error)
             state.carry[first + j] = error
             state.count[first + j] = counts[j]
+    state.from_top = True
 
 
 cdef void keep_tile(State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,

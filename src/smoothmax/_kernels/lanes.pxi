@@ -99,8 +99,9 @@ cdef inline void sum_row_lanes(const real *x, Py_ssize_t rows, bint near, Terms 
     """Add the scaled exponentials of contiguous rows to totals[j] + carries[j]; `near` where the shift is 0.
 
     totals[j] starts from a bias of at least twice the largest term, so that it is the larger in every addition:
-    Dekker's sum needs no comparison then, and float no double. If `keep`, the exponentials go to `out`, rounded; then a
-    row at a time, since four rows' worth of stores take 1.03 to 1.12 times as long (2026-11).
+    Dekker's sum needs no comparison then, and float no double. If `keep`, the exponentials go to `out`, rounded. Only
+    rounded terms go four rows at a time: with stores that takes 1.03 to 1.12 times as long (2026-11), and without them
+    the sum must be the same.
     """
     cdef Py_ssize_t i, j, block, fours, ld = lanes_of(x)
     cdef real total[LANES]
@@ -110,8 +111,8 @@ cdef inline void sum_row_lanes(const real *x, Py_ssize_t rows, bint near, Terms 
     for j in range(lanes_of(x)):
         total[j] = totals[j]
     while rows > 0:     # a carry takes only so many
-        block = min_of(rows, CARRY_ROWS if keep else 4*QUADS)
-        fours = 0 if keep else block//4
+        block = min_of(rows, 4*QUADS if terms == ROUNDED else CARRY_ROWS)
+        fours = block//4 if terms == ROUNDED else 0
         rows -= block
         for j in range(lanes_of(x)):
             carry[j] = 0
@@ -126,7 +127,7 @@ cdef inline void sum_row_lanes(const real *x, Py_ssize_t rows, bint near, Terms 
                 carry[j] += (low0 + low1) + (low2 + low3)
             x += 4*ld
         for i in range(block - 4*fours):
-            if keep and ahead:
+            if terms != ROUNDED and ahead:
                 fetch(x + ahead, ld)
             for j in range(lanes_of(x)):
                 add_biased(&total[j], argument(x[j], near, shift, floor), magic, terms, &e[j], &low0)
@@ -373,13 +374,13 @@ cdef inline void add_drop(real *total, real v, real top, real magic, real floor,
 
 
 cdef inline void sum_drops_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const real *top, bint without_top,
-                                 real *out, Py_ssize_t out_ld, real *totals, real *carries,
+                                 bint keep, real *out, Py_ssize_t out_ld, real *totals, real *carries,
                                  real *counts) noexcept nogil:
     """totals[j] + carries[j] becomes the sum of exp(v - top[j]) over column j, times 2**OFFSET.
 
     The difference has two parts: so there is no shift, which would make of exp(top) another number than 1, to be
-    divided by in the end; that costs few rows more than their exponentials. Either the top is left out, and counted, or
-    the exponentials go to `out`, rounded.
+    divided by in the end; that costs few rows more than their exponentials. The top may be left out, and is counted
+    then. If `keep`, all exponentials go to `out`, rounded.
     """
     cdef Py_ssize_t i, j, block
     cdef real total[LANES]
@@ -390,7 +391,8 @@ cdef inline void sum_drops_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, 
     cdef double carry_sum[LANES]
     cdef double carry_low[LANES]
     cdef real low0, low1
-    cdef real magic = magic_of(<real>0), floor = floor_of(<real>0), bias = 0 if without_top else twice_largest(x[0])
+    cdef real magic = magic_of(<real>0), floor = floor_of(<real>0), unit = twice_largest(x[0])/2
+    cdef real bias = 0 if without_top else 2*unit
     cdef bint few = rows <= CARRY_ROWS
     for j in range(lanes_of(x)):
         total[j] = bias
@@ -409,10 +411,10 @@ cdef inline void sum_drops_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, 
                 carry[j] += low0 + low1
                 if without_top:
                     count[j] += one_if(x[j] == top[j], x[j]) + one_if(x[ld + j] == top[j], x[j])
-            if not without_top:
+            if keep:
                 for j in range(lanes_of(x)):
-                    out[j] = e0[j]
-                    out[out_ld + j] = e1[j]
+                    out[j] = unit if without_top and x[j] == top[j] else e0[j]
+                    out[out_ld + j] = unit if without_top and x[ld + j] == top[j] else e1[j]
                 out += 2*out_ld
             x += 2*ld
         if block % 2:
@@ -421,9 +423,9 @@ cdef inline void sum_drops_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, 
                 carry[j] += low0
                 if without_top:
                     count[j] += one_if(x[j] == top[j], x[j])
-            if not without_top:
+            if keep:
                 for j in range(lanes_of(x)):
-                    out[j] = e0[j]
+                    out[j] = unit if without_top and x[j] == top[j] else e0[j]
                 out += out_ld
             x += ld
         if few:

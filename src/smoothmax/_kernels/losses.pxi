@@ -176,10 +176,10 @@ cdef void finish_nll(State *state, Py_ssize_t columns, real *out, real *sign) no
 
 # Gradients -----------------------------------------------------------------------------------------------------------
 
-cdef inline double total_of(const State *state, Py_ssize_t j, double *low, real _) noexcept nogil:
+cdef inline double total_of(const State *state, Py_ssize_t j, bint from_top, double *low, real _) noexcept nogil:
     """The scaled sum, the top's share in it; nan where no element is finite, or one is inf."""
     cdef double p, p_low, product, error, total
-    split_top_exp(<real>state.top[j], &p, &p_low)
+    exp_of_top(<real>state.top[j], from_top, &p, &p_low)
     product = state.count[j]*p
     total = two_sum(product, state.rest[j], &error)
     error += product_error(state.count[j], p, product) + state.count[j]*p_low + state.carry[j]
@@ -187,20 +187,47 @@ cdef inline double total_of(const State *state, Py_ssize_t j, double *low, real 
     return total if magnitude(state.top[j]) < INFINITY else <double>NAN
 
 
-cdef void finish_logsumexp_and_softmax(State *state, Py_ssize_t columns, real *out, real *sign) noexcept nogil:
+cdef inline void probability_factors(State *state, Py_ssize_t columns, bint from_top, real type_) noexcept nogil:
     cdef Py_ssize_t j
     cdef double total, low
-    finish_logsumexp(state, columns, out, sign)
     for j in range(columns):
-        total = total_of(state, j, &low, out[0])
+        total = total_of(state, j, from_top, &low, type_)
         invert(total, low, &state.inverse[j], &state.inverse_low[j])
-        state.one_above[j] = one_above_of(<real>state.top[j], total, low)
+        state.one_above[j] = one_above_of(<real>state.top[j], from_top, total, low)
+
+
+cdef void finish_logsumexp_and_softmax(State *state, Py_ssize_t columns, real *out, real *sign) noexcept nogil:
+    finish_logsumexp(state, columns, out, sign)
+    if state.from_top:
+        probability_factors(state, columns, True, <real>0)
+    else:
+        probability_factors(state, columns, False, <real>0)
+
+
+cdef inline void exp_of_picked(real picked, real top, bint from_top, double *at, double *at_low) noexcept nogil:
+    """An element's exponential in two parts, scaled as the sum is; 0 stands in for none, and may be above all."""
+    cdef real shift, magic, floor, d, d_low, head, tail, scale
+    if from_top:
+        drop_in_two(picked if picked < top else top, top, floor_of(<real>0), False, &d, &d_low)
+        split_exp_of_two(d, d_low, magic_of(<real>0), &head, &tail, &scale)
+        at[0] = (head + tail)*scale
+        at_low[0] = ((head - (head + tail)) + tail)*scale
+    else:
+        shifts_of(top, &shift, &magic, &floor)
+        exp_in_two(at_least(picked - shift, floor), magic, at, at_low)
 
 
 cdef inline void finish_gradient(State *state, Py_ssize_t columns, bint soft, real type_) noexcept nogil:
+    if state.from_top:
+        gradient_factors(state, columns, True, soft, type_)
+    else:
+        gradient_factors(state, columns, False, soft, type_)
+
+
+cdef inline void gradient_factors(State *state, Py_ssize_t columns, bint from_top, bint soft,
+                                  real type_) noexcept nogil:
     """The factors of the exponentials and of b, and the gradient at the target."""
     cdef Py_ssize_t j
-    cdef real shift, magic, floor
     cdef double total, low, inverse, inverse_low, p, p_low, at, at_low, others, others_low, value, value_low
     cdef double gain, gain_low, own, own_low, shared, shared_low, for_all, for_all_low
     cdef double hard = 0, hard_low = 0, slope = 0, slope_low = 0
@@ -209,13 +236,12 @@ cdef inline void finish_gradient(State *state, Py_ssize_t columns, bint soft, re
     add_product(state.hard, state.hard_low, gain, gain_low, &hard, &hard_low, type_)
     add_product(state.soft, state.soft_low, gain, gain_low, &slope, &slope_low, type_)
     for j in range(columns):
-        total = total_of(state, j, &low, type_)
+        total = total_of(state, j, from_top, &low, type_)
         invert(total, low, &inverse, &inverse_low)
         # 1 - p of the target is the others' sum over all: without the top if that is the target, and otherwise
         # no more than half of the sum goes, and nothing is lost.
-        shifts_of(<real>state.top[j], &shift, &magic, &floor)
-        split_top_exp(<real>state.top[j], &p, &p_low)
-        exp_in_two(at_least(<real>state.picked[j] - shift, floor), magic, &at, &at_low)
+        exp_of_top(<real>state.top[j], from_top, &p, &p_low)
+        exp_of_picked(<real>state.picked[j], <real>state.top[j], from_top, &at, &at_low)
         is_top = state.picked[j] == state.top[j]
         others = two_sum((state.count[j] - 1)*p if is_top else total, state.rest[j] if is_top else -at, &others_low)
         others_low += state.carry[j] + (state.count[j] - 1)*p_low if is_top else low - at_low

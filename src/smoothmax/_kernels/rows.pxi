@@ -214,7 +214,7 @@ cdef inline void logsumexp_at_once(const real *x, Py_ssize_t n, bint many, real 
     cdef real top
     cdef double total, carry, count, log_sum, low
     total = sum_at_once(x, n, many, True, tail, &top, &carry, &count)
-    log_sum = log_sum_of(top, count, total, carry, &low)
+    log_sum = log_sum_of(top, False, count, total, carry, &low)
     out[0] = <real>shifted(<double>top, log_sum, low)
 
 
@@ -225,7 +225,7 @@ cdef inline void log_softmax_at_once(const real *x, Py_ssize_t n, bint many, rea
     cdef real top[LANES]
     cdef real log_sum[LANES]
     total = sum_at_once(x, n, many, False, tail, top, &carry, &count)
-    spread(<real>log_sum_of(top[0], count, total, carry, &low), log_sum)
+    spread(<real>log_sum_of(top[0], False, count, total, carry, &low), log_sum)
     spread(top[0], top)
     log_softmax_lanes(x, width, rows, top, log_sum, out, width)
     if rest:

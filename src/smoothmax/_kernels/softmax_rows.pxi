@@ -115,7 +115,7 @@ cdef void softmax_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
     split_inverse(inverse, inverse_low, scale, scale_low)
     spread(scale[0], scale)
     spread(scale_low[0], scale_low)
-    spread(one_above_of(top, total, carry), one_above)
+    spread(one_above_of(top, False, total, carry), one_above)
     scale_lanes(out, width, rows, scale, scale_low, one_above)
     if rest:
         scale_lanes(tail, width, 1, scale, scale_low, one_above)

@@ -15,6 +15,14 @@ cdef inline void split_top_exp(real top, double *p, double *p_low) noexcept nogi
     exp_in_two(remainder, magic_of(exponent_of(remainder)), p, p_low)
 
 
+cdef inline void exp_of_top(real top, bint from_top, double *p, double *p_low) noexcept nogil:
+    """split_top_exp, or what stands in its place where the sums are of exp(x - top)."""
+    if from_top:
+        p[0], p_low[0] = twice_largest(top)/2, 0
+    else:
+        split_top_exp(top, p, p_low)
+
+
 cdef void rescale(State *state, Py_ssize_t j, real old, real top) noexcept nogil:
     """Take the sum of column j from the shift of `old` to that of `top`, the larger: mostly by a power of two."""
     cdef real shift = shift_of(old), new_shift = shift_of(top)
@@ -140,15 +148,18 @@ cdef inline void split_inverse(double inverse, double inverse_low, real *high, r
     low[0] = <real>((inverse - high[0]) + inverse_low)
 
 
-cdef inline double log_sum_of(real top, double count, double rest, double carry, double *low) noexcept nogil:
+cdef inline double log_sum_of(real top, bint from_top, double count, double rest, double carry,
+                              double *low) noexcept nogil:
     """log(count + (rest + carry)/p), and in `low` what rounding lost; float needs no more than a double of it."""
     cdef double p, p_low, inverse, q, product
-    split_top_exp(top, &p, &p_low)
+    exp_of_top(top, from_top, &p, &p_low)
+    inverse = 1/p
     if real is float:
         low[0] = 0
-        return plain_log(count, (rest + carry)/(p + p_low))
+        return plain_log(count, (rest + carry)*inverse if from_top else (rest + carry)/(p + p_low))
+    elif from_top:
+        return split_log(count, rest*inverse, carry*inverse, <double>0, low)
     else:
-        inverse = 1/p
         q = rest*inverse
         product = q*p
         p_low = ((rest - product) - product_error(q, p, product) + (carry - q*p_low))*inverse
@@ -200,13 +211,20 @@ cdef void replace_f64(State *state, const State *careful, Py_ssize_t columns) no
     replace_doubtful(state, careful, columns, <double>0)
 
 
-cdef void finish_log_softmax(State *state, Py_ssize_t columns, real *_, real *__) noexcept nogil:
+cdef inline void log_sums_of(State *state, Py_ssize_t columns, bint from_top, real _) noexcept nogil:
     cdef Py_ssize_t j
     cdef double rest, carry, low
     for j in range(columns):
         rest = two_sum(state.rest[j], state.carry[j], &carry)   # after many merges the carry has grown to be part of it
-        state.log_sum[j] = log_sum_of(<real>state.top[j], state.count[j], rest, carry, &low)
+        state.log_sum[j] = log_sum_of(<real>state.top[j], from_top, state.count[j], rest, carry, &low)
         state.log_sum_low[j] = low
+
+
+cdef void finish_log_softmax(State *state, Py_ssize_t columns, real *_, real *__) noexcept nogil:
+    if state.from_top:
+        log_sums_of(state, columns, True, <real>0)
+    else:
+        log_sums_of(state, columns, False, <real>0)
 
 
 cdef void finish_logsumexp(State *state, Py_ssize_t columns, real *out, real *sign) noexcept nogil:
@@ -222,13 +240,13 @@ cdef void finish_logsumexp(State *state, Py_ssize_t columns, real *out, real *si
             sign[j] = <real>(values[j] if values[j] != values[j] else 0 if values[j] == -INFINITY else 1)
 
 
-cdef inline real one_above_of(real top, double total, double low) noexcept nogil:
+cdef inline real one_above_of(real top, bint from_top, double total, double low) noexcept nogil:
     """What probabilities are 1 above: 0.75 where the top is all of the sum, else inf.
 
     A single element's exponential is rounded and its reciprocal is not, so their product might miss 1 by an ULP.
     """
     cdef double p, p_low, others, limit
-    split_top_exp(top, &p, &p_low)
+    exp_of_top(top, from_top, &p, &p_low)
     others = (total - p) + (low - p_low)
     if real is float:
         limit = 1.4901161193847656e-08          # 2**-26
@@ -243,7 +261,7 @@ cdef void finish_softmax(State *state, Py_ssize_t columns, real *_, real *__) no
     for j in range(columns):
         total = two_sum(state.rest[j], state.carry[j], &low)
         invert(total, low, &state.inverse[j], &state.inverse_low[j])
-        state.one_above[j] = one_above_of(<real>state.top[j], total, low)
+        state.one_above[j] = one_above_of(<real>state.top[j], False, total, low)
 
 
 cdef inline real shifted(real shift, real log_sum, real log_sum_low) noexcept nogil:

@@ -39,6 +39,7 @@ cdef struct State:
     double at_target[COLUMNS]    # the result there
     double slope[COLUMNS]        # the factor of b in the other results, and
     double slope_low[COLUMNS]    # what rounding kept out of it
+    bint from_top                # whether p is 2**OFFSET: the sums are of exp(x - top), without a shift
     double hard, hard_low        # the factor of the target, in two parts,
     double soft, soft_low        # that of b,
     double denominator           # and what gradients are divided by
@@ -47,6 +48,7 @@ cdef struct State:
 cdef inline void clear(State *state, Py_ssize_t columns) noexcept nogil:
     """Nothing seen yet."""
     cdef Py_ssize_t j
+    state.from_top = False
     for j in range(columns):
         state.top[j] = -INFINITY
         state.count[j] = 0

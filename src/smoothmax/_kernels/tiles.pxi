@@ -100,7 +100,7 @@ cdef void softmax_of_many(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssiz
             sums[j] = two_sum(sums[j], carries[j], &error)
             invert(sums[j], error, &inverse, &inverse_low)
             split_inverse(inverse, inverse_low, &scale[j], &scale_low[j])
-            one_above[j] = one_above_of(top[j], sums[j], error)
+            one_above[j] = one_above_of(top[j], False, sums[j], error)
         scale_lanes(out + first, out_ld, rows, scale, scale_low, one_above)
 
 
@@ -130,7 +130,7 @@ cdef void softmax_of_few(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize
         first = group*width
         spread(<real>-INFINITY, top)
         max_lanes(x + first, ld, rows, top)
-        sum_drops_lanes(x + first, ld, rows, top, False, out + first, out_ld, totals, carries, counts)
+        sum_drops_lanes(x + first, ld, rows, top, False, True, out + first, out_ld, totals, carries, counts)
         for j in range(width):
             totals[j] = sum_in_two(totals[j], carries[j], &error)
             invert(totals[j], error, &inverse[j], &inverse_low[j])
@@ -190,7 +190,7 @@ cdef inline void log_sums_at_once(const real *x, Py_ssize_t ld, Py_ssize_t rows,
         first = group*width
         spread(<real>-INFINITY, top + first)
         max_lanes(x + first, ld, rows, top + first)
-        sum_drops_lanes(x + first, ld, rows, top + first, True, <real *>NULL, 0, totals + first, carries + first,
+        sum_drops_lanes(x + first, ld, rows, top + first, True, False, <real *>NULL, 0, totals + first, carries + first,
                         counts + first)
     for j in range(columns):
         totals[j] = sum_in_two(totals[j], carries[j], &error)
