@@ -1,6 +1,6 @@
 """Few columns, reduced along a long axis: several of their rows side by side fill the lanes of a tile.
 
-The elements of c columns are one run of memory. It is read as rows of W = lcm(c, LANES) elements, whose states are
+The elements of c columns are one run of memory. It is read as rows of W = lcm(c, lanes) elements, whose states are
 reduced as those of W columns, a tile at a time, and then merged, j into j mod c. The last row is filled up with -inf. A
 mask must lie as the elements do, and weights too or be one for each column.
 """
@@ -8,13 +8,12 @@ mask must lie as the elements do, and weights too or be one for each column.
 from libc.math cimport INFINITY
 
 from smoothmax._gather cimport SCRATCH, leave_out_of_columns
-from smoothmax._kernels.table cimport COLUMNS, Kernels, State, clear
+from smoothmax._kernels.table cimport COLUMNS, LANE_BYTES, Kernels, State, clear
 from smoothmax._plan cimport (
     ELEMENTS, MASK, RESULT, WEIGHTS, Bases, Plan, count, inner_shape, inner_stride, is_run, lesser,
 )
 
 cdef enum:
-    LANES = 32              # a multiple of those of every kernel
     ENOUGH = 2048           # elements of all columns together for which merging pays
     BLOCK_ROWS = 64         # that the kernels reduce together, or a multiple: bits must not depend on what lies where
 
@@ -31,7 +30,8 @@ cdef inline bint is_one_row(const Plan *plan, int role) noexcept nogil:
 
 cdef Py_ssize_t rows_abreast(const Plan *plan) noexcept nogil:
     """W/c, or 0 where it is not so that every array is one run of several rows."""
-    cdef Py_ssize_t columns = inner_shape(&plan.kept), n = count(&plan.reduced, 0), width = LANES
+    cdef Py_ssize_t columns = inner_shape(&plan.kept), n = count(&plan.reduced, 0)
+    cdef Py_ssize_t lanes = LANE_BYTES//plan.itemsize, width = lanes
     cdef bint transforms = plan.kernels.write_tile != NULL
     if plan.reduced.ndim != 1 or columns >= COLUMNS or columns < 2 or columns*n < ENOUGH:
         return 0
@@ -45,7 +45,7 @@ cdef Py_ssize_t rows_abreast(const Plan *plan) noexcept nogil:
                 not is_one_row(plan, WEIGHTS) or plan.data[MASK] != NULL)):
         return 0
     while width % columns:
-        width += LANES
+        width += lanes
     return width//columns
 
 

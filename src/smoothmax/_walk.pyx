@@ -8,7 +8,7 @@ from libc.stdlib cimport free, malloc
 
 from smoothmax._columns cimport rows_abreast
 from smoothmax._gather cimport SCRATCH
-from smoothmax._kernels.table cimport BLOCK_BYTES, COLUMNS, Kernels, State
+from smoothmax._kernels.table cimport BLOCK_BYTES, COLUMNS, LANE_BYTES, Kernels, State
 from smoothmax._plan cimport (
     BOTH, ELEMENTS, MASK, RESULT, ROLES, SECOND, SIGN, WEIGHTS, Axes, Cursor, Plan, advance, bases_at, count,
     inner_shape, inner_stride, is_run, lesser, start,
@@ -29,11 +29,12 @@ cdef enum:
     MIDDLING = 256
     MANY = 32
     LONG_RUN = 256              # elements in one piece that are not worth gathering with the next
-    PIECE = 262144              # bytes of a long row that are reduced on their own
-    TILE_PIECE = 1048576        # of a tile
+    # Bytes of a long row that are reduced on their own; of a tile; and of few columns something between, a quarter of
+    # them if it can be, since 64 states and more are merged for each piece: 5 to 12 % of a piece of 256 KiB.
+    PIECE = 262144
+    TILE_PIECE = 1048576
     DRAFTED = 67108864          # bytes of a row whose exponentials are kept in the result, to be corrected
     PIECES = 64                 # at most: their states take 600 KiB
-    LANE_BYTES = 128            # of the elements that a kernel does at a time
     SMALL = 500                 # elements below which giving up the GIL costs more than it is worth (as in NumPy)
     # Bytes from which other threads are asked: work of some 35 us. Of the time of one, two threads take (2026-11, both
     # types, softmax and logsumexp), where a helper is awake from the call before, and where it sleeps: of 64 KiB 0.8 to
@@ -242,18 +243,22 @@ cdef inline Py_ssize_t distance(Py_ssize_t stride) noexcept nogil:
 cdef void cut(Walk *walk) noexcept nogil:
     """Into pieces, by the shape alone: whoever does them, their states are merged in the same order."""
     cdef const Plan *plan = walk.plan
-    cdef Py_ssize_t n = walk.n, most = (TILE_PIECE if walk.tiles else PIECE)//plan.itemsize
-    if walk.tiles:
-        most //= inner_shape(&plan.kept) if walk.abreast else COLUMNS
-        most -= most % walk.abreast if walk.abreast else 0
+    cdef Py_ssize_t n = walk.n, most = PIECE//plan.itemsize, columns = inner_shape(&plan.kept), whole
+    if walk.abreast:
+        most = lesser(max(most, n*columns//4), TILE_PIECE//plan.itemsize)//columns
+    elif walk.tiles:
+        most = TILE_PIECE//(COLUMNS*plan.itemsize)
     walk.piece = most*((n + PIECES*most - 1)//(PIECES*most))
+    walk.pieces = (n + walk.piece - 1)//walk.piece
+    if walk.tiles and not walk.abreast:
+        return
+    # As long as one another, but of whole lanes: what is aligned in one is in all.
+    whole = walk.abreast if walk.abreast else LANE_BYTES//plan.itemsize
+    walk.piece = (n + walk.pieces - 1)//walk.pieces
+    walk.piece += (whole - walk.piece % whole) % whole
     walk.pieces = (n + walk.piece - 1)//walk.piece
     if walk.tiles:
         return
-    # As long as one another, but of whole lanes: what is aligned in one is in all.
-    walk.piece = (n + walk.pieces - 1)//walk.pieces
-    walk.piece += -walk.piece & (LANE_BYTES//plan.itemsize - 1)
-    walk.pieces = (n + walk.piece - 1)//walk.piece
     walk.gathers = (plan.kernels.write_row != NULL and walk.out_in_place and plan.passes == BOTH
                     and plan.data[WEIGHTS] == NULL and not plan.is_loss
                     and plan.reduced.ndim <= 1 and n*plan.itemsize <= DRAFTED)

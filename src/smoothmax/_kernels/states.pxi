@@ -42,9 +42,14 @@ cdef void rescale(State *state, Py_ssize_t j, real old, real top) noexcept nogil
         carry = carry*factor + rest*factor_low + product_error(rest, factor, rest*factor)
         rest *= factor
         power += exponent
-    power = power if power > -4096 else -4096
-    state.rest[j] = ldexp(rest, <int>power)
-    state.carry[j] = ldexp(carry, <int>power)
+    if power > -1022:
+        factor = power_of_low_bits(power + (6755399441055744.0 + 1023))     # a third of the time of ldexp
+        state.rest[j] = rest*factor
+        state.carry[j] = carry*factor
+    else:
+        power = power if power > -4096 else -4096
+        state.rest[j] = ldexp(rest, <int>power)
+        state.carry[j] = ldexp(carry, <int>power)
 
 
 cdef inline void move_top(State *state, Py_ssize_t j, real top) noexcept nogil:

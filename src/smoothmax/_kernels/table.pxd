@@ -10,6 +10,7 @@ from libc.math cimport INFINITY
 cdef enum:
     COLUMNS = 64
     BLOCK_BYTES = 16384     # of a row: they are maximised, then summed, out of L1
+    LANE_BYTES = 128        # of the elements that a kernel does at a time
 
 
 cdef struct State:
