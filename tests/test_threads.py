@@ -22,6 +22,7 @@ SHARED = {
     "columns": ((1001, 300), 0),
     "one long tile": ((30_001, 50), 0),
     "few columns": ((100_003, 3), 0),
+    "ten columns": ((10_001, 10), 0),
     "short rows": ((30_001, 7), 1),
     "channels": ((16, 3, 64, 65), 1),
     "all axes": ((301, 70, 40), None),
@@ -57,7 +58,7 @@ def test_bits_do_not_depend_on_the_number(function, dtype, case):
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_bits_with_weights(dtype):
     rng = np.random.default_rng(2)
-    for shape, axis in (((700_001,), 0), ((30_001, 50), 0), ((300, 1001), 1)):
+    for shape, axis in (((700_001,), 0), ((30_001, 50), 0), ((300, 1001), 1), ((10_001, 10), 0)):
         a, b = (rng.standard_normal(shape).astype(dtype) for _ in range(2))
         results = []
         for number in (1, 2, 5):
@@ -203,7 +204,7 @@ def test_others_do_take_part():
         import os, numpy, smoothmax
         smoothmax.set_num_threads(2)
         x = numpy.zeros((2000, 1000))
-        for _ in range(600):
+        for _ in range(600):    # a tick is 10 ms, and the import takes a dozen
             smoothmax.softmax(x, axis=1, out=x)
         ticks = {}
         for thread in os.listdir("/proc/self/task"):

@@ -252,7 +252,7 @@ cdef void cut(Walk *walk) noexcept nogil:
     walk.pieces = (n + walk.piece - 1)//walk.piece
     if walk.tiles and not walk.abreast:
         return
-    # As long as one another, but of whole lanes: what is aligned in one is in all.
+    # As long as one another, but of whole lanes, or whole rows of _columns.pyx: what is aligned in one is in all.
     whole = walk.abreast if walk.abreast else LANE_BYTES//plan.itemsize
     walk.piece = (n + walk.pieces - 1)//walk.pieces
     walk.piece += (whole - walk.piece % whole) % whole

@@ -139,9 +139,9 @@ cdef inline real power_of_low_bits(real z) noexcept nogil:
 
 # The shift -----------------------------------------------------------------------------------------------------------
 #
-# exp(x - top) is computed as exp(x - c) 2**-N with c such that x - c is exact for every x that counts, and N the
-# integer nearest to (top - c)/log(2), which rides in the exponent and rounds nothing. So the error of exp is the
-# error of the term, and none comes from |x - top|.
+# Where x - top is not taken in two parts, exp(x - top) is computed as exp(x - c) 2**-N with c such that x - c is exact
+# for every x that counts, and N the integer nearest to (top - c)/log(2), which rides in the exponent and rounds
+# nothing. So the error of exp is the error of the term, and none comes from |x - top|.
 #
 # c = 0 while |top| <= NEAR. Beyond, c is the multiple of GRID nearest to top. Elements that count lie in
 # [top - VANISH, top], VANISH = 745.2 (float: 104), where |x| >= NEAR - VANISH = 754 (116) and

@@ -29,7 +29,7 @@ cdef inline real max_of_lanes(real *top) noexcept nogil:
 
 
 cdef inline double sum_of_lanes(double *sums, const real *carries, double *carry) noexcept nogil:
-    """The sum over the lanes, and in `carry` what rounding took from it."""
+    """The sum over the lanes, and in `carry` what rounding took from it; nothing of floats."""
     cdef Py_ssize_t j
     cdef double c[LANES]
     for j in range(lanes_of(carries)):

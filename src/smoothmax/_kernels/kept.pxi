@@ -1,30 +1,23 @@
 # Exponentials kept while they are summed: for results that are multiples of them, and need the state besides.
 #
 # What fits in cache is read for its largest element, then exponentiated once, into the result, and summed as in
-# logsumexp: without the top, so that log(1 + rest) keeps its digits. `finish` makes factors of the state, and the
+# logsumexp: the top kept apart, so that log(1 + rest) keeps its digits. `finish` makes factors of the state, and the
 # result is multiplied in place. A loss alone has room for rough sums of its rows (2 ULP; 1.7 have been found), and may
 # differ in the last bit from the loss that comes with its gradient.
 
-cdef inline double sum_of_kept(const real *e, Py_ssize_t n, real p, double *carry, double *count) noexcept nogil:
-    """The exponentials that are not p, the top's, and how many are."""
+cdef inline double sum_of_kept(const real *e, Py_ssize_t n, real p, double *carry) noexcept nogil:
+    """The exponentials that are not p, the top's, where all others are far below it; x may have been where they are."""
     cdef Py_ssize_t width = lanes_of(e), i, j
-    cdef real lane
     cdef double sums[LANES]
     cdef real carries[LANES]
-    cdef real counts[LANES]
     for j in range(width):
         sums[j] = 0
         carries[j] = 0
-        counts[j] = 0
     for i in range(n//width):
         for j in range(width):
             add(&sums[j], &carries[j], <real>0 if e[i*width + j] == p else e[i*width + j], <real>0)
-            counts[j] += one_if(e[i*width + j] == p, p)
-    count[0] = count_of_lanes(counts)
     for i in range(n - n % width, n):
-        lane = e[i]
-        add(&sums[0], &carries[0], <real>0 if lane == p else lane, <real>0)
-        count[0] += one_if(lane == p, p)
+        add(&sums[0], &carries[0], <real>0 if e[i] == p else e[i], <real>0)
     return sum_of_lanes(sums, carries, carry)
 
 
@@ -43,10 +36,10 @@ cdef void keep_row(State *state, const real *x, Py_ssize_t n, real *out) noexcep
         bias = bias_for(top - shift, magic, floor)
         total = sum_row(x, n, tail, EXACT, True, bias, shift, magic, floor, n, out, &carry)
         count = 1
-        total = without_top(total, carry, top - shift, magic, EXACT, &carry)
-        if not total >= bias*too_little(bias):
+        total = take_out_top(total, carry, top - shift, magic, EXACT, &carry)
+        if is_too_little(total, n, bias):
             take_term(top - shift, magic, EXACT, &p, &taken, &lost)
-            total = sum_of_kept(out, n, p, &carry, &count)
+            total = sum_of_kept(out, n, p, &carry)
     state.top[0], state.rest[0], state.carry[0], state.count[0] = top, total, carry, count
 
 

@@ -1,7 +1,8 @@
 # The kernels of one variant: everything compiled for its instruction set, and the table that offers it.
 #
 # A row is read as a tile of as many columns as there are lanes, all with one shift, and the lanes are folded at the
-# end; so there is one loop for the maxima, one for the sums and one for each result, for rows and tiles alike.
+# end. The loops stand in lanes.pxi: sums of rows, whose lanes share a top, and of columns, few or many, each with its
+# own.
 
 from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport ldexp
@@ -20,10 +21,12 @@ cdef enum:
     LANES = 32              # room for either
     BLOCK_ROWS = 128        # of lanes are BLOCK_BYTES
     LINE = 64               # bytes of a cache
-    CARRY_ROWS = 16         # so many elements a lane of a tile carries the low parts of in one number, and
-    FEW_ROWS = 24           # of a tile whose columns are worth no shift
-    QUADS = 8               # so many times four of a row
     TILE_BYTES = 16384      # the same of a tile
+    CARRY_ROWS = 16         # so many elements a lane carries the low parts of in one number, and
+    QUADS_F32 = 2           # so many times four, whose low parts are added first
+    QUADS_F64 = 8
+    MANY_ROWS = 8           # of lanes: from there on a row's exponentials are rounded before they are summed
+    FEW_ROWS = 24           # of a tile of softmax whose columns are worth no shift
     SHORT_ROW = 16384       # bytes of a row that is one block
     SHORT_TILE = 131072     # of a tile
     WEIGHTED_ROWS = 64      # of a tile with weights: half as many take 1.2 times as long where all do not fit in L1

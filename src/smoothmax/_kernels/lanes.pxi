@@ -46,14 +46,6 @@ cdef inline Py_ssize_t next_rows(Py_ssize_t rows, Py_ssize_t ld, real _) noexcep
     return 0 if ld*<Py_ssize_t>sizeof(real) % 16384 == 0 else rows
 
 
-cdef inline bint has(const real *lanes, real value) noexcept nogil:
-    cdef Py_ssize_t j
-    cdef int found = 0
-    for j in range(lanes_of(lanes)):
-        found |= lanes[j] == value
-    return found
-
-
 cdef inline void max_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, real *top) noexcept nogil:
     """top[j] is the largest of what it was and of column j; nan is passed over."""
     cdef Py_ssize_t i, j
@@ -98,7 +90,7 @@ cdef inline void sum_row_lanes(const real *x, Py_ssize_t rows, bint near, Terms 
                                double *carries_low) noexcept nogil:
     """Add the scaled exponentials of contiguous rows to totals[j] + carries[j]; `near` where the shift is 0.
 
-    totals[j] starts from a bias of at least twice the largest term, so that it is the larger in every addition:
+    totals[j] starts from a bias that is larger than any term, and so is the larger in every addition:
     Dekker's sum needs no comparison then, and float no double. If `keep`, the exponentials go to `out`, rounded. Only
     rounded terms go four rows at a time: with stores that takes 1.03 to 1.12 times as long (2026-11), and without them
     the sum must be the same.
@@ -111,7 +103,7 @@ cdef inline void sum_row_lanes(const real *x, Py_ssize_t rows, bint near, Terms 
     for j in range(lanes_of(x)):
         total[j] = totals[j]
     while rows > 0:     # a carry takes only so many
-        block = min_of(rows, 4*QUADS if terms == ROUNDED else CARRY_ROWS)
+        block = min_of(rows, 4*quads_of(x) if terms == ROUNDED else CARRY_ROWS)
         fours = block//4 if terms == ROUNDED else 0
         rows -= block
         for j in range(lanes_of(x)):
@@ -141,6 +133,11 @@ cdef inline void sum_row_lanes(const real *x, Py_ssize_t rows, bint near, Terms 
             add_low(&carries[j], &carries_low[j], carry[j])
     for j in range(lanes_of(x)):
         totals[j] = total[j]
+
+
+cdef inline Py_ssize_t quads_of(const real *x) noexcept nogil:
+    """A float carries few: a double holds its sums as they are."""
+    return QUADS_F32 if real is float else QUADS_F64
 
 
 cdef inline real argument(real v, bint near, real shift, real floor) noexcept nogil:
@@ -316,7 +313,7 @@ cdef inline void exp_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const 
     cdef double error
     cdef Py_ssize_t block
     for j in range(lanes_of(x)):
-        total[j] = twice_largest(x[0])
+        total[j] = 2*scaled_one(x[0])
     while rows > 0:     # as in sum_others_lanes: a carry takes only so many
         block = rows if rows < CARRY_ROWS else CARRY_ROWS
         for j in range(lanes_of(x)):
@@ -344,7 +341,7 @@ cdef inline void exp_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const 
         out += block*out_ld
         rows -= block
     for j in range(lanes_of(x)):
-        sums[j] = two_sum(sums[j], total[j] - twice_largest(x[0]), &error)
+        sums[j] = two_sum(sums[j], total[j] - 2*scaled_one(x[0]), &error)
         carries[j] += <real>error
 
 
@@ -358,7 +355,7 @@ cdef inline void drop_in_two(real v, real top, real floor, bint without_top, rea
 
 cdef inline void add_drop(real *total, real v, real top, real magic, real floor, bint without_top, real *e,
                           real *low) noexcept nogil:
-    """Add exp(v - top); a total that the top is in is the larger, another may be the smaller."""
+    """Add exp(v - top) within 2**-28 (2**-57) of it; a total that the top is in is the larger, another may be not."""
     cdef real d, d_low, head, tail, scale, result, large, small
     drop_in_two(v, top, floor, without_top, &d, &d_low)
     split_exp_of_two(d, d_low, magic, &head, &tail, &scale)
@@ -389,17 +386,15 @@ cdef inline void sum_drops_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, 
     cdef real e0[LANES]
     cdef real e1[LANES]
     cdef double carry_sum[LANES]
-    cdef double carry_low[LANES]
     cdef real low0, low1
-    cdef real magic = magic_of(<real>0), floor = floor_of(<real>0), unit = twice_largest(x[0])/2
-    cdef real bias = 0 if without_top else 2*unit
+    cdef real magic = magic_of(<real>0), floor = floor_of(<real>0), one = scaled_one(x[0])
+    cdef real bias = 0 if without_top else 2*one
     cdef bint few = rows <= CARRY_ROWS
     for j in range(lanes_of(x)):
         total[j] = bias
         count[j] = 0
         carry_sum[j] = 0
-        carry_low[j] = 0
-    while True:         # a carry takes only so many
+    while True:         # a carry takes only so many; its sum is 7 % of the whole and needs no carry of its own
         block = rows if rows < CARRY_ROWS else CARRY_ROWS
         rows -= block
         for j in range(lanes_of(x)):
@@ -413,8 +408,8 @@ cdef inline void sum_drops_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, 
                     count[j] += one_if(x[j] == top[j], x[j]) + one_if(x[ld + j] == top[j], x[j])
             if keep:
                 for j in range(lanes_of(x)):
-                    out[j] = unit if without_top and x[j] == top[j] else e0[j]
-                    out[out_ld + j] = unit if without_top and x[ld + j] == top[j] else e1[j]
+                    out[j] = one if without_top and x[j] == top[j] else e0[j]
+                    out[out_ld + j] = one if without_top and x[ld + j] == top[j] else e1[j]
                 out += 2*out_ld
             x += 2*ld
         if block % 2:
@@ -425,13 +420,13 @@ cdef inline void sum_drops_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, 
                     count[j] += one_if(x[j] == top[j], x[j])
             if keep:
                 for j in range(lanes_of(x)):
-                    out[j] = unit if without_top and x[j] == top[j] else e0[j]
+                    out[j] = one if without_top and x[j] == top[j] else e0[j]
                 out += out_ld
             x += ld
         if few:
             break
         for j in range(lanes_of(x)):
-            add_low(&carry_sum[j], &carry_low[j], carry[j])
+            carry_sum[j] += carry[j]
         if rows == 0:
             for j in range(lanes_of(x)):
                 carry[j] = <real>carry_sum[j]
@@ -442,11 +437,12 @@ cdef inline void sum_drops_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, 
         counts[j] = count[j]
 
 
-cdef inline real twice_largest(real _) noexcept nogil:
+cdef inline real scaled_one(real _) noexcept nogil:
+    """2**OFFSET; an exponential of at most 1, or of 1.42 where it has a shift, is less than twice that."""
     if real is float:
-        return <float>3.6893488147419103e+19            # 2**(OFFSET + 1)
+        return <float>1.8446744073709552e+19
     else:
-        return 2.6815615859885194e+154
+        return 1.3407807929942597e+154
 
 
 cdef inline void scale_lanes(real *x, Py_ssize_t ld, Py_ssize_t rows, const real *inverse, const real *inverse_low,
@@ -456,6 +452,18 @@ cdef inline void scale_lanes(real *x, Py_ssize_t ld, Py_ssize_t rows, const real
     for i in range(rows):
         for j in range(lanes_of(x)):
             y[j] = saturated(multiplied(x[i*ld + j], inverse[j], inverse_low[j]), one_above[j])
+        for j in range(lanes_of(x)):
+            x[i*ld + j] = y[j]
+
+
+cdef inline void multiply_lanes(real *x, Py_ssize_t ld, Py_ssize_t rows, const real *inverse,
+                                const real *inverse_low) noexcept nogil:
+    """scale_lanes where nothing can come out above 1: the top's exponential is 2**OFFSET and the sum no less."""
+    cdef Py_ssize_t i, j
+    cdef real y[LANES]
+    for i in range(rows):
+        for j in range(lanes_of(x)):
+            y[j] = multiplied(x[i*ld + j], inverse[j], inverse_low[j])
         for j in range(lanes_of(x)):
             x[i*ld + j] = y[j]
 

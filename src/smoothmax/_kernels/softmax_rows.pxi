@@ -16,10 +16,10 @@ cdef inline void reduce_softmax_blocks(State *state, const real *x, Py_ssize_t n
         shifts_of(top, &shift, &magic, &floor)
         keeps = drafts and magnitude(state.top[0]) <= can_be_corrected(x[0])
         if keeps:
-            total = sum_row(x, block, tail, IN_PARTS, True, twice_largest(x[0]), shift, magic, floor, block, out,
+            total = sum_row(x, block, tail, IN_PARTS, True, 2*scaled_one(x[0]), shift, magic, floor, block, out,
                             &carry)
         else:
-            total = sum_row(x, block, tail, IN_PARTS, False, twice_largest(x[0]), shift, magic, floor, block, out,
+            total = sum_row(x, block, tail, IN_PARTS, False, 2*scaled_one(x[0]), shift, magic, floor, block, out,
                             &carry)
         join(state, 0, total, carry, 0)
         if drafts:
@@ -100,7 +100,7 @@ cdef inline void correct_rest(real *x, Py_ssize_t n, const real *powers, const r
         unpad(tail, n, x)
 
 
-cdef void softmax_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
+cdef void softmax_of_some(const real *x, Py_ssize_t n, real *out) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), rows = n//width, rest = n - rows*width
     cdef real top, shift, magic, floor
     cdef double total, carry, inverse, inverse_low
@@ -110,7 +110,7 @@ cdef void softmax_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
     cdef real one_above[LANES]
     top = max_of_row(x, n, tail)
     shifts_of(top, &shift, &magic, &floor)
-    total = sum_row(x, n, tail, IN_PARTS, True, twice_largest(x[0]), shift, magic, floor, n, out, &carry)
+    total = sum_row(x, n, tail, IN_PARTS, True, 2*scaled_one(x[0]), shift, magic, floor, n, out, &carry)
     invert(total, carry, &inverse, &inverse_low)
     split_inverse(inverse, inverse_low, scale, scale_low)
     spread(scale[0], scale)
@@ -120,6 +120,23 @@ cdef void softmax_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
     if rest:
         scale_lanes(tail, width, 1, scale, scale_low, one_above)
         unpad(tail, rest, out + rows*width)
+
+
+cdef void softmax_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
+    cdef real lanes[LANES]
+    cdef real inverse[LANES]
+    cdef real inverse_low[LANES]
+    cdef double total, carry, count, value, value_low
+    if n > lanes_of(x):
+        softmax_of_some(x, n, out)
+    else:
+        total = sum_of_one(lanes, take_lanes(x, n, lanes), False, lanes, &carry, &count)
+        invert(total, carry, &value, &value_low)
+        split_inverse(value, value_low, inverse, inverse_low)
+        spread(inverse[0], inverse)
+        spread(inverse_low[0], inverse_low)
+        multiply_lanes(lanes, 0, 1, inverse, inverse_low)
+        unpad(lanes, n, out)
 
 
 cdef void write_softmax_row(const State *state, const real *x, const real *_, Py_ssize_t n, real *out) noexcept nogil:

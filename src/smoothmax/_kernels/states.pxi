@@ -18,7 +18,7 @@ cdef inline void split_top_exp(real top, double *p, double *p_low) noexcept nogi
 cdef inline void exp_of_top(real top, bint from_top, double *p, double *p_low) noexcept nogil:
     """split_top_exp, or what stands in its place where the sums are of exp(x - top)."""
     if from_top:
-        p[0], p_low[0] = twice_largest(top)/2, 0
+        p[0], p_low[0] = scaled_one(top), 0
     else:
         split_top_exp(top, p, p_low)
 

@@ -19,7 +19,7 @@ cdef struct State:
     # With weights nothing is counted: see weighted_states.pxi.
     # softmax counts nothing either: the top is in rest with the others.
     double top[COLUMNS]          # the largest element; -inf before there is one
-    double count[COLUMNS]        # how many equal it
+    double count[COLUMNS]        # how many equal it and are not in rest
     double rest[COLUMNS]         # the sum over the others, scaled as p is
     double carry[COLUMNS]        # what rounding kept out of rest
     # Of operations on two arrays: the sum of b*(x - reference), or of what the operation says, and of b.
@@ -40,7 +40,9 @@ cdef struct State:
     double at_target[COLUMNS]    # the result there
     double slope[COLUMNS]        # the factor of b in the other results, and
     double slope_low[COLUMNS]    # what rounding kept out of it
-    bint from_top                # whether p is 2**OFFSET: the sums are of exp(x - top), without a shift
+    # Whether p is 2**OFFSET: the sums are of exp(x - top), without a shift. Only of a tile that is kept, which is
+    # finished at once: what merges, packs or spreads states does not ask.
+    bint from_top
     double hard, hard_low        # the factor of the target, in two parts,
     double soft, soft_low        # that of b,
     double denominator           # and what gradients are divided by

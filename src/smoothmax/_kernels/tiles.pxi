@@ -104,18 +104,6 @@ cdef void softmax_of_many(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssiz
         scale_lanes(out + first, out_ld, rows, scale, scale_low, one_above)
 
 
-cdef inline void multiply_lanes(real *x, Py_ssize_t ld, Py_ssize_t rows, const real *inverse,
-                                const real *inverse_low) noexcept nogil:
-    """scale_lanes where nothing can come out above 1."""
-    cdef Py_ssize_t i, j
-    cdef real y[LANES]
-    for i in range(rows):
-        for j in range(lanes_of(x)):
-            y[j] = multiplied(x[i*ld + j], inverse[j], inverse_low[j])
-        for j in range(lanes_of(x)):
-            x[i*ld + j] = y[j]
-
-
 cdef void softmax_of_few(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
                          real *out, Py_ssize_t out_ld) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), group, first, j
@@ -182,7 +170,7 @@ cdef inline void log_sums_at_once(const real *x, Py_ssize_t ld, Py_ssize_t rows,
                                   real *log_sum, real *log_sum_low) noexcept nogil:
     """Of columns as many as fill lanes. All sums come before all logarithms, which wait for each other less then."""
     cdef Py_ssize_t width = lanes_of(x), group, first, j
-    cdef real error, unit = <real>2/twice_largest(x[0])
+    cdef real error, unscaled = <real>1/scaled_one(x[0])
     cdef real totals[COLUMNS]
     cdef real carries[COLUMNS]
     cdef real counts[COLUMNS]
@@ -194,7 +182,7 @@ cdef inline void log_sums_at_once(const real *x, Py_ssize_t ld, Py_ssize_t rows,
                         counts + first)
     for j in range(columns):
         totals[j] = sum_in_two(totals[j], carries[j], &error)
-        log_sum[j] = split_log(counts[j], totals[j]*unit, error*unit, <real>0, &log_sum_low[j])
+        log_sum[j] = split_log(counts[j], totals[j]*unscaled, error*unscaled, <real>0, &log_sum_low[j])
 
 
 cdef inline Py_ssize_t filled(Py_ssize_t columns, Py_ssize_t width) noexcept nogil:

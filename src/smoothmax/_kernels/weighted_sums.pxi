@@ -144,6 +144,14 @@ cdef void reduce_weighted_row(State *state, const real *a, const real *b, Py_ssi
 
 # Side by side. Loops over the lanes vectorise only while each says one thing, and not where they gather a yes or no.
 
+cdef inline bint has(const real *lanes, real value) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef int found = 0
+    for j in range(lanes_of(lanes)):
+        found |= lanes[j] == value
+    return found
+
+
 cdef inline bint scan_columns(const real *a, Py_ssize_t ld, const real *b, Py_ssize_t b_ld, Py_ssize_t rows,
                               const double *before, real *top, real *size, real *least) noexcept nogil:
     """The largest element of each column, the largest size of its weights and the least; whether is_moderate of all.
