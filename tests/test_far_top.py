@@ -37,3 +37,18 @@ def test_many_equal_elements_far_below(dtype, n):
             both, gradient = smoothmax.cross_entropy_and_grad(x[None], target)
             assert error(both, loss, dtype) <= LOSS
             assert error(-gradient[0, place], rest / (1 + rest), dtype) <= GRADIENT
+
+
+@pytest.mark.parametrize("dtype", DISTANCES)
+@pytest.mark.parametrize("n", [3, 40, 1000, 300_000])
+def test_several_tops(dtype, n):
+    """Whether they are counted or summed, in a row at once, in pieces, and where the sign is wanted too."""
+    for tops in (2, 3):
+        x = np.full(n, -60, dtype)
+        x[:: (n + tops - 1) // tops] = -0.25
+        exact = np.log(np.count_nonzero(x > -1)) - 0.25
+        value, sign = smoothmax.logsumexp(x, return_sign=True)
+        for found in (value, smoothmax.logsumexp(x), smoothmax.logsumexp_and_softmax(x)[0]):
+            np.testing.assert_allclose(found, exact, rtol=4 * np.finfo(dtype).eps)
+        np.testing.assert_allclose(smoothmax.log_softmax(x)[0], -0.25 - exact, rtol=4 * np.finfo(dtype).eps)
+        assert sign == 1

@@ -197,6 +197,7 @@ cdef void replace_doubtful(State *state, const State *careful, Py_ssize_t column
     cdef Py_ssize_t j
     for j in range(columns):
         if is_in_doubt(<real>state.top[j], state.count[j], state.rest[j]):
+            state.count[j] = careful.count[j]
             state.rest[j], state.carry[j] = careful.rest[j], careful.carry[j]
 
 
