@@ -140,7 +140,7 @@ def literal(value: mpf, kind: str) -> str:
 def horner(coefficients: list[mpf], kind: str) -> list[str]:
     """The polynomial in x by Horner's rule, a line of Cython for each coefficient."""
     highest, *others = [literal(c, kind) for c in reversed(coefficients)]
-    return [f"y = {highest}", *(f"y = fused(y, x, {term})" for term in others), "return y"]
+    return [f"y = {highest}", *(f"y = y*x + {term}" for term in others), "return y"]
 
 
 def typed(name: str, meaning: list[str], bodies: list[tuple[str, list[str]]]) -> list[str]:

@@ -18,7 +18,7 @@ cdef extern from * nogil:
        where that is one instruction: -ffp-contract may fuse the wrong one of two products. Elsewhere by Dekker's
        product (Numerische Mathematik 18, 1971), not for targets where the compiler may contract its products.
        fused is a*b + c in one instruction wherever there is one, not only where the compiler finds both in one block:
-       the same number has the same exponential, in a loop and outside. */
+       the same number has the same exponential, in a loop and outside. A polynomial stays in one block as it is. */
     #include <math.h>
     #if defined(__FP_FAST_FMA) || defined(__FMA__) || defined(__aarch64__)
     static inline double smoothmax_product_error_f64(double a, double b, double p) { return fma(a, b, -p); }

@@ -43,7 +43,7 @@ cdef void rescale(State *state, Py_ssize_t j, real old, real top) noexcept nogil
         rest *= factor
         power += exponent
     if power > -1022:
-        factor = power_of_low_bits(power + (6755399441055744.0 + 1023))     # a third of the time of ldexp
+        factor = power_of_low_bits(power + (6755399441055744.0 + 1023))
         state.rest[j] = rest*factor
         state.carry[j] = carry*factor
     else:
