@@ -6,6 +6,8 @@ from bounds import bound
 from layouts import LAYOUTS, call, one_by_one
 from oracle import reference, ulp_error
 
+from smoothmax import cross_entropy
+
 BOUNDARIES = (48, 64, 96, 128, 256, 512, 1024, 2048, 4096, 8192)
 SHORT = range(1, 34)
 LONG = sorted({n + i for n in BOUNDARIES for i in (-1, 0, 1)})
@@ -37,6 +39,21 @@ def test_short_lengths(name, function, dtype, n, offset):
         got = call(function, many, layout)
         again = exact.map(lambda part: np.tile(part, (-(-70 // n), *[1] * (part.ndim - 1))))
         assert np.all(ulp_error(got, again) <= bound(name, n)), layout
+
+
+@pytest.mark.parametrize("rows", [2, 3, 15, 16, 17, 33])
+@pytest.mark.parametrize(
+    "n", [257, 511, 1000, 2048, 2049, 4096, 4097]
+)  # those of 256 and less are tiles where there are enough
+def test_a_row_is_the_same_among_any_number(function, dtype, n, rows):
+    """Rows that are finished together are finished alike, whichever are the last."""
+    x = rotations(row_of(n, dtype), 40)
+    all_ = function(x, axis=1)
+    np.testing.assert_array_equal(function(x[:rows], axis=1), all_[:rows])
+    np.testing.assert_array_equal(function(x[::-1][:rows], axis=1), all_[::-1][:rows])
+    np.testing.assert_array_equal(
+        cross_entropy(x[:rows], [5] * rows, reduction="none"), cross_entropy(x, [5] * 40, reduction="none")[:rows]
+    )
 
 
 @pytest.mark.parametrize("n", LONG)

@@ -125,11 +125,13 @@ def problems() -> list[Problem]:
     square = (3 - 2 * mpmath.sqrt(mpf(2))) ** 2 * mpf("1.0001")
     exp = "exp(r) = 1 + r + r*r*exp_tail(r) for abs(r) <= log(2)/2; relative error of exp"
     log = "2 atanh(s) = 2 s + s*z*atanh_tail(z), z = s*s <= (3 - 2 sqrt(2))**2; relative error of atanh"
+    short = "atanh_tail, of doubles that are floats in the end"
     return [
         Problem("exp_tail", exp, exp_tail, lambda r: r * r / mpmath.exp(r), -half, half, 4, 24),
         Problem("exp_tail", exp, exp_tail, lambda r: r * r / mpmath.exp(r), -half, half, 9, 53),
         Problem("atanh_tail", log, atanh_tail, lambda z: z / 2, mpf(0), square, 3, 24),
         Problem("atanh_tail", log, atanh_tail, lambda z: z / 2, mpf(0), square, 7, 53),
+        Problem("short_atanh_tail", short, atanh_tail, lambda z: z / 2, mpf(0), square, 3, 53),
     ]
 
 

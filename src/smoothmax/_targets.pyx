@@ -17,30 +17,48 @@ cdef inline double element_at(const Plan *plan, bint direct, bint wide, const ch
     return single
 
 
+cdef inline void pick(const Plan *plan, const Unit *unit, State *state, bint direct, bint wide) noexcept nogil:
+    """The elements at the targets; where one is ignored, what counts nothing."""
+    cdef const char *targets = unit.bases.data[TARGET]
+    cdef const char *elements = unit.bases.data[ELEMENTS] + plan.first_class[ELEMENTS]
+    cdef Py_ssize_t j, target, step = inner_stride(&plan.kept, ELEMENTS), target_step = inner_stride(&plan.kept, TARGET)
+    cdef Py_ssize_t class_step = plan.class_stride[ELEMENTS]
+    for j in range(unit.columns):
+        target = (<const Py_ssize_t *>targets)[0]
+        targets += target_step
+        if target < 0:
+            state.counts[j] = state.picked[j] = state.weight[j] = 0
+        else:
+            state.picked[j] = element_at(plan, direct, wide, elements + target*class_step)
+        elements += step
+
+
 cdef void look_up(const Plan *plan, const Unit *unit, State *state) noexcept nogil:
     """What each reduction's own target brings: its class, and the element and the weight of that."""
     cdef const char *targets = unit.bases.data[TARGET]
-    cdef const char *elements = unit.bases.data[ELEMENTS]
     cdef const double *weights = plan.class_weights
-    cdef Py_ssize_t j, target, step = inner_stride(&plan.kept, ELEMENTS), target_step = inner_stride(&plan.kept, TARGET)
-    cdef Py_ssize_t class_step = plan.class_stride[ELEMENTS]
-    cdef bint direct = plan.direct[ELEMENTS], wide = plan.itemsize == sizeof(double)
+    cdef Py_ssize_t j, target, target_step = inner_stride(&plan.kept, TARGET)
     state.hard, state.hard_low = plan.hard, plan.hard_low
     state.soft, state.soft_low = plan.soft, plan.soft_low
     state.denominator = plan.denominator
     for j in range(unit.columns):
         state.counts[j] = 1
-        state.picked[j] = state.weight[j] = 0
+        state.weight[j] = 0 if targets == NULL else 1
     if targets == NULL:
+        for j in range(unit.columns):
+            state.picked[j] = 0
         return
-    elements += plan.first_class[ELEMENTS]
-    for j in range(unit.columns):
-        target = (<const Py_ssize_t *>(targets + j*target_step))[0]
-        if target < 0:
-            state.counts[j] = 0
-        else:
-            state.weight[j] = weights[target] if weights != NULL else 1
-            state.picked[j] = element_at(plan, direct, wide, elements + j*step + target*class_step)
+    if not plan.direct[ELEMENTS]:
+        pick(plan, unit, state, False, plan.itemsize == sizeof(double))
+    elif plan.itemsize == sizeof(double):
+        pick(plan, unit, state, True, True)
+    else:
+        pick(plan, unit, state, True, False)
+    if weights != NULL:
+        for j in range(unit.columns):
+            target = (<const Py_ssize_t *>(targets + j*target_step))[0]
+            if target >= 0:
+                state.weight[j] = weights[target]
 
 
 cdef inline void put_at(const Plan *plan, bint direct, bint wide, char *place, double value) noexcept nogil:

@@ -11,7 +11,9 @@ cdef struct Walk:
     bint at_once                # without a state: what is reduced stays in cache
     bint in_place               # elements and weights are taken where they lie,
     bint out_in_place           # results put where they belong; a tile's if its columns fill the lanes
-    Py_ssize_t lanes            # a tile of a multiple of so many columns is taken where it lies
+    Py_ssize_t wide             # reductions side by side in a unit: COLUMNS of a tile, TOGETHER or 1 of rows
+    Py_ssize_t lanes            # a tile of a multiple of so many columns is taken where it lies, and
+    bint any_number             # of any number from there on: the kernels may do a column twice
     bint gathers                # the first pass brings elements together in the result, where the second takes them
     bint drafts                 # the first pass leaves in the result what the second corrects
     Py_ssize_t n                # positions of a reduction
@@ -26,7 +28,7 @@ cdef struct Walk:
 cdef struct Unit:
     # A row, or a tile.
     Bases bases
-    Py_ssize_t columns          # 1 of a row
+    Py_ssize_t columns          # up to as many as a unit is wide
     bint in_place
     bint out_in_place
     double *tops                # of the blocks of a draft

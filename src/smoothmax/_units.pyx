@@ -8,11 +8,11 @@ from smoothmax._columns cimport reduce_columns, write_columns
 from smoothmax._gather cimport (
     SCRATCH, TILE_ROWS, gather_row, gather_tile, leave_out_of_row, leave_out_of_tile, scatter_row, scatter_tile,
 )
-from smoothmax._kernels.table cimport BLOCK_BYTES, COLUMNS, Kernels, State, clear
+from smoothmax._kernels.table cimport BLOCK_BYTES, COLUMNS, TOGETHER, Kernels, State, clear
 from smoothmax._packed cimport pack
 from smoothmax._plan cimport (
-    ELEMENTS, FIRST, MASK, RESULT, SECOND, SIGN, STATES, VALUE, WEIGHTS, Cursor, Plan, advance, inner_stride, lesser,
-    run_length, start,
+    ELEMENTS, FIRST, MASK, RESULT, SECOND, SIGN, STATES, VALUE, WEIGHTS, Bases, Cursor, Plan, advance, inner_stride,
+    lesser, run_length, start,
 )
 from smoothmax._targets cimport put_targets, take_targets
 
@@ -228,7 +228,6 @@ cdef void row_at_once(const Walk *walk, const Unit *unit, State *state, char *sc
         start(&cursor, &plan.reduced, 0, 0, walk.n)
         gather_row(plan, &unit.bases, &cursor, walk.n, target)
     if plan.kernels.keep_row != NULL:
-        clear(state, 1)
         take_targets(plan, unit, state)
         plan.kernels.keep_row(state, source, walk.n, target)
         finish(walk, unit, state)
@@ -249,6 +248,30 @@ cdef void row_at_once(const Walk *walk, const Unit *unit, State *state, char *sc
     put_targets(walk, unit, state)
 
 
+cdef void rows_at_once(const Walk *walk, const Unit *unit, State *state, char *scratch) noexcept nogil:
+    """Rows that reduce, their sums side by side: results of several cost hardly more than those of one."""
+    cdef const Plan *plan = walk.plan
+    cdef Cursor cursor
+    cdef Bases bases = unit.bases
+    cdef double values[TOGETHER]
+    cdef Py_ssize_t j, step = inner_stride(&plan.kept, ELEMENTS), mask_step = inner_stride(&plan.kept, MASK)
+    if unit.columns < TOGETHER:
+        clear(state, TOGETHER)
+    for j in range(unit.columns):
+        if not unit.in_place:
+            start(&cursor, &plan.reduced, 0, 0, walk.n)
+            gather_row(plan, &bases, &cursor, walk.n, scratch)
+        plan.kernels.sum_row(state, j, bases.data[ELEMENTS] if unit.in_place else scratch, walk.n)
+        bases.data[ELEMENTS] += step
+        if bases.data[MASK] != NULL:
+            bases.data[MASK] += mask_step
+    state.from_top = False
+    take_targets(plan, unit, state)
+    # All of them, however many count: which are done by vectors, and which by what these leave, might show in the bits.
+    plan.kernels.finish(state, TOGETHER, values, NULL)
+    plan.store(values, unit.columns, unit.bases.data[RESULT], inner_stride(&plan.kept, RESULT), plan.swapped[RESULT])
+
+
 cdef void tile_at_once(const Walk *walk, const Unit *unit, State *state, char *scratch) noexcept nogil:
     cdef const Plan *plan = walk.plan
     cdef Cursor cursor
@@ -267,7 +290,6 @@ cdef void tile_at_once(const Walk *walk, const Unit *unit, State *state, char *s
     if unit.out_in_place:
         out_ld = inner_stride(&plan.reduced, RESULT)//plan.itemsize
     if plan.kernels.keep_tile != NULL:
-        clear(state, COLUMNS)
         plan.kernels.keep_tile(state, source, ld, walk.n, unit.columns, scratch, COLUMNS)
         take_targets(plan, unit, state)         # out of cache now
         finish(walk, unit, state)
@@ -314,6 +336,8 @@ cdef void walk_unit(const Walk *walk, const Unit *unit, char *scratch) noexcept 
     if walk.at_once:
         if walk.tiles:
             tile_at_once(walk, unit, &state, scratch)
+        elif walk.wide > 1:
+            rows_at_once(walk, unit, &state, scratch)
         else:
             row_at_once(walk, unit, &state, scratch)
         return

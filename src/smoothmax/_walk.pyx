@@ -8,7 +8,9 @@ from libc.stdlib cimport free, malloc
 
 from smoothmax._columns cimport rows_abreast
 from smoothmax._gather cimport SCRATCH
-from smoothmax._kernels.table cimport BLOCK_BYTES, COLUMNS, LANE_BYTES, Kernels, State
+from smoothmax._kernels.table cimport (
+    BLOCK_BYTES, COLUMNS, LANE_BYTES, TOGETHER, TOGETHER_BYTES, Kernels, State,
+)
 from smoothmax._plan cimport (
     BOTH, ELEMENTS, MASK, RESULT, ROLES, SECOND, SIGN, WEIGHTS, Axes, Cursor, Plan, advance, bases_at, count,
     inner_shape, inner_stride, is_run, lesser, start,
@@ -53,20 +55,23 @@ SHARED_BYTES, PIECE_BYTES = SHARED, PIECE
 
 cdef inline Py_ssize_t tiles_across(const Walk *walk) noexcept nogil:
     """Full tiles, then one of the columns that fill lanes, and one of those that do not and are brought together."""
-    cdef Py_ssize_t columns = inner_shape(&walk.plan.kept), rest = columns % COLUMNS
-    return columns//COLUMNS + (rest >= walk.lanes) + (rest % walk.lanes > 0)
+    cdef Py_ssize_t columns = inner_shape(&walk.plan.kept), rest = columns % walk.wide
+    if walk.any_number:
+        return columns//walk.wide + (rest > 0)
+    return columns//walk.wide + (rest >= walk.lanes) + (rest % walk.lanes > 0)
 
 
 cdef inline Py_ssize_t columns_of_tile(const Walk *walk, Py_ssize_t left) noexcept nogil:
     """How many of the columns left the next tile has."""
-    if left >= COLUMNS:
-        return COLUMNS
-    return left - left % walk.lanes if left >= walk.lanes else left
+    if left >= walk.wide:
+        return walk.wide
+    return left - left % walk.lanes if left >= walk.lanes and not walk.any_number else left
 
 
 cdef void take_tile(const Walk *walk, const Cursor *cursor, Py_ssize_t tile, Unit *unit) noexcept nogil:
-    cdef Py_ssize_t columns = inner_shape(&walk.plan.kept), first = tile*COLUMNS
+    cdef Py_ssize_t columns = inner_shape(&walk.plan.kept), first = tile*walk.wide
     cdef int role
+    cdef bint full
     if first > columns:    # what the tile before has left
         first = columns - columns % walk.lanes
     bases_at(&unit.bases, walk.plan, cursor)
@@ -74,8 +79,9 @@ cdef void take_tile(const Walk *walk, const Cursor *cursor, Py_ssize_t tile, Uni
         if unit.bases.data[role] != NULL:
             unit.bases.data[role] += first*inner_stride(&walk.plan.kept, role)
     unit.columns = columns_of_tile(walk, columns - first)
-    unit.in_place = walk.in_place and unit.columns % walk.lanes == 0
-    unit.out_in_place = walk.out_in_place and unit.columns % walk.lanes == 0
+    full = unit.columns % walk.lanes == 0 or walk.any_number and unit.columns >= walk.lanes
+    unit.in_place = walk.in_place and full
+    unit.out_in_place = walk.out_in_place and full
 
 
 cdef void take_unit(const Walk *walk, Cursor *cursor, Unit *unit) noexcept nogil:
@@ -90,7 +96,7 @@ cdef void walk_units(const Walk *walk, Py_ssize_t first, Py_ssize_t n, char *scr
     cdef Cursor cursor
     cdef Unit unit
     cdef Py_ssize_t tile, across
-    if not walk.tiles:
+    if walk.wide == 1:
         start(&cursor, &walk.plan.kept, 0, first, n)
         while cursor.left:
             take_unit(walk, &cursor, &unit)
@@ -289,6 +295,7 @@ cdef void lay_out(Walk *walk, const Plan *plan) noexcept nogil:
     walk.in_place = (unmasked and not plan.blended and pieces and is_run(plan, side, ELEMENTS)
                      and is_run(plan, side, WEIGHTS))
     walk.out_in_place = is_run(plan, side, RESULT) and (plan.kernels.write_row == NULL or pieces)
+    walk.wide = COLUMNS if tiles else 1
     walk.lanes = LANE_BYTES//plan.itemsize if (walk.in_place or walk.out_in_place) and not abreast else COLUMNS
     # Whether something is done at once must not depend on where the elements lie, or their alignment would show in the
     # bits; what is not in one piece is brought together whole.
@@ -296,13 +303,18 @@ cdef void lay_out(Walk *walk, const Plan *plan) noexcept nogil:
     walk.at_once = not abreast and size*plan.itemsize <= (
         plan.kernels.tile_at_once_bytes if tiles else plan.kernels.row_at_once_bytes) and (
         plan.data[SIGN] == NULL and plan.passes == BOTH)
+    walk.any_number = (walk.at_once and tiles and plan.data[WEIGHTS] == NULL
+                       and plan.data[ELEMENTS] != plan.data[RESULT])
     if walk.at_once and plan.reduced.ndim > 1:
         walk.in_place = walk.out_in_place = False
+    if (walk.at_once and not tiles and plan.kernels.sum_row != NULL and count(&plan.kept, 0) > 1
+            and TOGETHER_BYTES <= n*plan.itemsize <= BLOCK_BYTES):
+        walk.wide, walk.lanes = TOGETHER, 1
     walk.scratch = 0
     if tiles or not walk.in_place or not walk.out_in_place and plan.kernels.write_row != NULL:
         size = size if walk.at_once and size > SCRATCH else SCRATCH
         walk.scratch = (1 if plan.data[WEIGHTS] == NULL and (unmasked or not tiles) else 2)*size*plan.itemsize
-    walk.units = tiles_across(walk)*count(&plan.kept, 1) if tiles else count(&plan.kept, 0)
+    walk.units = tiles_across(walk)*count(&plan.kept, 1) if walk.wide > 1 else count(&plan.kept, 0)
     walk.gathers = walk.drafts = False
     walk.piece, walk.pieces = n, 1
     if not walk.at_once:

@@ -300,11 +300,11 @@ cdef inline real split_log(real count, real q, real q_low, real exponent, real *
 
 
 cdef inline double plain_log(double count, double q) noexcept nogil:
-    """log(count + q), also near log(1): split_log with an error of some 2**-50."""
+    """log(count + q), also near log(1): split_log with an error of some 2**-37, for floats."""
     cdef double down, k, f, s, z, half_square
     normalise(count + q, &down, &k)
     f = (count*down - 1) + q*down
     s = f/(2 + f)
     z = s*s
     half_square = f*(0.5*f)
-    return k*0.6931471805599453 + (f - (half_square - s*(half_square + z*atanh_tail(z))))
+    return k*0.6931471805599453 + (f - (half_square - s*(half_square + z*short_atanh_tail(z))))

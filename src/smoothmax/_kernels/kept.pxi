@@ -41,6 +41,7 @@ cdef void keep_row(State *state, const real *x, Py_ssize_t n, real *out) noexcep
             take_term(top - shift, magic, EXACT, &p, &taken, &lost)
             total = sum_of_kept(out, n, p, &carry)
     state.top[0], state.rest[0], state.carry[0], state.count[0] = top, total, carry, count
+    state.from_top = False
 
 
 cdef inline void keep_tile_as(State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
@@ -51,11 +52,15 @@ cdef inline void keep_tile_as(State *state, const real *x, Py_ssize_t ld, Py_ssi
     cdef real totals[LANES]
     cdef real carries[LANES]
     cdef real counts[LANES]
+    columns = columns_to_do(x, out, columns)
     for group in range((columns + width - 1)//width):
-        first = group*width
+        first = first_column(group, width, columns)
         spread(<real>-INFINITY, top)
         max_lanes(x + first, ld, rows, top)
-        sum_drops_lanes(x + first, ld, rows, top, True, keep, out + first, out_ld, totals, carries, counts)
+        if keep or rows < FEW_TERMS:
+            sum_drops_lanes(x + first, ld, rows, top, True, keep, out + first, out_ld, totals, carries, counts)
+        else:
+            sum_from_top(x + first, ld, rows, ROUNDED, top, x, 0, totals, carries, counts)
         for j in range(width):
             state.top[first + j] = top[j]
             state.rest[first + j] = two_sum(totals[j], carries[j], &error)
@@ -70,6 +75,7 @@ cdef void keep_tile(State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows,
 
 
 cdef void keep_state_of_row(State *state, const real *x, Py_ssize_t n, real *out) noexcept nogil:
+    clear(state, 1)
     if is_many(x, n):
         reduce_row_roughly(state, x, x, n)
     else:
@@ -115,8 +121,9 @@ cdef void scale_tile(const State *state, const real *e, Py_ssize_t rows, Py_ssiz
     cdef real factor[LANES]
     cdef real factor_low[LANES]
     cdef real one_above[LANES]
+    columns = columns_to_do(e, out, columns)
     for group in range((columns + width - 1)//width):
-        first = group*width
+        first = first_column(group, width, columns)
         for j in range(width):
             split_inverse(state.inverse[first + j], state.inverse_low[first + j], &factor[j], &factor_low[j])
             one_above[j] = <real>state.one_above[first + j]

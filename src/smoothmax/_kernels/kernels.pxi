@@ -11,8 +11,8 @@ from smoothmax._kernels.table cimport (
     CAREFUL_LOGSUMEXP, COLUMNS, CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, GROWING_LOGSUMEXP, LOGSUMEXP,
     LOGSUMEXP_AND_SOFTMAX, LOG_PROB, LOG_SOFTMAX, LOG_SOFTMAX_VJP, NLL, SOFTMAX, SOFTMAX_VJP, SOFT_CROSS_ENTROPY,
     SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, WEIGHTED_LOGSUMEXP, Blend, CorrectRow, DraftRow, Finish, KeepRow, KeepTile,
-    Kernels, Moves, ReduceRow, ReduceTile, RowAtOnce, ScaleRow, ScaleTile, Select, State, Table, TileAtOnce, Transpose,
-    WeightedTileAtOnce, WriteRow, WriteTile,
+    Kernels, Moves, ReduceRow, ReduceTile, RowAtOnce, ScaleRow, ScaleTile, Select, State, SumRow, Table, TileAtOnce,
+    Transpose, WeightedTileAtOnce, WriteRow, WriteTile, clear,
 )
 
 cdef enum:
@@ -27,6 +27,7 @@ cdef enum:
     QUADS_F64 = 8
     MANY_ROWS = 8           # of lanes: from there on a row's exponentials are rounded before they are summed
     FEW_ROWS = 24           # of a tile of softmax whose columns are worth no shift
+    FEW_TERMS = 6           # of a column from which its top in two parts costs less than exp(top)
     SHORT_ROW = 16384       # bytes of a row that is one block
     SHORT_TILE = 131072     # of a tile
     WEIGHTED_ROWS = 64      # of a tile with weights: half as many take 1.2 times as long where all do not fit in L1
@@ -64,6 +65,7 @@ cdef void fill_logsumexp(Kernels *kernels, const real *_) noexcept:
     kernels.replace = replace_f32 if real is float else replace_f64
     kernels.finish = <Finish>finish_logsumexp[real]
     kernels.row_at_once = <RowAtOnce>logsumexp_row[real]
+    kernels.sum_row = <SumRow>sum_row_of_logsumexp[real]
     kernels.row_at_once_bytes = SHORT_ROW
     kernels.tile_at_once = <TileAtOnce>logsumexp_tile[real]
     kernels.tile_at_once_bytes = SHORT_TILE
@@ -131,6 +133,7 @@ cdef void fill_kept(Kernels *kernels, bint with_results, const real *_) noexcept
         kernels.write_tile = <WriteTile>write_softmax_tile[real]
     else:
         kernels.keep_row = <KeepRow>keep_state_of_row[real]
+        kernels.sum_row = <SumRow>sum_row_of_loss[real]
         kernels.keep_tile = <KeepTile>keep_state_of_tile[real]
 
 

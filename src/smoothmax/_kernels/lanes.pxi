@@ -10,13 +10,16 @@ cdef extern from * nogil:
     #if defined(__GNUC__)
     #define SMOOTHMAX_FETCH(p) __builtin_prefetch(p)
     #define SMOOTHMAX_FETCH_L2(p) __builtin_prefetch(p, 0, 2)
+    #define SMOOTHMAX_FETCH_ROOM(p) __builtin_prefetch(p, 1)
     #else
     #define SMOOTHMAX_FETCH(p)
     #define SMOOTHMAX_FETCH_L2(p)
+    #define SMOOTHMAX_FETCH_ROOM(p)
     #endif
     """
     void fetch_line "SMOOTHMAX_FETCH"(const void *p)
     void fetch_line_l2 "SMOOTHMAX_FETCH_L2"(const void *p)
+    void fetch_room "SMOOTHMAX_FETCH_ROOM"(const void *p)
 
 
 cdef inline Py_ssize_t lanes_of(const real *x) noexcept nogil:
@@ -32,6 +35,13 @@ cdef inline void fetch(const real *x, Py_ssize_t n) noexcept nogil:
     cdef Py_ssize_t j
     for j from 0 <= j < n by LINE//<Py_ssize_t>sizeof(real):
         fetch_line(x + j)
+
+
+cdef inline void fetch_to_write(const real *out, Py_ssize_t n) noexcept nogil:
+    """Where n results will go soon."""
+    cdef Py_ssize_t j
+    for j from 0 <= j < n by LINE//<Py_ssize_t>sizeof(real):
+        fetch_room(out + j)
 
 
 cdef inline void fetch_lanes(const real *x) noexcept nogil:
@@ -91,9 +101,9 @@ cdef inline void sum_row_lanes(const real *x, Py_ssize_t rows, bint near, Terms 
     """Add the scaled exponentials of contiguous rows to totals[j] + carries[j]; `near` where the shift is 0.
 
     totals[j] starts from a bias that is larger than any term, and so is the larger in every addition:
-    Dekker's sum needs no comparison then, and float no double. If `keep`, the exponentials go to `out`, rounded. Only
-    rounded terms go four rows at a time: with stores that takes 1.03 to 1.12 times as long (2026-11), and without them
-    the sum must be the same.
+    Dekker's sum needs no comparison then, and float no double. If `keep`, the exponentials go to `out`, rounded; else
+    that, unless it is NULL, is where something will be written soon. Only rounded terms go four rows at a time: with
+    stores that takes 1.03 to 1.12 times as long (2026-11), and without them the sum must be the same.
     """
     cdef Py_ssize_t i, j, block, fours, ld = lanes_of(x)
     cdef real total[LANES]
@@ -111,6 +121,9 @@ cdef inline void sum_row_lanes(const real *x, Py_ssize_t rows, bint near, Terms 
         for i in range(fours):
             if ahead:
                 fetch(x + ahead, 4*ld)
+            if not keep and out != NULL:
+                fetch_to_write(out, 4*ld)
+                out += 4*ld
             for j in range(lanes_of(x)):
                 add_biased(&total[j], argument(x[j], near, shift, floor), magic, terms, &unused, &low0)
                 add_biased(&total[j], argument(x[ld + j], near, shift, floor), magic, terms, &unused, &low1)
@@ -145,82 +158,55 @@ cdef inline real argument(real v, bint near, real shift, real floor) noexcept no
     return at_least(v if near else v - shift, floor)
 
 
-cdef inline void two_max_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, real *top,
-                               real *second) noexcept nogil:
-    """top[j] becomes the largest of column j, second[j] of the others; as large as top[j] if there are several."""
-    cdef Py_ssize_t i, j
-    cdef real m[LANES]
-    cdef real s[LANES]
-    cdef real v, less
-    for j in range(lanes_of(x)):
-        m[j] = -INFINITY
-        s[j] = -INFINITY
-    for i in range(rows):
-        for j in range(lanes_of(x)):
-            v = x[i*ld + j]
-            less = v if v < m[j] else m[j]
-            s[j] = less if less > s[j] else s[j]
-            m[j] = v if v > m[j] else m[j]
-    for j in range(lanes_of(x)):
-        top[j] = m[j]
-        second[j] = s[j]
+cdef inline void sum_columns_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, bint near, Terms terms,
+                                   const real *top, const real *shift, const real *magic, const real *floor,
+                                   const real *soon, Py_ssize_t soon_ld, real *totals, real *carries,
+                                   real *counts) noexcept nogil:
+    """sum_lanes from nothing, of so few rows that a carry holds what they leave; `near` where all shifts are 0.
 
-
-cdef inline void sum_others_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const real *top, const real *second,
-                                  const real *shift, const real *magic, const real *floor,
-                                  Terms terms, Py_ssize_t ahead, double *sums, real *carries,
-                                  real *counts) noexcept nogil:
-    """sum_lanes from nothing, where second[j] is known: the largest of column j but top[j].
-
-    Each lane starts from a bias of its own as in sum_row_lanes: 2 comparisons less an element for float64, and for
-    float no double. Where there are several tops second[j] is one of them, and the bias larger than it need be; then
-    the count is 2 or more, and beside that what the rest loses is nothing.
+    Rows that lie soon_ld apart will be needed soon, unless that is 0. Two rounded terms may not be added before the
+    total takes them: losses were 2.2 ULP off then (2026-11).
     """
     cdef Py_ssize_t i, j
     cdef real total[LANES]
-    cdef real bias[LANES]
     cdef real carry[LANES]
-    cdef real count[LANES]
-    cdef double carry_sum[LANES]
-    cdef double carry_low[LANES]
-    cdef Py_ssize_t block
-    cdef double error
-    cdef real v, e, low
-    cdef bint few = rows <= CARRY_ROWS
+    cdef real others[LANES]
+    cdef real e, low, lost
     for j in range(lanes_of(x)):
-        bias[j] = bias_for(remainder_of(second[j], shift[j]), magic[j], floor[j])
-        total[j] = bias[j]
-        carry_sum[j] = 0
-        carry_low[j] = 0
-        count[j] = 0
-    while rows > 0:     # a carry is up to 7 % of the sum, and many equal elements round it up as many times
-        block = rows if rows < CARRY_ROWS else CARRY_ROWS
+        total[j] = 0
+        carry[j] = 0
+        others[j] = 0
+    for i in range(rows):
+        if soon_ld:
+            fetch_lanes(soon + i*soon_ld)
         for j in range(lanes_of(x)):
-            carry[j] = 0
-        for i in range(block):
-            if ahead:
-                fetch_lanes(x + ahead + i*ld)
-            for j in range(lanes_of(x)):
-                v = x[i*ld + j]
-                add_biased(&total[j], drop(v, top[j], shift[j], floor[j]), magic[j], terms, &e, &low)
-                carry[j] += low
-                count[j] += one_if(v == top[j], v)
-        if few:
-            break
-        for j in range(lanes_of(x)):
-            add_low(&carry_sum[j], &carry_low[j], carry[j])
-        x += block*ld
-        rows -= block
+            take_other(x[i*ld + j], near, top[j], shift[j], magic[j], floor[j], terms, &e, &lost)
+            add_either(&total[j], e, &low)
+            carry[j] += low + lost if terms != ROUNDED else low
+            others[j] = others[j] + 1 if x[i*ld + j] != top[j] else others[j]
     for j in range(lanes_of(x)):
-        counts[j] = count[j]
-    if few:
-        for j in range(lanes_of(x)):
-            sums[j] = two_sum(total[j] - bias[j], <double>carry[j], &error)
-            carries[j] = <real>error
-        return
-    for j in range(lanes_of(x)):
-        sums[j] = two_sum(total[j] - bias[j], carry_sum[j], &error)
-        carries[j] = <real>(error + carry_low[j])
+        totals[j] = total[j]
+        carries[j] = carry[j]
+        counts[j] = rows - others[j]
+
+
+cdef inline void take_other(real v, bint near, real top, real shift, real magic, real floor, Terms terms, real *e,
+                            real *lost) noexcept nogil:
+    """The term of an element; 0 of the top itself, which also spares inf - inf."""
+    cdef real rounded, taken
+    take_term(argument(v, near, shift, floor), magic, terms, &rounded, &taken, lost)
+    e[0] = taken if v != top else 0
+    if terms != ROUNDED:
+        lost[0] = lost[0] if v != top else 0
+
+
+cdef inline void add_either(real *total, real term, real *low) noexcept nogil:
+    """Add a term that may be the larger; low is what the total does not take."""
+    cdef real result = total[0] + term
+    cdef real large = total[0] if total[0] > term else term
+    cdef real small = term if total[0] > term else total[0]
+    low[0] = small - (result - large)
+    total[0] = result
 
 
 cdef inline void take_term(real d, real magic, Terms terms, real *e, real *taken, real *lost) noexcept nogil:
@@ -356,18 +342,17 @@ cdef inline void drop_in_two(real v, real top, real floor, bint without_top, rea
 cdef inline void add_drop(real *total, real v, real top, real magic, real floor, bint without_top, real *e,
                           real *low) noexcept nogil:
     """Add exp(v - top) within 2**-28 (2**-57) of it; a total that the top is in is the larger, another may be not."""
-    cdef real d, d_low, head, tail, scale, result, large, small
+    cdef real d, d_low, head, tail, scale, result
     drop_in_two(v, top, floor, without_top, &d, &d_low)
     split_exp_of_two(d, d_low, magic, &head, &tail, &scale)
-    result = total[0] + head*scale
     if without_top:
-        large = total[0] if total[0] > head*scale else head*scale
-        small = head*scale if total[0] > head*scale else total[0]
+        add_either(total, head*scale, low)
     else:
-        large, small = total[0], head*scale
-    low[0] = (small - (result - large)) + tail*scale
+        result = total[0] + head*scale
+        low[0] = head*scale - (result - total[0])
+        total[0] = result
+    low[0] += tail*scale
     e[0] = (head + tail)*scale
-    total[0] = result
 
 
 cdef inline void sum_drops_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const real *top, bint without_top,

@@ -9,6 +9,8 @@ from libc.math cimport INFINITY
 
 cdef enum:
     COLUMNS = 64
+    TOGETHER = 16           # rows whose sums are finished together, and
+    TOGETHER_BYTES = 1024   # so many bytes of each at least: no more than a lane has of exponentials worth rounding
     BLOCK_BYTES = 16384     # of a row: they are maximised, then summed, out of L1
     LANE_BYTES = 128        # of the elements that a kernel does at a time
 
@@ -79,6 +81,7 @@ ctypedef void (*TileAtOnce)(const void *x, Py_ssize_t ld, Py_ssize_t rows, Py_ss
                             void *out, Py_ssize_t out_ld) noexcept nogil
 ctypedef bint (*WeightedTileAtOnce)(const void *x, Py_ssize_t ld, const void *b, Py_ssize_t b_ld, Py_ssize_t rows,
                                     Py_ssize_t columns, void *out) noexcept nogil
+ctypedef void (*SumRow)(State *state, Py_ssize_t column, const void *x, Py_ssize_t n) noexcept nogil
 ctypedef void (*KeepRow)(State *state, const void *x, Py_ssize_t n, void *out) noexcept nogil
 ctypedef void (*KeepTile)(State *state, const void *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
                           void *out, Py_ssize_t out_ld) noexcept nogil
@@ -145,6 +148,7 @@ cdef struct Kernels:
     RowAtOnce row_at_once
     TileAtOnce tile_at_once             # `out` has a single row where the operation reduces
     WeightedTileAtOnce weighted_tile_at_once    # with weights; False, and nothing is written, if it takes a state
+    SumRow sum_row                      # a row of TOGETHER_BYTES to BLOCK_BYTES, into a column of a state; or NULL
     KeepRow keep_row
     KeepTile keep_tile
     ScaleRow scale_row

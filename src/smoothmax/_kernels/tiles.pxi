@@ -1,15 +1,61 @@
 # Tiles: columns reduced each on its own, as many side by side as there are lanes, a block of rows at a time.
 
-cdef inline void reduce_columns(State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
-                                Terms terms) noexcept nogil:
-    cdef Py_ssize_t width = lanes_of(x), block, group, first, j
-    cdef double error
-    cdef real top[LANES]
-    cdef real second[LANES]
+cdef inline bint column_shifts(const real *top, real *shift, real *magic, real *floor) noexcept nogil:
+    """The shifts of as many columns as there are lanes; whether all are 0."""
+    cdef Py_ssize_t j
+    cdef int far = 0
+    for j in range(lanes_of(top)):
+        shifts_of(top[j], &shift[j], &magic[j], &floor[j])
+        far |= shift[j] != 0
+    return not far
+
+
+cdef inline void sum_columns(const real *x, Py_ssize_t ld, Py_ssize_t rows, Terms terms, const real *top,
+                             const real *soon, Py_ssize_t soon_ld, real *totals, real *carries,
+                             real *counts) noexcept nogil:
+    """The exponentials of as many columns as there are lanes, but their tops, which are counted."""
     cdef real shift[LANES]
     cdef real magic[LANES]
     cdef real floor[LANES]
-    cdef double sums[LANES]
+    if column_shifts(top, shift, magic, floor):
+        sum_columns_lanes(x, ld, rows, True, terms, top, shift, magic, floor, soon, soon_ld, totals, carries,
+                          counts)
+    else:
+        sum_columns_lanes(x, ld, rows, False, terms, top, shift, magic, floor, soon, soon_ld, totals, carries,
+                          counts)
+
+
+cdef inline void sum_from_top(const real *x, Py_ssize_t ld, Py_ssize_t rows, Terms terms, const real *top,
+                              const real *soon, Py_ssize_t soon_ld, real *totals, real *carries,
+                              real *counts) noexcept nogil:
+    """sum_columns over exp(top): what sum_drops_lanes has, which takes longer for each row but divides nothing."""
+    cdef Py_ssize_t j
+    cdef real shift[LANES]
+    cdef real magic[LANES]
+    cdef real floor[LANES]
+    cdef real head, tail, scale, p, p_low, total, low, inverse, quotient, product
+    cdef real unscaled = <real>1/scaled_one(x[0])
+    sum_columns(x, ld, rows, terms, top, soon, soon_ld, totals, carries, counts)
+    for j in range(lanes_of(x)):
+        shifts_of(top[j], &shift[j], &magic[j], &floor[j])
+        split_exp(remainder_of(top[j], shift[j]), magic[j], &head, &tail, &scale)
+        scale *= unscaled
+        p = (head + tail)*scale
+        p_low = ((head - (head + tail)) + tail)*scale
+        total = sum_in_two(totals[j], carries[j], &low)
+        inverse = <real>1/p
+        quotient = total*inverse
+        product = quotient*p
+        totals[j] = quotient
+        carries[j] = (((total - product) - product_error(quotient, p, product)) + (low - quotient*p_low))*inverse
+
+
+cdef inline void reduce_columns(State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
+                                Terms terms) noexcept nogil:
+    cdef Py_ssize_t width = lanes_of(x), block, group, first, j
+    cdef double total, error
+    cdef real top[LANES]
+    cdef real totals[LANES]
     cdef real carries[LANES]
     cdef real counts[LANES]
     while rows > 0:
@@ -17,24 +63,22 @@ cdef inline void reduce_columns(State *state, const real *x, Py_ssize_t ld, Py_s
         block = rows if rows < block else block
         for group in range((columns + width - 1)//width):
             first = group*width
-            two_max_lanes(x + first, ld, block, top, second)
+            spread(<real>-INFINITY, top)
+            max_lanes(x + first, ld, block, top)
             raise_tops(state, first, top)
             for j in range(width):
-                second[j] = second[j] if top[j] == state.top[first + j] else top[j]
                 top[j] = <real>state.top[first + j]
-                shifts_of(top[j], &shift[j], &magic[j], &floor[j])
-            sum_others_lanes(x + first, ld, block, top, second, shift, magic, floor, terms, block*ld, sums, carries,
-                             counts)
+            sum_columns(x + first, ld, block, terms, top, x + first + block*ld, ld, totals, carries, counts)
             for j in range(width):
-                sums[j] = two_sum(sums[j], carries[j], &error)
-                join(state, first + j, sums[j], error, counts[j])
+                total = two_sum(totals[j], carries[j], &error)
+                join(state, first + j, total, error, counts[j])
         x += block*ld
         rows -= block
 
 
 cdef void reduce_tile(State *state, const real *x, Py_ssize_t ld, const real *_, Py_ssize_t _ld, Py_ssize_t rows,
                       Py_ssize_t columns) noexcept nogil:
-    reduce_columns(state, x, ld, rows, columns, IN_PARTS)
+    reduce_columns(state, x, ld, rows, columns, EXACT)
 
 
 cdef void reduce_tile_roughly(State *state, const real *x, Py_ssize_t ld, const real *_, Py_ssize_t _ld,
@@ -74,6 +118,22 @@ cdef void reduce_softmax_tile(State *state, const real *x, Py_ssize_t ld, const 
         rows -= block
 
 
+cdef inline Py_ssize_t filled(Py_ssize_t columns, Py_ssize_t width) noexcept nogil:
+    """The least multiple of the lanes that has room for so many columns."""
+    return (columns + width - 1)//width*width
+
+
+# The last group of lanes begins early enough to end with the columns, and does some of the last but one's again; where
+# results take the place of elements that cannot be, and there is room for whole groups.
+
+cdef inline Py_ssize_t columns_to_do(const real *x, const real *out, Py_ssize_t columns) noexcept nogil:
+    return filled(columns, lanes_of(x)) if x == out else columns
+
+
+cdef inline Py_ssize_t first_column(Py_ssize_t group, Py_ssize_t width, Py_ssize_t columns) noexcept nogil:
+    return columns - width if (group + 1)*width > columns > width else group*width
+
+
 cdef void softmax_of_many(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
                           real *out, Py_ssize_t out_ld) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), group, first, j
@@ -88,7 +148,7 @@ cdef void softmax_of_many(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssiz
     cdef real scale_low[LANES]
     cdef real one_above[LANES]
     for group in range((columns + width - 1)//width):
-        first = group*width
+        first = first_column(group, width, columns)
         spread(<real>-INFINITY, top)
         max_lanes(x + first, ld, rows, top)
         for j in range(width):
@@ -115,7 +175,7 @@ cdef void softmax_of_few(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize
     cdef real inverse[LANES]
     cdef real inverse_low[LANES]
     for group in range((columns + width - 1)//width):
-        first = group*width
+        first = first_column(group, width, columns)
         spread(<real>-INFINITY, top)
         max_lanes(x + first, ld, rows, top)
         sum_drops_lanes(x + first, ld, rows, top, False, True, out + first, out_ld, totals, carries, counts)
@@ -127,6 +187,7 @@ cdef void softmax_of_few(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize
 
 cdef void softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
                        real *out, Py_ssize_t out_ld) noexcept nogil:
+    columns = columns_to_do(x, out, columns)
     if rows <= FEW_ROWS:
         softmax_of_few(x, ld, rows, columns, out, out_ld)
     else:
@@ -166,40 +227,43 @@ cdef void write_log_softmax_tile(const State *state, const real *x, Py_ssize_t l
 
 # At once: few rows, so that all of it stays in L1, and one group of lanes is done from elements to results.
 
-cdef inline void log_sums_at_once(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *top,
-                                  real *log_sum, real *log_sum_low) noexcept nogil:
-    """Of columns as many as fill lanes. All sums come before all logarithms, which wait for each other less then."""
-    cdef Py_ssize_t width = lanes_of(x), group, first, j
-    cdef real error, unscaled = <real>1/scaled_one(x[0])
+cdef inline void log_sums_at_once(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, Terms terms,
+                                  const real *room, Py_ssize_t room_ld, real *top, real *log_sum,
+                                  real *log_sum_low) noexcept nogil:
+    """All sums come before all logarithms, which wait for each other less then."""
+    cdef Py_ssize_t width = lanes_of(x), groups = (columns + width - 1)//width, group, first, j
+    cdef real total, error, unscaled = <real>1/scaled_one(x[0])
     cdef real totals[COLUMNS]
     cdef real carries[COLUMNS]
     cdef real counts[COLUMNS]
-    for group in range(columns//width):
-        first = group*width
+    for group in range(groups):
+        first = first_column(group, width, columns)
         spread(<real>-INFINITY, top + first)
         max_lanes(x + first, ld, rows, top + first)
-        sum_drops_lanes(x + first, ld, rows, top + first, True, False, <real *>NULL, 0, totals + first, carries + first,
-                        counts + first)
-    for j in range(columns):
-        totals[j] = sum_in_two(totals[j], carries[j], &error)
-        log_sum[j] = split_log(counts[j], totals[j]*unscaled, error*unscaled, <real>0, &log_sum_low[j])
-
-
-cdef inline Py_ssize_t filled(Py_ssize_t columns, Py_ssize_t width) noexcept nogil:
-    """The least multiple of the lanes that has room for so many columns."""
-    return (columns + width - 1)//width*width
+        if terms != ROUNDED or rows < FEW_TERMS:
+            sum_drops_lanes(x + first, ld, rows, top + first, True, False, <real *>NULL, 0, totals + first,
+                            carries + first, counts + first)
+        else:
+            sum_from_top(x + first, ld, rows, terms, top + first, room + first, room_ld, totals + first,
+                         carries + first, counts + first)
+    for group in range(groups):
+        first = first_column(group, width, columns)
+        for j in range(first, first + width):
+            total = sum_in_two(totals[j], carries[j], &error)
+            log_sum[j] = split_log(counts[j], total*unscaled, error*unscaled, <real>0, &log_sum_low[j])
 
 
 cdef void logsumexp_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
                          Py_ssize_t _) noexcept nogil:
-    cdef Py_ssize_t j
+    cdef Py_ssize_t width = lanes_of(x), group, first, j
     cdef real top[COLUMNS]
     cdef real log_sum[COLUMNS]
     cdef real log_sum_low[COLUMNS]
-    columns = filled(columns, lanes_of(x))
-    log_sums_at_once(x, ld, rows, columns, top, log_sum, log_sum_low)
-    for j in range(columns):
-        out[j] = shifted(top[j], log_sum[j], log_sum_low[j])
+    log_sums_at_once(x, ld, rows, columns, EXACT, x, 0, top, log_sum, log_sum_low)
+    for group in range((columns + width - 1)//width):
+        first = first_column(group, width, columns)
+        for j in range(first, first + width):
+            out[j] = shifted(top[j], log_sum[j], log_sum_low[j])
 
 
 cdef void log_softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
@@ -208,8 +272,8 @@ cdef void log_softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssi
     cdef real top[COLUMNS]
     cdef real log_sum[COLUMNS]
     cdef real log_sum_low[COLUMNS]
-    columns = filled(columns, width)
-    log_sums_at_once(x, ld, rows, columns, top, log_sum, log_sum_low)
-    for group in range(columns//width):
-        first = group*width
+    columns = columns_to_do(x, out, columns)
+    log_sums_at_once(x, ld, rows, columns, ROUNDED, out, next_rows(out_ld, out_ld, x[0]), top, log_sum, log_sum_low)
+    for group in range((columns + width - 1)//width):
+        first = first_column(group, width, columns)
         log_softmax_lanes(x + first, ld, rows, top + first, log_sum + first, out + first, out_ld)
