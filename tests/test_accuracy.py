@@ -71,6 +71,14 @@ def subnormal_tails(rng, dtype):
     return rng.permuted(rows.astype(dtype), axis=1)
 
 
+def results_just_normal(rng, dtype):
+    """Results of up to a few times the smallest normal number, where an error of rounding is less than any number."""
+    depth = 87.0 if dtype == np.float32 else 708.0
+    rows = rng.uniform(0.5 - depth, 6 - depth, (400, 50))
+    rows[:, 0] = np.linspace(-0.5, 3, 400)
+    return rng.permuted(rows.astype(dtype), axis=1)
+
+
 def subnormal_input(rng, dtype):
     return (rng.standard_normal((70, 60)) * np.finfo(dtype).tiny).astype(dtype)
 
@@ -137,8 +145,8 @@ FAMILIES = {
         family.__name__: family
         for family in (
             near_every_multiple_of_the_grid, rising, falling, grid_crossed_late, subnormal_tails, subnormal_input,
-            huge_input, pairs, triples, results_near_zero, small_results_of_many, one_dominant_equal_rest,
-            one_dominant_random_rest, sum_just_above_a_power_of_two,
+            results_just_normal, huge_input, pairs, triples, results_near_zero, small_results_of_many,
+            one_dominant_equal_rest, one_dominant_random_rest, sum_just_above_a_power_of_two,
         )
     },
 }  # fmt: skip

@@ -54,7 +54,10 @@ SHARED_BYTES, PIECE_BYTES = SHARED, PIECE
 # Units ----------------------------------------------------------------------------------------------------------------
 
 cdef inline Py_ssize_t tiles_across(const Walk *walk) noexcept nogil:
-    """Full tiles, then one of the columns that fill lanes, and one of those that do not and are brought together."""
+    """Full tiles, then one of the columns that fill lanes, and one of those that do not and are brought together.
+
+    One of all that are left where kernels take any number. Rows that are finished together count as tiles do.
+    """
     cdef Py_ssize_t columns = inner_shape(&walk.plan.kept), rest = columns % walk.wide
     if walk.any_number:
         return columns//walk.wide + (rest > 0)

@@ -110,7 +110,7 @@ cdef inline void scale_lanes_to(const real *e, Py_ssize_t rows, const real *fact
     cdef real y[LANES]
     for i in range(rows):
         for j in range(lanes_of(e)):
-            y[j] = saturated(multiplied(e[i*COLUMNS + j], factor[j], factor_low[j]), one_above[j])
+            y[j] = saturated(probability(e[i*COLUMNS + j], factor[j], factor_low[j]), one_above[j])
         for j in range(lanes_of(e)):
             out[i*out_ld + j] = y[j]
 

@@ -114,6 +114,8 @@ cdef void fill_log_softmax(Kernels *kernels, const real *_) noexcept:
     kernels.finish = <Finish>finish_log_softmax[real]
     kernels.write_row = <WriteRow>write_log_softmax_row[real]
     kernels.write_tile = <WriteTile>write_log_softmax_tile[real]
+    kernels.draft_row = <DraftRow>draft_log_softmax_row[real]
+    kernels.correct_row = <CorrectRow>correct_log_softmax_row[real]
     kernels.row_at_once = <RowAtOnce>log_softmax_row[real]
     kernels.row_at_once_bytes = SHORT_ROW
     kernels.tile_at_once = <TileAtOnce>log_softmax_tile[real]

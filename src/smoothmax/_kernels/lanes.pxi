@@ -300,7 +300,7 @@ cdef inline void exp_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const 
     cdef Py_ssize_t block
     for j in range(lanes_of(x)):
         total[j] = 2*scaled_one(x[0])
-    while rows > 0:     # as in sum_others_lanes: a carry takes only so many
+    while rows > 0:     # as in sum_row_lanes: a carry takes only so many
         block = rows if rows < CARRY_ROWS else CARRY_ROWS
         for j in range(lanes_of(x)):
             carry[j] = 0
@@ -436,7 +436,7 @@ cdef inline void scale_lanes(real *x, Py_ssize_t ld, Py_ssize_t rows, const real
     cdef real y[LANES]
     for i in range(rows):
         for j in range(lanes_of(x)):
-            y[j] = saturated(multiplied(x[i*ld + j], inverse[j], inverse_low[j]), one_above[j])
+            y[j] = saturated(probability(x[i*ld + j], inverse[j], inverse_low[j]), one_above[j])
         for j in range(lanes_of(x)):
             x[i*ld + j] = y[j]
 
@@ -448,7 +448,7 @@ cdef inline void multiply_lanes(real *x, Py_ssize_t ld, Py_ssize_t rows, const r
     cdef real y[LANES]
     for i in range(rows):
         for j in range(lanes_of(x)):
-            y[j] = multiplied(x[i*ld + j], inverse[j], inverse_low[j])
+            y[j] = probability(x[i*ld + j], inverse[j], inverse_low[j])
         for j in range(lanes_of(x)):
             x[i*ld + j] = y[j]
 
@@ -460,7 +460,7 @@ cdef inline void correct_lanes(real *x, Py_ssize_t rows, const real *powers, con
     cdef real y[LANES]
     for i in range(rows):
         for j in range(lanes_of(x)):
-            y[j] = saturated(multiplied(x[i*ld + j]*powers[j], inverse[j], inverse_low[j]), one_above[j])
+            y[j] = saturated(probability(x[i*ld + j]*powers[j], inverse[j], inverse_low[j]), one_above[j])
         for j in range(lanes_of(x)):
             x[i*ld + j] = y[j]
 
@@ -479,7 +479,7 @@ cdef inline void softmax_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, co
         for j in range(lanes_of(x)):
             d = at_least(x[i*ld + j] - shift[j], floor[j])
             e = scaled_exp(d, magic[j])
-            y[j] = saturated(multiplied(e, inverse[j], inverse_low[j]), one_above[j])
+            y[j] = saturated(probability(e, inverse[j], inverse_low[j]), one_above[j])
         for j in range(lanes_of(x)):
             out[i*out_ld + j] = y[j]
 

@@ -286,7 +286,7 @@ cdef inline void gradient_lanes(const real *x, Py_ssize_t ld, const real *b, Py_
     for i in range(rows):
         for j in range(lanes_of(x)):
             e = scaled_exp(at_least(x[i*ld + j] - shift[j], floor[j]), magic[j])
-            y[j] = multiplied(e, factor[j], factor_low[j]) - multiplied(b[i*b_ld + j], slope[j], slope_low[j])
+            y[j] = probability(e, factor[j], factor_low[j]) - multiplied(b[i*b_ld + j], slope[j], slope_low[j])
         for j in range(lanes_of(x)):
             out[i*out_ld + j] = y[j]
 

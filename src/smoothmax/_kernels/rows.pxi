@@ -148,8 +148,9 @@ cdef double careful_sum_of_block(const real *x, Py_ssize_t n, real top, double *
     return total
 
 
-cdef inline void reduce_blocks(State *state, const real *x, Py_ssize_t n, Terms terms) noexcept nogil:
-    cdef Py_ssize_t block
+cdef inline void reduce_blocks(State *state, const real *x, Py_ssize_t n, Terms terms, real *copy) noexcept nogil:
+    """The elements go to `copy`, too, unless that is NULL, or where they are."""
+    cdef Py_ssize_t block, i
     cdef real largest
     cdef double total, carry, count
     cdef real tail[LANES]
@@ -158,18 +159,23 @@ cdef inline void reduce_blocks(State *state, const real *x, Py_ssize_t n, Terms 
         largest = max_of_row(x, block, tail)
         if largest > state.top[0]:
             raise_top(state, 0, largest)
-        total = sum_of_block(x, block, tail, largest, <real>state.top[0], terms, block, <real *>NULL, &carry, &count)
+        if copy != NULL:
+            if copy != x:
+                for i in range(block):
+                    copy[i] = x[i]
+            copy += block
+        total = sum_of_block(x, block, tail, largest, <real>state.top[0], terms, block, copy, &carry, &count)
         join(state, 0, total, carry, count)
         x += block
         n -= block
 
 
 cdef void reduce_row(State *state, const real *x, const real *_, Py_ssize_t n) noexcept nogil:
-    reduce_blocks(state, x, n, EXACT)
+    reduce_blocks(state, x, n, EXACT, <real *>NULL)
 
 
 cdef void reduce_row_roughly(State *state, const real *x, const real *_, Py_ssize_t n) noexcept nogil:
-    reduce_blocks(state, x, n, ROUNDED)
+    reduce_blocks(state, x, n, ROUNDED, <real *>NULL)
 
 
 cdef void reduce_growing_row(State *state, const real *x, const real *_, Py_ssize_t n) noexcept nogil:
@@ -200,6 +206,19 @@ cdef void write_log_softmax_row(const State *state, const real *x, const real *_
         pad(x + rows*width, rest, tail)
         log_softmax_lanes(tail, width, 1, top, log_sum, tail, width)
         unpad(tail, rest, out + rows*width)
+
+
+cdef void draft_log_softmax_row(State *state, const real *x, Py_ssize_t n, real *out, double *_) noexcept nogil:
+    """The draft is the elements themselves: their places are fetched while a block is summed, and read again later.
+
+    2026-11, 4*10^6 elements on one thread: 0.8 (float32 0.9) of the time, of 10^6 0.96 and 1.
+    """
+    reduce_blocks(state, x, n, ROUNDED, out)
+
+
+cdef void correct_log_softmax_row(const State *state, const real *_, Py_ssize_t n, real *out,
+                                  const double *__) noexcept nogil:
+    write_log_softmax_row(state, out, out, n, out)
 
 
 # At once: rows of one block, from elements to results without a state.

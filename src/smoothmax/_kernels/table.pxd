@@ -16,9 +16,9 @@ cdef enum:
 
 
 cdef struct State:
-    # COLUMNS reductions side by side; a row uses [0] alone. The elements seen so far sum, divided by exp(top), to
-    # count + (rest + carry)/p, where p is the kernels' own value of exp(top) (see "The shift" in arithmetic.pxi).
-    # With weights nothing is counted: see weighted_states.pxi.
+    # COLUMNS reductions side by side; a row uses [0] alone, or is one of TOGETHER. The elements seen so far sum,
+    # divided by exp(top), to count + (rest + carry)/p, where p is the kernels' own value of exp(top) (see "The shift"
+    # in arithmetic.pxi). With weights nothing is counted: see weighted_states.pxi.
     # softmax counts nothing either: the top is in rest with the others.
     double top[COLUMNS]          # the largest element; -inf before there is one
     double count[COLUMNS]        # how many equal it and are not in rest
