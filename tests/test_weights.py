@@ -387,6 +387,30 @@ def test_a_row_of_weights_over_few_long_columns(dtype, columns, n):
         assert np.isposinf(value[1]) == np.isinf(special)
 
 
+@pytest.mark.parametrize("n", [300, 1000, 4099])
+@pytest.mark.parametrize("columns", [2, 3, 10, 31, 33, 63])
+def test_a_weight_for_each_row_of_few_long_columns(dtype, columns, n):
+    rng = np.random.default_rng(columns)
+    x = (3 * rng.standard_normal((n, columns))).astype(dtype)
+    column = rng.uniform(-1, 2, (n, 1)).astype(dtype)
+    column[7] = 0
+    x[7] = np.inf
+    whole = np.broadcast_to(column, x.shape).copy()
+    mask = rng.random(x.shape) < 0.7
+    for given in (
+        column,
+        np.repeat(column, 2, axis=0)[::2],
+        column[::-1].copy()[::-1],
+        column.astype(column.dtype.newbyteorder()),
+    ):
+        for where in (True, mask):
+            value, sign = logsumexp(x, axis=0, b=given, where=where, return_sign=True)
+            wanted, wanted_sign = logsumexp(x, axis=0, b=whole, where=where, return_sign=True)
+            np.testing.assert_array_equal(value, wanted)
+            np.testing.assert_array_equal(sign, wanted_sign)
+    assert np.all(np.isfinite(value))
+
+
 @pytest.mark.parametrize("n", [1, 2, 10, 64, 65])
 @pytest.mark.parametrize("columns", [40, 64, 1000])
 def test_short_columns_are_as_with_signs(dtype, columns, n):

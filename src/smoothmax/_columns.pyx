@@ -2,7 +2,7 @@
 
 The elements of c columns are one run of memory. It is read as rows of W = lcm(c, lanes) elements, whose states are
 reduced as those of W columns, a tile at a time, and then merged, j into j mod c. The last row is filled up with -inf. A
-mask must lie as the elements do, and weights too or be one for each column.
+mask must lie as the elements do, and weights too or be one for each column, or one for each row of the columns.
 """
 
 from libc.math cimport INFINITY
@@ -28,6 +28,10 @@ cdef inline bint is_one_row(const Plan *plan, int role) noexcept nogil:
     return plan.reduced.stride[role][0] == 0
 
 
+cdef inline bint is_one_column(const Plan *plan, int role) noexcept nogil:
+    return inner_stride(&plan.kept, role) == 0 and not is_one_row(plan, role)
+
+
 cdef Py_ssize_t rows_abreast(const Plan *plan) noexcept nogil:
     """W/c, or 0 where it is not so that every array is one run of several rows."""
     cdef Py_ssize_t columns = inner_shape(&plan.kept), n = count(&plan.reduced, 0)
@@ -41,7 +45,7 @@ cdef Py_ssize_t rows_abreast(const Plan *plan) noexcept nogil:
         return 0
     # Of weights, those of logsumexp: what losses and gradients make of theirs is in no merged state.
     if plan.data[WEIGHTS] != NULL and (
-            transforms or plan.is_loss or not is_dense(plan, WEIGHTS) and (
+            transforms or plan.is_loss or not (is_dense(plan, WEIGHTS) or is_one_column(plan, WEIGHTS)) and (
                 not is_one_row(plan, WEIGHTS) or plan.data[MASK] != NULL)):
         return 0
     while width % columns:
@@ -89,6 +93,31 @@ cdef void take_row_of_weights(const Plan *plan, const Bases *bases, Part *part, 
     part.weights_ld = 0
 
 
+cdef void repeat_weights(const Plan *plan, const Bases *bases, const Part *part, char *weights) noexcept nogil:
+    """One weight for all columns of their row."""
+    cdef Py_ssize_t columns = inner_shape(&plan.kept), stride = plan.reduced.stride[WEIGHTS][0]
+    cdef Py_ssize_t i, j, at, used, row, end
+    cdef char *to
+    cdef double some[COLUMNS]
+    for i in range(part.rows):
+        at = part.done + i*part.width + part.first
+        used, row, j = columns_in(part, i), 0, 0
+        to = weights + i*COLUMNS*plan.itemsize
+        end = columns - at % columns            # of the columns that the first weight is for
+        plan.load_weights(bases.data[WEIGHTS] + at//columns*stride, stride, (used - end + columns - 1)//columns + 1,
+                          plan.swapped[WEIGHTS], some)
+        while j < used:
+            end = lesser(end, used)
+            if plan.itemsize == sizeof(double):
+                fill_up(plan, to, j, end, some[row])
+            else:
+                fill_up(plan, to, j, end, (<const float *>some)[row])
+            j = end
+            end += columns
+            row += 1
+        fill_up(plan, to, used, part.wide, 0)
+
+
 cdef void bring_together(const Plan *plan, const Bases *bases, Part *part, char *tile, char *weights) noexcept nogil:
     cdef Py_ssize_t stride = inner_stride(&plan.kept, ELEMENTS), weights_stride = inner_stride(&plan.kept, WEIGHTS)
     cdef Py_ssize_t i, at, used, step = COLUMNS*plan.itemsize
@@ -107,8 +136,9 @@ cdef void next_rows(const Plan *plan, const Bases *bases, Part *part, char *scra
     cdef char *weights = scratch + SCRATCH*plan.itemsize
     cdef const char *mask = bases.data[MASK]
     cdef bint one_row = bases.data[WEIGHTS] != NULL and is_one_row(plan, WEIGHTS)
-    cdef bint weighted = bases.data[WEIGHTS] != NULL and not one_row
-    cdef bint direct = is_run(plan, &plan.kept, ELEMENTS) and (one_row or is_run(plan, &plan.kept, WEIGHTS))
+    cdef bint one_column = bases.data[WEIGHTS] != NULL and is_one_column(plan, WEIGHTS)
+    cdef bint weighted = bases.data[WEIGHTS] != NULL and not one_row and not one_column
+    cdef bint direct = is_run(plan, &plan.kept, ELEMENTS) and (not weighted or is_run(plan, &plan.kept, WEIGHTS))
     cdef Py_ssize_t at = part.done + part.first, step = COLUMNS*plan.itemsize
     part.rows = part.left//part.width
     part.elements, part.ld = bases.data[ELEMENTS] + at*plan.itemsize, part.width
@@ -117,7 +147,7 @@ cdef void next_rows(const Plan *plan, const Bases *bases, Part *part, char *scra
         part.weights = bases.data[WEIGHTS] + at*plan.itemsize
     elif one_row:
         take_row_of_weights(plan, bases, part, weights)
-    if part.rows and direct and mask == NULL:
+    if part.rows and direct and mask == NULL and not one_column:
         return
     direct = direct and part.rows
     part.rows = max(1, lesser(part.rows, BLOCK_ROWS))
@@ -126,12 +156,15 @@ cdef void next_rows(const Plan *plan, const Bases *bases, Part *part, char *scra
         part.elements, part.ld = scratch, COLUMNS
         if weighted:
             part.weights, part.weights_ld = weights, COLUMNS
+    if one_column:
+        repeat_weights(plan, bases, part, weights)
+        part.weights, part.weights_ld = weights, COLUMNS
     if mask != NULL:
         mask += at
         plan.moves.select(part.elements, part.ld*plan.itemsize, mask, part.width, part.rows, columns_in(part, 0),
                           -INFINITY, scratch, step)
         part.elements, part.ld = scratch, COLUMNS
-        if weighted:
+        if weighted or one_column:
             plan.moves.select(part.weights, part.weights_ld*plan.itemsize, mask, part.width, part.rows,
                               columns_in(part, 0), 0, weights, step)
             part.weights, part.weights_ld = weights, COLUMNS
