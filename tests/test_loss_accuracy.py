@@ -84,3 +84,24 @@ def test_no_vector_jacobian_product_is_beyond_the_promise(dtype, classes, spread
         product = np.exp(logp.astype(Long)) * g.astype(Long).sum(axis=1, keepdims=True)
         error = np.abs(log_softmax_vjp(g, logp, axis=1) - (g - product))
         assert np.max(error / ulp(np.maximum(np.abs(g), np.abs(product)), dtype)) <= VJP
+
+
+@pytest.mark.parametrize("positions", [1, 2, 7, 31, 119, 128, 1000, 4097])
+@pytest.mark.parametrize("weight", [None, 0.1])
+def test_sums_of_equal_losses(dtype, positions, weight):
+    """All of them are rounded the same way, which adds up unless it is kept."""
+    arguments = {"weight": None if weight is None else np.full(257, weight)}
+    x, targets = np.zeros((positions, 257), dtype), np.zeros(positions, int)
+    one = np.log(Long(257))
+    total = one * positions * Long(weight or 1)
+    assert abs(cross_entropy(x, targets, reduction="sum", **arguments) - total) <= 1.5 * ulp(total, dtype)
+    assert abs(cross_entropy(x, targets, reduction="mean", **arguments) - one) <= 1.5 * ulp(one, dtype)
+
+
+@pytest.mark.parametrize("weight", [1e-140, 1e30, 1e200, 1e290, 1e300])
+def test_gradients_beside_the_target_with_extreme_weights(weight):
+    x = 3 * np.random.default_rng(1).standard_normal((50, 40))
+    _, gradient = cross_entropy_and_grad(x, np.zeros(50, int), weight=np.full(40, weight), reduction="none")
+    _, wanted, _ = exact(x, np.eye(40)[[0] * 50], np.ones((50, 1)), np.zeros(50, int))
+    wanted = wanted[:, 1:] * Long(weight)
+    assert np.max(np.abs(gradient[:, 1:] - wanted) / ulp(np.abs(wanted), np.float64)) <= GRADIENT

@@ -14,13 +14,13 @@ include "coefficients.pxi"
 cdef extern from * nogil:
     """
     /* With p = a*b rounded, product_error is a*b - p, and multiplied is a*(b + low) rounded once; left_of is
-       (a + low)*b - taken, where taken is near a*b beside what a*b was added to. probability is multiplied for a
-       result of at most 1, or the few times that of a gradient, down to the least normal number, where the parts of
-       Dekker's product would vanish: 2.3 ULP of a softmax of 1e-300 (2026-11). Written with fma
-       where that is one instruction: -ffp-contract may fuse the wrong one of two products. Elsewhere by Dekker's
-       product (Numerische Mathematik 18, 1971), not for targets where the compiler may contract its products.
-       fused is a*b + c in one instruction wherever there is one, not only where the compiler finds both in one block:
-       the same number has the same exponential, in a loop and outside. A polynomial stays in one block as it is. */
+       (a + low)*b - taken, where taken is near a*b beside what a*b was added to. probability is multiplied where the
+       parts of Dekker's product might vanish, down to the least normal number: softmax of 1e-300 was 2.3 ULP off
+       (2026-11). With fma where that is one instruction: -ffp-contract may fuse the wrong one of two products.
+       Elsewhere by Dekker's product (Numerische Mathematik 18, 1971), not for targets where the compiler may contract
+       its products. fused is a*b + c in one instruction wherever there is one, not only where the compiler finds both
+       in one block: the same number has the same exponential, in a loop and outside. A polynomial stays in one block
+       as it is. */
     #include <math.h>
     #if defined(__FP_FAST_FMA) || defined(__FMA__) || defined(__aarch64__)
     static inline double smoothmax_product_error_f64(double a, double b, double p) { return fma(a, b, -p); }
@@ -51,8 +51,10 @@ cdef extern from * nogil:
         return (float)((double)a*((double)b + low));
     }
     static inline double smoothmax_probability_f64(double e, double inverse, double low) {
-        double up = 18446744073709551616.0;     /* 2**64 */
-        return smoothmax_multiplied_f64(e, inverse*up, low*up)*(1/up);
+        /* by 2**64 and back, but where weights have made the factor so large that nothing vanishes */
+        int small = fabs(inverse) < 1e-30;
+        double up = small ? 18446744073709551616.0 : 1, down = small ? 5.421010862427522e-20 : 1;
+        return smoothmax_multiplied_f64(e, inverse*up, low*up)*down;
     }
     static inline double smoothmax_fused_f64(double a, double b, double c) { return a*b + c; }
     static inline float smoothmax_fused_f32(float a, float b, float c) { return a*b + c; }

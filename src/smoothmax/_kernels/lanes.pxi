@@ -341,18 +341,22 @@ cdef inline void drop_in_two(real v, real top, real floor, bint without_top, rea
 
 cdef inline void add_drop(real *total, real v, real top, real magic, real floor, bint without_top, real *e,
                           real *low) noexcept nogil:
-    """Add exp(v - top) within 2**-28 (2**-57) of it; a total that the top is in is the larger, another may be not."""
-    cdef real d, d_low, head, tail, scale, result
+    """Add exp(v - top) within 2**-28 (2**-57) of it; a total that the top is in is the larger, another may be not.
+
+    By add_either, GCC takes 1.05 to 1.15 times as long for the same (2026-11).
+    """
+    cdef real d, d_low, head, tail, scale, result, large, small
     drop_in_two(v, top, floor, without_top, &d, &d_low)
     split_exp_of_two(d, d_low, magic, &head, &tail, &scale)
+    result = total[0] + head*scale
     if without_top:
-        add_either(total, head*scale, low)
+        large = total[0] if total[0] > head*scale else head*scale
+        small = head*scale if total[0] > head*scale else total[0]
     else:
-        result = total[0] + head*scale
-        low[0] = head*scale - (result - total[0])
-        total[0] = result
-    low[0] += tail*scale
+        large, small = total[0], head*scale
+    low[0] = (small - (result - large)) + tail*scale
     e[0] = (head + tail)*scale
+    total[0] = result
 
 
 cdef inline void sum_drops_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const real *top, bint without_top,

@@ -1,27 +1,20 @@
 # Tiles: columns reduced each on its own, as many side by side as there are lanes, a block of rows at a time.
 
-cdef inline bint column_shifts(const real *top, real *shift, real *magic, real *floor) noexcept nogil:
-    """The shifts of as many columns as there are lanes; whether all are 0."""
+cdef inline void sum_columns(const real *x, Py_ssize_t ld, Py_ssize_t rows, Terms terms, const real *top,
+                             const real *soon, Py_ssize_t soon_ld, real *shift, real *magic, real *totals,
+                             real *carries, real *counts) noexcept nogil:
+    """The exponentials of as many columns as there are lanes, but their tops, which are counted; and their shifts."""
     cdef Py_ssize_t j
     cdef int far = 0
-    for j in range(lanes_of(top)):
+    cdef real floor[LANES]
+    for j in range(lanes_of(x)):
         shifts_of(top[j], &shift[j], &magic[j], &floor[j])
         far |= shift[j] != 0
-    return not far
-
-
-cdef inline void sum_columns(const real *x, Py_ssize_t ld, Py_ssize_t rows, Terms terms, const real *top,
-                             const real *soon, Py_ssize_t soon_ld, real *totals, real *carries,
-                             real *counts) noexcept nogil:
-    """The exponentials of as many columns as there are lanes, but their tops, which are counted."""
-    cdef real shift[LANES]
-    cdef real magic[LANES]
-    cdef real floor[LANES]
-    if column_shifts(top, shift, magic, floor):
-        sum_columns_lanes(x, ld, rows, True, terms, top, shift, magic, floor, soon, soon_ld, totals, carries,
+    if far:
+        sum_columns_lanes(x, ld, rows, False, terms, top, shift, magic, floor, soon, soon_ld, totals, carries,
                           counts)
     else:
-        sum_columns_lanes(x, ld, rows, False, terms, top, shift, magic, floor, soon, soon_ld, totals, carries,
+        sum_columns_lanes(x, ld, rows, True, terms, top, shift, magic, floor, soon, soon_ld, totals, carries,
                           counts)
 
 
@@ -32,12 +25,10 @@ cdef inline void sum_from_top(const real *x, Py_ssize_t ld, Py_ssize_t rows, Ter
     cdef Py_ssize_t j
     cdef real shift[LANES]
     cdef real magic[LANES]
-    cdef real floor[LANES]
     cdef real head, tail, scale, p, p_low, total, low, inverse, quotient, product
     cdef real unscaled = <real>1/scaled_one(x[0])
-    sum_columns(x, ld, rows, terms, top, soon, soon_ld, totals, carries, counts)
+    sum_columns(x, ld, rows, terms, top, soon, soon_ld, shift, magic, totals, carries, counts)
     for j in range(lanes_of(x)):
-        shifts_of(top[j], &shift[j], &magic[j], &floor[j])
         split_exp(remainder_of(top[j], shift[j]), magic[j], &head, &tail, &scale)
         scale *= unscaled
         p = (head + tail)*scale
@@ -55,6 +46,8 @@ cdef inline void reduce_columns(State *state, const real *x, Py_ssize_t ld, Py_s
     cdef Py_ssize_t width = lanes_of(x), block, group, first, j
     cdef double total, error
     cdef real top[LANES]
+    cdef real shift[LANES]
+    cdef real magic[LANES]
     cdef real totals[LANES]
     cdef real carries[LANES]
     cdef real counts[LANES]
@@ -68,7 +61,8 @@ cdef inline void reduce_columns(State *state, const real *x, Py_ssize_t ld, Py_s
             raise_tops(state, first, top)
             for j in range(width):
                 top[j] = <real>state.top[first + j]
-            sum_columns(x + first, ld, block, terms, top, x + first + block*ld, ld, totals, carries, counts)
+            sum_columns(x + first, ld, block, terms, top, x + first + block*ld, ld, shift, magic, totals, carries,
+                        counts)
             for j in range(width):
                 total = two_sum(totals[j], carries[j], &error)
                 join(state, first + j, total, error, counts[j])
@@ -227,12 +221,18 @@ cdef void write_log_softmax_tile(const State *state, const real *x, Py_ssize_t l
 
 # At once: few rows, so that all of it stays in L1, and one group of lanes is done from elements to results.
 
+cdef inline real log_of_scaled(real count, real total, real carry, real *low) noexcept nogil:
+    """log(count + (total + carry)/2**OFFSET) and what rounding lost."""
+    cdef real error, unscaled = <real>1/scaled_one(total), rest = sum_in_two(total, carry, &error)
+    return split_log(count, rest*unscaled, error*unscaled, <real>0, low)
+
+
 cdef inline void log_sums_at_once(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, Terms terms,
                                   const real *room, Py_ssize_t room_ld, real *top, real *log_sum,
                                   real *log_sum_low) noexcept nogil:
     """All sums come before all logarithms, which wait for each other less then."""
     cdef Py_ssize_t width = lanes_of(x), groups = (columns + width - 1)//width, group, first, j
-    cdef real total, error, unscaled = <real>1/scaled_one(x[0])
+    cdef Py_ssize_t whole = columns//width*width
     cdef real totals[COLUMNS]
     cdef real carries[COLUMNS]
     cdef real counts[COLUMNS]
@@ -246,22 +246,25 @@ cdef inline void log_sums_at_once(const real *x, Py_ssize_t ld, Py_ssize_t rows,
         else:
             sum_from_top(x + first, ld, rows, terms, top + first, room + first, room_ld, totals + first,
                          carries + first, counts + first)
-    for group in range(groups):
-        first = first_column(group, width, columns)
+    for j in range(whole):
+        log_sum[j] = log_of_scaled(counts[j], totals[j], carries[j], &log_sum_low[j])
+    if whole < columns:
+        first = first_column(groups - 1, width, columns)
         for j in range(first, first + width):
-            total = sum_in_two(totals[j], carries[j], &error)
-            log_sum[j] = split_log(counts[j], total*unscaled, error*unscaled, <real>0, &log_sum_low[j])
+            log_sum[j] = log_of_scaled(counts[j], totals[j], carries[j], &log_sum_low[j])
 
 
 cdef void logsumexp_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
                          Py_ssize_t _) noexcept nogil:
-    cdef Py_ssize_t width = lanes_of(x), group, first, j
+    cdef Py_ssize_t width = lanes_of(x), whole = columns//width*width, first, j
     cdef real top[COLUMNS]
     cdef real log_sum[COLUMNS]
     cdef real log_sum_low[COLUMNS]
     log_sums_at_once(x, ld, rows, columns, EXACT, x, 0, top, log_sum, log_sum_low)
-    for group in range((columns + width - 1)//width):
-        first = first_column(group, width, columns)
+    for j in range(whole):
+        out[j] = shifted(top[j], log_sum[j], log_sum_low[j])
+    if whole < columns:
+        first = first_column(whole//width, width, columns)
         for j in range(first, first + width):
             out[j] = shifted(top[j], log_sum[j], log_sum_low[j])
 
