@@ -323,7 +323,8 @@ cdef object loss_array(object logits, object targets, object axis, object weight
             classes, weights = apart(classes, result, False), apart(weights, result, False)
         else:
             result = new_result(array, &shape, number)
-    value = np.zeros(kept, FLOATS[number] if reduction == "none" else np.float64)
+    new_value = np.empty if size_of(&shape) else np.zeros
+    value = new_value(kept, FLOATS[number] if reduction == "none" else single)
     denominator = denominator_of(reduction, classes, ignore_index is not None, weights, value.size)
     if size_of(&shape):
         soft = classes is None or smoothing > 0
@@ -370,9 +371,9 @@ cdef object loss_array(object logits, object targets, object axis, object weight
 
 
 cdef double total_of(cnp.ndarray losses):
-    """As the kernels sum: NumPy's sum of 119 equal losses, which are all rounded the same way, is 5 ULP off."""
-    cdef const Kernels *kernels = kernels_of(LOG_SOFTMAX_VJP, True)
-    cdef const double *given = <const double *>cnp.PyArray_DATA(losses)
+    """As the kernels sum, in double: NumPy's sum of 119 equal ones, which are all rounded alike, is 5 ULP off."""
+    cdef const Kernels *kernels = kernels_of(LOG_SOFTMAX_VJP, cnp.PyArray_TYPE(losses) == cnp.NPY_FLOAT64)
+    cdef const void *given = cnp.PyArray_DATA(losses)
     cdef Py_ssize_t n = cnp.PyArray_SIZE(losses)
     cdef double total
     cdef State state
