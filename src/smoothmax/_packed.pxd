@@ -2,7 +2,7 @@
 
 from libc.string cimport memcpy
 
-from smoothmax._kernels.table cimport State
+from smoothmax._kernels.table cimport SHIFTED, State
 
 
 cdef struct Packed:
@@ -25,7 +25,7 @@ cdef inline void pack(const State *state, Py_ssize_t columns, char *to, Py_ssize
 cdef inline void unpack(const char *source, Py_ssize_t stride, Py_ssize_t columns, State *state) noexcept nogil:
     cdef Packed packed
     cdef Py_ssize_t j
-    state.from_top = False
+    state.sums = SHIFTED
     for j in range(columns):
         memcpy(&packed, source + j*stride, sizeof(Packed))
         state.top[j], state.count[j] = packed.top, packed.count

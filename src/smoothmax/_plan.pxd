@@ -115,6 +115,16 @@ cdef inline void advance(Cursor *cursor, Py_ssize_t steps) noexcept nogil:
         steps = 1
 
 
+cdef inline void follow(Cursor *cursor, const Cursor *other) noexcept nogil:
+    """Stand where the other does. A copy of all that is there, for 64 axes, takes as long as a small tile."""
+    cdef int i, role
+    cursor.axes, cursor.first, cursor.left = other.axes, other.first, other.left
+    for i in range(other.axes.ndim):
+        cursor.index[i] = other.index[i]
+    for role in range(ROLES):
+        cursor.offset[role] = other.offset[role]
+
+
 cdef inline Py_ssize_t lesser(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
     return a if a < b else b
 

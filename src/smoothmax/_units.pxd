@@ -23,6 +23,7 @@ cdef struct Walk:
     Py_ssize_t blocks           # of a piece
     Py_ssize_t scratch          # bytes that a thread needs
     Py_ssize_t grain            # units that it takes at a time
+    Py_ssize_t band             # tiles side by side whose results are written together, row by row
 
 
 cdef struct Unit:
@@ -41,6 +42,7 @@ cdef void write_piece(const Walk *walk, const Unit *unit, Py_ssize_t piece, cons
                       char *scratch) noexcept nogil
 cdef void finish(const Walk *walk, const Unit *unit, State *state) noexcept nogil
 cdef void walk_unit(const Walk *walk, const Unit *unit, char *scratch) noexcept nogil
+cdef void walk_band(const Walk *walk, const Unit *units, Py_ssize_t n, State *states, char *scratch) noexcept nogil
 
 
 cdef inline const Kernels *first_kernels(const Plan *plan) noexcept nogil:

@@ -8,11 +8,11 @@ from smoothmax._columns cimport reduce_columns, write_columns
 from smoothmax._gather cimport (
     SCRATCH, TILE_ROWS, gather_row, gather_tile, leave_out_of_row, leave_out_of_tile, scatter_row, scatter_tile,
 )
-from smoothmax._kernels.table cimport BLOCK_BYTES, COLUMNS, TOGETHER, Kernels, State, clear
+from smoothmax._kernels.table cimport BAND_ROWS, BLOCK_BYTES, COLUMNS, SHIFTED, TOGETHER, Kernels, State, clear
 from smoothmax._packed cimport pack
 from smoothmax._plan cimport (
-    ELEMENTS, FIRST, MASK, RESULT, SECOND, SIGN, STATES, VALUE, WEIGHTS, Bases, Cursor, Plan, advance, inner_stride,
-    lesser, run_length, start,
+    ELEMENTS, FIRST, MASK, RESULT, SECOND, SIGN, STATES, VALUE, WEIGHTS, Bases, Cursor, Plan, advance, follow,
+    inner_stride, lesser, run_length, start,
 )
 from smoothmax._targets cimport put_targets, take_targets
 
@@ -50,11 +50,12 @@ cdef void write_row(const Walk *walk, const Unit *unit, Cursor *cursor, const St
                     char *scratch) noexcept nogil:
     """The second pass of what has a result for each element."""
     cdef const Plan *plan = walk.plan
-    cdef Cursor out_cursor = cursor[0]
+    cdef Cursor out_cursor
     cdef Py_ssize_t n
     cdef const char *source
     cdef const char *weights
     cdef char *target
+    follow(&out_cursor, cursor)
     while cursor.left:
         n = run_length(cursor, cursor.left) if unit.in_place or unit.out_in_place else cursor.left
         n = n if unit.in_place and unit.out_in_place else lesser(n, CHUNK//plan.itemsize)
@@ -131,7 +132,7 @@ cdef void reduce_tile(const Walk *walk, const Kernels *kernels, const Unit *unit
 cdef void write_tile(const Walk *walk, const Unit *unit, Cursor *cursor, const State *state,
                      char *scratch) noexcept nogil:
     cdef const Plan *plan = walk.plan
-    cdef Cursor out_cursor = cursor[0]
+    cdef Cursor out_cursor
     cdef Py_ssize_t rows, ld = COLUMNS, weights_ld = COLUMNS, out_ld = COLUMNS
     cdef const char *source
     cdef const char *weights
@@ -141,6 +142,7 @@ cdef void write_tile(const Walk *walk, const Unit *unit, Cursor *cursor, const S
         weights_ld = inner_stride(&plan.reduced, WEIGHTS)//plan.itemsize
     if unit.out_in_place:
         out_ld = inner_stride(&plan.reduced, RESULT)//plan.itemsize
+    follow(&out_cursor, cursor)
     while cursor.left:
         rows = run_length(cursor, cursor.left) if unit.in_place or unit.out_in_place else cursor.left
         rows = rows if unit.in_place and unit.out_in_place else lesser(rows, TILE_ROWS)
@@ -265,7 +267,7 @@ cdef void rows_at_once(const Walk *walk, const Unit *unit, State *state, char *s
         bases.data[ELEMENTS] += step
         if bases.data[MASK] != NULL:
             bases.data[MASK] += mask_step
-    state.from_top = False
+    state.sums = SHIFTED
     take_targets(plan, unit, state)
     # All of them, however many count: which are done by vectors, and which by what these leave, might show in the bits.
     plan.kernels.finish(state, TOGETHER, values, NULL)
@@ -329,9 +331,23 @@ cdef void reduce_pieces(const Walk *walk, const Kernels *kernels, const Unit *un
         kernels.merge(state, &other, 0, unit.columns, COLUMNS)
 
 
+cdef void sum_unit(const Walk *walk, const Unit *unit, State *state, char *scratch) noexcept nogil:
+    """From elements to what the second pass needs, or to results that have none."""
+    cdef State careful
+    if walk.plan.passes == SECOND:
+        take_state(walk, unit, state)
+    else:
+        reduce_pieces(walk, first_kernels(walk.plan), unit, state, scratch)
+        if is_doubtful(walk.plan, unit, state):
+            reduce_pieces(walk, walk.plan.kernels.careful, unit, &careful, scratch)
+            walk.plan.kernels.replace(state, &careful, unit.columns)
+    take_targets(walk.plan, unit, state)
+    finish(walk, unit, state)
+
+
 cdef void walk_unit(const Walk *walk, const Unit *unit, char *scratch) noexcept nogil:
     """A row or a tile from its elements to its results, on this thread."""
-    cdef State state, careful
+    cdef State state
     cdef Py_ssize_t piece
     if walk.at_once:
         if walk.tiles:
@@ -341,16 +357,26 @@ cdef void walk_unit(const Walk *walk, const Unit *unit, char *scratch) noexcept 
         else:
             row_at_once(walk, unit, &state, scratch)
         return
-    if walk.plan.passes == SECOND:
-        take_state(walk, unit, &state)
-    else:
-        reduce_pieces(walk, first_kernels(walk.plan), unit, &state, scratch)
-        if is_doubtful(walk.plan, unit, &state):
-            reduce_pieces(walk, walk.plan.kernels.careful, unit, &careful, scratch)
-            walk.plan.kernels.replace(&state, &careful, unit.columns)
-    take_targets(walk.plan, unit, &state)
-    finish(walk, unit, &state)
+    sum_unit(walk, unit, &state, scratch)
     if writes(walk.plan):
         for piece in range(walk.pieces):
             write_piece(walk, unit, piece, &state, scratch)
         put_targets(walk, unit, &state)
+
+
+cdef void walk_band(const Walk *walk, const Unit *units, Py_ssize_t n, State *states, char *scratch) noexcept nogil:
+    """Tiles side by side: results of all are written a few rows at a time, in the order in which they lie.
+
+    A tile alone leaves each row after 256 or 512 bytes, and the processor fetches nothing ahead. 2026-11, axis 0:
+    (4096, 4096) 0.5 to 0.66 of the time, (600, 1008) log_softmax 0.9, where a tile stays in cache no difference.
+    """
+    cdef Cursor cursor
+    cdef Py_ssize_t i, first
+    for i in range(n):
+        sum_unit(walk, &units[i], &states[i], scratch)
+    for first from 0 <= first < walk.n by BAND_ROWS:
+        for i in range(n):
+            start(&cursor, &walk.plan.reduced, 0, first, lesser(walk.n - first, BAND_ROWS))
+            write_tile(walk, &units[i], &cursor, &states[i], scratch)
+    for i in range(n):
+        put_targets(walk, &units[i], &states[i])

@@ -19,7 +19,7 @@ from smoothmax._pool cimport Queue, share, take
 from smoothmax._targets cimport put_targets, take_targets
 from smoothmax._threads cimport threads_of_caller
 from smoothmax._units cimport (
-    Unit, Walk, finish, first_kernels, is_doubtful, reduce_piece, take_state, walk_unit, write_piece, writes,
+    Unit, Walk, finish, first_kernels, is_doubtful, reduce_piece, take_state, walk_band, walk_unit, write_piece, writes,
 )
 
 cdef enum:
@@ -45,6 +45,8 @@ cdef enum:
     # Elements that a thread takes at a time, at least. 256 to 512 KiB: as 2048 and 4096, which ask more often than they
     # balance; 16384 leaves 384 KiB of float64 in three parts, 0.69 where this takes 0.61.
     GRAIN = 8192
+    BAND = 2048                 # bytes of a row of tiles whose results are written together
+    BANDS = 32                  # tiles in it, at most
 
 
 # For tests: an array of so many bytes is shared, and a row of more than so many is done in pieces.
@@ -98,7 +100,8 @@ cdef void take_unit(const Walk *walk, Cursor *cursor, Unit *unit) noexcept nogil
 cdef void walk_units(const Walk *walk, Py_ssize_t first, Py_ssize_t n, char *scratch) noexcept nogil:
     cdef Cursor cursor
     cdef Unit unit
-    cdef Py_ssize_t tile, across
+    cdef Unit band[BANDS]
+    cdef Py_ssize_t tile, across, together = 1, i
     if walk.wide == 1:
         start(&cursor, &walk.plan.kept, 0, first, n)
         while cursor.left:
@@ -111,10 +114,16 @@ cdef void walk_units(const Walk *walk, Py_ssize_t first, Py_ssize_t n, char *scr
     tile = first % across
     start(&cursor, &walk.plan.kept, 1, first//across, n)
     while n:
-        take_tile(walk, &cursor, tile, &unit)
-        walk_unit(walk, &unit, scratch)
-        n -= 1
-        tile += 1
+        if walk.band > 1:
+            together = lesser(lesser(walk.band, n), across - tile)
+            for i in range(together):
+                take_tile(walk, &cursor, tile + i, &band[i])
+            walk_band(walk, band, together, <State *>(scratch + walk.scratch) - walk.band, scratch)
+        else:
+            take_tile(walk, &cursor, tile, &unit)
+            walk_unit(walk, &unit, scratch)
+        n -= together
+        tile += together
         if tile == across:
             tile = 0
             advance(&cursor, 1)
@@ -320,6 +329,10 @@ cdef void lay_out(Walk *walk, const Plan *plan) noexcept nogil:
     walk.units = tiles_across(walk)*count(&plan.kept, 1) if walk.wide > 1 else count(&plan.kept, 0)
     walk.gathers = walk.drafts = False
     walk.piece, walk.pieces = n, 1
+    walk.band = 1
+    if tiles and writes(plan) and not walk.at_once and not abreast:
+        walk.band = lesser(BAND//(COLUMNS*plan.itemsize), tiles_across(walk))
+        walk.scratch += walk.band*sizeof(State)
     if not walk.at_once:
         cut(walk)
 
@@ -336,7 +349,7 @@ cdef int walk_alone(const Walk *walk) noexcept nogil:
 cdef int walk_shared(Walk *walk, Py_ssize_t size, int threads) except -2:
     if walk.pieces > 1 and walk.units < 2*threads:
         return share_units(walk, threads)
-    walk.grain = max(GRAIN*walk.units//size + 1, walk.units//(16*threads))
+    walk.grain = max(GRAIN*walk.units//size + 1, walk.units//(16*threads), walk.band)
     return share(work_on_units, walk, (walk.units + walk.grain - 1)//walk.grain, threads)
 
 

@@ -192,8 +192,11 @@ cdef inline real nearest_integer(real x) noexcept nogil:
 
 
 cdef inline real exponent_of(real remainder) noexcept nogil:
-    """N for top - c = remainder."""
-    return nearest_integer(remainder*<real>1.4426950408889634)
+    """N for top - c = remainder; the same wherever it is computed, also where the product has another use."""
+    if real is float:
+        return fused(remainder, <float>1.4426950408889634, <float>12582912.0) - <float>12582912.0
+    else:
+        return fused(remainder, 1.4426950408889634, 6755399441055744.0) - 6755399441055744.0
 
 
 cdef inline real remainder_of(real top, real shift) noexcept nogil:
@@ -250,14 +253,14 @@ cdef inline void split_exp_of_two(real d, real d_low, real magic, real *head, re
 
 
 cdef inline void rounded_exp(real d, real magic, real *head, real *scale) noexcept nogil:
-    """head*scale = exp(d) 2**(OFFSET - N) within 0.6 ULP: split_exp without a tail, at four operations less.
+    """head*scale = exp(d) 2**(OFFSET - N) within 0.6 ULP: split_exp without a tail, at five operations less.
 
-    1 + (r + r*r*exp_tail(r)): what the bracket and r lose is a quarter of an ULP of it, and less near 1.
+    1 + r*(1 + r*exp_tail(r)): what the bracket and r lose is a quarter of an ULP of it, and less near 1.
     """
     cdef real z = fused(d, <real>1.4426950408889634, magic)
     cdef real n = z - magic
     cdef real r = fused(-n, ln2_low(d), fused(-n, ln2_high(d), d))
-    head[0] = <real>1 + fused(r*r, exp_tail(r), r)
+    head[0] = fused(r, fused(r, exp_tail(r), <real>1), <real>1)
     scale[0] = power_of_low_bits(z)
 
 

@@ -41,11 +41,11 @@ cdef void keep_row(State *state, const real *x, Py_ssize_t n, real *out) noexcep
             take_term(top - shift, magic, EXACT, &p, &taken, &lost)
             total = sum_of_kept(out, n, p, &carry)
     state.top[0], state.rest[0], state.carry[0], state.count[0] = top, total, carry, count
-    state.from_top = False
+    state.sums = SHIFTED
 
 
-cdef inline void keep_tile_as(State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
-                              bint keep, real *out, Py_ssize_t out_ld) noexcept nogil:
+cdef void keep_tile(State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
+                    Py_ssize_t out_ld) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), group, first, j
     cdef double error
     cdef real top[LANES]
@@ -57,21 +57,13 @@ cdef inline void keep_tile_as(State *state, const real *x, Py_ssize_t ld, Py_ssi
         first = first_column(group, width, columns)
         spread(<real>-INFINITY, top)
         max_lanes(x + first, ld, rows, top)
-        if keep or rows < FEW_TERMS:
-            sum_drops_lanes(x + first, ld, rows, top, True, keep, out + first, out_ld, totals, carries, counts)
-        else:
-            sum_from_top(x + first, ld, rows, ROUNDED, top, x, 0, totals, carries, counts)
+        sum_drops_lanes(x + first, ld, rows, top, True, True, out + first, out_ld, totals, carries, counts)
         for j in range(width):
             state.top[first + j] = top[j]
             state.rest[first + j] = two_sum(totals[j], carries[j], &error)
             state.carry[first + j] = error
             state.count[first + j] = counts[j]
-    state.from_top = True
-
-
-cdef void keep_tile(State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
-                    Py_ssize_t out_ld) noexcept nogil:
-    keep_tile_as(state, x, ld, rows, columns, True, out, out_ld)
+    state.sums = FROM_TOP
 
 
 cdef void keep_state_of_row(State *state, const real *x, Py_ssize_t n, real *out) noexcept nogil:
@@ -83,8 +75,17 @@ cdef void keep_state_of_row(State *state, const real *x, Py_ssize_t n, real *out
 
 
 cdef void keep_state_of_tile(State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
-                             real *out, Py_ssize_t out_ld) noexcept nogil:
-    keep_tile_as(state, x, ld, rows, columns, False, out, out_ld)
+                             real *_, Py_ssize_t __) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef real top[COLUMNS]
+    cdef real log_sum[COLUMNS]
+    cdef real log_sum_low[COLUMNS]
+    log_sums_at_once(x, ld, rows, columns, ROUNDED, x, 0, top, log_sum, log_sum_low)
+    for j in range(columns):
+        state.top[j] = top[j]
+        state.log_sum[j] = <double>log_sum[j] + log_sum_low[j] if real is float else log_sum[j]
+        state.log_sum_low[j] = 0 if real is float else log_sum_low[j]
+    state.sums = IN_LOGARITHMS
 
 
 cdef void scale_row(const State *state, Py_ssize_t n, real *out) noexcept nogil:

@@ -8,11 +8,11 @@ from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport ldexp
 
 from smoothmax._kernels.table cimport (
-    CAREFUL_LOGSUMEXP, COLUMNS, CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, GROWING_LOGSUMEXP, LOGSUMEXP,
-    LOGSUMEXP_AND_SOFTMAX, LOG_PROB, LOG_SOFTMAX, LOG_SOFTMAX_VJP, NLL, SOFTMAX, SOFTMAX_VJP, SOFT_CROSS_ENTROPY,
-    SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, WEIGHTED_LOGSUMEXP, Blend, CorrectRow, DraftRow, Finish, KeepRow, KeepTile,
-    Kernels, Moves, ReduceRow, ReduceTile, RowAtOnce, ScaleRow, ScaleTile, Select, State, SumRow, Table, TileAtOnce,
-    Transpose, WeightedTileAtOnce, WriteRow, WriteTile, clear,
+    BAND_ROWS, CAREFUL_LOGSUMEXP, COLUMNS, CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, FROM_TOP, GROWING_LOGSUMEXP,
+    IN_LOGARITHMS, LOGSUMEXP, LOGSUMEXP_AND_SOFTMAX, LOG_PROB, LOG_SOFTMAX, LOG_SOFTMAX_VJP, NLL, SHIFTED, SOFTMAX,
+    SOFTMAX_VJP, SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, WEIGHTED_LOGSUMEXP, Blend, CorrectRow,
+    DraftRow, Finish, KeepRow, KeepTile, Kernels, Moves, ReduceRow, ReduceTile, RowAtOnce, ScaleRow, ScaleTile,
+    Select, State, SumRow, Table, TileAtOnce, Transpose, WeightedTileAtOnce, WriteRow, WriteTile, clear,
 )
 
 cdef enum:
@@ -27,7 +27,8 @@ cdef enum:
     QUADS_F64 = 8
     MANY_ROWS = 8           # of lanes: from there on a row's exponentials are rounded before they are summed
     FEW_ROWS = 24           # of a tile of softmax whose columns are worth no shift
-    FEW_TERMS = 6           # of a column from which its top in two parts costs less than exp(top)
+    FEW_ROUNDED = 5         # terms of a column: fewer cost less from the top in two parts, without dividing by exp(top)
+    FEW_EXACT = 8
     SHORT_ROW = 16384       # bytes of a row that is one block
     SHORT_TILE = 131072     # of a tile
     WEIGHTED_ROWS = 64      # of a tile with weights: half as many take 1.2 times as long where all do not fit in L1

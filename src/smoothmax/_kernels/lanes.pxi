@@ -56,6 +56,17 @@ cdef inline Py_ssize_t next_rows(Py_ssize_t rows, Py_ssize_t ld, real _) noexcep
     return 0 if ld*<Py_ssize_t>sizeof(real) % 16384 == 0 else rows
 
 
+cdef inline void fetch_next_rows(const real *x, Py_ssize_t ld, const real *out, Py_ssize_t out_ld,
+                                 Py_ssize_t rows) noexcept nogil:
+    """A row of those that follow in these columns, where so many are written at a time: nothing else would fetch them.
+
+    2026-11, log_softmax of (4096, 4096), axis 0: 0.75 of the time, softmax 0.86 to 0.97.
+    """
+    if rows == BAND_ROWS:
+        fetch_to_write(out + BAND_ROWS*out_ld, lanes_of(x))
+        fetch(x + BAND_ROWS*ld, lanes_of(x))
+
+
 cdef inline void max_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, real *top) noexcept nogil:
     """top[j] is the largest of what it was and of column j; nan is passed over."""
     cdef Py_ssize_t i, j
@@ -158,46 +169,39 @@ cdef inline real argument(real v, bint near, real shift, real floor) noexcept no
     return at_least(v if near else v - shift, floor)
 
 
-cdef inline void sum_columns_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, bint near, Terms terms,
-                                   const real *top, const real *shift, const real *magic, const real *floor,
-                                   const real *soon, Py_ssize_t soon_ld, real *totals, real *carries,
-                                   real *counts) noexcept nogil:
-    """sum_lanes from nothing, of so few rows that a carry holds what they leave; `near` where all shifts are 0.
+cdef inline void sum_below_top_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, bint near, Terms terms,
+                                     const real *shift, const real *magic, const real *floor, const real *soon,
+                                     Py_ssize_t soon_ld, real *top, real *totals, real *carries) noexcept nogil:
+    """Of the largest element so far, top[j], and the next, the larger goes on; the exponential of the other is summed.
 
-    Rows that lie soon_ld apart will be needed soon, unless that is 0. Two rounded terms may not be added before the
-    total takes them: losses were 2.2 ULP off then (2026-11).
+    So nothing is read twice, no element is looked at, and nothing is lost where the top is far above all others.
+    A carry holds what so few rows leave. `near` where all shifts are 0; rows that lie soon_ld apart will be needed
+    soon, unless that is 0. Two rounded terms may not be added before the total takes them: losses were 2.2 ULP off
+    then (2026-11).
     """
     cdef Py_ssize_t i, j
+    cdef real largest[LANES]
     cdef real total[LANES]
     cdef real carry[LANES]
-    cdef real others[LANES]
-    cdef real e, low, lost
+    cdef real v, less, e, taken, low, lost
     for j in range(lanes_of(x)):
+        largest[j] = top[j]
         total[j] = 0
         carry[j] = 0
-        others[j] = 0
     for i in range(rows):
         if soon_ld:
             fetch_lanes(soon + i*soon_ld)
         for j in range(lanes_of(x)):
-            take_other(x[i*ld + j], near, top[j], shift[j], magic[j], floor[j], terms, &e, &lost)
-            add_either(&total[j], e, &low)
+            v = x[i*ld + j]
+            less = largest[j] if v > largest[j] else v
+            largest[j] = v if v > largest[j] else largest[j]
+            take_term(argument(less, near, shift[j], floor[j]), magic[j], terms, &e, &taken, &lost)
+            add_either(&total[j], taken, &low)
             carry[j] += low + lost if terms != ROUNDED else low
-            others[j] = others[j] + 1 if x[i*ld + j] != top[j] else others[j]
     for j in range(lanes_of(x)):
+        top[j] = largest[j]
         totals[j] = total[j]
         carries[j] = carry[j]
-        counts[j] = rows - others[j]
-
-
-cdef inline void take_other(real v, bint near, real top, real shift, real magic, real floor, Terms terms, real *e,
-                            real *lost) noexcept nogil:
-    """The term of an element; 0 of the top itself, which also spares inf - inf."""
-    cdef real rounded, taken
-    take_term(argument(v, near, shift, floor), magic, terms, &rounded, &taken, lost)
-    e[0] = taken if v != top else 0
-    if terms != ROUNDED:
-        lost[0] = lost[0] if v != top else 0
 
 
 cdef inline void add_either(real *total, real term, real *low) noexcept nogil:
@@ -480,6 +484,7 @@ cdef inline void softmax_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, co
     cdef real y[LANES]
     cdef real d, e
     for i in range(rows):
+        fetch_next_rows(x + i*ld, ld, out + i*out_ld, out_ld, rows)
         for j in range(lanes_of(x)):
             d = at_least(x[i*ld + j] - shift[j], floor[j])
             e = scaled_exp(d, magic[j])
@@ -493,6 +498,7 @@ cdef inline void log_softmax_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows
     cdef Py_ssize_t i, j
     cdef real y[LANES]
     for i in range(rows):
+        fetch_next_rows(x + i*ld, ld, out + i*out_ld, out_ld, rows)
         for j in range(lanes_of(x)):
             y[j] = (x[i*ld + j] - top[j]) - log_sum[j]
         for j in range(lanes_of(x)):

@@ -89,9 +89,13 @@ cdef void reduce_nothing_tile(State *state, const real *x, Py_ssize_t ld, const 
 
 # Values --------------------------------------------------------------------------------------------------------------
 
-cdef inline double log_prob_of(const State *state, Py_ssize_t j, double *low) noexcept nogil:
-    """(picked - top) - log_sum, rounded once, and what that took."""
-    cdef double error, difference = two_sum(state.picked[j], -state.top[j], &error)
+cdef inline double log_prob_of(const State *state, Py_ssize_t j, double *low, real _) noexcept nogil:
+    """(picked - top) - log_sum, rounded once, and what that took; float needs no more than a double of it."""
+    cdef double error, difference
+    if real is float:
+        low[0] = 0
+        return (state.picked[j] - state.top[j]) - state.log_sum[j]
+    difference = two_sum(state.picked[j], -state.top[j], &error)
     cdef double error_of_log, value = two_sum(difference, -state.log_sum[j], &error_of_log)
     error += error_of_log - state.log_sum_low[j]
     difference = two_sum(value, error if is_finite(value) else 0, low)
@@ -146,7 +150,7 @@ cdef void finish_log_prob(State *state, Py_ssize_t columns, real *out, real *sig
     cdef double low
     finish_log_softmax(state, columns, out, sign)
     for j in range(columns):
-        out[j] = <real>log_prob_of(state, j, &low)
+        out[j] = <real>log_prob_of(state, j, &low, out[0])
 
 
 cdef void finish_hard_loss(State *state, Py_ssize_t columns, real *out, real *sign) noexcept nogil:
@@ -154,7 +158,7 @@ cdef void finish_hard_loss(State *state, Py_ssize_t columns, real *out, real *si
     cdef double log_prob, low
     finish_log_softmax(state, columns, out, sign)
     for j in range(columns):
-        log_prob = log_prob_of(state, j, &low)
+        log_prob = log_prob_of(state, j, &low, out[0])
         out[j] = <real>loss_of(state, j, log_prob, low, 0, False, out[0])
 
 
@@ -163,7 +167,7 @@ cdef void finish_soft_loss(State *state, Py_ssize_t columns, real *out, real *si
     cdef double log_prob, low
     finish_log_softmax(state, columns, out, sign)
     for j in range(columns):
-        log_prob = log_prob_of(state, j, &low)
+        log_prob = log_prob_of(state, j, &low, out[0])
         out[j] = <real>loss_of(state, j, log_prob, low, soft_sum_of(state, j), True, out[0])
 
 
@@ -198,7 +202,7 @@ cdef inline void probability_factors(State *state, Py_ssize_t columns, bint from
 
 cdef void finish_logsumexp_and_softmax(State *state, Py_ssize_t columns, real *out, real *sign) noexcept nogil:
     finish_logsumexp(state, columns, out, sign)
-    if state.from_top:
+    if state.sums == FROM_TOP:
         probability_factors(state, columns, True, <real>0)
     else:
         probability_factors(state, columns, False, <real>0)
@@ -218,7 +222,7 @@ cdef inline void exp_of_picked(real picked, real top, bint from_top, double *at,
 
 
 cdef inline void finish_gradient(State *state, Py_ssize_t columns, bint soft, real type_) noexcept nogil:
-    if state.from_top:
+    if state.sums == FROM_TOP:
         gradient_factors(state, columns, True, soft, type_)
     else:
         gradient_factors(state, columns, False, soft, type_)
@@ -284,6 +288,7 @@ cdef inline void gradient_lanes(const real *x, Py_ssize_t ld, const real *b, Py_
     cdef real y[LANES]
     cdef real e
     for i in range(rows):
+        fetch_next_rows(x + i*ld, ld, out + i*out_ld, out_ld, rows)
         for j in range(lanes_of(x)):
             e = scaled_exp(at_least(x[i*ld + j] - shift[j], floor[j]), magic[j])
             y[j] = probability(e, factor[j], factor_low[j]) - multiplied(b[i*b_ld + j], slope[j], slope_low[j])

@@ -210,6 +210,7 @@ cdef inline void softmax_vjp_lanes(const real *x, Py_ssize_t ld, const real *b, 
     cdef Py_ssize_t i, j
     cdef real y[LANES]
     for i in range(rows):
+        fetch_next_rows(x + i*ld, ld, out + i*out_ld, out_ld, rows)
         for j in range(lanes_of(x)):
             y[j] = x[i*ld + j]*((b[i*b_ld + j] - dot[j]) - dot_low[j])
         for j in range(lanes_of(x)):
@@ -271,6 +272,7 @@ cdef inline void log_softmax_vjp_lanes(const real *x, Py_ssize_t ld, const real 
     cdef real y[LANES]
     cdef real p
     for i in range(rows):
+        fetch_next_rows(x + i*ld, ld, out + i*out_ld, out_ld, rows)
         for j in range(lanes_of(x)):
             p = without_offset(scaled_exp(at_least(x[i*ld + j], floor), magic))
             y[j] = b[i*b_ld + j] - multiplied(p, total[j], total_low[j])

@@ -76,22 +76,6 @@ cdef void raise_top(State *state, Py_ssize_t j, real top) noexcept nogil:
         rescale(state, j, old, top)
 
 
-cdef inline void raise_tops(State *state, Py_ssize_t first, const real *top) noexcept nogil:
-    """raise_top for each of the columns from `first` on that has a larger top now, at once where they are all new."""
-    cdef Py_ssize_t j
-    cdef int raised = 0, old = 0
-    for j in range(lanes_of(top)):
-        raised |= top[j] > state.top[first + j]
-        old |= state.count[first + j] > 0
-    if old and raised:
-        for j in range(lanes_of(top)):
-            if top[j] > state.top[first + j]:
-                raise_top(state, first + j, top[j])
-    elif raised:
-        for j in range(lanes_of(top)):
-            state.top[first + j] = top[j] if top[j] > state.top[first + j] else state.top[first + j]
-
-
 cdef inline void join(State *state, Py_ssize_t j, double rest, double carry, double count) noexcept nogil:
     """Add a sum taken against state.top[j]."""
     cdef double error
@@ -137,6 +121,32 @@ cdef inline void shifts_of(real top, real *shift, real *magic, real *floor) noex
     exponent = exponent_of(remainder_of(top, shift[0]))
     magic[0] = magic_of(exponent)
     floor[0] = floor_of(exponent)
+
+
+cdef inline real raised_by(real _) noexcept nogil:
+    return <real>40 if real is float else <real>400
+
+
+cdef inline void raised_shifts_of(real reference, real *shift, real *magic, real *floor) noexcept nogil:
+    """shifts_of with room for elements above the reference: exponentials are 2**-400 (2**-40) of those."""
+    cdef real exponent
+    shift[0] = shift_of(reference)
+    exponent = exponent_of(remainder_of(reference, shift[0])) + raised_by(reference)
+    magic[0] = magic_of(exponent)
+    floor[0] = floor_of(exponent)
+
+
+cdef inline bint has_room(real top, real shift, real magic) noexcept nogil:
+    """Whether the sum can be that of a column whose largest element is `top` in the end: if that is finite."""
+    cdef real n = (top - shift)*<real>1.4426950408889634 - (magic_of(raised_by(top)) - magic)
+    cdef real most = <real>84 if real is float else <real>880
+    return (n >= -1) & (n <= most)
+
+
+cdef inline double lowering(real top, real shift, real magic) noexcept nogil:
+    """The power of two that takes such a sum to the scale of shifts_of(top)."""
+    cdef double k = <double>(magic_of(<real>0) - magic) - <double>exponent_of(top - shift)
+    return power_of_low_bits(k + (6755399441055744.0 + 1023))
 
 
 # From states to results --------------------------------------------------------------------------------------------
@@ -227,9 +237,9 @@ cdef inline void log_sums_of(State *state, Py_ssize_t columns, bint from_top, re
 
 
 cdef void finish_log_softmax(State *state, Py_ssize_t columns, real *_, real *__) noexcept nogil:
-    if state.from_top:
+    if state.sums == FROM_TOP:
         log_sums_of(state, columns, True, <real>0)
-    else:
+    elif state.sums == SHIFTED:
         log_sums_of(state, columns, False, <real>0)
 
 

@@ -13,6 +13,13 @@ cdef enum:
     TOGETHER_BYTES = 1024   # so many bytes of each at least: no more than a lane has of exponentials worth rounding
     BLOCK_BYTES = 16384     # of a row: they are maximised, then summed, out of L1
     LANE_BYTES = 128        # of the elements that a kernel does at a time
+    BAND_ROWS = 16          # of several tiles side by side are written before the next
+
+
+cdef enum Sums:         # what rest and carry of a state are:
+    SHIFTED             # sums as below, where p is exp(top) over a shift;
+    FROM_TOP            # the same of exp(x - top): p is 2**OFFSET; or
+    IN_LOGARITHMS       # done with: log_sum is there
 
 
 cdef struct State:
@@ -42,9 +49,9 @@ cdef struct State:
     double at_target[COLUMNS]    # the result there
     double slope[COLUMNS]        # the factor of b in the other results, and
     double slope_low[COLUMNS]    # what rounding kept out of it
-    # Whether p is 2**OFFSET: the sums are of exp(x - top), without a shift. Only of a tile that is kept, which is
-    # finished at once: what merges, packs or spreads states does not ask.
-    bint from_top
+    # Other than SHIFTED only of a tile that is kept, which is finished at once: what merges, packs or spreads states
+    # does not ask.
+    Sums sums
     double hard, hard_low        # the factor of the target, in two parts,
     double soft, soft_low        # that of b,
     double denominator           # and what gradients are divided by
@@ -53,7 +60,7 @@ cdef struct State:
 cdef inline void clear(State *state, Py_ssize_t columns) noexcept nogil:
     """Nothing seen yet."""
     cdef Py_ssize_t j
-    state.from_top = False
+    state.sums = SHIFTED
     for j in range(columns):
         state.top[j] = -INFINITY
         state.count[j] = 0

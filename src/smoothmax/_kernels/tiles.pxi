@@ -1,35 +1,63 @@
 # Tiles: columns reduced each on its own, as many side by side as there are lanes, a block of rows at a time.
 
-cdef inline void sum_columns(const real *x, Py_ssize_t ld, Py_ssize_t rows, Terms terms, const real *top,
-                             const real *soon, Py_ssize_t soon_ld, real *shift, real *magic, real *totals,
-                             real *carries, real *counts) noexcept nogil:
-    """The exponentials of as many columns as there are lanes, but their tops, which are counted; and their shifts."""
+cdef inline real first_reference(const real *x, Py_ssize_t ld, Py_ssize_t rows) noexcept nogil:
+    """What the largest of a column is probably not far above: the largest of three elements, if that is finite."""
+    cdef real first = x[0], middle = x[rows//2*ld], last = x[(rows - 1)*ld]
+    cdef real reference = first if first > middle else middle
+    reference = last if last > reference else reference
+    return reference if magnitude(reference) < INFINITY else 0
+
+
+cdef inline void sum_below_top(const real *x, Py_ssize_t ld, Py_ssize_t rows, Terms terms, const real *shift,
+                               const real *magic, const real *floor, const real *soon, Py_ssize_t soon_ld, real *top,
+                               real *totals, real *carries) noexcept nogil:
     cdef Py_ssize_t j
     cdef int far = 0
-    cdef real floor[LANES]
     for j in range(lanes_of(x)):
-        shifts_of(top[j], &shift[j], &magic[j], &floor[j])
         far |= shift[j] != 0
     if far:
-        sum_columns_lanes(x, ld, rows, False, terms, top, shift, magic, floor, soon, soon_ld, totals, carries,
-                          counts)
+        sum_below_top_lanes(x, ld, rows, False, terms, shift, magic, floor, soon, soon_ld, top, totals, carries)
     else:
-        sum_columns_lanes(x, ld, rows, True, terms, top, shift, magic, floor, soon, soon_ld, totals, carries,
-                          counts)
+        sum_below_top_lanes(x, ld, rows, True, terms, shift, magic, floor, soon, soon_ld, top, totals, carries)
 
 
-cdef inline void sum_from_top(const real *x, Py_ssize_t ld, Py_ssize_t rows, Terms terms, const real *top,
-                              const real *soon, Py_ssize_t soon_ld, real *totals, real *carries,
-                              real *counts) noexcept nogil:
-    """sum_columns over exp(top): what sum_drops_lanes has, which takes longer for each row but divides nothing."""
+cdef void replace_columns(const real *x, Py_ssize_t ld, Py_ssize_t rows, const real *shift, const real *magic,
+                          real *top, real *totals, real *carries, real *counts) noexcept nogil:
+    """Sum anew those whose top was not foreseen; the bits of the others must not show it."""
     cdef Py_ssize_t j
+    cdef real tops[LANES]
+    cdef real sums[LANES]
+    cdef real lows[LANES]
+    cdef real equal[LANES]
+    cdef bint kept
+    spread(<real>-INFINITY, tops)
+    max_lanes(x, ld, rows, tops)
+    sum_drops_lanes(x, ld, rows, tops, True, False, <real *>NULL, 0, sums, lows, equal)
+    for j in range(lanes_of(x)):
+        kept = has_room(top[j], shift[j], magic[j])
+        totals[j] = totals[j] if kept else sums[j]
+        carries[j] = carries[j] if kept else lows[j]
+        counts[j] = counts[j] if kept else equal[j]
+        top[j] = top[j] if kept else tops[j]
+
+
+cdef inline void sum_from_top(const real *x, Py_ssize_t ld, Py_ssize_t rows, Terms terms, const real *soon,
+                              Py_ssize_t soon_ld, real *top, real *totals, real *carries,
+                              real *counts) noexcept nogil:
+    """The largest of each column and what sum_drops_lanes makes of it, read once: divided by exp(top)."""
+    cdef Py_ssize_t j
+    cdef int foreseen = 1
     cdef real shift[LANES]
     cdef real magic[LANES]
+    cdef real floor[LANES]
     cdef real head, tail, scale, p, p_low, total, low, inverse, quotient, product
     cdef real unscaled = <real>1/scaled_one(x[0])
-    sum_columns(x, ld, rows, terms, top, soon, soon_ld, shift, magic, totals, carries, counts)
     for j in range(lanes_of(x)):
-        split_exp(remainder_of(top[j], shift[j]), magic[j], &head, &tail, &scale)
+        raised_shifts_of(first_reference(x + j, ld, rows), &shift[j], &magic[j], &floor[j])
+        top[j] = x[j]
+    sum_below_top(x + ld, ld, rows - 1, terms, shift, magic, floor, soon, soon_ld, top, totals, carries)
+    for j in range(lanes_of(x)):
+        split_exp(top[j] - shift[j], magic[j], &head, &tail, &scale)
         scale *= unscaled
         p = (head + tail)*scale
         p_low = ((head - (head + tail)) + tail)*scale
@@ -39,33 +67,103 @@ cdef inline void sum_from_top(const real *x, Py_ssize_t ld, Py_ssize_t rows, Ter
         product = quotient*p
         totals[j] = quotient
         carries[j] = (((total - product) - product_error(quotient, p, product)) + (low - quotient*p_low))*inverse
+        counts[j] = 1
+    for j in range(lanes_of(x)):
+        foreseen &= has_room(top[j], shift[j], magic[j])
+    if not foreseen:
+        replace_columns(x, ld, rows, shift, magic, top, totals, carries, counts)
+
+
+cdef inline bint stays(real top, real shift, real magic) noexcept nogil:
+    """Whether the sum can be joined to a state of that top."""
+    return has_room(top, shift, magic) & (shift_of(top) == shift)
+
+
+cdef void join_unforeseen(State *state, Py_ssize_t first, const real *x, Py_ssize_t ld, Py_ssize_t rows,
+                          const real *shift, const real *magic, real *top, real *totals, real *carries) noexcept nogil:
+    """A block of those columns whose top was not foreseen, of which nothing is left to join.
+
+    Only of those: the bits of the others must not show it.
+    """
+    cdef Py_ssize_t j
+    cdef real tops[LANES]
+    cdef real shifts[LANES]
+    cdef real magics[LANES]
+    cdef real floors[LANES]
+    cdef double sums[LANES]
+    cdef real lows[LANES]
+    cdef real counts[LANES]
+    for j in range(lanes_of(x)):
+        tops[j] = <real>state.top[first + j]
+    max_lanes(x, ld, rows, tops)
+    for j in range(lanes_of(x)):
+        shifts_of(tops[j], &shifts[j], &magics[j], &floors[j])
+        sums[j] = 0
+        lows[j] = 0
+        counts[j] = 0
+    sum_lanes(x, ld, rows, tops, shifts, magics, floors, sums, lows, counts)
+    for j in range(lanes_of(x)):
+        if not stays(top[j], shift[j], magic[j]):
+            if tops[j] > state.top[first + j]:
+                raise_top(state, first + j, tops[j])
+            join(state, first + j, sums[j], lows[j], counts[j])
+            top[j] = -INFINITY
+            totals[j] = 0
+            carries[j] = 0
+
+
+cdef inline void take_tops(State *state, Py_ssize_t first, const real *top) noexcept nogil:
+    """The tops of a block; where that is a new one, the old one is in the block's sum, once."""
+    cdef Py_ssize_t j
+    cdef int raised = 0, old = 0
+    for j in range(lanes_of(top)):
+        raised |= top[j] > state.top[first + j]
+        old |= state.count[first + j] > 0
+    if raised and old:
+        for j in range(lanes_of(top)):
+            if top[j] > state.top[first + j]:
+                state.count[first + j] -= 1 if state.count[first + j] > 0 else 0
+                raise_top(state, first + j, top[j])
+                state.count[first + j] = 1
+    elif raised:
+        for j in range(lanes_of(top)):
+            state.count[first + j] = 1 if top[j] > state.top[first + j] else 0
+            state.top[first + j] = top[j] if top[j] > state.top[first + j] else state.top[first + j]
 
 
 cdef inline void reduce_columns(State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
                                 Terms terms) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), block, group, first, j
-    cdef double total, error
+    cdef int foreseen
+    cdef double total, error, power
+    cdef real reference
     cdef real top[LANES]
     cdef real shift[LANES]
     cdef real magic[LANES]
+    cdef real floor[LANES]
     cdef real totals[LANES]
     cdef real carries[LANES]
-    cdef real counts[LANES]
     while rows > 0:
-        block = TILE_BYTES//(COLUMNS*sizeof(real))
-        block = rows if rows < block else block
+        block = min_of(rows, TILE_BYTES//(COLUMNS*sizeof(real)))    # longer ones fetch too far ahead where rows alias
         for group in range((columns + width - 1)//width):
             first = group*width
-            spread(<real>-INFINITY, top)
-            max_lanes(x + first, ld, block, top)
-            raise_tops(state, first, top)
             for j in range(width):
                 top[j] = <real>state.top[first + j]
-            sum_columns(x + first, ld, block, terms, top, x + first + block*ld, ld, shift, magic, totals, carries,
-                        counts)
+                reference = first_reference(x + first + j, ld, block)
+                raised_shifts_of(top[j] if magnitude(top[j]) < INFINITY else reference, &shift[j], &magic[j],
+                                 &floor[j])
+            sum_below_top(x + first, ld, block, terms, shift, magic, floor, x + first + block*ld, ld, top, totals,
+                          carries)
+            foreseen = 1
+            for j in range(width):
+                foreseen &= stays(top[j], shift[j], magic[j])
+            if not foreseen:
+                join_unforeseen(state, first, x + first, ld, block, shift, magic, top, totals, carries)
+            take_tops(state, first, top)
             for j in range(width):
                 total = two_sum(totals[j], carries[j], &error)
-                join(state, first + j, total, error, counts[j])
+                power = lowering(top[j], shift[j], magic[j])
+                join(state, first + j, total*power, error*power, 0)
         x += block*ld
         rows -= block
 
@@ -227,6 +325,10 @@ cdef inline real log_of_scaled(real count, real total, real carry, real *low) no
     return split_log(count, rest*unscaled, error*unscaled, <real>0, low)
 
 
+cdef inline Py_ssize_t few_terms(Terms terms) noexcept nogil:
+    return FEW_ROUNDED if terms == ROUNDED else FEW_EXACT
+
+
 cdef inline void log_sums_at_once(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, Terms terms,
                                   const real *room, Py_ssize_t room_ld, real *top, real *log_sum,
                                   real *log_sum_low) noexcept nogil:
@@ -238,13 +340,13 @@ cdef inline void log_sums_at_once(const real *x, Py_ssize_t ld, Py_ssize_t rows,
     cdef real counts[COLUMNS]
     for group in range(groups):
         first = first_column(group, width, columns)
-        spread(<real>-INFINITY, top + first)
-        max_lanes(x + first, ld, rows, top + first)
-        if terms != ROUNDED or rows < FEW_TERMS:
+        if rows < few_terms(terms):
+            spread(<real>-INFINITY, top + first)
+            max_lanes(x + first, ld, rows, top + first)
             sum_drops_lanes(x + first, ld, rows, top + first, True, False, <real *>NULL, 0, totals + first,
                             carries + first, counts + first)
         else:
-            sum_from_top(x + first, ld, rows, terms, top + first, room + first, room_ld, totals + first,
+            sum_from_top(x + first, ld, rows, terms, room + first, room_ld, top + first, totals + first,
                          carries + first, counts + first)
     for j in range(whole):
         log_sum[j] = log_of_scaled(counts[j], totals[j], carries[j], &log_sum_low[j])
