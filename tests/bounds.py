@@ -9,6 +9,7 @@ LOG_PROB = 2.0
 LOSS = 2.0  # of a position, for class targets
 SOFT_LOSS = 3.0  # for probabilities and smoothing that are not negative
 REDUCED_LOSS = 4.0  # sums and means
+EQUAL_LOSSES = 1.5  # sums and means of positions that all have the same loss
 GRADIENT = 3.0  # for class targets; else of the larger of its two terms
 VJP = 3.0  # of the result and of the terms that it is a difference of
 

@@ -366,12 +366,12 @@ cdef object loss_array(object logits, object targets, object axis, object weight
         loss = value[()]
     else:
         with np.errstate(all="ignore"):
-            loss = cast(np.float64(total_of(value))/np.float64(denominator), number)
+            loss = cast(np.float64(compensated_sum(value))/np.float64(denominator), number)
     return (loss, result) if gradient else loss
 
 
-cdef double total_of(cnp.ndarray losses):
-    """As the kernels sum, in double: NumPy's sum of 119 equal ones, which are all rounded alike, is 5 ULP off."""
+cdef double compensated_sum(cnp.ndarray losses):
+    """By the kernels' sum of a second array: NumPy's, of 119 equal losses, all rounded alike, is 5 ULP off."""
     cdef const Kernels *kernels = kernels_of(LOG_SOFTMAX_VJP, cnp.PyArray_TYPE(losses) == cnp.NPY_FLOAT64)
     cdef const void *given = cnp.PyArray_DATA(losses)
     cdef Py_ssize_t n = cnp.PyArray_SIZE(losses)

@@ -23,7 +23,7 @@ cdef struct Walk:
     Py_ssize_t blocks           # of a piece
     Py_ssize_t scratch          # bytes that a thread needs
     Py_ssize_t grain            # units that it takes at a time
-    Py_ssize_t band             # tiles side by side whose results are written together, row by row
+    Py_ssize_t band             # tiles side by side, of which each writes BAND_ROWS rows in turn; 1: each alone
 
 
 cdef struct Unit:

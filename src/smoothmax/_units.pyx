@@ -11,7 +11,7 @@ from smoothmax._gather cimport (
 from smoothmax._kernels.table cimport BAND_ROWS, BLOCK_BYTES, COLUMNS, SHIFTED, TOGETHER, Kernels, State, clear
 from smoothmax._packed cimport pack
 from smoothmax._plan cimport (
-    ELEMENTS, FIRST, MASK, RESULT, SECOND, SIGN, STATES, VALUE, WEIGHTS, Bases, Cursor, Plan, advance, follow,
+    ELEMENTS, FIRST, MASK, RESULT, SECOND, SIGN, STATES, VALUE, WEIGHTS, Bases, Cursor, Plan, advance, copy_cursor,
     inner_stride, lesser, run_length, start,
 )
 from smoothmax._targets cimport put_targets, take_targets
@@ -55,7 +55,7 @@ cdef void write_row(const Walk *walk, const Unit *unit, Cursor *cursor, const St
     cdef const char *source
     cdef const char *weights
     cdef char *target
-    follow(&out_cursor, cursor)
+    copy_cursor(&out_cursor, cursor)
     while cursor.left:
         n = run_length(cursor, cursor.left) if unit.in_place or unit.out_in_place else cursor.left
         n = n if unit.in_place and unit.out_in_place else lesser(n, CHUNK//plan.itemsize)
@@ -142,7 +142,7 @@ cdef void write_tile(const Walk *walk, const Unit *unit, Cursor *cursor, const S
         weights_ld = inner_stride(&plan.reduced, WEIGHTS)//plan.itemsize
     if unit.out_in_place:
         out_ld = inner_stride(&plan.reduced, RESULT)//plan.itemsize
-    follow(&out_cursor, cursor)
+    copy_cursor(&out_cursor, cursor)
     while cursor.left:
         rows = run_length(cursor, cursor.left) if unit.in_place or unit.out_in_place else cursor.left
         rows = rows if unit.in_place and unit.out_in_place else lesser(rows, TILE_ROWS)
@@ -331,7 +331,7 @@ cdef void reduce_pieces(const Walk *walk, const Kernels *kernels, const Unit *un
         kernels.merge(state, &other, 0, unit.columns, COLUMNS)
 
 
-cdef void sum_unit(const Walk *walk, const Unit *unit, State *state, char *scratch) noexcept nogil:
+cdef void reduce_unit(const Walk *walk, const Unit *unit, State *state, char *scratch) noexcept nogil:
     """From elements to what the second pass needs, or to results that have none."""
     cdef State careful
     if walk.plan.passes == SECOND:
@@ -357,7 +357,7 @@ cdef void walk_unit(const Walk *walk, const Unit *unit, char *scratch) noexcept 
         else:
             row_at_once(walk, unit, &state, scratch)
         return
-    sum_unit(walk, unit, &state, scratch)
+    reduce_unit(walk, unit, &state, scratch)
     if writes(walk.plan):
         for piece in range(walk.pieces):
             write_piece(walk, unit, piece, &state, scratch)
@@ -373,7 +373,7 @@ cdef void walk_band(const Walk *walk, const Unit *units, Py_ssize_t n, State *st
     cdef Cursor cursor
     cdef Py_ssize_t i, first
     for i in range(n):
-        sum_unit(walk, &units[i], &states[i], scratch)
+        reduce_unit(walk, &units[i], &states[i], scratch)
     for first from 0 <= first < walk.n by BAND_ROWS:
         for i in range(n):
             start(&cursor, &walk.plan.reduced, 0, first, lesser(walk.n - first, BAND_ROWS))

@@ -45,8 +45,9 @@ cdef enum:
     # Elements that a thread takes at a time, at least. 256 to 512 KiB: as 2048 and 4096, which ask more often than they
     # balance; 16384 leaves 384 KiB of float64 in three parts, 0.69 where this takes 0.61.
     GRAIN = 8192
-    BAND = 2048                 # bytes of a row of tiles whose results are written together
-    BANDS = 32                  # tiles in it, at most
+    # Bytes of a row of tiles that are written in turn, and such tiles at most. 2026-11: 1024 and 4096 were no better.
+    BAND = 2048
+    BAND_TILES = 8
 
 
 # For tests: an array of so many bytes is shared, and a row of more than so many is done in pieces.
@@ -97,11 +98,16 @@ cdef void take_unit(const Walk *walk, Cursor *cursor, Unit *unit) noexcept nogil
     unit.out_in_place = walk.out_in_place
 
 
+cdef inline State *states_of(const Walk *walk, char *scratch) noexcept nogil:
+    """Of a band: the end of the scratch."""
+    return <State *>(scratch + walk.scratch) - walk.band
+
+
 cdef void walk_units(const Walk *walk, Py_ssize_t first, Py_ssize_t n, char *scratch) noexcept nogil:
     cdef Cursor cursor
     cdef Unit unit
-    cdef Unit band[BANDS]
-    cdef Py_ssize_t tile, across, together = 1, i
+    cdef Unit band[BAND_TILES]
+    cdef Py_ssize_t tile, across, tiles = 1, i
     if walk.wide == 1:
         start(&cursor, &walk.plan.kept, 0, first, n)
         while cursor.left:
@@ -115,15 +121,15 @@ cdef void walk_units(const Walk *walk, Py_ssize_t first, Py_ssize_t n, char *scr
     start(&cursor, &walk.plan.kept, 1, first//across, n)
     while n:
         if walk.band > 1:
-            together = lesser(lesser(walk.band, n), across - tile)
-            for i in range(together):
+            tiles = lesser(lesser(walk.band, n), across - tile)
+            for i in range(tiles):
                 take_tile(walk, &cursor, tile + i, &band[i])
-            walk_band(walk, band, together, <State *>(scratch + walk.scratch) - walk.band, scratch)
+            walk_band(walk, band, tiles, states_of(walk, scratch), scratch)
         else:
             take_tile(walk, &cursor, tile, &unit)
             walk_unit(walk, &unit, scratch)
-        n -= together
-        tile += together
+        n -= tiles
+        tile += tiles
         if tile == across:
             tile = 0
             advance(&cursor, 1)
@@ -331,7 +337,7 @@ cdef void lay_out(Walk *walk, const Plan *plan) noexcept nogil:
     walk.piece, walk.pieces = n, 1
     walk.band = 1
     if tiles and writes(plan) and not walk.at_once and not abreast:
-        walk.band = lesser(BAND//(COLUMNS*plan.itemsize), tiles_across(walk))
+        walk.band = lesser(lesser(BAND//(COLUMNS*plan.itemsize), BAND_TILES), tiles_across(walk))
         walk.scratch += walk.band*sizeof(State)
     if not walk.at_once:
         cut(walk)
@@ -349,7 +355,8 @@ cdef int walk_alone(const Walk *walk) noexcept nogil:
 cdef int walk_shared(Walk *walk, Py_ssize_t size, int threads) except -2:
     if walk.pieces > 1 and walk.units < 2*threads:
         return share_units(walk, threads)
-    walk.grain = max(GRAIN*walk.units//size + 1, walk.units//(16*threads), walk.band)
+    walk.grain = max(GRAIN*walk.units//size + 1, walk.units//(16*threads))
+    walk.grain += (walk.band - walk.grain % walk.band) % walk.band
     return share(work_on_units, walk, (walk.units + walk.grain - 1)//walk.grain, threads)
 
 

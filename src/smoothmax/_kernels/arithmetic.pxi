@@ -51,7 +51,7 @@ cdef extern from * nogil:
         return (float)((double)a*((double)b + low));
     }
     static inline double smoothmax_probability_f64(double e, double inverse, double low) {
-        /* by 2**64 and back, but where weights have made the factor so large that nothing vanishes */
+        /* by 2**64 and back; not where weights make the factor so large that nothing vanishes, and that may overflow */
         int small = fabs(inverse) < 1e-30;
         double up = small ? 18446744073709551616.0 : 1, down = small ? 5.421010862427522e-20 : 1;
         return smoothmax_multiplied_f64(e, inverse*up, low*up)*down;
@@ -155,6 +155,11 @@ cdef inline real power_of_low_bits(real z) noexcept nogil:
     return power
 
 
+cdef inline double power_of_two(double k) noexcept nogil:
+    """For an integer of the exponents of normal numbers."""
+    return power_of_low_bits(k + (6755399441055744.0 + 1023))
+
+
 # The shift -----------------------------------------------------------------------------------------------------------
 #
 # Where x - top is not taken in two parts, exp(x - top) is computed as exp(x - c) 2**-N with c such that x - c is exact
@@ -167,6 +172,9 @@ cdef inline real power_of_low_bits(real z) noexcept nogil:
 # (24) bits. From HUGE on, multiples of GRID are coarser than ulp(top) is fine, and c = top; infinities too.
 # A coarse grid because two states with the same c merge by a power of two: 2026-11, c = top beyond NEAR was tried, and
 # a slowly rising row at offset 2000 then lost half a bit at every block.
+#
+# Columns take c and N from a guess that their top may be 60 (880) exponents above, see has_room: x - c is in
+# [-1003, 866] ([-121, 58]) beyond NEAR, and still exact.
 #
 # With |x - c| <= NEAR + LIMIT log(2), and 2**OFFSET more of it for weights, n has at most 13 (10) bits and ln2_high no
 # more than 39 (14), so n*ln2_high is exact.

@@ -21,14 +21,14 @@ cdef enum:
     LANES = 32              # room for either
     BLOCK_ROWS = 128        # of lanes are BLOCK_BYTES
     LINE = 64               # bytes of a cache
-    TILE_BYTES = 16384      # the same of a tile
+    TILE_BYTES = 16384      # of a block of a tile; longer ones fetch too far ahead where rows alias (2026-11: 1.4)
     CARRY_ROWS = 16         # so many elements a lane carries the low parts of in one number, and
     QUADS_F32 = 2           # so many times four, whose low parts are added first
     QUADS_F64 = 8
     MANY_ROWS = 8           # of lanes: from there on a row's exponentials are rounded before they are summed
     FEW_ROWS = 24           # of a tile of softmax whose columns are worth no shift
-    FEW_ROUNDED = 5         # terms of a column: fewer cost less from the top in two parts, without dividing by exp(top)
-    FEW_EXACT = 8
+    FEW_ROUNDED = 5         # rows of a tile: fewer cost less by differences in two parts than over exp(top) (2026-11);
+    FEW_EXACT = 8           # of exact terms
     SHORT_ROW = 16384       # bytes of a row that is one block
     SHORT_TILE = 131072     # of a tile
     WEIGHTED_ROWS = 64      # of a tile with weights: half as many take 1.2 times as long where all do not fit in L1
@@ -47,6 +47,7 @@ include "folding.pxi"
 include "states.pxi"
 include "rows.pxi"
 include "softmax_rows.pxi"
+include "columns.pxi"
 include "tiles.pxi"
 include "kept.pxi"
 include "weights.pxi"

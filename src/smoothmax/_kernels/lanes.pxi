@@ -1,9 +1,10 @@
 # The loops: over the rows of a tile that is as wide as there are lanes. Each has a constant number of turns inside and
 # touches local arrays only: this is what the compiler vectorises.
 #
-# A block is read for its largest element first, as fast as it comes from memory, and then summed, which waits for
-# arithmetic. So while one is summed the next is fetched: `ahead` elements further on, or none if that is 0. 2026-11,
-# rows beyond the cache: 0.7 to 0.8 of the time of logsumexp, 0.9 of that of softmax.
+# A block of a row, or of a tile of softmax, is read for its largest element first, as fast as it comes from memory,
+# and then summed, which waits for arithmetic; other tiles are read once. So while one is summed the next is fetched:
+# `ahead` elements further on, or none if that is 0. 2026-11, rows beyond the cache: 0.7 to 0.8 of the time of
+# logsumexp, 0.9 of that of softmax.
 
 cdef extern from * nogil:
     """
@@ -56,15 +57,13 @@ cdef inline Py_ssize_t next_rows(Py_ssize_t rows, Py_ssize_t ld, real _) noexcep
     return 0 if ld*<Py_ssize_t>sizeof(real) % 16384 == 0 else rows
 
 
-cdef inline void fetch_next_rows(const real *x, Py_ssize_t ld, const real *out, Py_ssize_t out_ld,
-                                 Py_ssize_t rows) noexcept nogil:
-    """A row of those that follow in these columns, where so many are written at a time: nothing else would fetch them.
+cdef inline void fetch_below(const real *x, Py_ssize_t ld, const real *out, Py_ssize_t out_ld) noexcept nogil:
+    """The row BAND_ROWS below, which this tile writes after those beside it have had their turn; it need not exist.
 
     2026-11, log_softmax of (4096, 4096), axis 0: 0.75 of the time, softmax 0.86 to 0.97.
     """
-    if rows == BAND_ROWS:
-        fetch_to_write(out + BAND_ROWS*out_ld, lanes_of(x))
-        fetch(x + BAND_ROWS*ld, lanes_of(x))
+    fetch_to_write(out + BAND_ROWS*out_ld, lanes_of(x))
+    fetch(x + BAND_ROWS*ld, lanes_of(x))
 
 
 cdef inline void max_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, real *top) noexcept nogil:
@@ -172,18 +171,18 @@ cdef inline real argument(real v, bint near, real shift, real floor) noexcept no
 cdef inline void sum_below_top_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, bint near, Terms terms,
                                      const real *shift, const real *magic, const real *floor, const real *soon,
                                      Py_ssize_t soon_ld, real *top, real *totals, real *carries) noexcept nogil:
-    """Of the largest element so far, top[j], and the next, the larger goes on; the exponential of the other is summed.
+    """Keep the larger of top[j] and the next element, and add the exponential of the other: all but the largest's.
 
-    So nothing is read twice, no element is looked at, and nothing is lost where the top is far above all others.
-    A carry holds what so few rows leave. `near` where all shifts are 0; rows that lie soon_ld apart will be needed
-    soon, unless that is 0. Two rounded terms may not be added before the total takes them: losses were 2.2 ULP off
-    then (2026-11).
+    One reading, nothing counted or taken out, and no digit lost where the top is far above all others. What up to 512
+    rows leave is held by one carry. `near` where all shifts are 0; rows that lie soon_ld apart will be needed soon,
+    unless that is 0. Two rounded terms may not be added before the total takes them: losses were 2.2 ULP off then
+    (2026-11).
     """
     cdef Py_ssize_t i, j
     cdef real largest[LANES]
     cdef real total[LANES]
     cdef real carry[LANES]
-    cdef real v, less, e, taken, low, lost
+    cdef real v, less, unused, taken, low, lost
     for j in range(lanes_of(x)):
         largest[j] = top[j]
         total[j] = 0
@@ -195,7 +194,7 @@ cdef inline void sum_below_top_lanes(const real *x, Py_ssize_t ld, Py_ssize_t ro
             v = x[i*ld + j]
             less = largest[j] if v > largest[j] else v
             largest[j] = v if v > largest[j] else largest[j]
-            take_term(argument(less, near, shift[j], floor[j]), magic[j], terms, &e, &taken, &lost)
+            take_term(argument(less, near, shift[j], floor[j]), magic[j], terms, &unused, &taken, &lost)
             add_either(&total[j], taken, &low)
             carry[j] += low + lost if terms != ROUNDED else low
     for j in range(lanes_of(x)):
@@ -438,6 +437,14 @@ cdef inline real scaled_one(real _) noexcept nogil:
         return 1.3407807929942597e+154
 
 
+cdef inline real without_offset(real scaled) noexcept nogil:
+    """An exponential as it is."""
+    if real is float:
+        return scaled*<float>5.421010862427522e-20      # 2**-OFFSET
+    else:
+        return scaled*7.458340731200207e-155
+
+
 cdef inline void scale_lanes(real *x, Py_ssize_t ld, Py_ssize_t rows, const real *inverse, const real *inverse_low,
                              const real *one_above) noexcept nogil:
     cdef Py_ssize_t i, j
@@ -479,12 +486,13 @@ cdef inline real saturated(real y, real one_above) noexcept nogil:
 
 cdef inline void softmax_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const real *shift, const real *magic,
                                const real *floor, const real *inverse, const real *inverse_low,
-                               const real *one_above, real *out, Py_ssize_t out_ld) noexcept nogil:
+                               const real *one_above, real *out, Py_ssize_t out_ld, bint in_band) noexcept nogil:
     cdef Py_ssize_t i, j
     cdef real y[LANES]
     cdef real d, e
     for i in range(rows):
-        fetch_next_rows(x + i*ld, ld, out + i*out_ld, out_ld, rows)
+        if in_band:
+            fetch_below(x + i*ld, ld, out + i*out_ld, out_ld)
         for j in range(lanes_of(x)):
             d = at_least(x[i*ld + j] - shift[j], floor[j])
             e = scaled_exp(d, magic[j])
@@ -494,11 +502,12 @@ cdef inline void softmax_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, co
 
 
 cdef inline void log_softmax_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const real *top,
-                                   const real *log_sum, real *out, Py_ssize_t out_ld) noexcept nogil:
+                                   const real *log_sum, real *out, Py_ssize_t out_ld, bint in_band) noexcept nogil:
     cdef Py_ssize_t i, j
     cdef real y[LANES]
     for i in range(rows):
-        fetch_next_rows(x + i*ld, ld, out + i*out_ld, out_ld, rows)
+        if in_band:
+            fetch_below(x + i*ld, ld, out + i*out_ld, out_ld)
         for j in range(lanes_of(x)):
             y[j] = (x[i*ld + j] - top[j]) - log_sum[j]
         for j in range(lanes_of(x)):

@@ -91,16 +91,17 @@ cdef void reduce_nothing_tile(State *state, const real *x, Py_ssize_t ld, const 
 
 cdef inline double log_prob_of(const State *state, Py_ssize_t j, double *low, real _) noexcept nogil:
     """(picked - top) - log_sum, rounded once, and what that took; float needs no more than a double of it."""
-    cdef double error, difference
+    cdef double error, error_of_log, difference, value
     if real is float:
         low[0] = 0
         return (state.picked[j] - state.top[j]) - state.log_sum[j]
-    difference = two_sum(state.picked[j], -state.top[j], &error)
-    cdef double error_of_log, value = two_sum(difference, -state.log_sum[j], &error_of_log)
-    error += error_of_log - state.log_sum_low[j]
-    difference = two_sum(value, error if is_finite(value) else 0, low)
-    low[0] = low[0] if is_finite(difference) else 0
-    return difference
+    else:
+        difference = two_sum(state.picked[j], -state.top[j], &error)
+        value = two_sum(difference, -state.log_sum[j], &error_of_log)
+        error += error_of_log - state.log_sum_low[j]
+        difference = two_sum(value, error if is_finite(value) else 0, low)
+        low[0] = low[0] if is_finite(difference) else 0
+        return difference
 
 
 cdef inline double soft_sum_of(const State *state, Py_ssize_t j) noexcept nogil:
@@ -283,12 +284,13 @@ cdef void finish_soft_gradient(State *state, Py_ssize_t columns, real *out, real
 cdef inline void gradient_lanes(const real *x, Py_ssize_t ld, const real *b, Py_ssize_t b_ld, Py_ssize_t rows,
                                 const real *shift, const real *magic, const real *floor, const real *factor,
                                 const real *factor_low, const real *slope, const real *slope_low, real *out,
-                                Py_ssize_t out_ld) noexcept nogil:
+                                Py_ssize_t out_ld, bint in_band) noexcept nogil:
     cdef Py_ssize_t i, j
     cdef real y[LANES]
     cdef real e
     for i in range(rows):
-        fetch_next_rows(x + i*ld, ld, out + i*out_ld, out_ld, rows)
+        if in_band:
+            fetch_below(x + i*ld, ld, out + i*out_ld, out_ld)
         for j in range(lanes_of(x)):
             e = scaled_exp(at_least(x[i*ld + j] - shift[j], floor[j]), magic[j])
             y[j] = probability(e, factor[j], factor_low[j]) - multiplied(b[i*b_ld + j], slope[j], slope_low[j])
@@ -316,11 +318,11 @@ cdef void write_gradient_row(const State *state, const real *x, const real *b, P
     spread(slope[0], slope)
     spread(slope_low[0], slope_low)
     gradient_lanes(x, width, b, width, rows, shift, magic, floor, factor, factor_low, slope, slope_low, out,
-                   width)
+                   width, False)
     if rest:
         pad_two(x + rows*width, b + rows*width, rest, tail, tail_b)
         gradient_lanes(tail, width, tail_b, width, 1, shift, magic, floor, factor, factor_low, slope,
-                       slope_low, tail, width)
+                       slope_low, tail, width, False)
         unpad(tail, rest, out + rows*width)
 
 
@@ -341,7 +343,7 @@ cdef void write_gradient_tile(const State *state, const real *x, Py_ssize_t ld, 
             split_inverse(state.inverse[first + j], state.inverse_low[first + j], &factor[j], &factor_low[j])
             split_inverse(state.slope[first + j], state.slope_low[first + j], &slope[j], &slope_low[j])
         gradient_lanes(x + first, ld, b + first, b_ld, rows, shift, magic, floor, factor, factor_low, slope,
-                       slope_low, out + first, out_ld)
+                       slope_low, out + first, out_ld, rows == BAND_ROWS)
 
 
 # Weights of classes and smoothing ------------------------------------------------------------------------------------

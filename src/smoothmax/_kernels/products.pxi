@@ -76,13 +76,13 @@ cdef inline void join_dot(State *state, Py_ssize_t j, double dot, double low, do
 
 cdef void move_dot(State *state, Py_ssize_t j, double old, double reference) noexcept nogil:
     """Take the sum of column j from one reference to another."""
-    cdef double distance, product
+    cdef double distance, lost, product, low
     if old == reference or state.mass[j] == 0:
         return
-    distance = old - reference
+    distance = two_sum(old, -reference, &lost)
     product = distance*state.mass[j]
-    join_dot(state, j, product, product_error(distance, state.mass[j], product) if is_finite(product) else 0, 0,
-             0)
+    low = product_error(distance, state.mass[j], product) + (lost*state.mass[j] + distance*state.mass_low[j])
+    join_dot(state, j, product, low if is_finite(low) else 0, 0, 0)
 
 
 cdef void add_dot_row(State *state, const real *x, const real *b, Py_ssize_t n, real reference,
@@ -206,11 +206,13 @@ cdef void finish_dot(State *state, Py_ssize_t columns, real *_, real *__) noexce
 # softmax: p*(g - sum(p*g)), x being p and b being g ----------------------------------------------------------------
 
 cdef inline void softmax_vjp_lanes(const real *x, Py_ssize_t ld, const real *b, Py_ssize_t b_ld, Py_ssize_t rows,
-                                   const real *dot, const real *dot_low, real *out, Py_ssize_t out_ld) noexcept nogil:
+                                   const real *dot, const real *dot_low, real *out, Py_ssize_t out_ld,
+                                   bint in_band) noexcept nogil:
     cdef Py_ssize_t i, j
     cdef real y[LANES]
     for i in range(rows):
-        fetch_next_rows(x + i*ld, ld, out + i*out_ld, out_ld, rows)
+        if in_band:
+            fetch_below(x + i*ld, ld, out + i*out_ld, out_ld)
         for j in range(lanes_of(x)):
             y[j] = x[i*ld + j]*((b[i*b_ld + j] - dot[j]) - dot_low[j])
         for j in range(lanes_of(x)):
@@ -236,10 +238,10 @@ cdef void write_softmax_vjp_row(const State *state, const real *x, const real *b
     cdef real dot_low[LANES]
     spread(<real>state.dot[0], dot)
     spread(<real>state.dot_low[0], dot_low)
-    softmax_vjp_lanes(x, width, b, width, rows, dot, dot_low, out, width)
+    softmax_vjp_lanes(x, width, b, width, rows, dot, dot_low, out, width, False)
     if rest:
         pad_two(x + rows*width, b + rows*width, rest, tail, tail_b)
-        softmax_vjp_lanes(tail, width, tail_b, width, 1, dot, dot_low, tail, width)
+        softmax_vjp_lanes(tail, width, tail_b, width, 1, dot, dot_low, tail, width, False)
         unpad(tail, rest, out + rows*width)
 
 
@@ -253,26 +255,21 @@ cdef void write_softmax_vjp_tile(const State *state, const real *x, Py_ssize_t l
         for j in range(width):
             dot[j] = <real>state.dot[first + j]
             dot_low[j] = <real>state.dot_low[first + j]
-        softmax_vjp_lanes(x + first, ld, b + first, b_ld, rows, dot, dot_low, out + first, out_ld)
+        softmax_vjp_lanes(x + first, ld, b + first, b_ld, rows, dot, dot_low, out + first, out_ld,
+                          rows == BAND_ROWS)
 
 
 # log_softmax: g - exp(logp)*sum(g), x being logp and b being g ---------------------------------------------------
 
-cdef inline real without_offset(real scaled) noexcept nogil:
-    if real is float:
-        return scaled*<float>5.421010862427522e-20      # 2**-OFFSET
-    else:
-        return scaled*7.458340731200207e-155
-
-
 cdef inline void log_softmax_vjp_lanes(const real *x, Py_ssize_t ld, const real *b, Py_ssize_t b_ld, Py_ssize_t rows,
                                        real magic, real floor, const real *total, const real *total_low, real *out,
-                                       Py_ssize_t out_ld) noexcept nogil:
+                                       Py_ssize_t out_ld, bint in_band) noexcept nogil:
     cdef Py_ssize_t i, j
     cdef real y[LANES]
     cdef real p
     for i in range(rows):
-        fetch_next_rows(x + i*ld, ld, out + i*out_ld, out_ld, rows)
+        if in_band:
+            fetch_below(x + i*ld, ld, out + i*out_ld, out_ld)
         for j in range(lanes_of(x)):
             p = without_offset(scaled_exp(at_least(x[i*ld + j], floor), magic))
             y[j] = b[i*b_ld + j] - multiplied(p, total[j], total_low[j])
@@ -290,10 +287,11 @@ cdef void write_log_softmax_vjp_row(const State *state, const real *x, const rea
     cdef real magic = magic_of(<real>0), floor = floor_of(<real>0)
     spread(<real>state.dot[0], total)
     spread(<real>state.dot_low[0], total_low)
-    log_softmax_vjp_lanes(x, width, b, width, rows, magic, floor, total, total_low, out, width)
+    log_softmax_vjp_lanes(x, width, b, width, rows, magic, floor, total, total_low, out, width, False)
     if rest:
         pad_two(x + rows*width, b + rows*width, rest, tail, tail_b)
-        log_softmax_vjp_lanes(tail, width, tail_b, width, 1, magic, floor, total, total_low, tail, width)
+        log_softmax_vjp_lanes(tail, width, tail_b, width, 1, magic, floor, total, total_low, tail, width,
+                              False)
         unpad(tail, rest, out + rows*width)
 
 
@@ -309,4 +307,4 @@ cdef void write_log_softmax_vjp_tile(const State *state, const real *x, Py_ssize
             total[j] = <real>state.dot[first + j]
             total_low[j] = <real>state.dot_low[first + j]
         log_softmax_vjp_lanes(x + first, ld, b + first, b_ld, rows, magic_of(<real>0), floor_of(<real>0), total,
-                              total_low, out + first, out_ld)
+                              total_low, out + first, out_ld, rows == BAND_ROWS)

@@ -201,10 +201,10 @@ cdef void write_log_softmax_row(const State *state, const real *x, const real *_
     cdef real log_sum[LANES]
     spread(<real>state.top[0], top)
     spread(<real>state.log_sum[0], log_sum)
-    log_softmax_lanes(x, width, rows, top, log_sum, out, width)
+    log_softmax_lanes(x, width, rows, top, log_sum, out, width, False)
     if rest:
         pad(x + rows*width, rest, tail)
-        log_softmax_lanes(tail, width, 1, top, log_sum, tail, width)
+        log_softmax_lanes(tail, width, 1, top, log_sum, tail, width, False)
         unpad(tail, rest, out + rows*width)
 
 
@@ -278,9 +278,9 @@ cdef inline void log_softmax_at_once(const real *x, Py_ssize_t n, bint many, rea
     total = sum_at_once(x, n, many, False, out, tail, top, &carry, &count)
     spread(<real>log_sum_of(top[0], False, count, total, carry, &low), log_sum)
     spread(top[0], top)
-    log_softmax_lanes(x, width, rows, top, log_sum, out, width)
+    log_softmax_lanes(x, width, rows, top, log_sum, out, width, False)
     if rest:
-        log_softmax_lanes(tail, width, 1, top, log_sum, tail, width)
+        log_softmax_lanes(tail, width, 1, top, log_sum, tail, width, False)
         unpad(tail, rest, out + rows*width)
 
 
@@ -362,5 +362,5 @@ cdef void log_softmax_row(const real *x, Py_ssize_t n, real *out) noexcept nogil
     else:
         spread(<real>log_sum_of_one(x, n, lanes, top, &low), log_sum)
         spread(top[0], top)
-        log_softmax_lanes(lanes, 0, 1, top, log_sum, lanes, 0)
+        log_softmax_lanes(lanes, 0, 1, top, log_sum, lanes, 0, False)
         unpad(lanes, n, out)

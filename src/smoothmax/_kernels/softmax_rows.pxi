@@ -153,8 +153,8 @@ cdef void write_softmax_row(const State *state, const real *x, const real *_, Py
     spread(scale[0], scale)
     spread(scale_low[0], scale_low)
     spread(<real>state.one_above[0], one_above)
-    softmax_lanes(x, width, rows, shift, magic, floor, scale, scale_low, one_above, out, width)
+    softmax_lanes(x, width, rows, shift, magic, floor, scale, scale_low, one_above, out, width, False)
     if rest:
         pad(x + rows*width, rest, tail)
-        softmax_lanes(tail, width, 1, shift, magic, floor, scale, scale_low, one_above, tail, width)
+        softmax_lanes(tail, width, 1, shift, magic, floor, scale, scale_low, one_above, tail, width, False)
         unpad(tail, rest, out + rows*width)

@@ -13,13 +13,13 @@ cdef enum:
     TOGETHER_BYTES = 1024   # so many bytes of each at least: no more than a lane has of exponentials worth rounding
     BLOCK_BYTES = 16384     # of a row: they are maximised, then summed, out of L1
     LANE_BYTES = 128        # of the elements that a kernel does at a time
-    BAND_ROWS = 16          # of several tiles side by side are written before the next
+    BAND_ROWS = 16          # rows that a tile writes before the one beside it has its turn
 
 
-cdef enum Sums:         # what rest and carry of a state are:
-    SHIFTED             # sums as below, where p is exp(top) over a shift;
-    FROM_TOP            # the same of exp(x - top): p is 2**OFFSET; or
-    IN_LOGARITHMS       # done with: log_sum is there
+cdef enum Sums:         # what a state has of its sums:
+    SHIFTED             # rest and carry of exp(x - c) 2**-N: p is exp(top) so scaled;
+    FROM_TOP            # rest and carry of exp(x - top): p is 2**OFFSET; or
+    IN_LOGARITHMS       # log_sum and log_sum_low alone: of a loss without a gradient
 
 
 cdef struct State:
@@ -148,8 +148,8 @@ cdef struct Kernels:
     DraftRow draft_row
     CorrectRow correct_row
     # At once, in up to so many bytes of a row or tile, 0 where that gains nothing: from elements to results without a
-    # state, or, where keep_row is not NULL, to the whole state and, of an operation with a result for each element, to
-    # the exponentials in `out`; what `finish` makes of the state then scales them.
+    # state, or, where keep_row is not NULL, to as much of the state as `finish` needs and, of an operation with a
+    # result for each element, to the exponentials in `out`; what `finish` makes of the state then scales them.
     Py_ssize_t row_at_once_bytes
     Py_ssize_t tile_at_once_bytes
     RowAtOnce row_at_once

@@ -1,173 +1,5 @@
 # Tiles: columns reduced each on its own, as many side by side as there are lanes, a block of rows at a time.
 
-cdef inline real first_reference(const real *x, Py_ssize_t ld, Py_ssize_t rows) noexcept nogil:
-    """What the largest of a column is probably not far above: the largest of three elements, if that is finite."""
-    cdef real first = x[0], middle = x[rows//2*ld], last = x[(rows - 1)*ld]
-    cdef real reference = first if first > middle else middle
-    reference = last if last > reference else reference
-    return reference if magnitude(reference) < INFINITY else 0
-
-
-cdef inline void sum_below_top(const real *x, Py_ssize_t ld, Py_ssize_t rows, Terms terms, const real *shift,
-                               const real *magic, const real *floor, const real *soon, Py_ssize_t soon_ld, real *top,
-                               real *totals, real *carries) noexcept nogil:
-    cdef Py_ssize_t j
-    cdef int far = 0
-    for j in range(lanes_of(x)):
-        far |= shift[j] != 0
-    if far:
-        sum_below_top_lanes(x, ld, rows, False, terms, shift, magic, floor, soon, soon_ld, top, totals, carries)
-    else:
-        sum_below_top_lanes(x, ld, rows, True, terms, shift, magic, floor, soon, soon_ld, top, totals, carries)
-
-
-cdef void replace_columns(const real *x, Py_ssize_t ld, Py_ssize_t rows, const real *shift, const real *magic,
-                          real *top, real *totals, real *carries, real *counts) noexcept nogil:
-    """Sum anew those whose top was not foreseen; the bits of the others must not show it."""
-    cdef Py_ssize_t j
-    cdef real tops[LANES]
-    cdef real sums[LANES]
-    cdef real lows[LANES]
-    cdef real equal[LANES]
-    cdef bint kept
-    spread(<real>-INFINITY, tops)
-    max_lanes(x, ld, rows, tops)
-    sum_drops_lanes(x, ld, rows, tops, True, False, <real *>NULL, 0, sums, lows, equal)
-    for j in range(lanes_of(x)):
-        kept = has_room(top[j], shift[j], magic[j])
-        totals[j] = totals[j] if kept else sums[j]
-        carries[j] = carries[j] if kept else lows[j]
-        counts[j] = counts[j] if kept else equal[j]
-        top[j] = top[j] if kept else tops[j]
-
-
-cdef inline void sum_from_top(const real *x, Py_ssize_t ld, Py_ssize_t rows, Terms terms, const real *soon,
-                              Py_ssize_t soon_ld, real *top, real *totals, real *carries,
-                              real *counts) noexcept nogil:
-    """The largest of each column and what sum_drops_lanes makes of it, read once: divided by exp(top)."""
-    cdef Py_ssize_t j
-    cdef int foreseen = 1
-    cdef real shift[LANES]
-    cdef real magic[LANES]
-    cdef real floor[LANES]
-    cdef real head, tail, scale, p, p_low, total, low, inverse, quotient, product
-    cdef real unscaled = <real>1/scaled_one(x[0])
-    for j in range(lanes_of(x)):
-        raised_shifts_of(first_reference(x + j, ld, rows), &shift[j], &magic[j], &floor[j])
-        top[j] = x[j]
-    sum_below_top(x + ld, ld, rows - 1, terms, shift, magic, floor, soon, soon_ld, top, totals, carries)
-    for j in range(lanes_of(x)):
-        split_exp(top[j] - shift[j], magic[j], &head, &tail, &scale)
-        scale *= unscaled
-        p = (head + tail)*scale
-        p_low = ((head - (head + tail)) + tail)*scale
-        total = sum_in_two(totals[j], carries[j], &low)
-        inverse = <real>1/p
-        quotient = total*inverse
-        product = quotient*p
-        totals[j] = quotient
-        carries[j] = (((total - product) - product_error(quotient, p, product)) + (low - quotient*p_low))*inverse
-        counts[j] = 1
-    for j in range(lanes_of(x)):
-        foreseen &= has_room(top[j], shift[j], magic[j])
-    if not foreseen:
-        replace_columns(x, ld, rows, shift, magic, top, totals, carries, counts)
-
-
-cdef inline bint stays(real top, real shift, real magic) noexcept nogil:
-    """Whether the sum can be joined to a state of that top."""
-    return has_room(top, shift, magic) & (shift_of(top) == shift)
-
-
-cdef void join_unforeseen(State *state, Py_ssize_t first, const real *x, Py_ssize_t ld, Py_ssize_t rows,
-                          const real *shift, const real *magic, real *top, real *totals, real *carries) noexcept nogil:
-    """A block of those columns whose top was not foreseen, of which nothing is left to join.
-
-    Only of those: the bits of the others must not show it.
-    """
-    cdef Py_ssize_t j
-    cdef real tops[LANES]
-    cdef real shifts[LANES]
-    cdef real magics[LANES]
-    cdef real floors[LANES]
-    cdef double sums[LANES]
-    cdef real lows[LANES]
-    cdef real counts[LANES]
-    for j in range(lanes_of(x)):
-        tops[j] = <real>state.top[first + j]
-    max_lanes(x, ld, rows, tops)
-    for j in range(lanes_of(x)):
-        shifts_of(tops[j], &shifts[j], &magics[j], &floors[j])
-        sums[j] = 0
-        lows[j] = 0
-        counts[j] = 0
-    sum_lanes(x, ld, rows, tops, shifts, magics, floors, sums, lows, counts)
-    for j in range(lanes_of(x)):
-        if not stays(top[j], shift[j], magic[j]):
-            if tops[j] > state.top[first + j]:
-                raise_top(state, first + j, tops[j])
-            join(state, first + j, sums[j], lows[j], counts[j])
-            top[j] = -INFINITY
-            totals[j] = 0
-            carries[j] = 0
-
-
-cdef inline void take_tops(State *state, Py_ssize_t first, const real *top) noexcept nogil:
-    """The tops of a block; where that is a new one, the old one is in the block's sum, once."""
-    cdef Py_ssize_t j
-    cdef int raised = 0, old = 0
-    for j in range(lanes_of(top)):
-        raised |= top[j] > state.top[first + j]
-        old |= state.count[first + j] > 0
-    if raised and old:
-        for j in range(lanes_of(top)):
-            if top[j] > state.top[first + j]:
-                state.count[first + j] -= 1 if state.count[first + j] > 0 else 0
-                raise_top(state, first + j, top[j])
-                state.count[first + j] = 1
-    elif raised:
-        for j in range(lanes_of(top)):
-            state.count[first + j] = 1 if top[j] > state.top[first + j] else 0
-            state.top[first + j] = top[j] if top[j] > state.top[first + j] else state.top[first + j]
-
-
-cdef inline void reduce_columns(State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
-                                Terms terms) noexcept nogil:
-    cdef Py_ssize_t width = lanes_of(x), block, group, first, j
-    cdef int foreseen
-    cdef double total, error, power
-    cdef real reference
-    cdef real top[LANES]
-    cdef real shift[LANES]
-    cdef real magic[LANES]
-    cdef real floor[LANES]
-    cdef real totals[LANES]
-    cdef real carries[LANES]
-    while rows > 0:
-        block = min_of(rows, TILE_BYTES//(COLUMNS*sizeof(real)))    # longer ones fetch too far ahead where rows alias
-        for group in range((columns + width - 1)//width):
-            first = group*width
-            for j in range(width):
-                top[j] = <real>state.top[first + j]
-                reference = first_reference(x + first + j, ld, block)
-                raised_shifts_of(top[j] if magnitude(top[j]) < INFINITY else reference, &shift[j], &magic[j],
-                                 &floor[j])
-            sum_below_top(x + first, ld, block, terms, shift, magic, floor, x + first + block*ld, ld, top, totals,
-                          carries)
-            foreseen = 1
-            for j in range(width):
-                foreseen &= stays(top[j], shift[j], magic[j])
-            if not foreseen:
-                join_unforeseen(state, first, x + first, ld, block, shift, magic, top, totals, carries)
-            take_tops(state, first, top)
-            for j in range(width):
-                total = two_sum(totals[j], carries[j], &error)
-                power = lowering(top[j], shift[j], magic[j])
-                join(state, first + j, total*power, error*power, 0)
-        x += block*ld
-        rows -= block
-
-
 cdef void reduce_tile(State *state, const real *x, Py_ssize_t ld, const real *_, Py_ssize_t _ld, Py_ssize_t rows,
                       Py_ssize_t columns) noexcept nogil:
     reduce_columns(state, x, ld, rows, columns, EXACT)
@@ -301,7 +133,8 @@ cdef void write_softmax_tile(const State *state, const real *x, Py_ssize_t ld, c
             shifts_of(<real>state.top[first + j], &shift[j], &magic[j], &floor[j])
             split_inverse(state.inverse[first + j], state.inverse_low[first + j], &scale[j], &scale_low[j])
             one_above[j] = <real>state.one_above[first + j]
-        softmax_lanes(x + first, ld, rows, shift, magic, floor, scale, scale_low, one_above, out + first, out_ld)
+        softmax_lanes(x + first, ld, rows, shift, magic, floor, scale, scale_low, one_above, out + first, out_ld,
+                      rows == BAND_ROWS)
 
 
 cdef void write_log_softmax_tile(const State *state, const real *x, Py_ssize_t ld, const real *_, Py_ssize_t _ld,
@@ -314,10 +147,11 @@ cdef void write_log_softmax_tile(const State *state, const real *x, Py_ssize_t l
         for j in range(width):
             top[j] = <real>state.top[first + j]
             log_sum[j] = <real>state.log_sum[first + j]
-        log_softmax_lanes(x + first, ld, rows, top, log_sum, out + first, out_ld)
+        log_softmax_lanes(x + first, ld, rows, top, log_sum, out + first, out_ld, rows == BAND_ROWS)
 
 
-# At once: few rows, so that all of it stays in L1, and one group of lanes is done from elements to results.
+# At once: few rows, so that all of it stays in L1, and one group of lanes is done from elements to results. What needs
+# no rows is one loop over whole groups, then the last: in a loop over all columns what fills no lanes would be scalar.
 
 cdef inline real log_of_scaled(real count, real total, real carry, real *low) noexcept nogil:
     """log(count + (total + carry)/2**OFFSET) and what rounding lost."""
@@ -325,8 +159,8 @@ cdef inline real log_of_scaled(real count, real total, real carry, real *low) no
     return split_log(count, rest*unscaled, error*unscaled, <real>0, low)
 
 
-cdef inline Py_ssize_t few_terms(Terms terms) noexcept nogil:
-    return FEW_ROUNDED if terms == ROUNDED else FEW_EXACT
+cdef inline bint is_few(Py_ssize_t rows, Terms terms) noexcept nogil:
+    return rows < (FEW_ROUNDED if terms == ROUNDED else FEW_EXACT)
 
 
 cdef inline void log_sums_at_once(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, Terms terms,
@@ -340,7 +174,7 @@ cdef inline void log_sums_at_once(const real *x, Py_ssize_t ld, Py_ssize_t rows,
     cdef real counts[COLUMNS]
     for group in range(groups):
         first = first_column(group, width, columns)
-        if rows < few_terms(terms):
+        if is_few(rows, terms):
             spread(<real>-INFINITY, top + first)
             max_lanes(x + first, ld, rows, top + first)
             sum_drops_lanes(x + first, ld, rows, top + first, True, False, <real *>NULL, 0, totals + first,
@@ -351,7 +185,7 @@ cdef inline void log_sums_at_once(const real *x, Py_ssize_t ld, Py_ssize_t rows,
     for j in range(whole):
         log_sum[j] = log_of_scaled(counts[j], totals[j], carries[j], &log_sum_low[j])
     if whole < columns:
-        first = first_column(groups - 1, width, columns)
+        first = first_column(whole//width, width, columns)
         for j in range(first, first + width):
             log_sum[j] = log_of_scaled(counts[j], totals[j], carries[j], &log_sum_low[j])
 
@@ -381,4 +215,4 @@ cdef void log_softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssi
     log_sums_at_once(x, ld, rows, columns, ROUNDED, out, next_rows(out_ld, out_ld, x[0]), top, log_sum, log_sum_low)
     for group in range((columns + width - 1)//width):
         first = first_column(group, width, columns)
-        log_softmax_lanes(x + first, ld, rows, top + first, log_sum + first, out + first, out_ld)
+        log_softmax_lanes(x + first, ld, rows, top + first, log_sum + first, out + first, out_ld, False)

@@ -15,11 +15,9 @@ cdef inline real weighted_floor_of(real exponent) noexcept nogil:
 
 cdef inline void weighted_shifts_of(real reference, real count, bint any_size, real *shift, real *magic,
                                     real *floor) noexcept nogil:
-    cdef real exponent
-    shift[0] = shift_of(reference)
-    exponent = exponent_of(remainder_of(reference, shift[0])) + count
-    magic[0] = magic_of(exponent)
-    floor[0] = weighted_floor_of(exponent) if any_size else floor_of(exponent)
+    lowered_shifts_of(reference, count, shift, magic, floor)
+    if any_size:
+        floor[0] = weighted_floor_of(magic_of(<real>0) - magic[0])
 
 
 cdef real exponent_beyond(real top, const real *a, const real *b, Py_ssize_t n, Py_ssize_t a_step,
