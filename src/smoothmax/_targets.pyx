@@ -1,5 +1,6 @@
 """The targets of losses: looked up before a unit is finished, and their results put in their places after it."""
 
+from smoothmax._atomics cimport exchange
 from smoothmax._kernels.table cimport State
 from smoothmax._plan cimport ELEMENTS, RESULT, TARGET, Plan, inner_stride
 from smoothmax._units cimport Unit, Walk
@@ -18,19 +19,23 @@ cdef inline double element_at(const Plan *plan, bint direct, bint wide, const ch
 
 
 cdef inline void pick(const Plan *plan, const Unit *unit, State *state, bint direct, bint wide) noexcept nogil:
-    """The elements at the targets; where one is ignored, what counts nothing."""
+    """The elements at the targets; where one is ignored, or none of the classes, what counts nothing."""
     cdef const char *targets = unit.bases.data[TARGET]
     cdef const char *elements = unit.bases.data[ELEMENTS] + plan.first_class[ELEMENTS]
     cdef Py_ssize_t j, target, step = inner_stride(&plan.kept, ELEMENTS), target_step = inner_stride(&plan.kept, TARGET)
     cdef Py_ssize_t class_step = plan.class_stride[ELEMENTS]
+    cdef bint wrong = False
     for j in range(unit.columns):
         target = (<const Py_ssize_t *>targets)[0]
         targets += target_step
-        if target < 0:
+        if not 0 <= target < plan.classes:
+            wrong = True
             state.counts[j] = state.picked[j] = state.weight[j] = 0
         else:
             state.picked[j] = element_at(plan, direct, wide, elements + target*class_step)
         elements += step
+    if wrong and plan.wrong != NULL:
+        exchange(plan.wrong, 1)
 
 
 cdef void look_up(const Plan *plan, const Unit *unit, State *state) noexcept nogil:
