@@ -211,7 +211,6 @@ cdef void put_classes(Plan *plan, cnp.ndarray targets, int axis, Shape *shape, i
     """Note the targets' classes, and where the element and the result of a class lie."""
     cdef int role
     cdef Py_ssize_t last = shape.shape[axis] - 1
-    plan.classes = shape.shape[axis]
     plan.wrong = wrong
     plan.data[TARGET] = <char *>cnp.PyArray_DATA(targets)
     take_reduced_strides(targets, TARGET, False, shape)

@@ -59,8 +59,7 @@ cdef struct Plan:
     Py_ssize_t first_class[ROLES]
     Py_ssize_t class_stride[ROLES]
     const double *class_weights             # NULL: all 1
-    Py_ssize_t classes
-    int *wrong                              # becomes 1 where a target is none of them; NULL where that has been checked
+    int *wrong                              # becomes 1 where a target is no class; NULL where that has been checked
     double hard, hard_low
     double soft, soft_low
     double denominator                      # of gradients

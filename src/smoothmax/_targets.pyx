@@ -2,7 +2,7 @@
 
 from smoothmax._atomics cimport exchange
 from smoothmax._kernels.table cimport State
-from smoothmax._plan cimport ELEMENTS, RESULT, TARGET, Plan, inner_stride
+from smoothmax._plan cimport ELEMENTS, RESULT, TARGET, Plan, count, inner_stride
 from smoothmax._units cimport Unit, Walk
 
 
@@ -24,11 +24,12 @@ cdef inline void pick(const Plan *plan, const Unit *unit, State *state, bint dir
     cdef const char *elements = unit.bases.data[ELEMENTS] + plan.first_class[ELEMENTS]
     cdef Py_ssize_t j, target, step = inner_stride(&plan.kept, ELEMENTS), target_step = inner_stride(&plan.kept, TARGET)
     cdef Py_ssize_t class_step = plan.class_stride[ELEMENTS]
+    cdef Py_ssize_t classes = count(&plan.reduced, 0)
     cdef bint wrong = False
     for j in range(unit.columns):
         target = (<const Py_ssize_t *>targets)[0]
         targets += target_step
-        if not 0 <= target < plan.classes:
+        if not 0 <= target < classes:
             wrong = True
             state.counts[j] = state.picked[j] = state.weight[j] = 0
         else:
