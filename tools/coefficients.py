@@ -71,17 +71,19 @@ def minimax(problem: Problem, settled: list[mpf], rounds: int = 40) -> list[mpf]
     round [1]_; the exchange of Remez fails once a rounded constant is settled, because what is left
     to approximate then has a pole at 0.
     """
-    powers = range(len(settled), problem.degree + 1)
     points = chebyshev_grid(problem, 12 * (problem.degree + 1))
-    columns = [[problem.weight(x) * x**k for x in points] for k in powers]
-    wanted = weighted_errors(problem, settled, points) if settled else weighted_errors(problem, [mpf(0)], points)
+    columns = [[problem.weight(x) * x**k for x in points] for k in range(len(settled), problem.degree + 1)]
+    rows = list(zip(*columns, strict=True))
+    order = range(len(columns))
+    wanted = weighted_errors(problem, settled or [mpf(0)], points)
     importance = [mpf(1) / len(points)] * len(points)
     best, best_error = [], mp.inf
     for _ in range(rounds):
         scaled = [[a * w for a, w in zip(column, importance, strict=True)] for column in columns]
-        normal = mpmath.matrix([[mpmath.fdot(s, column) for column in columns] for s in scaled])
+        half = [[mpmath.fdot(scaled[i], columns[j]) for j in range(i + 1)] for i in order]
+        normal = mpmath.matrix([[half[max(i, j)][min(i, j)] for j in order] for i in order])
         free = list(mpmath.lu_solve(normal, mpmath.matrix([mpmath.fdot(s, wanted) for s in scaled])))
-        errors = [abs(e) for e in weighted_errors(problem, settled + free, points)]
+        errors = [abs(e - mpmath.fdot(free, row)) for e, row in zip(wanted, rows, strict=True)]
         if max(errors) < best_error:
             best, best_error = free, max(errors)
         importance = [w * e for w, e in zip(importance, errors, strict=True)]
