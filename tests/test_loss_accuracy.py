@@ -49,29 +49,30 @@ def exact(x, factors, shared, target):
 def test_no_error_is_beyond_the_promise(dtype, classes, probable, smoothing):
     rng = np.random.default_rng(classes)
     positions = ELEMENTS // classes
-    for weighted, reduction, spread in itertools.product((False, True), ("none", "sum", "mean"), (0.02, 0.3, 4, 60)):
+    for weighted, spread in itertools.product((False, True), (0.02, 0.3, 4, 60)):
         x = (spread * rng.standard_normal((positions, classes))).astype(dtype)
         w = (rng.uniform(0.2, 3, classes) if weighted else np.ones(classes)).astype(dtype)
         if probable:
             targets = rng.dirichlet(np.ones(classes), positions).astype(dtype)
-            hard, denominator = targets, positions
+            hard, mass = targets, positions
         else:
             targets = rng.integers(0, classes, positions)
             targets[::2] = x.argmax(axis=1)[::2]
-            hard, denominator = np.eye(classes)[targets], w[targets].astype(Long).sum()
+            hard, mass = np.eye(classes)[targets], w[targets].astype(Long).sum()
         factors = w * (hard * (1 - Long(smoothing)) + Long(smoothing) / classes)
         shared = factors.sum(axis=1, keepdims=True)
         losses, gradients, terms = exact(x, factors, shared, targets if not probable and smoothing == 0 else None)
-        by = denominator if reduction == "mean" else 1
-        arguments = {"weight": w if weighted else None, "label_smoothing": smoothing, "reduction": reduction}
-        alone = cross_entropy(x, targets, **arguments)
-        loss, gradient = cross_entropy_and_grad(x, targets, **arguments)
-        assert np.max(np.abs(gradient - gradients / by) / ulp(terms / by, dtype)) <= GRADIENT
-        if reduction != "none":
-            losses = losses.sum() / by
-        promise = REDUCED_LOSS if reduction != "none" else SOFT_LOSS if probable or smoothing else LOSS
-        for one in (alone, loss):
-            assert np.max(np.abs(one - losses) / ulp(losses, dtype)) <= promise
+        arguments = {"weight": w if weighted else None, "label_smoothing": smoothing}
+        for reduction, wanted, by, promise in (
+            ("none", losses, 1, SOFT_LOSS if probable or smoothing else LOSS),
+            ("sum", losses.sum(), 1, REDUCED_LOSS),
+            ("mean", losses.sum() / mass, mass, REDUCED_LOSS),
+        ):
+            alone = cross_entropy(x, targets, reduction=reduction, **arguments)
+            loss, gradient = cross_entropy_and_grad(x, targets, reduction=reduction, **arguments)
+            assert np.max(np.abs(gradient - gradients / by) / ulp(terms / by, dtype)) <= GRADIENT
+            for one in (alone, loss):
+                assert np.max(np.abs(one - wanted) / ulp(wanted, dtype)) <= promise
 
 
 @pytest.mark.parametrize("spread", [0.02, 0.3, 4, 60])

@@ -6,6 +6,7 @@ import itertools
 import mpmath as mp
 import numpy as np
 import pytest
+from answers import kept
 
 from smoothmax import log_softmax, logsumexp, softmax
 
@@ -28,10 +29,11 @@ each_type = pytest.mark.parametrize("dtype", TYPES)
 
 
 def columns(x, n=7):
-    return np.ascontiguousarray(np.stack([x] * n, axis=1))
+    return np.repeat(x[:, None], n, axis=1)
 
 
 @functools.lru_cache(10)  # every path has the same sum
+@kept
 def exact_sum(a, b):
     """Sign and logarithm of the sum, the size that `error` measures in, and the condition."""
     with mp.workprec(PRECISION):
