@@ -46,10 +46,11 @@ cdef inline void fetch_to_write(const real *out, Py_ssize_t n) noexcept nogil:
 
 
 cdef inline void fetch_lanes(const real *x) noexcept nogil:
-    """As many elements as there are lanes, into L2."""
+    """As many elements as there are lanes, into L2: all lines of a cache that they touch, wherever they begin."""
     cdef Py_ssize_t j
     for j from 0 <= j < lanes_of(x) by LINE//<Py_ssize_t>sizeof(real):
         fetch_line_l2(x + j)
+    fetch_line_l2(x + lanes_of(x) - 1)
 
 
 cdef inline Py_ssize_t next_rows(Py_ssize_t rows, Py_ssize_t ld, real _) noexcept nogil:
