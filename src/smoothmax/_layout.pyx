@@ -12,7 +12,7 @@ from smoothmax._dispatch cimport kernels_of, moves_of
 from smoothmax._elements cimport loader, storer
 from smoothmax._kernels.table cimport LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, WEIGHTED_LOGSUMEXP, Operation
 from smoothmax._plan cimport BOTH, ELEMENTS, MASK, RESULT, ROLES, SIGN, VALUE, WEIGHTS, Axes, Plan
-from smoothmax._walk cimport walk
+from smoothmax._walk cimport walk, walk_row
 
 cdef extern from "numpy/arrayobject.h":
     object PyArray_Scalar(void *data, cnp.dtype dtype, object base)
@@ -325,6 +325,25 @@ cdef int run(Plan *plan, const Shape *shape) except -1:
     return 0
 
 
+cdef bint is_run_of(cnp.ndarray array, int number) noexcept:
+    """Whether all of the array lies in one piece, in its order, as kernels take it, of the type of `number`."""
+    return (cnp.PyArray_TYPE(array) == number and cnp.PyArray_ISCARRAY_RO(array)
+            and (number == cnp.NPY_FLOAT64 or number == cnp.NPY_FLOAT32))
+
+
+cdef bint run_row(Operation operation, const Shape *shape, cnp.ndarray array, int number, void *result) noexcept:
+    """Reduce all of the array as one short row, without a plan; False, and nothing is done, if it is not one."""
+    cdef bint doubles = number == cnp.NPY_FLOAT64
+    cdef int i
+    if not is_run_of(array, number):
+        return False
+    for i in range(shape.ndim):
+        if not shape.reduced[i]:
+            return False
+    return walk_row(kernels_of(operation, doubles), cnp.PyArray_DATA(array), cnp.PyArray_SIZE(array),
+                    sizeof(double) if doubles else sizeof(float), result)
+
+
 cdef int prepare(Plan *plan, Operation operation, Shape *shape, cnp.ndarray array, cnp.ndarray weights,
                  cnp.ndarray mask, int number) except -1:
     """The inputs' part of a plan that computes results of type `number`; returns the type it computes in."""
@@ -440,12 +459,13 @@ cdef object reduce_array(object a, object axis, object b, object keepdims, objec
         array, weights, mask = apart(array, result, False), apart(weights, result, False), apart(mask, result, False)
     elif ndim == 0 and not signed and number != cnp.NPY_FLOAT16 and size_of(&shape):
         # No array at all for a result that is a scalar.
-        prepare(&plan, operation, &shape, array, weights, mask, number)
-        plan.data[RESULT] = <char *>&scalar
-        plan.direct[RESULT] = True
-        plan.swapped[RESULT] = False
-        plan.store = storer(number, number == cnp.NPY_FLOAT64)
-        run(&plan, &shape)
+        if weights is not None or mask is not None or not run_row(operation, &shape, array, number, &scalar):
+            prepare(&plan, operation, &shape, array, weights, mask, number)
+            plan.data[RESULT] = <char *>&scalar
+            plan.direct[RESULT] = True
+            plan.swapped[RESULT] = False
+            plan.store = storer(number, number == cnp.NPY_FLOAT64)
+            run(&plan, &shape)
         return PyArray_Scalar(&scalar, cnp.PyArray_DescrFromType(number), None)
     else:
         result = cnp.PyArray_EMPTY(ndim, result_shape, number, 0)
@@ -489,7 +509,8 @@ cdef object transform_array(Operation operation, object x, object axis, object w
         array, mask = apart(array, result, True), apart(mask, result, False)
     else:
         result = new_result(array, &shape, number)
-    if size_of(&shape):
+    if size_of(&shape) and not (mask is None and is_run_of(result, number)
+                                and run_row(operation, &shape, array, number, cnp.PyArray_DATA(result))):
         computing = prepare(&plan, operation, &shape, array, None, mask, number)
         put_result(&plan, result, computing, &shape)
         run(&plan, &shape)
