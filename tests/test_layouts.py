@@ -201,7 +201,7 @@ def test_the_same_bits_at_every_alignment(name, function, dtype, n):
     """Data at every multiple of its size within a cache line, and at odd addresses too."""
     rows = values((3, n), dtype)
     itemsize = rows.itemsize
-    for shape, axis in (((n,), None), ((3, n), 1), ((n, 3), 0), ((3, n), 0)):
+    for shape, axis in (((n,), None), ((3, n), None), ((3, n), 1), ((n, 3), 0), ((3, n), 0)):
         x = np.ascontiguousarray(np.resize(rows, shape))
         wanted = np.asarray(function(x, axis=axis)).tobytes()
         for offset in [*range(0, 64, itemsize), 1, 3, 61]:
@@ -238,7 +238,9 @@ def test_power_of_two_strides(name, function, dtype):
 
 
 @pytest.mark.parametrize(
-    "shape", [(10,), (9001,), (200_000,), (150, 70), (2000, 64), (300, 10), (3001, 10), (1025, 63)], ids=str
+    "shape",
+    [(10,), (9001,), (200_000,), (150, 70), (2000, 64), (300, 10), (3001, 10), (1025, 63), (300, 1024)],
+    ids=str,
 )
 def test_bits_at_an_odd_address(function, dtype, shape):
     """Elements that no pointer may point to are brought together first, and must be summed in the same order."""
