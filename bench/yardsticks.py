@@ -1,6 +1,7 @@
 """What smoothmax is held against besides its rivals: loops in C++, compiled here for a variant's instruction set."""
 
 import ctypes
+import functools
 import os
 import platform
 import subprocess
@@ -25,6 +26,7 @@ VARIANTS = {
 }
 IN_L1 = 4096  # elements
 BEYOND_CACHE = 2**26  # elements of float32: 256 MiB
+PASSED = 2**27  # bytes that one timing passes over, or more
 
 
 def compile_loops(source: str, variant: str, folder: str) -> str:
@@ -92,27 +94,30 @@ class Machine:
         calls = [lambda x=x: loop(x.ctypes.data, IN_L1, count) for x in rows]  # type: ignore[misc]
         return min(together(calls) for _ in range(10)) * 1e9 / (count * IN_L1 * self.threads)
 
-    def parts(self, array: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        """Runs of the array, one for each thread, of whole turns of the loops."""
-        size = array.size // self.threads // 512 * 512
+    def parts(self, elements: int) -> list[NDArray[np.float32]]:
+        """Runs of one array, one for each thread, of whole turns of the loops."""
+        array = np.ones(elements, np.float32)
+        size = elements // self.threads // 512 * 512
         return [array[i * size : (i + 1) * size] for i in range(self.threads)]
 
-    def reading(self) -> float:
-        """Nanoseconds a byte, beyond the cache."""
-        read = self.memory.read_all
-        read.restype, read.argtypes = ctypes.c_double, [ctypes.c_void_p, ctypes.c_long]
-        parts = self.parts(np.ones(BEYOND_CACHE, np.float32))
-        calls = [lambda x=x: read(x.ctypes.data, x.size) for x in parts]  # type: ignore[misc]
-        return min(together(calls) for _ in range(10)) * 1e9 / sum(x.nbytes for x in parts)
+    def passing(self, loop: Any, runs: list[tuple[NDArray[np.float32], ...]]) -> float:
+        """Nanoseconds a byte of the first array of each run; passes of what a cache holds follow one another."""
+        loop.restype, loop.argtypes = ctypes.c_double, [ctypes.c_void_p] * len(runs[0]) + [ctypes.c_long]
+        total = sum(run[0].nbytes for run in runs)
+        passes = max(1, PASSED // total)
 
-    def copying(self) -> float:
+        def work(run: tuple[NDArray[np.float32], ...]) -> None:
+            pointers = [array.ctypes.data for array in run]
+            for _ in range(passes):
+                loop(*pointers, run[0].size)
+
+        calls = [functools.partial(work, run) for run in runs]
+        return min(together(calls) for _ in range(10)) * 1e9 / (passes * total)
+
+    def reading(self, elements: int = BEYOND_CACHE) -> float:
+        """Nanoseconds a byte, of so many float32."""
+        return self.passing(self.memory.read_all, [(x,) for x in self.parts(elements)])
+
+    def copying(self, elements: int = BEYOND_CACHE) -> float:
         """Nanoseconds a byte that is read, and written elsewhere."""
-        copy = self.memory.copy_all
-        copy.restype, copy.argtypes = ctypes.c_double, [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_long]
-        parts = self.parts(np.ones(BEYOND_CACHE, np.float32))
-        others = self.parts(np.ones(BEYOND_CACHE, np.float32))
-        calls = [
-            lambda x=x, y=y: copy(x.ctypes.data, y.ctypes.data, x.size)  # type: ignore[misc]
-            for x, y in zip(parts, others, strict=True)
-        ]
-        return min(together(calls) for _ in range(10)) * 1e9 / sum(x.nbytes for x in parts)
+        return self.passing(self.memory.copy_all, list(zip(self.parts(elements), self.parts(elements), strict=True)))
