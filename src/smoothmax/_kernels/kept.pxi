@@ -89,8 +89,6 @@ cdef void keep_state_of_tile(State *state, const real *x, Py_ssize_t ld, Py_ssiz
 
 
 cdef void scale_row(const State *state, Py_ssize_t n, real *out) noexcept nogil:
-    cdef Py_ssize_t width = lanes_of(out), rows = n//width, rest = n - rows*width
-    cdef real tail[LANES]
     cdef real factor[LANES]
     cdef real factor_low[LANES]
     cdef real one_above[LANES]
@@ -98,22 +96,7 @@ cdef void scale_row(const State *state, Py_ssize_t n, real *out) noexcept nogil:
     spread(factor[0], factor)
     spread(factor_low[0], factor_low)
     spread(<real>state.one_above[0], one_above)
-    scale_lanes(out, width, rows, factor, factor_low, one_above)
-    if rest:
-        pad(out + rows*width, rest, tail)
-        scale_lanes(tail, width, 1, factor, factor_low, one_above)
-        unpad(tail, rest, out + rows*width)
-
-
-cdef inline void scale_lanes_to(const real *e, Py_ssize_t rows, const real *factor, const real *factor_low,
-                                const real *one_above, real *out, Py_ssize_t out_ld) noexcept nogil:
-    cdef Py_ssize_t i, j
-    cdef real y[LANES]
-    for i in range(rows):
-        for j in range(lanes_of(e)):
-            y[j] = saturated(probability(e[i*COLUMNS + j], factor[j], factor_low[j]), one_above[j])
-        for j in range(lanes_of(e)):
-            out[i*out_ld + j] = y[j]
+    scale_run(out, n, <real *>NULL, factor, factor_low, one_above)
 
 
 cdef void scale_tile(const State *state, const real *e, Py_ssize_t rows, Py_ssize_t columns, real *out,
@@ -128,4 +111,4 @@ cdef void scale_tile(const State *state, const real *e, Py_ssize_t rows, Py_ssiz
         for j in range(width):
             split_inverse(state.inverse[first + j], state.inverse_low[first + j], &factor[j], &factor_low[j])
             one_above[j] = <real>state.one_above[first + j]
-        scale_lanes_to(e + first, rows, factor, factor_low, one_above, out + first, out_ld)
+        scale_lanes(e + first, COLUMNS, rows, <real *>NULL, factor, factor_low, one_above, out + first, out_ld)

@@ -446,39 +446,26 @@ cdef inline real without_offset(real scaled) noexcept nogil:
         return scaled*7.458340731200207e-155
 
 
-cdef inline void scale_lanes(real *x, Py_ssize_t ld, Py_ssize_t rows, const real *inverse, const real *inverse_low,
-                             const real *one_above) noexcept nogil:
+cdef inline void scale_lanes(const real *e, Py_ssize_t ld, Py_ssize_t rows, const real *powers, const real *inverse,
+                             const real *inverse_low, const real *one_above, real *out,
+                             Py_ssize_t out_ld) noexcept nogil:
+    """Exponentials over their sums; `out` may be `e`.
+
+    Times `powers` of two first, unless that is NULL, which rounds only what is 0 in the end. one_above is NULL where
+    nothing can come out above 1: the top's exponential is 2**OFFSET and the sum no less.
+    """
     cdef Py_ssize_t i, j
     cdef real y[LANES]
+    cdef real v
     for i in range(rows):
-        for j in range(lanes_of(x)):
-            y[j] = saturated(probability(x[i*ld + j], inverse[j], inverse_low[j]), one_above[j])
-        for j in range(lanes_of(x)):
-            x[i*ld + j] = y[j]
-
-
-cdef inline void multiply_lanes(real *x, Py_ssize_t ld, Py_ssize_t rows, const real *inverse,
-                                const real *inverse_low) noexcept nogil:
-    """scale_lanes where nothing can come out above 1: the top's exponential is 2**OFFSET and the sum no less."""
-    cdef Py_ssize_t i, j
-    cdef real y[LANES]
-    for i in range(rows):
-        for j in range(lanes_of(x)):
-            y[j] = probability(x[i*ld + j], inverse[j], inverse_low[j])
-        for j in range(lanes_of(x)):
-            x[i*ld + j] = y[j]
-
-
-cdef inline void correct_lanes(real *x, Py_ssize_t rows, const real *powers, const real *inverse,
-                               const real *inverse_low, const real *one_above) noexcept nogil:
-    """scale_lanes of x times powers of two, which rounds only what is 0 in the end."""
-    cdef Py_ssize_t i, j, ld = lanes_of(x)
-    cdef real y[LANES]
-    for i in range(rows):
-        for j in range(lanes_of(x)):
-            y[j] = saturated(probability(x[i*ld + j]*powers[j], inverse[j], inverse_low[j]), one_above[j])
-        for j in range(lanes_of(x)):
-            x[i*ld + j] = y[j]
+        for j in range(lanes_of(e)):
+            v = e[i*ld + j]
+            if powers != NULL:
+                v *= powers[j]
+            v = probability(v, inverse[j], inverse_low[j])
+            y[j] = v if one_above == NULL else saturated(v, one_above[j])
+        for j in range(lanes_of(e)):
+            out[i*out_ld + j] = y[j]
 
 
 cdef inline real saturated(real y, real one_above) noexcept nogil:

@@ -77,8 +77,7 @@ cdef void correct_softmax_row(const State *state, const real *x, Py_ssize_t n, r
                 spread(<real>ldexp(1, <int>(least/2)), powers)
                 multiply_block(out, block, powers)
                 spread(<real>ldexp(1, <int>(power - least/2)), powers)
-            correct_lanes(out, block//width, powers, factor, factor_low, one_above)
-            correct_rest(out + block//width*width, block % width, powers, factor, factor_low, one_above)
+            scale_run(out, block, powers, factor, factor_low, one_above)
         x += block
         out += block
         tops += 1
@@ -91,17 +90,19 @@ cdef void multiply_block(real *x, Py_ssize_t n, const real *powers) noexcept nog
         x[i] *= powers[0]
 
 
-cdef inline void correct_rest(real *x, Py_ssize_t n, const real *powers, const real *factor, const real *factor_low,
-                              const real *one_above) noexcept nogil:
+cdef inline void scale_run(real *e, Py_ssize_t n, const real *powers, const real *inverse, const real *inverse_low,
+                           const real *one_above) noexcept nogil:
+    """scale_lanes of part of a row, in its place."""
+    cdef Py_ssize_t width = lanes_of(e), rows = n//width, rest = n - rows*width
     cdef real tail[LANES]
-    if n:
-        pad(x, n, tail)
-        correct_lanes(tail, 1, powers, factor, factor_low, one_above)
-        unpad(tail, n, x)
+    scale_lanes(e, width, rows, powers, inverse, inverse_low, one_above, e, width)
+    if rest:
+        pad(e + rows*width, rest, tail)
+        scale_lanes(tail, width, 1, powers, inverse, inverse_low, one_above, tail, width)
+        unpad(tail, rest, e + rows*width)
 
 
 cdef void softmax_of_some(const real *x, Py_ssize_t n, real *out) noexcept nogil:
-    cdef Py_ssize_t width = lanes_of(x), rows = n//width, rest = n - rows*width
     cdef real top, shift, magic, floor
     cdef double total, carry, inverse, inverse_low
     cdef real tail[LANES]
@@ -116,10 +117,7 @@ cdef void softmax_of_some(const real *x, Py_ssize_t n, real *out) noexcept nogil
     spread(scale[0], scale)
     spread(scale_low[0], scale_low)
     spread(one_above_of(top, False, total, carry), one_above)
-    scale_lanes(out, width, rows, scale, scale_low, one_above)
-    if rest:
-        scale_lanes(tail, width, 1, scale, scale_low, one_above)
-        unpad(tail, rest, out + rows*width)
+    scale_run(out, n, <real *>NULL, scale, scale_low, one_above)
 
 
 cdef void softmax_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
@@ -135,7 +133,7 @@ cdef void softmax_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
         split_inverse(value, value_low, inverse, inverse_low)
         spread(inverse[0], inverse)
         spread(inverse_low[0], inverse_low)
-        multiply_lanes(lanes, 0, 1, inverse, inverse_low)
+        scale_lanes(lanes, 0, 1, <real *>NULL, inverse, inverse_low, <real *>NULL, lanes, 0)
         unpad(lanes, n, out)
 
 

@@ -85,7 +85,7 @@ cdef void softmax_of_many(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssiz
             invert(sums[j], error, &inverse, &inverse_low)
             split_inverse(inverse, inverse_low, &scale[j], &scale_low[j])
             one_above[j] = one_above_of(top[j], False, sums[j], error)
-        scale_lanes(out + first, out_ld, rows, scale, scale_low, one_above)
+        scale_lanes(out + first, out_ld, rows, <real *>NULL, scale, scale_low, one_above, out + first, out_ld)
 
 
 cdef void softmax_of_few(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
@@ -106,7 +106,8 @@ cdef void softmax_of_few(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize
         for j in range(width):
             totals[j] = sum_in_two(totals[j], carries[j], &error)
             invert(totals[j], error, &inverse[j], &inverse_low[j])
-        multiply_lanes(out + first, out_ld, rows, inverse, inverse_low)
+        scale_lanes(out + first, out_ld, rows, <real *>NULL, inverse, inverse_low, <real *>NULL, out + first,
+                    out_ld)
 
 
 cdef void softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
