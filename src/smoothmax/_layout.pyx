@@ -326,22 +326,25 @@ cdef int run(Plan *plan, const Shape *shape) except -1:
 
 
 cdef bint is_run_of(cnp.ndarray array, int number) noexcept:
-    """Whether all of the array lies in one piece, in its order, as kernels take it, of the type of `number`."""
+    """Whether all of the array lies in one piece, in its order, as kernels take it: float32 or float64, of `number`."""
     return (cnp.PyArray_TYPE(array) == number and cnp.PyArray_ISCARRAY_RO(array)
             and (number == cnp.NPY_FLOAT64 or number == cnp.NPY_FLOAT32))
 
 
-cdef bint run_row(Operation operation, const Shape *shape, cnp.ndarray array, int number, void *result) noexcept:
-    """Reduce all of the array as one short row, without a plan; False, and nothing is done, if it is not one."""
-    cdef bint doubles = number == cnp.NPY_FLOAT64
+cdef bint run_row(Operation operation, const Shape *shape, cnp.ndarray array, cnp.ndarray weights, cnp.ndarray mask,
+                  int number, void *result) noexcept:
+    """Reduce all of the array as one short row, without a plan, to results of its own type that lie in one piece.
+
+    False, and nothing is done, with weights or a mask, and for what is not such a row.
+    """
     cdef int i
-    if not is_run_of(array, number):
+    if weights is not None or mask is not None or not is_run_of(array, number):
         return False
     for i in range(shape.ndim):
         if not shape.reduced[i]:
             return False
-    return walk_row(kernels_of(operation, doubles), cnp.PyArray_DATA(array), cnp.PyArray_SIZE(array),
-                    sizeof(double) if doubles else sizeof(float), result)
+    return walk_row(kernels_of(operation, number == cnp.NPY_FLOAT64), cnp.PyArray_DATA(array),
+                    cnp.PyArray_SIZE(array), cnp.PyArray_ITEMSIZE(array), result)
 
 
 cdef int prepare(Plan *plan, Operation operation, Shape *shape, cnp.ndarray array, cnp.ndarray weights,
@@ -360,6 +363,7 @@ cdef int prepare(Plan *plan, Operation operation, Shape *shape, cnp.ndarray arra
         if role != ELEMENTS:
             plan.data[role] = NULL
             no_strides(role, shape)
+    plan.converted = cnp.PyArray_TYPE(array) != computing
     plan.blended = False
     plan.is_loss = False
     plan.passes = BOTH
@@ -459,7 +463,7 @@ cdef object reduce_array(object a, object axis, object b, object keepdims, objec
         array, weights, mask = apart(array, result, False), apart(weights, result, False), apart(mask, result, False)
     elif ndim == 0 and not signed and number != cnp.NPY_FLOAT16 and size_of(&shape):
         # No array at all for a result that is a scalar.
-        if weights is not None or mask is not None or not run_row(operation, &shape, array, number, &scalar):
+        if not run_row(operation, &shape, array, weights, mask, number, &scalar):
             prepare(&plan, operation, &shape, array, weights, mask, number)
             plan.data[RESULT] = <char *>&scalar
             plan.direct[RESULT] = True
@@ -471,7 +475,12 @@ cdef object reduce_array(object a, object axis, object b, object keepdims, objec
         result = cnp.PyArray_EMPTY(ndim, result_shape, number, 0)
     if signed:
         sign = cnp.PyArray_EMPTY(ndim, result_shape, number, 0)
-    if size_of(&shape):
+    if not size_of(&shape):
+        result.fill(-np.inf)
+        if signed:
+            sign.fill(0)
+    elif signed or not (is_run_of(result, number) and run_row(operation, &shape, array, weights, mask, number,
+                                                              cnp.PyArray_DATA(result))):
         computing = prepare(&plan, operation, &shape, array, weights, mask, number)
         put_reduced_result(&plan, result, computing, keep, &shape)
         if signed:
@@ -479,10 +488,6 @@ cdef object reduce_array(object a, object axis, object b, object keepdims, objec
             plan.store_sign = storer(number, computing == cnp.NPY_FLOAT64)
             take_reduced_strides(sign, SIGN, keep, &shape)
         run(&plan, &shape)
-    else:
-        result.fill(-np.inf)
-        if signed:
-            sign.fill(0)
     value = result[()] if out is None and ndim == 0 else result
     return (value, sign[()] if ndim == 0 else sign) if signed else value
 
@@ -509,8 +514,8 @@ cdef object transform_array(Operation operation, object x, object axis, object w
         array, mask = apart(array, result, True), apart(mask, result, False)
     else:
         result = new_result(array, &shape, number)
-    if size_of(&shape) and not (mask is None and is_run_of(result, number)
-                                and run_row(operation, &shape, array, number, cnp.PyArray_DATA(result))):
+    if size_of(&shape) and not (is_run_of(result, number) and run_row(operation, &shape, array, None, mask, number,
+                                                                      cnp.PyArray_DATA(result))):
         computing = prepare(&plan, operation, &shape, array, None, mask, number)
         put_result(&plan, result, computing, &shape)
         run(&plan, &shape)

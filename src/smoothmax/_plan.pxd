@@ -45,6 +45,7 @@ cdef struct Plan:
     char *data[ROLES]           # NULL for an array that the call does not have
     bint direct[ROLES]          # its elements are what kernels take: native, aligned, of that type
     bint swapped[ROLES]         # in byte order
+    bint converted              # the elements are of another type than the kernels compute in
     Load load
     Load load_weights
     Load load_factors

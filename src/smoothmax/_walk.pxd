@@ -1,4 +1,4 @@
-# Walking a plan: everything between the arrays of a call and the kernels.
+# Walking a plan, or a short row without one: everything between the arrays of a call and the kernels.
 
 from smoothmax._kernels.table cimport Kernels
 from smoothmax._plan cimport Plan

@@ -1,7 +1,7 @@
 """Walk a plan: as rows, or as tiles of COLUMNS reductions side by side; alone, or shared by several threads.
 
 A long reduction is done in pieces, whose states are merged in their order; several threads may share rows, tiles or
-pieces, and the bits are the same. States may be left for a later walk. Knows no mathematics.
+pieces, and the bits are the same. States may be left for a later walk. A short row needs no plan. Knows no mathematics.
 """
 
 from libc.stdlib cimport free, malloc
@@ -48,13 +48,16 @@ cdef enum:
     # Bytes of a row of tiles that are written in turn, and such tiles at most. 2026-11: 1024 and 4096 were no better.
     BAND = 2048
     BAND_TILES = 8
-    # Rows so many bytes apart, or a multiple, share a few sets of a cache, and a tile is not in it any more when it is
-    # read again, unless it was brought together. 2026-11, by two passes from 3/8 of the size on: log_softmax of
-    # (400, 1024) float32 0.71 of the time, (200, 4096) float64 0.67, softmax of (1024, 1024) 0.83; at worst 1.2.
+    # Rows so many bytes apart, or a multiple, share a few sets of a cache: beyond so many eighths of what a tile may
+    # have it is not there any more when it is read again, nor is what comes next fetched. 2026-11, in pieces and two
+    # passes from there on: log_softmax of (400, 1024) float32 0.71 of the time, (200, 4096) float64 0.67, softmax of
+    # (1024, 1024) 0.83, (512, 1024) float64 1.07, logsumexp of (200, 4096) float32 0.64. What is brought together first
+    # does not lie there, and would take up to 1.45 times as long, nor do exponentials that are kept in a scratch, 1.3.
+    ALIASED_EIGHTHS = 3
     ALIASED = 4096
 
 
-# For tests: an array of so many bytes is shared, and a row of more than so many is done in pieces.
+# For tests and bench/: an array of so many bytes is shared, and a row of more than so many is done in pieces.
 SHARED_BYTES, PIECE_BYTES = SHARED, PIECE
 
 
@@ -297,8 +300,16 @@ cdef void cut(Walk *walk) noexcept nogil:
         walk.scratch = walk.pieces*walk.blocks*sizeof(double)
 
 
+cdef inline Py_ssize_t room_of_tile(const Plan *plan) noexcept nogil:
+    """Bytes of a tile that is done at once; by strides alone: the address must not show in the bits."""
+    cdef Py_ssize_t room = plan.kernels.tile_at_once_bytes, stride = inner_stride(&plan.reduced, ELEMENTS)
+    cdef bint lies_there = (plan.kernels.keep_tile == NULL and plan.data[WEIGHTS] == NULL
+                            and plan.data[MASK] == NULL and not plan.converted)
+    return room*ALIASED_EIGHTHS//8 if lies_there and stride and stride % ALIASED == 0 else room
+
+
 cdef void lay_out(Walk *walk, const Plan *plan) noexcept nogil:
-    cdef Py_ssize_t n = count(&plan.reduced, 0), inner = inner_shape(&plan.reduced), size, room
+    cdef Py_ssize_t n = count(&plan.reduced, 0), inner = inner_shape(&plan.reduced), size
     cdef bint across = (
         distance(inner_stride(&plan.kept, ELEMENTS)) < distance(inner_stride(&plan.reduced, ELEMENTS)))
     cdef bint tiles = (inner_shape(&plan.kept) >= FEW and (n <= SHORT or across)
@@ -322,10 +333,9 @@ cdef void lay_out(Walk *walk, const Plan *plan) noexcept nogil:
     # Whether something is done at once must not depend on where the elements lie, or their alignment would show in the
     # bits; what is not in one piece is brought together whole.
     size = n*COLUMNS if tiles else n
-    room = plan.kernels.tile_at_once_bytes if tiles else plan.kernels.row_at_once_bytes
-    if tiles and plan.kernels.keep_tile == NULL and inner_stride(&plan.reduced, ELEMENTS) % ALIASED == 0:
-        room = room*3//8
-    walk.at_once = not abreast and size*plan.itemsize <= room and plan.data[SIGN] == NULL and plan.passes == BOTH
+    walk.at_once = not abreast and size*plan.itemsize <= (
+        room_of_tile(plan) if tiles else plan.kernels.row_at_once_bytes) and (
+        plan.data[SIGN] == NULL and plan.passes == BOTH)
     walk.any_number = (walk.at_once and tiles and plan.data[WEIGHTS] == NULL
                        and plan.data[ELEMENTS] != plan.data[RESULT])
     if walk.at_once and plan.reduced.ndim > 1:
@@ -369,7 +379,7 @@ cdef bint walk_row(const Kernels *kernels, const void *elements, Py_ssize_t n, P
                    void *result) noexcept:
     """One row in memory, alone and at once, as `walk` does it; False, and nothing is done, if it is too long for that.
 
-    A plan is more than the rest of a call of ten elements: softmax 950 instructions without, 1700 with one (2026-11).
+    With a plan softmax of ten elements takes 1700 instructions, not 950 (2026-11).
     """
     if n*itemsize > kernels.row_at_once_bytes:
         return False

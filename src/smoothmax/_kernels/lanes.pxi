@@ -451,8 +451,8 @@ cdef inline void scale_lanes(const real *e, Py_ssize_t ld, Py_ssize_t rows, cons
                              Py_ssize_t out_ld) noexcept nogil:
     """Exponentials over their sums; `out` may be `e`.
 
-    Times `powers` of two first, unless that is NULL, which rounds only what is 0 in the end. one_above is NULL where
-    nothing can come out above 1: the top's exponential is 2**OFFSET and the sum no less.
+    Unless `powers` is NULL, times those powers of two first: that rounds only what is 0 in the end. one_above is NULL
+    where nothing can come out above 1: the top's exponential is 2**OFFSET and the sum no less.
     """
     cdef Py_ssize_t i, j
     cdef real y[LANES]
