@@ -9,15 +9,18 @@ constexpr int UNROLL = 8;
 constexpr long LANES = WIDTH / sizeof(float);
 
 // The largest of n elements, a multiple of UNROLL vectors; the maximum costs no more than the reading.
-extern "C" double read_all(const float *x, long n) {
+extern "C" double read_all(const float *x, long n, long passes) {
     const vector *row = reinterpret_cast<const vector *>(x);
     vector top[UNROLL];
     for (int j = 0; j < UNROLL; j++)
         top[j] = row[j];
-    for (long i = 0; i < n / LANES; i += UNROLL)
+    for (long pass = 0; pass < passes; pass++) {
+        for (long i = 0; i < n / LANES; i += UNROLL)
 #pragma GCC unroll 8
-        for (int j = 0; j < UNROLL; j++)
-            top[j] = row[i + j] > top[j] ? row[i + j] : top[j];
+            for (int j = 0; j < UNROLL; j++)
+                top[j] = row[i + j] > top[j] ? row[i + j] : top[j];
+        asm volatile("" : : : "memory"); // each pass reads all of it
+    }
     float m = top[0][0];
     for (int j = 0; j < UNROLL; j++)
         for (int k = 0; k < LANES; k++)
@@ -25,14 +28,15 @@ extern "C" double read_all(const float *x, long n) {
     return m;
 }
 
-extern "C" double copy_all(const float *x, float *y, long n) {
+extern "C" double copy_all(const float *x, float *y, long n, long passes) {
     const vector *row = reinterpret_cast<const vector *>(x);
     vector *out = reinterpret_cast<vector *>(y);
-    for (long i = 0; i < n / LANES; i += UNROLL) {
+    for (long pass = 0; pass < passes; pass++)
+        for (long i = 0; i < n / LANES; i += UNROLL) {
 #pragma GCC unroll 8
-        for (int j = 0; j < UNROLL; j++)
-            out[i + j] = row[i + j];
-        asm volatile("" : : : "memory"); // a loop, not a call of memcpy, which may go round the cache
-    }
+            for (int j = 0; j < UNROLL; j++)
+                out[i + j] = row[i + j];
+            asm volatile("" : : : "memory"); // a loop, not a call of memcpy, which may go round the cache
+        }
     return y[0];
 }

@@ -33,6 +33,16 @@ class Limits:
     copy: float  # ns a byte, read and written
     exp_sum: dict[str, float]  # ns an element
 
+    @classmethod
+    def of(cls, machine: Machine) -> "Limits":
+        """Measured now."""
+        return cls(machine.reading(), machine.copying(), {dtype: machine.exp_sum(dtype) for dtype in DTYPES})
+
+    def or_better(self, other: "Limits") -> "Limits":
+        """The less of two measurements each: a machine may be slow for a while."""
+        exp_sum = {dtype: min(self.exp_sum[dtype], other.exp_sum[dtype]) for dtype in DTYPES}
+        return Limits(min(self.read, other.read), min(self.copy, other.copy), exp_sum)
+
     def floor(self, elements: int, dtype: str) -> float:
         """Seconds."""
         return max(elements * ITEMSIZE[dtype] * self.read, elements * self.exp_sum[dtype]) * 1e-9
@@ -52,36 +62,45 @@ def case_input(case: Case, dtype: str) -> Any:
     return case.make(dtype)
 
 
-def row(case: Case, limits: Limits) -> list[str]:
-    """One line: for every function and type the multiple of a call and, where results are large, with out=."""
-    cells = [case.name]
+def seconds(case: Case) -> dict[tuple[str, str], list[float]]:
+    """Of a call and of one with out=, for every type and function."""
+    found = {}
     for dtype in DTYPES:
         x = case_input(case, dtype)
-        least = limits.floor(x.size, dtype)
         for function in FUNCTIONS:
             calls = [prepare(name, function, x, case.axis) for name in (OWN, OWN_REUSING)]
-            own, reusing = best_seconds(calls, number=1, rounds=ROUNDS)
+            found[dtype, function] = best_seconds(calls, number=1, rounds=ROUNDS)
+    print(case.name, found, file=sys.stderr, flush=True)
+    return found
+
+
+def row(case: Case, found: dict[tuple[str, str], list[float]], limits: Limits) -> list[str]:
+    """One line: for every function and type the multiple of a call and, where results are large, with out=."""
+    cells, elements = [case.name], case_input(case, DTYPES[0]).size
+    for dtype in DTYPES:
+        least = limits.floor(elements, dtype)
+        for function in FUNCTIONS:
+            own, reusing = found[dtype, function]
             # One result a reduction: allocating it does not count, unless reductions are short.
             cells.append(
                 f"{own / least:.2f}" if function == "logsumexp" else f"{own / least:.2f} ({reusing / least:.2f})"
             )
-        cells.append(f"{limits.copying(x.size, dtype) / least:.2f}")
+        cells.append(f"{limits.copying(elements, dtype) / least:.2f}")
     return cells
 
 
-def lines(threads: int, limits: Limits, variant: str) -> list[str]:
+def lines(machine: Machine, variant: str) -> list[str]:
     head = ["", *(title for dtype in DTYPES for title in (*(f"{f} {dtype}" for f in FUNCTIONS), f"copy {dtype}"))]
-    rows = []
-    for case in CASES:
-        if case_input(case, DTYPES[0]).size >= LARGE:
-            rows.append(row(case, limits))
-            print(" | ".join(rows[-1]), file=sys.stderr, flush=True)
-    number = "one thread" if threads == 1 else f"{threads} threads"
+    limits = Limits.of(machine)
+    cases = [case for case in CASES if case_input(case, DTYPES[0]).size >= LARGE]
+    found = [seconds(case) for case in cases]
+    limits = limits.or_better(Limits.of(machine))
+    number = "one thread" if machine.threads == 1 else f"{machine.threads} threads"
     return [
         f"{processor()}, {number}, kernels {variant}: {limits.described()}. Multiples of the larger of the two, in "
         "brackets with `out=`; copy: what it takes to read the input and write as much.",
         "",
-        *table(head, rows),
+        *table(head, [row(case, one, limits) for case, one in zip(cases, found, strict=True)]),
     ]
 
 
@@ -93,10 +112,7 @@ def main() -> int:
     use_cores(arguments.threads)
     bytearray(31 << 20)  # as in conftest.py: freed memory is kept from now on
     variant = load("smoothmax._dispatch").variant
-    machine = Machine(variant, arguments.threads)
-    limits = Limits(machine.reading(), machine.copying(), {dtype: machine.exp_sum(dtype) for dtype in DTYPES})
-    print(limits.described(), file=sys.stderr)
-    found = lines(arguments.threads, limits, variant)
+    found = lines(Machine(variant, arguments.threads), variant)
     print("\n".join(found))
     if arguments.write:
         put(PAGE, "one thread" if arguments.threads == 1 else "all threads", found)

@@ -4,8 +4,8 @@
     python -m bench.missed --write   and put it into bench/README.md
 
 Wanted is half of the time of the fastest of NumPy, SciPy, PyTorch and JAX, and no more than ONNX Runtime's. The least
-work is that of bare_loop.cpp, which is exact in nothing, and a pass over memory: one that reads the elements and, where
-each has a result, writes as many. All are timed here, in turns; which rival counts is taken from the results.
+work is that of bare_loop.cpp, which compensates nothing, and a pass over memory: one that reads the elements and, where
+each has a result, writes as many. All are timed here, in three sweeps; which rival counts is taken from the results.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from bench.cases import CASES, DTYPES
+from bench.cases import CASES
 from bench.comparison import OWN, OWN_REUSING, Cell, rivals
 from bench.contenders import load, prepare, use_cores
 from bench.pages import PAGE, put, table
@@ -27,6 +27,8 @@ ADVANTAGE = 2.0  # over those that allocate their results; 1 over those that do 
 SWEEPS = 3  # some time apart, since a machine may be slow for a while
 SECONDS, CALLS = 0.05, 10  # of a call in each, at least
 PAUSE = 0.01  # until OpenMP's threads have stopped spinning
+
+Loop = tuple[str, int, Any]  # a method of Machine, threads, and its argument
 
 
 @dataclass(frozen=True)
@@ -61,61 +63,86 @@ def best(call: Callable[[], Any]) -> float:
 
 
 class Least:
-    """What the least work takes, with as many threads as smoothmax has for an array."""
+    """What the least work takes, with as many threads as smoothmax has for an array: the best of all sweeps."""
 
     def __init__(self, threads: int) -> None:
         variant = load("smoothmax._dispatch").variant
         self.shared = load("smoothmax._walk").SHARED_BYTES
         self.machines = {number: Machine(variant, number) for number in (1, threads)}
-        self.begin_sweep()
+        self.best: dict[Loop, float] = {}  # ns an element, or a byte
+        self.timed: set[Loop] = set()  # in this sweep
 
-    def begin_sweep(self) -> None:
-        """Time everything anew."""
-        self.exp_sums = {(n, dtype): self.machines[n].exp_sum(dtype) for n in self.machines for dtype in DTYPES}
-        self.passes: dict[tuple[int, int, int], float] = {}
+    def time(self, loop: Loop) -> None:
+        """Once a sweep."""
+        if loop not in self.timed:
+            self.timed.add(loop)
+            name, threads, of = loop
+            self.best[loop] = min(getattr(self.machines[threads], name)(of), self.best.get(loop, float("inf")))
 
-    def of(self, x: Any, function: str) -> tuple[float, float]:
-        """Seconds of the bare loop, and of memory; a view reads all lines of the array that it is a view of."""
+    def loops(self, x: Any, function: str) -> list[tuple[Loop, int]]:
+        """The bare loop, then the passes over memory, each with the number of elements or bytes.
+
+        A view reads all lines of the array that it is a view of.
+        """
         threads = max(self.machines) if x.nbytes >= self.shared else 1
         read = (x if x.base is None else x.base).nbytes
-        written = 0 if function == "logsumexp" else x.nbytes
-        key = threads, read, written
-        if key not in self.passes:
-            machine = self.machines[threads]
-            copying = written * machine.copying(written // 4) if written else 0
-            self.passes[key] = max(read * machine.reading(read // 4), copying)
-        return x.size * self.exp_sums[threads, x.dtype.name] * 1e-9, self.passes[key] * 1e-9
+        found: list[tuple[Loop, int]] = [(("exp_sum", threads, x.dtype.name), x.size)]
+        found.append((("reading", threads, read // 4), read))
+        if function != "logsumexp":
+            found.append((("copying", threads, x.nbytes // 4), x.nbytes))
+        return found
+
+    def of(self, x: Any, function: str) -> tuple[float, float]:
+        """Seconds of the bare loop, and of memory."""
+        bare, *memory = (size * self.best[loop] * 1e-9 for loop, size in self.loops(x, function))
+        return bare, max(memory)
+
+
+def missed_cells(results: dict[str, Any]) -> list[tuple[str, str, str, Aim]]:
+    """Function, type, case, and the aim that is missed by the most."""
+    found = []
+    for function, dtype, name, cell in results["cells"]:
+        by, _, aim = max((aim.missed_by(cell), aim.rival, aim) for aim in aims(results, cell))
+        if by > 1:
+            found.append((function, dtype, name, aim))
+    return found
 
 
 def lines(results: dict[str, Any]) -> list[str]:
     cases = {case.name: case for case in CASES}
     least = Least(results["threads"])
-    worst = [(key, max(aims(results, cell), key=lambda aim: aim.missed_by(cell))) for *key, cell in results["cells"]]
-    cells = {tuple(key): cell for *key, cell in results["cells"]}
-    missed = [(key, aim) for key, aim in worst if aim.missed_by(cells[tuple(key)]) > 1]
-    found = [[float("inf")] * 4 for _ in missed]  # seconds: own, wanted, bare loop, memory
-    for sweep in range(SWEEPS):
-        least.begin_sweep()
-        for i, ((function, dtype, name), aim) in enumerate(missed):
+    missed = missed_cells(results)
+    times = [(float("inf"), float("inf"))] * len(missed)  # smoothmax's, and what was wanted
+    for _sweep in range(SWEEPS):
+        least.timed.clear()
+        for i, (function, dtype, name, aim) in enumerate(missed):
             x, axis = cases[name].make(dtype), cases[name].axis
             own, rival = (best(prepare(one, function, x, axis)) for one in (aim.own, aim.rival))
-            found[i] = [*map(min, found[i], (own, aim.part * rival, *least.of(x, function)))]
-            print(sweep, name, function, dtype, *(f"{s * 1e6:.4g}" for s in found[i]), file=sys.stderr, flush=True)
-    rows, beyond, in_turn = [], 0, 0
-    for ((function, dtype, name), aim), (own, wanted, bare, memory) in zip(missed, found, strict=True):
+            times[i] = min(times[i][0], own), min(times[i][1], aim.part * rival)
+            for loop, _ in least.loops(x, function):
+                least.time(loop)
+    rows, beyond, reached = [], 0, 0
+    for (function, dtype, name, aim), (own, wanted) in zip(missed, times, strict=True):
+        bare, memory = least.of(cases[name].make(dtype), function)
         impossible = max(bare, memory) > wanted
         beyond += impossible
-        in_turn += bare + memory > wanted
-        figures = [f"{seconds * 1e6:.3g}" if seconds < 1e-3 else f"{seconds * 1e6:.0f}"
-                   for seconds in (own, wanted, bare, memory)]  # fmt: skip
-        figures[1] = f"**{figures[1]}**" if impossible else figures[1]
-        rows.append([name, f"{function} {dtype}", *figures[:2], aim.rival, *figures[2:]])
+        reached += own <= wanted
+        bold = "**" if impossible else ""
+        rows.append([
+            name, f"{function} {dtype}", microseconds(own), bold + microseconds(wanted) + bold, aim.rival,
+            microseconds(bare), microseconds(memory),
+        ])  # fmt: skip
     return [
-        f"{len(rows)} of {len(results['cells'])} cells, in µs; {processor()}, {results['threads']} threads. Bold, "
-        f"{beyond} cells: less than the bare loop or memory alone takes; in {in_turn} less than one after the other.",
+        f"{len(rows)} of {len(results['cells'])} cells, of which {reached} are reached when timed again, in µs; "
+        f"{processor()}, {results['threads']} threads. Bold, {beyond} cells: less than the bare loop or memory alone "
+        "takes.",
         "",
         *table(["", "", "smoothmax", "wanted", "because of", "bare loop", "memory"], rows),
     ]
+
+
+def microseconds(seconds: float) -> str:
+    return f"{seconds * 1e6:.3g}" if seconds < 1e-3 else f"{seconds * 1e6:.0f}"
 
 
 def main() -> int:

@@ -26,7 +26,8 @@ VARIANTS = {
 }
 IN_L1 = 4096  # elements
 BEYOND_CACHE = 2**26  # elements of float32: 256 MiB
-PASSED = 2**27  # bytes that one timing passes over, or more
+PASSED = 2**24  # bytes that one timing passes over, or more
+ROUNDS = 20  # of each, of a millisecond and more: a disturbance seldom leaves none alone
 
 
 def compile_loops(source: str, variant: str, folder: str) -> str:
@@ -87,12 +88,12 @@ class Machine:
 
     def exp_sum(self, dtype: str) -> float:
         """Nanoseconds an element of maximum, exponentials and sum, of rows in L1."""
-        count = 20_000
+        count = 1000
         loop = self.bare[f"bare_{dtype}"]
         loop.restype, loop.argtypes = ctypes.c_double, [ctypes.c_void_p, ctypes.c_long, ctypes.c_long]
         rows = [np.random.default_rng(i).standard_normal(IN_L1).astype(dtype) for i in range(self.threads)]
         calls = [lambda x=x: loop(x.ctypes.data, IN_L1, count) for x in rows]  # type: ignore[misc]
-        return min(together(calls) for _ in range(10)) * 1e9 / (count * IN_L1 * self.threads)
+        return min(together(calls) for _ in range(5 * ROUNDS)) * 1e9 / (count * IN_L1 * self.threads)
 
     def parts(self, elements: int) -> list[NDArray[np.float32]]:
         """Runs of one array, one for each thread, of whole turns of the loops."""
@@ -102,17 +103,11 @@ class Machine:
 
     def passing(self, loop: Any, runs: list[tuple[NDArray[np.float32], ...]]) -> float:
         """Nanoseconds a byte of the first array of each run; passes of what a cache holds follow one another."""
-        loop.restype, loop.argtypes = ctypes.c_double, [ctypes.c_void_p] * len(runs[0]) + [ctypes.c_long]
+        loop.restype, loop.argtypes = ctypes.c_double, [ctypes.c_void_p] * len(runs[0]) + [ctypes.c_long] * 2
         total = sum(run[0].nbytes for run in runs)
         passes = max(1, PASSED // total)
-
-        def work(run: tuple[NDArray[np.float32], ...]) -> None:
-            pointers = [array.ctypes.data for array in run]
-            for _ in range(passes):
-                loop(*pointers, run[0].size)
-
-        calls = [functools.partial(work, run) for run in runs]
-        return min(together(calls) for _ in range(10)) * 1e9 / (passes * total)
+        calls = [functools.partial(loop, *(array.ctypes.data for array in run), run[0].size, passes) for run in runs]
+        return min(together(calls) for _ in range(ROUNDS)) * 1e9 / (passes * total)
 
     def reading(self, elements: int = BEYOND_CACHE) -> float:
         """Nanoseconds a byte, of so many float32."""
