@@ -18,10 +18,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     contenders.use_cores(config.getoption("--threads"))
-    # glibc gives freed memory back to the system, and pays for every page again, until a large block was once freed.
-    # Which state a contender met would depend on the order of the cases: begin in the one of a program that has run
-    # for a while. It is the kinder one to libraries with many temporaries.
-    bytearray(31 << 20)
+    contenders.keep_freed_memory()
 
 
 def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:

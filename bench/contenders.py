@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from bench.comparison import OWN, OWN_REUSING
 
-__all__ = ["Call", "all_cores", "names", "prepare", "use_cores", "versions"]
+__all__ = ["Call", "all_cores", "keep_freed_memory", "names", "prepare", "use_cores", "versions"]
 
 Array = NDArray[np.floating]
 Call = Callable[[], Any]
@@ -41,6 +41,15 @@ def use_cores(count: int) -> None:
         os.environ[variable] = str(count)
     if count == 1:
         os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_cpu_multi_thread_eigen=false"
+
+
+def keep_freed_memory() -> None:
+    """Begin in the state of a program that has run for a while, the kinder one to libraries with many temporaries.
+
+    glibc gives freed memory back to the system, and pays for every page again, until a large block was once freed.
+    Which state a contender met would depend on the order of the cases.
+    """
+    bytearray(31 << 20)
 
 
 # The libraries -------------------------------------------------------------------------------------------------------

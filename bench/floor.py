@@ -16,7 +16,7 @@ from typing import Any
 
 from bench.cases import CASES, DTYPES, FUNCTIONS, Case
 from bench.comparison import OWN, OWN_REUSING
-from bench.contenders import all_cores, load, prepare, use_cores
+from bench.contenders import all_cores, keep_freed_memory, load, prepare, use_cores
 from bench.pages import PAGE, put, table
 from bench.yardsticks import Machine, best_seconds, processor
 
@@ -110,7 +110,7 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help="put the table into bench/README.md")
     arguments = parser.parse_args()
     use_cores(arguments.threads)
-    bytearray(31 << 20)  # as in conftest.py: freed memory is kept from now on
+    keep_freed_memory()
     variant = load("smoothmax._dispatch").variant
     found = lines(Machine(variant, arguments.threads), variant)
     print("\n".join(found))

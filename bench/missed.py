@@ -18,7 +18,7 @@ from typing import Any
 
 from bench.cases import CASES
 from bench.comparison import OWN, OWN_REUSING, Cell, rivals
-from bench.contenders import load, prepare, use_cores
+from bench.contenders import keep_freed_memory, load, prepare, use_cores
 from bench.pages import PAGE, put, table
 from bench.report import RESULTS
 from bench.yardsticks import Machine, processor
@@ -151,7 +151,7 @@ def main() -> int:
     arguments = parser.parse_args()
     results = json.loads(RESULTS.read_text(encoding="utf-8"))
     use_cores(results["threads"])
-    bytearray(31 << 20)  # as in conftest.py: freed memory is kept from now on
+    keep_freed_memory()
     found = lines(results)
     print("\n".join(found))
     if arguments.write:

@@ -10,6 +10,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from smoothmax import softmax
+
 MIB = 1 << 20
 
 
@@ -106,6 +108,13 @@ def test_the_gil_is_released(name, function, dtype, axis):
     x = np.zeros((2000, 4000), dtype)
     out = np.empty(np.shape(x.sum(axis=axis)) if name == "logsumexp" else x.shape, dtype)
     assert progress_during(lambda: [function(x, axis=axis, out=out) for _ in range(20)]) > 0
+
+
+def test_the_gil_is_released_for_a_short_row(dtype):
+    """The longest that is done without a plan: another thread needs some time to wake."""
+    x = np.zeros(2**18 // np.dtype(dtype).itemsize, dtype)
+    out = np.empty_like(x)
+    assert progress_during(lambda: [softmax(x, out=out) for _ in range(5000)]) > 0
 
 
 def test_many_threads_at_once(function, dtype):

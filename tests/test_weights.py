@@ -361,6 +361,15 @@ def test_sign_without_weights():
     value, sign = logsumexp(np.zeros((2, 0, 3)), axis=1, return_sign=True)
     np.testing.assert_array_equal(value, np.full((2, 3), -INF))
     np.testing.assert_array_equal(sign, np.zeros((2, 3)))
+    for n in (1, 10, 1000):
+        x = np.linspace(-3, 3, n)
+        for keepdims in (False, True):
+            negative = logsumexp(x, b=-1, keepdims=keepdims, return_sign=True)  # whose memory may be had again
+            assert np.all(negative[1] == -1)
+            del negative
+            value, sign = logsumexp(x, keepdims=keepdims, return_sign=True)
+            np.testing.assert_array_equal(value, logsumexp(x, keepdims=keepdims))
+            np.testing.assert_array_equal(sign, np.ones((1,) if keepdims else ()))
 
 
 def test_nothing_warns_or_raises_whatever_errstate_says():

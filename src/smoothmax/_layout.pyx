@@ -331,14 +331,15 @@ cdef bint is_run_of(cnp.ndarray array, int number) noexcept:
             and (number == cnp.NPY_FLOAT64 or number == cnp.NPY_FLOAT32))
 
 
-cdef bint run_row(Operation operation, const Shape *shape, cnp.ndarray array, cnp.ndarray weights, cnp.ndarray mask,
-                  int number, void *result) noexcept:
+cdef bint run_row(Operation operation, const Shape *shape, cnp.ndarray array, cnp.ndarray mask, int number,
+                  void *result) noexcept:
     """Reduce all of the array as one short row, without a plan, to results of its own type that lie in one piece.
 
-    False, and nothing is done, with weights or a mask, and for what is not such a row.
+    False, and nothing is done, with a mask, for what is not such a row, and for operations that do no row at once:
+    those with weights.
     """
     cdef int i
-    if weights is not None or mask is not None or not is_run_of(array, number):
+    if mask is not None or not is_run_of(array, number):
         return False
     for i in range(shape.ndim):
         if not shape.reduced[i]:
@@ -463,7 +464,7 @@ cdef object reduce_array(object a, object axis, object b, object keepdims, objec
         array, weights, mask = apart(array, result, False), apart(weights, result, False), apart(mask, result, False)
     elif ndim == 0 and not signed and number != cnp.NPY_FLOAT16 and size_of(&shape):
         # No array at all for a result that is a scalar.
-        if not run_row(operation, &shape, array, weights, mask, number, &scalar):
+        if not run_row(operation, &shape, array, mask, number, &scalar):
             prepare(&plan, operation, &shape, array, weights, mask, number)
             plan.data[RESULT] = <char *>&scalar
             plan.direct[RESULT] = True
@@ -479,7 +480,7 @@ cdef object reduce_array(object a, object axis, object b, object keepdims, objec
         result.fill(-np.inf)
         if signed:
             sign.fill(0)
-    elif signed or not (is_run_of(result, number) and run_row(operation, &shape, array, weights, mask, number,
+    elif signed or not (is_run_of(result, number) and run_row(operation, &shape, array, mask, number,
                                                               cnp.PyArray_DATA(result))):
         computing = prepare(&plan, operation, &shape, array, weights, mask, number)
         put_reduced_result(&plan, result, computing, keep, &shape)
@@ -514,7 +515,7 @@ cdef object transform_array(Operation operation, object x, object axis, object w
         array, mask = apart(array, result, True), apart(mask, result, False)
     else:
         result = new_result(array, &shape, number)
-    if size_of(&shape) and not (is_run_of(result, number) and run_row(operation, &shape, array, None, mask, number,
+    if size_of(&shape) and not (is_run_of(result, number) and run_row(operation, &shape, array, mask, number,
                                                                       cnp.PyArray_DATA(result))):
         computing = prepare(&plan, operation, &shape, array, None, mask, number)
         put_result(&plan, result, computing, &shape)

@@ -301,7 +301,7 @@ cdef void cut(Walk *walk) noexcept nogil:
 
 
 cdef inline Py_ssize_t room_of_tile(const Plan *plan) noexcept nogil:
-    """Bytes of a tile that is done at once; by strides alone: the address must not show in the bits."""
+    """Bytes of a tile that is done at once; never by an address, which must not show in the bits."""
     cdef Py_ssize_t room = plan.kernels.tile_at_once_bytes, stride = inner_stride(&plan.reduced, ELEMENTS)
     cdef bint lies_there = (plan.kernels.keep_tile == NULL and plan.data[WEIGHTS] == NULL
                             and plan.data[MASK] == NULL and not plan.converted)
