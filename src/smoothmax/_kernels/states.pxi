@@ -2,11 +2,9 @@
 
 cdef inline void exp_in_two(real d, real magic, double *high, double *low) noexcept nogil:
     """high + low = exp(d) 2**(OFFSET - N), high being the sum rounded."""
-    cdef real head, tail, scale, rounded
-    split_exp(d, magic, &head, &tail, &scale)
-    rounded = head + tail
-    high[0] = rounded*scale
-    low[0] = ((head - rounded) + tail)*scale
+    cdef real e, taken, lost
+    take_term(d, magic, EXACT, &e, &taken, &lost)
+    high[0], low[0] = taken, lost
 
 
 cdef inline void split_top_exp(real top, double *p, double *p_low) noexcept nogil:
