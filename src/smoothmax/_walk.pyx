@@ -48,12 +48,11 @@ cdef enum:
     # Bytes of a row of tiles that are written in turn, and such tiles at most. 2026-11: 1024 and 4096 were no better.
     BAND = 2048
     BAND_TILES = 8
-    # Rows so many bytes apart, or a multiple, share a few sets of a cache: beyond so many eighths of what a tile may
-    # have it is not there any more when it is read again, nor is what comes next fetched. 2026-11, in pieces and two
-    # passes from there on: log_softmax of (400, 1024) float32 0.71 of the time, (200, 4096) float64 0.67, softmax of
-    # (1024, 1024) 0.83, (512, 1024) float64 1.07, logsumexp of (200, 4096) float32 0.64. What is brought together first
-    # does not lie there, and would take up to 1.45 times as long, nor do exponentials that are kept in a scratch, 1.3.
-    ALIASED_EIGHTHS = 3
+    # Rows so many bytes apart, or a multiple, share a few sets of a cache: much of a tile that is not small has left it
+    # when it is read again, and nothing can be fetched before. 2026-11, in pieces and two passes from there on:
+    # log_softmax of (400, 1024) float32 0.71 of the time, (200, 4096) float64 0.67, softmax of (1024, 1024) 0.83,
+    # (512, 1024) float64 1.07, logsumexp of (200, 4096) float32 0.64. What is brought together first does not lie
+    # there, and would take up to 1.45 times as long, nor do exponentials that are kept in a scratch, 1.3.
     ALIASED = 4096
 
 
@@ -302,10 +301,12 @@ cdef void cut(Walk *walk) noexcept nogil:
 
 cdef inline Py_ssize_t room_of_tile(const Plan *plan) noexcept nogil:
     """Bytes of a tile that is done at once; never by an address, which must not show in the bits."""
-    cdef Py_ssize_t room = plan.kernels.tile_at_once_bytes, stride = inner_stride(&plan.reduced, ELEMENTS)
+    cdef Py_ssize_t stride = inner_stride(&plan.reduced, ELEMENTS)
     cdef bint lies_there = (plan.kernels.keep_tile == NULL and plan.data[WEIGHTS] == NULL
                             and plan.data[MASK] == NULL and not plan.converted)
-    return room*ALIASED_EIGHTHS//8 if lies_there and stride and stride % ALIASED == 0 else room
+    if lies_there and stride and stride % ALIASED == 0:
+        return plan.kernels.aliased_tile_bytes
+    return plan.kernels.tile_at_once_bytes
 
 
 cdef void lay_out(Walk *walk, const Plan *plan) noexcept nogil:

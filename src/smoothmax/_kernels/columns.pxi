@@ -10,17 +10,17 @@ cdef inline real guess_of_top(const real *x, Py_ssize_t ld, Py_ssize_t rows) noe
 
 
 cdef inline void sum_below_top(const real *x, Py_ssize_t ld, Py_ssize_t rows, Terms terms, const real *shift,
-                               const real *magic, const real *floor, const real *soon, Py_ssize_t soon_ld, real *top,
-                               real *totals, real *carries) noexcept nogil:
+                               const real *magic, const real *floor, Py_ssize_t ahead, const real *out,
+                               Py_ssize_t out_ld, real *top, real *totals, real *carries) noexcept nogil:
     """sum_below_top_lanes, which subtracts nothing where all shifts are 0."""
     cdef Py_ssize_t j
     cdef int far = 0
     for j in range(lanes_of(x)):
         far |= shift[j] != 0
     if far:
-        sum_below_top_lanes(x, ld, rows, False, terms, shift, magic, floor, soon, soon_ld, top, totals, carries)
+        sum_below_top_lanes(x, ld, rows, False, terms, shift, magic, floor, ahead, out, out_ld, top, totals, carries)
     else:
-        sum_below_top_lanes(x, ld, rows, True, terms, shift, magic, floor, soon, soon_ld, top, totals, carries)
+        sum_below_top_lanes(x, ld, rows, True, terms, shift, magic, floor, ahead, out, out_ld, top, totals, carries)
 
 
 cdef void replace_unforeseen(const real *x, Py_ssize_t ld, Py_ssize_t rows, const real *shift, const real *magic,
@@ -34,7 +34,7 @@ cdef void replace_unforeseen(const real *x, Py_ssize_t ld, Py_ssize_t rows, cons
     cdef bint kept
     spread(<real>-INFINITY, tops)
     max_lanes(x, ld, rows, tops)
-    sum_drops_lanes(x, ld, rows, tops, True, False, <real *>NULL, 0, sums, lows, equal)
+    sum_drops_lanes(x, ld, rows, tops, True, False, 0, <real *>NULL, 0, sums, lows, equal)
     for j in range(lanes_of(x)):
         kept = has_room(top[j], shift[j], magic[j])
         totals[j] = totals[j] if kept else sums[j]
@@ -43,8 +43,8 @@ cdef void replace_unforeseen(const real *x, Py_ssize_t ld, Py_ssize_t rows, cons
         top[j] = top[j] if kept else tops[j]
 
 
-cdef inline void sum_from_top(const real *x, Py_ssize_t ld, Py_ssize_t rows, Terms terms, const real *soon,
-                              Py_ssize_t soon_ld, real *top, real *totals, real *carries,
+cdef inline void sum_from_top(const real *x, Py_ssize_t ld, Py_ssize_t rows, Terms terms, Py_ssize_t ahead,
+                              const real *out, Py_ssize_t out_ld, real *top, real *totals, real *carries,
                               real *counts) noexcept nogil:
     """The largest of each column and what sum_drops_lanes makes of it, read once: divided by exp(top)."""
     cdef Py_ssize_t j
@@ -57,7 +57,7 @@ cdef inline void sum_from_top(const real *x, Py_ssize_t ld, Py_ssize_t rows, Ter
     for j in range(lanes_of(x)):
         lowered_shifts_of(guess_of_top(x + j, ld, rows), room(x[0]), &shift[j], &magic[j], &floor[j])
         top[j] = x[j]
-    sum_below_top(x + ld, ld, rows - 1, terms, shift, magic, floor, soon, soon_ld, top, totals, carries)
+    sum_below_top(x + ld, ld, rows - 1, terms, shift, magic, floor, ahead, out, out_ld, top, totals, carries)
     for j in range(lanes_of(x)):
         split_exp(top[j] - shift[j], magic[j], &head, &tail, &scale)
         scale *= unscaled
@@ -154,8 +154,8 @@ cdef inline void reduce_columns(State *state, const real *x, Py_ssize_t ld, Py_s
                 reference = guess_of_top(x + first + j, ld, block)
                 reference = top[j] if magnitude(top[j]) < INFINITY else reference
                 lowered_shifts_of(reference, room(reference), &shift[j], &magic[j], &floor[j])
-            sum_below_top(x + first, ld, block, terms, shift, magic, floor, x + first + block*ld, ld, top, totals,
-                          carries)
+            sum_below_top(x + first, ld, block, terms, shift, magic, floor, block*ld, <real *>NULL, 0, top,
+                          totals, carries)
             foreseen = 1
             for j in range(width):
                 foreseen &= can_join(top[j], shift[j], magic[j])

@@ -46,7 +46,7 @@ cdef void keep_row(State *state, const real *x, Py_ssize_t n, real *out) noexcep
 
 cdef void keep_tile(State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
                     Py_ssize_t out_ld) noexcept nogil:
-    cdef Py_ssize_t width = lanes_of(x), group, first, j
+    cdef Py_ssize_t width = lanes_of(x), ahead = lanes_beside(x, ld, rows), group, first, j
     cdef double error
     cdef real top[LANES]
     cdef real totals[LANES]
@@ -57,7 +57,7 @@ cdef void keep_tile(State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows,
         first = first_column(group, width, columns)
         spread(<real>-INFINITY, top)
         max_lanes(x + first, ld, rows, top)
-        sum_drops_lanes(x + first, ld, rows, top, True, True, out + first, out_ld, totals, carries, counts)
+        sum_drops_lanes(x + first, ld, rows, top, True, True, ahead, out + first, out_ld, totals, carries, counts)
         for j in range(width):
             state.top[first + j] = top[j]
             state.rest[first + j] = two_sum(totals[j], carries[j], &error)
@@ -80,7 +80,7 @@ cdef void keep_state_of_tile(State *state, const real *x, Py_ssize_t ld, Py_ssiz
     cdef real top[COLUMNS]
     cdef real log_sum[COLUMNS]
     cdef real log_sum_low[COLUMNS]
-    log_sums_at_once(x, ld, rows, columns, ROUNDED, x, 0, top, log_sum, log_sum_low)
+    log_sums_at_once(x, ld, rows, columns, ROUNDED, <real *>NULL, 0, top, log_sum, log_sum_low)
     for j in range(columns):
         state.top[j] = top[j]
         state.log_sum[j] = <double>log_sum[j] + log_sum_low[j] if real is float else log_sum[j]

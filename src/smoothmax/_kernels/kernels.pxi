@@ -35,6 +35,11 @@ cdef enum:
     MIDDLING_ROW = 262144   # of a row that goes to one thread
     LONG_ROW = 1048576      # of a row that stays in cache from one pass to the next
     LONG_TILE = 524288      # of a tile
+    LONG_ROWS = 1024        # of a tile of log_softmax
+    ALIASED_TILE = 49152    # of a tile whose rows alias
+    ALIASED_SOFTMAX = 196608
+    FAR_ROWS = 16           # of a tile: the next lanes of more are fetched, of fewer the processor fetches them;
+    FAR_BYTES = 1048576     # and from the first row to the last: what is nearer is in cache
 
 cdef enum Terms:            # how an exponential goes into a sum:
     ROUNDED                 # within 0.6 ULP, which costs a sixth less;
@@ -71,6 +76,7 @@ cdef void fill_logsumexp(Kernels *kernels, const real *_) noexcept:
     kernels.row_at_once_bytes = SHORT_ROW
     kernels.tile_at_once = <TileAtOnce>logsumexp_tile[real]
     kernels.tile_at_once_bytes = SHORT_TILE
+    kernels.aliased_tile_bytes = ALIASED_TILE
 
 
 cdef void fill_careful_logsumexp(Kernels *kernels, const real *_) noexcept:
@@ -107,6 +113,7 @@ cdef void fill_softmax(Kernels *kernels, const real *_) noexcept:
     kernels.tile_at_once = <TileAtOnce>softmax_tile[real]
     kernels.row_at_once_bytes = MIDDLING_ROW
     kernels.tile_at_once_bytes = LONG_TILE
+    kernels.aliased_tile_bytes = ALIASED_SOFTMAX
 
 
 cdef void fill_log_softmax(Kernels *kernels, const real *_) noexcept:
@@ -121,7 +128,8 @@ cdef void fill_log_softmax(Kernels *kernels, const real *_) noexcept:
     kernels.row_at_once = <RowAtOnce>log_softmax_row[real]
     kernels.row_at_once_bytes = SHORT_ROW
     kernels.tile_at_once = <TileAtOnce>log_softmax_tile[real]
-    kernels.tile_at_once_bytes = SHORT_TILE
+    kernels.tile_at_once_bytes = LONG_ROWS*COLUMNS*sizeof(real)
+    kernels.aliased_tile_bytes = ALIASED_TILE
 
 
 cdef void fill_kept(Kernels *kernels, bint with_results, const real *_) noexcept:

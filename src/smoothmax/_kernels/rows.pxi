@@ -307,7 +307,7 @@ cdef inline double sum_of_one(const real *lanes, real top, bint without_top, rea
     cdef real counts[LANES]
     cdef double sums[LANES]
     spread(top, tops)
-    sum_drops_lanes(lanes, 0, 1, tops, without_top, not without_top, e, 0, totals, carries, counts)
+    sum_drops_lanes(lanes, 0, 1, tops, without_top, not without_top, 0, e, 0, totals, carries, counts)
     for j in range(lanes_of(lanes)):
         sums[j] = totals[j]
     count[0] = count_of_lanes(counts) if without_top else 0

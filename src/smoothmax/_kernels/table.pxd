@@ -152,6 +152,7 @@ cdef struct Kernels:
     # result for each element, to the exponentials in `out`; what `finish` makes of the state then scales them.
     Py_ssize_t row_at_once_bytes
     Py_ssize_t tile_at_once_bytes
+    Py_ssize_t aliased_tile_bytes       # where the rows of a tile are a multiple of 4 KiB apart
     RowAtOnce row_at_once
     TileAtOnce tile_at_once             # `out` has a single row where the operation reduces
     WeightedTileAtOnce weighted_tile_at_once    # with weights; False, and nothing is written, if it takes a state

@@ -61,6 +61,8 @@ cdef inline Py_ssize_t first_column(Py_ssize_t group, Py_ssize_t width, Py_ssize
 cdef void softmax_of_many(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
                           real *out, Py_ssize_t out_ld) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), group, first, j
+    # Of more rows than that, these lanes, their results and the next lanes are too much for L1.
+    cdef Py_ssize_t ahead = lanes_beside(x, ld, rows) if rows <= BLOCK_ROWS else 0
     cdef double inverse, inverse_low, error
     cdef real top[LANES]
     cdef real shift[LANES]
@@ -79,7 +81,7 @@ cdef void softmax_of_many(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssiz
             shifts_of(top[j], &shift[j], &magic[j], &floor[j])
             sums[j] = 0
             carries[j] = 0
-        exp_lanes(x + first, ld, rows, shift, magic, floor, True, 0, out + first, out_ld, sums, carries)
+        exp_lanes(x + first, ld, rows, shift, magic, floor, True, ahead, out + first, out_ld, sums, carries)
         for j in range(width):
             sums[j] = two_sum(sums[j], carries[j], &error)
             invert(sums[j], error, &inverse, &inverse_low)
@@ -90,7 +92,7 @@ cdef void softmax_of_many(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssiz
 
 cdef void softmax_of_few(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
                          real *out, Py_ssize_t out_ld) noexcept nogil:
-    cdef Py_ssize_t width = lanes_of(x), group, first, j
+    cdef Py_ssize_t width = lanes_of(x), ahead = lanes_beside(x, ld, rows), group, first, j
     cdef real error
     cdef real top[LANES]
     cdef real totals[LANES]
@@ -102,7 +104,7 @@ cdef void softmax_of_few(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize
         first = first_column(group, width, columns)
         spread(<real>-INFINITY, top)
         max_lanes(x + first, ld, rows, top)
-        sum_drops_lanes(x + first, ld, rows, top, False, True, out + first, out_ld, totals, carries, counts)
+        sum_drops_lanes(x + first, ld, rows, top, False, True, ahead, out + first, out_ld, totals, carries, counts)
         for j in range(width):
             totals[j] = sum_in_two(totals[j], carries[j], &error)
             invert(totals[j], error, &inverse[j], &inverse_low[j])
@@ -165,11 +167,11 @@ cdef inline bint is_few(Py_ssize_t rows, Terms terms) noexcept nogil:
 
 
 cdef inline void log_sums_at_once(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, Terms terms,
-                                  const real *room, Py_ssize_t room_ld, real *top, real *log_sum,
+                                  const real *out, Py_ssize_t out_ld, real *top, real *log_sum,
                                   real *log_sum_low) noexcept nogil:
     """All sums come before all logarithms, which wait for each other less then."""
     cdef Py_ssize_t width = lanes_of(x), groups = (columns + width - 1)//width, group, first, j
-    cdef Py_ssize_t whole = columns//width*width
+    cdef Py_ssize_t ahead = lanes_beside(x, ld, rows), whole = columns//width*width
     cdef real totals[COLUMNS]
     cdef real carries[COLUMNS]
     cdef real counts[COLUMNS]
@@ -178,10 +180,10 @@ cdef inline void log_sums_at_once(const real *x, Py_ssize_t ld, Py_ssize_t rows,
         if is_few(rows, terms):
             spread(<real>-INFINITY, top + first)
             max_lanes(x + first, ld, rows, top + first)
-            sum_drops_lanes(x + first, ld, rows, top + first, True, False, <real *>NULL, 0, totals + first,
+            sum_drops_lanes(x + first, ld, rows, top + first, True, False, ahead, <real *>NULL, 0, totals + first,
                             carries + first, counts + first)
         else:
-            sum_from_top(x + first, ld, rows, terms, room + first, room_ld, top + first, totals + first,
+            sum_from_top(x + first, ld, rows, terms, ahead, out + first, out_ld, top + first, totals + first,
                          carries + first, counts + first)
     for j in range(whole):
         log_sum[j] = log_of_scaled(counts[j], totals[j], carries[j], &log_sum_low[j])
@@ -197,7 +199,7 @@ cdef void logsumexp_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize
     cdef real top[COLUMNS]
     cdef real log_sum[COLUMNS]
     cdef real log_sum_low[COLUMNS]
-    log_sums_at_once(x, ld, rows, columns, EXACT, x, 0, top, log_sum, log_sum_low)
+    log_sums_at_once(x, ld, rows, columns, EXACT, <real *>NULL, 0, top, log_sum, log_sum_low)
     for j in range(whole):
         out[j] = shifted(top[j], log_sum[j], log_sum_low[j])
     if whole < columns:

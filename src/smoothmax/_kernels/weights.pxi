@@ -143,8 +143,8 @@ cdef inline void sum_weighted_lanes(const real *a, Py_ssize_t ld, const real *b,
     for i in range(rows//4):
         if ahead:
             for j in range(4):
-                fetch_lanes(a + (ahead + j)*ld)
-                fetch_lanes(b + (ahead + j)*b_ld)
+                fetch_l2(a + (ahead + j)*ld, lanes_of(a))
+                fetch_l2(b + (ahead + j)*b_ld, lanes_of(b))
         for j in range(lanes_of(a)):
             add_term(&total[j], a[j], b[j], shift[j], magic[j], floor[j], any_size, &low0)
             add_term(&total[j], a[ld + j], b[b_ld + j], shift[j], magic[j], floor[j], any_size, &low1)
