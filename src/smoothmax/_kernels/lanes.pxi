@@ -86,7 +86,7 @@ cdef inline real larger(real a, real b) noexcept nogil:
 
 
 cdef inline void max_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, real *top) noexcept nogil:
-    """top[j] is the largest of what it was and of column j; a nan may hide elements, whose sum is nan with it.
+    """top[j] is the largest of what it was and of column j; a nan may hide elements of its column, whose sum is nan.
 
     Four rows at a time where they follow each other, so that few maxima wait for the last one: rows in cache take 0.92
     to 0.98 of the time (2026-11), but columns up to 1.1.
@@ -262,8 +262,8 @@ cdef inline void add_either(real *total, real term, real *low) noexcept nogil:
 cdef inline void take_term(real d, real magic, Terms terms, real *e, real *taken, real *lost) noexcept nogil:
     """exp(d): e is rounded, and taken + lost what goes into a sum.
 
-    e as (head + tail)*scale is the same number, but keeps one more in a register: with 16 of them, softmax took 1.1 to
-    1.4 times as long (2026-11).
+    e as (head + tail)*scale is the same number where any digit of it counts, but keeps one more in a register: with 16
+    of them, softmax took 1.1 to 1.4 times as long (2026-11).
     """
     cdef real head, tail, scale, high
     if terms == ROUNDED:
