@@ -36,8 +36,8 @@ cdef enum:
     LONG_ROW = 1048576      # of a row that stays in cache from one pass to the next
     LONG_TILE = 524288      # of a tile
     LONG_ROWS = 1024        # of a tile of log_softmax
-    ALIASED_TILE = 49152    # of a tile whose rows alias
-    ALIASED_SOFTMAX = 196608
+    ALIASED_TILE = 49152    # of a tile whose rows alias, see _walk.pyx; and
+    ALIASED_SOFTMAX = 196608    # of softmax
     FAR_ROWS = 16           # of a tile: the next lanes of more are fetched, of fewer the processor fetches them;
     FAR_BYTES = 1048576     # and from the first row to the last: what is nearer is in cache
 

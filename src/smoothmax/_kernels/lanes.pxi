@@ -63,8 +63,9 @@ cdef inline Py_ssize_t next_rows(Py_ssize_t rows, Py_ssize_t ld, real _) noexcep
 cdef inline Py_ssize_t lanes_beside(const real *x, Py_ssize_t ld, Py_ssize_t rows) noexcept nogil:
     """`ahead` of the next lanes of the same rows, where these are many and far apart: more than a processor foresees.
 
-    2026-11, of (32, 100, 3136), axis 1: logsumexp takes 0.33 (float64 0.42) of the time, its loss 0.37 (0.41),
-    log_softmax 0.52 (0.57), softmax 0.8 to 1; of (50, 20000), axis 0, 0.92, 0.62 (0.66) and 0.96 (0.85).
+    2026-11, five runs, of (32, 100, 3136), axis 1: logsumexp takes 0.33 to 0.65 (float64 0.39 to 0.49) of the time, its
+    loss 0.37 to 0.63 (0.34 to 0.49), log_softmax 0.5 to 0.7, softmax 0.8 to 1.07; of (50, 20000), axis 0, 0.91 to 1
+    (0.88 to 1), log_softmax 0.57 to 0.65 (0.66 to 0.86), softmax 0.96 to 1.03 (0.82 to 0.85).
     """
     if rows <= FAR_ROWS or rows*ld*<Py_ssize_t>sizeof(real) <= FAR_BYTES:
         return 0
@@ -243,7 +244,7 @@ cdef inline void add_below_top(real *largest, real *total, real v, bint near, re
                                Terms terms, real *low) noexcept nogil:
     """Keep the larger of `largest` and v, and add the exponential of the other."""
     cdef real less = largest[0] if v > largest[0] else v, unused, taken, lost
-    largest[0] = v if v > largest[0] else largest[0]
+    largest[0] = larger(v, largest[0])
     take_term(argument(less, near, shift, floor), magic, terms, &unused, &taken, &lost)
     add_either(total, taken, low)
     if terms != ROUNDED:
