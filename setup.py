@@ -2,6 +2,7 @@
 
 SMOOTHMAX_DEBUG=1            no optimisation, debugging symbols
 SMOOTHMAX_SANITIZE=address   any value of -fsanitize=
+SMOOTHMAX_BUILD_KERNELS=x86_64_v3,...   build these variants of the kernels only; the baseline is always among them
 SMOOTHMAX_COVERAGE=1         line tracing of the Cython code, for coverage's Cython plugin
 """
 
@@ -19,14 +20,19 @@ SANITIZE = os.environ.get("SMOOTHMAX_SANITIZE", "")
 
 # Compiled the same for every processor.
 PORTABLE = (
-    "_elements", "_threads", "_pool", "_gather", "_columns", "_targets", "_units", "_walk", "_dispatch", "_layout",
-    "_functions", "_loss_layout", "_losses", "_states",
+    "_api.functions", "_api.losses", "_arrays.call", "_arrays.elements", "_arrays.loss_call", "_kernels.dispatch",
+    "_partial.states", "_schedule.narrow", "_schedule.pool", "_schedule.scratch", "_schedule.targets",
+    "_schedule.threads", "_schedule.units", "_schedule.walk",
 )  # fmt: skip
-# The kernels, once for each instruction set. _dispatch.pyx says what each needs to run.
+# The kernels, once for each instruction set. _kernels/dispatch.pyx says what each needs to run.
 VARIANTS = {"baseline": []}
 if platform.machine().lower() in ("x86_64", "amd64"):
     VARIANTS["x86_64_v3"] = ["-march=x86-64-v3"]
     VARIANTS["x86_64_v4"] = ["-march=x86-64-v4", "-mprefer-vector-width=512"]
+wanted = [name for name in os.environ.get("SMOOTHMAX_BUILD_KERNELS", "").split(",") if name]
+if unknown := set(wanted) - set(VARIANTS):
+    raise SystemExit(f"SMOOTHMAX_BUILD_KERNELS names {', '.join(sorted(unknown))}: there are {', '.join(VARIANTS)}")
+VARIANTS = {name: flags for name, flags in VARIANTS.items() if not wanted or name in wanted or name == "baseline"}
 
 # Memory filled and copied by calls of the C library costs a call of ten elements more than all its exponentials.
 # Python's own flags have -g: five sixths of a kernel module's size, a third of the time to compile it (2026-11).

@@ -187,7 +187,7 @@ def inside(dumps: str, folder: str) -> Counts:
 
 
 def can_be_counted(variant: str) -> bool:
-    dispatch = load("smoothmax._dispatch")
+    dispatch = load("smoothmax._kernels.dispatch")
     if not dispatch.is_built(variant):
         raise SystemExit(f"the kernels of {variant} were not built")
     if missing := dispatch.missing_features(variant):

@@ -23,7 +23,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
     """Say in the JSON what the figures depend on, and leave out the hundreds of rounds behind each of them."""
-    dispatch = contenders.load("smoothmax._dispatch")
+    dispatch = contenders.load("smoothmax._kernels.dispatch")
     for entry in output_json["benchmarks"]:
         entry["stats"].pop("data", None)
     output_json["smoothmax"] = {

@@ -219,7 +219,7 @@ def lines(threads: int, rounds: int) -> list[str]:
             print(" | ".join(rows[-1]), file=sys.stderr, flush=True)
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("scikit-learn", "hmmlearn", "scipy"))
     number = "one thread" if threads == 1 else f"{threads} threads"
-    variant = load("smoothmax._dispatch").variant
+    variant = load("smoothmax._kernels.dispatch").variant
     return [
         f"{processor()}, {number}, kernels {variant}, {versions}; best of {rounds} processes.",
         "",

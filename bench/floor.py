@@ -111,7 +111,7 @@ def main() -> int:
     arguments = parser.parse_args()
     use_cores(arguments.threads)
     keep_freed_memory()
-    variant = load("smoothmax._dispatch").variant
+    variant = load("smoothmax._kernels.dispatch").variant
     found = lines(Machine(variant, arguments.threads), variant)
     print("\n".join(found))
     if arguments.write:

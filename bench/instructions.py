@@ -28,7 +28,7 @@ def measure() -> dict[str, Any]:
     counts = count_calls()
     environment = {
         "machine": platform.machine(),
-        "compiler": load("smoothmax._dispatch").compiler,
+        "compiler": load("smoothmax._kernels.dispatch").compiler,
         "Cython": type(load("smoothmax").logsumexp).__module__,  # the one that compiled it
         "Python": ".".join(platform.python_version_tuple()[:2]),
     }

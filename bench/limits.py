@@ -159,7 +159,7 @@ def l1_part() -> dict[str, list[float]]:
 
 def variants() -> list[str]:
     """The variants that are built and that this processor can run."""
-    dispatch = load("smoothmax._dispatch")
+    dispatch = load("smoothmax._kernels.dispatch")
     return [name for name in dispatch.VARIANTS if dispatch.is_built(name) and not dispatch.missing_features(name)]
 
 

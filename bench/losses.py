@@ -133,7 +133,7 @@ def lines(threads: int) -> list[str]:
         print(" | ".join(rows[-1]), file=sys.stderr, flush=True)
     versions = ", ".join(f"{name} {importlib.metadata.version(PACKAGES[name])}" for name in names[1:])
     number = "one thread" if threads == 1 else f"{threads} threads"
-    variant = contenders.load("smoothmax._dispatch").variant
+    variant = contenders.load("smoothmax._kernels.dispatch").variant
     return [
         f"{processor()}, {number}, kernels {variant}, {versions}; best of {ROUNDS} rounds in which the contenders take "
         f"turns of {TURN} calls.",

@@ -66,8 +66,8 @@ class Least:
     """What the least work takes, with as many threads as smoothmax has for an array: the best of all sweeps."""
 
     def __init__(self, threads: int) -> None:
-        variant = load("smoothmax._dispatch").variant
-        self.shared = load("smoothmax._walk").SHARED_BYTES
+        variant = load("smoothmax._kernels.dispatch").variant
+        self.shared = load("smoothmax._schedule.walk").SHARED_BYTES
         self.machines = {number: Machine(variant, number) for number in (1, threads)}
         self.best: dict[Loop, float] = {}  # ns an element, or a byte
         self.timed: set[Loop] = set()  # in this sweep

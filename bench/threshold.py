@@ -26,7 +26,7 @@ from bench.yardsticks import BENCH, best_seconds, processor
 
 ROOT = BENCH.parent
 SOURCE = "src/smoothmax"
-PLACES = {"MIDDLING_ROW": "_kernels/kernels.pxi", "DRAFTED": "_walk.pyx"}
+PLACES = {"MIDDLING_ROW": "_kernels/kernels.pxi", "DRAFTED": "_schedule/walk.pyx"}
 SIZES = tuple(2**power for power in range(15, 27))  # bytes
 BUILDS = {
     "at_once": {"MIDDLING_ROW": 2**60},

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from smoothmax import _compare
 from smoothmax.__main__ import main
+from smoothmax._cli import compare as _compare
 
 
 @pytest.fixture(autouse=True)

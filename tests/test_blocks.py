@@ -12,8 +12,9 @@ from bounds import bound
 from oracle import reference, ulp_error
 
 import smoothmax
-from smoothmax import _blocks, _command
 from smoothmax.__main__ import main
+from smoothmax._cli import command as _command
+from smoothmax._scale import blocks as _blocks
 
 MB = 10**6
 
@@ -116,7 +117,7 @@ def test_special_values_over_many_blocks(name, tiny_blocks):
 
 
 def test_a_large_result_of_logsumexp(monkeypatch, tiny_blocks):
-    monkeypatch.setattr("smoothmax._command.SMALL_RESULT", 100)
+    monkeypatch.setattr("smoothmax._cli.command.SMALL_RESULT", 100)
     for order in "CF":
         x = np.array(np.random.default_rng(3).normal(size=(2, 300, 3)), order=order)
         np.save("x.npy", x)
@@ -294,7 +295,7 @@ def test_sizes_that_are_none(capsys, text):
     [("1MB", MB), ("1.5 gb", 1500 * MB), ("2GiB", 2 << 30), ("512MiB", 512 << 20), ("2000000", 2 * MB)],
 )
 def test_sizes(text, size):
-    from smoothmax._command import parse
+    from smoothmax._cli.command import parse
 
     assert parse(["softmax", "x.npy", "-o", "y.npy", "--max-memory", text]).max_memory == size
 

@@ -11,8 +11,9 @@ import pytest
 from command import WITHOUT_SCIPY, python
 
 import smoothmax
-from smoothmax import _blocks, _command
 from smoothmax.__main__ import main
+from smoothmax._cli import command as _command
+from smoothmax._scale import blocks as _blocks
 
 LOGITS = np.random.default_rng(5).normal(scale=10, size=(4, 3, 5))
 
@@ -355,7 +356,7 @@ def test_a_signal_in_the_middle_of_writing(folder, name, code, message):
     before = contents(folder)
     script = f"""
 import os, signal
-from smoothmax import _blocks
+from smoothmax._scale import blocks as _blocks
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 def write_half(self, region, values):
     self.file.write(b"half")

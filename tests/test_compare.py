@@ -12,11 +12,11 @@ import pytest
 from command import WITHOUT_SCIPY, python
 
 import smoothmax
-from smoothmax import _compare
 from smoothmax.__main__ import main
+from smoothmax._cli import compare as _compare
 
 X = np.random.default_rng(5).normal(scale=10, size=(4, 15))
-QUICKLY = "from smoothmax import _compare; _compare.SECONDS, _compare.ROUNDS = 0, 1\n"
+QUICKLY = "from smoothmax._cli import compare; compare.SECONDS, compare.ROUNDS = 0, 1\n"
 NUMBER = r"\d[\d.e+]*"
 RATIO = rf" +{NUMBER} x"
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import smoothmax
-from smoothmax import _dispatch
+from smoothmax._kernels import dispatch as _dispatch
 
 RUNNABLE = [name for name in _dispatch.VARIANTS if _dispatch.is_built(name) and not _dispatch.missing_features(name)]
 
@@ -116,7 +116,7 @@ def test_override(name):
 
 
 def test_an_empty_name_means_the_best():
-    run = python("from smoothmax import _dispatch; print(_dispatch.variant)", SMOOTHMAX_KERNEL="")
+    run = python("from smoothmax._kernels import dispatch; print(dispatch.variant)", SMOOTHMAX_KERNEL="")
     assert (run.stdout, run.stderr) == (f"{RUNNABLE[0]}\n", "")
 
 
@@ -173,14 +173,19 @@ def test_the_best_that_runs_is_chosen(processor, missing, best):
 
 def test_modules_that_an_import_loads():
     run = python(
-        "import sys, numpy; before = set(sys.modules); import smoothmax, smoothmax._dispatch as d;"
+        "import sys, numpy; before = set(sys.modules); import smoothmax, smoothmax._kernels.dispatch as d;"
         "print(sorted(set(sys.modules) - before), d.module_of(d.variant))"
     )
     loaded, _, kernels = run.stdout.strip().rpartition(" ")
     # Cython's own, which are named after its version, and importlib's, which other versions of NumPy may have loaded
     passed = ("_cython_", "cython_runtime", "importlib.util", "importlib._abc")
     names = {name for name in ast.literal_eval(loaded) if not name.startswith(passed)}
-    compiled = "_columns _dispatch _elements _functions _gather _kernels _layout _loss_layout _losses _pool"
-    compiled += " _targets _threads _units _walk"
-    own = {f"smoothmax.{name}" for name in ("_config", *compiled.split())}
+    rooms = {
+        "_api": "config functions losses",
+        "_arrays": "call elements loss_call",
+        "_kernels": "dispatch",
+        "_schedule": "narrow pool scratch targets threads units walk",
+    }
+    own = {f"smoothmax.{room}" for room in rooms}
+    own |= {f"smoothmax.{room}.{name}" for room, names_of_room in rooms.items() for name in names_of_room.split()}
     assert names == {"smoothmax", kernels, *own}

@@ -14,7 +14,7 @@ from dask.callbacks import Callback
 from oracle import reference, ulp_error
 
 import smoothmax
-import smoothmax._dask_blocks as blocks_of
+import smoothmax._scale.dask_blocks as blocks_of
 import smoothmax.dask as lazy
 
 RNG = np.random.default_rng(11)
@@ -258,7 +258,7 @@ def test_xarray(name, function, blocks):
 @pytest.mark.parametrize("axis", [None, 0])
 def test_a_task_uses_one_thread(name, axis, monkeypatch):
     used = set()
-    for module, function in ((lazy._states, "reduced"), (lazy._states, "written"), (smoothmax._functions, name)):
+    for module, function in ((lazy._states, "reduced"), (lazy._states, "written"), (smoothmax._api.functions, name)):
         whole = getattr(module, function)
 
         def noted(*arguments, whole=whole, **keywords):

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import smoothmax
-from smoothmax import _walk, log_softmax, logsumexp, softmax
+from smoothmax import log_softmax, logsumexp, softmax
+from smoothmax._schedule import walk as _walk
 
 CALLS = 100_000
 A = np.random.default_rng(0).normal(size=(3, 5))

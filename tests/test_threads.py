@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import smoothmax
-from smoothmax import _pool, _walk
+from smoothmax._schedule import pool as _pool
+from smoothmax._schedule import walk as _walk
 
 FUNCTIONS = [smoothmax.logsumexp, smoothmax.softmax, smoothmax.log_softmax]
 # Rows, tiles and their ends, pieces of a row and of a tile, few columns, images; each large enough to be shared.
@@ -184,7 +185,7 @@ def test_a_default_that_is_none(wrong):
 def test_nothing_is_started_before_it_is_needed():
     script = """if True:
         import sys, numpy, smoothmax
-        helpers = smoothmax._pool._helpers
+        helpers = smoothmax._schedule.pool._helpers
         smoothmax.set_num_threads(4)
         smoothmax.softmax(numpy.zeros(10_000))
         with smoothmax.num_threads(1):
@@ -270,9 +271,9 @@ def test_threads_that_cannot_be_had():
         def call(): return smoothmax.softmax(numpy.zeros((1000, 1000)), axis=1)[-1, -1]
         smoothmax.set_num_threads(3)
         threading.stack_size(1 << 47)  # more than there are addresses
-        print(call(), smoothmax._pool._helpers(), end=" ")
+        print(call(), smoothmax._schedule.pool._helpers(), end=" ")
         threading.stack_size(0)
-        print(call(), smoothmax._pool._helpers())
+        print(call(), smoothmax._schedule.pool._helpers())
     """
     run = in_python(script)
     assert (run.stdout, run.stderr) == ("0.001 0 0.001 2\n", "")

@@ -6,8 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from smoothmax import _zarr
 from smoothmax.__main__ import main
+from smoothmax._scale import zarr as _zarr
 
 zarr = pytest.importorskip("zarr")
 X = np.random.default_rng(0).normal(size=(40, 30)) * 20

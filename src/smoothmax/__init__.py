@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
-from smoothmax._config import show_config
-from smoothmax._functions import log_softmax, logsumexp, softmax
-from smoothmax._losses import (
+from smoothmax._api.config import show_config
+from smoothmax._api.functions import log_softmax, logsumexp, softmax
+from smoothmax._api.losses import (
     cross_entropy,
     cross_entropy_and_grad,
     log_prob,
@@ -13,10 +13,10 @@ from smoothmax._losses import (
     nll_loss,
     softmax_vjp,
 )
-from smoothmax._threads import get_num_threads, num_threads, set_num_threads
+from smoothmax._schedule.threads import get_num_threads, num_threads, set_num_threads
 
 if TYPE_CHECKING:
-    from smoothmax._stream import LogSumExp
+    from smoothmax._partial.stream import LogSumExp
 
 __all__ = [
     "LogSumExp",
@@ -43,11 +43,11 @@ if not TYPE_CHECKING:  # a type checker would take any name for one that exists
     def __getattr__(name: str) -> Any:
         """What takes time to import, once somebody asks. Reading the metadata takes longer than all the rest."""
         if name == "__version__":
-            from smoothmax._config import installed_version
+            from smoothmax._api.config import installed_version
 
             globals()[name] = installed_version()
         elif name == "LogSumExp":
-            from smoothmax._stream import LogSumExp
+            from smoothmax._partial.stream import LogSumExp
 
             globals()[name] = LogSumExp
         else:

@@ -6,7 +6,9 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from smoothmax import _command, _compare, show_config
+from smoothmax import show_config
+from smoothmax._cli import command as _command
+from smoothmax._cli import compare as _compare
 
 INTERRUPTED = 128 + signal.SIGINT
 

@@ -1,7 +1,7 @@
 """logsumexp, softmax, log_softmax, cross_entropy of dask arrays: lazy, block by block, on the states of the kernels.
 
-Signatures and documentation; _dask_blocks.py has the blocks and their graphs, _dask_losses.py those of the loss. Needs
-dask (``pip install smoothmax[dask]``).
+Signatures and documentation; _scale/dask_blocks.py has the blocks and their graphs, dask_losses.py those of the loss.
+Needs dask (``pip install smoothmax[dask]``).
 """
 
 from functools import partial
@@ -11,8 +11,8 @@ import dask.array as da
 import numpy as np
 from numpy.typing import DTypeLike
 
-from smoothmax import _states
-from smoothmax._dask_blocks import (
+from smoothmax._partial import states as _states
+from smoothmax._scale.dask_blocks import (
     block_states,
     broadcast,
     checked,
@@ -25,7 +25,7 @@ from smoothmax._dask_blocks import (
     transform_block,
     write_block,
 )
-from smoothmax._dask_losses import loss
+from smoothmax._scale.dask_losses import loss
 
 __all__ = ["cross_entropy", "log_softmax", "logsumexp", "softmax"]
 

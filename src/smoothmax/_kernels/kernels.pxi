@@ -7,7 +7,7 @@
 from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport ldexp
 
-from smoothmax._kernels.table cimport (
+from smoothmax._kernels.interface cimport (
     BAND_ROWS, CAREFUL_LOGSUMEXP, COLUMNS, CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, FROM_TOP, GROWING_LOGSUMEXP,
     IN_LOGARITHMS, LOGSUMEXP, LOGSUMEXP_AND_SOFTMAX, LOG_PROB, LOG_SOFTMAX, LOG_SOFTMAX_VJP, NLL, SHIFTED, SOFTMAX,
     SOFTMAX_VJP, SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, WEIGHTED_LOGSUMEXP, Blend, CorrectRow,
@@ -36,7 +36,7 @@ cdef enum:
     LONG_ROW = 1048576      # of a row that stays in cache from one pass to the next
     LONG_TILE = 524288      # of a tile
     LONG_ROWS = 1024        # of a tile of log_softmax
-    ALIASED_TILE = 49152    # of a tile whose rows alias, see _walk.pyx; and
+    ALIASED_TILE = 49152    # of a tile whose rows alias, see _schedule/walk.pyx; and
     ALIASED_SOFTMAX = 196608    # of softmax
     FAR_ROWS = 16           # of a tile: the next lanes of more are fetched, of fewer the processor fetches them;
     FAR_BYTES = 1048576     # and from the first row to the last: what is nearer is in cache

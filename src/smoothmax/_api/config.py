@@ -1,0 +1,109 @@
+"""What is installed and what it runs on. Only reports: _dispatch chooses."""
+
+import sys
+from typing import Any
+
+import numpy as np
+
+from smoothmax._kernels import dispatch as _dispatch
+
+__all__ = ["installed_version", "show_config"]
+
+
+def show_config(mode: str = "stdout") -> dict[str, dict[str, Any]] | None:
+    """Show which kernels of smoothmax run, what they were built with and what they run on.
+
+    Parameters
+    ----------
+    mode : {'stdout', 'dicts'}, optional
+        'stdout' (the default) prints, 'dicts' returns the same as a dictionary of dictionaries.
+
+    Returns
+    -------
+    dict or None
+        With ``mode='dicts'``, the configuration; otherwise None.
+
+    Raises
+    ------
+    AttributeError
+        A `mode` that is neither, as from `numpy.show_config`.
+    ImportError
+        Not here but on import, for a variant named by the environment variable SMOOTHMAX_KERNEL that does not exist,
+        was not built, or cannot run on this processor.
+
+    See Also
+    --------
+    numpy.show_config : the same of NumPy.
+
+    Notes
+    -----
+    "SIMD Extensions" lists what the variants of the kernels need, not everything that the processor has. Where a
+    variant is built and none of its extensions is "not found", ``SMOOTHMAX_KERNEL=<variant>`` selects it.
+
+    Examples
+    --------
+    >>> import smoothmax
+    >>> config = smoothmax.show_config(mode="dicts")
+    >>> config["Kernels"]["variant"] in config["Kernels"]["built"]
+    True
+    """
+    if mode == "dicts":
+        return configuration()
+    if mode != "stdout":
+        raise AttributeError(f"mode must be 'stdout' or 'dicts', got {mode!r}")
+    for title, entries in configuration().items():
+        print(f"{title}:")
+        for name, entry in entries.items():
+            print(f"  {name}: {', '.join(entry) or '-' if isinstance(entry, list) else entry}")
+    return None
+
+
+def configuration() -> dict[str, dict[str, Any]]:
+    import platform
+
+    return {
+        "Versions": {
+            "smoothmax": installed_version(),
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+        "Kernels": {
+            "variant": _dispatch.variant,
+            "built": [name for name in _dispatch.VARIANTS if _dispatch.is_built(name)],
+            "compiler": _dispatch.compiler,
+        },
+        "Machine Information": {
+            "processor": processor_model(),
+            "architecture": platform.machine(),
+            "system": platform.system(),
+        },
+        "SIMD Extensions": {
+            "found": [name for name, found in _dispatch.FEATURES.items() if found],
+            "not found": [name for name, found in _dispatch.FEATURES.items() if not found],
+        },
+    }
+
+
+def installed_version() -> str:
+    from importlib.metadata import version
+
+    return version("smoothmax")
+
+
+def processor_model() -> str:
+    """The name that the manufacturer gives; where the system does not tell, whatever platform.processor() knows."""
+    import platform
+
+    if sys.platform == "linux":
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                key, _, model = line.partition(":")
+                if key.strip() == "model name":
+                    return model.strip()
+    elif sys.platform == "darwin":
+        import subprocess
+
+        asked = subprocess.run(["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True)
+        if asked.returncode == 0:
+            return asked.stdout.strip()
+    return platform.processor() or "unknown"

@@ -1,0 +1,252 @@
+"""The three functions: signatures, documentation and what each argument means. Arrays are _layout's affair."""
+
+import sys
+
+cimport numpy as cnp
+
+from smoothmax._kernels.interface cimport LOG_SOFTMAX, SOFTMAX
+from smoothmax._arrays.call cimport reduce_array, transform_array
+
+__all__ = ["log_softmax", "logsumexp", "softmax"]
+
+cnp.import_array()
+
+
+cdef inline bint is_plain(object array, object absent) noexcept:
+    return type(array) is cnp.ndarray or array is absent
+
+
+cdef object lazy_functions(object a, object b, object where, object out):
+    """smoothmax.dask where an argument is a dask array, else None. Dask is not imported: who has such an array did."""
+    array = getattr(sys.modules.get("dask.array"), "Array", None)
+    if array is None or not (isinstance(a, array) or isinstance(b, array) or isinstance(where, array)):
+        return None
+    if out is not None:
+        raise TypeError(f"out must be None for a dask array, got {type(out).__name__}")
+    from smoothmax import dask
+
+    return dask
+
+
+def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, where=True, out=None, dtype=None):
+    r"""Logarithm of the sum of exponentials, without overflow.
+
+    Parameters
+    ----------
+    a : array_like, any shape
+        The numbers to exponentiate, add and take the logarithm of.
+    axis : None, int or tuple of ints, optional
+        What is summed over: everything (None, the default), one axis, or several. ``()`` sums over nothing.
+    b : array_like, optional
+        Weights of the exponentials, broadcast with `a`, of either sign. An element of weight 0 is dropped, whatever
+        it is. Takes part in the choice of the result's type, a Python number by its kind alone.
+    keepdims : bool, optional
+        Keep the reduced axes in the result, with length 1.
+    return_sign : bool, optional
+        Also return the sign of the sum. Without it a negative sum gives nan.
+    where : array_like of bool, optional
+        The elements that take part, broadcast with `a`.
+    out : ndarray, optional
+        Where to put the result: an array of exactly its shape, any layout, of a dtype that the result can be cast to
+        by the rule ``same_kind``. It may overlap `a`. Cast from the type of the computation: a float32 `out` of float16
+        input is not rounded to float16.
+    dtype : {float32, float64, float16, longdouble}, optional
+        The type of the computation and of the result. Unless given: that of `a` or, as NumPy promotes them, of `a` and
+        `b`, and float64 where that is an integer or bool. float16 is computed in float32.
+
+    Returns
+    -------
+    ndarray or scalar
+        ``log(sum(b*exp(a), axis))``, or `out`; with `return_sign`, the pair of ``log(abs(sum))`` and the sum's sign,
+        which for complex `a` is a complex number of size 1. No element at all gives -inf, any nan gives nan, and
+        otherwise any +inf gives inf. A result without axes is a NumPy scalar, unless `out` is given. Of a dask array
+        it is a dask array, see `smoothmax.dask`.
+
+    Raises
+    ------
+    numpy.exceptions.AxisError
+        An axis that `a` does not have.
+    ValueError
+        An axis given twice; shapes that do not broadcast; an `out` of another shape, or one that is read-only.
+    TypeError
+        An `axis`, `dtype` or `out` of the wrong kind, a masked array, an array that is not numeric.
+    MemoryError
+        No memory for the result.
+
+    See Also
+    --------
+    softmax : the gradient of this function.
+
+    Notes
+    -----
+    With :math:`m` the largest element, :math:`\operatorname{logsumexp}(a) = m + \log(k + r)`, where :math:`k` counts
+    the elements equal to :math:`m` and :math:`r` is the sum of :math:`\exp(a_i - m)` over the others; so a result near
+    0 keeps its digits. One pass over memory, in blocks that stay in the first cache. The sum is compensated: the error
+    does not grow with the number of elements.
+
+    The largest error is 1.5 ULP, and 1 ULP for 1000 elements or more; where :math:`m` and the logarithm cancel, in
+    ULP of the larger of the two. With `b` the error is up to 1.5 ULP of the largest of the result, `a` and log(abs(b)),
+    more where terms cancel; a result near 0 keeps fewer digits than without weights. longdouble and complex are
+    computed by plain NumPy, with temporaries of the input's size. An analysis of what can go wrong is [1]_.
+
+    References
+    ----------
+    .. [1] P. Blanchard, D. J. Higham, N. J. Higham, "Accurately computing the log-sum-exp and softmax functions",
+       IMA Journal of Numerical Analysis 41(4), 2021, :doi:`10.1093/imanum/draa038`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from smoothmax import logsumexp
+    >>> logsumexp([1000.0, 1000.0])
+    np.float64(1000.6931471805599)
+    >>> logsumexp(np.array([[0.0, -40.0], [3.0, 3.0]]), axis=1)
+    array([4.24835426e-18, 3.69314718e+00])
+    >>> logsumexp([1.0, 2.0], b=[1.0, -1.0], return_sign=True)
+    (np.float64(1.5413248546129181), np.float64(-1.0))
+    """
+    if not (type(a) is cnp.ndarray and is_plain(b, None) and is_plain(where, True)):
+        lazy = lazy_functions(a, b, where, out)
+        if lazy is not None:
+            return lazy.logsumexp(a, axis, b, keepdims, return_sign, where=where, dtype=dtype)
+    return reduce_array(a, axis, b, keepdims, return_sign, where, out, dtype)
+
+
+def softmax(x, axis=None, *, where=True, out=None, dtype=None):
+    r"""Exponentials divided by their sum: positive numbers that add up to 1, the gradient of `logsumexp`.
+
+    Parameters
+    ----------
+    x : array_like, any shape
+        The numbers to exponentiate.
+    axis : None, int or tuple of ints, optional
+        What is summed over: everything (None, the default), one axis, or several. With ``()`` every element stands
+        alone, and is 1.
+    where : array_like of bool, optional
+        The elements that take part, broadcast with `x`. Where it is False the result is 0.
+    out : ndarray, optional
+        Where to put the result: an array of the shape of `x`, any layout, of a dtype that the result can be cast to by
+        the rule ``same_kind``. It may be `x` itself, or overlap it. Cast from the type of the computation: a float32
+        `out` of float16 input is not rounded to float16.
+    dtype : {float32, float64, float16, longdouble}, optional
+        The type of the computation and of the result. Unless given: that of `x`, and float64 for integers and bool.
+        float16 is computed in float32.
+
+    Returns
+    -------
+    ndarray or scalar
+        ``exp(x)/sum(exp(x), axis)``, in the shape and memory order of `x`, or `out`. Where a nan or +inf is among the
+        elements summed over, or all of them are -inf, all results are nan. A result without axes is a NumPy scalar,
+        unless `out` is given. Of a dask array
+        it is a dask array, see `smoothmax.dask`.
+
+    Raises
+    ------
+    numpy.exceptions.AxisError
+        An axis that `x` does not have.
+    ValueError
+        An axis given twice; shapes that do not broadcast; an `out` of another shape, or one that is read-only.
+    TypeError
+        An `axis`, `dtype` or `out` of the wrong kind, a masked array, an array that is not numeric.
+    MemoryError
+        No memory for the result.
+
+    See Also
+    --------
+    log_softmax : the logarithm of this function, finite where this is 0.
+
+    Notes
+    -----
+    The largest error is 2 ULP for every finite input, subnormal results included. The textbook's ``exp(x - max(x))``
+    is off by :math:`|x_i - \max x|/2` ULP, because the difference is rounded before it is exponentiated [1]_. Here
+    the difference is never formed: ``exp(x)`` is computed as a multiple of a power of two that rides in the exponent.
+
+    References
+    ----------
+    .. [1] P. Blanchard, D. J. Higham, N. J. Higham, "Accurately computing the log-sum-exp and softmax functions",
+       IMA Journal of Numerical Analysis 41(4), 2021, :doi:`10.1093/imanum/draa038`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from smoothmax import softmax
+    >>> softmax(np.array([600.0, 700.0, 800.0]))
+    array([1.38389653e-87, 3.72007598e-44, 1.00000000e+00])
+    >>> softmax(np.array([[1.0, 1.0], [0.0, 2.0]]), axis=1).sum(axis=1)
+    array([1., 1.])
+    """
+    if not (type(x) is cnp.ndarray and is_plain(where, True)):
+        lazy = lazy_functions(x, None, where, out)
+        if lazy is not None:
+            return lazy.softmax(x, axis, where=where, dtype=dtype)
+    return transform_array(SOFTMAX, x, axis, where, out, dtype)
+
+
+def log_softmax(x, axis=None, *, where=True, out=None, dtype=None):
+    r"""Logarithm of `softmax`: the input minus its `logsumexp`, finite wherever the input is.
+
+    Parameters
+    ----------
+    x : array_like, any shape
+        The numbers to normalise, log-probabilities up to a constant.
+    axis : None, int or tuple of ints, optional
+        What is summed over: everything (None, the default), one axis, or several. With ``()`` every element stands
+        alone, and is 0.
+    where : array_like of bool, optional
+        The elements that take part, broadcast with `x`. Where it is False the result is -inf.
+    out : ndarray, optional
+        Where to put the result: an array of the shape of `x`, any layout, of a dtype that the result can be cast to by
+        the rule ``same_kind``. It may be `x` itself, or overlap it. Cast from the type of the computation: a float32
+        `out` of float16 input is not rounded to float16.
+    dtype : {float32, float64, float16, longdouble}, optional
+        The type of the computation and of the result. Unless given: that of `x`, and float64 for integers and bool.
+        float16 is computed in float32.
+
+    Returns
+    -------
+    ndarray or scalar
+        ``x - log(sum(exp(x), axis))``, in the shape and memory order of `x`, or `out`. Where a nan is among the
+        elements summed over, or all of them are -inf, all results are nan; at +inf the result is nan, and -inf
+        elsewhere. A result without axes is a NumPy scalar, unless `out` is given. Of a dask array
+        it is a dask array, see `smoothmax.dask`.
+
+    Raises
+    ------
+    numpy.exceptions.AxisError
+        An axis that `x` does not have.
+    ValueError
+        An axis given twice; shapes that do not broadcast; an `out` of another shape, or one that is read-only.
+    TypeError
+        An `axis`, `dtype` or `out` of the wrong kind, a masked array, an array that is not numeric.
+    MemoryError
+        No memory for the result.
+
+    See Also
+    --------
+    softmax : the exponential of this function.
+
+    Notes
+    -----
+    Computed as :math:`(x_i - m) - \log(k + r)` with the numbers of `logsumexp`, so at the largest element it is
+    :math:`-\log(1 + r)` to full precision however small :math:`r` is. The largest error is 2 ULP for every finite
+    input. The order of the two subtractions is that of [1]_.
+
+    References
+    ----------
+    .. [1] P. Blanchard, D. J. Higham, N. J. Higham, "Accurately computing the log-sum-exp and softmax functions",
+       IMA Journal of Numerical Analysis 41(4), 2021, :doi:`10.1093/imanum/draa038`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from smoothmax import log_softmax
+    >>> log_softmax(np.array([20.0, 0.0]))
+    array([-2.06115362e-09, -2.00000000e+01])
+    >>> log_softmax(np.array([700.0, 800.0, 900.0, 1000.0]))
+    array([-3.00000000e+02, -2.00000000e+02, -1.00000000e+02, -3.72007598e-44])
+    """
+    if not (type(x) is cnp.ndarray and is_plain(where, True)):
+        lazy = lazy_functions(x, None, where, out)
+        if lazy is not None:
+            return lazy.log_softmax(x, axis, where=where, dtype=dtype)
+    return transform_array(LOG_SOFTMAX, x, axis, where, out, dtype)

@@ -1,0 +1,417 @@
+"""Losses and gradients: signatures, documentation and what each argument means. Arrays are _loss_layout's affair."""
+
+from smoothmax._api.functions cimport lazy_functions
+from smoothmax._kernels.interface cimport LOG_SOFTMAX_VJP, SOFTMAX_VJP
+from smoothmax._arrays.loss_call cimport log_prob_array, loss_array, product_array, value_and_softmax
+
+__all__ = [
+    "cross_entropy", "cross_entropy_and_grad", "log_prob", "log_softmax_vjp", "logsumexp_and_softmax", "nll_loss",
+    "softmax_vjp",
+]
+
+
+def logsumexp_and_softmax(a, axis=None, *, keepdims=False, where=True, out=None, dtype=None):
+    """`logsumexp` and its gradient, `softmax`, in the passes over memory that softmax alone takes.
+
+    Parameters
+    ----------
+    a : array_like, any shape
+        The numbers to exponentiate.
+    axis : None, int or tuple of ints, optional
+        What is summed over: everything (None, the default), one axis, or several.
+    keepdims : bool, optional
+        Keep the reduced axes in the value, with length 1.
+    where : array_like of bool, optional
+        The elements that take part, broadcast with `a`. Where it is False the gradient is 0.
+    out : ndarray, optional
+        Where to put the gradient: an array of the shape of `a`, which may be `a` itself.
+    dtype : {float32, float64, float16}, optional
+        The type of the computation and of both results. float16 is computed in float32.
+
+    Returns
+    -------
+    value : ndarray or scalar
+        What `logsumexp` returns, within 1.5 ULP however many elements there are.
+    gradient : ndarray or scalar
+        What `softmax` returns, to the same accuracy.
+
+    Raises
+    ------
+    numpy.exceptions.AxisError
+        An axis that `a` does not have.
+    ValueError
+        An axis given twice; shapes that do not broadcast; an `out` of another shape, or one that is read-only.
+    TypeError
+        An `axis`, `dtype` or `out` of the wrong kind, a masked array, an array that is longdouble, complex or not
+        numeric.
+    MemoryError
+        No memory for the results.
+
+    See Also
+    --------
+    logsumexp, softmax : either of the two alone.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from smoothmax import logsumexp_and_softmax
+    >>> logsumexp_and_softmax(np.array([[0.0, 0.0], [0.0, -40.0]]), axis=1)
+    (array([6.93147181e-01, 4.24835426e-18]), array([[5.00000000e-01, 5.00000000e-01],
+           [1.00000000e+00, 4.24835426e-18]]))
+    """
+    return value_and_softmax(a, axis, keepdims, where, out, dtype)
+
+
+def softmax_vjp(g, p, axis=None, *, out=None):
+    r"""Gradient with respect to the input of `softmax`, from the gradient with respect to its output.
+
+    Parameters
+    ----------
+    g : array_like, the shape of `p`
+        The gradient of whatever is to be differentiated, with respect to `p`.
+    p : array_like, any shape
+        What `softmax` returned.
+    axis : None, int or tuple of ints, optional
+        The axes that `softmax` was given.
+    out : ndarray, optional
+        Where to put the result: an array of the shape of `p`, which may be `p` or `g` itself.
+
+    Returns
+    -------
+    ndarray or scalar
+        ``p*(g - sum(p*g, axis))``, the vector-Jacobian product, of the type that `p` and `g` promote to.
+
+    Raises
+    ------
+    numpy.exceptions.AxisError
+        An axis that `p` does not have.
+    ValueError
+        An axis given twice; a `g` of another shape; an `out` of another shape, or one that is read-only.
+    TypeError
+        An `axis` or `out` of the wrong kind, an array that is masked, longdouble, complex or not numeric.
+    MemoryError
+        No memory for the result.
+
+    See Also
+    --------
+    log_softmax_vjp : the same for `log_softmax`.
+
+    Notes
+    -----
+    The sum is compensated, and subtracted in two parts. With :math:`s` the sum of :math:`|p_i g_i|` and u the unit in
+    the last place of 1, the largest error is 3 ULP of the result and :math:`p_i s u^2` times the number of elements.
+    Elements where `g` is 0 add nothing, even where `p` is nan.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from smoothmax import softmax, softmax_vjp
+    >>> p = softmax([0.0, 0.0, 0.0, 0.0])
+    >>> softmax_vjp([1.0, 0.0, 0.0, 0.0], p)
+    array([ 0.1875, -0.0625, -0.0625, -0.0625])
+    """
+    return product_array(SOFTMAX_VJP, g, p, "p", axis, out)
+
+
+def log_softmax_vjp(g, logp, axis=None, *, out=None):
+    r"""Gradient with respect to the input of `log_softmax`, from the gradient with respect to its output.
+
+    Parameters
+    ----------
+    g : array_like, the shape of `logp`
+        The gradient of whatever is to be differentiated, with respect to `logp`.
+    logp : array_like, any shape
+        What `log_softmax` returned.
+    axis : None, int or tuple of ints, optional
+        The axes that `log_softmax` was given.
+    out : ndarray, optional
+        Where to put the result: an array of the shape of `logp`, which may be `logp` or `g` itself.
+
+    Returns
+    -------
+    ndarray or scalar
+        ``g - exp(logp)*sum(g, axis)``, the vector-Jacobian product, of the type that `logp` and `g` promote to.
+
+    Raises
+    ------
+    numpy.exceptions.AxisError
+        An axis that `logp` does not have.
+    ValueError
+        An axis given twice; a `g` of another shape; an `out` of another shape, or one that is read-only.
+    TypeError
+        An `axis` or `out` of the wrong kind, an array that is masked, longdouble, complex or not numeric.
+    MemoryError
+        No memory for the result.
+
+    See Also
+    --------
+    softmax_vjp : the same for `softmax`.
+
+    Notes
+    -----
+    The sum is compensated. The largest error is 3 ULP of the larger of the two terms of the difference.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from smoothmax import log_softmax, log_softmax_vjp
+    >>> logp = log_softmax([0.0, 0.0, 0.0, 0.0])
+    >>> log_softmax_vjp([1.0, 0.0, 0.0, 0.0], logp)
+    array([ 0.75, -0.25, -0.25, -0.25])
+    """
+    return product_array(LOG_SOFTMAX_VJP, g, logp, "logp", axis, out)
+
+
+def cross_entropy(logits, targets, axis=-1, *, weight=None, ignore_index=None, label_smoothing=0.0, reduction="mean"):
+    r"""Negative log-probability of the targets under `softmax` of the logits: the loss of a classifier.
+
+    Parameters
+    ----------
+    logits : array_like
+        A score for each class along `axis`, for each position along the other axes.
+    targets : array_like
+        Either the class of each position, of any integer type and of the shape of `logits` without `axis`; or a
+        probability for each class, of the shape of `logits`. What probabilities add up to is not checked; one of 0
+        drops its class, whatever the logit is.
+    axis : int, optional
+        The axis along which the classes lie, by default the last.
+    weight : array_like, optional
+        A factor for each class, an array of one axis.
+    ignore_index : int, optional
+        A target class that does not count: its position adds nothing to the loss or to what a mean is divided by.
+        Unless given, all count. Not for probabilities.
+    label_smoothing : float, optional
+        How much of each target, from 0 to 1, is spread evenly over all classes.
+    reduction : {"mean", "sum", "none"}, optional
+        What becomes of the losses of the positions. A weighted mean of class targets is divided by the sum of the
+        weights of the targets that count; one of probabilities, by the number of positions.
+
+    Returns
+    -------
+    ndarray or scalar
+        The loss, or with ``reduction="none"`` an array of the shape of `logits` without `axis`; of the type of
+        `logits`, float64 for integers and bool. If all targets are ignored, the mean is nan and the sum 0. Of a dask
+        array it is a dask array, see `smoothmax.dask`.
+
+    Raises
+    ------
+    numpy.exceptions.AxisError
+        An axis that `logits` does not have.
+    IndexError
+        A target that is no class: negative, or not less than the number of classes.
+    ValueError
+        Targets or weights of another shape, an unknown `reduction`, a `label_smoothing` outside of 0 to 1, an
+        `ignore_index` for probabilities.
+    TypeError
+        Targets that should be integers and are not; an array that is masked, longdouble, complex or not numeric.
+    MemoryError
+        No memory to bring elements together.
+
+    See Also
+    --------
+    cross_entropy_and_grad : the loss and its gradient.
+    log_prob : log-probabilities of classes, without sign, weights and mean.
+    nll_loss : the same from log-probabilities.
+
+    Notes
+    -----
+    With :math:`p` the softmax of the logits :math:`x`, the loss of a position is :math:`-\sum_c t_c w_c \log p_c`,
+    where :math:`w` is `weight` and :math:`t` is 1 at the target and 0 elsewhere, or the given probabilities; smoothing
+    by :math:`\varepsilon` makes it :math:`(1 - \varepsilon) t_c + \varepsilon/C` for :math:`C` classes. All arguments
+    mean what they do in ``torch.nn.functional.cross_entropy``.
+
+    One pass over the logits, and no temporary of their size. :math:`\log p` is :math:`(x_c - m) - \log(k + r)` with
+    the numbers of `logsumexp`, so a confident right answer keeps its digits. The largest error of a position's loss is
+    2 ULP for class targets, with or without weights, and 3 ULP for probabilities and smoothing that are not negative.
+    Losses are added in float64, and what each addition rounds off is kept.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from smoothmax import cross_entropy
+    >>> cross_entropy([40.0, 0.0], 0)
+    np.float64(4.248354255291589e-18)
+    >>> logits = np.array([[2.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
+    >>> cross_entropy(logits, [0, 2], reduction="none")
+    array([0.40760596, 1.09861229])
+    >>> cross_entropy(logits, [[0.9, 0.1, 0.0], [0.0, 0.5, 0.5]])
+    np.float64(0.8031091265562451)
+    """
+    lazy = lazy_functions(logits, targets, weight, None)
+    if lazy is not None:
+        return lazy.cross_entropy(logits, targets, axis, weight=weight, ignore_index=ignore_index,
+                                  label_smoothing=label_smoothing, reduction=reduction)
+    return loss_array(logits, targets, axis, weight, ignore_index, label_smoothing, reduction, False, False, None)
+
+
+def cross_entropy_and_grad(logits, targets, axis=-1, *, weight=None, ignore_index=None, label_smoothing=0.0,
+                           reduction="mean", out=None):
+    r"""`cross_entropy` and its gradient with respect to the logits.
+
+    Parameters
+    ----------
+    logits : array_like
+        A score for each class along `axis`, for each position along the other axes.
+    targets : array_like
+        The class of each position, of any integer type and of the shape of `logits` without `axis`; or a probability
+        for each class, of the shape of `logits`.
+    axis : int, optional
+        The axis along which the classes lie, by default the last.
+    weight : array_like, optional
+        A factor for each class, an array of one axis.
+    ignore_index : int, optional
+        A target class that does not count: the gradient of its position is 0.
+    label_smoothing : float, optional
+        How much of each target, from 0 to 1, is spread evenly over all classes.
+    reduction : {"mean", "sum", "none"}, optional
+        What becomes of the losses of the positions. With "none" the loss is an array, and the gradient that of its sum.
+    out : ndarray, optional
+        Where to put the gradient: an array of the shape of `logits`, which may be `logits` itself.
+
+    Returns
+    -------
+    loss : ndarray or scalar
+        What `cross_entropy` returns, but for the last bit.
+    gradient : ndarray
+        The gradient, in the shape and memory order of `logits`, or `out`. If all targets are ignored it is 0.
+
+    Raises
+    ------
+    numpy.exceptions.AxisError
+        An axis that `logits` does not have.
+    IndexError
+        A target that is no class: negative, or not less than the number of classes.
+    ValueError
+        Targets or weights of another shape, an unknown `reduction`, a `label_smoothing` outside of 0 to 1, an
+        `ignore_index` for probabilities, an `out` of another shape or one that is read-only.
+    TypeError
+        Targets that should be integers and are not; an `out` of the wrong kind; an array that is masked, longdouble,
+        complex or not numeric.
+    MemoryError
+        No memory for the gradient.
+
+    See Also
+    --------
+    cross_entropy : says more about the arguments.
+
+    Notes
+    -----
+    The gradient is :math:`w_t (p_c - [c = t])`, and for a mean it is divided by what that is divided by. For class
+    targets each exponential is computed once, where the logits of a position fit in cache; else, and for probabilities
+    and smoothing, a second pass over the logits computes it again. At the target the gradient is
+    :math:`-w_t (1 - p_t)`, where :math:`1 - p_t` is what the other classes sum to, and keeps its digits however
+    confident the answer is. The largest error is 3 ULP for class targets whose weight, over the number of classes and
+    what a mean is divided by, is between 1e-17 and 1e17 (float64: 1e-140 and 1e140). With probabilities or smoothing,
+    :math:`p_c \sum_i t_i w_i - t_c w_c` is a difference of two terms, and the error is 3 ULP of the larger.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from smoothmax import cross_entropy_and_grad
+    >>> cross_entropy_and_grad(np.array([40.0, 0.0]), 0)
+    (np.float64(4.248354255291589e-18), array([-4.24835426e-18,  4.24835426e-18]))
+    """
+    return loss_array(logits, targets, axis, weight, ignore_index, label_smoothing, reduction, True, False, out)
+
+
+def nll_loss(log_probs, targets, axis=-1, *, weight=None, ignore_index=None, label_smoothing=0.0, reduction="mean"):
+    """`cross_entropy` of log-probabilities: negative log-likelihood, of what `log_softmax` or another model returned.
+
+    Parameters
+    ----------
+    log_probs : array_like
+        The logarithm of the probability of each class along `axis`, for each position along the other axes.
+    targets : array_like
+        The class of each position, of any integer type and of the shape of `log_probs` without `axis`; or a probability
+        for each class, of the shape of `log_probs`.
+    axis : int, optional
+        The axis along which the classes lie, by default the last.
+    weight : array_like, optional
+        A factor for each class, an array of one axis.
+    ignore_index : int, optional
+        A target class that does not count.
+    label_smoothing : float, optional
+        How much of each target, from 0 to 1, is spread evenly over all classes.
+    reduction : {"mean", "sum", "none"}, optional
+        What becomes of the losses of the positions.
+
+    Returns
+    -------
+    ndarray or scalar
+        The loss, or with ``reduction="none"`` an array of the shape of `log_probs` without `axis`.
+
+    Raises
+    ------
+    numpy.exceptions.AxisError
+        An axis that `log_probs` does not have.
+    IndexError
+        A target that is no class: negative, or not less than the number of classes.
+    ValueError
+        Targets or weights of another shape, an unknown `reduction`, a `label_smoothing` outside of 0 to 1, an
+        `ignore_index` for probabilities.
+    TypeError
+        Targets that should be integers and are not; an array that is masked, longdouble, complex or not numeric.
+    MemoryError
+        No memory to bring elements together.
+
+    See Also
+    --------
+    cross_entropy : says more about the arguments, and needs no log-probabilities.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from smoothmax import log_softmax, nll_loss
+    >>> nll_loss(log_softmax([[2.0, 1.0, 0.0], [0.0, 0.0, 0.0]], axis=1), [0, 2], reduction="none")
+    array([0.40760596, 1.09861229])
+    """
+    return loss_array(log_probs, targets, axis, weight, ignore_index, label_smoothing, reduction, False, True, None)
+
+
+def log_prob(logits, targets, axis=-1):
+    """`log_softmax` at the targets, without computing the rest of it.
+
+    Parameters
+    ----------
+    logits : array_like
+        A score for each class along `axis`, for each position along the other axes.
+    targets : array_like of ints
+        The class of each position, of the shape of `logits` without `axis`.
+    axis : int, optional
+        The axis along which the classes lie, by default the last.
+
+    Returns
+    -------
+    ndarray or scalar
+        The logarithms of the probabilities of the targets, of the type of `logits`, float64 for integers and bool.
+
+    Raises
+    ------
+    numpy.exceptions.AxisError
+        An axis that `logits` does not have.
+    IndexError
+        A target that is no class: negative, or not less than the number of classes.
+    ValueError
+        Targets of another shape.
+    TypeError
+        Targets that are no integers; an array that is masked, longdouble, complex or not numeric.
+    MemoryError
+        No memory to bring elements together.
+
+    See Also
+    --------
+    log_softmax : all of it.
+    cross_entropy : the mean of this with the opposite sign.
+
+    Notes
+    -----
+    One pass over the logits. The largest error is 2 ULP for every finite input.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from smoothmax import log_prob
+    >>> log_prob(np.array([[2.0, 1.0, 0.0], [20.0, 0.0, 0.0]]), [2, 0])
+    array([-2.40760596e+00, -4.12230724e-09])
+    """
+    return log_prob_array(logits, targets, axis)

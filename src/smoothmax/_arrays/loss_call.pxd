@@ -1,0 +1,9 @@
+# Arguments of losses and gradients as the user gave them, in; the results, out.
+
+from smoothmax._kernels.interface cimport Operation
+
+cdef object value_and_softmax(object a, object axis, object keepdims, object where, object out, object dtype)
+cdef object product_array(Operation operation, object g, object p, str name, object axis, object out)
+cdef object log_prob_array(object logits, object targets, object axis)
+cdef object loss_array(object logits, object targets, object axis, object weight, object ignore_index,
+                       object label_smoothing, object reduction, bint gradient, bint normalized, object out)

@@ -1,0 +1,96 @@
+"""Choose, at import, the variant of the kernels for this processor; SMOOTHMAX_KERNEL overrides the choice.
+
+Compiled for the baseline, so that everything up to the choice runs anywhere.
+"""
+
+import importlib
+import importlib.util
+import os
+
+from cpython.pycapsule cimport PyCapsule_GetPointer
+
+from smoothmax._kernels.interface cimport Kernels, Moves, Operation, Table, Weigh
+
+cdef extern from * nogil:
+    """
+    #include <string.h>
+    /* The builtin takes literals only, so each feature that VARIANTS names is asked for by name here. */
+    static int smoothmax_cpu_has(const char *name) {
+    #if defined(__x86_64__) && defined(__GNUC__)
+        #define SMOOTHMAX_ASK(feature) if (strcmp(name, feature) == 0) return __builtin_cpu_supports(feature) != 0;
+        __builtin_cpu_init();
+        SMOOTHMAX_ASK("avx2") SMOOTHMAX_ASK("fma") SMOOTHMAX_ASK("bmi") SMOOTHMAX_ASK("bmi2")
+        SMOOTHMAX_ASK("avx512f") SMOOTHMAX_ASK("avx512bw") SMOOTHMAX_ASK("avx512cd")
+        SMOOTHMAX_ASK("avx512dq") SMOOTHMAX_ASK("avx512vl")
+    #endif
+        return 0;
+    }
+    #if defined(__clang__)
+    #define SMOOTHMAX_COMPILER "clang " __clang_version__
+    #elif defined(__GNUC__)
+    #define SMOOTHMAX_COMPILER "gcc " __VERSION__
+    #elif defined(_MSC_VER)
+    #define SMOOTHMAX_STRING_(x) #x
+    #define SMOOTHMAX_STRING(x) SMOOTHMAX_STRING_(x)
+    #define SMOOTHMAX_COMPILER "msvc " SMOOTHMAX_STRING(_MSC_FULL_VER)
+    #else
+    #define SMOOTHMAX_COMPILER "unknown"
+    #endif
+    """
+    bint cpu_has "smoothmax_cpu_has"(const char *feature)
+    const char *COMPILER "SMOOTHMAX_COMPILER"
+
+
+# Best first. The features are those that the compiler may use in the variant and that some processor lacks.
+VARIANTS = {
+    "x86-64-v4": ("avx2", "fma", "bmi", "bmi2", "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"),
+    "x86-64-v3": ("avx2", "fma", "bmi", "bmi2"),
+    "baseline": (),
+}
+
+FEATURES = {name: bool(cpu_has(name.encode())) for name in VARIANTS["x86-64-v4"]}
+compiler = COMPILER.decode()
+
+
+def module_of(variant):
+    return f"smoothmax._kernels.{variant.replace('-', '_')}"
+
+
+def is_built(variant):
+    return importlib.util.find_spec(module_of(variant)) is not None
+
+
+def missing_features(variant):
+    return [feature for feature in VARIANTS[variant] if not FEATURES[feature]]
+
+
+def choose(wanted):
+    """The name of the variant to use: `wanted`, or the best if that is None or empty."""
+    if not wanted:
+        return next(name for name in VARIANTS if not missing_features(name) and is_built(name))
+    if wanted not in VARIANTS:
+        raise ImportError(f"SMOOTHMAX_KERNEL={wanted!r} is not a variant of smoothmax: {', '.join(VARIANTS)}")
+    if not is_built(wanted):
+        raise ImportError(f"SMOOTHMAX_KERNEL={wanted!r} was not built with this installation of smoothmax")
+    if missing_features(wanted):
+        raise ImportError(
+            f"SMOOTHMAX_KERNEL={wanted!r} needs a processor with {', '.join(missing_features(wanted))}"
+        )
+    return wanted
+
+
+variant = choose(os.environ.get("SMOOTHMAX_KERNEL"))
+_module = importlib.import_module(module_of(variant))
+cdef Table *table = <Table *>PyCapsule_GetPointer(_module.table, "smoothmax._kernels")
+
+
+cdef const Kernels *kernels_of(Operation operation, bint doubles) noexcept:
+    return &table.f64[<int>operation] if doubles else &table.f32[<int>operation]
+
+
+cdef const Moves *moves_of(bint doubles) noexcept:
+    return &table.moves_f64 if doubles else &table.moves_f32
+
+
+cdef Weigh weigh_of(bint doubles) noexcept:
+    return table.weigh_f64 if doubles else table.weigh_f32

@@ -1,0 +1,209 @@
+"""Arrays of states: what a part of the elements amounts to, to be merged with the rest and finished, or written from.
+
+An array of states has the dtype STATE, and the shape of the elements with the reduced axes of length 1. States of
+different operations, types or versions are no kin: whoever keeps them must know what they belong to.
+"""
+
+import math
+
+cimport numpy as cnp
+import numpy as np
+from libc.math cimport INFINITY
+
+from smoothmax._kernels.dispatch cimport kernels_of, weigh_of
+from smoothmax._arrays.elements cimport storer
+from smoothmax._kernels.interface cimport (
+    COLUMNS, LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, WEIGHTED_LOGSUMEXP, Kernels, State, Weigh,
+)
+from smoothmax._arrays.call cimport (
+    MAX_NDIM, Shape, as_array, as_mask, broadcast, mark_axes, no_strides, prepare, put_array, result_dtype, run,
+    shape_of, size_of, take_reduced_strides, take_strides,
+)
+from smoothmax._schedule.packed cimport Packed, pack, unpack
+from smoothmax._schedule.plan cimport FIRST, RESULT, SECOND, STATES, Plan, Store, lesser
+
+cnp.import_array()
+
+OPERATIONS = {
+    "logsumexp": LOGSUMEXP,
+    "weighted_logsumexp": WEIGHTED_LOGSUMEXP,
+    "softmax": SOFTMAX,
+    "log_softmax": LOG_SOFTMAX,
+}
+STATE = np.dtype([("top", np.float64), ("count", np.float64), ("rest", np.float64), ("carry", np.float64)])
+COMPUTED = ("float64", "float32", "float16")    # the types that have states
+
+
+# Checks --------------------------------------------------------------------------------------------------------------
+
+def check_axis(axis):
+    """Refuse what no array could be reduced along."""
+    cdef Shape shape
+    shape.ndim = MAX_NDIM
+    mark_axes(axis, &shape)
+
+
+def axes_of(axis, int ndim):
+    """The axes of an array of ndim as a tuple of integers from 0 on."""
+    cdef Shape shape
+    cdef int i
+    shape.ndim = ndim
+    mark_axes(axis, &shape)
+    return tuple([i for i in range(ndim) if shape.reduced[i]])
+
+
+def checked_dtype(dtype):
+    """A type that has states."""
+    if dtype not in COMPUTED:
+        raise TypeError(f"dtype must be float32, float64 or float16, got {dtype}")
+    return dtype
+
+
+def dtype_of(a, b=None, dtype=None):
+    """The type of a result of these arguments, which has states."""
+    cdef cnp.ndarray array = as_array(a, "a"), weights = None if b is None else as_array(b, "b")
+    return checked_dtype(result_dtype(a, array, b, weights, dtype))
+
+
+# From elements to states and from states to results -----------------------------------------------------------------
+
+cdef const Kernels *kernels(object operation, object dtype) except NULL:
+    return kernels_of(OPERATIONS[operation], dtype == np.float64)
+
+
+def empty_states(shape):
+    """The states of reductions that have seen nothing."""
+    states = np.empty(shape, STATE)
+    states[...] = (-INFINITY, 0, 0, 0)
+    return states
+
+
+def reduced(operation, a, axis, b, where, dtype):
+    """The states of the elements along the axes, and the shape that the elements are broadcast to."""
+    cdef cnp.ndarray array = as_array(a, "a"), weights = None, mask = None, states
+    cdef Shape shape
+    cdef Plan plan
+    cdef int i
+    shape_of(array, &shape)
+    if b is not None:
+        weights = as_array(b, "b")
+        broadcast(array, weights, "b", &shape)
+    if where is not True:
+        mask = as_mask(where)
+        broadcast(array, mask, "where", &shape)
+    mark_axes(axis, &shape)
+    states = np.empty(tuple([1 if shape.reduced[i] else shape.shape[i] for i in range(shape.ndim)]), STATE)
+    if size_of(&shape):
+        prepare(&plan, OPERATIONS[operation], &shape, array, weights, mask, np.dtype(dtype).num)
+        plan.passes = FIRST
+        plan.data[RESULT] = NULL
+        no_strides(RESULT, &shape)
+        plan.data[STATES] = <char *>cnp.PyArray_DATA(states)
+        take_reduced_strides(states, STATES, True, &shape)
+        run(&plan, &shape)
+    else:
+        states = empty_states(np.shape(states))
+    return states, tuple([shape.shape[i] for i in range(shape.ndim)])
+
+
+def written(operation, x, axis, where, cnp.ndarray states, dtype, out=None):
+    """softmax or log_softmax of elements whose reductions, with others, have these states."""
+    cdef cnp.ndarray array = as_array(x, "x"), mask = None, result
+    cdef Shape shape
+    cdef Plan plan
+    cdef int computing
+    shape_of(array, &shape)
+    if where is not True:
+        mask = as_mask(where)
+        broadcast(array, mask, "where", &shape)
+    mark_axes(axis, &shape)
+    whole = tuple([shape.shape[i] for i in range(shape.ndim)])
+    states = np.broadcast_to(states, tuple([1 if shape.reduced[i] else whole[i] for i in range(shape.ndim)]))
+    result = np.empty(whole, dtype) if out is None else out
+    if size_of(&shape):
+        computing = prepare(&plan, OPERATIONS[operation], &shape, array, None, mask, np.dtype(dtype).num)
+        plan.passes = SECOND
+        plan.data[STATES] = <char *>cnp.PyArray_DATA(states)
+        take_reduced_strides(states, STATES, True, &shape)
+        put_array(&plan, RESULT, result, computing)
+        plan.store = storer(cnp.PyArray_TYPE(result), computing == cnp.NPY_FLOAT64)
+        take_strides(result, RESULT, &shape)
+        run(&plan, &shape)
+    return result
+
+
+def finished(operation, states, dtype, bint signed=False):
+    """The results of logsumexp in the shape of the states; the pair of them and their signs if `signed`."""
+    cdef cnp.ndarray source = np.ascontiguousarray(states)
+    cdef cnp.ndarray values = np.empty(np.shape(states), dtype), signs = np.empty(np.shape(states), dtype)
+    cdef const Kernels *functions = kernels(operation, dtype)
+    cdef Store store = storer(cnp.PyArray_TYPE(values), dtype == np.float64)
+    cdef Py_ssize_t done = 0, n = cnp.PyArray_SIZE(source), columns, itemsize = values.itemsize
+    cdef State state
+    cdef double some[COLUMNS]
+    cdef double some_signs[COLUMNS]
+    with nogil:
+        while done < n:
+            columns = lesser(n - done, COLUMNS)
+            unpack(cnp.PyArray_BYTES(source) + done*sizeof(Packed), sizeof(Packed), columns, &state)
+            functions.finish(&state, columns, some, some_signs if signed else NULL)
+            store(some, columns, cnp.PyArray_BYTES(values) + done*itemsize, itemsize, False)
+            if signed:
+                store(some_signs, columns, cnp.PyArray_BYTES(signs) + done*itemsize, itemsize, False)
+            done += columns
+    return (values, signs) if signed else values
+
+
+# Between states ------------------------------------------------------------------------------------------------------
+
+cdef void merge_run(const Kernels *functions, char *held, const char *others, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t done = 0, columns
+    cdef State state, other
+    while done < n:
+        columns = lesser(n - done, COLUMNS)
+        unpack(held + done*sizeof(Packed), sizeof(Packed), columns, &state)
+        unpack(others + done*sizeof(Packed), sizeof(Packed), columns, &other)
+        functions.merge(&state, &other, 0, columns, COLUMNS)
+        pack(&state, columns, held + done*sizeof(Packed), sizeof(Packed))
+        done += columns
+
+
+def joined(operation, states, others, dtype):
+    """The states merged with others of the same reductions; a new array."""
+    cdef const Kernels *functions = kernels(operation, dtype)
+    cdef cnp.ndarray result = np.array(states, order="C"), source = np.ascontiguousarray(others)
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(result)
+    with nogil:
+        merge_run(functions, cnp.PyArray_BYTES(result), cnp.PyArray_BYTES(source), n)
+    return result
+
+
+def merged(operation, states, axes, dtype):
+    """The states of each reduction merged along the axes, in their order; a new array."""
+    cdef const Kernels *functions = kernels(operation, dtype)
+    cdef cnp.ndarray rows, result
+    cdef Py_ssize_t i, n, size
+    shape = tuple([1 if i in axes else length for i, length in enumerate(states.shape)])
+    n, size = math.prod([states.shape[i] for i in axes]), math.prod(shape)
+    rows = np.ascontiguousarray(np.moveaxis(states, axes, range(len(axes)))).reshape(n, *shape)
+    result = np.array(rows[0]) if n else empty_states(shape)
+    with nogil:
+        for i in range(1, n):
+            merge_run(functions, cnp.PyArray_BYTES(result), cnp.PyArray_BYTES(rows) + i*size*sizeof(Packed), size)
+    return result
+
+
+def weighed(states, dtype):
+    """States of logsumexp without weights as those of weights of 1; a new array."""
+    cdef cnp.ndarray result = np.array(states, order="C")
+    cdef Weigh function = weigh_of(dtype == np.float64)
+    cdef Py_ssize_t done = 0, n = cnp.PyArray_SIZE(result), columns
+    cdef State state
+    with nogil:
+        while done < n:
+            columns = lesser(n - done, COLUMNS)
+            unpack(cnp.PyArray_BYTES(result) + done*sizeof(Packed), sizeof(Packed), columns, &state)
+            function(&state, columns)
+            pack(&state, columns, cnp.PyArray_BYTES(result) + done*sizeof(Packed), sizeof(Packed))
+            done += columns
+    return result
