@@ -22,7 +22,7 @@ SANITIZE = os.environ.get("SMOOTHMAX_SANITIZE", "")
 PORTABLE = (
     "_api.functions", "_api.losses", "_arrays.call", "_arrays.elements", "_arrays.loss_call", "_kernels.dispatch",
     "_partial.states", "_schedule.narrow", "_schedule.pool", "_schedule.scratch", "_schedule.targets",
-    "_schedule.threads", "_schedule.units", "_schedule.walk",
+    "_schedule.threads", "_schedule.units", "_schedule.walk", "_thresholds",
 )  # fmt: skip
 # The kernels, once for each instruction set. _kernels/dispatch.pyx says what each needs to run.
 VARIANTS = {"baseline": []}

@@ -1,0 +1,78 @@
+# Every tuning limit of the package. All rooms may read this file; it reads none.
+#
+# A limit has its unit in its name. Where a measurement set it, P-numbers name the entry of docs/performance.md that has
+# the figures. Limits that must be multiples of one another, because the bits of a result depend on it, are compared
+# by the compiler in _thresholds.pyx.
+
+cdef enum:
+    # The shape of a kernel's work -------------------------------------------------------------------------------------
+    TILE_COLUMNS = 64               # reductions that lie side by side in a tile
+    LANE_BYTES = 128                # elements that a loop handles at a time: two vectors of 512 bits, four of 256 (P17)
+    LANES_F32 = 32                  # LANE_BYTES of float32, and
+    LANES_F64 = 16                  # of float64
+    CACHE_LINE_BYTES = 64
+    ROW_BLOCK_BYTES = 16384         # of a row: a block is maximised from memory, then summed from L1 (P16)
+    ROW_BLOCK_LANES = 128           # ROW_BLOCK_BYTES in units of LANE_BYTES
+    TILE_BLOCK_BYTES = 16384        # of a tile (P16)
+    WEIGHTED_TILE_BLOCK_ROWS = 64   # of a tile with weights (P21)
+
+    # Which computing path a call takes (see route.pyx) ----------------------------------------------------------------
+    TILE_SHORT_ELEMENTS = 48        # reductions of at most so many elements become a tile, where at least
+    TILE_SHORT_MIN_COLUMNS = 6      # so many lie side by side; (P1)
+    TILE_LONG_ELEMENTS = 256        # of at most so many elements, where at least
+    TILE_LONG_MIN_COLUMNS = 32      # so many lie side by side (P1)
+    NARROW_MIN_ELEMENTS = 2048      # of all columns together, for which merging the lanes' sums pays (P12)
+    CONTIGUOUS_MIN_ELEMENTS = 256   # a contiguous stretch this long is not worth copying beside the next (P2)
+    JOINT_ROWS = 16                 # short rows whose logarithms are taken together (P15),
+    JOINT_ROW_MIN_BYTES = 1024      # of at least so many bytes each
+
+    # Fused paths: up to so many bytes of a row or a tile go from elements to results in one call (P20) ----------------
+    FUSED_SUM_ROW_BYTES = 16384             # logsumexp and log_softmax: one block
+    FUSED_SUM_TILE_BYTES = 131072           # logsumexp
+    FUSED_LOG_SOFTMAX_TILE_ROWS = 1024      # log_softmax
+    FUSED_SOFTMAX_ROW_BYTES = 262144
+    FUSED_SOFTMAX_TILE_BYTES = 524288
+    FUSED_STATE_ROW_BYTES = 1048576         # operations that need the sums besides their results: values with gradients
+    FUSED_STATE_TILE_BYTES = 524288
+    # Rows of a tile that lie a multiple of ALIASED_STRIDE_BYTES apart share a few sets of the cache (P9).
+    ALIASED_STRIDE_BYTES = 4096
+    ALIASED_SUM_TILE_BYTES = 49152
+    ALIASED_SOFTMAX_TILE_BYTES = 196608
+    # Columns of few rows take differences from the maximum in two parts; of more rows, a shift (P19).
+    ROUNDED_DIFFERENCES_MAX_ROWS = 4
+    EXACT_DIFFERENCES_MAX_ROWS = 7
+    SOFTMAX_DIFFERENCES_MAX_ROWS = 24
+    ROUNDED_MIN_LANE_ROWS = 8       # rows of at least so many LANE_BYTES sum rounded exponentials first (P18)
+
+    # Pieces of one long reduction (P3) --------------------------------------------------------------------------------
+    ROW_PIECE_BYTES = 262144        # of a row
+    TILE_PIECE_BYTES = 1048576      # of a tile; of narrow columns something between the two
+    MAX_PIECES = 64                 # their sums take 600 KiB
+    DRAFT_MAX_BYTES = 67108864      # of a row whose exponentials are kept in the result and corrected there (P4)
+    BAND_ROWS = 16                  # tiles side by side write so many rows in turn,
+    BAND_ROW_BYTES = 2048           # over so many bytes of a row,
+    BAND_MAX_TILES = 8              # and at most so many tiles (P8)
+
+    # Staging (P11, P13) -----------------------------------------------------------------------------------------------
+    SCRATCH_ELEMENTS = 8192         # that are staged at a time, and as many weights
+    SCRATCH_TILE_ROWS = 128         # SCRATCH_ELEMENTS of a tile
+    STAGED_ROW_BYTES = 16384        # of a row that passes through the scratch in parts, which then stay in L1
+    NARROW_STAGED_ROWS = 64         # of narrow columns
+    MASK_BUFFER_ELEMENTS = 512      # of a mask or of factors that are made contiguous at a time
+
+    # Prefetching (P10, P22) -------------------------------------------------------------------------------------------
+    UNFETCHED_STRIDE_BYTES = 16384  # rows a multiple of this apart would evict each other
+    COLUMN_PREFETCH_MIN_ROWS = 16   # a processor follows so many rows by itself
+    COLUMN_PREFETCH_MIN_BYTES = 1048576     # between first and last row; what is nearer is in cache
+
+    # Rounding errors that one number can carry (docs/numerics.md) -----------------------------------------------------
+    CARRY_ROWS = 16                 # of exact terms
+    CARRY_QUADS_F32 = 2             # of rounded terms: so many times four
+    CARRY_QUADS_F64 = 8
+
+    # Threads ----------------------------------------------------------------------------------------------------------
+    GIL_MIN_ELEMENTS = 500          # below, releasing the GIL costs more than it is worth, as in NumPy (P5)
+    SHARE_MIN_BYTES = 262144        # from which a call is shared: work of some 35 us (P6)
+    SHARE_GRAIN_ELEMENTS = 8192     # that a thread takes at a time, at least (P7)
+    SPIN_YIELDS = 100               # times that a thread looks for work before it sleeps: some 50 us (P23)
+    MAX_QUEUES = 64                 # into which the items of a call are divided

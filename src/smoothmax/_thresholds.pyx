@@ -1,0 +1,70 @@
+"""The tuning limits as Python sees them, for tests, bench/ and explain; and what the compiler must check of them."""
+
+cimport smoothmax._thresholds as t
+
+cdef extern from * nogil:
+    """
+    #if defined(__cplusplus) || (defined(__STDC_VERSION__) && __STDC_VERSION__ >= 202311L)
+    #define smoothmax_assert(condition) static_assert(condition, #condition)
+    #else
+    #define smoothmax_assert(condition) _Static_assert(condition, #condition)
+    #endif
+    """
+    void static_assert "smoothmax_assert"(bint condition)
+
+
+cdef void _compile_time_checks() noexcept nogil:
+    """Results have the same bits however a reduction is divided only if the parts are multiples of the blocks."""
+    static_assert(t.LANES_F32*4 == t.LANE_BYTES)
+    static_assert(t.LANES_F64*8 == t.LANE_BYTES)
+    static_assert(t.TILE_COLUMNS % t.LANES_F32 == 0)
+    static_assert(t.ROW_BLOCK_LANES*t.LANE_BYTES == t.ROW_BLOCK_BYTES)
+    # Staged in parts or read where it lies, a row is divided into the same blocks.
+    static_assert(t.STAGED_ROW_BYTES % t.ROW_BLOCK_BYTES == 0)
+    static_assert(t.ROW_PIECE_BYTES % t.ROW_BLOCK_BYTES == 0)
+    static_assert(t.SCRATCH_ELEMENTS*4 >= t.STAGED_ROW_BYTES)
+    # So is a tile, whose blocks have 64 rows of float32, 32 of float64, 64 with weights, ROW_BLOCK_LANES of products.
+    static_assert(t.SCRATCH_TILE_ROWS*t.TILE_COLUMNS == t.SCRATCH_ELEMENTS)
+    static_assert(t.SCRATCH_TILE_ROWS % (t.TILE_BLOCK_BYTES//(t.TILE_COLUMNS*4)) == 0)
+    static_assert(t.SCRATCH_TILE_ROWS % (t.TILE_BLOCK_BYTES//(t.TILE_COLUMNS*8)) == 0)
+    static_assert(t.SCRATCH_TILE_ROWS % t.WEIGHTED_TILE_BLOCK_ROWS == 0)
+    static_assert(t.SCRATCH_TILE_ROWS % t.ROW_BLOCK_LANES == 0)
+    static_assert(t.NARROW_STAGED_ROWS % (t.TILE_BLOCK_BYTES//(t.TILE_COLUMNS*4)) == 0)
+    static_assert(t.NARROW_STAGED_ROWS % (t.TILE_BLOCK_BYTES//(t.TILE_COLUMNS*8)) == 0)
+    static_assert(t.NARROW_STAGED_ROWS % t.WEIGHTED_TILE_BLOCK_ROWS == 0)
+    # A fused row of sums is one block, with the bits of the path that reduces block by block.
+    static_assert(t.FUSED_SUM_ROW_BYTES == t.ROW_BLOCK_BYTES)
+    static_assert(t.BAND_ROW_BYTES % (t.TILE_COLUMNS*8) == 0)
+
+
+def limits():
+    """Every limit by its name."""
+    return {
+        "TILE_COLUMNS": t.TILE_COLUMNS, "LANE_BYTES": t.LANE_BYTES, "LANES_F32": t.LANES_F32,
+        "LANES_F64": t.LANES_F64, "CACHE_LINE_BYTES": t.CACHE_LINE_BYTES, "ROW_BLOCK_BYTES": t.ROW_BLOCK_BYTES,
+        "ROW_BLOCK_LANES": t.ROW_BLOCK_LANES, "TILE_BLOCK_BYTES": t.TILE_BLOCK_BYTES,
+        "WEIGHTED_TILE_BLOCK_ROWS": t.WEIGHTED_TILE_BLOCK_ROWS, "TILE_SHORT_ELEMENTS": t.TILE_SHORT_ELEMENTS,
+        "TILE_SHORT_MIN_COLUMNS": t.TILE_SHORT_MIN_COLUMNS, "TILE_LONG_ELEMENTS": t.TILE_LONG_ELEMENTS,
+        "TILE_LONG_MIN_COLUMNS": t.TILE_LONG_MIN_COLUMNS, "NARROW_MIN_ELEMENTS": t.NARROW_MIN_ELEMENTS,
+        "CONTIGUOUS_MIN_ELEMENTS": t.CONTIGUOUS_MIN_ELEMENTS, "JOINT_ROWS": t.JOINT_ROWS,
+        "JOINT_ROW_MIN_BYTES": t.JOINT_ROW_MIN_BYTES, "FUSED_SUM_ROW_BYTES": t.FUSED_SUM_ROW_BYTES,
+        "FUSED_SUM_TILE_BYTES": t.FUSED_SUM_TILE_BYTES, "FUSED_LOG_SOFTMAX_TILE_ROWS": t.FUSED_LOG_SOFTMAX_TILE_ROWS,
+        "FUSED_SOFTMAX_ROW_BYTES": t.FUSED_SOFTMAX_ROW_BYTES, "FUSED_SOFTMAX_TILE_BYTES": t.FUSED_SOFTMAX_TILE_BYTES,
+        "FUSED_STATE_ROW_BYTES": t.FUSED_STATE_ROW_BYTES, "FUSED_STATE_TILE_BYTES": t.FUSED_STATE_TILE_BYTES,
+        "ALIASED_STRIDE_BYTES": t.ALIASED_STRIDE_BYTES, "ALIASED_SUM_TILE_BYTES": t.ALIASED_SUM_TILE_BYTES,
+        "ALIASED_SOFTMAX_TILE_BYTES": t.ALIASED_SOFTMAX_TILE_BYTES,
+        "ROUNDED_DIFFERENCES_MAX_ROWS": t.ROUNDED_DIFFERENCES_MAX_ROWS,
+        "EXACT_DIFFERENCES_MAX_ROWS": t.EXACT_DIFFERENCES_MAX_ROWS,
+        "SOFTMAX_DIFFERENCES_MAX_ROWS": t.SOFTMAX_DIFFERENCES_MAX_ROWS,
+        "ROUNDED_MIN_LANE_ROWS": t.ROUNDED_MIN_LANE_ROWS, "ROW_PIECE_BYTES": t.ROW_PIECE_BYTES,
+        "TILE_PIECE_BYTES": t.TILE_PIECE_BYTES, "MAX_PIECES": t.MAX_PIECES, "DRAFT_MAX_BYTES": t.DRAFT_MAX_BYTES,
+        "BAND_ROWS": t.BAND_ROWS, "BAND_ROW_BYTES": t.BAND_ROW_BYTES, "BAND_MAX_TILES": t.BAND_MAX_TILES,
+        "SCRATCH_ELEMENTS": t.SCRATCH_ELEMENTS, "SCRATCH_TILE_ROWS": t.SCRATCH_TILE_ROWS,
+        "STAGED_ROW_BYTES": t.STAGED_ROW_BYTES, "NARROW_STAGED_ROWS": t.NARROW_STAGED_ROWS,
+        "MASK_BUFFER_ELEMENTS": t.MASK_BUFFER_ELEMENTS, "UNFETCHED_STRIDE_BYTES": t.UNFETCHED_STRIDE_BYTES,
+        "COLUMN_PREFETCH_MIN_ROWS": t.COLUMN_PREFETCH_MIN_ROWS,
+        "COLUMN_PREFETCH_MIN_BYTES": t.COLUMN_PREFETCH_MIN_BYTES, "CARRY_ROWS": t.CARRY_ROWS,
+        "CARRY_QUADS_F32": t.CARRY_QUADS_F32, "CARRY_QUADS_F64": t.CARRY_QUADS_F64,
+        "GIL_MIN_ELEMENTS": t.GIL_MIN_ELEMENTS, "SHARE_MIN_BYTES": t.SHARE_MIN_BYTES,
+        "SHARE_GRAIN_ELEMENTS": t.SHARE_GRAIN_ELEMENTS, "SPIN_YIELDS": t.SPIN_YIELDS, "MAX_QUEUES": t.MAX_QUEUES,
+    }
