@@ -8,7 +8,7 @@ import numpy as np
 from libc.math cimport INFINITY
 from numpy.exceptions import AxisError, TooHardError
 
-from smoothmax._kernels.dispatch cimport kernels_of, moves_of
+from smoothmax._kernels.dispatch cimport data_kernels_of, kernels_of
 from smoothmax._arrays.elements cimport loader, storer
 from smoothmax._kernels.interface cimport LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, WEIGHTED_LOGSUMEXP, Operation
 from smoothmax._schedule.plan cimport BOTH, ELEMENTS, MASK, RESULT, ROLES, SIGN, VALUE, WEIGHTS, Axes, Plan
@@ -354,7 +354,7 @@ cdef int prepare(Plan *plan, Operation operation, Shape *shape, cnp.ndarray arra
     cdef bint doubles = number == cnp.NPY_FLOAT64
     cdef int computing = cnp.NPY_FLOAT64 if doubles else cnp.NPY_FLOAT32, role
     plan.kernels = kernels_of(operation, doubles)
-    plan.moves = moves_of(doubles)
+    plan.data_kernels = data_kernels_of(doubles)
     plan.fill = -INFINITY if operation == LOG_SOFTMAX else 0
     plan.itemsize = sizeof(double) if doubles else sizeof(float)
     put_array(plan, ELEMENTS, array, computing)

@@ -397,8 +397,8 @@ cdef double compensated_sum(cnp.ndarray losses):
     clear(&state, 1)
     with nogil:
         kernels.reduce_row(&state, given, given, n)
-    total = state.dot[0] + state.dot_low[0]
-    return total if isfinite(total) else state.dot[0]
+    total = state.dot.dot[0] + state.dot.dot_low[0]
+    return total if isfinite(total) else state.dot.dot[0]
 
 
 cdef cnp.ndarray one_a_class(cnp.ndarray weights, Py_ssize_t n, object dtype):

@@ -96,7 +96,7 @@ cdef void join_unforeseen(State *state, Py_ssize_t first, const real *x, Py_ssiz
     cdef real lows[LANES]
     cdef real counts[LANES]
     for j in range(lanes_of(x)):
-        tops[j] = <real>state.top[first + j]
+        tops[j] = <real>state.sum.maximum[first + j]
     max_lanes(x, ld, rows, tops)
     for j in range(lanes_of(x)):
         shifts_of(tops[j], &shifts[j], &magics[j], &floors[j])
@@ -106,9 +106,9 @@ cdef void join_unforeseen(State *state, Py_ssize_t first, const real *x, Py_ssiz
     sum_lanes(x, ld, rows, tops, shifts, magics, floors, sums, lows, counts)
     for j in range(lanes_of(x)):
         if not can_join(top[j], shift[j], magic[j]):
-            if tops[j] > state.top[first + j]:
-                raise_top(state, first + j, tops[j])
-            join(state, first + j, sums[j], lows[j], counts[j])
+            if tops[j] > state.sum.maximum[first + j]:
+                raise_maximum(&state.sum, first + j, tops[j])
+            join(&state.sum, first + j, sums[j], lows[j], counts[j])
             top[j] = -INFINITY
             totals[j] = 0
             carries[j] = 0
@@ -119,18 +119,19 @@ cdef inline void take_tops(State *state, Py_ssize_t first, const real *top) noex
     cdef Py_ssize_t j
     cdef int raised = 0, old = 0
     for j in range(lanes_of(top)):
-        raised |= top[j] > state.top[first + j]
-        old |= state.count[first + j] > 0
+        raised |= top[j] > state.sum.maximum[first + j]
+        old |= state.sum.count[first + j] > 0
     if raised and old:
         for j in range(lanes_of(top)):
-            if top[j] > state.top[first + j]:
-                state.count[first + j] -= 1 if state.count[first + j] > 0 else 0
-                raise_top(state, first + j, top[j])
-                state.count[first + j] = 1
+            if top[j] > state.sum.maximum[first + j]:
+                state.sum.count[first + j] -= 1 if state.sum.count[first + j] > 0 else 0
+                raise_maximum(&state.sum, first + j, top[j])
+                state.sum.count[first + j] = 1
     elif raised:
         for j in range(lanes_of(top)):
-            state.count[first + j] = 1 if top[j] > state.top[first + j] else 0
-            state.top[first + j] = top[j] if top[j] > state.top[first + j] else state.top[first + j]
+            state.sum.count[first + j] = 1 if top[j] > state.sum.maximum[first + j] else 0
+            state.sum.maximum[first + j] = (
+                top[j] if top[j] > state.sum.maximum[first + j] else state.sum.maximum[first + j])
 
 
 cdef inline void reduce_columns(State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
@@ -146,11 +147,11 @@ cdef inline void reduce_columns(State *state, const real *x, Py_ssize_t ld, Py_s
     cdef real totals[LANES]
     cdef real carries[LANES]
     while rows > 0:
-        block = min_of(rows, TILE_BYTES//(COLUMNS*sizeof(real)))
+        block = min_of(rows, TILE_BLOCK_BYTES//(TILE_COLUMNS*sizeof(real)))
         for group in range((columns + width - 1)//width):
             first = group*width
             for j in range(width):
-                top[j] = <real>state.top[first + j]
+                top[j] = <real>state.sum.maximum[first + j]
                 reference = guess_of_top(x + first + j, ld, block)
                 reference = top[j] if magnitude(top[j]) < INFINITY else reference
                 lowered_shifts_of(reference, room(reference), &shift[j], &magic[j], &floor[j])
@@ -165,6 +166,6 @@ cdef inline void reduce_columns(State *state, const real *x, Py_ssize_t ld, Py_s
             for j in range(width):
                 total = two_sum(totals[j], carries[j], &error)
                 power = power_to_state(top[j], shift[j], magic[j])
-                join(state, first + j, total*power, error*power, 0)
+                join(&state.sum, first + j, total*power, error*power, 0)
         x += block*ld
         rows -= block

@@ -9,7 +9,7 @@ import os
 
 from cpython.pycapsule cimport PyCapsule_GetPointer
 
-from smoothmax._kernels.interface cimport Kernels, Moves, Operation, Table, Weigh
+from smoothmax._kernels.interface cimport Kernels, DataKernels, Operation, Table, Weigh
 
 cdef extern from * nogil:
     """
@@ -88,8 +88,8 @@ cdef const Kernels *kernels_of(Operation operation, bint doubles) noexcept:
     return &table.f64[<int>operation] if doubles else &table.f32[<int>operation]
 
 
-cdef const Moves *moves_of(bint doubles) noexcept:
-    return &table.moves_f64 if doubles else &table.moves_f32
+cdef const DataKernels *data_kernels_of(bint doubles) noexcept:
+    return &table.data_f64 if doubles else &table.data_f32
 
 
 cdef Weigh weigh_of(bint doubles) noexcept:

@@ -1,75 +1,103 @@
-# The table of compiled functions that a variant of the kernels offers to whoever walks an array, by operation.
+# The interface between the schedule and the kernels: the state of reductions, and the table of compiled functions.
 #
-# A row is n contiguous elements, reduced together. A tile is `rows` times COLUMNS elements, each column reduced on
-# its own; one row of a tile is contiguous and the next begins `ld` elements later. Only the first `columns` count, but
-# there is memory to read and write up to the next multiple of the lanes. Elements are native and aligned, float or
-# double as the table says. Input and output may be the same memory, but not overlap otherwise.
+# A row is n contiguous elements that are reduced together. A tile is `rows` times TILE_COLUMNS elements whose columns
+# are reduced each on its own: a row of the tile is contiguous, and the next one begins `ld` elements later. Only the
+# first `columns` count, but the memory up to the next multiple of the lanes can be read and written. Elements are
+# native and aligned, float or double as the table says. Input and output may be the same memory; otherwise they do not
+# overlap.
 
 from libc.math cimport INFINITY
 
-cdef enum:
-    COLUMNS = 64
-    TOGETHER = 16           # rows whose sums are finished together, and
-    TOGETHER_BYTES = 1024   # so many bytes of each at least: no more than a lane has of exponentials worth rounding
-    BLOCK_BYTES = 16384     # of a row: they are maximised, then summed, out of L1
-    LANE_BYTES = 128        # of the elements that a kernel does at a time
-    BAND_ROWS = 16          # rows that a tile writes before the one beside it has its turn
+from smoothmax._thresholds cimport TILE_COLUMNS
 
 
-cdef enum Sums:         # what a state has of its sums:
-    SHIFTED             # rest and carry of exp(x - c) 2**-N: p is exp(top) so scaled;
-    FROM_TOP            # rest and carry of exp(x - top): p is 2**OFFSET; or
-    IN_LOGARITHMS       # log_sum and log_sum_low alone: of a loss without a gradient
+# The state of up to TILE_COLUMNS reductions side by side. A row uses column 0, or is one of JOINT_ROWS.
+
+cdef struct PartialSum:
+    # What is known of the elements seen so far: a monoid, see ops/partial_sum.pxi. Their exponentials, divided by
+    # exp(maximum), sum to count + (others + others_low)/p, where p is what the kernels compute for exp(maximum) with
+    # the same shift (see math/shift.pxi). Operations that need no such precision count nothing and have the maximum
+    # among the others.
+    double maximum[TILE_COLUMNS]        # -inf before there is one
+    double count[TILE_COLUMNS]          # how many elements equal the maximum and are not among the others
+    double others[TILE_COLUMNS]         # the sum over the others, scaled as p is
+    double others_low[TILE_COLUMNS]     # its rounding errors
+
+
+cdef struct WeightedSum:
+    # The same of a logsumexp with weights (see ops/weighted_sum.pxi), in the place of a PartialSum. The sum of
+    # b*exp(a) is (sum + sum_low) times exp(reference) 2**exponent, scaled.
+    double reference[TILE_COLUMNS]      # near the largest a + log(abs(b))
+    double exponent[TILE_COLUMNS]       # 0 unless the reference is too coarse to be near
+    double sum[TILE_COLUMNS]            # of either sign
+    double sum_low[TILE_COLUMNS]        # its rounding errors
+
+
+cdef struct DotSum:
+    # Of operations on two arrays: the sum of b*(x - maximum), or of b*x, or of b alone; and of b.
+    double dot[TILE_COLUMNS]
+    double dot_low[TILE_COLUMNS]        # its rounding errors
+    double mass[TILE_COLUMNS]
+    double mass_low[TILE_COLUMNS]
+
+
+cdef struct Normalizer:
+    # What results need of the sums once `finish` has been called.
+    double log_sum[TILE_COLUMNS]            # log(sum/exp(maximum)), and
+    double log_sum_low[TILE_COLUMNS]        # its rounding error
+    double inverse[TILE_COLUMNS]            # the factor of the scaled exponentials: one over their sum, or of a
+    double inverse_low[TILE_COLUMNS]        # gradient a multiple of that; and its rounding error
+    double saturates_above[TILE_COLUMNS]    # probabilities above this are 1
+
+
+cdef struct LossTerms:
+    # What a loss has besides its sums: `look_up` brings what `finish` takes,
+    double target_logit[TILE_COLUMNS]   # the element at the target; 0 where there is no target
+    double target_weight[TILE_COLUMNS]  # the weight of the target's class; 0 where there is no target
+    double counts[TILE_COLUMNS]         # 1, or 0 for a reduction that is ignored
+    double hard, hard_low               # the factor of the target, in two parts,
+    double soft, soft_low               # the factor of b,
+    double denominator                  # and what gradients are divided by;
+    # and `finish` leaves what the results need.
+    double at_target[TILE_COLUMNS]      # the result at the target
+    double slope[TILE_COLUMNS]          # the factor of b in the other results, and
+    double slope_low[TILE_COLUMNS]      # its rounding error
+
+
+cdef enum Scaling:      # what a state has of its sum:
+    SHIFTED             # the exponentials of x - shift, times 2**-N: p is exp(maximum) scaled like them;
+    FROM_MAXIMUM        # the exponentials of x - maximum: p is 2**OFFSET; or
+    IN_LOGARITHMS       # log_sum and log_sum_low alone, of a loss without a gradient
 
 
 cdef struct State:
-    # COLUMNS reductions side by side; a row uses [0] alone, or is one of TOGETHER. The elements seen so far sum,
-    # divided by exp(top), to count + (rest + carry)/p, where p is the kernels' own value of exp(top) (see "The shift"
-    # in arithmetic.pxi). With weights nothing is counted: see weighted_states.pxi.
-    # softmax counts nothing either: the top is in rest with the others.
-    double top[COLUMNS]          # the largest element; -inf before there is one
-    double count[COLUMNS]        # how many equal it and are not in rest
-    double rest[COLUMNS]         # the sum over the others, scaled as p is
-    double carry[COLUMNS]        # what rounding kept out of rest
-    # Of operations on two arrays: the sum of b*(x - reference), or of what the operation says, and of b.
-    double dot[COLUMNS]
-    double dot_low[COLUMNS]      # what rounding kept out of it
-    double mass[COLUMNS]
-    double mass_low[COLUMNS]
-    # What results need, once `finish` has been called.
-    double log_sum[COLUMNS]      # log(sum/exp(top)), with weights log(abs(sum)/exp(shift)), and
-    double log_sum_low[COLUMNS]  # what rounding kept out of it
-    double inverse[COLUMNS]      # the reciprocal of the scaled sum, and
-    double inverse_low[COLUMNS]  # what rounding kept out of it
-    double one_above[COLUMNS]    # what probabilities are 1 above
-    # Of losses (see losses.pxi): what comes with a reduction before `finish`, and what it leaves.
-    double picked[COLUMNS]       # the element at the target; 0 where there is no target
-    double weight[COLUMNS]       # of the target's class; 0 where there is none
-    double counts[COLUMNS]       # 1, or 0 of a reduction that is ignored
-    double at_target[COLUMNS]    # the result there
-    double slope[COLUMNS]        # the factor of b in the other results, and
-    double slope_low[COLUMNS]    # what rounding kept out of it
-    # Other than SHIFTED only of a tile that is kept, which is finished at once: what merges, packs or spreads states
-    # does not ask.
-    Sums sums
-    double hard, hard_low        # the factor of the target, in two parts,
-    double soft, soft_low        # that of b,
-    double denominator           # and what gradients are divided by
+    PartialSum sum
+    DotSum dot
+    Normalizer normalizer
+    LossTerms loss
+    # Only a fused tile leaves another scaling than SHIFTED, and it is finished in the same call. So nothing that merges,
+    # packs or spreads states asks for it.
+    Scaling scaling
+
+
+cdef inline WeightedSum *weighted_of(State *state) noexcept nogil:
+    """The sum of a state with weights. No function may use both views: by C's rules they do not alias."""
+    return <WeightedSum *>&state.sum
 
 
 cdef inline void clear(State *state, Py_ssize_t columns) noexcept nogil:
-    """Nothing seen yet."""
+    """Make the first columns those of reductions that have seen nothing."""
     cdef Py_ssize_t j
-    state.sums = SHIFTED
+    state.scaling = SHIFTED
     for j in range(columns):
-        state.top[j] = -INFINITY
-        state.count[j] = 0
-        state.rest[j] = 0
-        state.carry[j] = 0
-        state.dot[j] = 0
-        state.dot_low[j] = 0
-        state.mass[j] = 0
-        state.mass_low[j] = 0
+        state.sum.maximum[j] = -INFINITY
+        state.sum.count[j] = 0
+        state.sum.others[j] = 0
+        state.sum.others_low[j] = 0
+        state.dot.dot[j] = 0
+        state.dot.dot_low[j] = 0
+        state.dot.mass[j] = 0
+        state.dot.mass_low[j] = 0
 
 
 ctypedef void (*ReduceRow)(State *state, const void *x, const void *b, Py_ssize_t n) noexcept nogil
@@ -77,35 +105,35 @@ ctypedef void (*ReduceTile)(State *state, const void *x, Py_ssize_t ld, const vo
                             Py_ssize_t rows, Py_ssize_t columns) noexcept nogil
 ctypedef void (*Merge)(State *state, const State *other, Py_ssize_t first, Py_ssize_t columns,
                        Py_ssize_t period) noexcept nogil
-ctypedef bint (*InDoubt)(const State *state, Py_ssize_t columns) noexcept nogil
-ctypedef void (*Replace)(State *state, const State *careful, Py_ssize_t columns) noexcept nogil
+ctypedef bint (*NeedsExact)(const State *state, Py_ssize_t columns) noexcept nogil
+ctypedef void (*ReplaceInexact)(State *state, const State *exact, Py_ssize_t columns) noexcept nogil
 ctypedef void (*Finish)(State *state, Py_ssize_t columns, void *out, void *sign) noexcept nogil
 ctypedef void (*WriteRow)(const State *state, const void *x, const void *b, Py_ssize_t n, void *out) noexcept nogil
 ctypedef void (*WriteTile)(const State *state, const void *x, Py_ssize_t ld, const void *b, Py_ssize_t b_ld,
-                           Py_ssize_t rows, Py_ssize_t columns, void *out, Py_ssize_t out_ld) noexcept nogil
-ctypedef void (*RowAtOnce)(const void *x, Py_ssize_t n, void *out) noexcept nogil
-ctypedef void (*TileAtOnce)(const void *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
-                            void *out, Py_ssize_t out_ld) noexcept nogil
-ctypedef bint (*WeightedTileAtOnce)(const void *x, Py_ssize_t ld, const void *b, Py_ssize_t b_ld, Py_ssize_t rows,
-                                    Py_ssize_t columns, void *out) noexcept nogil
-ctypedef void (*SumRow)(State *state, Py_ssize_t column, const void *x, Py_ssize_t n) noexcept nogil
-ctypedef void (*KeepRow)(State *state, const void *x, Py_ssize_t n, void *out) noexcept nogil
-ctypedef void (*KeepTile)(State *state, const void *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
-                          void *out, Py_ssize_t out_ld) noexcept nogil
+                           Py_ssize_t rows, Py_ssize_t columns, void *out, Py_ssize_t out_ld,
+                           Py_ssize_t prefetch_rows) noexcept nogil
+ctypedef void (*DraftRow)(State *state, const void *x, Py_ssize_t n, void *out, double *maxima) noexcept nogil
+ctypedef void (*CorrectRow)(const State *state, const void *x, Py_ssize_t n, void *out,
+                            const double *maxima) noexcept nogil
+ctypedef void (*FusedRow)(const void *x, Py_ssize_t n, void *out) noexcept nogil
+ctypedef void (*FusedTile)(const void *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
+                           void *out, Py_ssize_t out_ld) noexcept nogil
+ctypedef bint (*FusedWeightedTile)(const void *x, Py_ssize_t ld, const void *b, Py_ssize_t b_ld, Py_ssize_t rows,
+                                   Py_ssize_t columns, void *out) noexcept nogil
+ctypedef void (*JointRow)(State *state, Py_ssize_t column, const void *x, Py_ssize_t n) noexcept nogil
+ctypedef void (*FusedStateRow)(State *state, const void *x, Py_ssize_t n, void *out) noexcept nogil
+ctypedef void (*FusedStateTile)(State *state, const void *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
+                                void *out, Py_ssize_t out_ld) noexcept nogil
 ctypedef void (*ScaleRow)(const State *state, Py_ssize_t n, void *out) noexcept nogil
 ctypedef void (*ScaleTile)(const State *state, const void *e, Py_ssize_t rows, Py_ssize_t columns, void *out,
                            Py_ssize_t out_ld) noexcept nogil
-ctypedef void (*DraftRow)(State *state, const void *x, Py_ssize_t n, void *out, double *tops) noexcept nogil
-ctypedef void (*CorrectRow)(const State *state, const void *x, Py_ssize_t n, void *out,
-                            const double *tops) noexcept nogil
 ctypedef void (*Weigh)(State *state, Py_ssize_t columns) noexcept nogil
 ctypedef void (*Select)(const void *x, Py_ssize_t step, const void *mask, Py_ssize_t mask_step, Py_ssize_t rows,
                         Py_ssize_t n, double fill, void *out, Py_ssize_t out_step) noexcept nogil
-ctypedef void (*Blend)(void *b, const void *factors, Py_ssize_t n, double scale, double scale_low,
-                       double offset, double offset_low) noexcept nogil
-
 ctypedef void (*Transpose)(const void *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
                            void *out, Py_ssize_t out_ld) noexcept nogil
+ctypedef void (*Blend)(void *b, const void *factors, Py_ssize_t n, double scale, double scale_low,
+                       double offset, double offset_low) noexcept nogil
 
 
 cdef enum Operation:
@@ -123,59 +151,72 @@ cdef enum Operation:
     SOFT_CROSS_ENTROPY_GRADIENT
     NLL                             # the same losses of log-probabilities
     SOFT_NLL
-    CAREFUL_LOGSUMEXP               # no operations of their own: the sums that others fall back on, and
-    GROWING_LOGSUMEXP               # those of states that are merged with others later
+    EXACT_LOGSUMEXP                 # no public operations: the sums that others fall back on, and
+    MERGEABLE_LOGSUMEXP             # the sums of states that are merged with others in a later call
     OPERATIONS
 
 
 cdef struct Kernels:
-    # What an operation consists of.
-    ReduceRow reduce_row                # a block more in a state; b is NULL but where the operation has weights
+    # The functions of one operation. NULL: the operation has no such function.
+    #
+    # Two passes: a reduction is reduced block by block, parts of it are merged, and `finish` computes its results.
+    # An operation with a result for each element leaves in the state what those results need, and writes them in the
+    # second pass. `finish` without `sign` makes nan of a negative sum. `merge` adds column i of another state to column
+    # (first + i) % period. `write_tile` prefetches the elements and results that lie `prefetch_rows` rows below: 0 for
+    # none.
+    ReduceRow reduce_row
     ReduceTile reduce_tile
-    Merge merge                         # column i of another state in column (first + i) % period of a state
-    # Sums whose exponentials are rounded first cost a sixth less. `in_doubt` says whether a result needs better ones;
-    # then `careful` has them, and `replace` puts those states in the place of the others. NULL: the sums are good.
-    InDoubt in_doubt
-    Replace replace
-    const Kernels *careful
-    const Kernels *first                # what reduces to states that are left for a later walk; NULL: this does
-    Finish finish                       # the results of a reduction; without `sign`, a negative sum's is nan
-    # An operation with a result for each element leaves in the state what those need, and writes them in a second pass.
+    Merge merge
+    Finish finish
     WriteRow write_row
     WriteTile write_tile
-    # The same passes, but the first leaves its exponentials in `out` where they can be corrected, and in `tops` the top
-    # so far of each block of BLOCK_BYTES, or nan; the second corrects them, or exponentiates now: the same bits.
+    # Sums of rounded exponentials cost a sixth less. `needs_exact` says whether a result needs better sums. Then `exact`
+    # computes them, and `replace_inexact` puts them in the place of those that were not good enough.
+    NeedsExact needs_exact
+    ReplaceInexact replace_inexact
+    const Kernels *exact
+    const Kernels *mergeable            # reduces to states that a later call finishes; NULL: this table does
+    # Two passes over a row with a draft: the first leaves its exponentials in `out` where they can be corrected, and in
+    # `maxima` the maximum so far of each block of ROW_BLOCK_BYTES, or nan where it left none. The second corrects them,
+    # or computes them now: the bits are the same.
     DraftRow draft_row
     CorrectRow correct_row
-    # At once, in up to so many bytes of a row or tile, 0 where that gains nothing: from elements to results without a
-    # state, or, where keep_row is not NULL, to as much of the state as `finish` needs and, of an operation with a
-    # result for each element, to the exponentials in `out`; what `finish` makes of the state then scales them.
-    Py_ssize_t row_at_once_bytes
-    Py_ssize_t tile_at_once_bytes
-    Py_ssize_t aliased_tile_bytes       # where the rows of a tile are a multiple of 4 KiB apart
-    RowAtOnce row_at_once
-    TileAtOnce tile_at_once             # `out` has a single row where the operation reduces
-    WeightedTileAtOnce weighted_tile_at_once    # with weights; False, and nothing is written, if it takes a state
-    SumRow sum_row                      # a row of TOGETHER_BYTES to BLOCK_BYTES, into a column of a state; or NULL
-    KeepRow keep_row
-    KeepTile keep_tile
+    # Fused: one call goes from the elements of a row or tile of at most *_bytes (0: never) to the results; `out` has
+    # a single row where the operation reduces. Columns of at most `differences_max_rows` rows are done by the function
+    # with `short` in its name. fused_aliased_tile_bytes is the limit for rows that lie a multiple of
+    # ALIASED_STRIDE_BYTES apart.
+    Py_ssize_t fused_row_bytes
+    Py_ssize_t fused_tile_bytes
+    Py_ssize_t fused_aliased_tile_bytes
+    Py_ssize_t differences_max_rows
+    FusedRow fused_row
+    FusedTile fused_tile
+    FusedTile fused_short_tile
+    FusedWeightedTile fused_weighted_tile   # False if a state is needed; then nothing is written
+    JointRow joint_row                      # reduces a row of JOINT_ROW_MIN_BYTES to ROW_BLOCK_BYTES into one column
+    # Fused with a state, under the same limits, in the place of the fused functions above: one call reduces a whole row
+    # or tile into the state and, where the operation has a result for each element, stores the exponentials in `out`.
+    # `finish` computes their factors, and `scale` multiplies.
+    FusedStateRow fused_state_row
+    FusedStateTile fused_state_tile
+    FusedStateTile fused_state_short_tile
     ScaleRow scale_row
     ScaleTile scale_tile
 
 
-cdef struct Moves:
-    # What brings elements together and takes results apart.
+cdef struct DataKernels:
+    # What prepares elements for the kernels and puts results in their places.
     Select select               # `fill` takes the place of elements whose mask is 0; steps from row to row in bytes
     Transpose transpose         # rows of few columns; and
     Transpose transpose_back    # few rows of many columns
-    Blend blend                 # weights made of others, in their place: b*scale + offset, times factors
+    Blend blend                 # b*scale + offset, times factors, in the place of b
 
 
 cdef struct Table:
     Kernels f32[OPERATIONS]
     Kernels f64[OPERATIONS]
-    Moves moves_f32
-    Moves moves_f64
-    # A state of logsumexp without weights becomes one with: all of them were 1.
+    DataKernels data_f32
+    DataKernels data_f64
+    # Makes of a state of logsumexp without weights one with weights that are all 1.
     Weigh weigh_f32
     Weigh weigh_f64

@@ -40,8 +40,8 @@ cdef void keep_row(State *state, const real *x, Py_ssize_t n, real *out) noexcep
         if is_too_little(total, n, bias):
             take_term(top - shift, magic, EXACT, &p, &taken, &lost)
             total = sum_of_kept(out, n, p, &carry)
-    state.top[0], state.rest[0], state.carry[0], state.count[0] = top, total, carry, count
-    state.sums = SHIFTED
+    state.sum.maximum[0], state.sum.others[0], state.sum.others_low[0], state.sum.count[0] = top, total, carry, count
+    state.scaling = SHIFTED
 
 
 cdef void keep_tile(State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
@@ -59,11 +59,11 @@ cdef void keep_tile(State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows,
         max_lanes(x + first, ld, rows, top)
         sum_drops_lanes(x + first, ld, rows, top, True, True, ahead, out + first, out_ld, totals, carries, counts)
         for j in range(width):
-            state.top[first + j] = top[j]
-            state.rest[first + j] = two_sum(totals[j], carries[j], &error)
-            state.carry[first + j] = error
-            state.count[first + j] = counts[j]
-    state.sums = FROM_TOP
+            state.sum.maximum[first + j] = top[j]
+            state.sum.others[first + j] = two_sum(totals[j], carries[j], &error)
+            state.sum.others_low[first + j] = error
+            state.sum.count[first + j] = counts[j]
+    state.scaling = FROM_MAXIMUM
 
 
 cdef void keep_state_of_row(State *state, const real *x, Py_ssize_t n, real *out) noexcept nogil:
@@ -74,28 +74,38 @@ cdef void keep_state_of_row(State *state, const real *x, Py_ssize_t n, real *out
         reduce_row(state, x, x, n)
 
 
+cdef inline void state_of_tile(State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
+                               bint is_short) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef real top[TILE_COLUMNS]
+    cdef real log_sum[TILE_COLUMNS]
+    cdef real log_sum_low[TILE_COLUMNS]
+    log_sums_at_once(x, ld, rows, columns, is_short, ROUNDED, <real *>NULL, 0, top, log_sum, log_sum_low)
+    for j in range(columns):
+        state.sum.maximum[j] = top[j]
+        state.normalizer.log_sum[j] = <double>log_sum[j] + log_sum_low[j] if real is float else log_sum[j]
+        state.normalizer.log_sum_low[j] = 0 if real is float else log_sum_low[j]
+    state.scaling = IN_LOGARITHMS
+
+
 cdef void keep_state_of_tile(State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
                              real *_, Py_ssize_t __) noexcept nogil:
-    cdef Py_ssize_t j
-    cdef real top[COLUMNS]
-    cdef real log_sum[COLUMNS]
-    cdef real log_sum_low[COLUMNS]
-    log_sums_at_once(x, ld, rows, columns, ROUNDED, <real *>NULL, 0, top, log_sum, log_sum_low)
-    for j in range(columns):
-        state.top[j] = top[j]
-        state.log_sum[j] = <double>log_sum[j] + log_sum_low[j] if real is float else log_sum[j]
-        state.log_sum_low[j] = 0 if real is float else log_sum_low[j]
-    state.sums = IN_LOGARITHMS
+    state_of_tile(state, x, ld, rows, columns, False)
+
+
+cdef void keep_state_of_short_tile(State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
+                                   real *_, Py_ssize_t __) noexcept nogil:
+    state_of_tile(state, x, ld, rows, columns, True)
 
 
 cdef void scale_row(const State *state, Py_ssize_t n, real *out) noexcept nogil:
     cdef real factor[LANES]
     cdef real factor_low[LANES]
     cdef real one_above[LANES]
-    split_inverse(state.inverse[0], state.inverse_low[0], factor, factor_low)
+    split_inverse(state.normalizer.inverse[0], state.normalizer.inverse_low[0], factor, factor_low)
     spread(factor[0], factor)
     spread(factor_low[0], factor_low)
-    spread(<real>state.one_above[0], one_above)
+    spread(<real>state.normalizer.saturates_above[0], one_above)
     scale_run(out, n, <real *>NULL, factor, factor_low, one_above)
 
 
@@ -109,6 +119,7 @@ cdef void scale_tile(const State *state, const real *e, Py_ssize_t rows, Py_ssiz
     for group in range((columns + width - 1)//width):
         first = first_column(group, width, columns)
         for j in range(width):
-            split_inverse(state.inverse[first + j], state.inverse_low[first + j], &factor[j], &factor_low[j])
-            one_above[j] = <real>state.one_above[first + j]
-        scale_lanes(e + first, COLUMNS, rows, <real *>NULL, factor, factor_low, one_above, out + first, out_ld)
+            split_inverse(state.normalizer.inverse[first + j], state.normalizer.inverse_low[first + j], &factor[j],
+                          &factor_low[j])
+            one_above[j] = <real>state.normalizer.saturates_above[first + j]
+        scale_lanes(e + first, TILE_COLUMNS, rows, <real *>NULL, factor, factor_low, one_above, out + first, out_ld)

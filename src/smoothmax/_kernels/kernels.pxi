@@ -8,38 +8,24 @@ from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport ldexp
 
 from smoothmax._kernels.interface cimport (
-    BAND_ROWS, CAREFUL_LOGSUMEXP, COLUMNS, CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, FROM_TOP, GROWING_LOGSUMEXP,
-    IN_LOGARITHMS, LOGSUMEXP, LOGSUMEXP_AND_SOFTMAX, LOG_PROB, LOG_SOFTMAX, LOG_SOFTMAX_VJP, NLL, SHIFTED, SOFTMAX,
-    SOFTMAX_VJP, SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, WEIGHTED_LOGSUMEXP, Blend, CorrectRow,
-    DraftRow, Finish, KeepRow, KeepTile, Kernels, Moves, ReduceRow, ReduceTile, RowAtOnce, ScaleRow, ScaleTile,
-    Select, State, SumRow, Table, TileAtOnce, Transpose, WeightedTileAtOnce, WriteRow, WriteTile, clear,
+    CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, EXACT_LOGSUMEXP, FROM_MAXIMUM, IN_LOGARITHMS, LOG_PROB, LOG_SOFTMAX,
+    LOG_SOFTMAX_VJP, LOGSUMEXP, LOGSUMEXP_AND_SOFTMAX, MERGEABLE_LOGSUMEXP, NLL, SHIFTED, SOFT_CROSS_ENTROPY,
+    SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, SOFTMAX, SOFTMAX_VJP, WEIGHTED_LOGSUMEXP, Blend, CorrectRow, DataKernels,
+    DotSum, DraftRow, Finish, FusedRow, FusedStateRow, FusedStateTile, FusedTile, FusedWeightedTile, JointRow, Kernels,
+    PartialSum, ReduceRow, ReduceTile, ScaleRow, ScaleTile, Select, State, Table, Transpose, WeightedSum, WriteRow,
+    WriteTile, clear, weighted_of,
+)
+from smoothmax._thresholds cimport (
+    ALIASED_SOFTMAX_TILE_BYTES, ALIASED_SUM_TILE_BYTES, CACHE_LINE_BYTES, CARRY_QUADS_F32, CARRY_QUADS_F64, CARRY_ROWS,
+    COLUMN_PREFETCH_MIN_BYTES, COLUMN_PREFETCH_MIN_ROWS, EXACT_DIFFERENCES_MAX_ROWS, FUSED_LOG_SOFTMAX_TILE_ROWS,
+    FUSED_SOFTMAX_ROW_BYTES, FUSED_SOFTMAX_TILE_BYTES, FUSED_STATE_ROW_BYTES, FUSED_STATE_TILE_BYTES,
+    FUSED_SUM_ROW_BYTES, FUSED_SUM_TILE_BYTES, LANES_F32, LANES_F64, ROUNDED_DIFFERENCES_MAX_ROWS,
+    ROUNDED_MIN_LANE_ROWS, ROW_BLOCK_LANES, SOFTMAX_DIFFERENCES_MAX_ROWS, TILE_BLOCK_BYTES, TILE_COLUMNS,
+    UNFETCHED_STRIDE_BYTES, WEIGHTED_TILE_BLOCK_ROWS,
 )
 
 cdef enum:
-    LANES_F32 = 32
-    LANES_F64 = 16
-    LANES = 32              # room for either
-    BLOCK_ROWS = 128        # of lanes are BLOCK_BYTES
-    LINE = 64               # bytes of a cache
-    TILE_BYTES = 16384      # of a block of a tile; longer ones fetch too far ahead where rows alias (2026-11: 1.4)
-    CARRY_ROWS = 16         # so many elements a lane carries the low parts of in one number, and
-    QUADS_F32 = 2           # so many times four, whose low parts are added first
-    QUADS_F64 = 8
-    MANY_ROWS = 8           # of lanes: from there on a row's exponentials are rounded before they are summed
-    FEW_ROWS = 24           # of a tile of softmax whose columns are worth no shift
-    FEW_ROUNDED = 5         # rows of a tile: fewer cost less by differences in two parts than over exp(top) (2026-11);
-    FEW_EXACT = 8           # of exact terms
-    SHORT_ROW = 16384       # bytes of a row that is one block
-    SHORT_TILE = 131072     # of a tile
-    WEIGHTED_ROWS = 64      # of a tile with weights: half as many take 1.2 times as long where all do not fit in L1
-    MIDDLING_ROW = 262144   # of a row that goes to one thread
-    LONG_ROW = 1048576      # of a row that stays in cache from one pass to the next
-    LONG_TILE = 524288      # of a tile
-    LONG_ROWS = 1024        # of a tile of log_softmax
-    ALIASED_TILE = 49152    # of a tile whose rows alias, see _schedule/walk.pyx; and
-    ALIASED_SOFTMAX = 196608    # of softmax
-    FAR_ROWS = 16           # of a tile: the next lanes of more are fetched, of fewer the processor fetches them;
-    FAR_BYTES = 1048576     # and from the first row to the last: what is nearer is in cache
+    LANES = LANES_F32       # the larger of the two: the length of local arrays
 
 cdef enum Terms:            # how an exponential goes into a sum:
     ROUNDED                 # within 0.6 ULP, which costs a sixth less;
@@ -68,15 +54,17 @@ cdef void fill_logsumexp(Kernels *kernels, const real *_) noexcept:
     kernels.reduce_row = <ReduceRow>reduce_row_roughly[real]
     kernels.reduce_tile = <ReduceTile>reduce_tile_roughly[real]
     kernels.merge = merge_f32 if real is float else merge_f64
-    kernels.in_doubt = in_doubt_f32 if real is float else in_doubt_f64
-    kernels.replace = replace_f32 if real is float else replace_f64
+    kernels.needs_exact = needs_exact_f32 if real is float else needs_exact_f64
+    kernels.replace_inexact = replace_f32 if real is float else replace_f64
     kernels.finish = <Finish>finish_logsumexp[real]
-    kernels.row_at_once = <RowAtOnce>logsumexp_row[real]
-    kernels.sum_row = <SumRow>sum_row_of_logsumexp[real]
-    kernels.row_at_once_bytes = SHORT_ROW
-    kernels.tile_at_once = <TileAtOnce>logsumexp_tile[real]
-    kernels.tile_at_once_bytes = SHORT_TILE
-    kernels.aliased_tile_bytes = ALIASED_TILE
+    kernels.fused_row = <FusedRow>logsumexp_row[real]
+    kernels.joint_row = <JointRow>sum_row_of_logsumexp[real]
+    kernels.fused_row_bytes = FUSED_SUM_ROW_BYTES
+    kernels.fused_tile = <FusedTile>logsumexp_tile[real]
+    kernels.fused_short_tile = <FusedTile>logsumexp_short_tile[real]
+    kernels.differences_max_rows = EXACT_DIFFERENCES_MAX_ROWS
+    kernels.fused_tile_bytes = FUSED_SUM_TILE_BYTES
+    kernels.fused_aliased_tile_bytes = ALIASED_SUM_TILE_BYTES
 
 
 cdef void fill_careful_logsumexp(Kernels *kernels, const real *_) noexcept:
@@ -96,8 +84,8 @@ cdef void fill_weighted_logsumexp(Kernels *kernels, const real *_) noexcept:
     kernels.reduce_tile = <ReduceTile>reduce_weighted_tile[real]
     kernels.merge = merge_weighted_f32 if real is float else merge_weighted_f64
     kernels.finish = <Finish>finish_weighted_logsumexp[real]
-    kernels.weighted_tile_at_once = <WeightedTileAtOnce>weighted_logsumexp_tile[real]
-    kernels.tile_at_once_bytes = WEIGHTED_ROWS*COLUMNS*sizeof(real)
+    kernels.fused_weighted_tile = <FusedWeightedTile>weighted_logsumexp_tile[real]
+    kernels.fused_tile_bytes = WEIGHTED_TILE_BLOCK_ROWS*TILE_COLUMNS*sizeof(real)
 
 
 cdef void fill_softmax(Kernels *kernels, const real *_) noexcept:
@@ -109,11 +97,13 @@ cdef void fill_softmax(Kernels *kernels, const real *_) noexcept:
     kernels.write_tile = <WriteTile>write_softmax_tile[real]
     kernels.draft_row = <DraftRow>draft_softmax_row[real]
     kernels.correct_row = <CorrectRow>correct_softmax_row[real]
-    kernels.row_at_once = <RowAtOnce>softmax_row[real]
-    kernels.tile_at_once = <TileAtOnce>softmax_tile[real]
-    kernels.row_at_once_bytes = MIDDLING_ROW
-    kernels.tile_at_once_bytes = LONG_TILE
-    kernels.aliased_tile_bytes = ALIASED_SOFTMAX
+    kernels.fused_row = <FusedRow>softmax_row[real]
+    kernels.fused_tile = <FusedTile>softmax_tile[real]
+    kernels.fused_short_tile = <FusedTile>softmax_short_tile[real]
+    kernels.differences_max_rows = SOFTMAX_DIFFERENCES_MAX_ROWS
+    kernels.fused_row_bytes = FUSED_SOFTMAX_ROW_BYTES
+    kernels.fused_tile_bytes = FUSED_SOFTMAX_TILE_BYTES
+    kernels.fused_aliased_tile_bytes = ALIASED_SOFTMAX_TILE_BYTES
 
 
 cdef void fill_log_softmax(Kernels *kernels, const real *_) noexcept:
@@ -125,28 +115,32 @@ cdef void fill_log_softmax(Kernels *kernels, const real *_) noexcept:
     kernels.write_tile = <WriteTile>write_log_softmax_tile[real]
     kernels.draft_row = <DraftRow>draft_log_softmax_row[real]
     kernels.correct_row = <CorrectRow>correct_log_softmax_row[real]
-    kernels.row_at_once = <RowAtOnce>log_softmax_row[real]
-    kernels.row_at_once_bytes = SHORT_ROW
-    kernels.tile_at_once = <TileAtOnce>log_softmax_tile[real]
-    kernels.tile_at_once_bytes = LONG_ROWS*COLUMNS*sizeof(real)
-    kernels.aliased_tile_bytes = ALIASED_TILE
+    kernels.fused_row = <FusedRow>log_softmax_row[real]
+    kernels.fused_row_bytes = FUSED_SUM_ROW_BYTES
+    kernels.fused_tile = <FusedTile>log_softmax_tile[real]
+    kernels.fused_short_tile = <FusedTile>log_softmax_short_tile[real]
+    kernels.differences_max_rows = ROUNDED_DIFFERENCES_MAX_ROWS
+    kernels.fused_tile_bytes = FUSED_LOG_SOFTMAX_TILE_ROWS*TILE_COLUMNS*sizeof(real)
+    kernels.fused_aliased_tile_bytes = ALIASED_SUM_TILE_BYTES
 
 
 cdef void fill_kept(Kernels *kernels, bint with_results, const real *_) noexcept:
     """At once, with a state; of an operation that reduces with logsumexp's sums."""
-    kernels.row_at_once_bytes = LONG_ROW
-    kernels.tile_at_once_bytes = LONG_TILE
+    kernels.fused_row_bytes = FUSED_STATE_ROW_BYTES
+    kernels.fused_tile_bytes = FUSED_STATE_TILE_BYTES
     if with_results:
-        kernels.keep_row = <KeepRow>keep_row[real]
-        kernels.keep_tile = <KeepTile>keep_tile[real]
+        kernels.fused_state_row = <FusedStateRow>keep_row[real]
+        kernels.fused_state_tile = <FusedStateTile>keep_tile[real]
         kernels.scale_row = <ScaleRow>scale_row[real]
         kernels.scale_tile = <ScaleTile>scale_tile[real]
         kernels.write_row = <WriteRow>write_softmax_row[real]
         kernels.write_tile = <WriteTile>write_softmax_tile[real]
     else:
-        kernels.keep_row = <KeepRow>keep_state_of_row[real]
-        kernels.sum_row = <SumRow>sum_row_of_loss[real]
-        kernels.keep_tile = <KeepTile>keep_state_of_tile[real]
+        kernels.fused_state_row = <FusedStateRow>keep_state_of_row[real]
+        kernels.joint_row = <JointRow>sum_row_of_loss[real]
+        kernels.fused_state_tile = <FusedStateTile>keep_state_of_tile[real]
+        kernels.fused_state_short_tile = <FusedStateTile>keep_state_of_short_tile[real]
+        kernels.differences_max_rows = ROUNDED_DIFFERENCES_MAX_ROWS
 
 
 cdef void fill_logsumexp_and_softmax(Kernels *kernels, const real *type_) noexcept:
@@ -209,10 +203,11 @@ cdef void fill_losses(Kernels *kernels, const real *type_) noexcept:
 
 cdef void fill(Kernels *kernels, const real *type_) noexcept:
     fill_logsumexp(&kernels[<int>LOGSUMEXP], type_)
-    fill_careful_logsumexp(&kernels[<int>CAREFUL_LOGSUMEXP], type_)
-    fill_growing_logsumexp(&kernels[<int>GROWING_LOGSUMEXP], type_)
-    kernels[<int>LOGSUMEXP].careful = kernels[<int>LOG_SOFTMAX].first = &kernels[<int>CAREFUL_LOGSUMEXP]
-    kernels[<int>LOGSUMEXP].first = &kernels[<int>GROWING_LOGSUMEXP]
+    fill_careful_logsumexp(&kernels[<int>EXACT_LOGSUMEXP], type_)
+    fill_growing_logsumexp(&kernels[<int>MERGEABLE_LOGSUMEXP], type_)
+    kernels[<int>LOGSUMEXP].exact = &kernels[<int>EXACT_LOGSUMEXP]
+    kernels[<int>LOG_SOFTMAX].mergeable = &kernels[<int>EXACT_LOGSUMEXP]
+    kernels[<int>LOGSUMEXP].mergeable = &kernels[<int>MERGEABLE_LOGSUMEXP]
     fill_weighted_logsumexp(&kernels[<int>WEIGHTED_LOGSUMEXP], type_)
     fill_softmax(&kernels[<int>SOFTMAX], type_)
     fill_log_softmax(&kernels[<int>LOG_SOFTMAX], type_)
@@ -221,18 +216,18 @@ cdef void fill(Kernels *kernels, const real *type_) noexcept:
     fill_losses(kernels, type_)
 
 
-cdef void fill_moves(Moves *moves, const real *_) noexcept:
-    moves.select = <Select>select[real]
-    moves.transpose = <Transpose>transpose[real]
-    moves.transpose_back = <Transpose>transpose_back[real]
-    moves.blend = <Blend>blend[real]
+cdef void fill_data(DataKernels *kernels, const real *_) noexcept:
+    kernels.select = <Select>select[real]
+    kernels.transpose = <Transpose>transpose[real]
+    kernels.transpose_back = <Transpose>transpose_back[real]
+    kernels.blend = <Blend>blend[real]
 
 
 cdef Table TABLE
 fill(TABLE.f32, <const float *>NULL)
 fill(TABLE.f64, <const double *>NULL)
-fill_moves(&TABLE.moves_f32, <const float *>NULL)
-fill_moves(&TABLE.moves_f64, <const double *>NULL)
+fill_data(&TABLE.data_f32, <const float *>NULL)
+fill_data(&TABLE.data_f64, <const double *>NULL)
 TABLE.weigh_f32 = weigh_f32
 TABLE.weigh_f64 = weigh_f64
 table = PyCapsule_New(&TABLE, "smoothmax._kernels", NULL)

@@ -36,28 +36,28 @@ cdef inline void fetch(const real *x, Py_ssize_t n) noexcept nogil:
 
     Wherever they begin, n elements end in as many lines as they fill, and only begin in one that those before end in.
     """
-    cdef Py_ssize_t j, line = LINE//<Py_ssize_t>sizeof(real)
+    cdef Py_ssize_t j, line = CACHE_LINE_BYTES//<Py_ssize_t>sizeof(real)
     for j from 0 <= j < n by line:
         fetch_line(x + j + line - 1)
 
 
 cdef inline void fetch_l2(const real *x, Py_ssize_t n) noexcept nogil:
     """fetch, where L1 has no room: columns with weights took 1.02 to 1.15 times as long (2026-11)."""
-    cdef Py_ssize_t j, line = LINE//<Py_ssize_t>sizeof(real)
+    cdef Py_ssize_t j, line = CACHE_LINE_BYTES//<Py_ssize_t>sizeof(real)
     for j from 0 <= j < n by line:
         fetch_line_l2(x + j + line - 1)
 
 
 cdef inline void fetch_to_write(const real *out, Py_ssize_t n) noexcept nogil:
     """Where n results will go soon."""
-    cdef Py_ssize_t j, line = LINE//<Py_ssize_t>sizeof(real)
+    cdef Py_ssize_t j, line = CACHE_LINE_BYTES//<Py_ssize_t>sizeof(real)
     for j from 0 <= j < n by line:
         fetch_room(out + j + line - 1)
 
 
 cdef inline Py_ssize_t next_rows(Py_ssize_t rows, Py_ssize_t ld, real _) noexcept nogil:
     """`ahead` of rows of a tile; none of those that share a few sets of a cache, where they would evict each other."""
-    return 0 if ld*<Py_ssize_t>sizeof(real) % 16384 == 0 else rows
+    return 0 if ld*<Py_ssize_t>sizeof(real) % UNFETCHED_STRIDE_BYTES == 0 else rows
 
 
 cdef inline Py_ssize_t lanes_beside(const real *x, Py_ssize_t ld, Py_ssize_t rows) noexcept nogil:
@@ -67,18 +67,19 @@ cdef inline Py_ssize_t lanes_beside(const real *x, Py_ssize_t ld, Py_ssize_t row
     loss 0.37 to 0.63 (0.34 to 0.49), log_softmax 0.5 to 0.7, softmax 0.8 to 1.07; of (50, 20000), axis 0, 0.91 to 1
     (0.88 to 1), log_softmax 0.57 to 0.65 (0.66 to 0.86), softmax 0.96 to 1.03 (0.82 to 0.85).
     """
-    if rows <= FAR_ROWS or rows*ld*<Py_ssize_t>sizeof(real) <= FAR_BYTES:
+    if rows <= COLUMN_PREFETCH_MIN_ROWS or rows*ld*<Py_ssize_t>sizeof(real) <= COLUMN_PREFETCH_MIN_BYTES:
         return 0
     return next_rows(lanes_of(x), ld, x[0])
 
 
-cdef inline void fetch_below(const real *x, Py_ssize_t ld, const real *out, Py_ssize_t out_ld) noexcept nogil:
-    """The row BAND_ROWS below, which this tile writes after those beside it have had their turn; it need not exist.
+cdef inline void prefetch_below(const real *x, Py_ssize_t ld, const real *out, Py_ssize_t out_ld,
+                                Py_ssize_t rows) noexcept nogil:
+    """The row so many below, which this tile writes after those beside it have had their turn; it need not exist.
 
     2026-11, log_softmax of (4096, 4096), axis 0: 0.75 of the time, softmax 0.86 to 0.97.
     """
-    fetch_to_write(out + BAND_ROWS*out_ld, lanes_of(x))
-    fetch(x + BAND_ROWS*ld, lanes_of(x))
+    fetch_to_write(out + rows*out_ld, lanes_of(x))
+    fetch(x + rows*ld, lanes_of(x))
 
 
 cdef inline real larger(real a, real b) noexcept nogil:
@@ -187,7 +188,7 @@ cdef inline void sum_row_lanes(const real *x, Py_ssize_t rows, bint near, Terms 
 
 cdef inline Py_ssize_t quads_of(const real *x) noexcept nogil:
     """A float carries few: a double holds its sums as they are."""
-    return QUADS_F32 if real is float else QUADS_F64
+    return CARRY_QUADS_F32 if real is float else CARRY_QUADS_F64
 
 
 cdef inline real argument(real v, bint near, real shift, real floor) noexcept nogil:
@@ -529,13 +530,14 @@ cdef inline real saturated(real y, real one_above) noexcept nogil:
 
 cdef inline void softmax_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const real *shift, const real *magic,
                                const real *floor, const real *inverse, const real *inverse_low,
-                               const real *one_above, real *out, Py_ssize_t out_ld, bint in_band) noexcept nogil:
+                               const real *one_above, real *out, Py_ssize_t out_ld,
+                               Py_ssize_t prefetch_rows) noexcept nogil:
     cdef Py_ssize_t i, j
     cdef real y[LANES]
     cdef real d, e
     for i in range(rows):
-        if in_band:
-            fetch_below(x + i*ld, ld, out + i*out_ld, out_ld)
+        if prefetch_rows:
+            prefetch_below(x + i*ld, ld, out + i*out_ld, out_ld, prefetch_rows)
         for j in range(lanes_of(x)):
             d = at_least(x[i*ld + j] - shift[j], floor[j])
             e = scaled_exp(d, magic[j])
@@ -545,12 +547,13 @@ cdef inline void softmax_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, co
 
 
 cdef inline void log_softmax_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const real *top,
-                                   const real *log_sum, real *out, Py_ssize_t out_ld, bint in_band) noexcept nogil:
+                                   const real *log_sum, real *out, Py_ssize_t out_ld,
+                                   Py_ssize_t prefetch_rows) noexcept nogil:
     cdef Py_ssize_t i, j
     cdef real y[LANES]
     for i in range(rows):
-        if in_band:
-            fetch_below(x + i*ld, ld, out + i*out_ld, out_ld)
+        if prefetch_rows:
+            prefetch_below(x + i*ld, ld, out + i*out_ld, out_ld, prefetch_rows)
         for j in range(lanes_of(x)):
             y[j] = (x[i*ld + j] - top[j]) - log_sum[j]
         for j in range(lanes_of(x)):

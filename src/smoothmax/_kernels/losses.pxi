@@ -13,8 +13,8 @@
 
 cdef inline void take_dot_row(State *state, const real *x, const real *b, Py_ssize_t n, double old) noexcept nogil:
     """The same block in state.dot as went into the sum, whose top was `old` before."""
-    cdef real reference = finite_reference(<real>state.top[0])
-    move_dot(state, 0, finite_reference(old), reference)
+    cdef real reference = finite_reference(<real>state.sum.maximum[0])
+    move_dot(&state.dot, 0, finite_reference(old), reference)
     add_dot_row(state, x, b, n, reference, False)
 
 
@@ -22,8 +22,8 @@ cdef void reduce_soft_row(State *state, const real *x, const real *b, Py_ssize_t
     cdef Py_ssize_t block
     cdef double old
     while n > 0:
-        block = min_of(n, BLOCK_ROWS*lanes_of(x))
-        old = state.top[0]
+        block = min_of(n, ROW_BLOCK_LANES*lanes_of(x))
+        old = state.sum.maximum[0]
         reduce_row(state, x, b, block)
         take_dot_row(state, x, b, block, old)
         x += block
@@ -34,18 +34,18 @@ cdef void reduce_soft_row(State *state, const real *x, const real *b, Py_ssize_t
 cdef void reduce_soft_tile(State *state, const real *x, Py_ssize_t ld, const real *b, Py_ssize_t b_ld,
                            Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), block, group, first, j
-    cdef double old[COLUMNS]
+    cdef double old[TILE_COLUMNS]
     cdef real reference[LANES]
     while rows > 0:
-        block = min_of(rows, TILE_BYTES//(COLUMNS*sizeof(real)))
-        for j in range(COLUMNS):
-            old[j] = state.top[j]
+        block = min_of(rows, TILE_BLOCK_BYTES//(TILE_COLUMNS*sizeof(real)))
+        for j in range(TILE_COLUMNS):
+            old[j] = state.sum.maximum[j]
         reduce_tile(state, x, ld, b, b_ld, block, columns)
         for group in range((columns + width - 1)//width):
             first = group*width
             for j in range(width):
-                reference[j] = finite_reference(<real>state.top[first + j])
-                move_dot(state, first + j, finite_reference(old[first + j]), reference[j])
+                reference[j] = finite_reference(<real>state.sum.maximum[first + j])
+                move_dot(&state.dot, first + j, finite_reference(old[first + j]), reference[j])
             add_dot_tile(state, first, x + first, ld, b + first, b_ld, block, reference, False)
         x += block*ld
         b += block*b_ld
@@ -55,17 +55,18 @@ cdef void reduce_soft_tile(State *state, const real *x, Py_ssize_t ld, const rea
 cdef inline void merge_soft(State *state, const State *other, Py_ssize_t first, Py_ssize_t columns, Py_ssize_t period,
                             real type_) noexcept nogil:
     cdef Py_ssize_t i, j
-    cdef double top
-    cdef State brought
+    cdef double maximum
+    cdef ColumnDot added
     for i in range(columns):
         j = (first + i) % period
-        top = finite_reference(state.top[j] if state.top[j] > other.top[i] else other.top[i])
-        brought.dot[0], brought.dot_low[0] = other.dot[i], other.dot_low[i]
-        brought.mass[0], brought.mass_low[0] = other.mass[i], other.mass_low[i]
-        move_dot(&brought, 0, finite_reference(other.top[i]), top)
-        move_dot(state, j, finite_reference(state.top[j]), top)
-        join_dot(state, j, brought.dot[0], brought.dot_low[0], brought.mass[0], brought.mass_low[0])
-    merge(state, other, first, columns, period, type_)
+        maximum = finite_reference(state.sum.maximum[j] if state.sum.maximum[j] > other.sum.maximum[i]
+                                   else other.sum.maximum[i])
+        added.dot, added.dot_low = other.dot.dot[i], other.dot.dot_low[i]
+        added.mass, added.mass_low = other.dot.mass[i], other.dot.mass_low[i]
+        move_column_dot(&added, finite_reference(other.sum.maximum[i]), maximum)
+        move_dot(&state.dot, j, finite_reference(state.sum.maximum[j]), maximum)
+        join_dot(&state.dot, j, added.dot, added.dot_low, added.mass, added.mass_low)
+    merge(&state.sum, &other.sum, first, columns, period, type_)
 
 
 cdef void merge_soft_f32(State *state, const State *other, Py_ssize_t first, Py_ssize_t columns,
@@ -94,11 +95,11 @@ cdef inline double log_prob_of(const State *state, Py_ssize_t j, double *low, re
     cdef double error, error_of_log, difference, value
     if real is float:
         low[0] = 0
-        return (state.picked[j] - state.top[j]) - state.log_sum[j]
+        return (state.loss.target_logit[j] - state.sum.maximum[j]) - state.normalizer.log_sum[j]
     else:
-        difference = two_sum(state.picked[j], -state.top[j], &error)
-        value = two_sum(difference, -state.log_sum[j], &error_of_log)
-        error += error_of_log - state.log_sum_low[j]
+        difference = two_sum(state.loss.target_logit[j], -state.sum.maximum[j], &error)
+        value = two_sum(difference, -state.normalizer.log_sum[j], &error_of_log)
+        error += error_of_log - state.normalizer.log_sum_low[j]
         difference = two_sum(value, error if is_finite(value) else 0, low)
         low[0] = low[0] if is_finite(difference) else 0
         return difference
@@ -106,13 +107,13 @@ cdef inline double log_prob_of(const State *state, Py_ssize_t j, double *low, re
 
 cdef inline double soft_sum_of(const State *state, Py_ssize_t j) noexcept nogil:
     """dot - log_sum*mass, rounded once."""
-    cdef double product = state.log_sum[j]*state.mass[j]
-    cdef double low = product_error(state.log_sum[j], state.mass[j], product)
-    cdef double error, value = two_sum(state.dot[j], -product, &error)
-    low += state.log_sum[j]*state.mass_low[j] + state.log_sum_low[j]*state.mass[j]
-    if state.top[j] == -INFINITY and state.mass[j] != 0:
+    cdef double product = state.normalizer.log_sum[j]*state.dot.mass[j]
+    cdef double low = product_error(state.normalizer.log_sum[j], state.dot.mass[j], product)
+    cdef double error, value = two_sum(state.dot.dot[j], -product, &error)
+    low += state.normalizer.log_sum[j]*state.dot.mass_low[j] + state.normalizer.log_sum_low[j]*state.dot.mass[j]
+    if state.sum.maximum[j] == -INFINITY and state.dot.mass[j] != 0:
         return NAN
-    return value + (error + (state.dot_low[j] - low)) if is_finite(value) else state.dot[j] - product
+    return value + (error + (state.dot.dot_low[j] - low)) if is_finite(value) else state.dot.dot[j] - product
 
 
 cdef inline void add_product(double a, double a_low, double b, double b_low, double *sum_, double *low,
@@ -131,19 +132,19 @@ cdef inline double loss_of(const State *state, Py_ssize_t j, double log_prob, do
     """A factor of 0 drops its term, whatever that is. Without a soft part the target counts once."""
     cdef double value = 0, low = 0, factor = 0, factor_low = 0, exact
     if soft:
-        add_product(state.hard, state.hard_low, state.weight[j], 0, &factor, &factor_low, type_)
+        add_product(state.loss.hard, state.loss.hard_low, state.loss.target_weight[j], 0, &factor, &factor_low, type_)
         if factor != 0:
             add_product(factor, factor_low, log_prob, log_prob_low, &value, &low, type_)
-        if state.soft != 0:
-            add_product(state.soft, state.soft_low, soft_sum, 0, &value, &low, type_)
+        if state.loss.soft != 0:
+            add_product(state.loss.soft, state.loss.soft_low, soft_sum, 0, &value, &low, type_)
         exact = value + low
-    elif state.weight[j] != 0:
-        value = state.weight[j]*log_prob
-        exact = multiplied(state.weight[j], log_prob, log_prob_low)
+    elif state.loss.target_weight[j] != 0:
+        value = state.loss.target_weight[j]*log_prob
+        exact = multiplied(state.loss.target_weight[j], log_prob, log_prob_low)
     else:
         exact = 0
     value = exact if is_finite(exact) else value    # what rounding lost of inf, or nearly so, is nan
-    return 0 if state.counts[j] == 0 else 0 - value
+    return 0 if state.loss.counts[j] == 0 else 0 - value
 
 
 cdef void finish_log_prob(State *state, Py_ssize_t columns, real *out, real *sign) noexcept nogil:
@@ -176,7 +177,8 @@ cdef void finish_nll(State *state, Py_ssize_t columns, real *out, real *sign) no
     """x is log p already."""
     cdef Py_ssize_t j
     for j in range(columns):
-        out[j] = <real>loss_of(state, j, state.picked[j], 0, state.dot[j] + state.dot_low[j], True, out[0])
+        out[j] = <real>loss_of(state, j, state.loss.target_logit[j], 0, state.dot.dot[j] + state.dot.dot_low[j], True,
+                               out[0])
 
 
 # Gradients -----------------------------------------------------------------------------------------------------------
@@ -184,12 +186,12 @@ cdef void finish_nll(State *state, Py_ssize_t columns, real *out, real *sign) no
 cdef inline double total_of(const State *state, Py_ssize_t j, bint from_top, double *low, real _) noexcept nogil:
     """The scaled sum, the top's share in it; nan where no element is finite, or one is inf."""
     cdef double p, p_low, product, error, total
-    exp_of_top(<real>state.top[j], from_top, &p, &p_low)
-    product = state.count[j]*p
-    total = two_sum(product, state.rest[j], &error)
-    error += product_error(state.count[j], p, product) + state.count[j]*p_low + state.carry[j]
+    exp_of_top(<real>state.sum.maximum[j], from_top, &p, &p_low)
+    product = state.sum.count[j]*p
+    total = two_sum(product, state.sum.others[j], &error)
+    error += product_error(state.sum.count[j], p, product) + state.sum.count[j]*p_low + state.sum.others_low[j]
     total = two_sum(total, error, low)
-    return total if magnitude(state.top[j]) < INFINITY else <double>NAN
+    return total if magnitude(state.sum.maximum[j]) < INFINITY else <double>NAN
 
 
 cdef inline void probability_factors(State *state, Py_ssize_t columns, bint from_top, real type_) noexcept nogil:
@@ -197,13 +199,13 @@ cdef inline void probability_factors(State *state, Py_ssize_t columns, bint from
     cdef double total, low
     for j in range(columns):
         total = total_of(state, j, from_top, &low, type_)
-        invert(total, low, &state.inverse[j], &state.inverse_low[j])
-        state.one_above[j] = one_above_of(<real>state.top[j], from_top, total, low)
+        invert(total, low, &state.normalizer.inverse[j], &state.normalizer.inverse_low[j])
+        state.normalizer.saturates_above[j] = one_above_of(<real>state.sum.maximum[j], from_top, total, low)
 
 
 cdef void finish_logsumexp_and_softmax(State *state, Py_ssize_t columns, real *out, real *sign) noexcept nogil:
     finish_logsumexp(state, columns, out, sign)
-    if state.sums == FROM_TOP:
+    if state.scaling == FROM_MAXIMUM:
         probability_factors(state, columns, True, <real>0)
     else:
         probability_factors(state, columns, False, <real>0)
@@ -223,7 +225,7 @@ cdef inline void exp_of_picked(real picked, real top, bint from_top, double *at,
 
 
 cdef inline void finish_gradient(State *state, Py_ssize_t columns, bint soft, real type_) noexcept nogil:
-    if state.sums == FROM_TOP:
+    if state.scaling == FROM_MAXIMUM:
         gradient_factors(state, columns, True, soft, type_)
     else:
         gradient_factors(state, columns, False, soft, type_)
@@ -237,38 +239,40 @@ cdef inline void gradient_factors(State *state, Py_ssize_t columns, bint from_to
     cdef double gain, gain_low, own, own_low, shared, shared_low, for_all, for_all_low
     cdef double hard = 0, hard_low = 0, slope = 0, slope_low = 0
     cdef bint is_top
-    invert(state.denominator, 0, &gain, &gain_low)
-    add_product(state.hard, state.hard_low, gain, gain_low, &hard, &hard_low, type_)
-    add_product(state.soft, state.soft_low, gain, gain_low, &slope, &slope_low, type_)
+    invert(state.loss.denominator, 0, &gain, &gain_low)
+    add_product(state.loss.hard, state.loss.hard_low, gain, gain_low, &hard, &hard_low, type_)
+    add_product(state.loss.soft, state.loss.soft_low, gain, gain_low, &slope, &slope_low, type_)
     for j in range(columns):
         total = total_of(state, j, from_top, &low, type_)
         invert(total, low, &inverse, &inverse_low)
         # 1 - p of the target is the others' sum over all: without the top if that is the target, and otherwise
         # no more than half of the sum goes, and nothing is lost.
-        exp_of_top(<real>state.top[j], from_top, &p, &p_low)
-        exp_of_picked(<real>state.picked[j], <real>state.top[j], from_top, &at, &at_low)
-        is_top = state.picked[j] == state.top[j]
-        others = two_sum((state.count[j] - 1)*p if is_top else total, state.rest[j] if is_top else -at, &others_low)
-        others_low += state.carry[j] + (state.count[j] - 1)*p_low if is_top else low - at_low
+        exp_of_top(<real>state.sum.maximum[j], from_top, &p, &p_low)
+        exp_of_picked(<real>state.loss.target_logit[j], <real>state.sum.maximum[j], from_top, &at, &at_low)
+        is_top = state.loss.target_logit[j] == state.sum.maximum[j]
+        others = two_sum((state.sum.count[j] - 1)*p if is_top else total, state.sum.others[j] if is_top else -at,
+                         &others_low)
+        others_low += state.sum.others_low[j] + (state.sum.count[j] - 1)*p_low if is_top else low - at_low
         own = own_low = value = value_low = 0
-        add_product(hard, hard_low, state.weight[j], 0, &own, &own_low, type_)
+        add_product(hard, hard_low, state.loss.target_weight[j], 0, &own, &own_low, type_)
         add_product(own, own_low, others, others_low, &value, &value_low, type_)
         if soft:
-            state.slope[j], state.slope_low[j] = slope*state.counts[j], slope_low*state.counts[j]
+            state.loss.slope[j], state.loss.slope_low[j] = slope*state.loss.counts[j], slope_low*state.loss.counts[j]
             for_all = for_all_low = 0
-            add_product(state.slope[j], state.slope_low[j], state.mass[j], state.mass_low[j], &for_all, &for_all_low,
-                        type_)
+            add_product(state.loss.slope[j], state.loss.slope_low[j], state.dot.mass[j], state.dot.mass_low[j],
+                        &for_all, &for_all_low, type_)
             shared = two_sum(own, for_all, &shared_low)
             shared_low += own_low + for_all_low
-            add_product(slope*state.weight[j], slope_low*state.weight[j], total, low, &value, &value_low, type_)
+            add_product(slope*state.loss.target_weight[j], slope_low*state.loss.target_weight[j], total, low, &value,
+                        &value_low, type_)
             add_product(for_all, for_all_low, -at, -at_low, &value, &value_low, type_)
         else:
             shared, shared_low = own, own_low
-        state.inverse[j] = shared*inverse
-        state.inverse_low[j] = product_error(shared, inverse, state.inverse[j]) + (
+        state.normalizer.inverse[j] = shared*inverse
+        state.normalizer.inverse_low[j] = product_error(shared, inverse, state.normalizer.inverse[j]) + (
             shared*inverse_low + shared_low*inverse)
-        state.one_above[j] = INFINITY
-        state.at_target[j] = -(multiplied(inverse, value, value_low) + value*inverse_low)
+        state.normalizer.saturates_above[j] = INFINITY
+        state.loss.at_target[j] = -(multiplied(inverse, value, value_low) + value*inverse_low)
 
 
 cdef void finish_hard_gradient(State *state, Py_ssize_t columns, real *out, real *sign) noexcept nogil:
@@ -284,13 +288,13 @@ cdef void finish_soft_gradient(State *state, Py_ssize_t columns, real *out, real
 cdef inline void gradient_lanes(const real *x, Py_ssize_t ld, const real *b, Py_ssize_t b_ld, Py_ssize_t rows,
                                 const real *shift, const real *magic, const real *floor, const real *factor,
                                 const real *factor_low, const real *slope, const real *slope_low, real *out,
-                                Py_ssize_t out_ld, bint in_band) noexcept nogil:
+                                Py_ssize_t out_ld, Py_ssize_t prefetch_rows) noexcept nogil:
     cdef Py_ssize_t i, j
     cdef real y[LANES]
     cdef real e
     for i in range(rows):
-        if in_band:
-            fetch_below(x + i*ld, ld, out + i*out_ld, out_ld)
+        if prefetch_rows:
+            prefetch_below(x + i*ld, ld, out + i*out_ld, out_ld, prefetch_rows)
         for j in range(lanes_of(x)):
             e = scaled_exp(at_least(x[i*ld + j] - shift[j], floor[j]), magic[j])
             y[j] = probability(e, factor[j], factor_low[j]) - multiplied(b[i*b_ld + j], slope[j], slope_low[j])
@@ -310,24 +314,25 @@ cdef void write_gradient_row(const State *state, const real *x, const real *b, P
     cdef real factor_low[LANES]
     cdef real slope[LANES]
     cdef real slope_low[LANES]
-    spread_shifts(<real>state.top[0], shift, magic, floor)
-    split_inverse(state.inverse[0], state.inverse_low[0], factor, factor_low)
+    spread_shifts(<real>state.sum.maximum[0], shift, magic, floor)
+    split_inverse(state.normalizer.inverse[0], state.normalizer.inverse_low[0], factor, factor_low)
     spread(factor[0], factor)
     spread(factor_low[0], factor_low)
-    split_inverse(state.slope[0], state.slope_low[0], slope, slope_low)
+    split_inverse(state.loss.slope[0], state.loss.slope_low[0], slope, slope_low)
     spread(slope[0], slope)
     spread(slope_low[0], slope_low)
     gradient_lanes(x, width, b, width, rows, shift, magic, floor, factor, factor_low, slope, slope_low, out,
-                   width, False)
+                   width, 0)
     if rest:
         pad_two(x + rows*width, b + rows*width, rest, tail, tail_b)
         gradient_lanes(tail, width, tail_b, width, 1, shift, magic, floor, factor, factor_low, slope,
-                       slope_low, tail, width, False)
+                       slope_low, tail, width, 0)
         unpad(tail, rest, out + rows*width)
 
 
 cdef void write_gradient_tile(const State *state, const real *x, Py_ssize_t ld, const real *b, Py_ssize_t b_ld,
-                              Py_ssize_t rows, Py_ssize_t columns, real *out, Py_ssize_t out_ld) noexcept nogil:
+                              Py_ssize_t rows, Py_ssize_t columns, real *out, Py_ssize_t out_ld,
+                              Py_ssize_t prefetch_rows) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), group, first, j
     cdef real shift[LANES]
     cdef real magic[LANES]
@@ -339,11 +344,12 @@ cdef void write_gradient_tile(const State *state, const real *x, Py_ssize_t ld, 
     for group in range((columns + width - 1)//width):
         first = group*width
         for j in range(width):
-            shifts_of(<real>state.top[first + j], &shift[j], &magic[j], &floor[j])
-            split_inverse(state.inverse[first + j], state.inverse_low[first + j], &factor[j], &factor_low[j])
-            split_inverse(state.slope[first + j], state.slope_low[first + j], &slope[j], &slope_low[j])
+            shifts_of(<real>state.sum.maximum[first + j], &shift[j], &magic[j], &floor[j])
+            split_inverse(state.normalizer.inverse[first + j], state.normalizer.inverse_low[first + j], &factor[j],
+                          &factor_low[j])
+            split_inverse(state.loss.slope[first + j], state.loss.slope_low[first + j], &slope[j], &slope_low[j])
         gradient_lanes(x + first, ld, b + first, b_ld, rows, shift, magic, floor, factor, factor_low, slope,
-                       slope_low, out + first, out_ld, rows == BAND_ROWS)
+                       slope_low, out + first, out_ld, prefetch_rows)
 
 
 # Weights of classes and smoothing ------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-# Sums over two arrays, x and b, and what is made of them: the vector-Jacobian products of softmax and log_softmax.
+# Scaling over two arrays, x and b, and what is made of them: the vector-Jacobian products of softmax and log_softmax.
 #
 # A state's dot + dot_low is the sum of b*(x - reference), its mass + mass_low that of b. The reference is 0, or the top
 # of a state that logsumexp's kernels have just brought up to date; an element of weight 0 adds nothing, whatever x is.
@@ -65,29 +65,47 @@ cdef inline bint is_finite(double x) noexcept nogil:
     return x - x == 0
 
 
-cdef inline void join_dot(State *state, Py_ssize_t j, double dot, double low, double mass,
+cdef struct ColumnDot:
+    # One column of a DotSum.
+    double dot
+    double dot_low
+    double mass
+    double mass_low
+
+
+cdef inline void join_dot(DotSum *sum, Py_ssize_t j, double dot, double low, double mass,
                           double mass_low) noexcept nogil:
-    cdef double error, total = two_sum(state.dot[j], dot, &error)
-    state.dot[j] = total
-    state.dot_low[j] = state.dot_low[j] + (low + error) if is_finite(total) else 0
-    state.mass[j] = two_sum(state.mass[j], mass, &error)
-    state.mass_low[j] += mass_low + error
+    cdef double error, total = two_sum(sum.dot[j], dot, &error)
+    sum.dot[j] = total
+    sum.dot_low[j] = sum.dot_low[j] + (low + error) if is_finite(total) else 0
+    sum.mass[j] = two_sum(sum.mass[j], mass, &error)
+    sum.mass_low[j] += mass_low + error
 
 
-cdef void move_dot(State *state, Py_ssize_t j, double old, double reference) noexcept nogil:
-    """Take the sum of column j from one reference to another."""
-    cdef double distance, lost, product, low
-    if old == reference or state.mass[j] == 0:
+cdef void move_column_dot(ColumnDot *column, double old, double reference) noexcept nogil:
+    """Take a sum from one reference to another."""
+    cdef double distance, lost, product, low, error, total
+    if old == reference or column.mass == 0:
         return
     distance = two_sum(old, -reference, &lost)
-    product = distance*state.mass[j]
-    low = product_error(distance, state.mass[j], product) + (lost*state.mass[j] + distance*state.mass_low[j])
-    join_dot(state, j, product, low if is_finite(low) else 0, 0, 0)
+    product = distance*column.mass
+    low = product_error(distance, column.mass, product) + (lost*column.mass + distance*column.mass_low)
+    low = low if is_finite(low) else 0
+    total = two_sum(column.dot, product, &error)
+    column.dot = total
+    column.dot_low = column.dot_low + (low + error) if is_finite(total) else 0
+
+
+cdef void move_dot(DotSum *sum, Py_ssize_t j, double old, double reference) noexcept nogil:
+    cdef ColumnDot column
+    column.dot, column.dot_low, column.mass, column.mass_low = sum.dot[j], sum.dot_low[j], sum.mass[j], sum.mass_low[j]
+    move_column_dot(&column, old, reference)
+    sum.dot[j], sum.dot_low[j] = column.dot, column.dot_low
 
 
 cdef void add_dot_row(State *state, const real *x, const real *b, Py_ssize_t n, real reference,
                       bint only_b) noexcept nogil:
-    """A block more, of at most BLOCK_ROWS lanes, in state.dot[0]."""
+    """A block more, of at most ROW_BLOCK_LANES lanes, in state.dot.dot[0]."""
     cdef Py_ssize_t width = lanes_of(b), rows = n//width, rest = n - rows*width, j
     cdef double total, carry, mass, mass_carry
     cdef real tail[LANES]
@@ -115,12 +133,12 @@ cdef void add_dot_row(State *state, const real *x, const real *b, Py_ssize_t n, 
     if not is_finite(total + carry):
         total, carry = plain_dot(x, b, n, 1, 1, reference, only_b), 0
     mass = sum_of_lanes(masses, mass_carries, &mass_carry)
-    join_dot(state, 0, total, carry, mass, mass_carry)
+    join_dot(&state.dot, 0, total, carry, mass, mass_carry)
 
 
 cdef void add_dot_tile(State *state, Py_ssize_t first, const real *x, Py_ssize_t ld, const real *b, Py_ssize_t b_ld,
                        Py_ssize_t rows, const real *reference, bint only_b) noexcept nogil:
-    """A block more of as many columns as there are lanes, from state.dot[first] on."""
+    """A block more of as many columns as there are lanes, from state.dot.dot[first] on."""
     cdef Py_ssize_t j
     cdef double total
     cdef double sums[LANES]
@@ -136,16 +154,16 @@ cdef void add_dot_tile(State *state, Py_ssize_t first, const real *x, Py_ssize_t
     for j in range(lanes_of(b)):
         total = sums[j]
         if is_finite(total + carries[j]):
-            join_dot(state, first + j, total, carries[j], masses[j], mass_carries[j])
+            join_dot(&state.dot, first + j, total, carries[j], masses[j], mass_carries[j])
         else:
-            join_dot(state, first + j, plain_dot(x + j, b + j, rows, ld, b_ld, reference[j], only_b), 0, masses[j],
+            join_dot(&state.dot, first + j, plain_dot(x + j, b + j, rows, ld, b_ld, reference[j], only_b), 0, masses[j],
                      mass_carries[j])
 
 
 cdef inline void reduce_dot_row(State *state, const real *x, const real *b, Py_ssize_t n, bint only_b) noexcept nogil:
     cdef Py_ssize_t block
     while n > 0:
-        block = min_of(n, BLOCK_ROWS*lanes_of(x))
+        block = min_of(n, ROW_BLOCK_LANES*lanes_of(x))
         add_dot_row(state, x, b, block, <real>0, only_b)
         x += block
         b += block
@@ -158,7 +176,7 @@ cdef inline void reduce_dot_tile(State *state, const real *x, Py_ssize_t ld, con
     cdef real reference[LANES]
     spread(<real>0, reference)
     while rows > 0:
-        block = min_of(rows, BLOCK_ROWS)
+        block = min_of(rows, ROW_BLOCK_LANES)
         for group in range((columns + width - 1)//width):
             add_dot_tile(state, group*width, x + group*width, ld, b + group*width, b_ld, block, reference, only_b)
         x += block*ld
@@ -188,8 +206,8 @@ cdef void merge_dot(State *state, const State *other, Py_ssize_t first, Py_ssize
                     Py_ssize_t period) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(columns):
-        join_dot(state, (first + i) % period, other.dot[i], other.dot_low[i], other.mass[i],
-                 other.mass_low[i])
+        join_dot(&state.dot, (first + i) % period, other.dot.dot[i], other.dot.dot_low[i], other.dot.mass[i],
+                 other.dot.mass_low[i])
 
 
 cdef void finish_dot(State *state, Py_ssize_t columns, real *_, real *__) noexcept nogil:
@@ -197,22 +215,22 @@ cdef void finish_dot(State *state, Py_ssize_t columns, real *_, real *__) noexce
     cdef Py_ssize_t j
     cdef double total
     for j in range(columns):
-        total = state.dot[j] + state.dot_low[j]
+        total = state.dot.dot[j] + state.dot.dot_low[j]
         if is_finite(total):
-            state.dot_low[j] += state.dot[j] - <real>total
-        state.dot[j] = <real>total
+            state.dot.dot_low[j] += state.dot.dot[j] - <real>total
+        state.dot.dot[j] = <real>total
 
 
 # softmax: p*(g - sum(p*g)), x being p and b being g ----------------------------------------------------------------
 
 cdef inline void softmax_vjp_lanes(const real *x, Py_ssize_t ld, const real *b, Py_ssize_t b_ld, Py_ssize_t rows,
                                    const real *dot, const real *dot_low, real *out, Py_ssize_t out_ld,
-                                   bint in_band) noexcept nogil:
+                                   Py_ssize_t prefetch_rows) noexcept nogil:
     cdef Py_ssize_t i, j
     cdef real y[LANES]
     for i in range(rows):
-        if in_band:
-            fetch_below(x + i*ld, ld, out + i*out_ld, out_ld)
+        if prefetch_rows:
+            prefetch_below(x + i*ld, ld, out + i*out_ld, out_ld, prefetch_rows)
         for j in range(lanes_of(x)):
             y[j] = x[i*ld + j]*((b[i*b_ld + j] - dot[j]) - dot_low[j])
         for j in range(lanes_of(x)):
@@ -236,40 +254,41 @@ cdef void write_softmax_vjp_row(const State *state, const real *x, const real *b
     cdef real tail_b[LANES]
     cdef real dot[LANES]
     cdef real dot_low[LANES]
-    spread(<real>state.dot[0], dot)
-    spread(<real>state.dot_low[0], dot_low)
-    softmax_vjp_lanes(x, width, b, width, rows, dot, dot_low, out, width, False)
+    spread(<real>state.dot.dot[0], dot)
+    spread(<real>state.dot.dot_low[0], dot_low)
+    softmax_vjp_lanes(x, width, b, width, rows, dot, dot_low, out, width, 0)
     if rest:
         pad_two(x + rows*width, b + rows*width, rest, tail, tail_b)
-        softmax_vjp_lanes(tail, width, tail_b, width, 1, dot, dot_low, tail, width, False)
+        softmax_vjp_lanes(tail, width, tail_b, width, 1, dot, dot_low, tail, width, 0)
         unpad(tail, rest, out + rows*width)
 
 
 cdef void write_softmax_vjp_tile(const State *state, const real *x, Py_ssize_t ld, const real *b, Py_ssize_t b_ld,
-                                 Py_ssize_t rows, Py_ssize_t columns, real *out, Py_ssize_t out_ld) noexcept nogil:
+                                 Py_ssize_t rows, Py_ssize_t columns, real *out, Py_ssize_t out_ld,
+                                 Py_ssize_t prefetch_rows) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), group, first, j
     cdef real dot[LANES]
     cdef real dot_low[LANES]
     for group in range((columns + width - 1)//width):
         first = group*width
         for j in range(width):
-            dot[j] = <real>state.dot[first + j]
-            dot_low[j] = <real>state.dot_low[first + j]
+            dot[j] = <real>state.dot.dot[first + j]
+            dot_low[j] = <real>state.dot.dot_low[first + j]
         softmax_vjp_lanes(x + first, ld, b + first, b_ld, rows, dot, dot_low, out + first, out_ld,
-                          rows == BAND_ROWS)
+                          prefetch_rows)
 
 
 # log_softmax: g - exp(logp)*sum(g), x being logp and b being g ---------------------------------------------------
 
 cdef inline void log_softmax_vjp_lanes(const real *x, Py_ssize_t ld, const real *b, Py_ssize_t b_ld, Py_ssize_t rows,
                                        real magic, real floor, const real *total, const real *total_low, real *out,
-                                       Py_ssize_t out_ld, bint in_band) noexcept nogil:
+                                       Py_ssize_t out_ld, Py_ssize_t prefetch_rows) noexcept nogil:
     cdef Py_ssize_t i, j
     cdef real y[LANES]
     cdef real p
     for i in range(rows):
-        if in_band:
-            fetch_below(x + i*ld, ld, out + i*out_ld, out_ld)
+        if prefetch_rows:
+            prefetch_below(x + i*ld, ld, out + i*out_ld, out_ld, prefetch_rows)
         for j in range(lanes_of(x)):
             p = without_offset(scaled_exp(at_least(x[i*ld + j], floor), magic))
             y[j] = b[i*b_ld + j] - multiplied(p, total[j], total_low[j])
@@ -285,9 +304,9 @@ cdef void write_log_softmax_vjp_row(const State *state, const real *x, const rea
     cdef real total[LANES]
     cdef real total_low[LANES]
     cdef real magic = magic_of(<real>0), floor = floor_of(<real>0)
-    spread(<real>state.dot[0], total)
-    spread(<real>state.dot_low[0], total_low)
-    log_softmax_vjp_lanes(x, width, b, width, rows, magic, floor, total, total_low, out, width, False)
+    spread(<real>state.dot.dot[0], total)
+    spread(<real>state.dot.dot_low[0], total_low)
+    log_softmax_vjp_lanes(x, width, b, width, rows, magic, floor, total, total_low, out, width, 0)
     if rest:
         pad_two(x + rows*width, b + rows*width, rest, tail, tail_b)
         log_softmax_vjp_lanes(tail, width, tail_b, width, 1, magic, floor, total, total_low, tail, width,
@@ -297,14 +316,14 @@ cdef void write_log_softmax_vjp_row(const State *state, const real *x, const rea
 
 cdef void write_log_softmax_vjp_tile(const State *state, const real *x, Py_ssize_t ld, const real *b, Py_ssize_t b_ld,
                                      Py_ssize_t rows, Py_ssize_t columns, real *out,
-                                     Py_ssize_t out_ld) noexcept nogil:
+                                     Py_ssize_t out_ld, Py_ssize_t prefetch_rows) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), group, first, j
     cdef real total[LANES]
     cdef real total_low[LANES]
     for group in range((columns + width - 1)//width):
         first = group*width
         for j in range(width):
-            total[j] = <real>state.dot[first + j]
-            total_low[j] = <real>state.dot_low[first + j]
+            total[j] = <real>state.dot.dot[first + j]
+            total_low[j] = <real>state.dot.dot_low[first + j]
         log_softmax_vjp_lanes(x + first, ld, b + first, b_ld, rows, magic_of(<real>0), floor_of(<real>0), total,
-                              total_low, out + first, out_ld, rows == BAND_ROWS)
+                              total_low, out + first, out_ld, prefetch_rows)

@@ -155,17 +155,17 @@ cdef inline void reduce_blocks(State *state, const real *x, Py_ssize_t n, Terms 
     cdef double total, carry, count
     cdef real tail[LANES]
     while n > 0:
-        block = min_of(n, BLOCK_ROWS*lanes_of(x))
+        block = min_of(n, ROW_BLOCK_LANES*lanes_of(x))
         largest = max_of_row(x, block, tail)
-        if largest > state.top[0]:
-            raise_top(state, 0, largest)
+        if largest > state.sum.maximum[0]:
+            raise_maximum(&state.sum, 0, largest)
         if copy != NULL:
             if copy != x:
                 for i in range(block):
                     copy[i] = x[i]
             copy += block
-        total = sum_of_block(x, block, tail, largest, <real>state.top[0], terms, block, copy, &carry, &count)
-        join(state, 0, total, carry, count)
+        total = sum_of_block(x, block, tail, largest, <real>state.sum.maximum[0], terms, block, copy, &carry, &count)
+        join(&state.sum, 0, total, carry, count)
         x += block
         n -= block
 
@@ -185,8 +185,9 @@ cdef void reduce_growing_row(State *state, const real *x, const real *_, Py_ssiz
     come later may take most of the sum away; they divide its error by what is left, as they do that of their own terms.
     """
     cdef Py_ssize_t block
-    while n > 0 and (state.top[0] < 0 or is_in_doubt(<real>state.top[0], state.count[0], state.rest[0])):
-        block = min_of(n, BLOCK_ROWS*lanes_of(x))
+    while n > 0 and (state.sum.maximum[0] < 0
+                     or is_in_doubt(<real>state.sum.maximum[0], state.sum.count[0], state.sum.others[0])):
+        block = min_of(n, ROW_BLOCK_LANES*lanes_of(x))
         reduce_row(state, x, _, block)
         x += block
         n -= block
@@ -199,12 +200,12 @@ cdef void write_log_softmax_row(const State *state, const real *x, const real *_
     cdef real tail[LANES]
     cdef real top[LANES]
     cdef real log_sum[LANES]
-    spread(<real>state.top[0], top)
-    spread(<real>state.log_sum[0], log_sum)
-    log_softmax_lanes(x, width, rows, top, log_sum, out, width, False)
+    spread(<real>state.sum.maximum[0], top)
+    spread(<real>state.normalizer.log_sum[0], log_sum)
+    log_softmax_lanes(x, width, rows, top, log_sum, out, width, 0)
     if rest:
         pad(x + rows*width, rest, tail)
-        log_softmax_lanes(tail, width, 1, top, log_sum, tail, width, False)
+        log_softmax_lanes(tail, width, 1, top, log_sum, tail, width, 0)
         unpad(tail, rest, out + rows*width)
 
 
@@ -241,7 +242,7 @@ cdef inline double sum_at_once(const real *x, Py_ssize_t n, bint many, bint doub
 
 cdef inline bint is_many(const real *x, Py_ssize_t n) noexcept nogil:
     """Whether a row is long enough for rounded exponentials to be faster than exact ones and a doubt."""
-    return n >= MANY_ROWS*lanes_of(x)
+    return n >= ROUNDED_MIN_LANE_ROWS*lanes_of(x)
 
 
 cdef inline void sum_into(State *state, Py_ssize_t column, const real *x, Py_ssize_t n, bint doubts) noexcept nogil:
@@ -249,7 +250,8 @@ cdef inline void sum_into(State *state, Py_ssize_t column, const real *x, Py_ssi
     cdef real top
     cdef double total, carry, count
     total = sum_at_once(x, n, True, doubts, <real *>NULL, tail, &top, &carry, &count)
-    state.top[column], state.rest[column], state.carry[column], state.count[column] = top, total, carry, count
+    state.sum.maximum[column], state.sum.count[column] = top, count
+    state.sum.others[column], state.sum.others_low[column] = total, carry
 
 
 cdef void sum_row_of_logsumexp(State *state, Py_ssize_t column, const real *x, Py_ssize_t n) noexcept nogil:
@@ -278,9 +280,9 @@ cdef inline void log_softmax_at_once(const real *x, Py_ssize_t n, bint many, rea
     total = sum_at_once(x, n, many, False, out, tail, top, &carry, &count)
     spread(<real>log_sum_of(top[0], False, count, total, carry, &low), log_sum)
     spread(top[0], top)
-    log_softmax_lanes(x, width, rows, top, log_sum, out, width, False)
+    log_softmax_lanes(x, width, rows, top, log_sum, out, width, 0)
     if rest:
-        log_softmax_lanes(tail, width, 1, top, log_sum, tail, width, False)
+        log_softmax_lanes(tail, width, 1, top, log_sum, tail, width, 0)
         unpad(tail, rest, out + rows*width)
 
 
@@ -362,5 +364,5 @@ cdef void log_softmax_row(const real *x, Py_ssize_t n, real *out) noexcept nogil
     else:
         spread(<real>log_sum_of_one(x, n, lanes, top, &low), log_sum)
         spread(top[0], top)
-        log_softmax_lanes(lanes, 0, 1, top, log_sum, lanes, 0, False)
+        log_softmax_lanes(lanes, 0, 1, top, log_sum, lanes, 0, 0)
         unpad(lanes, n, out)

@@ -10,20 +10,20 @@ cdef inline void reduce_softmax_blocks(State *state, const real *x, Py_ssize_t n
     cdef bint keeps
     cdef real tail[LANES]
     while n > 0:
-        block = min_of(n, BLOCK_ROWS*lanes_of(x))
-        move_top(state, 0, max_of_row(x, block, tail))
-        top = finite_reference(<real>state.top[0])
+        block = min_of(n, ROW_BLOCK_LANES*lanes_of(x))
+        move_maximum(&state.sum, 0, max_of_row(x, block, tail))
+        top = finite_reference(<real>state.sum.maximum[0])
         shifts_of(top, &shift, &magic, &floor)
-        keeps = drafts and magnitude(state.top[0]) <= can_be_corrected(x[0])
+        keeps = drafts and magnitude(state.sum.maximum[0]) <= can_be_corrected(x[0])
         if keeps:
             total = sum_row(x, block, tail, IN_PARTS, True, 2*scaled_one(x[0]), shift, magic, floor, block, out,
                             &carry)
         else:
             total = sum_row(x, block, tail, IN_PARTS, False, 2*scaled_one(x[0]), shift, magic, floor, block, out,
                             &carry)
-        join(state, 0, total, carry, 0)
+        join(&state.sum, 0, total, carry, 0)
         if drafts:
-            tops[0] = state.top[0] if keeps else <double>NAN
+            tops[0] = state.sum.maximum[0] if keeps else <double>NAN
             tops += 1
             out += block
         x += block
@@ -50,7 +50,7 @@ cdef void correct_softmax_row(const State *state, const real *x, Py_ssize_t n, r
                               const double *tops) noexcept nogil:
     """`x` may be `out`: a block that has no draft has its elements."""
     cdef Py_ssize_t width = lanes_of(x), block
-    cdef real top = <real>state.top[0], shift = shift_of(top)
+    cdef real top = <real>state.sum.maximum[0], shift = shift_of(top)
     cdef double exponent = exponent_of(remainder_of(top, shift)), power, least
     cdef real factor[LANES]
     cdef real factor_low[LANES]
@@ -60,12 +60,12 @@ cdef void correct_softmax_row(const State *state, const real *x, Py_ssize_t n, r
         least = -149            # of the powers that there are
     else:
         least = -1074
-    split_inverse(state.inverse[0], state.inverse_low[0], factor, factor_low)
+    split_inverse(state.normalizer.inverse[0], state.normalizer.inverse_low[0], factor, factor_low)
     spread(factor[0], factor)
     spread(factor_low[0], factor_low)
-    spread(<real>state.one_above[0], one_above)
+    spread(<real>state.normalizer.saturates_above[0], one_above)
     while n > 0:
-        block = min_of(n, BLOCK_ROWS*width)
+        block = min_of(n, ROW_BLOCK_LANES*width)
         if tops[0] != tops[0]:
             write_softmax_row(state, x, <real *>NULL, block, out)
         else:
@@ -146,13 +146,13 @@ cdef void write_softmax_row(const State *state, const real *x, const real *_, Py
     cdef real scale[LANES]
     cdef real scale_low[LANES]
     cdef real one_above[LANES]
-    spread_shifts(<real>state.top[0], shift, magic, floor)
-    split_inverse(state.inverse[0], state.inverse_low[0], scale, scale_low)
+    spread_shifts(<real>state.sum.maximum[0], shift, magic, floor)
+    split_inverse(state.normalizer.inverse[0], state.normalizer.inverse_low[0], scale, scale_low)
     spread(scale[0], scale)
     spread(scale_low[0], scale_low)
-    spread(<real>state.one_above[0], one_above)
-    softmax_lanes(x, width, rows, shift, magic, floor, scale, scale_low, one_above, out, width, False)
+    spread(<real>state.normalizer.saturates_above[0], one_above)
+    softmax_lanes(x, width, rows, shift, magic, floor, scale, scale_low, one_above, out, width, 0)
     if rest:
         pad(x + rows*width, rest, tail)
-        softmax_lanes(tail, width, 1, shift, magic, floor, scale, scale_low, one_above, tail, width, False)
+        softmax_lanes(tail, width, 1, shift, magic, floor, scale, scale_low, one_above, tail, width, 0)
         unpad(tail, rest, out + rows*width)

@@ -21,91 +21,115 @@ cdef inline void exp_of_top(real top, bint from_top, double *p, double *p_low) n
         split_top_exp(top, p, p_low)
 
 
-cdef void rescale(State *state, Py_ssize_t j, real old, real top) noexcept nogil:
-    """Take the sum of column j from the shift of `old` to that of `top`, the larger: mostly by a power of two."""
-    cdef real shift = shift_of(old), new_shift = shift_of(top)
-    cdef double rest = state.rest[j], carry = state.carry[j]
+cdef struct ColumnSum:
+    # One column of a PartialSum.
+    double maximum
+    double count
+    double others
+    double others_low
+
+
+cdef inline void take_column(const PartialSum *sum, Py_ssize_t j, ColumnSum *column) noexcept nogil:
+    column.maximum, column.count = sum.maximum[j], sum.count[j]
+    column.others, column.others_low = sum.others[j], sum.others_low[j]
+
+
+cdef inline void put_column(PartialSum *sum, Py_ssize_t j, const ColumnSum *column) noexcept nogil:
+    sum.maximum[j], sum.count[j] = column.maximum, column.count
+    sum.others[j], sum.others_low[j] = column.others, column.others_low
+
+
+cdef void rescale(double *total, double *total_low, real old, real maximum) noexcept nogil:
+    """Take a sum from the shift of `old` to that of `maximum`, the larger: mostly by a power of two."""
+    cdef real shift = shift_of(old), new_shift = shift_of(maximum)
+    cdef double high = total[0], low = total_low[0]
     cdef double difference = <double>shift - <double>new_shift
     cdef double power, exponent, factor, factor_low
-    if magnitude(old) == INFINITY or magnitude(top) == INFINITY or difference < -4096:
-        state.rest[j] = rest*0          # nan stays
-        state.carry[j] = 0
+    if magnitude(old) == INFINITY or magnitude(maximum) == INFINITY or difference < -4096:
+        total[0] = high*0           # nan stays
+        total_low[0] = 0
         return
-    power = <double>exponent_of(old - shift) - <double>exponent_of(top - new_shift)
+    power = <double>exponent_of(old - shift) - <double>exponent_of(maximum - new_shift)
     if difference != 0:
         exponent = exponent_of(difference)
         exp_in_two(difference, magic_of(exponent), &factor, &factor_low)
-        factor *= 7.458340731200207e-155        # 2**-OFFSET; rest has it too
+        factor *= 7.458340731200207e-155        # 2**-OFFSET, which the sum has too
         factor_low *= 7.458340731200207e-155
-        carry = carry*factor + rest*factor_low + product_error(rest, factor, rest*factor)
-        rest *= factor
+        low = low*factor + high*factor_low + product_error(high, factor, high*factor)
+        high *= factor
         power += exponent
     if power > -1022:
         factor = power_of_two(power)
-        state.rest[j] = rest*factor
-        state.carry[j] = carry*factor
+        total[0] = high*factor
+        total_low[0] = low*factor
     else:
         power = power if power > -4096 else -4096
-        state.rest[j] = ldexp(rest, <int>power)
-        state.carry[j] = ldexp(carry, <int>power)
+        total[0] = ldexp(high, <int>power)
+        total_low[0] = ldexp(low, <int>power)
 
 
-cdef inline void move_top(State *state, Py_ssize_t j, real top) noexcept nogil:
-    """Let `top` be the reference of a column that counts nothing, if it is larger than the present one."""
-    cdef real old = <real>state.top[j]
-    if top > old:
-        state.top[j] = top
-        if state.rest[j] != 0:
-            rescale(state, j, old, top)
+cdef inline void move_maximum(PartialSum *sum, Py_ssize_t j, real maximum) noexcept nogil:
+    """Let `maximum` be that of a column that counts nothing, if it is larger than the present one."""
+    cdef real old = <real>sum.maximum[j]
+    if maximum > old:
+        sum.maximum[j] = maximum
+        if sum.others[j] != 0:
+            rescale(&sum.others[j], &sum.others_low[j], old, maximum)
 
 
-cdef void raise_top(State *state, Py_ssize_t j, real top) noexcept nogil:
-    """Let `top`, larger than all seen so far, be the reference of column j."""
-    cdef real old = <real>state.top[j]
+cdef void raise_column(ColumnSum *column, real maximum) noexcept nogil:
+    """Let `maximum`, no less than all elements seen so far, be the maximum; those that were counted join the others."""
+    cdef real old = <real>column.maximum
     cdef double p, p_low, product, error
-    state.top[j] = top
-    if state.count[j] != 0:
+    column.maximum = maximum
+    if column.count != 0:
         split_top_exp(old, &p, &p_low)
-        product = state.count[j]*p
-        state.rest[j] = two_sum(state.rest[j], product, &error)
-        state.carry[j] += error + product_error(state.count[j], p, product) + state.count[j]*p_low
-        state.count[j] = 0
-    if state.rest[j] != 0:
-        rescale(state, j, old, top)
+        product = column.count*p
+        column.others = two_sum(column.others, product, &error)
+        column.others_low += error + product_error(column.count, p, product) + column.count*p_low
+        column.count = 0
+    if column.others != 0:
+        rescale(&column.others, &column.others_low, old, maximum)
 
 
-cdef inline void join(State *state, Py_ssize_t j, double rest, double carry, double count) noexcept nogil:
-    """Add a sum taken against state.top[j]."""
+cdef void raise_maximum(PartialSum *sum, Py_ssize_t j, real maximum) noexcept nogil:
+    cdef ColumnSum column
+    take_column(sum, j, &column)
+    raise_column(&column, maximum)
+    put_column(sum, j, &column)
+
+
+cdef inline void join(PartialSum *sum, Py_ssize_t j, double others, double others_low, double count) noexcept nogil:
+    """Add a sum that was taken against sum.maximum[j]."""
     cdef double error
-    state.rest[j] = two_sum(state.rest[j], rest, &error)
-    state.carry[j] += carry + error
-    state.count[j] += count
+    sum.others[j] = two_sum(sum.others[j], others, &error)
+    sum.others_low[j] += others_low + error
+    sum.count[j] += count
 
 
-cdef inline void merge(State *state, const State *other, Py_ssize_t first, Py_ssize_t columns, Py_ssize_t period,
-                       real _) noexcept nogil:
-    """Join what two states have seen; the one with the smaller top is taken to the other's."""
+cdef inline void merge(PartialSum *sum, const PartialSum *other, Py_ssize_t first, Py_ssize_t columns,
+                       Py_ssize_t period, real _) noexcept nogil:
+    """Join what two states have seen; the one with the smaller maximum is taken to the other's."""
     cdef Py_ssize_t i, j
-    cdef State brought
+    cdef ColumnSum added
     for i in range(columns):
         j = (first + i) % period
-        brought.top[0], brought.count[0] = other.top[i], other.count[i]
-        brought.rest[0], brought.carry[0] = other.rest[i], other.carry[i]
-        if other.top[i] > state.top[j]:
-            raise_top(state, j, <real>other.top[i])
-        elif state.top[j] > other.top[i]:
-            raise_top(&brought, 0, <real>state.top[j])
-        join(state, j, brought.rest[0], brought.carry[0], brought.count[0])
+        take_column(other, i, &added)
+        if other.maximum[i] > sum.maximum[j]:
+            raise_maximum(sum, j, <real>other.maximum[i])
+        elif sum.maximum[j] > other.maximum[i]:
+            raise_column(&added, <real>sum.maximum[j])
+        join(sum, j, added.others, added.others_low, added.count)
 
 
 cdef void merge_f32(State *state, const State *other, Py_ssize_t first, Py_ssize_t columns,
                     Py_ssize_t period) noexcept nogil:
-    merge(state, other, first, columns, period, <float>0)
+    merge(&state.sum, &other.sum, first, columns, period, <float>0)
 
 
 cdef void merge_f64(State *state, const State *other, Py_ssize_t first, Py_ssize_t columns,
                     Py_ssize_t period) noexcept nogil:
-    merge(state, other, first, columns, period, <double>0)
+    merge(&state.sum, &other.sum, first, columns, period, <double>0)
 
 
 cdef inline real finite_reference(real top) noexcept nogil:
@@ -200,7 +224,7 @@ cdef bint is_any_in_doubt(const State *state, Py_ssize_t columns, real _) noexce
     cdef Py_ssize_t j
     cdef int any_ = 0
     for j in range(columns):
-        any_ |= is_in_doubt(<real>state.top[j], state.count[j], state.rest[j])
+        any_ |= is_in_doubt(<real>state.sum.maximum[j], state.sum.count[j], state.sum.others[j])
     return any_
 
 
@@ -208,16 +232,16 @@ cdef void replace_doubtful(State *state, const State *careful, Py_ssize_t column
     """Only those: what a column's neighbours are must not show in its bits."""
     cdef Py_ssize_t j
     for j in range(columns):
-        if is_in_doubt(<real>state.top[j], state.count[j], state.rest[j]):
-            state.count[j] = careful.count[j]
-            state.rest[j], state.carry[j] = careful.rest[j], careful.carry[j]
+        if is_in_doubt(<real>state.sum.maximum[j], state.sum.count[j], state.sum.others[j]):
+            state.sum.count[j] = careful.sum.count[j]
+            state.sum.others[j], state.sum.others_low[j] = careful.sum.others[j], careful.sum.others_low[j]
 
 
-cdef bint in_doubt_f32(const State *state, Py_ssize_t columns) noexcept nogil:
+cdef bint needs_exact_f32(const State *state, Py_ssize_t columns) noexcept nogil:
     return is_any_in_doubt(state, columns, <float>0)
 
 
-cdef bint in_doubt_f64(const State *state, Py_ssize_t columns) noexcept nogil:
+cdef bint needs_exact_f64(const State *state, Py_ssize_t columns) noexcept nogil:
     return is_any_in_doubt(state, columns, <double>0)
 
 
@@ -233,24 +257,26 @@ cdef inline void log_sums_of(State *state, Py_ssize_t columns, bint from_top, re
     cdef Py_ssize_t j
     cdef double rest, carry, low
     for j in range(columns):
-        rest = two_sum(state.rest[j], state.carry[j], &carry)   # after many merges the carry has grown to be part of it
-        state.log_sum[j] = log_sum_of(<real>state.top[j], from_top, state.count[j], rest, carry, &low)
-        state.log_sum_low[j] = low
+        # After many merges, others_low is no longer small beside others.
+        rest = two_sum(state.sum.others[j], state.sum.others_low[j], &carry)
+        state.normalizer.log_sum[j] = log_sum_of(<real>state.sum.maximum[j], from_top, state.sum.count[j], rest, carry,
+                                                 &low)
+        state.normalizer.log_sum_low[j] = low
 
 
 cdef void finish_log_softmax(State *state, Py_ssize_t columns, real *_, real *__) noexcept nogil:
-    if state.sums == FROM_TOP:
+    if state.scaling == FROM_MAXIMUM:
         log_sums_of(state, columns, True, <real>0)
-    elif state.sums == SHIFTED:
+    elif state.scaling == SHIFTED:
         log_sums_of(state, columns, False, <real>0)
 
 
 cdef void finish_logsumexp(State *state, Py_ssize_t columns, real *out, real *sign) noexcept nogil:
     cdef Py_ssize_t j
-    cdef double values[COLUMNS]
+    cdef double values[TILE_COLUMNS]
     finish_log_softmax(state, columns, out, sign)
     for j in range(columns):
-        values[j] = shifted(state.top[j], state.log_sum[j], state.log_sum_low[j])
+        values[j] = shifted(state.sum.maximum[j], state.normalizer.log_sum[j], state.normalizer.log_sum_low[j])
     for j in range(columns):
         out[j] = <real>values[j]
     if sign != NULL:
@@ -277,9 +303,9 @@ cdef void finish_softmax(State *state, Py_ssize_t columns, real *_, real *__) no
     cdef Py_ssize_t j
     cdef double total, low
     for j in range(columns):
-        total = two_sum(state.rest[j], state.carry[j], &low)
-        invert(total, low, &state.inverse[j], &state.inverse_low[j])
-        state.one_above[j] = one_above_of(<real>state.top[j], False, total, low)
+        total = two_sum(state.sum.others[j], state.sum.others_low[j], &low)
+        invert(total, low, &state.normalizer.inverse[j], &state.normalizer.inverse_low[j])
+        state.normalizer.saturates_above[j] = one_above_of(<real>state.sum.maximum[j], False, total, low)
 
 
 cdef inline real shifted(real shift, real log_sum, real log_sum_low) noexcept nogil:

@@ -22,22 +22,22 @@ cdef void reduce_softmax_tile(State *state, const real *x, Py_ssize_t ld, const 
     cdef double sums[LANES]
     cdef real carries[LANES]
     while rows > 0:
-        block = min_of(rows, TILE_BYTES//(COLUMNS*sizeof(real)))
+        block = min_of(rows, TILE_BLOCK_BYTES//(TILE_COLUMNS*sizeof(real)))
         for group in range((columns + width - 1)//width):
             first = group*width
             spread(<real>-INFINITY, top)
             max_lanes(x + first, ld, block, top)
             for j in range(width):
-                move_top(state, first + j, top[j])
+                move_maximum(&state.sum, first + j, top[j])
             for j in range(width):
-                shifts_of(finite_reference(<real>state.top[first + j]), &shift[j], &magic[j], &floor[j])
+                shifts_of(finite_reference(<real>state.sum.maximum[first + j]), &shift[j], &magic[j], &floor[j])
                 sums[j] = 0
                 carries[j] = 0
             exp_lanes(x + first, ld, block, shift, magic, floor, False, next_rows(block, ld, x[0])*ld,
                       top, width, sums, carries)
             for j in range(width):
                 sums[j] = two_sum(sums[j], carries[j], &error)
-                join(state, first + j, sums[j], error, 0)
+                join(&state.sum, first + j, sums[j], error, 0)
         x += block*ld
         rows -= block
 
@@ -58,11 +58,11 @@ cdef inline Py_ssize_t first_column(Py_ssize_t group, Py_ssize_t width, Py_ssize
     return columns - width if (group + 1)*width > columns > width else group*width
 
 
-cdef void softmax_of_many(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
-                          real *out, Py_ssize_t out_ld) noexcept nogil:
+cdef void softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
+                       real *out, Py_ssize_t out_ld) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), group, first, j
     # Of more rows than that, these lanes, their results and the next lanes are too much for L1.
-    cdef Py_ssize_t ahead = lanes_beside(x, ld, rows) if rows <= BLOCK_ROWS else 0
+    cdef Py_ssize_t ahead = lanes_beside(x, ld, rows) if rows <= ROW_BLOCK_LANES else 0
     cdef double inverse, inverse_low, error
     cdef real top[LANES]
     cdef real shift[LANES]
@@ -73,6 +73,7 @@ cdef void softmax_of_many(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssiz
     cdef real scale[LANES]
     cdef real scale_low[LANES]
     cdef real one_above[LANES]
+    columns = columns_to_do(x, out, columns)
     for group in range((columns + width - 1)//width):
         first = first_column(group, width, columns)
         spread(<real>-INFINITY, top)
@@ -90,8 +91,8 @@ cdef void softmax_of_many(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssiz
         scale_lanes(out + first, out_ld, rows, <real *>NULL, scale, scale_low, one_above, out + first, out_ld)
 
 
-cdef void softmax_of_few(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
-                         real *out, Py_ssize_t out_ld) noexcept nogil:
+cdef void softmax_short_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
+                             real *out, Py_ssize_t out_ld) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), ahead = lanes_beside(x, ld, rows), group, first, j
     cdef real error
     cdef real top[LANES]
@@ -100,6 +101,7 @@ cdef void softmax_of_few(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize
     cdef real counts[LANES]
     cdef real inverse[LANES]
     cdef real inverse_low[LANES]
+    columns = columns_to_do(x, out, columns)
     for group in range((columns + width - 1)//width):
         first = first_column(group, width, columns)
         spread(<real>-INFINITY, top)
@@ -112,17 +114,9 @@ cdef void softmax_of_few(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize
                     out_ld)
 
 
-cdef void softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
-                       real *out, Py_ssize_t out_ld) noexcept nogil:
-    columns = columns_to_do(x, out, columns)
-    if rows <= FEW_ROWS:
-        softmax_of_few(x, ld, rows, columns, out, out_ld)
-    else:
-        softmax_of_many(x, ld, rows, columns, out, out_ld)
-
-
 cdef void write_softmax_tile(const State *state, const real *x, Py_ssize_t ld, const real *_, Py_ssize_t _ld,
-                             Py_ssize_t rows, Py_ssize_t columns, real *out, Py_ssize_t out_ld) noexcept nogil:
+                             Py_ssize_t rows, Py_ssize_t columns, real *out, Py_ssize_t out_ld,
+                             Py_ssize_t prefetch_rows) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), group, first, j
     cdef real shift[LANES]
     cdef real magic[LANES]
@@ -133,24 +127,26 @@ cdef void write_softmax_tile(const State *state, const real *x, Py_ssize_t ld, c
     for group in range((columns + width - 1)//width):
         first = group*width
         for j in range(width):
-            shifts_of(<real>state.top[first + j], &shift[j], &magic[j], &floor[j])
-            split_inverse(state.inverse[first + j], state.inverse_low[first + j], &scale[j], &scale_low[j])
-            one_above[j] = <real>state.one_above[first + j]
+            shifts_of(<real>state.sum.maximum[first + j], &shift[j], &magic[j], &floor[j])
+            split_inverse(state.normalizer.inverse[first + j], state.normalizer.inverse_low[first + j], &scale[j],
+                          &scale_low[j])
+            one_above[j] = <real>state.normalizer.saturates_above[first + j]
         softmax_lanes(x + first, ld, rows, shift, magic, floor, scale, scale_low, one_above, out + first, out_ld,
-                      rows == BAND_ROWS)
+                      prefetch_rows)
 
 
 cdef void write_log_softmax_tile(const State *state, const real *x, Py_ssize_t ld, const real *_, Py_ssize_t _ld,
-                                 Py_ssize_t rows, Py_ssize_t columns, real *out, Py_ssize_t out_ld) noexcept nogil:
+                                 Py_ssize_t rows, Py_ssize_t columns, real *out, Py_ssize_t out_ld,
+                                 Py_ssize_t prefetch_rows) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), group, first, j
     cdef real top[LANES]
     cdef real log_sum[LANES]
     for group in range((columns + width - 1)//width):
         first = group*width
         for j in range(width):
-            top[j] = <real>state.top[first + j]
-            log_sum[j] = <real>state.log_sum[first + j]
-        log_softmax_lanes(x + first, ld, rows, top, log_sum, out + first, out_ld, rows == BAND_ROWS)
+            top[j] = <real>state.sum.maximum[first + j]
+            log_sum[j] = <real>state.normalizer.log_sum[first + j]
+        log_softmax_lanes(x + first, ld, rows, top, log_sum, out + first, out_ld, prefetch_rows)
 
 
 # At once: few rows, so that all of it stays in L1, and one group of lanes is done from elements to results. What needs
@@ -162,22 +158,18 @@ cdef inline real log_of_scaled(real count, real total, real carry, real *low) no
     return split_log(count, rest*unscaled, error*unscaled, <real>0, low)
 
 
-cdef inline bint is_few(Py_ssize_t rows, Terms terms) noexcept nogil:
-    return rows < (FEW_ROUNDED if terms == ROUNDED else FEW_EXACT)
-
-
-cdef inline void log_sums_at_once(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, Terms terms,
-                                  const real *out, Py_ssize_t out_ld, real *top, real *log_sum,
+cdef inline void log_sums_at_once(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, bint is_short,
+                                  Terms terms, const real *out, Py_ssize_t out_ld, real *top, real *log_sum,
                                   real *log_sum_low) noexcept nogil:
     """All sums come before all logarithms, which wait for each other less then."""
     cdef Py_ssize_t width = lanes_of(x), groups = (columns + width - 1)//width, group, first, j
     cdef Py_ssize_t ahead = lanes_beside(x, ld, rows), whole = columns//width*width
-    cdef real totals[COLUMNS]
-    cdef real carries[COLUMNS]
-    cdef real counts[COLUMNS]
+    cdef real totals[TILE_COLUMNS]
+    cdef real carries[TILE_COLUMNS]
+    cdef real counts[TILE_COLUMNS]
     for group in range(groups):
         first = first_column(group, width, columns)
-        if is_few(rows, terms):
+        if is_short:
             spread(<real>-INFINITY, top + first)
             max_lanes(x + first, ld, rows, top + first)
             sum_drops_lanes(x + first, ld, rows, top + first, True, False, ahead, <real *>NULL, 0, totals + first,
@@ -193,13 +185,13 @@ cdef inline void log_sums_at_once(const real *x, Py_ssize_t ld, Py_ssize_t rows,
             log_sum[j] = log_of_scaled(counts[j], totals[j], carries[j], &log_sum_low[j])
 
 
-cdef void logsumexp_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
-                         Py_ssize_t _) noexcept nogil:
+cdef inline void logsumexp_of_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, bint is_short,
+                                   real *out) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), whole = columns//width*width, first, j
-    cdef real top[COLUMNS]
-    cdef real log_sum[COLUMNS]
-    cdef real log_sum_low[COLUMNS]
-    log_sums_at_once(x, ld, rows, columns, EXACT, <real *>NULL, 0, top, log_sum, log_sum_low)
+    cdef real top[TILE_COLUMNS]
+    cdef real log_sum[TILE_COLUMNS]
+    cdef real log_sum_low[TILE_COLUMNS]
+    log_sums_at_once(x, ld, rows, columns, is_short, EXACT, <real *>NULL, 0, top, log_sum, log_sum_low)
     for j in range(whole):
         out[j] = shifted(top[j], log_sum[j], log_sum_low[j])
     if whole < columns:
@@ -208,14 +200,35 @@ cdef void logsumexp_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize
             out[j] = shifted(top[j], log_sum[j], log_sum_low[j])
 
 
-cdef void log_softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
-                           Py_ssize_t out_ld) noexcept nogil:
+cdef void logsumexp_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
+                         Py_ssize_t _) noexcept nogil:
+    logsumexp_of_tile(x, ld, rows, columns, False, out)
+
+
+cdef void logsumexp_short_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
+                               Py_ssize_t _) noexcept nogil:
+    logsumexp_of_tile(x, ld, rows, columns, True, out)
+
+
+cdef inline void log_softmax_of_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, bint is_short,
+                                     real *out, Py_ssize_t out_ld) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), group, first
-    cdef real top[COLUMNS]
-    cdef real log_sum[COLUMNS]
-    cdef real log_sum_low[COLUMNS]
+    cdef real top[TILE_COLUMNS]
+    cdef real log_sum[TILE_COLUMNS]
+    cdef real log_sum_low[TILE_COLUMNS]
     columns = columns_to_do(x, out, columns)
-    log_sums_at_once(x, ld, rows, columns, ROUNDED, out, next_rows(out_ld, out_ld, x[0]), top, log_sum, log_sum_low)
+    log_sums_at_once(x, ld, rows, columns, is_short, ROUNDED, out, next_rows(out_ld, out_ld, x[0]), top, log_sum,
+                     log_sum_low)
     for group in range((columns + width - 1)//width):
         first = first_column(group, width, columns)
-        log_softmax_lanes(x + first, ld, rows, top + first, log_sum + first, out + first, out_ld, False)
+        log_softmax_lanes(x + first, ld, rows, top + first, log_sum + first, out + first, out_ld, 0)
+
+
+cdef void log_softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
+                           Py_ssize_t out_ld) noexcept nogil:
+    log_softmax_of_tile(x, ld, rows, columns, False, out, out_ld)
+
+
+cdef void log_softmax_short_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
+                                 Py_ssize_t out_ld) noexcept nogil:
+    log_softmax_of_tile(x, ld, rows, columns, True, out, out_ld)

@@ -1,9 +1,9 @@
-# States with weights. rest + carry is the sum over exp(top) as elsewhere, and may have either sign; top is only near
-# the largest a + log(abs(b)), and nothing is counted.
+# States with weights: sum + sum_low is the sum over exp(reference), scaled as elsewhere, and may have either sign; the
+# reference is only near the largest a + log(abs(b)), and nothing is counted.
 #
-# A top from HUGE on is so coarse that rounding it may take more than the exponent has room for: logsumexp([1e19],
-# b=[1e300]) has a top of 1e19 and a term that is exp(690) times as much. So count holds a power of two that is part of
-# the reference: the sum over exp(top) is 2**count as much. It is 0 where top is not the shift itself.
+# A reference from HUGE on is so coarse that rounding it may take more than the exponent has room for:
+# logsumexp([1e19], b=[1e300]) has a reference of 1e19 and a term that is exp(690) times as much. So 2**exponent is part
+# of the reference. It is 1 where the reference is not the shift itself.
 
 cdef inline real weighted_floor_of(real exponent) noexcept nogil:
     """floor_of, lower by the largest k there is: an argument there gives 0 with every weight."""
@@ -34,69 +34,106 @@ cdef real exponent_beyond(real top, const real *a, const real *b, Py_ssize_t n, 
     return nearest_integer(best)
 
 
-cdef inline void keep_weighted(const State *state, Py_ssize_t first, Py_ssize_t columns, State *kept,
-                               Py_ssize_t to) noexcept nogil:
+cdef struct WeightedColumn:
+    # One column of a WeightedSum.
+    double reference
+    double exponent
+    double sum
+    double sum_low
+
+
+cdef struct WeightedLanes:
+    # As many columns of a WeightedSum as there are lanes.
+    double reference[LANES]
+    double exponent[LANES]
+    double sum[LANES]
+    double sum_low[LANES]
+
+
+cdef inline void take_weighted(const WeightedSum *sum, Py_ssize_t j, WeightedColumn *column) noexcept nogil:
+    column.reference, column.exponent, column.sum, column.sum_low = (
+        sum.reference[j], sum.exponent[j], sum.sum[j], sum.sum_low[j])
+
+
+cdef inline void put_weighted(WeightedSum *sum, Py_ssize_t j, const WeightedColumn *column) noexcept nogil:
+    sum.reference[j], sum.exponent[j] = column.reference, column.exponent
+    sum.sum[j], sum.sum_low[j] = column.sum, column.sum_low
+
+
+cdef inline void put_weighted_lanes(WeightedSum *sum, Py_ssize_t first, const WeightedLanes *lanes,
+                                    Py_ssize_t width) noexcept nogil:
     cdef Py_ssize_t j
-    for j in range(columns):
-        kept.top[to + j], kept.count[to + j] = state.top[first + j], state.count[first + j]
-        kept.rest[to + j], kept.carry[to + j] = state.rest[first + j], state.carry[first + j]
+    for j in range(width):
+        sum.reference[first + j], sum.exponent[first + j] = lanes.reference[j], lanes.exponent[j]
+        sum.sum[first + j], sum.sum_low[first + j] = lanes.sum[j], lanes.sum_low[j]
 
 
-cdef inline void move_weighted(State *state, Py_ssize_t j, real top, real exponent) noexcept nogil:
-    """Let exp(top) 2**exponent be the reference of column j, if it is larger than the present one."""
-    cdef real old = <real>state.top[j]
-    cdef double power = state.count[j] - exponent
-    if not (top > old or top == old and power < 0):
+cdef inline void move_weighted(WeightedColumn *column, real reference, real exponent) noexcept nogil:
+    """Let exp(reference) 2**exponent be a column's reference, if it is larger than the present one."""
+    cdef real old = <real>column.reference
+    cdef double power = column.exponent - exponent
+    if not (reference > old or reference == old and power < 0):
         return
-    if state.rest[j] != 0 or state.carry[j] != 0:
-        rescale(state, j, old, top)
+    if column.sum != 0 or column.sum_low != 0:
+        rescale(&column.sum, &column.sum_low, old, reference)
         if power != 0:
-            state.rest[j] = ldexp(state.rest[j], <int>power)
-            state.carry[j] = ldexp(state.carry[j], <int>power)
-    state.top[j], state.count[j] = top, exponent
+            column.sum = ldexp(column.sum, <int>power)
+            column.sum_low = ldexp(column.sum_low, <int>power)
+    column.reference, column.exponent = reference, exponent
 
 
-cdef inline bint raised_weighted(const State *state, Py_ssize_t first, const real *top, State *moved) noexcept nogil:
-    """Columns side by side moved to their tops, in [0] and on; False where a sum has to be scaled for it."""
+cdef inline bint raised_weighted(const WeightedSum *sum, Py_ssize_t first, const real *reference,
+                                 WeightedLanes *moved) noexcept nogil:
+    """Move columns side by side to their references; False where a sum has to be scaled for it."""
     cdef Py_ssize_t j
     cdef double rises
     cdef double scales[LANES]
     cdef int any_ = 0
-    for j in range(lanes_of(top)):
-        rises = 1 if top[j] > state.top[first + j] else 0
-        scales[j] = rises*(magnitude(state.rest[first + j]) + magnitude(state.carry[first + j]))
-        scales[j] += 1 if state.count[first + j] < 0 else 0
-        moved.top[j] = top[j] if top[j] > state.top[first + j] else state.top[first + j]
-        moved.count[j] = 0 if top[j] > state.top[first + j] else state.count[first + j]
-        moved.rest[j], moved.carry[j] = state.rest[first + j], state.carry[first + j]
-    for j in range(lanes_of(top)):
+    for j in range(lanes_of(reference)):
+        rises = 1 if reference[j] > sum.reference[first + j] else 0
+        scales[j] = rises*(magnitude(sum.sum[first + j]) + magnitude(sum.sum_low[first + j]))
+        scales[j] += 1 if sum.exponent[first + j] < 0 else 0
+        moved.reference[j] = reference[j] if reference[j] > sum.reference[first + j] else sum.reference[first + j]
+        moved.exponent[j] = 0 if reference[j] > sum.reference[first + j] else sum.exponent[first + j]
+        moved.sum[j], moved.sum_low[j] = sum.sum[first + j], sum.sum_low[first + j]
+    for j in range(lanes_of(reference)):
         any_ |= scales[j] != 0
     return not any_
 
 
-cdef inline void merge_weighted(State *state, const State *other, Py_ssize_t first, Py_ssize_t columns,
+cdef inline void add_weighted(double *total, double *total_low, double added, double added_low) noexcept nogil:
+    """Add a sum that was taken against the same reference."""
+    cdef double error
+    total[0] = two_sum(total[0], added, &error)
+    total_low[0] += added_low + error
+
+
+cdef inline void merge_weighted(WeightedSum *sum, const WeightedSum *other, Py_ssize_t first, Py_ssize_t columns,
                                 Py_ssize_t period, real _) noexcept nogil:
     """merge for states with weights."""
     cdef Py_ssize_t i, j
-    cdef State brought
+    cdef WeightedColumn added
+    cdef WeightedColumn column
     for i in range(columns):
         j = (first + i) % period
-        keep_weighted(other, i, 1, &brought, 0)
-        move_weighted(state, j, <real>brought.top[0], <real>brought.count[0])
-        move_weighted(&brought, 0, <real>state.top[j], <real>state.count[j])
-        join(state, j, brought.rest[0], brought.carry[0], 0)
-        if magnitude(state.rest[j]) == INFINITY:        # which two_sum made nan of
-            state.carry[j] = 0
+        take_weighted(other, i, &added)
+        take_weighted(sum, j, &column)
+        move_weighted(&column, <real>added.reference, <real>added.exponent)
+        move_weighted(&added, <real>column.reference, <real>column.exponent)
+        add_weighted(&column.sum, &column.sum_low, added.sum, added.sum_low)
+        if magnitude(column.sum) == INFINITY:        # which two_sum made nan of
+            column.sum_low = 0
+        put_weighted(sum, j, &column)
 
 
 cdef void merge_weighted_f32(State *state, const State *other, Py_ssize_t first, Py_ssize_t columns,
                              Py_ssize_t period) noexcept nogil:
-    merge_weighted(state, other, first, columns, period, <float>0)
+    merge_weighted(weighted_of(state), <const WeightedSum *>&other.sum, first, columns, period, <float>0)
 
 
 cdef void merge_weighted_f64(State *state, const State *other, Py_ssize_t first, Py_ssize_t columns,
                              Py_ssize_t period) noexcept nogil:
-    merge_weighted(state, other, first, columns, period, <double>0)
+    merge_weighted(weighted_of(state), <const WeightedSum *>&other.sum, first, columns, period, <double>0)
 
 
 cdef double special_sum(const real *a, const real *b, Py_ssize_t n, Py_ssize_t a_step,
@@ -116,17 +153,17 @@ cdef double special_sum(const real *a, const real *b, Py_ssize_t n, Py_ssize_t a
     return total
 
 
-cdef void join_weighted(State *state, Py_ssize_t j, double total, double carry, const real *a, const real *b,
+cdef void join_weighted(WeightedSum *sum, Py_ssize_t j, double total, double low, const real *a, const real *b,
                         Py_ssize_t n, Py_ssize_t a_step, Py_ssize_t b_step) noexcept nogil:
-    """Add a block's sum, taken against state.top[j], to column j; where that means nothing, what special_sum says."""
-    if total == total and state.top[j] < INFINITY:
-        join(state, j, total, carry, 0)
+    """Add a block's sum, taken against sum.reference[j]; where that means nothing, what special_sum says."""
+    if total == total and sum.reference[j] < INFINITY:
+        add_weighted(&sum.sum[j], &sum.sum_low[j], total, low)
         return
-    if state.top[j] < INFINITY:         # the first of this kind: what came before is finite, and does not matter
-        state.top[j] = INFINITY
-        state.rest[j] = 0
-    state.rest[j] += special_sum(a, b, n, a_step, b_step)
-    state.count[j] = state.carry[j] = 0
+    if sum.reference[j] < INFINITY:     # the first of this kind: what came before is finite, and does not matter
+        sum.reference[j] = INFINITY
+        sum.sum[j] = 0
+    sum.sum[j] += special_sum(a, b, n, a_step, b_step)
+    sum.exponent[j] = sum.sum_low[j] = 0
 
 
 cdef inline double weighted_log_of(double rest, double carry, real exponent, double *total,
@@ -148,51 +185,65 @@ cdef inline double weighted_value(double shift, double log_sum, double low, doub
     return value if (total >= 0) | (signed & (total < 0)) else <double>NAN
 
 
-cdef inline void finish_weighted(State *state, Py_ssize_t columns, real _) noexcept nogil:
-    """log_sum is that of the sum over exp(shift); rest becomes the sum's sign."""
+cdef struct WeightedLogs:
+    # The logarithms of the sizes of sums divided by exp(shift), and totals that have the sums' signs.
+    double shift[TILE_COLUMNS]
+    double total[TILE_COLUMNS]
+    double log_sum[TILE_COLUMNS]
+    double log_sum_low[TILE_COLUMNS]
+
+
+cdef inline void take_weighted_logs(const WeightedSum *sum, Py_ssize_t columns, WeightedLogs *logs,
+                                    real _) noexcept nogil:
     cdef Py_ssize_t j
-    cdef real top, shift, exponent
+    cdef real reference, shift, exponent
     for j in range(columns):
-        top = <real>state.top[j]
-        shift = shift_of(top)
-        exponent = exponent_of(remainder_of(top, shift)) + <real>state.count[j]
-        state.log_sum[j] = weighted_log_of(state.rest[j], state.carry[j], exponent, &state.rest[j],
-                                           &state.log_sum_low[j])
-        state.top[j] = shift
+        reference = <real>sum.reference[j]
+        shift = shift_of(reference)
+        exponent = exponent_of(remainder_of(reference, shift)) + <real>sum.exponent[j]
+        logs.log_sum[j] = weighted_log_of(sum.sum[j], sum.sum_low[j], exponent, &logs.total[j], &logs.log_sum_low[j])
+        logs.shift[j] = shift
 
 
-cdef void write_weighted(const State *state, Py_ssize_t columns, real *out, real *sign, bint signed) noexcept nogil:
+cdef void write_weighted(const WeightedLogs *logs, Py_ssize_t columns, real *out, real *sign,
+                         bint signed) noexcept nogil:
     cdef Py_ssize_t j
     cdef double total
     for j in range(columns):
-        total = state.rest[j]
-        out[j] = <real>weighted_value(state.top[j], state.log_sum[j], state.log_sum_low[j], total, signed)
+        total = logs.total[j]
+        out[j] = <real>weighted_value(logs.shift[j], logs.log_sum[j], logs.log_sum_low[j], total, signed)
         sign[j] = <real>(1 if total > 0 else -1 if total < 0 else total)
 
 
 cdef void finish_weighted_logsumexp(State *state, Py_ssize_t columns, real *out, real *sign) noexcept nogil:
-    cdef real unused[COLUMNS]
-    finish_weighted(state, columns, <real>0)
-    write_weighted(state, columns, out, sign if sign != NULL else unused, sign != NULL)
+    cdef WeightedLogs logs
+    cdef real unused[TILE_COLUMNS]
+    take_weighted_logs(weighted_of(state), columns, &logs, <real>0)
+    write_weighted(&logs, columns, out, sign if sign != NULL else unused, sign != NULL)
 
 
 # From states without weights ----------------------------------------------------------------------------------------
 
 cdef void weigh(State *state, Py_ssize_t columns, real _) noexcept nogil:
-    """A state of logsumexp becomes one with weights, all of them 1: nothing is counted any more."""
+    """Make of a state of logsumexp one whose weights are all 1: nothing is counted any more."""
     cdef Py_ssize_t j
-    cdef real top
+    cdef real maximum
     cdef double total
+    cdef ColumnSum column
+    cdef WeightedSum weighted
     for j in range(columns):
-        top = <real>state.top[j]
-        total = state.rest[j] + state.carry[j]
-        if top == INFINITY or total != total:
-            state.rest[j] = total if total != total else INFINITY
-            state.top[j], state.count[j], state.carry[j] = INFINITY, 0, 0
-        elif top == -INFINITY:
-            state.count[j] = state.rest[j] = state.carry[j] = 0
-        else:
-            raise_top(state, j, top)
+        take_column(&state.sum, j, &column)
+        maximum = <real>column.maximum
+        total = column.others + column.others_low
+        weighted.reference[j], weighted.exponent[j] = maximum, 0
+        weighted.sum[j] = weighted.sum_low[j] = 0
+        if maximum == INFINITY or total != total:
+            weighted.reference[j] = INFINITY
+            weighted.sum[j] = total if total != total else INFINITY
+        elif maximum != -INFINITY:
+            raise_column(&column, maximum)
+            weighted.sum[j], weighted.sum_low[j] = column.others, column.others_low
+    memcpy(&state.sum, &weighted, sizeof(WeightedSum))      # the views may not be mixed, see weighted_of
 
 
 cdef void weigh_f32(State *state, Py_ssize_t columns) noexcept nogil:

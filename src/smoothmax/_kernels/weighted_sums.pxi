@@ -24,13 +24,13 @@ cdef inline real largest_term(real top, real size, real shift, real magic) noexc
 cdef inline real bias_of(real largest, real least) noexcept nogil:
     """A power of two that a total may start from: its terms are smaller, whatever sum they have come to.
 
-    Terms that are not negative only add to it. Of others there may be BLOCK_ROWS below 0 before the first above.
+    Terms that are not negative only add to it. Of others there may be ROW_BLOCK_LANES below 0 before the first above.
     """
-    return largest*(<real>1 if least >= 0 else <real>(2*BLOCK_ROWS))
+    return largest*(<real>1 if least >= 0 else <real>(2*ROW_BLOCK_LANES))
 
 
 cdef inline real moderate(real _) noexcept nogil:
-    """The largest weight that is multiplied as it is: BLOCK_ROWS*8 terms as large do not overflow."""
+    """The largest weight that is multiplied as it is: ROW_BLOCK_LANES*8 terms as large do not overflow."""
     if real is float:
         return <float>1073741824.0                  # 2**30
     else:
@@ -59,24 +59,24 @@ cdef inline bint is_sound(double total, double rest, real largest) noexcept nogi
     return (magnitude(total) < INFINITY) & (size >= limit)
 
 
-cdef bint add_row_block(State *state, bint any_size, const real *a, const real *b, Py_ssize_t rows,
+cdef bint add_row_block(WeightedSum *sum, bint any_size, const real *a, const real *b, Py_ssize_t rows,
                         real *tail, real *tail_b, Py_ssize_t rest, real best, real size, real least) noexcept nogil:
     """Add a block with no term above exp(best)*size to a row; False, and all is as before, if its sum is not sound."""
     cdef Py_ssize_t width = lanes_of(a), j
     cdef real largest, exponent = 0
     cdef double total, carry
-    cdef State moved
+    cdef WeightedColumn moved
     cdef real shift[LANES]
     cdef real magic[LANES]
     cdef real floor[LANES]
     cdef real bias[LANES]
     cdef double sums[LANES]
     cdef double carries[LANES]
-    keep_weighted(state, 0, 1, &moved, 0)
+    take_weighted(sum, 0, &moved)
     if any_size:
         exponent = exponent_beyond(best, a, b, rows*width + rest, 1, 1)
-    move_weighted(&moved, 0, best, exponent)
-    weighted_shifts_of(finite_reference(<real>moved.top[0]), <real>moved.count[0], any_size, shift, magic, floor)
+    move_weighted(&moved, best, exponent)
+    weighted_shifts_of(finite_reference(<real>moved.reference), <real>moved.exponent, any_size, shift, magic, floor)
     largest = largest_term(best, size, shift[0], magic[0] + exponent)
     spread(shift[0], shift)
     spread(magic[0], magic)
@@ -90,11 +90,11 @@ cdef bint add_row_block(State *state, bint any_size, const real *a, const real *
         sum_weighted(any_size, tail, width, tail_b, width, 1, shift, magic, floor, bias, 0, sums, carries)
     total = weighted_sum_of_lanes(sums, carries, &carry, best)
     if any_size:
-        keep_weighted(&moved, 0, 1, state, 0)
-        join_weighted(state, 0, total, carry, a, b, rows*width + rest, 1, 1)
-    elif nothing_in(best, size) & (total == 0) | is_sound(total, moved.rest[0], largest):
-        keep_weighted(&moved, 0, 1, state, 0)
-        join(state, 0, total, carry, 0)
+        put_weighted(sum, 0, &moved)
+        join_weighted(sum, 0, total, carry, a, b, rows*width + rest, 1, 1)
+    elif nothing_in(best, size) & (total == 0) | is_sound(total, moved.sum, largest):
+        add_weighted(&moved.sum, &moved.sum_low, total, carry)
+        put_weighted(sum, 0, &moved)
     else:
         return False
     return True
@@ -104,13 +104,14 @@ cdef void reduce_weighted_row(State *state, const real *a, const real *b, Py_ssi
     cdef Py_ssize_t width = lanes_of(a), block, rows, rest, j
     cdef real best, size, least
     cdef bint done
+    cdef WeightedSum *sum = weighted_of(state)
     cdef real tail[LANES]
     cdef real tail_b[LANES]
     cdef real top[LANES]
     cdef real high[LANES]
     cdef real low[LANES]
     while n > 0:
-        block = min_of(n, BLOCK_ROWS*width)
+        block = min_of(n, ROW_BLOCK_LANES*width)
         rows = block//width
         rest = block - rows*width
         spread(<real>-INFINITY, top)
@@ -129,14 +130,14 @@ cdef void reduce_weighted_row(State *state, const real *a, const real *b, Py_ssi
         size = at_least(max_of_lanes(high), -least)
         best = max_of_lanes(top) if size > 0 else <real>-INFINITY
         done = False
-        if is_moderate(best, <real>state.top[0], size):
-            done = add_row_block(state, False, a, b, rows, tail, tail_b, rest, best, size, least)
+        if is_moderate(best, <real>sum.reference[0], size):
+            done = add_row_block(sum, False, a, b, rows, tail, tail_b, rest, best, size, least)
         if not done:
             spread(<real>-INFINITY, top)
             max_weighted_lanes(a, width, b, width, rows, top)
             if rest:
                 max_weighted_lanes(tail, width, tail_b, width, 1, top)
-            add_row_block(state, True, a, b, rows, tail, tail_b, rest, max_of_lanes(top), <real>1, least)
+            add_row_block(sum, True, a, b, rows, tail, tail_b, rest, max_of_lanes(top), <real>1, least)
         a += block
         b += block
         n -= block
@@ -198,12 +199,13 @@ cdef inline bint are_sound(const real *best, const real *size, const double *sum
     return not unsound
 
 
-cdef bint add_tile_block(State *state, Py_ssize_t first, bint any_size, const real *a, Py_ssize_t ld, const real *b,
+cdef bint add_tile_block(WeightedSum *sum, Py_ssize_t first, bint any_size, const real *a, Py_ssize_t ld, const real *b,
                          Py_ssize_t b_ld, Py_ssize_t rows, const real *best, const real *size,
                          const real *least) noexcept nogil:
     """add_row_block for as many columns as there are lanes, each with a reference of its own."""
     cdef Py_ssize_t width = lanes_of(a), j
-    cdef State moved
+    cdef WeightedLanes moved
+    cdef WeightedColumn column
     cdef real reference[LANES]
     cdef real exponent[LANES]
     cdef real largest[LANES]
@@ -214,16 +216,18 @@ cdef bint add_tile_block(State *state, Py_ssize_t first, bint any_size, const re
     cdef double sums[LANES]
     cdef double carries[LANES]
     spread(<real>0, exponent)
-    if any_size or not raised_weighted(state, first, best, &moved):
-        keep_weighted(state, first, width, &moved, 0)
+    if any_size or not raised_weighted(sum, first, best, &moved):
         for j in range(width):
             if any_size:
                 exponent[j] = exponent_beyond(best[j], a + j, b + j, rows, ld, b_ld)
-            move_weighted(&moved, j, best[j], exponent[j])
+            take_weighted(sum, first + j, &column)
+            move_weighted(&column, best[j], exponent[j])
+            moved.reference[j], moved.exponent[j] = column.reference, column.exponent
+            moved.sum[j], moved.sum_low[j] = column.sum, column.sum_low
     for j in range(width):
-        reference[j] = finite_reference(<real>moved.top[j])
+        reference[j] = finite_reference(<real>moved.reference[j])
     for j in range(width):
-        weighted_shifts_of(reference[j], <real>moved.count[j], any_size, &shift[j], &magic[j], &floor[j])
+        weighted_shifts_of(reference[j], <real>moved.exponent[j], any_size, &shift[j], &magic[j], &floor[j])
     for j in range(width):
         largest[j] = largest_term(best[j], size[j], shift[j], magic[j] + exponent[j])
         bias[j] = bias_of(largest[j], least[j])
@@ -232,15 +236,15 @@ cdef bint add_tile_block(State *state, Py_ssize_t first, bint any_size, const re
     sum_weighted(any_size, a, ld, b, b_ld, rows, shift, magic, floor, bias, next_rows(rows, ld, best[0]), sums,
                  carries)
     if any_size:
-        keep_weighted(&moved, 0, width, state, first)
+        put_weighted_lanes(sum, first, &moved, width)
         for j in range(width):
-            join_weighted(state, first + j, sums[j], carries[j], a + j, b + j, rows, ld, b_ld)
+            join_weighted(sum, first + j, sums[j], carries[j], a + j, b + j, rows, ld, b_ld)
         return True
-    if not are_sound(best, size, sums, moved.rest, largest):
+    if not are_sound(best, size, sums, moved.sum, largest):
         return False
     for j in range(width):
-        join(&moved, j, sums[j], carries[j], 0)
-    keep_weighted(&moved, 0, width, state, first)
+        add_weighted(&moved.sum[j], &moved.sum_low[j], sums[j], carries[j])
+    put_weighted_lanes(sum, first, &moved, width)
     return True
 
 
@@ -248,21 +252,22 @@ cdef void reduce_weighted_tile(State *state, const real *a, Py_ssize_t ld, const
                                Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(a), block, group, first
     cdef bint done
+    cdef WeightedSum *sum = weighted_of(state)
     cdef real top[LANES]
     cdef real high[LANES]
     cdef real low[LANES]
     while rows > 0:
-        block = min_of(rows, WEIGHTED_ROWS)
+        block = min_of(rows, WEIGHTED_TILE_BLOCK_ROWS)
         for group in range((columns + width - 1)//width):
             first = group*width
-            done = scan_columns(a + first, ld, b + first, b_ld, block, state.top + first, top, high, low)
+            done = scan_columns(a + first, ld, b + first, b_ld, block, sum.reference + first, top, high, low)
             if done:
-                done = add_tile_block(state, first, False, a + first, ld, b + first, b_ld, block, top, high, low)
+                done = add_tile_block(sum, first, False, a + first, ld, b + first, b_ld, block, top, high, low)
             if not done:
                 spread(<real>-INFINITY, top)
                 max_weighted_lanes(a + first, ld, b + first, b_ld, block, top)
                 spread(<real>1, high)
-                add_tile_block(state, first, True, a + first, ld, b + first, b_ld, block, top, high, low)
+                add_tile_block(sum, first, True, a + first, ld, b + first, b_ld, block, top, high, low)
         a += block*ld
         b += block*b_ld
         rows -= block
@@ -280,11 +285,11 @@ cdef bint weighted_logsumexp_tile(const real *a, Py_ssize_t ld, const real *b, P
     cdef real floor[LANES]
     cdef real largest[LANES]
     cdef real bias[LANES]
-    cdef real shift[COLUMNS]
-    cdef real exponent[COLUMNS]
+    cdef real shift[TILE_COLUMNS]
+    cdef real exponent[TILE_COLUMNS]
     cdef double nothing[LANES]
-    cdef double sums[COLUMNS]
-    cdef double carries[COLUMNS]
+    cdef double sums[TILE_COLUMNS]
+    cdef double carries[TILE_COLUMNS]
     cdef double total, log_sum, log_sum_low
     columns = filled(columns, width)
     for j in range(width):

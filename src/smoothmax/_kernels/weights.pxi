@@ -128,7 +128,7 @@ cdef inline void sum_weighted_lanes(const real *a, Py_ssize_t ld, const real *b,
                                     bint any_size, Py_ssize_t ahead, double *sums, double *carries) noexcept nogil:
     """Add to sums[j] + carries[j] the weighted exponentials of column j.
 
-    Each lane starts from a bias of its own as in sum_row_lanes, of bias_of; at most BLOCK_ROWS rows.
+    Each lane starts from a bias of its own as in sum_row_lanes, of bias_of; at most ROW_BLOCK_LANES rows.
     """
     cdef Py_ssize_t i, j
     cdef real total[LANES]

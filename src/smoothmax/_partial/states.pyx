@@ -12,15 +12,14 @@ from libc.math cimport INFINITY
 
 from smoothmax._kernels.dispatch cimport kernels_of, weigh_of
 from smoothmax._arrays.elements cimport storer
-from smoothmax._kernels.interface cimport (
-    COLUMNS, LOG_SOFTMAX, LOGSUMEXP, SOFTMAX, WEIGHTED_LOGSUMEXP, Kernels, State, Weigh,
-)
+from smoothmax._kernels.interface cimport LOGSUMEXP, LOG_SOFTMAX, SOFTMAX, WEIGHTED_LOGSUMEXP, Kernels, State, Weigh
 from smoothmax._arrays.call cimport (
     MAX_NDIM, Shape, as_array, as_mask, broadcast, mark_axes, no_strides, prepare, put_array, result_dtype, run,
     shape_of, size_of, take_reduced_strides, take_strides,
 )
 from smoothmax._schedule.packed cimport Packed, pack, unpack
 from smoothmax._schedule.plan cimport FIRST, RESULT, SECOND, STATES, Plan, Store, lesser
+from smoothmax._thresholds cimport TILE_COLUMNS
 
 cnp.import_array()
 
@@ -140,11 +139,11 @@ def finished(operation, states, dtype, bint signed=False):
     cdef Store store = storer(cnp.PyArray_TYPE(values), dtype == np.float64)
     cdef Py_ssize_t done = 0, n = cnp.PyArray_SIZE(source), columns, itemsize = values.itemsize
     cdef State state
-    cdef double some[COLUMNS]
-    cdef double some_signs[COLUMNS]
+    cdef double some[TILE_COLUMNS]
+    cdef double some_signs[TILE_COLUMNS]
     with nogil:
         while done < n:
-            columns = lesser(n - done, COLUMNS)
+            columns = lesser(n - done, TILE_COLUMNS)
             unpack(cnp.PyArray_BYTES(source) + done*sizeof(Packed), sizeof(Packed), columns, &state)
             functions.finish(&state, columns, some, some_signs if signed else NULL)
             store(some, columns, cnp.PyArray_BYTES(values) + done*itemsize, itemsize, False)
@@ -160,10 +159,10 @@ cdef void merge_run(const Kernels *functions, char *held, const char *others, Py
     cdef Py_ssize_t done = 0, columns
     cdef State state, other
     while done < n:
-        columns = lesser(n - done, COLUMNS)
+        columns = lesser(n - done, TILE_COLUMNS)
         unpack(held + done*sizeof(Packed), sizeof(Packed), columns, &state)
         unpack(others + done*sizeof(Packed), sizeof(Packed), columns, &other)
-        functions.merge(&state, &other, 0, columns, COLUMNS)
+        functions.merge(&state, &other, 0, columns, TILE_COLUMNS)
         pack(&state, columns, held + done*sizeof(Packed), sizeof(Packed))
         done += columns
 
@@ -201,7 +200,7 @@ def weighed(states, dtype):
     cdef State state
     with nogil:
         while done < n:
-            columns = lesser(n - done, COLUMNS)
+            columns = lesser(n - done, TILE_COLUMNS)
             unpack(cnp.PyArray_BYTES(result) + done*sizeof(Packed), sizeof(Packed), columns, &state)
             function(&state, columns)
             pack(&state, columns, cnp.PyArray_BYTES(result) + done*sizeof(Packed), sizeof(Packed))

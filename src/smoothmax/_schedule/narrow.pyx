@@ -8,10 +8,11 @@ mask must lie as the elements do, and weights too or be one for each column, or 
 from libc.math cimport INFINITY
 
 from smoothmax._schedule.scratch cimport SCRATCH, leave_out_of_columns
-from smoothmax._kernels.interface cimport COLUMNS, LANE_BYTES, Kernels, State, clear
+from smoothmax._kernels.interface cimport Kernels, State, clear
 from smoothmax._schedule.plan cimport (
     ELEMENTS, MASK, RESULT, WEIGHTS, Bases, Plan, count, inner_shape, inner_stride, is_run, lesser,
 )
+from smoothmax._thresholds cimport LANE_BYTES, TILE_COLUMNS
 
 cdef enum:
     ENOUGH = 2048           # elements of all columns together for which merging pays
@@ -37,7 +38,7 @@ cdef Py_ssize_t rows_abreast(const Plan *plan) noexcept nogil:
     cdef Py_ssize_t columns = inner_shape(&plan.kept), n = count(&plan.reduced, 0)
     cdef Py_ssize_t lanes = LANE_BYTES//plan.itemsize, width = lanes
     cdef bint transforms = plan.kernels.write_tile != NULL
-    if plan.reduced.ndim != 1 or columns >= COLUMNS or columns < 2 or columns*n < ENOUGH:
+    if plan.reduced.ndim != 1 or columns >= TILE_COLUMNS or columns < 2 or columns*n < ENOUGH:
         return 0
     if not is_dense(plan, ELEMENTS) or transforms and not is_dense(plan, RESULT):
         return 0
@@ -98,11 +99,11 @@ cdef void repeat_weights(const Plan *plan, const Bases *bases, const Part *part,
     cdef Py_ssize_t columns = inner_shape(&plan.kept), stride = plan.reduced.stride[WEIGHTS][0]
     cdef Py_ssize_t i, j, at, used, row, end
     cdef char *to
-    cdef double some[COLUMNS]
+    cdef double some[TILE_COLUMNS]
     for i in range(part.rows):
         at = part.done + i*part.width + part.first
         used, row, j = columns_in(part, i), 0, 0
-        to = weights + i*COLUMNS*plan.itemsize
+        to = weights + i*TILE_COLUMNS*plan.itemsize
         end = columns - at % columns            # of the columns that the first weight is for
         plan.load_weights(bases.data[WEIGHTS] + at//columns*stride, stride, (used - end + columns - 1)//columns + 1,
                           plan.swapped[WEIGHTS], some)
@@ -120,7 +121,7 @@ cdef void repeat_weights(const Plan *plan, const Bases *bases, const Part *part,
 
 cdef void bring_together(const Plan *plan, const Bases *bases, Part *part, char *tile, char *weights) noexcept nogil:
     cdef Py_ssize_t stride = inner_stride(&plan.kept, ELEMENTS), weights_stride = inner_stride(&plan.kept, WEIGHTS)
-    cdef Py_ssize_t i, at, used, step = COLUMNS*plan.itemsize
+    cdef Py_ssize_t i, at, used, step = TILE_COLUMNS*plan.itemsize
     for i in range(part.rows):
         at = part.done + i*part.width + part.first
         used = columns_in(part, i)
@@ -139,7 +140,7 @@ cdef void next_rows(const Plan *plan, const Bases *bases, Part *part, char *scra
     cdef bint one_column = bases.data[WEIGHTS] != NULL and is_one_column(plan, WEIGHTS)
     cdef bint weighted = bases.data[WEIGHTS] != NULL and not one_row and not one_column
     cdef bint direct = is_run(plan, &plan.kept, ELEMENTS) and (not weighted or is_run(plan, &plan.kept, WEIGHTS))
-    cdef Py_ssize_t at = part.done + part.first, step = COLUMNS*plan.itemsize
+    cdef Py_ssize_t at = part.done + part.first, step = TILE_COLUMNS*plan.itemsize
     part.rows = part.left//part.width
     part.elements, part.ld = bases.data[ELEMENTS] + at*plan.itemsize, part.width
     part.weights, part.weights_ld = NULL, part.width
@@ -153,29 +154,29 @@ cdef void next_rows(const Plan *plan, const Bases *bases, Part *part, char *scra
     part.rows = max(1, lesser(part.rows, BLOCK_ROWS))
     if not direct:
         bring_together(plan, bases, part, scratch, weights if weighted else NULL)
-        part.elements, part.ld = scratch, COLUMNS
+        part.elements, part.ld = scratch, TILE_COLUMNS
         if weighted:
-            part.weights, part.weights_ld = weights, COLUMNS
+            part.weights, part.weights_ld = weights, TILE_COLUMNS
     if one_column:
         repeat_weights(plan, bases, part, weights)
-        part.weights, part.weights_ld = weights, COLUMNS
+        part.weights, part.weights_ld = weights, TILE_COLUMNS
     if mask != NULL:
         mask += at
-        plan.moves.select(part.elements, part.ld*plan.itemsize, mask, part.width, part.rows, columns_in(part, 0),
-                          -INFINITY, scratch, step)
-        part.elements, part.ld = scratch, COLUMNS
+        plan.data_kernels.select(part.elements, part.ld*plan.itemsize, mask, part.width, part.rows,
+                                 columns_in(part, 0), -INFINITY, scratch, step)
+        part.elements, part.ld = scratch, TILE_COLUMNS
         if weighted or one_column:
-            plan.moves.select(part.weights, part.weights_ld*plan.itemsize, mask, part.width, part.rows,
-                              columns_in(part, 0), 0, weights, step)
-            part.weights, part.weights_ld = weights, COLUMNS
+            plan.data_kernels.select(part.weights, part.weights_ld*plan.itemsize, mask, part.width, part.rows,
+                                     columns_in(part, 0), 0, weights, step)
+            part.weights, part.weights_ld = weights, TILE_COLUMNS
 
 
 cdef inline void begin(Part *part, Py_ssize_t columns, Py_ssize_t abreast, Py_ssize_t tile, Py_ssize_t first,
                        Py_ssize_t n) noexcept nogil:
     """The part of a tile, of the columns' n elements from `first` on."""
     part.width = abreast*columns
-    part.first = tile*COLUMNS
-    part.wide = lesser(part.width - part.first, COLUMNS)
+    part.first = tile*TILE_COLUMNS
+    part.wide = lesser(part.width - part.first, TILE_COLUMNS)
     part.done = first*columns
     part.left = n*columns
 
@@ -187,7 +188,7 @@ cdef inline void go_on(Part *part) noexcept nogil:
 
 
 cdef inline Py_ssize_t tiles_of(Py_ssize_t width) noexcept nogil:
-    return (width + COLUMNS - 1)//COLUMNS
+    return (width + TILE_COLUMNS - 1)//TILE_COLUMNS
 
 
 cdef void reduce_columns(const Plan *plan, const Kernels *kernels, const Bases *bases, Py_ssize_t abreast,
@@ -196,10 +197,10 @@ cdef void reduce_columns(const Plan *plan, const Kernels *kernels, const Bases *
     cdef Py_ssize_t columns = inner_shape(&plan.kept), tile
     cdef State of_part
     cdef Part part
-    clear(state, COLUMNS)
+    clear(state, TILE_COLUMNS)
     for tile in range(tiles_of(abreast*columns)):
         begin(&part, columns, abreast, tile, first, n)
-        clear(&of_part, COLUMNS)
+        clear(&of_part, TILE_COLUMNS)
         while part.left:
             next_rows(plan, bases, &part, scratch)
             kernels.reduce_tile(&of_part, part.elements, part.ld, part.weights, part.weights_ld, part.rows, part.wide)
@@ -212,12 +213,12 @@ cdef void spread_state(const State *state, Py_ssize_t columns, Py_ssize_t first,
     cdef Py_ssize_t j, of
     for j in range(wide):
         of = (first + j) % columns
-        part.top[j] = state.top[of]
-        part.log_sum[j] = state.log_sum[of]
-        part.log_sum_low[j] = state.log_sum_low[of]
-        part.inverse[j] = state.inverse[of]
-        part.inverse_low[j] = state.inverse_low[of]
-        part.one_above[j] = state.one_above[of]
+        part.sum.maximum[j] = state.sum.maximum[of]
+        part.normalizer.log_sum[j] = state.normalizer.log_sum[of]
+        part.normalizer.log_sum_low[j] = state.normalizer.log_sum_low[of]
+        part.normalizer.inverse[j] = state.normalizer.inverse[of]
+        part.normalizer.inverse_low[j] = state.normalizer.inverse_low[of]
+        part.normalizer.saturates_above[j] = state.normalizer.saturates_above[of]
 
 
 cdef void write_columns(const Plan *plan, const Bases *bases, Py_ssize_t abreast, Py_ssize_t first, Py_ssize_t n,
@@ -239,13 +240,13 @@ cdef void write_columns(const Plan *plan, const Bases *bases, Py_ssize_t abreast
                 part.rows = lesser(part.rows, BLOCK_ROWS)
             out = bases.data[RESULT] + (part.done + part.first)*stride
             target = out if direct else scratch
-            out_ld = part.width if direct else COLUMNS
-            plan.kernels.write_tile(&of_part, part.elements, part.ld, NULL, 0, part.rows, part.wide, target, out_ld)
+            out_ld = part.width if direct else TILE_COLUMNS
+            plan.kernels.write_tile(&of_part, part.elements, part.ld, NULL, 0, part.rows, part.wide, target, out_ld, 0)
             if bases.data[MASK] != NULL:
                 leave_out_of_columns(plan, bases.data[MASK] + part.done + part.first, part.width, part.rows,
                                      columns_in(&part, 0), target, out_ld*plan.itemsize)
             if not direct:
                 for i in range(part.rows):
-                    plan.store(scratch + i*COLUMNS*plan.itemsize, columns_in(&part, i), out + i*part.width*stride,
+                    plan.store(scratch + i*TILE_COLUMNS*plan.itemsize, columns_in(&part, i), out + i*part.width*stride,
                                stride, plan.swapped[RESULT])
             go_on(&part)

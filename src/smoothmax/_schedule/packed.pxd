@@ -6,27 +6,27 @@ from smoothmax._kernels.interface cimport SHIFTED, State
 
 
 cdef struct Packed:
-    # The fields of State of the same names.
-    double top
+    # The fields of a PartialSum; with weights those of a WeightedSum, which lie in the same places.
+    double maximum
     double count
-    double rest
-    double carry
+    double others
+    double others_low
 
 
 cdef inline void pack(const State *state, Py_ssize_t columns, char *to, Py_ssize_t stride) noexcept nogil:
     cdef Packed packed
     cdef Py_ssize_t j
     for j in range(columns):
-        packed.top, packed.count = state.top[j], state.count[j]
-        packed.rest, packed.carry = state.rest[j], state.carry[j]
+        packed.maximum, packed.count = state.sum.maximum[j], state.sum.count[j]
+        packed.others, packed.others_low = state.sum.others[j], state.sum.others_low[j]
         memcpy(to + j*stride, &packed, sizeof(Packed))
 
 
 cdef inline void unpack(const char *source, Py_ssize_t stride, Py_ssize_t columns, State *state) noexcept nogil:
     cdef Packed packed
     cdef Py_ssize_t j
-    state.sums = SHIFTED
+    state.scaling = SHIFTED
     for j in range(columns):
         memcpy(&packed, source + j*stride, sizeof(Packed))
-        state.top[j], state.count[j] = packed.top, packed.count
-        state.rest[j], state.carry[j] = packed.rest, packed.carry
+        state.sum.maximum[j], state.sum.count[j] = packed.maximum, packed.count
+        state.sum.others[j], state.sum.others_low[j] = packed.others, packed.others_low

@@ -1,7 +1,7 @@
 # A plan says where the elements of the arrays of a call lie, which of their axes are reduced, and by which kernels; and
 # how to go along its axes. Knows no mathematics and no Python objects.
 
-from smoothmax._kernels.interface cimport Kernels, Moves
+from smoothmax._kernels.interface cimport DataKernels, Kernels
 
 # How elements of any supported type become the floats or doubles that kernels take, and results become elements.
 ctypedef void (*Load)(const void *elements, Py_ssize_t stride, Py_ssize_t n, bint swapped, void *to) noexcept nogil
@@ -43,7 +43,7 @@ cdef struct Axes:
 
 cdef struct Plan:
     const Kernels *kernels
-    const Moves *moves
+    const DataKernels *data_kernels
     Passes passes
     double fill                 # what an element that a mask leaves out becomes in a result of the elements' shape
     Py_ssize_t itemsize         # of the type that kernels compute in

@@ -7,11 +7,11 @@ short end of a tile.
 from libc.math cimport INFINITY
 from libc.string cimport memset
 
-from smoothmax._kernels.interface cimport COLUMNS
 from smoothmax._schedule.plan cimport (
     ELEMENTS, FACTORS, MASK, RESULT, WEIGHTS, Axes, Bases, Cursor, Plan, advance, inner_stride, is_run, lesser,
     run_length,
 )
+from smoothmax._thresholds cimport TILE_COLUMNS
 
 cdef enum:
     PACKED = 512                # elements of a mask brought together at a time
@@ -24,7 +24,7 @@ cdef void select(const Plan *plan, const char *values, Py_ssize_t step, const ch
     cdef char packed[PACKED]
     cdef Py_ssize_t i, _row, at, done, part
     if mask_stride == 1:
-        plan.moves.select(values, step, mask, mask_step, rows, n, fill, to, to_step)
+        plan.data_kernels.select(values, step, mask, mask_step, rows, n, fill, to, to_step)
         return
     for _row in range(rows):
         done = 0
@@ -33,7 +33,7 @@ cdef void select(const Plan *plan, const char *values, Py_ssize_t step, const ch
             for i in range(part):
                 packed[i] = mask[(done + i)*mask_stride]
             at = done*plan.itemsize
-            plan.moves.select(values + at, step, packed, 0, 1, part, fill, to + at, to_step)
+            plan.data_kernels.select(values + at, step, packed, 0, 1, part, fill, to + at, to_step)
             done += part
         values += step
         mask += mask_step
@@ -47,8 +47,8 @@ cdef void blend(const Plan *plan, const char *factors, Py_ssize_t stride, Py_ssi
     while done < n:
         part = lesser(n - done, PACKED)
         plan.load_factors(factors + done*stride, stride, part, plan.swapped[FACTORS], <char *>packed)
-        plan.moves.blend(weights + done*plan.itemsize, <const char *>packed, part, plan.scale,
-                         plan.scale_low, plan.offset, plan.offset_low)
+        plan.data_kernels.blend(weights + done*plan.itemsize, <const char *>packed, part, plan.scale,
+                                plan.scale_low, plan.offset, plan.offset_low)
         done += part
 
 
@@ -105,7 +105,7 @@ cdef inline bint has_nan(const Plan *plan, const char *values, Py_ssize_t n) noe
 cdef void leave_out_of_columns(const Plan *plan, const char *mask, Py_ssize_t mask_step, Py_ssize_t rows,
                                Py_ssize_t columns, char *values, Py_ssize_t step) noexcept nogil:
     if has_nan(plan, values, columns):
-        plan.moves.select(values, step, mask, mask_step, rows, columns, plan.fill, values, step)
+        plan.data_kernels.select(values, step, mask, mask_step, rows, columns, plan.fill, values, step)
 
 
 cdef void leave_out_of_row(const Plan *plan, const Bases *bases, const Cursor *at, Py_ssize_t n,
@@ -168,8 +168,8 @@ cdef inline bint is_transposed(const Plan *plan, int role) noexcept nogil:
 
 cdef void transpose(const Plan *plan, const Bases *bases, const Cursor *cursor, int role, Py_ssize_t rows,
                     Py_ssize_t columns, char *tile) noexcept nogil:
-    plan.moves.transpose(place(bases, cursor, role), inner_stride(&plan.kept, role)//plan.itemsize, columns, rows, tile,
-                         COLUMNS)
+    plan.data_kernels.transpose(place(bases, cursor, role), inner_stride(&plan.kept, role)//plan.itemsize, columns,
+                                rows, tile, TILE_COLUMNS)
 
 
 cdef void transpose_masked(const Plan *plan, const Bases *bases, const Cursor *cursor, Py_ssize_t rows,
@@ -180,23 +180,23 @@ cdef void transpose_masked(const Plan *plan, const Bases *bases, const Cursor *c
     cdef Py_ssize_t step = inner_stride(&plan.kept, ELEMENTS), mask_step = inner_stride(&plan.kept, MASK)
     cdef Py_ssize_t length = rows*plan.itemsize
     if step == length and mask_step == rows:
-        plan.moves.select(source, 0, mask, 0, 1, rows*columns, -INFINITY, masked, 0)
+        plan.data_kernels.select(source, 0, mask, 0, 1, rows*columns, -INFINITY, masked, 0)
     else:
-        plan.moves.select(source, step, mask, mask_step, columns, rows, -INFINITY, masked, length)
-    plan.moves.transpose(masked, rows, columns, rows, tile, COLUMNS)
+        plan.data_kernels.select(source, step, mask, mask_step, columns, rows, -INFINITY, masked, length)
+    plan.data_kernels.transpose(masked, rows, columns, rows, tile, TILE_COLUMNS)
 
 
 cdef void clear_rest(const Plan *plan, Py_ssize_t rows, Py_ssize_t columns, char *tile) noexcept nogil:
     """0 for the columns of a tile that are not there."""
-    cdef Py_ssize_t i, width = COLUMNS*plan.itemsize, used = columns*plan.itemsize
-    if columns < COLUMNS:
+    cdef Py_ssize_t i, width = TILE_COLUMNS*plan.itemsize, used = columns*plan.itemsize
+    if columns < TILE_COLUMNS:
         for i in range(rows):
             memset(tile + i*width + used, 0, width - used)
 
 
 cdef void gather_tile(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssize_t rows, Py_ssize_t columns,
                       char *scratch) noexcept nogil:
-    cdef Py_ssize_t run, done = 0, width = COLUMNS*plan.itemsize
+    cdef Py_ssize_t run, done = 0, width = TILE_COLUMNS*plan.itemsize
     cdef bint masked = plan.data[MASK] != NULL, weighted = plan.data[WEIGHTS] != NULL
     cdef char *weights = scratch + SCRATCH*plan.itemsize
     clear_rest(plan, rows, columns, scratch)
@@ -224,11 +224,11 @@ cdef void scatter_tile(const Plan *plan, const Bases *bases, Cursor *cursor, Py_
                        char *scratch) noexcept nogil:
     cdef Py_ssize_t i
     if is_transposed(plan, RESULT):
-        plan.moves.transpose_back(scratch, COLUMNS, rows, columns, place(bases, cursor, RESULT),
-                                  inner_stride(&plan.kept, RESULT)//plan.itemsize)
+        plan.data_kernels.transpose_back(scratch, TILE_COLUMNS, rows, columns, place(bases, cursor, RESULT),
+                                         inner_stride(&plan.kept, RESULT)//plan.itemsize)
         advance(cursor, rows)
         return
     for i in range(rows):
-        plan.store(scratch + i*COLUMNS*plan.itemsize, columns, place(bases, cursor, RESULT),
+        plan.store(scratch + i*TILE_COLUMNS*plan.itemsize, columns, place(bases, cursor, RESULT),
                    inner_stride(&plan.kept, RESULT), plan.swapped[RESULT])
         advance(cursor, 1)

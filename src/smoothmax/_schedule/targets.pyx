@@ -31,9 +31,9 @@ cdef inline void pick(const Plan *plan, const Unit *unit, State *state, bint dir
         targets += target_step
         if not 0 <= target < classes:
             wrong = True
-            state.counts[j] = state.picked[j] = state.weight[j] = 0
+            state.loss.counts[j] = state.loss.target_logit[j] = state.loss.target_weight[j] = 0
         else:
-            state.picked[j] = element_at(plan, direct, wide, elements + target*class_step)
+            state.loss.target_logit[j] = element_at(plan, direct, wide, elements + target*class_step)
         elements += step
     if wrong and plan.wrong != NULL:
         exchange(plan.wrong, 1)
@@ -44,15 +44,15 @@ cdef void look_up(const Plan *plan, const Unit *unit, State *state) noexcept nog
     cdef const char *targets = unit.bases.data[TARGET]
     cdef const double *weights = plan.class_weights
     cdef Py_ssize_t j, target, target_step = inner_stride(&plan.kept, TARGET)
-    state.hard, state.hard_low = plan.hard, plan.hard_low
-    state.soft, state.soft_low = plan.soft, plan.soft_low
-    state.denominator = plan.denominator
+    state.loss.hard, state.loss.hard_low = plan.hard, plan.hard_low
+    state.loss.soft, state.loss.soft_low = plan.soft, plan.soft_low
+    state.loss.denominator = plan.denominator
     for j in range(unit.columns):
-        state.counts[j] = 1
-        state.weight[j] = 0 if targets == NULL else 1
+        state.loss.counts[j] = 1
+        state.loss.target_weight[j] = 0 if targets == NULL else 1
     if targets == NULL:
         for j in range(unit.columns):
-            state.picked[j] = 0
+            state.loss.target_logit[j] = 0
         return
     if not plan.direct[ELEMENTS]:
         pick(plan, unit, state, False, plan.itemsize == sizeof(double))
@@ -64,7 +64,7 @@ cdef void look_up(const Plan *plan, const Unit *unit, State *state) noexcept nog
         for j in range(unit.columns):
             target = (<const Py_ssize_t *>(targets + j*target_step))[0]
             if target >= 0:
-                state.weight[j] = weights[target]
+                state.loss.target_weight[j] = weights[target]
 
 
 cdef inline void put_at(const Plan *plan, bint direct, bint wide, char *place, double value) noexcept nogil:
@@ -88,7 +88,7 @@ cdef void put(const Walk *walk, const Unit *unit, const State *state) noexcept n
     for j in range(unit.columns):
         target = (<const Py_ssize_t *>(targets + j*target_step))[0]
         if target >= 0:
-            put_at(plan, direct, wide, results + j*step + target*class_step, state.at_target[j])
-        elif state.at_target[j] != 0:           # nan: an element of it is not finite
+            put_at(plan, direct, wide, results + j*step + target*class_step, state.loss.at_target[j])
+        elif state.loss.at_target[j] != 0:           # nan: an element of it is not finite
             for c in range(walk.n):
                 put_at(plan, direct, wide, results + j*step + c*class_step, 0)

@@ -11,7 +11,7 @@ cdef struct Walk:
     bint at_once                # without a state: what is reduced stays in cache
     bint in_place               # elements and weights are taken where they lie,
     bint out_in_place           # results put where they belong; a tile's if its columns fill the lanes
-    Py_ssize_t wide             # reductions side by side in a unit: COLUMNS of a tile, TOGETHER or 1 of rows
+    Py_ssize_t wide             # reductions side by side in a unit: TILE_COLUMNS of a tile, JOINT_ROWS or 1 of rows
     Py_ssize_t lanes            # a tile of a multiple of so many columns is taken where it lies, and
     bint any_number             # of any number from there on: the kernels may do a column twice
     bint gathers                # the first pass brings elements together in the result, where the second takes them
@@ -47,11 +47,11 @@ cdef void walk_band(const Walk *walk, const Unit *units, Py_ssize_t n, State *st
 
 cdef inline const Kernels *first_kernels(const Plan *plan) noexcept nogil:
     """Those that reduce: states that are left for a later walk cannot be reduced again when they are in doubt."""
-    return plan.kernels.first if plan.passes == FIRST and plan.kernels.first != NULL else plan.kernels
+    return plan.kernels.mergeable if plan.passes == FIRST and plan.kernels.mergeable != NULL else plan.kernels
 
 
 cdef inline bint is_doubtful(const Plan *plan, const Unit *unit, const State *state) noexcept nogil:
-    return plan.passes == BOTH and plan.kernels.in_doubt != NULL and plan.kernels.in_doubt(state, unit.columns)
+    return plan.passes == BOTH and plan.kernels.needs_exact != NULL and plan.kernels.needs_exact(state, unit.columns)
 
 
 cdef inline void take_state(const Walk *walk, const Unit *unit, State *state) noexcept nogil:

@@ -8,13 +8,14 @@ from smoothmax._schedule.narrow cimport reduce_columns, write_columns
 from smoothmax._schedule.scratch cimport (
     SCRATCH, TILE_ROWS, gather_row, gather_tile, leave_out_of_row, leave_out_of_tile, scatter_row, scatter_tile,
 )
-from smoothmax._kernels.interface cimport BAND_ROWS, BLOCK_BYTES, COLUMNS, SHIFTED, TOGETHER, Kernels, State, clear
+from smoothmax._kernels.interface cimport SHIFTED, Kernels, State, clear
 from smoothmax._schedule.packed cimport pack
 from smoothmax._schedule.plan cimport (
     ELEMENTS, FIRST, MASK, RESULT, SECOND, SIGN, STATES, VALUE, WEIGHTS, Bases, Cursor, Plan, advance, copy_cursor,
     inner_stride, lesser, run_length, start,
 )
 from smoothmax._schedule.targets cimport put_targets, take_targets
+from smoothmax._thresholds cimport BAND_ROWS, JOINT_ROWS, ROW_BLOCK_BYTES, TILE_COLUMNS
 
 cdef enum:
     CHUNK = 16384               # bytes of a row that passes through the scratch in pieces: they stay in L1
@@ -89,10 +90,10 @@ cdef void draft_row(const Walk *walk, const Kernels *kernels, const Unit *unit, 
         kernels.draft_row(state, unit.bases.data[ELEMENTS] + cursor.offset[ELEMENTS], cursor.left, target, tops)
         return
     while cursor.left:
-        n = lesser(cursor.left, BLOCK_BYTES//plan.itemsize)
+        n = lesser(cursor.left, ROW_BLOCK_BYTES//plan.itemsize)
         gather_row(plan, &unit.bases, cursor, n, target)
         kernels.draft_row(state, target, n, target, tops)
-        target += BLOCK_BYTES
+        target += ROW_BLOCK_BYTES
         tops += 1
 
 
@@ -109,13 +110,13 @@ cdef void correct_row(const Walk *walk, const Unit *unit, const Cursor *cursor, 
 cdef void reduce_tile(const Walk *walk, const Kernels *kernels, const Unit *unit, Cursor *cursor, State *state,
                       char *scratch) noexcept nogil:
     cdef const Plan *plan = walk.plan
-    cdef Py_ssize_t rows, ld = COLUMNS, weights_ld = COLUMNS
+    cdef Py_ssize_t rows, ld = TILE_COLUMNS, weights_ld = TILE_COLUMNS
     cdef const char *elements
     cdef const char *weights
     if unit.in_place:
         ld = inner_stride(&plan.reduced, ELEMENTS)//plan.itemsize
         weights_ld = inner_stride(&plan.reduced, WEIGHTS)//plan.itemsize
-    clear(state, COLUMNS)
+    clear(state, TILE_COLUMNS)
     while cursor.left:
         if unit.in_place:
             rows = run_length(cursor, cursor.left)
@@ -130,10 +131,10 @@ cdef void reduce_tile(const Walk *walk, const Kernels *kernels, const Unit *unit
 
 
 cdef void write_tile(const Walk *walk, const Unit *unit, Cursor *cursor, const State *state,
-                     char *scratch) noexcept nogil:
+                     Py_ssize_t prefetch_rows, char *scratch) noexcept nogil:
     cdef const Plan *plan = walk.plan
     cdef Cursor out_cursor
-    cdef Py_ssize_t rows, ld = COLUMNS, weights_ld = COLUMNS, out_ld = COLUMNS
+    cdef Py_ssize_t rows, ld = TILE_COLUMNS, weights_ld = TILE_COLUMNS, out_ld = TILE_COLUMNS
     cdef const char *source
     cdef const char *weights
     cdef char *target
@@ -154,7 +155,8 @@ cdef void write_tile(const Walk *walk, const Unit *unit, Cursor *cursor, const S
             source, weights = scratch, scratch + SCRATCH*plan.itemsize
             gather_tile(plan, &unit.bases, cursor, rows, unit.columns, scratch)
         target = unit.bases.data[RESULT] + out_cursor.offset[RESULT] if unit.out_in_place else scratch
-        plan.kernels.write_tile(state, source, ld, weights, weights_ld, rows, unit.columns, target, out_ld)
+        plan.kernels.write_tile(state, source, ld, weights, weights_ld, rows, unit.columns, target, out_ld,
+                                prefetch_rows)
         leave_out_of_tile(plan, &unit.bases, &out_cursor, rows, unit.columns, target, out_ld*plan.itemsize)
         if unit.out_in_place:
             advance(&out_cursor, rows)
@@ -191,7 +193,7 @@ cdef void write_piece(const Walk *walk, const Unit *unit, Py_ssize_t piece, cons
     if walk.drafts:
         correct_row(walk, unit, &cursor, unit.tops + piece*walk.blocks, state)
     elif walk.tiles:
-        write_tile(walk, unit, &cursor, state, scratch)
+        write_tile(walk, unit, &cursor, state, 0, scratch)
     else:
         write_row(walk, unit, &cursor, state, scratch)
 
@@ -199,8 +201,8 @@ cdef void write_piece(const Walk *walk, const Unit *unit, Py_ssize_t piece, cons
 cdef void finish(const Walk *walk, const Unit *unit, State *state) noexcept nogil:
     """The results of a reduction, or what the second pass needs."""
     cdef const Plan *plan = walk.plan
-    cdef double values[COLUMNS]
-    cdef double signs[COLUMNS]
+    cdef double values[TILE_COLUMNS]
+    cdef double signs[TILE_COLUMNS]
     cdef bint signed = plan.data[SIGN] != NULL
     if plan.passes == FIRST:
         pack(state, unit.columns, unit.bases.data[STATES], inner_stride(&plan.kept, STATES))
@@ -229,19 +231,19 @@ cdef void row_at_once(const Walk *walk, const Unit *unit, State *state, char *sc
     if not unit.in_place:
         start(&cursor, &plan.reduced, 0, 0, walk.n)
         gather_row(plan, &unit.bases, &cursor, walk.n, target)
-    if plan.kernels.keep_row != NULL:
+    if plan.kernels.fused_state_row != NULL:
         take_targets(plan, unit, state)
-        plan.kernels.keep_row(state, source, walk.n, target)
+        plan.kernels.fused_state_row(state, source, walk.n, target)
         finish(walk, unit, state)
         if reduces:
             return
         plan.kernels.scale_row(state, walk.n, target)
     elif reduces:
-        plan.kernels.row_at_once(source, walk.n, &value)
+        plan.kernels.fused_row(source, walk.n, &value)
         plan.store(&value, 1, unit.bases.data[RESULT], 0, plan.swapped[RESULT])
         return
     else:
-        plan.kernels.row_at_once(source, walk.n, target)
+        plan.kernels.fused_row(source, walk.n, target)
     if plan.data[MASK] != NULL or not unit.out_in_place:
         start(&cursor, &plan.reduced, 0, 0, walk.n)
         leave_out_of_row(plan, &unit.bases, &cursor, walk.n, target)
@@ -255,31 +257,31 @@ cdef void rows_at_once(const Walk *walk, const Unit *unit, State *state, char *s
     cdef const Plan *plan = walk.plan
     cdef Cursor cursor
     cdef Bases bases = unit.bases
-    cdef double values[TOGETHER]
+    cdef double values[JOINT_ROWS]
     cdef Py_ssize_t j, step = inner_stride(&plan.kept, ELEMENTS), mask_step = inner_stride(&plan.kept, MASK)
-    if unit.columns < TOGETHER:
-        clear(state, TOGETHER)
+    if unit.columns < JOINT_ROWS:
+        clear(state, JOINT_ROWS)
     for j in range(unit.columns):
         if not unit.in_place:
             start(&cursor, &plan.reduced, 0, 0, walk.n)
             gather_row(plan, &bases, &cursor, walk.n, scratch)
-        plan.kernels.sum_row(state, j, bases.data[ELEMENTS] if unit.in_place else scratch, walk.n)
+        plan.kernels.joint_row(state, j, bases.data[ELEMENTS] if unit.in_place else scratch, walk.n)
         bases.data[ELEMENTS] += step
         if bases.data[MASK] != NULL:
             bases.data[MASK] += mask_step
-    state.sums = SHIFTED
+    state.scaling = SHIFTED
     take_targets(plan, unit, state)
     # All of them, however many count: which are done by vectors, and which by what these leave, might show in the bits.
-    plan.kernels.finish(state, TOGETHER, values, NULL)
+    plan.kernels.finish(state, JOINT_ROWS, values, NULL)
     plan.store(values, unit.columns, unit.bases.data[RESULT], inner_stride(&plan.kept, RESULT), plan.swapped[RESULT])
 
 
 cdef void tile_at_once(const Walk *walk, const Unit *unit, State *state, char *scratch) noexcept nogil:
     cdef const Plan *plan = walk.plan
     cdef Cursor cursor
-    cdef bint reduces = plan.kernels.write_tile == NULL
-    cdef Py_ssize_t ld = COLUMNS, out_ld = COLUMNS
-    cdef Py_ssize_t weights_ld = COLUMNS
+    cdef bint reduces = plan.kernels.write_tile == NULL, is_short = walk.n <= plan.kernels.differences_max_rows
+    cdef Py_ssize_t ld = TILE_COLUMNS, out_ld = TILE_COLUMNS
+    cdef Py_ssize_t weights_ld = TILE_COLUMNS
     cdef const char *source = unit.bases.data[ELEMENTS] if unit.in_place else scratch
     cdef const char *weights = unit.bases.data[WEIGHTS] if unit.in_place else scratch + SCRATCH*plan.itemsize
     cdef char *target = unit.bases.data[RESULT] if unit.out_in_place else scratch
@@ -291,17 +293,23 @@ cdef void tile_at_once(const Walk *walk, const Unit *unit, State *state, char *s
         gather_tile(plan, &unit.bases, &cursor, walk.n, unit.columns, scratch)
     if unit.out_in_place:
         out_ld = inner_stride(&plan.reduced, RESULT)//plan.itemsize
-    if plan.kernels.keep_tile != NULL:
-        plan.kernels.keep_tile(state, source, ld, walk.n, unit.columns, scratch, COLUMNS)
+    if plan.kernels.fused_state_tile != NULL:
+        if is_short:
+            plan.kernels.fused_state_short_tile(state, source, ld, walk.n, unit.columns, scratch, TILE_COLUMNS)
+        else:
+            plan.kernels.fused_state_tile(state, source, ld, walk.n, unit.columns, scratch, TILE_COLUMNS)
         take_targets(plan, unit, state)         # out of cache now
         finish(walk, unit, state)
         if reduces:
             return
         plan.kernels.scale_tile(state, scratch, walk.n, unit.columns, target, out_ld)
     elif plan.data[WEIGHTS] == NULL:
-        plan.kernels.tile_at_once(source, ld, walk.n, unit.columns, target, out_ld)
-    elif not plan.kernels.weighted_tile_at_once(source, ld, weights, weights_ld, walk.n, unit.columns, target):
-        clear(state, COLUMNS)
+        if is_short:
+            plan.kernels.fused_short_tile(source, ld, walk.n, unit.columns, target, out_ld)
+        else:
+            plan.kernels.fused_tile(source, ld, walk.n, unit.columns, target, out_ld)
+    elif not plan.kernels.fused_weighted_tile(source, ld, weights, weights_ld, walk.n, unit.columns, target):
+        clear(state, TILE_COLUMNS)
         plan.kernels.reduce_tile(state, source, ld, weights, weights_ld, walk.n, unit.columns)
         finish(walk, unit, state)
         return
@@ -328,7 +336,7 @@ cdef void reduce_pieces(const Walk *walk, const Kernels *kernels, const Unit *un
     reduce_piece(walk, kernels, unit, 0, state, scratch)
     for piece in range(1, walk.pieces):
         reduce_piece(walk, kernels, unit, piece, &other, scratch)
-        kernels.merge(state, &other, 0, unit.columns, COLUMNS)
+        kernels.merge(state, &other, 0, unit.columns, TILE_COLUMNS)
 
 
 cdef void reduce_unit(const Walk *walk, const Unit *unit, State *state, char *scratch) noexcept nogil:
@@ -339,8 +347,8 @@ cdef void reduce_unit(const Walk *walk, const Unit *unit, State *state, char *sc
     else:
         reduce_pieces(walk, first_kernels(walk.plan), unit, state, scratch)
         if is_doubtful(walk.plan, unit, state):
-            reduce_pieces(walk, walk.plan.kernels.careful, unit, &careful, scratch)
-            walk.plan.kernels.replace(state, &careful, unit.columns)
+            reduce_pieces(walk, walk.plan.kernels.exact, unit, &careful, scratch)
+            walk.plan.kernels.replace_inexact(state, &careful, unit.columns)
     take_targets(walk.plan, unit, state)
     finish(walk, unit, state)
 
@@ -377,6 +385,6 @@ cdef void walk_band(const Walk *walk, const Unit *units, Py_ssize_t n, State *st
     for first from 0 <= first < walk.n by BAND_ROWS:
         for i in range(n):
             start(&cursor, &walk.plan.reduced, 0, first, lesser(walk.n - first, BAND_ROWS))
-            write_tile(walk, &units[i], &cursor, &states[i], scratch)
+            write_tile(walk, &units[i], &cursor, &states[i], BAND_ROWS, scratch)
     for i in range(n):
         put_targets(walk, &units[i], &states[i])

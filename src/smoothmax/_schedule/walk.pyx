@@ -1,4 +1,4 @@
-"""Walk a plan: as rows, or as tiles of COLUMNS reductions side by side; alone, or shared by several threads.
+"""Walk a plan: as rows, or as tiles of TILE_COLUMNS reductions side by side; alone, or shared by several threads.
 
 A long reduction is done in pieces, whose states are merged in their order; several threads may share rows, tiles or
 pieces, and the bits are the same. States may be left for a later walk. A short row needs no plan. Knows no mathematics.
@@ -8,9 +8,7 @@ from libc.stdlib cimport free, malloc
 
 from smoothmax._schedule.narrow cimport rows_abreast
 from smoothmax._schedule.scratch cimport SCRATCH
-from smoothmax._kernels.interface cimport (
-    BLOCK_BYTES, COLUMNS, LANE_BYTES, TOGETHER, TOGETHER_BYTES, Kernels, State,
-)
+from smoothmax._kernels.interface cimport Kernels, State
 from smoothmax._schedule.plan cimport (
     BOTH, ELEMENTS, MASK, RESULT, ROLES, SECOND, SIGN, WEIGHTS, Axes, Cursor, Plan, advance, bases_at, count,
     inner_shape, inner_stride, is_run, lesser, start,
@@ -21,6 +19,7 @@ from smoothmax._schedule.threads cimport threads_of_caller
 from smoothmax._schedule.units cimport (
     Unit, Walk, finish, first_kernels, is_doubtful, reduce_piece, take_state, walk_band, walk_unit, write_piece, writes,
 )
+from smoothmax._thresholds cimport JOINT_ROWS, JOINT_ROW_MIN_BYTES, LANE_BYTES, ROW_BLOCK_BYTES, TILE_COLUMNS
 
 cdef enum:
     # Reductions of few elements are laid side by side, whatever their strides: up to SHORT where there are FEW of them,
@@ -209,7 +208,7 @@ cdef int share_pieces(Shared *shared, const Kernels *kernels, State *state, int 
         return -1
     state[0] = shared.states[0]
     for piece in range(1, shared.walk.pieces):
-        kernels.merge(state, &shared.states[piece], 0, shared.unit.columns, COLUMNS)
+        kernels.merge(state, &shared.states[piece], 0, shared.unit.columns, TILE_COLUMNS)
     return 0
 
 
@@ -222,9 +221,9 @@ cdef int share_unit(Shared *shared, int threads) except -2:
         if share_pieces(shared, first_kernels(walk.plan), &shared.state, threads):
             return -1
         if is_doubtful(walk.plan, &shared.unit, &shared.state):
-            if share_pieces(shared, walk.plan.kernels.careful, &careful, threads):
+            if share_pieces(shared, walk.plan.kernels.exact, &careful, threads):
                 return -1
-            walk.plan.kernels.replace(&shared.state, &careful, shared.unit.columns)
+            walk.plan.kernels.replace_inexact(&shared.state, &careful, shared.unit.columns)
     take_targets(walk.plan, &shared.unit, &shared.state)
     finish(walk, &shared.unit, &shared.state)
     if writes(walk.plan):
@@ -277,7 +276,7 @@ cdef void cut(Walk *walk) noexcept nogil:
     if walk.abreast:
         most = lesser(max(most, n*columns//4), TILE_PIECE//plan.itemsize)//columns
     elif walk.tiles:
-        most = TILE_PIECE//(COLUMNS*plan.itemsize)
+        most = TILE_PIECE//(TILE_COLUMNS*plan.itemsize)
     walk.piece = most*((n + PIECES*most - 1)//(PIECES*most))
     walk.pieces = (n + walk.piece - 1)//walk.piece
     if walk.tiles and not walk.abreast:
@@ -295,18 +294,18 @@ cdef void cut(Walk *walk) noexcept nogil:
     walk.drafts = walk.gathers and plan.kernels.draft_row != NULL
     walk.gathers &= not walk.in_place
     if walk.drafts:
-        walk.blocks = (walk.piece*plan.itemsize + BLOCK_BYTES - 1)//BLOCK_BYTES
+        walk.blocks = (walk.piece*plan.itemsize + ROW_BLOCK_BYTES - 1)//ROW_BLOCK_BYTES
         walk.scratch = walk.pieces*walk.blocks*sizeof(double)
 
 
 cdef inline Py_ssize_t room_of_tile(const Plan *plan) noexcept nogil:
     """Bytes of a tile that is done at once; never by an address, which must not show in the bits."""
     cdef Py_ssize_t stride = inner_stride(&plan.reduced, ELEMENTS)
-    cdef bint lies_there = (plan.kernels.keep_tile == NULL and plan.data[WEIGHTS] == NULL
+    cdef bint lies_there = (plan.kernels.fused_state_tile == NULL and plan.data[WEIGHTS] == NULL
                             and plan.data[MASK] == NULL and not plan.converted)
     if lies_there and stride and stride % ALIASED == 0:
-        return plan.kernels.aliased_tile_bytes
-    return plan.kernels.tile_at_once_bytes
+        return plan.kernels.fused_aliased_tile_bytes
+    return plan.kernels.fused_tile_bytes
 
 
 cdef void lay_out(Walk *walk, const Plan *plan) noexcept nogil:
@@ -329,21 +328,21 @@ cdef void lay_out(Walk *walk, const Plan *plan) noexcept nogil:
     walk.in_place = (unmasked and not plan.blended and pieces and is_run(plan, side, ELEMENTS)
                      and is_run(plan, side, WEIGHTS))
     walk.out_in_place = is_run(plan, side, RESULT) and (plan.kernels.write_row == NULL or pieces)
-    walk.wide = COLUMNS if tiles else 1
-    walk.lanes = LANE_BYTES//plan.itemsize if (walk.in_place or walk.out_in_place) and not abreast else COLUMNS
+    walk.wide = TILE_COLUMNS if tiles else 1
+    walk.lanes = LANE_BYTES//plan.itemsize if (walk.in_place or walk.out_in_place) and not abreast else TILE_COLUMNS
     # Whether something is done at once must not depend on where the elements lie, or their alignment would show in the
     # bits; what is not in one piece is brought together whole.
-    size = n*COLUMNS if tiles else n
+    size = n*TILE_COLUMNS if tiles else n
     walk.at_once = not abreast and size*plan.itemsize <= (
-        room_of_tile(plan) if tiles else plan.kernels.row_at_once_bytes) and (
+        room_of_tile(plan) if tiles else plan.kernels.fused_row_bytes) and (
         plan.data[SIGN] == NULL and plan.passes == BOTH)
     walk.any_number = (walk.at_once and tiles and plan.data[WEIGHTS] == NULL
                        and plan.data[ELEMENTS] != plan.data[RESULT])
     if walk.at_once and plan.reduced.ndim > 1:
         walk.in_place = walk.out_in_place = False
-    if (walk.at_once and not tiles and plan.kernels.sum_row != NULL and count(&plan.kept, 0) > 1
-            and TOGETHER_BYTES <= n*plan.itemsize <= BLOCK_BYTES):
-        walk.wide, walk.lanes = TOGETHER, 1
+    if (walk.at_once and not tiles and plan.kernels.joint_row != NULL and count(&plan.kept, 0) > 1
+            and JOINT_ROW_MIN_BYTES <= n*plan.itemsize <= ROW_BLOCK_BYTES):
+        walk.wide, walk.lanes = JOINT_ROWS, 1
     walk.scratch = 0
     if tiles or not walk.in_place or not walk.out_in_place and plan.kernels.write_row != NULL:
         size = size if walk.at_once and size > SCRATCH else SCRATCH
@@ -353,7 +352,7 @@ cdef void lay_out(Walk *walk, const Plan *plan) noexcept nogil:
     walk.piece, walk.pieces = n, 1
     walk.band = 1
     if tiles and writes(plan) and not walk.at_once and not abreast:
-        walk.band = lesser(lesser(BAND//(COLUMNS*plan.itemsize), BAND_TILES), tiles_across(walk))
+        walk.band = lesser(lesser(BAND//(TILE_COLUMNS*plan.itemsize), BAND_TILES), tiles_across(walk))
         walk.scratch += walk.band*sizeof(State)
     if not walk.at_once:
         cut(walk)
@@ -382,13 +381,13 @@ cdef bint walk_row(const Kernels *kernels, const void *elements, Py_ssize_t n, P
 
     With a plan softmax of ten elements takes 1700 instructions, not 950 (2026-11).
     """
-    if n*itemsize > kernels.row_at_once_bytes:
+    if n*itemsize > kernels.fused_row_bytes:
         return False
     if n < SMALL:
-        kernels.row_at_once(elements, n, result)
+        kernels.fused_row(elements, n, result)
     else:
         with nogil:
-            kernels.row_at_once(elements, n, result)
+            kernels.fused_row(elements, n, result)
     return True
 
 
