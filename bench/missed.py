@@ -67,7 +67,7 @@ class Least:
 
     def __init__(self, threads: int) -> None:
         variant = load("smoothmax._kernels.dispatch").variant
-        self.shared = load("smoothmax._schedule.walk").SHARED_BYTES
+        self.shared = load("smoothmax._thresholds").limits()["SHARE_MIN_BYTES"]
         self.machines = {number: Machine(variant, number) for number in (1, threads)}
         self.best: dict[Loop, float] = {}  # ns an element, or a byte
         self.timed: set[Loop] = set()  # in this sweep

@@ -7,6 +7,8 @@ from layouts import LAYOUTS, call, one_by_one
 from oracle import reference, reference_of_rows, ulp_error
 
 import smoothmax
+from smoothmax._schedule.explain import explain
+from smoothmax._thresholds import limits
 
 # Families of rows: functions of a generator and a type ---------------------------------------------------------------
 
@@ -206,11 +208,20 @@ def test_long_rows_of_few_values(name, function, dtype, n, depth):
     assert np.all(ulp_error(got.reshape(exact.high.shape), exact) <= bound(name, n))
 
 
+LIMITS = limits()
+LONGEST_FUSED_ROW = {
+    "logsumexp": LIMITS["FUSED_SUM_ROW_BYTES"],
+    "log_softmax": LIMITS["FUSED_SUM_ROW_BYTES"],
+    "softmax": LIMITS["FUSED_SOFTMAX_ROW_BYTES"],
+}
+
+
 @pytest.mark.parametrize("spread", [1, 10, 300])
-@pytest.mark.parametrize("nbytes", [524288, 524288 + 64, 2_000_000])
-def test_rows_on_either_side_of_half_the_cache(name, function, dtype, spread, nbytes):
-    """Softmax goes over longer rows in another way than over shorter ones."""
+@pytest.mark.parametrize("more", [0, 64, 2_000_000])
+def test_rows_fused_and_too_long_to_be(name, function, dtype, spread, more):
+    nbytes = LONGEST_FUSED_ROW[name] + more
     n = nbytes // np.dtype(dtype).itemsize
+    assert (explain(function, np.zeros((1, n), dtype))["name"] == "SINGLE_ROW") == (more == 0)
     row = (np.random.default_rng(nbytes).standard_normal((1, n)) * spread).astype(dtype)
     exact = reference(name, row, axis=1)
     assert_within(name, np.asarray(function(row, axis=1)), exact, row, bound(name, n))
@@ -219,9 +230,10 @@ def test_rows_on_either_side_of_half_the_cache(name, function, dtype, spread, nb
 
 
 @pytest.mark.parametrize("spread", [1, 300])
-def test_tall_tiles(name, function, dtype, spread):
-    """Columns too many and too long to stay in cache."""
+def test_tiles_too_tall_to_be_fused(name, function, dtype, spread):
     rows = (np.random.default_rng(7).standard_normal((66, 2500)) * spread).astype(dtype)
+    route = explain(function, np.ascontiguousarray(rows.T), axis=0)
+    assert route["name"] == ("ONE_PASS_TILE" if name == "logsumexp" else "TWO_PASS_TILE")
     exact = reference(name, rows, axis=1)
     for layout in ("first_axis", "two_axes"):
         assert_within(f"{name} {layout}", call(function, rows, layout), exact, rows, bound(name, 2500))

@@ -6,6 +6,8 @@ from bounds import GRADIENT, LOSS, bound
 from oracle import reference, ulp_error
 
 import smoothmax
+from smoothmax._schedule.explain import explain
+from smoothmax._thresholds import limits
 
 # Not the first, the middle or the last of a column, of which the guess is made; of 3 elements it is the middle.
 HIDDEN = 1
@@ -78,17 +80,31 @@ def test_losses_of_rising_columns(dtype, n):
         assert np.max(ulp_error(-found, exact)) <= LOSS
 
 
-# More tiles than are written together, some not full. At once are up to 512 rows of float32 for log_softmax and vector-
-# Jacobian products, 2048 for softmax and gradients (half as many of float64): only the last is beyond all of them.
-SHAPES = [(600, 700), (2, 700, 530), (2100, 64 * 9 + 3)]
+LIMITS = limits()
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+def shapes(rows):
+    """More tiles than write in turn, some not full, of one row more than are fused."""
+    return [(rows + 1, 700), (2, rows + 1, 530), (2 * rows, 64 * 9 + 3)]
+
+
+def most_rows(name, dtype):
+    """How many rows of a tile are fused, at most."""
+    if name == "log_softmax":
+        return LIMITS["FUSED_LOG_SOFTMAX_TILE_ROWS"]
+    limit = LIMITS["FUSED_SOFTMAX_TILE_BYTES" if name == "softmax" else "FUSED_STATE_TILE_BYTES"]
+    return limit // (LIMITS["TILE_COLUMNS"] * np.dtype(dtype).itemsize)
+
+
+@pytest.mark.parametrize("which", range(3))
 @pytest.mark.parametrize("name", ["softmax", "log_softmax"])
-def test_results_of_many_columns(name, dtype, shape):
-    function = getattr(smoothmax, name)
+def test_results_of_many_columns(name, dtype, which):
+    function, shape = getattr(smoothmax, name), shapes(most_rows(name, dtype))[which]
     x = (3 * np.random.default_rng(1).standard_normal(shape)).astype(dtype)
     axis = len(shape) - 2
+    route = explain(function, x, axis=axis)
+    assert route["name"] == "TWO_PASS_TILE"
+    assert route["band_tiles"] > 1
     found = function(x, axis=axis)
     some = np.s_[..., ::97]
     assert np.max(ulp_error(found[some], reference(name, x[some], axis))) <= bound(name, shape[axis])
@@ -106,14 +122,18 @@ def test_results_of_many_columns(name, dtype, shape):
     np.testing.assert_array_equal(x, found)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("which", range(3))
 @pytest.mark.parametrize("probable", [False, True])
-def test_gradients_of_many_columns(dtype, shape, probable):
-    """Those of the columns are those of the rows of the transposed array, but for the last bits."""
+def test_gradients_of_many_columns(dtype, which, probable):
+    """The gradients of columns are those of the rows of the transposed array, but for the last bits."""
+    shape = shapes(most_rows("cross_entropy_and_grad", dtype))[which]
     rng = np.random.default_rng(3)
     x = (3 * rng.standard_normal(shape)).astype(dtype)
     axis = len(shape) - 2
     targets = rng.random(shape).astype(dtype) if probable else rng.integers(0, shape[axis], x[..., 0, :].shape)
+    route = explain(smoothmax.cross_entropy_and_grad, x, targets, axis, reduction="sum")
+    assert route["name"] == "TWO_PASS_TILE"
+    assert route["band_tiles"] > 1
     _, found = smoothmax.cross_entropy_and_grad(x, targets, axis, reduction="sum")
     rows = np.ascontiguousarray(x.swapaxes(-1, -2))
     turned = np.ascontiguousarray(targets.swapaxes(-1, -2)) if probable else targets

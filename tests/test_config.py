@@ -184,7 +184,7 @@ def test_modules_that_an_import_loads():
         "_api": "config functions losses",
         "_arrays": "call elements loss_call",
         "_kernels": "dispatch",
-        "_schedule": "narrow pool scratch targets threads units walk",
+        "_schedule": "feed narrow pool results route rows scratch threads tiles units walk",
     }
     own = {f"smoothmax.{room}" for room in rooms}
     own |= {f"smoothmax.{room}.{name}" for room, names_of_room in rooms.items() for name in names_of_room.split()}

@@ -5,9 +5,12 @@ import pytest
 from oracle import reference, ulp_error
 
 import smoothmax
+from smoothmax._schedule.explain import explain
+from smoothmax._thresholds import limits
 
-BLOCK = 16384  # bytes, as in the kernels
-BYTES = (1_048_576 + 8, 2_500_000 - 4)  # longer than rows done at once; blocks and lanes that are not full
+BLOCK = limits()["ROW_BLOCK_BYTES"]
+# Too long to be fused, with a last block and last lanes that are not full.
+BYTES = (limits()["FUSED_SOFTMAX_ROW_BYTES"] + 8, 2_500_000 - 4)
 
 
 def rows(dtype, n):
@@ -39,29 +42,40 @@ def rows(dtype, n):
     return {name: row.astype(dtype) for name, row in found.items()}
 
 
+def same_bits(one, other):
+    return np.array_equal(one, other, equal_nan=True)
+
+
 @pytest.mark.parametrize("nbytes", BYTES)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("threads", [1, 3])
 def test_a_draft_has_the_bits_of_a_row_without(dtype, nbytes, threads):
     for name, row in rows(dtype, nbytes // np.dtype(dtype).itemsize).items():
+        strided = np.empty(2 * row.size, dtype)[::2]  # a result that is not contiguous cannot hold a draft
+        misaligned = np.empty(row.nbytes + 1, np.uint8)[1:].view(dtype)  # elements that are staged in the result
+        misaligned[...] = row
+        in_place = row.copy()
+        calls = {
+            "DRAFT_ROW": [(row, None), (in_place, in_place), (misaligned, None)],
+            "TWO_PASS_ROW": [(row, strided), (misaligned, strided)],
+        }
         with smoothmax.num_threads(threads):
             drafted = smoothmax.softmax(row)
-            in_place = row.copy()
-            smoothmax.softmax(in_place, out=in_place)
-        same = (drafted == in_place) | (np.isnan(drafted) & np.isnan(in_place))
-        assert np.all(same), f"{name}: {np.count_nonzero(~same)} differ, the first at {np.argmin(same)}"
-        byte_off = np.empty(row.nbytes + 1, np.uint8)[1:].view(dtype)  # comes through a scratch, and has no draft
-        byte_off[...] = row
-        assert not byte_off.flags.aligned
-        assert np.array_equal(smoothmax.softmax(byte_off), drafted, equal_nan=True), name
+            for route, with_route in calls.items():
+                for x, out in with_route:
+                    expected = x.copy()
+                    assert explain(smoothmax.softmax, x, out=out)["name"] == route
+                    if out is x:
+                        x[...] = expected
+                    assert same_bits(smoothmax.softmax(x, out=out), drafted), f"{name}, {route}"
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_several_rows_have_drafts_of_their_own(dtype):
     many = np.stack(list(rows(dtype, BYTES[0] // np.dtype(dtype).itemsize).values()))
-    together = smoothmax.softmax(many, axis=1)
-    for row, got in zip(many, together, strict=True):
-        assert np.array_equal(got, smoothmax.softmax(row), equal_nan=True)
+    assert explain(smoothmax.softmax, many, axis=1)["name"] == "DRAFT_ROW"
+    for row, got in zip(many, smoothmax.softmax(many, axis=1), strict=True):
+        assert same_bits(got, smoothmax.softmax(row))
 
 
 @pytest.mark.parametrize("name", ["rising", "a maximum a little above", "a maximum that leaves subnormal results"])

@@ -18,9 +18,9 @@ import pytest
 import smoothmax
 from smoothmax import log_softmax, logsumexp, softmax
 from smoothmax._schedule import pool as _pool
-from smoothmax._schedule import walk as _walk
+from smoothmax._thresholds import limits
 
-X = np.random.default_rng(0).normal(size=(_walk.SHARED_BYTES // (400 * 4) + 1, 400)) * 5
+X = np.random.default_rng(0).normal(size=(limits()["SHARE_MIN_BYTES"] // (400 * 4) + 1, 400)) * 5
 FUNCTIONS = {"logsumexp": logsumexp, "softmax": softmax, "log_softmax": log_softmax}
 
 
@@ -176,7 +176,7 @@ import smoothmax
 
 warnings.simplefilter("ignore", DeprecationWarning)  # of Python 3.12 and later, about threads and fork
 smoothmax.set_num_threads(int(sys.argv[2]))
-X = np.random.default_rng(0).normal(size=(smoothmax._schedule.walk.SHARED_BYTES // (400 * 8) + 1, 400))
+X = np.random.default_rng(0).normal(size=(smoothmax._thresholds.limits()['SHARE_MIN_BYTES'] // (400 * 8) + 1, 400))
 
 def work(i):
     return smoothmax.softmax(X * i, axis=i % 2).tobytes() + smoothmax.logsumexp(X * i).tobytes()
@@ -218,7 +218,7 @@ import smoothmax
 name, n, threads = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 function = getattr(smoothmax, name)
 smoothmax.set_num_threads(threads)
-small = np.random.default_rng(0).normal(size=(smoothmax._schedule.walk.SHARED_BYTES // (400 * 8) + 1, 400))
+small = np.random.default_rng(0).normal(size=(smoothmax._thresholds.limits()['SHARE_MIN_BYTES'] // (400 * 8) + 1, 400))
 wanted = function(small, axis=1).tobytes()
 x = np.broadcast_to(np.float32(0), (n,))
 out = np.lib.stride_tricks.as_strided(np.empty(1, np.float32), (n,), (0,)) if name != "logsumexp" else None
@@ -273,7 +273,7 @@ def interrupt(*_):
     raise Interrupt
 
 signal.signal(signal.SIGALRM, interrupt)
-x = np.random.default_rng(0).normal(size=(smoothmax._schedule.walk.SHARED_BYTES // (400 * 8) + 1, 400))
+x = np.random.default_rng(0).normal(size=(smoothmax._thresholds.limits()['SHARE_MIN_BYTES'] // (400 * 8) + 1, 400))
 out = np.empty_like(x)
 with smoothmax.num_threads(1):
     wanted = smoothmax.softmax(x, axis=1).tobytes()

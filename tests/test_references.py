@@ -12,7 +12,7 @@ import pytest
 
 import smoothmax
 from smoothmax import log_softmax, logsumexp, softmax
-from smoothmax._schedule import walk as _walk
+from smoothmax._thresholds import limits
 
 CALLS = 100_000
 A = np.random.default_rng(0).normal(size=(3, 5))
@@ -26,7 +26,7 @@ READ_ONLY.flags.writeable = False
 WIDE = np.zeros((6, 5))
 MASKED = np.ma.array(A)
 # Every other column of it is shared, in pieces where it is one row.
-LARGE = np.zeros((2 * max(_walk.SHARED_BYTES, _walk.PIECE_BYTES) // (400 * 8) + 1, 400))
+LARGE = np.zeros((2 * max(limits()["SHARE_MIN_BYTES"], limits()["ROW_PIECE_BYTES"]) // (400 * 8) + 1, 400))
 LARGE_MASK, LARGE_OUT = np.zeros(LARGE.shape, bool), np.zeros(LARGE.shape)
 DTYPE, OTHER_DTYPE = np.dtype(np.float32), np.dtype("U3")
 AXIS, AXES = 1, (0, 1)

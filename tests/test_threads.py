@@ -12,7 +12,7 @@ import pytest
 
 import smoothmax
 from smoothmax._schedule import pool as _pool
-from smoothmax._schedule import walk as _walk
+from smoothmax._thresholds import limits
 
 FUNCTIONS = [smoothmax.logsumexp, smoothmax.softmax, smoothmax.log_softmax]
 # Rows, tiles and their ends, pieces of a row and of a tile, few columns, images; each large enough to be shared.
@@ -43,7 +43,7 @@ def number():
 def test_bits_do_not_depend_on_the_number(function, dtype, case):
     shape, axis = SHARED[case]
     x = 5 * np.random.default_rng(1).standard_normal(shape).astype(dtype)
-    assert x.nbytes >= _walk.SHARED_BYTES
+    assert x.nbytes >= limits()["SHARE_MIN_BYTES"]
     with smoothmax.num_threads(1):
         alone = function(x, axis=axis)
     for number in (2, 3, 7):

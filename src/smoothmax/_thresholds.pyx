@@ -13,7 +13,7 @@ cdef extern from * nogil:
     void static_assert "smoothmax_assert"(bint condition)
 
 
-cdef void _compile_time_checks() noexcept nogil:
+cdef void compile_time_checks() noexcept nogil:
     """Results have the same bits however a reduction is divided only if the parts are multiples of the blocks."""
     static_assert(t.LANES_F32*4 == t.LANE_BYTES)
     static_assert(t.LANES_F64*8 == t.LANE_BYTES)
@@ -39,6 +39,7 @@ cdef void _compile_time_checks() noexcept nogil:
 
 def limits():
     """Every limit by its name."""
+    compile_time_checks()
     return {
         "TILE_COLUMNS": t.TILE_COLUMNS, "LANE_BYTES": t.LANE_BYTES, "LANES_F32": t.LANES_F32,
         "LANES_F64": t.LANES_F64, "CACHE_LINE_BYTES": t.CACHE_LINE_BYTES, "ROW_BLOCK_BYTES": t.ROW_BLOCK_BYTES,

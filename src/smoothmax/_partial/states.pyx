@@ -18,7 +18,7 @@ from smoothmax._arrays.call cimport (
     shape_of, size_of, take_reduced_strides, take_strides,
 )
 from smoothmax._schedule.packed cimport Packed, pack, unpack
-from smoothmax._schedule.plan cimport FIRST, RESULT, SECOND, STATES, Plan, Store, lesser
+from smoothmax._schedule.plan cimport FIRST, RESULT, SECOND, STATES, Plan, Store
 from smoothmax._thresholds cimport TILE_COLUMNS
 
 cnp.import_array()
@@ -143,7 +143,7 @@ def finished(operation, states, dtype, bint signed=False):
     cdef double some_signs[TILE_COLUMNS]
     with nogil:
         while done < n:
-            columns = lesser(n - done, TILE_COLUMNS)
+            columns = min(n - done, TILE_COLUMNS)
             unpack(cnp.PyArray_BYTES(source) + done*sizeof(Packed), sizeof(Packed), columns, &state)
             functions.finish(&state, columns, some, some_signs if signed else NULL)
             store(some, columns, cnp.PyArray_BYTES(values) + done*itemsize, itemsize, False)
@@ -159,7 +159,7 @@ cdef void merge_run(const Kernels *functions, char *held, const char *others, Py
     cdef Py_ssize_t done = 0, columns
     cdef State state, other
     while done < n:
-        columns = lesser(n - done, TILE_COLUMNS)
+        columns = min(n - done, TILE_COLUMNS)
         unpack(held + done*sizeof(Packed), sizeof(Packed), columns, &state)
         unpack(others + done*sizeof(Packed), sizeof(Packed), columns, &other)
         functions.merge(&state, &other, 0, columns, TILE_COLUMNS)
@@ -200,7 +200,7 @@ def weighed(states, dtype):
     cdef State state
     with nogil:
         while done < n:
-            columns = lesser(n - done, TILE_COLUMNS)
+            columns = min(n - done, TILE_COLUMNS)
             unpack(cnp.PyArray_BYTES(result) + done*sizeof(Packed), sizeof(Packed), columns, &state)
             function(&state, columns)
             pack(&state, columns, cnp.PyArray_BYTES(result) + done*sizeof(Packed), sizeof(Packed))

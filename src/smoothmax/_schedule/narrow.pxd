@@ -1,10 +1,8 @@
-# Few columns, reduced along a long axis: several of their rows fill the lanes of a tile.
+# Narrow: a few long columns, several of whose rows fill the lanes.
 
 from smoothmax._kernels.interface cimport Kernels, State
-from smoothmax._schedule.plan cimport Bases, Plan
+from smoothmax._schedule.feed cimport Unit
 
-cdef Py_ssize_t rows_abreast(const Plan *plan) noexcept nogil      # 0: not such a plan
-cdef void reduce_columns(const Plan *plan, const Kernels *kernels, const Bases *bases, Py_ssize_t abreast,
-                         Py_ssize_t first, Py_ssize_t n, State *state, char *scratch) noexcept nogil
-cdef void write_columns(const Plan *plan, const Bases *bases, Py_ssize_t abreast, Py_ssize_t first, Py_ssize_t n,
-                        const State *state, char *scratch) noexcept nogil
+cdef void reduce_narrow(const Unit *unit, const Kernels *kernels, Py_ssize_t first, Py_ssize_t n,
+                        State *state) noexcept nogil
+cdef void write_narrow(const Unit *unit, Py_ssize_t first, Py_ssize_t n, const State *state) noexcept nogil

@@ -1,60 +1,68 @@
-"""Few columns, reduced along a long axis: several of their rows side by side fill the lanes of a tile.
+"""Narrow columns: a few long columns, several of whose rows side by side fill the lanes of a tile.
 
-The elements of c columns are one run of memory. It is read as rows of W = lcm(c, lanes) elements, whose states are
-reduced as those of W columns, a tile at a time, and then merged, j into j mod c. The last row is filled up with -inf. A
-mask must lie as the elements do, and weights too or be one for each column, or one for each row of the columns.
+The elements of c columns are one contiguous stretch. It is read as rows of W = lcm(c, lanes) elements. The partial sums
+of these W columns are computed a tile at a time, and then column j is merged into column j mod c. The last row is
+padded with -inf.
 """
 
 from libc.math cimport INFINITY
 
-from smoothmax._schedule.scratch cimport SCRATCH, leave_out_of_columns
 from smoothmax._kernels.interface cimport Kernels, State, clear
+from smoothmax._schedule.feed cimport Unit
 from smoothmax._schedule.plan cimport (
-    ELEMENTS, MASK, RESULT, WEIGHTS, Bases, Plan, count, inner_shape, inner_stride, is_run, lesser,
+    ELEMENTS, MASK, RESULT, WEIGHTS, Plan, has_one_row_of_weights, has_one_weight_a_row, inner_shape, inner_stride,
+    is_contiguous,
 )
-from smoothmax._thresholds cimport LANE_BYTES, TILE_COLUMNS
-
-cdef enum:
-    ENOUGH = 2048           # elements of all columns together for which merging pays
-    BLOCK_ROWS = 64         # that the kernels reduce together, or a multiple: bits must not depend on what lies where
+from smoothmax._schedule.scratch cimport fill_masked_columns
+from smoothmax._thresholds cimport NARROW_STAGED_ROWS, TILE_COLUMNS
 
 
-cdef inline bint is_dense(const Plan *plan, int role) noexcept nogil:
-    """Whether nothing lies between the rows of an array, or it is not there."""
-    return plan.data[role] == NULL or (
-        plan.reduced.stride[role][0] == inner_shape(&plan.kept)*inner_stride(&plan.kept, role))
+cdef struct Part:
+    # The stretch from some row on, seen as rows of `width` elements, of which `columns` from `first` on are a tile.
+    const Unit *unit
+    Py_ssize_t width
+    Py_ssize_t first
+    Py_ssize_t columns
+    Py_ssize_t done             # elements of all columns before the block,
+    Py_ssize_t left             # and from there on
+    # The block. Its last row may have fewer columns.
+    Py_ssize_t rows
+    const char *elements
+    Py_ssize_t ld
+    const char *weights
+    Py_ssize_t weights_ld
 
 
-cdef inline bint is_one_row(const Plan *plan, int role) noexcept nogil:
-    return plan.reduced.stride[role][0] == 0
+cdef inline void start_part(Part *part, const Unit *unit, Py_ssize_t tile, Py_ssize_t first,
+                            Py_ssize_t n) noexcept nogil:
+    """Set the part to a tile of the columns' n elements from `first` on."""
+    cdef Py_ssize_t columns = inner_shape(&unit.plan.kept)
+    part.unit = unit
+    part.width = unit.route.narrow_rows*columns
+    part.first = tile*TILE_COLUMNS
+    part.columns = min(part.width - part.first, TILE_COLUMNS)
+    part.done = first*columns
+    part.left = n*columns
 
 
-cdef inline bint is_one_column(const Plan *plan, int role) noexcept nogil:
-    return inner_stride(&plan.kept, role) == 0 and not is_one_row(plan, role)
+cdef inline void advance_part(Part *part) noexcept nogil:
+    cdef Py_ssize_t elements = min(part.left, part.rows*part.width)
+    part.done += elements
+    part.left -= elements
 
 
-cdef Py_ssize_t rows_abreast(const Plan *plan) noexcept nogil:
-    """W/c, or 0 where it is not so that every array is one run of several rows."""
-    cdef Py_ssize_t columns = inner_shape(&plan.kept), n = count(&plan.reduced, 0)
-    cdef Py_ssize_t lanes = LANE_BYTES//plan.itemsize, width = lanes
-    cdef bint transforms = plan.kernels.write_tile != NULL
-    if plan.reduced.ndim != 1 or columns >= TILE_COLUMNS or columns < 2 or columns*n < ENOUGH:
-        return 0
-    if not is_dense(plan, ELEMENTS) or transforms and not is_dense(plan, RESULT):
-        return 0
-    if plan.data[MASK] != NULL and not (is_dense(plan, MASK) and inner_stride(&plan.kept, MASK) == 1):
-        return 0
-    # Of weights, those of logsumexp: what losses and gradients make of theirs is in no merged state.
-    if plan.data[WEIGHTS] != NULL and (
-            transforms or plan.is_loss or not (is_dense(plan, WEIGHTS) or is_one_column(plan, WEIGHTS)) and (
-                not is_one_row(plan, WEIGHTS) or plan.data[MASK] != NULL)):
-        return 0
-    while width % columns:
-        width += lanes
-    return width//columns
+cdef inline Py_ssize_t tiles_of(const Unit *unit) noexcept nogil:
+    return (unit.route.narrow_rows*inner_shape(&unit.plan.kept) + TILE_COLUMNS - 1)//TILE_COLUMNS
 
 
-cdef inline void fill_up(const Plan *plan, char *row, Py_ssize_t used, Py_ssize_t width, double value) noexcept nogil:
+cdef inline Py_ssize_t columns_in(const Part *part, Py_ssize_t row) noexcept nogil:
+    """How many of the tile's columns a row has: the last row may have fewer, or none."""
+    return max(0, min(part.columns, part.left - row*part.width - part.first))
+
+
+# Blocks --------------------------------------------------------------------------------------------------------------
+
+cdef inline void pad(const Plan *plan, char *row, Py_ssize_t used, Py_ssize_t width, double value) noexcept nogil:
     cdef Py_ssize_t j
     for j in range(used, width):
         if plan.itemsize == sizeof(double):
@@ -63,40 +71,22 @@ cdef inline void fill_up(const Plan *plan, char *row, Py_ssize_t used, Py_ssize_
             (<float *>row)[j] = <float>value
 
 
-cdef struct Part:
-    # Of the run: some columns, `first` and on, of rows of `width` elements; of the last row only those that there are.
-    Py_ssize_t width
-    Py_ssize_t first
-    Py_ssize_t wide
-    Py_ssize_t done             # elements of all columns before the first row,
-    Py_ssize_t left             # and from there on
-    # What a kernel takes: so many rows where they lie, or brought together.
-    Py_ssize_t rows
-    const char *elements
-    Py_ssize_t ld
-    const char *weights
-    Py_ssize_t weights_ld
-
-
-cdef inline Py_ssize_t columns_in(const Part *part, Py_ssize_t row) noexcept nogil:
-    """How many of the columns a row has."""
-    return max(0, lesser(part.wide, part.left - row*part.width - part.first))
-
-
-cdef void take_row_of_weights(const Plan *plan, const Bases *bases, Part *part, char *row) noexcept nogil:
-    """One row of weights again and again, 0 for columns that are not there."""
-    cdef Py_ssize_t columns = inner_shape(&plan.kept), used = lesser(part.left, part.width), j
+cdef void stage_row_of_weights(Part *part, char *row) noexcept nogil:
+    """Stage the one row of weights as often as the columns of the stretch repeat; absent columns weigh 0."""
+    cdef const Plan *plan = part.unit.plan
+    cdef Py_ssize_t columns = inner_shape(&plan.kept), used = min(part.left, part.width), j
     for j from 0 <= j < used by columns:
-        plan.load_weights(bases.data[WEIGHTS], inner_stride(&plan.kept, WEIGHTS), columns, plan.swapped[WEIGHTS],
-                          row + j*plan.itemsize)
-    fill_up(plan, row, used, part.width, 0)
+        plan.load_weights(part.unit.bases.data[WEIGHTS], inner_stride(&plan.kept, WEIGHTS), columns,
+                          plan.swapped[WEIGHTS], row + j*plan.itemsize)
+    pad(plan, row, used, part.width, 0)
     part.weights = row + part.first*plan.itemsize
     part.weights_ld = 0
 
 
-cdef void repeat_weights(const Plan *plan, const Bases *bases, const Part *part, char *weights) noexcept nogil:
-    """One weight for all columns of their row."""
-    cdef Py_ssize_t columns = inner_shape(&plan.kept), stride = plan.reduced.stride[WEIGHTS][0]
+cdef void repeat_weights(const Part *part, char *weights) noexcept nogil:
+    """Stage the weight of each row once for each of its columns."""
+    cdef const Plan *plan = part.unit.plan
+    cdef Py_ssize_t columns = inner_shape(&plan.kept), stride = plan.reduced.stride[<int>WEIGHTS][0]
     cdef Py_ssize_t i, j, at, used, row, end
     cdef char *to
     cdef double some[TILE_COLUMNS]
@@ -105,148 +95,141 @@ cdef void repeat_weights(const Plan *plan, const Bases *bases, const Part *part,
         used, row, j = columns_in(part, i), 0, 0
         to = weights + i*TILE_COLUMNS*plan.itemsize
         end = columns - at % columns            # of the columns that the first weight is for
-        plan.load_weights(bases.data[WEIGHTS] + at//columns*stride, stride, (used - end + columns - 1)//columns + 1,
-                          plan.swapped[WEIGHTS], some)
+        if used:                                # a row without columns has no weight either
+            plan.load_weights(part.unit.bases.data[WEIGHTS] + at//columns*stride, stride,
+                              max(0, used - end + columns - 1)//columns + 1, plan.swapped[WEIGHTS], some)
         while j < used:
-            end = lesser(end, used)
+            end = min(end, used)
             if plan.itemsize == sizeof(double):
-                fill_up(plan, to, j, end, some[row])
+                pad(plan, to, j, end, some[row])
             else:
-                fill_up(plan, to, j, end, (<const float *>some)[row])
+                pad(plan, to, j, end, (<const float *>some)[row])
             j = end
             end += columns
             row += 1
-        fill_up(plan, to, used, part.wide, 0)
+        pad(plan, to, used, part.columns, 0)
 
 
-cdef void bring_together(const Plan *plan, const Bases *bases, Part *part, char *tile, char *weights) noexcept nogil:
+cdef void stage_part(Part *part, char *elements, char *weights) noexcept nogil:
+    """Stage the rows of the block; `weights` is NULL where they are staged otherwise, or there are none."""
+    cdef const Plan *plan = part.unit.plan
     cdef Py_ssize_t stride = inner_stride(&plan.kept, ELEMENTS), weights_stride = inner_stride(&plan.kept, WEIGHTS)
     cdef Py_ssize_t i, at, used, step = TILE_COLUMNS*plan.itemsize
     for i in range(part.rows):
         at = part.done + i*part.width + part.first
         used = columns_in(part, i)
-        plan.load(bases.data[ELEMENTS] + at*stride, stride, used, plan.swapped[ELEMENTS], tile + i*step)
-        fill_up(plan, tile + i*step, used, part.wide, -INFINITY)
+        plan.load(part.unit.bases.data[ELEMENTS] + at*stride, stride, used, plan.swapped[ELEMENTS], elements + i*step)
+        pad(plan, elements + i*step, used, part.columns, -INFINITY)
         if weights != NULL:
-            plan.load_weights(bases.data[WEIGHTS] + at*weights_stride, weights_stride, used, plan.swapped[WEIGHTS],
-                              weights + i*step)
-            fill_up(plan, weights + i*step, used, part.wide, 0)
+            plan.load_weights(part.unit.bases.data[WEIGHTS] + at*weights_stride, weights_stride, used,
+                              plan.swapped[WEIGHTS], weights + i*step)
+            pad(plan, weights + i*step, used, part.columns, 0)
 
 
-cdef void next_rows(const Plan *plan, const Bases *bases, Part *part, char *scratch) noexcept nogil:
-    cdef char *weights = scratch + SCRATCH*plan.itemsize
-    cdef const char *mask = bases.data[MASK]
-    cdef bint one_row = bases.data[WEIGHTS] != NULL and is_one_row(plan, WEIGHTS)
-    cdef bint one_column = bases.data[WEIGHTS] != NULL and is_one_column(plan, WEIGHTS)
-    cdef bint weighted = bases.data[WEIGHTS] != NULL and not one_row and not one_column
-    cdef bint direct = is_run(plan, &plan.kept, ELEMENTS) and (not weighted or is_run(plan, &plan.kept, WEIGHTS))
+cdef void next_rows(Part *part) noexcept nogil:
+    """Set the block: all whole rows where they lie, or up to NARROW_STAGED_ROWS in the scratch, or the last row."""
+    cdef const Unit *unit = part.unit
+    cdef const Plan *plan = unit.plan
+    cdef char *elements = unit.space.elements
+    cdef char *weights = unit.space.weights
+    cdef const char *mask = unit.bases.data[MASK]
+    cdef bint weighted = unit.bases.data[WEIGHTS] != NULL
+    cdef bint one_row = weighted and has_one_row_of_weights(plan)
+    cdef bint one_a_row = weighted and has_one_weight_a_row(plan)
+    cdef bint one_an_element = weighted and not one_row and not one_a_row
+    cdef bint in_place = is_contiguous(plan, &plan.kept, ELEMENTS) and (
+        not one_an_element or is_contiguous(plan, &plan.kept, WEIGHTS))
     cdef Py_ssize_t at = part.done + part.first, step = TILE_COLUMNS*plan.itemsize
     part.rows = part.left//part.width
-    part.elements, part.ld = bases.data[ELEMENTS] + at*plan.itemsize, part.width
+    part.elements, part.ld = unit.bases.data[ELEMENTS] + at*plan.itemsize, part.width
     part.weights, part.weights_ld = NULL, part.width
-    if weighted:
-        part.weights = bases.data[WEIGHTS] + at*plan.itemsize
+    if one_an_element:
+        part.weights = unit.bases.data[WEIGHTS] + at*plan.itemsize
     elif one_row:
-        take_row_of_weights(plan, bases, part, weights)
-    if part.rows and direct and mask == NULL and not one_column:
+        stage_row_of_weights(part, weights)
+    if part.rows and in_place and mask == NULL and not one_a_row:
         return
-    direct = direct and part.rows
-    part.rows = max(1, lesser(part.rows, BLOCK_ROWS))
-    if not direct:
-        bring_together(plan, bases, part, scratch, weights if weighted else NULL)
-        part.elements, part.ld = scratch, TILE_COLUMNS
-        if weighted:
+    in_place = in_place and part.rows
+    part.rows = max(1, min(part.rows, NARROW_STAGED_ROWS))
+    if not in_place:
+        stage_part(part, elements, weights if one_an_element else NULL)
+        part.elements, part.ld = elements, TILE_COLUMNS
+        if one_an_element:
             part.weights, part.weights_ld = weights, TILE_COLUMNS
-    if one_column:
-        repeat_weights(plan, bases, part, weights)
+    if one_a_row:
+        repeat_weights(part, weights)
         part.weights, part.weights_ld = weights, TILE_COLUMNS
     if mask != NULL:
         mask += at
         plan.data_kernels.select(part.elements, part.ld*plan.itemsize, mask, part.width, part.rows,
-                                 columns_in(part, 0), -INFINITY, scratch, step)
-        part.elements, part.ld = scratch, TILE_COLUMNS
-        if weighted or one_column:
+                                 columns_in(part, 0), -INFINITY, elements, step)
+        part.elements, part.ld = elements, TILE_COLUMNS
+        if one_an_element or one_a_row:
             plan.data_kernels.select(part.weights, part.weights_ld*plan.itemsize, mask, part.width, part.rows,
                                      columns_in(part, 0), 0, weights, step)
             part.weights, part.weights_ld = weights, TILE_COLUMNS
 
 
-cdef inline void begin(Part *part, Py_ssize_t columns, Py_ssize_t abreast, Py_ssize_t tile, Py_ssize_t first,
-                       Py_ssize_t n) noexcept nogil:
-    """The part of a tile, of the columns' n elements from `first` on."""
-    part.width = abreast*columns
-    part.first = tile*TILE_COLUMNS
-    part.wide = lesser(part.width - part.first, TILE_COLUMNS)
-    part.done = first*columns
-    part.left = n*columns
+# Passes --------------------------------------------------------------------------------------------------------------
 
-
-cdef inline void go_on(Part *part) noexcept nogil:
-    cdef Py_ssize_t elements = lesser(part.left, part.rows*part.width)
-    part.done += elements
-    part.left -= elements
-
-
-cdef inline Py_ssize_t tiles_of(Py_ssize_t width) noexcept nogil:
-    return (width + TILE_COLUMNS - 1)//TILE_COLUMNS
-
-
-cdef void reduce_columns(const Plan *plan, const Kernels *kernels, const Bases *bases, Py_ssize_t abreast,
-                         Py_ssize_t first, Py_ssize_t n, State *state, char *scratch) noexcept nogil:
-    """The states of the columns' n elements from `first` on."""
-    cdef Py_ssize_t columns = inner_shape(&plan.kept), tile
-    cdef State of_part
+cdef void reduce_narrow(const Unit *unit, const Kernels *kernels, Py_ssize_t first, Py_ssize_t n,
+                        State *state) noexcept nogil:
+    """Compute the partial sums of the columns' n elements from `first` on."""
+    cdef Py_ssize_t columns = inner_shape(&unit.plan.kept), tile
+    cdef State *of_part = unit.space.part
     cdef Part part
     clear(state, TILE_COLUMNS)
-    for tile in range(tiles_of(abreast*columns)):
-        begin(&part, columns, abreast, tile, first, n)
-        clear(&of_part, TILE_COLUMNS)
+    for tile in range(tiles_of(unit)):
+        start_part(&part, unit, tile, first, n)
+        clear(of_part, TILE_COLUMNS)
         while part.left:
-            next_rows(plan, bases, &part, scratch)
-            kernels.reduce_tile(&of_part, part.elements, part.ld, part.weights, part.weights_ld, part.rows, part.wide)
-            go_on(&part)
-        kernels.merge(state, &of_part, part.first, part.wide, columns)
+            next_rows(&part)
+            kernels.reduce_tile(of_part, part.elements, part.ld, part.weights, part.weights_ld, part.rows,
+                                part.columns)
+            advance_part(&part)
+        kernels.merge(state, of_part, part.first, part.columns, columns)
 
 
-cdef void spread_state(const State *state, Py_ssize_t columns, Py_ssize_t first, Py_ssize_t wide,
-                       State *part) noexcept nogil:
-    cdef Py_ssize_t j, of
-    for j in range(wide):
-        of = (first + j) % columns
-        part.sum.maximum[j] = state.sum.maximum[of]
-        part.normalizer.log_sum[j] = state.normalizer.log_sum[of]
-        part.normalizer.log_sum_low[j] = state.normalizer.log_sum_low[of]
-        part.normalizer.inverse[j] = state.normalizer.inverse[of]
-        part.normalizer.inverse_low[j] = state.normalizer.inverse_low[of]
-        part.normalizer.saturates_above[j] = state.normalizer.saturates_above[of]
+cdef void spread_normalizer(const State *state, Py_ssize_t columns, Py_ssize_t first, Py_ssize_t width,
+                            State *of_part) noexcept nogil:
+    """Give every column of the tile what the results of its reduction need."""
+    cdef Py_ssize_t j, column
+    for j in range(width):
+        column = (first + j) % columns
+        of_part.sum.maximum[j] = state.sum.maximum[column]
+        of_part.normalizer.log_sum[j] = state.normalizer.log_sum[column]
+        of_part.normalizer.log_sum_low[j] = state.normalizer.log_sum_low[column]
+        of_part.normalizer.inverse[j] = state.normalizer.inverse[column]
+        of_part.normalizer.inverse_low[j] = state.normalizer.inverse_low[column]
+        of_part.normalizer.saturates_above[j] = state.normalizer.saturates_above[column]
 
 
-cdef void write_columns(const Plan *plan, const Bases *bases, Py_ssize_t abreast, Py_ssize_t first, Py_ssize_t n,
-                        const State *state, char *scratch) noexcept nogil:
-    """The second pass over the columns' n elements from `first` on."""
+cdef void write_narrow(const Unit *unit, Py_ssize_t first, Py_ssize_t n, const State *state) noexcept nogil:
+    """Write the results of the columns' n elements from `first` on."""
+    cdef const Plan *plan = unit.plan
     cdef Py_ssize_t columns = inner_shape(&plan.kept), stride = inner_stride(&plan.kept, RESULT), tile, i, out_ld
-    cdef State of_part
+    cdef State *of_part = unit.space.part
     cdef Part part
+    cdef char *destination
     cdef char *out
-    cdef char *target
-    cdef bint direct
-    for tile in range(tiles_of(abreast*columns)):
-        begin(&part, columns, abreast, tile, first, n)
-        spread_state(state, columns, part.first, part.wide, &of_part)
+    cdef bint in_place
+    for tile in range(tiles_of(unit)):
+        start_part(&part, unit, tile, first, n)
+        spread_normalizer(state, columns, part.first, part.columns, of_part)
         while part.left:
-            next_rows(plan, bases, &part, scratch)
-            direct = is_run(plan, &plan.kept, RESULT) and part.left >= part.width
-            if not direct:
-                part.rows = lesser(part.rows, BLOCK_ROWS)
-            out = bases.data[RESULT] + (part.done + part.first)*stride
-            target = out if direct else scratch
-            out_ld = part.width if direct else TILE_COLUMNS
-            plan.kernels.write_tile(&of_part, part.elements, part.ld, NULL, 0, part.rows, part.wide, target, out_ld, 0)
-            if bases.data[MASK] != NULL:
-                leave_out_of_columns(plan, bases.data[MASK] + part.done + part.first, part.width, part.rows,
-                                     columns_in(&part, 0), target, out_ld*plan.itemsize)
-            if not direct:
+            next_rows(&part)
+            in_place = not unit.staged_out and part.left >= part.width
+            if not in_place:
+                part.rows = min(part.rows, NARROW_STAGED_ROWS)
+            destination = unit.bases.data[RESULT] + (part.done + part.first)*stride
+            out = destination if in_place else unit.space.elements
+            out_ld = part.width if in_place else TILE_COLUMNS
+            plan.kernels.write_tile(of_part, part.elements, part.ld, NULL, 0, part.rows, part.columns, out, out_ld, 0)
+            if unit.bases.data[MASK] != NULL:
+                fill_masked_columns(plan, unit.bases.data[MASK] + part.done + part.first, part.width, part.rows,
+                                    columns_in(&part, 0), out, out_ld*plan.itemsize)
+            if not in_place:
                 for i in range(part.rows):
-                    plan.store(scratch + i*TILE_COLUMNS*plan.itemsize, columns_in(&part, i), out + i*part.width*stride,
-                               stride, plan.swapped[RESULT])
-            go_on(&part)
+                    plan.store(out + i*TILE_COLUMNS*plan.itemsize, columns_in(&part, i),
+                               destination + i*part.width*stride, stride, plan.swapped[RESULT])
+            advance_part(&part)

@@ -1,9 +1,9 @@
-# A plan says where the elements of the arrays of a call lie, which of their axes are reduced, and by which kernels; and
-# how to go along its axes. Knows no mathematics and no Python objects.
+# A plan says where the arrays of a call lie, which axes are reduced, and which operation computes the results. It holds
+# no Python objects, so that it can be walked without the GIL.
 
 from smoothmax._kernels.interface cimport DataKernels, Kernels
 
-# How elements of any supported type become the floats or doubles that kernels take, and results become elements.
+# Converters between elements of any supported type and the floats or doubles that kernels take.
 ctypedef void (*Load)(const void *elements, Py_ssize_t stride, Py_ssize_t n, bint swapped, void *to) noexcept nogil
 ctypedef void (*Store)(const void *values, Py_ssize_t n, void *elements, Py_ssize_t stride,
                        bint swapped) noexcept nogil
@@ -14,28 +14,29 @@ cdef enum:
 
 
 cdef enum:
-    # The arrays of a call, all broadcast to the shape of the elements.
+    # The arrays of a call, each broadcast to the shape of the elements.
     ELEMENTS
     WEIGHTS
     MASK
     RESULT
-    VALUE                       # of each reduction, where there is a result for each element too
+    VALUE                       # one number for each reduction, where the result has one for each element
     SIGN
-    TARGET                      # the index of a class a reduction, less than 0 for none; Py_ssize_t
-    FACTORS                     # of weights
-    STATES                      # one for each reduction, see packed.pxd
+    TARGET                      # the class of each reduction, negative for none; Py_ssize_t
+    FACTORS                     # numbers that multiply the weights
+    STATES                      # the partial sum of each reduction, see packed.pxd
     ROLES
 
 
 cdef enum Passes:
-    # What a walk does of a call: its first pass may leave the states that a later walk's second pass takes up.
+    # A walk can stop after its first pass and store the partial sums. A later walk makes the second pass from them.
     BOTH
     FIRST
     SECOND
 
 
 cdef struct Axes:
-    # Axes that are all reduced or all kept, innermost (of the smallest stride in the elements) first; strides in bytes.
+    # Either the reduced or the kept axes of a call. The innermost axis, of the smallest stride in the elements, comes
+    # first. Strides are in bytes.
     int ndim
     Py_ssize_t shape[MAX_DIMENSIONS]
     Py_ssize_t stride[ROLES][MAX_DIMENSIONS]
@@ -45,27 +46,27 @@ cdef struct Plan:
     const Kernels *kernels
     const DataKernels *data_kernels
     Passes passes
-    double fill                 # what an element that a mask leaves out becomes in a result of the elements' shape
-    Py_ssize_t itemsize         # of the type that kernels compute in
-    char *data[ROLES]           # NULL for an array that the call does not have
-    bint direct[ROLES]          # its elements are what kernels take: native, aligned, of that type
-    bint swapped[ROLES]         # in byte order
-    bint converted              # the elements are of another type than the kernels compute in
+    double fill                 # the result at a masked element
+    Py_ssize_t itemsize         # of the type that the kernels compute in
+    char *data[ROLES]           # NULL where the call has no such array
+    bint direct[ROLES]          # kernels can read the elements: native, aligned, of the type they compute in
+    bint swapped[ROLES]         # the elements have the other byte order
+    bint converted              # the input has another type than the kernels compute in
     Load load
     Load load_weights
     Load load_factors
     Store store
     Store store_value
     Store store_sign
-    bint blended                # weights are those given times scale, plus offset, times factors
+    bint blended                # the weights are (given*scale + offset)*factors
     double scale, scale_low
     double offset, offset_low
-    # Losses. The element of class t is first_class + t*class_stride bytes from the first of its reduction.
+    # Losses. The element of class t lies first_class + t*class_stride bytes from the first element of its reduction.
     bint is_loss
     Py_ssize_t first_class[ROLES]
     Py_ssize_t class_stride[ROLES]
-    const double *class_weights             # NULL: all 1
-    int *wrong                              # becomes 1 where a target is no class; NULL where that has been checked
+    const double *class_weights             # NULL: all are 1
+    int *wrong                              # set to 1 where a target is no class; NULL if targets were checked
     double hard, hard_low
     double soft, soft_low
     double denominator                      # of gradients
@@ -74,20 +75,20 @@ cdef struct Plan:
 
 
 cdef struct Bases:
-    # Where the elements of one reduction, or the first of several side by side, begin.
+    # The first element of one reduction, or of the first of several side by side, in each array.
     char *data[ROLES]
 
 
 cdef struct Cursor:
     const Axes *axes
-    int first                   # the innermost of the axes that it goes along
+    int first                   # the innermost axis that the cursor moves along
     Py_ssize_t index[MAX_DIMENSIONS]
     Py_ssize_t offset[ROLES]
     Py_ssize_t left             # positions still to come, this one included
 
 
 cdef inline void start(Cursor *cursor, const Axes *axes, int first, Py_ssize_t position, Py_ssize_t n) noexcept nogil:
-    """At a position, to go along the axes from `first` on for n positions."""
+    """Set a cursor to a position, to move along the axes from `first` on for n positions."""
     cdef int i, role
     cursor.axes = axes
     cursor.first = first
@@ -104,7 +105,7 @@ cdef inline void start(Cursor *cursor, const Axes *axes, int first, Py_ssize_t p
 
 
 cdef inline void advance(Cursor *cursor, Py_ssize_t steps) noexcept nogil:
-    """`steps` positions along the innermost axis, at most to its end, and round into the next axes there."""
+    """Move `steps` positions along the innermost axis, at most to its end, where the next axis is stepped."""
     cdef const Axes *axes = cursor.axes
     cdef int i, role
     cursor.left -= steps
@@ -123,7 +124,7 @@ cdef inline void advance(Cursor *cursor, Py_ssize_t steps) noexcept nogil:
 
 
 cdef inline void copy_cursor(Cursor *cursor, const Cursor *other) noexcept nogil:
-    """Of the axes that there are: all 64 took 0.2 us (2026-11), as long as a small tile."""
+    """Copy the axes in use only: all 64 take 0.2 us, as long as a small tile (P26)."""
     cdef int i, role
     cursor.axes, cursor.first, cursor.left = other.axes, other.first, other.left
     for i in range(other.axes.ndim):
@@ -132,17 +133,13 @@ cdef inline void copy_cursor(Cursor *cursor, const Cursor *other) noexcept nogil
         cursor.offset[role] = other.offset[role]
 
 
-cdef inline Py_ssize_t lesser(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
-    return a if a < b else b
-
-
-cdef inline Py_ssize_t run_length(const Cursor *cursor, Py_ssize_t limit) noexcept nogil:
-    """How many positions lie before the end of the innermost axis, `limit` at most."""
-    return lesser(cursor.axes.shape[0] - cursor.index[0], limit) if cursor.axes.ndim else 1
+cdef inline Py_ssize_t contiguous(const Cursor *cursor, Py_ssize_t limit) noexcept nogil:
+    """The number of positions before the end of the innermost axis, at most `limit`."""
+    return min(cursor.axes.shape[0] - cursor.index[0], limit) if cursor.axes.ndim else 1
 
 
 cdef inline Py_ssize_t count(const Axes *axes, int first) noexcept nogil:
-    """The positions along the axes from `first` on."""
+    """The number of positions along the axes from `first` on."""
     cdef Py_ssize_t total = 1
     cdef int i
     for i in range(first, axes.ndim):
@@ -158,13 +155,32 @@ cdef inline Py_ssize_t inner_stride(const Axes *axes, int role) noexcept nogil:
     return axes.stride[role][0] if axes.ndim else 0
 
 
-cdef inline bint is_run(const Plan *plan, const Axes *axes, int role) noexcept nogil:
-    """Whether kernels can take the innermost axis of an array where it lies; an array that is not there they can."""
+cdef inline bint is_contiguous(const Plan *plan, const Axes *axes, int role) noexcept nogil:
+    """Whether kernels can read the innermost axis of an array where it lies. An absent array hinders nothing."""
     return plan.data[role] == NULL or (
         plan.direct[role] and (inner_shape(axes) == 1 or inner_stride(axes, role) == plan.itemsize))
+
+
+cdef inline bint has_one_row_of_weights(const Plan *plan) noexcept nogil:
+    """Whether the weights are the same along the reduced axis."""
+    return plan.reduced.stride[<int>WEIGHTS][0] == 0
+
+
+cdef inline bint has_one_weight_a_row(const Plan *plan) noexcept nogil:
+    """Whether the weights are the same along the innermost kept axis, and not along the reduced one."""
+    return inner_stride(&plan.kept, WEIGHTS) == 0 and not has_one_row_of_weights(plan)
+
+
+cdef inline bint writes(const Plan *plan) noexcept nogil:
+    """Whether the walk makes a second pass, which writes a result for each element."""
+    return plan.kernels.write_row != NULL and plan.passes != FIRST
 
 
 cdef inline void bases_at(Bases *bases, const Plan *plan, const Cursor *cursor) noexcept nogil:
     cdef int role
     for role in range(ROLES):
         bases.data[role] = plan.data[role] + cursor.offset[role] if plan.data[role] != NULL else NULL
+
+
+cdef inline char *place(const Bases *bases, const Cursor *cursor, int role) noexcept nogil:
+    return bases.data[role] + cursor.offset[role] if bases.data[role] != NULL else NULL

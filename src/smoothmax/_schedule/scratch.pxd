@@ -1,20 +1,20 @@
-# Elements that kernels cannot take where they lie, brought together in a scratch, and results taken from there.
+# Staging: elements that kernels cannot read where they lie are copied into the scratch, and results back from there.
 
 from smoothmax._schedule.plan cimport Bases, Cursor, Plan
 
-cdef enum:
-    SCRATCH = 8192              # elements brought together at a time, TILE_ROWS of a tile; as many weights
-    TILE_ROWS = 128
+cdef void stage_row(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssize_t n, char *elements,
+                    char *weights) noexcept nogil
+cdef void stage_tile(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssize_t rows, Py_ssize_t columns,
+                     char *elements, char *weights) noexcept nogil
+cdef void unstage_row(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssize_t n, char *results) noexcept nogil
+cdef void unstage_tile(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssize_t rows, Py_ssize_t columns,
+                       char *results) noexcept nogil
 
-cdef void leave_out_of_columns(const Plan *plan, const char *mask, Py_ssize_t mask_step, Py_ssize_t rows,
-                               Py_ssize_t columns, char *values, Py_ssize_t step) noexcept nogil
-cdef void leave_out_of_row(const Plan *plan, const Bases *bases, const Cursor *at, Py_ssize_t n,
-                           char *values) noexcept nogil
-cdef void leave_out_of_tile(const Plan *plan, const Bases *bases, const Cursor *at, Py_ssize_t rows,
-                            Py_ssize_t columns, char *values, Py_ssize_t step) noexcept nogil
-cdef void gather_row(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssize_t n, char *scratch) noexcept nogil
-cdef void scatter_row(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssize_t n, char *scratch) noexcept nogil
-cdef void gather_tile(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssize_t rows, Py_ssize_t columns,
-                      char *scratch) noexcept nogil
-cdef void scatter_tile(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssize_t rows, Py_ssize_t columns,
-                       char *scratch) noexcept nogil
+# Masked elements are staged as -inf, so results are right unless the reduction is nan. Then all its results are nan, so
+# it is enough to look at the first; these functions put plan.fill in the place of the masked ones.
+cdef void fill_masked_row(const Plan *plan, const Bases *bases, const Cursor *at, Py_ssize_t n,
+                          char *results) noexcept nogil
+cdef void fill_masked_tile(const Plan *plan, const Bases *bases, const Cursor *at, Py_ssize_t rows, Py_ssize_t columns,
+                           char *results, Py_ssize_t step) noexcept nogil
+cdef void fill_masked_columns(const Plan *plan, const char *mask, Py_ssize_t mask_step, Py_ssize_t rows,
+                              Py_ssize_t columns, char *results, Py_ssize_t step) noexcept nogil

@@ -1,8 +1,10 @@
-# Walking a plan, or a short row without one: everything between the arrays of a call and the kernels.
+# From a plan to its results: the only way from the arrays of a call to the kernels.
 
 from smoothmax._kernels.interface cimport Kernels
 from smoothmax._schedule.plan cimport Plan
+from smoothmax._schedule.route cimport RouteName
 
 cdef int walk(const Plan *plan) except -2       # -1: no memory
 cdef bint walk_row(const Kernels *kernels, const void *elements, Py_ssize_t n, Py_ssize_t itemsize,
                    void *result) noexcept
+cdef int note(RouteName name) except -1         # for explain: a route that has no walk

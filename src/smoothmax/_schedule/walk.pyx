@@ -1,138 +1,144 @@
-"""Walk a plan: as rows, or as tiles of TILE_COLUMNS reductions side by side; alone, or shared by several threads.
+"""Walk a plan along its route: on the calling thread, or with units or pieces shared by several threads.
 
-A long reduction is done in pieces, whose states are merged in their order; several threads may share rows, tiles or
-pieces, and the bits are the same. States may be left for a later walk. A short row needs no plan. Knows no mathematics.
+How many threads there are changes neither the route nor the order in which partial sums are merged, so the bits are the
+same. Knows no mathematics.
 """
 
 from libc.stdlib cimport free, malloc
 
-from smoothmax._schedule.narrow cimport rows_abreast
-from smoothmax._schedule.scratch cimport SCRATCH
 from smoothmax._kernels.interface cimport Kernels, State
+from smoothmax._schedule.feed cimport Unit, Workspace
 from smoothmax._schedule.plan cimport (
-    BOTH, ELEMENTS, MASK, RESULT, ROLES, SECOND, SIGN, WEIGHTS, Axes, Cursor, Plan, advance, bases_at, count,
-    inner_shape, inner_stride, is_run, lesser, start,
+    ROLES, SECOND, Cursor, Plan, advance, bases_at, count, inner_shape, inner_stride, start, writes,
 )
 from smoothmax._schedule.pool cimport Queue, share, take
-from smoothmax._schedule.targets cimport put_targets, take_targets
+from smoothmax._schedule.results cimport finish, put_targets, take_targets
+from smoothmax._schedule.route cimport (
+    DRAFT_ROW, EMPTY, FUSED_ROW, FUSED_SHORT_TILE, FUSED_TILE, GATHERED_ROW, JOINT_ROWS, NARROW, ONE_PASS_ROW,
+    ONE_PASS_TILE, PLAIN, SINGLE_ROW, TWO_PASS_ROW, TWO_PASS_TILE, Route, RouteName, route_of, tiles_across,
+)
 from smoothmax._schedule.threads cimport threads_of_caller
 from smoothmax._schedule.units cimport (
-    Unit, Walk, finish, first_kernels, is_doubtful, reduce_piece, take_state, walk_band, walk_unit, write_piece, writes,
+    kernels_to_reduce, needs_exact, reduce_piece, take_stored_sums, walk_band, walk_unit, write_piece,
 )
-from smoothmax._thresholds cimport JOINT_ROWS, JOINT_ROW_MIN_BYTES, LANE_BYTES, ROW_BLOCK_BYTES, TILE_COLUMNS
-
-cdef enum:
-    # Reductions of few elements are laid side by side, whatever their strides: up to SHORT where there are FEW of them,
-    # up to MIDDLING where they fill the lanes. 2026-11, 1000 rows of 100: half the time for float64, a third for
-    # float32; rows win from 256 (softmax) to 500 (logsumexp) elements on.
-    SHORT = 48
-    FEW = 6
-    MIDDLING = 256
-    MANY = 32
-    LONG_RUN = 256              # elements in one piece that are not worth gathering with the next
-    # Bytes of a long row that are reduced on their own; of a tile; and of few columns something between, a quarter of
-    # them if it can be, since 64 states and more are merged for each: float32 took up to 1.27 times as long in 256 KiB.
-    PIECE = 262144
-    TILE_PIECE = 1048576
-    DRAFTED = 67108864          # bytes of a row whose exponentials are kept in the result, to be corrected
-    PIECES = 64                 # at most: their states take 600 KiB
-    SMALL = 500                 # elements below which giving up the GIL costs more than it is worth (as in NumPy)
-    # Bytes from which other threads are asked: work of some 35 us. Of the time of one, two threads take (2026-11, both
-    # types, softmax and logsumexp), where a helper is awake from the call before, and where it sleeps: of 64 KiB 0.8 to
-    # 1, and 1.9; of 128 KiB 0.7, and 1.5; of 256 KiB 0.62 to 0.69, and 1 to 1.14; of 512 KiB 0.6, and 0.74 to 0.94.
-    SHARED = 262144
-    # Elements that a thread takes at a time, at least. 256 to 512 KiB: as 2048 and 4096, which ask more often than they
-    # balance; 16384 leaves 384 KiB of float64 in three parts, 0.69 where this takes 0.61.
-    GRAIN = 8192
-    # Bytes of a row of tiles that are written in turn, and such tiles at most. 2026-11: 1024 and 4096 were no better.
-    BAND = 2048
-    BAND_TILES = 8
-    # Rows so many bytes apart, or a multiple, share a few sets of a cache: much of a tile that is not small has left it
-    # when it is read again, and nothing can be fetched before. 2026-11, in pieces and two passes from there on:
-    # log_softmax of (400, 1024) float32 0.71 of the time, (200, 4096) float64 0.67, softmax of (1024, 1024) 0.83,
-    # (512, 1024) float64 1.07, logsumexp of (200, 4096) float32 0.64. What is brought together first does not lie
-    # there, and would take up to 1.45 times as long, nor do exponentials that are kept in a scratch, 1.3.
-    ALIASED = 4096
+from smoothmax._thresholds cimport (
+    BAND_MAX_TILES, GIL_MIN_ELEMENTS, SHARE_GRAIN_ELEMENTS, SHARE_MIN_BYTES, TILE_COLUMNS,
+)
 
 
-# For tests and bench/: an array of so many bytes is shared, and a row of more than so many is done in pieces.
-SHARED_BYTES, PIECE_BYTES = SHARED, PIECE
+# Memory --------------------------------------------------------------------------------------------------------------
 
+cdef bint allocate(Workspace *space, const Plan *plan, const Route *route, bint only_staging) noexcept nogil:
+    """Allocate what a thread needs for whole units, or for the staging of pieces alone; False without memory.
 
-# Units ----------------------------------------------------------------------------------------------------------------
-
-cdef inline Py_ssize_t tiles_across(const Walk *walk) noexcept nogil:
-    """Full tiles, then one of the columns that fill lanes, and one of those that do not and are brought together.
-
-    One of all that are left where kernels take any number. Rows that are finished together count as tiles do.
+    Fused routes have no partial sums beyond `state`, which the caller sets: on the stack it costs small calls nothing.
     """
-    cdef Py_ssize_t columns = inner_shape(&walk.plan.kept), rest = columns % walk.wide
-    if walk.any_number:
-        return columns//walk.wide + (rest > 0)
-    return columns//walk.wide + (rest >= walk.lanes) + (rest % walk.lanes > 0)
+    cdef size_t region = route.staged_elements*plan.itemsize, drafts = 0, states = route.name == NARROW, size
+    if not only_staging:
+        drafts = route.drafts
+        states += 0 if route.fused else 2 + route.band_tiles
+    size = route.staged_regions*region + drafts*sizeof(double) + states*sizeof(State)
+    space.memory = NULL
+    if size:
+        space.memory = <char *>malloc(size)
+        if space.memory == NULL:
+            return False
+    space.elements = space.memory
+    space.weights = space.memory + region if route.staged_regions > 1 else space.memory
+    space.drafts = <double *>(space.memory + route.staged_regions*region)
+    space.part = <State *>(space.drafts + drafts)
+    if not only_staging and not route.fused:
+        space.other = space.part + (route.name == NARROW)
+        space.exact = space.other + 1
+        space.state = space.exact + 1
+    return True
 
 
-cdef inline Py_ssize_t columns_of_tile(const Walk *walk, Py_ssize_t left) noexcept nogil:
+# Units ---------------------------------------------------------------------------------------------------------------
+
+cdef inline Py_ssize_t columns_of_tile(const Route *route, Py_ssize_t left) noexcept nogil:
     """How many of the columns left the next tile has."""
-    if left >= walk.wide:
-        return walk.wide
-    return left - left % walk.lanes if left >= walk.lanes and not walk.any_number else left
+    if left >= route.unit_columns:
+        return route.unit_columns
+    if left >= route.lane_columns and not route.any_columns:
+        return left - left % route.lane_columns
+    return left
 
 
-cdef void take_tile(const Walk *walk, const Cursor *cursor, Py_ssize_t tile, Unit *unit) noexcept nogil:
-    cdef Py_ssize_t columns = inner_shape(&walk.plan.kept), first = tile*walk.wide
+cdef void take_tile(Unit *unit, const Cursor *cursor, Py_ssize_t tile) noexcept nogil:
+    cdef const Plan *plan = unit.plan
+    cdef const Route *route = unit.route
+    cdef Py_ssize_t columns = inner_shape(&plan.kept), first = tile*route.unit_columns
     cdef int role
-    cdef bint full
-    if first > columns:    # what the tile before has left
-        first = columns - columns % walk.lanes
-    bases_at(&unit.bases, walk.plan, cursor)
+    cdef bint fills_lanes
+    if first > columns:         # the columns that the tile before has left
+        first = columns - columns % route.lane_columns
+    bases_at(&unit.bases, plan, cursor)
     for role in range(ROLES):
         if unit.bases.data[role] != NULL:
-            unit.bases.data[role] += first*inner_stride(&walk.plan.kept, role)
-    unit.columns = columns_of_tile(walk, columns - first)
-    full = unit.columns % walk.lanes == 0 or walk.any_number and unit.columns >= walk.lanes
-    unit.in_place = walk.in_place and full
-    unit.out_in_place = walk.out_in_place and full
+            unit.bases.data[role] += first*inner_stride(&plan.kept, role)
+    unit.columns = columns_of_tile(route, columns - first)
+    fills_lanes = (unit.columns % route.lane_columns == 0
+                   or route.any_columns and unit.columns >= route.lane_columns)
+    unit.staged_in = route.staged_in or not fills_lanes
+    unit.staged_out = route.staged_out or not fills_lanes
 
 
-cdef void take_unit(const Walk *walk, Cursor *cursor, Unit *unit) noexcept nogil:
-    """The unit at a cursor over rows."""
-    bases_at(&unit.bases, walk.plan, cursor)
+cdef void take_row(Unit *unit, const Cursor *cursor) noexcept nogil:
+    bases_at(&unit.bases, unit.plan, cursor)
     unit.columns = 1
-    unit.in_place = walk.in_place
-    unit.out_in_place = walk.out_in_place
+    unit.staged_in = unit.route.staged_in
+    unit.staged_out = unit.route.staged_out
 
 
-cdef inline State *states_of(const Walk *walk, char *scratch) noexcept nogil:
-    """Of a band: the end of the scratch."""
-    return <State *>(scratch + walk.scratch) - walk.band
+cdef inline void start_unit(Unit *unit, const Plan *plan, const Route *route, const Workspace *space) noexcept nogil:
+    unit.plan, unit.route, unit.space = plan, route, space
 
 
-cdef void walk_units(const Walk *walk, Py_ssize_t first, Py_ssize_t n, char *scratch) noexcept nogil:
+cdef void walk_rows(const Plan *plan, const Route *route, Py_ssize_t first, Py_ssize_t n,
+                    const Workspace *space) noexcept nogil:
     cdef Cursor cursor
     cdef Unit unit
-    cdef Unit band[BAND_TILES]
-    cdef Py_ssize_t tile, across, tiles = 1, i
-    if walk.wide == 1:
-        start(&cursor, &walk.plan.kept, 0, first, n)
-        while cursor.left:
-            take_unit(walk, &cursor, &unit)
-            unit.tops = <double *>scratch
-            walk_unit(walk, &unit, scratch)
-            advance(&cursor, 1)
-        return
-    across = tiles_across(walk)
-    tile = first % across
-    start(&cursor, &walk.plan.kept, 1, first//across, n)
+    start_unit(&unit, plan, route, space)
+    start(&cursor, &plan.kept, 0, first, n)
+    while cursor.left:
+        take_row(&unit, &cursor)
+        walk_unit(&unit)
+        advance(&cursor, 1)
+
+
+cdef void walk_tiles(const Plan *plan, const Route *route, Py_ssize_t first, Py_ssize_t n,
+                     const Workspace *space) noexcept nogil:
+    """Walk n units, of several columns each, from the unit `first` on."""
+    cdef Cursor cursor
+    cdef Unit unit
+    cdef Py_ssize_t across = tiles_across(plan, route), tile = first % across
+    start_unit(&unit, plan, route, space)
+    start(&cursor, &plan.kept, 1, first//across, n)
     while n:
-        if walk.band > 1:
-            tiles = lesser(lesser(walk.band, n), across - tile)
-            for i in range(tiles):
-                take_tile(walk, &cursor, tile + i, &band[i])
-            walk_band(walk, band, tiles, states_of(walk, scratch), scratch)
-        else:
-            take_tile(walk, &cursor, tile, &unit)
-            walk_unit(walk, &unit, scratch)
+        take_tile(&unit, &cursor, tile)
+        walk_unit(&unit)
+        n -= 1
+        tile += 1
+        if tile == across:
+            tile = 0
+            advance(&cursor, 1)
+
+
+cdef void walk_bands(const Plan *plan, const Route *route, Py_ssize_t first, Py_ssize_t n,
+                     const Workspace *space) noexcept nogil:
+    """walk_tiles for tiles that write in turn."""
+    cdef Cursor cursor
+    cdef Unit band[BAND_MAX_TILES]
+    cdef Py_ssize_t across = tiles_across(plan, route), tile = first % across, tiles, i
+    for i in range(route.band_tiles):
+        start_unit(&band[i], plan, route, space)
+    start(&cursor, &plan.kept, 1, first//across, n)
+    while n:
+        tiles = min(route.band_tiles, n, across - tile)
+        for i in range(tiles):
+            take_tile(&band[i], &cursor, tile + i)
+        walk_band(band, tiles)
         n -= tiles
         tile += tiles
         if tile == across:
@@ -140,266 +146,243 @@ cdef void walk_units(const Walk *walk, Py_ssize_t first, Py_ssize_t n, char *scr
             advance(&cursor, 1)
 
 
-# Threads -------------------------------------------------------------------------------------------------------------
+cdef void walk_units(const Plan *plan, const Route *route, Py_ssize_t first, Py_ssize_t n,
+                     const Workspace *space) noexcept nogil:
+    if route.unit_columns == 1:
+        walk_rows(plan, route, first, n, space)
+    elif route.band_tiles > 1:
+        walk_bands(plan, route, first, n, space)
+    else:
+        walk_tiles(plan, route, first, n, space)
 
-cdef inline char *scratch_for(const Walk *walk) noexcept nogil:
-    """NULL if there is no memory; to be given back."""
-    return <char *>malloc(walk.scratch) if walk.scratch else <char *>walk
+
+# Alone ---------------------------------------------------------------------------------------------------------------
+
+cdef int walk_alone(const Plan *plan, const Route *route) noexcept nogil:
+    cdef Workspace space
+    cdef State state
+    space.state = &state
+    if not allocate(&space, plan, route, False):
+        return -1
+    walk_units(plan, route, 0, route.units, &space)
+    free(space.memory)
+    return 0
 
 
-cdef inline void give_back(const Walk *walk, char *scratch) noexcept nogil:
-    if walk.scratch:
-        free(scratch)
+# Units shared --------------------------------------------------------------------------------------------------------
+
+cdef struct SharedUnits:
+    const Plan *plan
+    const Route *route
+    Py_ssize_t grain            # units that a thread takes at a time
 
 
 cdef void work_on_units(void *context, Queue *queue) noexcept nogil:
-    cdef const Walk *walk = <const Walk *>context
-    cdef char *scratch = scratch_for(walk)
-    cdef Py_ssize_t item
-    if scratch == NULL:
+    cdef const SharedUnits *shared = <const SharedUnits *>context
+    cdef Workspace space
+    cdef State state
+    cdef Py_ssize_t item, first
+    space.state = &state
+    if not allocate(&space, shared.plan, shared.route, False):
         return
     item = take(queue)
     while item >= 0:
-        walk_units(walk, item*walk.grain, lesser(walk.units - item*walk.grain, walk.grain), scratch)
+        first = item*shared.grain
+        walk_units(shared.plan, shared.route, first, min(shared.route.units - first, shared.grain), &space)
         item = take(queue)
-    give_back(walk, scratch)
+    free(space.memory)
 
 
-cdef struct Shared:
-    # One unit whose pieces several threads do.
-    const Walk *walk
-    const Kernels *kernels
+cdef int share_units(const Plan *plan, const Route *route, Py_ssize_t size, Py_ssize_t threads) except -2:
+    cdef SharedUnits shared
+    shared.plan, shared.route = plan, route
+    shared.grain = max(SHARE_GRAIN_ELEMENTS*route.units//size + 1, route.units//(16*threads))
+    shared.grain += (route.band_tiles - shared.grain % route.band_tiles) % route.band_tiles
+    return share(work_on_units, &shared, (route.units + shared.grain - 1)//shared.grain, threads)
+
+
+# Pieces shared -------------------------------------------------------------------------------------------------------
+
+cdef struct SharedPieces:
     Unit unit
-    State state
+    const Kernels *kernels
     State *states               # of the pieces
 
 
-cdef void work_on_states(void *context, Queue *queue) noexcept nogil:
-    cdef Shared *shared = <Shared *>context
-    cdef char *scratch = scratch_for(shared.walk)
+cdef bint join(Unit *unit, const SharedPieces *shared, Workspace *space) noexcept nogil:
+    """Set the unit to the shared one with memory of this thread's own; drafts are shared."""
+    unit[0] = shared.unit
+    if not allocate(space, unit.plan, unit.route, True):
+        return False
+    space.drafts = shared.unit.space.drafts
+    unit.space = space
+    return True
+
+
+cdef void work_on_sums(void *context, Queue *queue) noexcept nogil:
+    cdef SharedPieces *shared = <SharedPieces *>context
+    cdef Workspace space
+    cdef Unit unit
     cdef Py_ssize_t piece
-    if scratch == NULL:
+    if not join(&unit, shared, &space):
         return
     piece = take(queue)
     while piece >= 0:
-        reduce_piece(shared.walk, shared.kernels, &shared.unit, piece, &shared.states[piece], scratch)
+        reduce_piece(&unit, shared.kernels, piece, &shared.states[piece])
         piece = take(queue)
-    give_back(shared.walk, scratch)
+    free(space.memory)
 
 
 cdef void work_on_results(void *context, Queue *queue) noexcept nogil:
-    cdef Shared *shared = <Shared *>context
-    cdef char *scratch = scratch_for(shared.walk)
+    cdef SharedPieces *shared = <SharedPieces *>context
+    cdef Workspace space
+    cdef Unit unit
     cdef Py_ssize_t piece
-    if scratch == NULL:
+    if not join(&unit, shared, &space):
         return
     piece = take(queue)
     while piece >= 0:
-        write_piece(shared.walk, &shared.unit, piece, &shared.state, scratch)
+        write_piece(&unit, piece, shared.unit.space.state)
         piece = take(queue)
-    give_back(shared.walk, scratch)
+    free(space.memory)
 
 
-cdef int share_pieces(Shared *shared, const Kernels *kernels, State *state, int threads) except -2:
-    """The state of all pieces."""
+cdef int share_sums(SharedPieces *shared, const Kernels *kernels, State *state, Py_ssize_t threads) except -2:
+    """Compute the partial sum of a unit, piece by piece."""
     cdef Py_ssize_t piece
     shared.kernels = kernels
-    if share(work_on_states, shared, shared.walk.pieces, threads):
+    if share(work_on_sums, shared, shared.unit.route.pieces, threads):
         return -1
     state[0] = shared.states[0]
-    for piece in range(1, shared.walk.pieces):
+    for piece in range(1, shared.unit.route.pieces):
         kernels.merge(state, &shared.states[piece], 0, shared.unit.columns, TILE_COLUMNS)
     return 0
 
 
-cdef int share_unit(Shared *shared, int threads) except -2:
-    cdef const Walk *walk = shared.walk
-    cdef State careful
-    if walk.plan.passes == SECOND:
-        take_state(walk, &shared.unit, &shared.state)
+cdef int share_unit(SharedPieces *shared, Py_ssize_t threads) except -2:
+    """walk_unit, the pieces shared."""
+    cdef const Unit *unit = &shared.unit
+    cdef const Plan *plan = unit.plan
+    cdef State *state = unit.space.state
+    if plan.passes == SECOND:
+        take_stored_sums(unit, state)
     else:
-        if share_pieces(shared, first_kernels(walk.plan), &shared.state, threads):
+        if share_sums(shared, kernels_to_reduce(plan), state, threads):
             return -1
-        if is_doubtful(walk.plan, &shared.unit, &shared.state):
-            if share_pieces(shared, walk.plan.kernels.exact, &careful, threads):
+        if needs_exact(unit, state):
+            if share_sums(shared, plan.kernels.exact, unit.space.exact, threads):
                 return -1
-            walk.plan.kernels.replace_inexact(&shared.state, &careful, shared.unit.columns)
-    take_targets(walk.plan, &shared.unit, &shared.state)
-    finish(walk, &shared.unit, &shared.state)
-    if writes(walk.plan):
-        if share(work_on_results, shared, walk.pieces, threads):
+            plan.kernels.replace_inexact(state, unit.space.exact, unit.columns)
+    take_targets(unit, state)
+    finish(unit, state)
+    if writes(plan):
+        if share(work_on_results, shared, unit.route.pieces, threads):
             return -1
-        put_targets(walk, &shared.unit, &shared.state)
+        put_targets(unit, state)
     return 0
 
 
-cdef int share_units(const Walk *walk, int threads) except -2:
-    """One unit after the other, the pieces of each shared."""
-    cdef Shared shared
+cdef int share_pieces(const Plan *plan, const Route *route, Py_ssize_t threads) except -2:
+    """Walk one unit after the other, and share the pieces of each."""
+    cdef SharedPieces shared
+    cdef Workspace space
     cdef Cursor cursor
-    cdef Py_ssize_t unit, across = tiles_across(walk)
+    cdef Py_ssize_t i, across = tiles_across(plan, route)
     cdef int failed = 0
-    cdef char *scratch = scratch_for(walk)
-    shared.walk = walk
-    shared.states = <State *>malloc(walk.pieces*sizeof(State))
+    shared.states = NULL
+    if not allocate(&space, plan, route, False):
+        return -1
+    start_unit(&shared.unit, plan, route, &space)
     try:
-        if shared.states == NULL or scratch == NULL:
+        shared.states = <State *>malloc(route.pieces*sizeof(State))
+        if shared.states == NULL:
             return -1
-        for unit in range(walk.units):
-            if walk.tiles:
-                start(&cursor, &walk.plan.kept, 1, unit//across, 1)
-                take_tile(walk, &cursor, unit % across, &shared.unit)
+        for i in range(route.units):
+            if route.is_tile:
+                start(&cursor, &plan.kept, 1, i//across, 1)
+                take_tile(&shared.unit, &cursor, i % across)
             else:
-                start(&cursor, &walk.plan.kept, 0, unit, 1)
-                take_unit(walk, &cursor, &shared.unit)
-            shared.unit.tops = <double *>scratch
+                start(&cursor, &plan.kept, 0, i, 1)
+                take_row(&shared.unit, &cursor)
             failed = share_unit(&shared, threads)
             if failed:
                 return failed
     finally:
         free(shared.states)
-        if scratch != NULL:
-            give_back(walk, scratch)
+        free(space.memory)
     return 0
 
 
 # All of it -----------------------------------------------------------------------------------------------------------
 
-cdef inline Py_ssize_t distance(Py_ssize_t stride) noexcept nogil:
-    return -stride if stride < 0 else stride
-
-
-cdef void cut(Walk *walk) noexcept nogil:
-    """Into pieces, by the shape alone: whoever does them, their states are merged in the same order."""
-    cdef const Plan *plan = walk.plan
-    cdef Py_ssize_t n = walk.n, most = PIECE//plan.itemsize, columns = inner_shape(&plan.kept), whole
-    if walk.abreast:
-        most = lesser(max(most, n*columns//4), TILE_PIECE//plan.itemsize)//columns
-    elif walk.tiles:
-        most = TILE_PIECE//(TILE_COLUMNS*plan.itemsize)
-    walk.piece = most*((n + PIECES*most - 1)//(PIECES*most))
-    walk.pieces = (n + walk.piece - 1)//walk.piece
-    if walk.tiles and not walk.abreast:
-        return
-    # As long as one another, but of whole lanes, or whole rows of narrow.pyx: what is aligned in one is in all.
-    whole = walk.abreast if walk.abreast else LANE_BYTES//plan.itemsize
-    walk.piece = (n + walk.pieces - 1)//walk.pieces
-    walk.piece += (whole - walk.piece % whole) % whole
-    walk.pieces = (n + walk.piece - 1)//walk.piece
-    if walk.tiles:
-        return
-    walk.gathers = (plan.kernels.write_row != NULL and walk.out_in_place and plan.passes == BOTH
-                    and plan.data[WEIGHTS] == NULL and not plan.is_loss
-                    and plan.reduced.ndim <= 1 and n*plan.itemsize <= DRAFTED)
-    walk.drafts = walk.gathers and plan.kernels.draft_row != NULL
-    walk.gathers &= not walk.in_place
-    if walk.drafts:
-        walk.blocks = (walk.piece*plan.itemsize + ROW_BLOCK_BYTES - 1)//ROW_BLOCK_BYTES
-        walk.scratch = walk.pieces*walk.blocks*sizeof(double)
-
-
-cdef inline Py_ssize_t room_of_tile(const Plan *plan) noexcept nogil:
-    """Bytes of a tile that is done at once; never by an address, which must not show in the bits."""
-    cdef Py_ssize_t stride = inner_stride(&plan.reduced, ELEMENTS)
-    cdef bint lies_there = (plan.kernels.fused_state_tile == NULL and plan.data[WEIGHTS] == NULL
-                            and plan.data[MASK] == NULL and not plan.converted)
-    if lies_there and stride and stride % ALIASED == 0:
-        return plan.kernels.fused_aliased_tile_bytes
-    return plan.kernels.fused_tile_bytes
-
-
-cdef void lay_out(Walk *walk, const Plan *plan) noexcept nogil:
-    cdef Py_ssize_t n = count(&plan.reduced, 0), inner = inner_shape(&plan.reduced), size
-    cdef bint across = (
-        distance(inner_stride(&plan.kept, ELEMENTS)) < distance(inner_stride(&plan.reduced, ELEMENTS)))
-    cdef bint tiles = (inner_shape(&plan.kept) >= FEW and (n <= SHORT or across)
-                       or inner_shape(&plan.kept) >= MANY and n <= MIDDLING)
-    cdef Py_ssize_t abreast = rows_abreast(plan)
-    cdef const Axes *side
-    cdef bint unmasked = plan.data[MASK] == NULL
-    # Runs of a row that are shorter than a few lanes are worth gathering into longer ones.
-    cdef bint pieces = tiles or n == inner or inner >= LONG_RUN
-    tiles = tiles or abreast
-    side = &plan.kept if tiles else &plan.reduced
-    walk.plan = plan
-    walk.n = n
-    walk.abreast = abreast
-    walk.tiles = tiles
-    walk.in_place = (unmasked and not plan.blended and pieces and is_run(plan, side, ELEMENTS)
-                     and is_run(plan, side, WEIGHTS))
-    walk.out_in_place = is_run(plan, side, RESULT) and (plan.kernels.write_row == NULL or pieces)
-    walk.wide = TILE_COLUMNS if tiles else 1
-    walk.lanes = LANE_BYTES//plan.itemsize if (walk.in_place or walk.out_in_place) and not abreast else TILE_COLUMNS
-    # Whether something is done at once must not depend on where the elements lie, or their alignment would show in the
-    # bits; what is not in one piece is brought together whole.
-    size = n*TILE_COLUMNS if tiles else n
-    walk.at_once = not abreast and size*plan.itemsize <= (
-        room_of_tile(plan) if tiles else plan.kernels.fused_row_bytes) and (
-        plan.data[SIGN] == NULL and plan.passes == BOTH)
-    walk.any_number = (walk.at_once and tiles and plan.data[WEIGHTS] == NULL
-                       and plan.data[ELEMENTS] != plan.data[RESULT])
-    if walk.at_once and plan.reduced.ndim > 1:
-        walk.in_place = walk.out_in_place = False
-    if (walk.at_once and not tiles and plan.kernels.joint_row != NULL and count(&plan.kept, 0) > 1
-            and JOINT_ROW_MIN_BYTES <= n*plan.itemsize <= ROW_BLOCK_BYTES):
-        walk.wide, walk.lanes = JOINT_ROWS, 1
-    walk.scratch = 0
-    if tiles or not walk.in_place or not walk.out_in_place and plan.kernels.write_row != NULL:
-        size = size if walk.at_once and size > SCRATCH else SCRATCH
-        walk.scratch = (1 if plan.data[WEIGHTS] == NULL and (unmasked or not tiles) else 2)*size*plan.itemsize
-    walk.units = tiles_across(walk)*count(&plan.kept, 1) if walk.wide > 1 else count(&plan.kept, 0)
-    walk.gathers = walk.drafts = False
-    walk.piece, walk.pieces = n, 1
-    walk.band = 1
-    if tiles and writes(plan) and not walk.at_once and not abreast:
-        walk.band = lesser(lesser(BAND//(TILE_COLUMNS*plan.itemsize), BAND_TILES), tiles_across(walk))
-        walk.scratch += walk.band*sizeof(State)
-    if not walk.at_once:
-        cut(walk)
-
-
-cdef int walk_alone(const Walk *walk) noexcept nogil:
-    cdef char *scratch = scratch_for(walk)
-    if scratch == NULL:
-        return -1
-    walk_units(walk, 0, walk.units, scratch)
-    give_back(walk, scratch)
-    return 0
-
-
-cdef int walk_shared(Walk *walk, Py_ssize_t size, int threads) except -2:
-    if walk.pieces > 1 and walk.units < 2*threads:
-        return share_units(walk, threads)
-    walk.grain = max(GRAIN*walk.units//size + 1, walk.units//(16*threads))
-    walk.grain += (walk.band - walk.grain % walk.band) % walk.band
-    return share(work_on_units, walk, (walk.units + walk.grain - 1)//walk.grain, threads)
-
-
 cdef bint walk_row(const Kernels *kernels, const void *elements, Py_ssize_t n, Py_ssize_t itemsize,
                    void *result) noexcept:
-    """One row in memory, alone and at once, as `walk` does it; False, and nothing is done, if it is too long for that.
+    """Take the route SINGLE_ROW: a contiguous row from elements to results; False if it is too long for that.
 
-    With a plan softmax of ten elements takes 1700 instructions, not 950 (2026-11).
+    With a plan, softmax of ten elements takes 1700 instructions instead of 950 (P27).
     """
     if n*itemsize > kernels.fused_row_bytes:
         return False
-    if n < SMALL:
+    if n < GIL_MIN_ELEMENTS:
         kernels.fused_row(elements, n, result)
     else:
         with nogil:
             kernels.fused_row(elements, n, result)
+    if routes is not None:
+        note(SINGLE_ROW)
     return True
 
 
 cdef int walk(const Plan *plan) except -2:
-    cdef Walk walk
+    cdef Route route
     cdef Py_ssize_t size = count(&plan.kept, 0)*count(&plan.reduced, 0)
-    cdef int threads = threads_of_caller() if size*plan.itemsize >= SHARED else 1, failed
-    lay_out(&walk, plan)
+    cdef Py_ssize_t threads = threads_of_caller() if size*plan.itemsize >= SHARE_MIN_BYTES else 1
+    cdef bint shares_pieces
+    cdef int failed
+    route_of(plan, &route)
+    shares_pieces = threads > 1 and route.pieces > 1 and route.units < 2*threads
+    if routes is not None:
+        routes.append(described(&route, "alone" if threads == 1 else "pieces" if shares_pieces else "units"))
+    if shares_pieces:
+        return share_pieces(plan, &route, threads)
     if threads > 1:
-        return walk_shared(&walk, size, threads)
-    if size < SMALL:
-        return walk_alone(&walk)
+        return share_units(plan, &route, size, threads)
+    if size < GIL_MIN_ELEMENTS:
+        return walk_alone(plan, &route)
     with nogil:
-        failed = walk_alone(&walk)
+        failed = walk_alone(plan, &route)
     return failed
+
+
+# For explain ---------------------------------------------------------------------------------------------------------
+
+NAMES = {
+    SINGLE_ROW: "SINGLE_ROW", FUSED_ROW: "FUSED_ROW", JOINT_ROWS: "JOINT_ROWS", FUSED_SHORT_TILE: "FUSED_SHORT_TILE",
+    FUSED_TILE: "FUSED_TILE", NARROW: "NARROW", ONE_PASS_ROW: "ONE_PASS_ROW", ONE_PASS_TILE: "ONE_PASS_TILE",
+    TWO_PASS_ROW: "TWO_PASS_ROW", TWO_PASS_TILE: "TWO_PASS_TILE", GATHERED_ROW: "GATHERED_ROW", DRAFT_ROW: "DRAFT_ROW",
+    EMPTY: "EMPTY", PLAIN: "PLAIN",
+}
+cdef list routes = None         # what explain collects; None while nobody asks
+
+
+def collect(list collected):
+    """Describe every route taken from now on in this list; None ends that. Returns the list before."""
+    global routes
+    before, routes = routes, collected
+    return before
+
+
+cdef int note(RouteName name) except -1:
+    if routes is not None:
+        routes.append({"name": NAMES[name]})
+    return 0
+
+
+cdef dict described(const Route *route, str shared):
+    return {
+        "name": NAMES[route.name], "shared": shared, "staged_in": bool(route.staged_in),
+        "staged_out": bool(route.staged_out), "units": route.units, "unit_columns": route.unit_columns,
+        "lane_columns": route.lane_columns, "length": route.length, "pieces": route.pieces, "piece": route.piece,
+        "narrow_rows": route.narrow_rows, "band_tiles": route.band_tiles,
+        "scratch_elements": route.staged_elements*route.staged_regions,
+    }

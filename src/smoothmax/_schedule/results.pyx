@@ -1,10 +1,36 @@
-"""The targets of losses: looked up before a unit is finished, and their results put in their places after it."""
+"""From the sums of a unit to its results: look up targets, finish sums, store numbers and what is at the targets."""
 
-from smoothmax._schedule.atomics cimport exchange
 from smoothmax._kernels.interface cimport State
-from smoothmax._schedule.plan cimport ELEMENTS, RESULT, TARGET, Plan, count, inner_stride
-from smoothmax._schedule.units cimport Unit, Walk
+from smoothmax._schedule.atomics cimport exchange
+from smoothmax._schedule.feed cimport Unit
+from smoothmax._schedule.packed cimport pack
+from smoothmax._schedule.plan cimport (
+    ELEMENTS, FIRST, RESULT, SIGN, STATES, TARGET, VALUE, Plan, inner_stride,
+)
+from smoothmax._thresholds cimport TILE_COLUMNS
 
+
+cdef void finish(const Unit *unit, State *state) noexcept nogil:
+    """Store the number of each reduction, or prepare the second pass, or store the partial sums for a later walk."""
+    cdef const Plan *plan = unit.plan
+    cdef double values[TILE_COLUMNS]
+    cdef double signs[TILE_COLUMNS]
+    cdef bint signed = plan.data[SIGN] != NULL
+    if plan.passes == FIRST:
+        pack(state, unit.columns, unit.bases.data[STATES], inner_stride(&plan.kept, STATES))
+        return
+    plan.kernels.finish(state, unit.columns, values, signs if signed else NULL)
+    if plan.kernels.write_row == NULL:
+        plan.store(values, unit.columns, unit.bases.data[RESULT], inner_stride(&plan.kept, RESULT),
+                   plan.swapped[RESULT])
+    elif plan.data[VALUE] != NULL:
+        plan.store_value(values, unit.columns, unit.bases.data[VALUE], inner_stride(&plan.kept, VALUE),
+                         plan.swapped[VALUE])
+    if signed:
+        plan.store_sign(signs, unit.columns, unit.bases.data[SIGN], inner_stride(&plan.kept, SIGN), plan.swapped[SIGN])
+
+
+# Targets -------------------------------------------------------------------------------------------------------------
 
 cdef inline double element_at(const Plan *plan, bint direct, bint wide, const char *place) noexcept nogil:
     cdef float single
@@ -18,18 +44,18 @@ cdef inline double element_at(const Plan *plan, bint direct, bint wide, const ch
     return single
 
 
-cdef inline void pick(const Plan *plan, const Unit *unit, State *state, bint direct, bint wide) noexcept nogil:
-    """The elements at the targets; where one is ignored, or none of the classes, what counts nothing."""
+cdef inline void pick(const Unit *unit, State *state, bint direct, bint wide) noexcept nogil:
+    """Read the elements at the targets. A target that is ignored, or is no class, counts nothing."""
+    cdef const Plan *plan = unit.plan
     cdef const char *targets = unit.bases.data[TARGET]
     cdef const char *elements = unit.bases.data[ELEMENTS] + plan.first_class[ELEMENTS]
     cdef Py_ssize_t j, target, step = inner_stride(&plan.kept, ELEMENTS), target_step = inner_stride(&plan.kept, TARGET)
     cdef Py_ssize_t class_step = plan.class_stride[ELEMENTS]
-    cdef Py_ssize_t classes = count(&plan.reduced, 0)
     cdef bint wrong = False
     for j in range(unit.columns):
         target = (<const Py_ssize_t *>targets)[0]
         targets += target_step
-        if not 0 <= target < classes:
+        if not 0 <= target < unit.route.length:
             wrong = True
             state.loss.counts[j] = state.loss.target_logit[j] = state.loss.target_weight[j] = 0
         else:
@@ -39,8 +65,9 @@ cdef inline void pick(const Plan *plan, const Unit *unit, State *state, bint dir
         exchange(plan.wrong, 1)
 
 
-cdef void look_up(const Plan *plan, const Unit *unit, State *state) noexcept nogil:
-    """What each reduction's own target brings: its class, and the element and the weight of that."""
+cdef void look_up_targets(const Unit *unit, State *state) noexcept nogil:
+    """Set what a loss knows of each reduction: whether it counts, and the element and the weight of its class."""
+    cdef const Plan *plan = unit.plan
     cdef const char *targets = unit.bases.data[TARGET]
     cdef const double *weights = plan.class_weights
     cdef Py_ssize_t j, target, target_step = inner_stride(&plan.kept, TARGET)
@@ -55,11 +82,11 @@ cdef void look_up(const Plan *plan, const Unit *unit, State *state) noexcept nog
             state.loss.target_logit[j] = 0
         return
     if not plan.direct[ELEMENTS]:
-        pick(plan, unit, state, False, plan.itemsize == sizeof(double))
+        pick(unit, state, False, plan.itemsize == sizeof(double))
     elif plan.itemsize == sizeof(double):
-        pick(plan, unit, state, True, True)
+        pick(unit, state, True, True)
     else:
-        pick(plan, unit, state, True, False)
+        pick(unit, state, True, False)
     if weights != NULL:
         for j in range(unit.columns):
             target = (<const Py_ssize_t *>(targets + j*target_step))[0]
@@ -77,9 +104,9 @@ cdef inline void put_at(const Plan *plan, bint direct, bint wide, char *place, d
         (<float *>place)[0] = single
 
 
-cdef void put(const Walk *walk, const Unit *unit, const State *state) noexcept nogil:
-    """The results at the targets, once all others are written; and 0 where a reduction is ignored whatever it is."""
-    cdef const Plan *plan = walk.plan
+cdef void store_at_targets(const Unit *unit, const State *state) noexcept nogil:
+    """Store the gradients at the targets, after all others, and 0 for every class of a reduction that is ignored."""
+    cdef const Plan *plan = unit.plan
     cdef const char *targets = unit.bases.data[TARGET]
     cdef char *results = unit.bases.data[RESULT] + plan.first_class[RESULT]
     cdef Py_ssize_t j, c, target, target_step = inner_stride(&plan.kept, TARGET)
@@ -89,6 +116,6 @@ cdef void put(const Walk *walk, const Unit *unit, const State *state) noexcept n
         target = (<const Py_ssize_t *>(targets + j*target_step))[0]
         if target >= 0:
             put_at(plan, direct, wide, results + j*step + target*class_step, state.loss.at_target[j])
-        elif state.loss.at_target[j] != 0:           # nan: an element of it is not finite
-            for c in range(walk.n):
+        elif state.loss.at_target[j] != 0:      # nan, where an element of an ignored reduction is not finite
+            for c in range(unit.route.length):
                 put_at(plan, direct, wide, results + j*step + c*class_step, 0)

@@ -1,0 +1,21 @@
+# What a unit does between its sums and its results: the targets of losses, and the numbers of each reduction.
+
+from smoothmax._kernels.interface cimport State
+from smoothmax._schedule.feed cimport Unit
+from smoothmax._schedule.plan cimport TARGET
+
+cdef void finish(const Unit *unit, State *state) noexcept nogil
+cdef void look_up_targets(const Unit *unit, State *state) noexcept nogil
+cdef void store_at_targets(const Unit *unit, const State *state) noexcept nogil
+
+
+# Most calls have no targets, and a call of ten elements should not pay for a call of another module.
+
+cdef inline void take_targets(const Unit *unit, State *state) noexcept nogil:
+    if unit.plan.is_loss:
+        look_up_targets(unit, state)
+
+
+cdef inline void put_targets(const Unit *unit, const State *state) noexcept nogil:
+    if unit.plan.data[TARGET] != NULL:
+        store_at_targets(unit, state)

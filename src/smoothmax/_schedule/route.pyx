@@ -1,0 +1,185 @@
+"""Choose the computing path of a call. No other place decides.
+
+    longdouble, complex                                             PLAIN           (_arrays)
+    no element                                                      EMPTY           (_arrays)
+    all axes reduced, contiguous, no mask, weights or out           SINGLE_ROW      (_arrays, by walk_row's limit)
+    2 to 63 dense columns, enough elements                          NARROW
+    short reductions side by side, or the kept axis innermost: tiles
+        up to fused_tile_bytes                                      FUSED_SHORT_TILE of few rows, else FUSED_TILE
+        more                                                        ONE_PASS_TILE, TWO_PASS_TILE (in bands)
+    rows
+        up to fused_row_bytes                                       JOINT_ROWS of short logsumexp, else FUSED_ROW
+        more: ONE_PASS_ROW; with results    DRAFT_ROW, GATHERED_ROW, else TWO_PASS_ROW
+
+The limits stand in _thresholds.pxd, those of an operation in its table of kernels.
+"""
+
+from smoothmax._schedule.plan cimport (
+    BOTH, ELEMENTS, MASK, RESULT, SIGN, WEIGHTS, Axes, Plan, count, has_one_row_of_weights, has_one_weight_a_row,
+    inner_shape, inner_stride, is_contiguous, writes,
+)
+from smoothmax._thresholds cimport (
+    ALIASED_STRIDE_BYTES, BAND_MAX_TILES, BAND_ROW_BYTES, CONTIGUOUS_MIN_ELEMENTS, DRAFT_MAX_BYTES, JOINT_ROW_MIN_BYTES,
+    JOINT_ROWS as JOINT_ROWS_AT_A_TIME, LANE_BYTES, MAX_PIECES, NARROW_MIN_ELEMENTS, ROW_BLOCK_BYTES, ROW_PIECE_BYTES,
+    SCRATCH_ELEMENTS,
+    TILE_COLUMNS, TILE_LONG_ELEMENTS, TILE_LONG_MIN_COLUMNS, TILE_PIECE_BYTES, TILE_SHORT_ELEMENTS,
+    TILE_SHORT_MIN_COLUMNS,
+)
+
+
+cdef inline Py_ssize_t size_of_stride(Py_ssize_t stride) noexcept nogil:
+    return -stride if stride < 0 else stride
+
+
+cdef inline bint makes_tiles(const Plan *plan, Py_ssize_t n) noexcept nogil:
+    """Whether reductions are laid side by side: short ones whatever their strides, long ones where the kept axis is
+    the innermost."""
+    cdef Py_ssize_t columns = inner_shape(&plan.kept)
+    cdef bint across = (
+        size_of_stride(inner_stride(&plan.kept, ELEMENTS)) < size_of_stride(inner_stride(&plan.reduced, ELEMENTS)))
+    return (columns >= TILE_SHORT_MIN_COLUMNS and (n <= TILE_SHORT_ELEMENTS or across)
+            or columns >= TILE_LONG_MIN_COLUMNS and n <= TILE_LONG_ELEMENTS)
+
+
+cdef inline Py_ssize_t fused_tile_bytes(const Plan *plan) noexcept nogil:
+    """The bytes of a tile up to which its fused kernel is the faster.
+
+    Fewer where the rows of the tile share a few sets of the cache (P9). Tiles that are staged first, or whose
+    exponentials are stored in the scratch, have no such rows. The stride decides and not the address, on which the bits
+    must not depend.
+    """
+    cdef Py_ssize_t stride = inner_stride(&plan.reduced, ELEMENTS)
+    cdef bint read_in_place = (plan.kernels.fused_state_tile == NULL and plan.data[WEIGHTS] == NULL
+                               and plan.data[MASK] == NULL and not plan.converted)
+    if read_in_place and stride and stride % ALIASED_STRIDE_BYTES == 0:
+        return plan.kernels.fused_aliased_tile_bytes
+    return plan.kernels.fused_tile_bytes
+
+
+cdef inline bint is_dense(const Plan *plan, int role) noexcept nogil:
+    """Whether nothing lies between the rows of an array, or the call has no such array."""
+    return plan.data[role] == NULL or (
+        plan.reduced.stride[role][0] == inner_shape(&plan.kept)*inner_stride(&plan.kept, role))
+
+
+cdef inline Py_ssize_t narrow_rows_of(const Plan *plan) noexcept nogil:
+    """How many rows of a few columns fill the lanes, if every array that matters is one contiguous stretch; else 0.
+
+    A mask must lie as the elements do; weights too, or be one for each column, or one for each row of the columns.
+    """
+    cdef Py_ssize_t columns = inner_shape(&plan.kept), n = count(&plan.reduced, 0)
+    cdef Py_ssize_t lanes = LANE_BYTES//plan.itemsize, width = lanes
+    cdef bint transforms = plan.kernels.write_tile != NULL
+    if (plan.reduced.ndim != 1 or columns >= TILE_COLUMNS or columns < 2 or columns*n < NARROW_MIN_ELEMENTS
+            or not is_dense(plan, ELEMENTS) or transforms and not is_dense(plan, RESULT)):
+        return 0
+    if plan.data[MASK] != NULL and not (is_dense(plan, MASK) and inner_stride(&plan.kept, MASK) == 1):
+        return 0
+    # Merged sums do not hold what losses and gradients make of their weights; those of logsumexp they do.
+    if plan.data[WEIGHTS] != NULL and (
+            transforms or plan.is_loss or not (is_dense(plan, WEIGHTS) or has_one_weight_a_row(plan)) and (
+                not has_one_row_of_weights(plan) or plan.data[MASK] != NULL)):
+        return 0
+    while width % columns:
+        width += lanes
+    return width//columns
+
+
+cdef inline bint can_be_joint(const Plan *plan, const Route *route) noexcept nogil:
+    return (route.fused and not route.is_tile and plan.kernels.joint_row != NULL and count(&plan.kept, 0) > 1
+            and JOINT_ROW_MIN_BYTES <= route.length*plan.itemsize <= ROW_BLOCK_BYTES)
+
+
+cdef void divide(const Plan *plan, Route *route) noexcept nogil:
+    """Divide a long reduction into pieces, by its shape alone: their partial sums are merged in the same order, whoever
+    computes them."""
+    cdef Py_ssize_t n = route.length, columns = inner_shape(&plan.kept), most, granule
+    if route.narrow_rows:
+        # A quarter of the columns, if that is between the two limits: 64 partial sums and more are merged for each.
+        most = min(max(ROW_PIECE_BYTES//plan.itemsize, n*columns//4), TILE_PIECE_BYTES//plan.itemsize)//columns
+    elif route.is_tile:
+        most = TILE_PIECE_BYTES//(TILE_COLUMNS*plan.itemsize)
+    else:
+        most = ROW_PIECE_BYTES//plan.itemsize
+    route.piece = most*((n + MAX_PIECES*most - 1)//(MAX_PIECES*most))
+    route.pieces = (n + route.piece - 1)//route.piece
+    if route.is_tile and not route.narrow_rows:
+        return
+    # The pieces are equally long, in whole lanes or whole narrow rows: what is aligned in one is aligned in all.
+    granule = route.narrow_rows if route.narrow_rows else LANE_BYTES//plan.itemsize
+    route.piece = (n + route.pieces - 1)//route.pieces
+    route.piece += (granule - route.piece % granule) % granule
+    route.pieces = (n + route.piece - 1)//route.piece
+
+
+cdef inline bint can_gather(const Plan *plan, const Route *route) noexcept nogil:
+    """Whether the result of a row can hold its elements or exponentials between the two passes."""
+    return (plan.kernels.write_row != NULL and not route.staged_out and plan.passes == BOTH
+            and plan.data[WEIGHTS] == NULL and not plan.is_loss and plan.reduced.ndim <= 1
+            and route.length*plan.itemsize <= DRAFT_MAX_BYTES)
+
+
+cdef inline RouteName name_of(const Plan *plan, const Route *route) noexcept nogil:
+    if route.narrow_rows:
+        return NARROW
+    if route.is_tile:
+        if not route.fused:
+            return TWO_PASS_TILE if writes(plan) else ONE_PASS_TILE
+        return FUSED_SHORT_TILE if route.length <= plan.kernels.differences_max_rows else FUSED_TILE
+    if route.fused:
+        return JOINT_ROWS if can_be_joint(plan, route) else FUSED_ROW
+    if can_gather(plan, route):
+        if plan.kernels.draft_row != NULL:
+            return DRAFT_ROW
+        if route.staged_in:
+            return GATHERED_ROW
+    return TWO_PASS_ROW if writes(plan) else ONE_PASS_ROW
+
+
+cdef void route_of(const Plan *plan, Route *route) noexcept nogil:
+    cdef Py_ssize_t n = count(&plan.reduced, 0), inner = inner_shape(&plan.reduced), size
+    cdef const Axes *side
+    cdef bint worth_reading_in_place
+    route.length = n
+    route.narrow_rows = narrow_rows_of(plan)
+    route.is_tile = route.narrow_rows > 0 or makes_tiles(plan, n)
+    side = &plan.kept if route.is_tile else &plan.reduced
+    # Contiguous stretches of a row that are shorter than a few lanes are worth copying into longer ones.
+    worth_reading_in_place = route.is_tile or n == inner or inner >= CONTIGUOUS_MIN_ELEMENTS
+    route.staged_in = not (plan.data[MASK] == NULL and not plan.blended and worth_reading_in_place
+                           and is_contiguous(plan, side, ELEMENTS) and is_contiguous(plan, side, WEIGHTS))
+    route.staged_out = not (is_contiguous(plan, side, RESULT)
+                            and (plan.kernels.write_row == NULL or worth_reading_in_place))
+    route.lane_columns = TILE_COLUMNS
+    if not route.narrow_rows and not (route.staged_in and route.staged_out):
+        route.lane_columns = LANE_BYTES//plan.itemsize
+    size = n*TILE_COLUMNS if route.is_tile else n
+    route.fused = (not route.narrow_rows and plan.data[SIGN] == NULL and plan.passes == BOTH
+                   and size*plan.itemsize <= (fused_tile_bytes(plan) if route.is_tile
+                                              else plan.kernels.fused_row_bytes))
+    # The kernels may then compute a column twice, which must still be there the second time.
+    route.any_columns = (route.fused and route.is_tile and plan.data[WEIGHTS] == NULL
+                         and plan.data[ELEMENTS] != plan.data[RESULT])
+    if route.fused and plan.reduced.ndim > 1:       # a fused kernel takes one block
+        route.staged_in = route.staged_out = True
+    route.piece, route.pieces, route.piece_blocks = n, 1, 0
+    if not route.fused:
+        divide(plan, route)
+    route.name = name_of(plan, route)
+    route.unit_columns = TILE_COLUMNS if route.is_tile else 1
+    if route.name == JOINT_ROWS:
+        route.unit_columns, route.lane_columns = JOINT_ROWS_AT_A_TIME, 1
+    if route.unit_columns > 1:
+        route.units = tiles_across(plan, route)*count(&plan.kept, 1)
+    else:
+        route.units = count(&plan.kept, 0)
+    route.band_tiles = 1
+    if route.name == TWO_PASS_TILE:
+        route.band_tiles = min(BAND_ROW_BYTES//(TILE_COLUMNS*plan.itemsize), BAND_MAX_TILES, tiles_across(plan, route))
+    route.staged_elements = route.staged_regions = route.drafts = 0
+    if route.name == DRAFT_ROW:
+        route.piece_blocks = (route.piece*plan.itemsize + ROW_BLOCK_BYTES - 1)//ROW_BLOCK_BYTES
+        route.drafts = route.pieces*route.piece_blocks
+    elif route.is_tile or route.staged_in or route.staged_out and plan.kernels.write_row != NULL:
+        route.staged_elements = size if route.fused and size > SCRATCH_ELEMENTS else SCRATCH_ELEMENTS
+        route.staged_regions = 2 if plan.data[WEIGHTS] != NULL or plan.data[MASK] != NULL and route.is_tile else 1

@@ -1,0 +1,9 @@
+# Rows: one reduction at a time, or the sums of JOINT_ROWS side by side.
+
+from smoothmax._kernels.interface cimport Kernels, State
+from smoothmax._schedule.feed cimport Unit
+
+cdef void fused_row(const Unit *unit, State *state) noexcept nogil
+cdef void joint_rows(const Unit *unit, State *state) noexcept nogil
+cdef void draft_row(const Unit *unit, const Kernels *kernels, Py_ssize_t piece, State *state) noexcept nogil
+cdef void correct_row(const Unit *unit, Py_ssize_t piece, const State *state) noexcept nogil

@@ -1,0 +1,109 @@
+"""The routes of rows that are more than a loop over blocks: fused rows, joint rows, and drafts."""
+
+from smoothmax._kernels.interface cimport SHIFTED, Kernels, State, clear
+from smoothmax._schedule.feed cimport Unit
+from smoothmax._schedule.plan cimport ELEMENTS, MASK, RESULT, Bases, Cursor, Plan, inner_stride, start
+from smoothmax._schedule.results cimport finish, put_targets, take_targets
+from smoothmax._schedule.scratch cimport fill_masked_row, stage_row, unstage_row
+from smoothmax._thresholds cimport JOINT_ROWS, ROW_BLOCK_BYTES
+
+
+cdef void fused_row(const Unit *unit, State *state) noexcept nogil:
+    """Take one block from elements to results. A staged row is staged where its results go, if that is contiguous."""
+    cdef const Plan *plan = unit.plan
+    cdef Py_ssize_t n = unit.route.length
+    cdef Cursor cursor
+    cdef bint reduces = plan.kernels.write_row == NULL
+    cdef char *out = unit.space.elements if reduces or unit.staged_out else unit.bases.data[RESULT]
+    cdef const char *elements = out if unit.staged_in else unit.bases.data[ELEMENTS]
+    cdef double value
+    if unit.staged_in:
+        start(&cursor, &plan.reduced, 0, 0, n)
+        stage_row(plan, &unit.bases, &cursor, n, out, unit.space.weights)
+    if plan.kernels.fused_state_row != NULL:
+        take_targets(unit, state)
+        plan.kernels.fused_state_row(state, elements, n, out)
+        finish(unit, state)
+        if reduces:
+            return
+        plan.kernels.scale_row(state, n, out)
+    elif reduces:
+        plan.kernels.fused_row(elements, n, &value)
+        plan.store(&value, 1, unit.bases.data[RESULT], 0, plan.swapped[RESULT])
+        return
+    else:
+        plan.kernels.fused_row(elements, n, out)
+    if plan.data[MASK] != NULL or unit.staged_out:
+        start(&cursor, &plan.reduced, 0, 0, n)
+        fill_masked_row(plan, &unit.bases, &cursor, n, out)
+        if unit.staged_out:
+            unstage_row(plan, &unit.bases, &cursor, n, out)
+    put_targets(unit, state)
+
+
+cdef void joint_rows(const Unit *unit, State *state) noexcept nogil:
+    """Sum rows one by one, and take their logarithms together: several cost hardly more than one."""
+    cdef const Plan *plan = unit.plan
+    cdef Py_ssize_t n = unit.route.length
+    cdef Cursor cursor
+    cdef Bases bases = unit.bases
+    cdef double values[JOINT_ROWS]
+    cdef Py_ssize_t j, step = inner_stride(&plan.kept, ELEMENTS), mask_step = inner_stride(&plan.kept, MASK)
+    if unit.columns < JOINT_ROWS:
+        clear(state, JOINT_ROWS)
+    for j in range(unit.columns):
+        if unit.staged_in:
+            start(&cursor, &plan.reduced, 0, 0, n)
+            stage_row(plan, &bases, &cursor, n, unit.space.elements, unit.space.weights)
+        plan.kernels.joint_row(state, j, unit.space.elements if unit.staged_in else bases.data[ELEMENTS], n)
+        bases.data[ELEMENTS] += step
+        if bases.data[MASK] != NULL:
+            bases.data[MASK] += mask_step
+    state.scaling = SHIFTED
+    take_targets(unit, state)
+    # Always finish all JOINT_ROWS rows. Otherwise their number would decide between the vector loop and its remainder,
+    # and the last bit could differ.
+    plan.kernels.finish(state, JOINT_ROWS, values, NULL)
+    plan.store(values, unit.columns, unit.bases.data[RESULT], inner_stride(&plan.kept, RESULT), plan.swapped[RESULT])
+
+
+# Drafts --------------------------------------------------------------------------------------------------------------
+
+cdef inline Py_ssize_t start_piece(const Unit *unit, Py_ssize_t piece, Cursor *cursor) noexcept nogil:
+    """Set the cursor to the piece, and return its length."""
+    cdef Py_ssize_t first = piece*unit.route.piece, n = min(unit.route.length - first, unit.route.piece)
+    start(cursor, &unit.plan.reduced, 0, first, n)
+    return n
+
+
+cdef void draft_row(const Unit *unit, const Kernels *kernels, Py_ssize_t piece, State *state) noexcept nogil:
+    """Make the first pass over a piece: its exponentials become the draft of its results.
+
+    Elements that must be staged are staged in the result, a block at a time.
+    """
+    cdef const Plan *plan = unit.plan
+    cdef Cursor cursor
+    cdef Py_ssize_t n = start_piece(unit, piece, &cursor), block
+    cdef double *maxima = unit.space.drafts + piece*unit.route.piece_blocks
+    cdef char *out = unit.bases.data[RESULT] + cursor.offset[RESULT]
+    clear(state, 1)
+    if not unit.staged_in:
+        kernels.draft_row(state, unit.bases.data[ELEMENTS] + cursor.offset[ELEMENTS], n, out, maxima)
+        return
+    while cursor.left:
+        block = min(cursor.left, ROW_BLOCK_BYTES//plan.itemsize)
+        stage_row(plan, &unit.bases, &cursor, block, out, unit.space.weights)
+        kernels.draft_row(state, out, block, out, maxima)
+        out += ROW_BLOCK_BYTES
+        maxima += 1
+
+
+cdef void correct_row(const Unit *unit, Py_ssize_t piece, const State *state) noexcept nogil:
+    """Make the second pass over a piece: the draft becomes the results."""
+    cdef const Plan *plan = unit.plan
+    cdef Cursor cursor
+    cdef Py_ssize_t n = start_piece(unit, piece, &cursor)
+    cdef char *out = unit.bases.data[RESULT] + cursor.offset[RESULT]
+    cdef const char *elements = out if unit.staged_in else unit.bases.data[ELEMENTS] + cursor.offset[ELEMENTS]
+    plan.kernels.correct_row(state, elements, n, out, unit.space.drafts + piece*unit.route.piece_blocks)
+    fill_masked_row(plan, &unit.bases, &cursor, n, out)

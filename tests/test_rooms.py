@@ -1,0 +1,97 @@
+"""The rooms of the source: what a file knows lies in its own room or in one below."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "smoothmax"
+# From the command line down to the limits, which everything may read.
+ROOMS = ["_cli", "_scale", "_partial", "_api", "_arrays", "_schedule", "_kernels", "_thresholds"]
+# A public function hands over to what stands above it, and imports that only when it does.
+LAZY = {("_api", "dask"), ("_api", "_scale"), ("_schedule", "_arrays")}
+# The parts of a module of kernels, from what operations are made of up to the operations.
+LAYERS = ["math", "loops", "data", "ops"]
+
+IMPORT = re.compile(r"^( *)(?:from|import|cimport) +smoothmax(?:\.([\w.]+))?(?: +c?import +(\w+))?", re.MULTILINE)
+
+
+def module_of(path):
+    return ".".join(path.relative_to(SOURCE).with_suffix("").parts)
+
+
+def files(*suffixes):
+    found = [p for suffix in suffixes for p in SOURCE.rglob("*" + suffix) if p.name != "__init__.py"]
+    assert found
+    return found
+
+
+def imports(path):
+    """The modules of the package that a file names, and whether it does so inside of a function."""
+    for match in IMPORT.finditer(path.read_text()):
+        indent, module, name = match.groups()
+        # `from smoothmax._scale import blocks` names a module, `from smoothmax._api.functions import softmax` an object
+        if module in ROOMS and module != "_thresholds" and name:
+            module = f"{module}.{name}"
+        yield module or name or "", bool(indent)
+
+
+def room_of(module):
+    first = module.split(".")[0]
+    return {"dask": "_scale"}.get(first, first)
+
+
+@pytest.mark.parametrize("path", files(".pyx", ".pxd", ".py"), ids=lambda p: str(p.relative_to(SOURCE)))
+def test_a_file_knows_only_its_own_room_and_those_below(path):
+    room = room_of(module_of(path))
+    if room not in ROOMS:  # the public modules, which only users import
+        assert room in {"__init__", "__main__"}
+        return
+    for module, lazy in imports(path):
+        other = room_of(module)
+        if lazy and (room, module.split(".")[0]) in LAZY:
+            continue
+        if other not in ROOMS:  # `import smoothmax`: the public functions
+            assert ROOMS.index(room) < ROOMS.index("_api"), f"{path} imports {module or 'smoothmax'}"
+            continue
+        assert ROOMS.index(other) >= ROOMS.index(room), f"{path} imports {module}"
+
+
+def test_no_two_files_need_each_other():
+    needs = {}
+    for path in files(".pyx", ".pxd", ".py"):
+        own = module_of(path)
+        needs.setdefault(own, set()).update(module for module, lazy in imports(path) if not lazy and module != own)
+    done, path = set(), []
+
+    def visit(module):
+        assert module not in path, " -> ".join([*path[path.index(module) :], module])
+        if module not in done:
+            path.append(module)
+            for other in sorted(needs.get(module, ())):
+                visit(other)
+            path.pop()
+            done.add(module)
+
+    for module in sorted(needs):
+        visit(module)
+
+
+def test_loops_do_not_know_the_operations_that_they_serve():
+    """The files of the kernels are included into one module, so there are no imports to read, only names."""
+    kernels = SOURCE / "_kernels"
+    layers = [sorted((kernels / layer).glob("*.pxi")) for layer in LAYERS]
+    assert all(layers)
+    defined = [
+        {
+            name
+            for path in paths
+            for name in re.findall(r"^cdef (?:inline )?\w[\w ]* \*?(\w+)\(", path.read_text(), re.MULTILINE)
+        }
+        for paths in layers
+    ]
+    for layer, paths in enumerate(layers):
+        above = set().union(*defined[layer + 1 :]) - defined[layer]
+        for path in paths:
+            code = re.sub(r'"""(?s:.*?)"""|#.*', "", path.read_text())
+            assert not above & set(re.findall(r"\w+", code)), path
