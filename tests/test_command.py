@@ -12,8 +12,8 @@ from command import WITHOUT_SCIPY, python
 
 import smoothmax
 from smoothmax.__main__ import main
-from smoothmax._cli import command as _command
-from smoothmax._scale import blocks as _blocks
+from smoothmax._api import functions
+from smoothmax._scale.npy_format import NpyWriter
 
 LOGITS = np.random.default_rng(5).normal(scale=10, size=(4, 3, 5))
 
@@ -318,13 +318,13 @@ def raising(error):
     ],
 )
 def test_functions_that_give_up(folder, capsys, monkeypatch, error, message):
-    monkeypatch.setitem(_command.FUNCTIONS, "softmax", (raising(error), ""))
+    monkeypatch.setattr(functions, "softmax", raising(error))
     assert refused(folder, capsys, ["softmax", "logits.npy", "-o", "result.npy"]) == message
 
 
 @pytest.mark.parametrize("step", ["__setitem__", "fsync", "replace"])
 def test_a_write_that_fails(folder, capsys, monkeypatch, step):
-    module = _blocks.NpyWriter if step == "__setitem__" else os
+    module = NpyWriter if step == "__setitem__" else os
     monkeypatch.setattr(module, step, raising(OSError(28, "No space left on device")))
     (folder / "result.npy").write_bytes(b"old")
     message = refused(folder, capsys, ["softmax", "logits.npy", "-o", "result.npy", "--force"])
@@ -356,14 +356,14 @@ def test_a_signal_in_the_middle_of_writing(folder, name, code, message):
     before = contents(folder)
     script = f"""
 import os, signal
-from smoothmax._scale import blocks as _blocks
+from smoothmax._scale.npy_format import NpyWriter
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 def write_half(self, region, values):
     self.file.write(b"half")
     assert any(entry.endswith(".tmp") for entry in os.listdir())
     os.kill(os.getpid(), signal.{name})
     raise SystemExit("the signal did not come")
-_blocks.NpyWriter.__setitem__ = write_half
+NpyWriter.__setitem__ = write_half
 """
     assert python(script, ["softmax", "logits.npy", "-o", "result.npy", "--force"]) == (code, "", message)
     assert contents(folder) == before
