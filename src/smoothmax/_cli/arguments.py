@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, NoReturn
 
-import smoothmax
+from smoothmax import __version__
 from smoothmax._scale.errors import Refused
 
 __all__ = ["parse"]
@@ -26,14 +26,6 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise Refused(message)
-
-
-class Version(argparse.Action):
-    """--version. It asks for the version only when it is used, and not whenever a parser is made."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        print("smoothmax", smoothmax.__version__)
-        parser.exit()
 
 
 def parse_axis(text: str) -> int | tuple[int, ...] | None:
@@ -77,7 +69,7 @@ def make_parser() -> Parser:
         description="Without arguments: print the configuration, and a comparison with NumPy and SciPy. With the name "
         "of a function: apply it to an array in a file.",
     )
-    parser.add_argument("--version", action=Version, nargs=0, help="print the version and exit")
+    parser.add_argument("--version", action="version", version=f"smoothmax {__version__}")
     commands = parser.add_subparsers(dest="function", title="functions", metavar="function", required=True)
     for name, summary in FUNCTIONS.items():
         add_function(commands, name, summary)
