@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 from bounds import bound
+from command import error_of
 from oracle import reference, ulp_error
 
 import smoothmax
@@ -202,15 +203,6 @@ def nothing_left_behind(folder):
     assert sorted(os.listdir(folder)) == before
 
 
-def failed(capsys, arguments, code=2):
-    assert main(arguments) == code
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("smoothmax: error: ")
-    assert err.count("\n") == 1
-    return err[len("smoothmax: error: ") : -1]
-
-
 @pytest.mark.parametrize("axis", ["0", "1"])
 def test_a_file_that_shrinks_meanwhile(folder, capsys, monkeypatch, tiny_blocks, axis):
     np.save("x.npy", np.zeros((3000, 8)))
@@ -223,7 +215,7 @@ def test_a_file_that_shrinks_meanwhile(folder, capsys, monkeypatch, tiny_blocks,
 
     monkeypatch.setattr(blocks.Job, "read", shrinking)
     with nothing_left_behind(folder):
-        message = failed(capsys, ["softmax", "x.npy", "-o", "y.npy", "--axis", axis, "--max-memory", "1MB"])
+        message = error_of(capsys, ["softmax", "x.npy", "-o", "y.npy", "--axis", axis, "--max-memory", "1MB"])
     assert message == "cannot read 'x.npy': truncated"
     assert len(tiny_blocks) >= 3
 
@@ -241,7 +233,7 @@ def test_a_disk_that_cannot_be_read(folder, capsys, monkeypatch):
     inner = npy_format.NpyReader.__init__
     monkeypatch.setattr(npy_format.NpyReader, "__init__", lambda self, path, _, *rest: inner(self, path, Bad(), *rest))
     with nothing_left_behind(folder):
-        message = failed(capsys, ["softmax", "x.npy", "-o", "y.npy"])
+        message = error_of(capsys, ["softmax", "x.npy", "-o", "y.npy"])
     assert message == "cannot read 'x.npy': Input/output error"
 
 
@@ -276,7 +268,7 @@ def test_an_interrupt_in_the_middle(folder, capsys, monkeypatch, tiny_blocks):
     monkeypatch.setattr(npy_format.NpyWriter, "__setitem__", interrupted)
     with nothing_left_behind(folder):
         assert (
-            failed(capsys, ["softmax", "x.npy", "-o", "y.npy", "--axis", "1", "--max-memory", "1MB"], 130)
+            error_of(capsys, ["softmax", "x.npy", "-o", "y.npy", "--axis", "1", "--max-memory", "1MB"], 130)
             == "interrupted"
         )
 
@@ -286,7 +278,7 @@ def test_an_interrupt_in_the_middle(folder, capsys, monkeypatch, tiny_blocks):
 
 @pytest.mark.parametrize("text", ["512", "0MB", "lots", "5 TB", "-3MB", "1e9"])
 def test_sizes_that_are_none(capsys, text):
-    message = failed(capsys, ["softmax", "x.npy", "-o", "y.npy", f"--max-memory={text}"])
+    message = error_of(capsys, ["softmax", "x.npy", "-o", "y.npy", f"--max-memory={text}"])
     assert message == f"max-memory must be a size such as 512MB or 2GiB, 1MB at least, got {text!r}"
 
 

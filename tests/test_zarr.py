@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from command import error_of
 
 from smoothmax.__main__ import main
 from smoothmax._scale import zarr as stores
@@ -23,13 +24,9 @@ def folder(tmp_path, monkeypatch):
 
 def failed(capsys, arguments):
     before = sorted(os.listdir())
-    assert main(arguments) == 2
+    message = error_of(capsys, arguments)
     assert sorted(os.listdir()) == before
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("smoothmax: error: ")
-    assert err.count("\n") == 1
-    return err[len("smoothmax: error: ") : -1]
+    return message
 
 
 @pytest.mark.parametrize("axis", ["none", "0", "-1"])
