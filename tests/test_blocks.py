@@ -9,12 +9,13 @@ import sys
 import numpy as np
 import pytest
 from bounds import bound
+from command import error_of
 from oracle import reference, ulp_error
 
 import smoothmax
 from smoothmax.__main__ import main
-from smoothmax._cli import command as _command
-from smoothmax._scale import blocks as _blocks
+from smoothmax._cli import arguments
+from smoothmax._scale import blocks, npy, npy_format, regions
 
 MB = 10**6
 
@@ -28,16 +29,16 @@ def folder(tmp_path, monkeypatch):
 @pytest.fixture
 def tiny_blocks(monkeypatch):
     """As if a megabyte were 3000 bytes: a few hundred elements at a time."""
-    monkeypatch.setitem(_command.UNITS, "mb", 3000)
-    monkeypatch.setattr(_blocks, "RUN", 64)
+    monkeypatch.setitem(arguments.UNITS, "mb", 3000)
+    monkeypatch.setattr(blocks, "STRETCH_MIN_BYTES", 64)
     taken = []
-    whole = _blocks.NpyReader.__getitem__
+    whole = npy_format.NpyReader.__getitem__
 
     def noted(self, region):
         taken.append(whole(self, region))
         return taken[-1]
 
-    monkeypatch.setattr(_blocks.NpyReader, "__getitem__", noted)
+    monkeypatch.setattr(npy_format.NpyReader, "__getitem__", noted)
     return taken
 
 
@@ -50,7 +51,7 @@ def test_regions_cover_an_array_once(shape):
         for dims in itertools.combinations(range(len(shape)), r):
             for most in (0, 1, 2, 3, 7, 20, 1000):
                 seen = np.zeros(shape, int)
-                for region in _blocks.cut(shape, dims, most):
+                for region in regions.divide(shape, dims, most):
                     seen[region] += 1
                     along = [seen[region].shape[i] for i in dims]
                     assert np.prod(along) <= max(most, 1)
@@ -67,7 +68,7 @@ def test_runs_are_where_a_region_lies(shape):
     for _ in range(200):
         begin = [int(rng.integers(0, n)) for n in shape]
         region = tuple(slice(b, int(rng.integers(b + 1, n + 1))) for b, n in zip(begin, shape, strict=True))
-        starts, length = _blocks.runs(shape, region)
+        starts, length = regions.stretches(shape, region)
         found = [start + i for start in starts for i in range(length)]
         assert found == numbers[region].ravel().tolist()
 
@@ -117,7 +118,7 @@ def test_special_values_over_many_blocks(name, tiny_blocks):
 
 
 def test_a_large_result_of_logsumexp(monkeypatch, tiny_blocks):
-    monkeypatch.setattr("smoothmax._cli.command.SMALL_RESULT", 100)
+    monkeypatch.setattr(npy, "WHOLE_RESULT_BYTES", 100)
     for order in "CF":
         x = np.array(np.random.default_rng(3).normal(size=(2, 300, 3)), order=order)
         np.save("x.npy", x)
@@ -202,28 +203,19 @@ def nothing_left_behind(folder):
     assert sorted(os.listdir(folder)) == before
 
 
-def failed(capsys, arguments, code=2):
-    assert main(arguments) == code
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("smoothmax: error: ")
-    assert err.count("\n") == 1
-    return err[len("smoothmax: error: ") : -1]
-
-
 @pytest.mark.parametrize("axis", ["0", "1"])
 def test_a_file_that_shrinks_meanwhile(folder, capsys, monkeypatch, tiny_blocks, axis):
     np.save("x.npy", np.zeros((3000, 8)))
-    inner = _blocks.Job.read
+    inner = blocks.Job.read
 
     def shrinking(self, source, region):
         if len(tiny_blocks) == 3:
             os.truncate("x.npy", 5000)
         return inner(self, source, region)
 
-    monkeypatch.setattr(_blocks.Job, "read", shrinking)
+    monkeypatch.setattr(blocks.Job, "read", shrinking)
     with nothing_left_behind(folder):
-        message = failed(capsys, ["softmax", "x.npy", "-o", "y.npy", "--axis", axis, "--max-memory", "1MB"])
+        message = error_of(capsys, ["softmax", "x.npy", "-o", "y.npy", "--axis", axis, "--max-memory", "1MB"])
     assert message == "cannot read 'x.npy': truncated"
     assert len(tiny_blocks) >= 3
 
@@ -238,10 +230,10 @@ def test_a_disk_that_cannot_be_read(folder, capsys, monkeypatch):
         def tell(self):
             return 128
 
-    inner = _blocks.NpyReader.__init__
-    monkeypatch.setattr(_blocks.NpyReader, "__init__", lambda self, _, *rest: inner(self, Bad(), *rest))
+    inner = npy_format.NpyReader.__init__
+    monkeypatch.setattr(npy_format.NpyReader, "__init__", lambda self, path, _, *rest: inner(self, path, Bad(), *rest))
     with nothing_left_behind(folder):
-        message = failed(capsys, ["softmax", "x.npy", "-o", "y.npy"])
+        message = error_of(capsys, ["softmax", "x.npy", "-o", "y.npy"])
     assert message == "cannot read 'x.npy': Input/output error"
 
 
@@ -266,17 +258,17 @@ def test_a_disk_that_is_full_in_the_middle(folder, axis):
 
 def test_an_interrupt_in_the_middle(folder, capsys, monkeypatch, tiny_blocks):
     np.save("x.npy", np.zeros((3000, 8)))
-    inner = _blocks.NpyWriter.__setitem__
+    inner = npy_format.NpyWriter.__setitem__
 
     def interrupted(self, region, values):
         inner(self, region, values)
         if len(tiny_blocks) == 5:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(_blocks.NpyWriter, "__setitem__", interrupted)
+    monkeypatch.setattr(npy_format.NpyWriter, "__setitem__", interrupted)
     with nothing_left_behind(folder):
         assert (
-            failed(capsys, ["softmax", "x.npy", "-o", "y.npy", "--axis", "1", "--max-memory", "1MB"], 130)
+            error_of(capsys, ["softmax", "x.npy", "-o", "y.npy", "--axis", "1", "--max-memory", "1MB"], 130)
             == "interrupted"
         )
 
@@ -286,7 +278,7 @@ def test_an_interrupt_in_the_middle(folder, capsys, monkeypatch, tiny_blocks):
 
 @pytest.mark.parametrize("text", ["512", "0MB", "lots", "5 TB", "-3MB", "1e9"])
 def test_sizes_that_are_none(capsys, text):
-    message = failed(capsys, ["softmax", "x.npy", "-o", "y.npy", f"--max-memory={text}"])
+    message = error_of(capsys, ["softmax", "x.npy", "-o", "y.npy", f"--max-memory={text}"])
     assert message == f"max-memory must be a size such as 512MB or 2GiB, 1MB at least, got {text!r}"
 
 
@@ -295,9 +287,7 @@ def test_sizes_that_are_none(capsys, text):
     [("1MB", MB), ("1.5 gb", 1500 * MB), ("2GiB", 2 << 30), ("512MiB", 512 << 20), ("2000000", 2 * MB)],
 )
 def test_sizes(text, size):
-    from smoothmax._cli.command import parse
-
-    assert parse(["softmax", "x.npy", "-o", "y.npy", "--max-memory", text]).max_memory == size
+    assert arguments.parse(["softmax", "x.npy", "-o", "y.npy", "--max-memory", text]).max_memory == size
 
 
 @pytest.mark.parametrize(

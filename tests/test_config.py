@@ -29,7 +29,7 @@ def test_dicts():
     config = smoothmax.show_config(mode="dicts")
     assert list(config) == ["Versions", "Kernels", "Machine Information", "SIMD Extensions"]
     assert config["Versions"] == {
-        "smoothmax": importlib.metadata.version("smoothmax"),
+        "smoothmax": smoothmax.__version__,
         "numpy": np.__version__,
         "python": platform.python_version(),
     }
@@ -95,8 +95,32 @@ def test_another_mode():
     assert str(caught.value) == "mode must be 'stdout' or 'dicts', got 'yaml'"
 
 
-def test_version():
+def test_version_is_that_of_the_installed_package():
     assert smoothmax.__version__ == importlib.metadata.version("smoothmax")
+
+
+def test_version_needs_no_metadata():
+    """A source tree on the path has none, and neither has a frozen program."""
+    script = """
+import importlib.metadata
+def version(name):
+    raise importlib.metadata.PackageNotFoundError(name)
+importlib.metadata.version = version
+import smoothmax
+assert smoothmax.show_config("dicts")["Versions"]["smoothmax"] == smoothmax.__version__
+print(smoothmax.__version__)
+"""
+    run = python(script)
+    assert (run.stdout, run.stderr) == (smoothmax.__version__ + "\n", "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what Linux knows")
+def test_configuration_where_proc_is_not_mounted(monkeypatch):
+    def missing(path, *_, **__):
+        raise FileNotFoundError(2, "No such file or directory", path)
+
+    monkeypatch.setattr("builtins.open", missing)
+    assert smoothmax.show_config("dicts")["Machine Information"]["processor"]
 
 
 def test_unknown_attribute():

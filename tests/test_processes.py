@@ -211,7 +211,8 @@ def test_multiprocessing(method, threads, tmp_path):
 
 # The results of long calls are written over each other: n elements that take no memory.
 INTERRUPTED = """
-import sys, threading, time
+import signal, sys, threading, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent in the background of a script ignores it
 import numpy as np
 import smoothmax
 

@@ -36,20 +36,15 @@ __all__ = [
     "softmax_vjp",
 ]
 
-__version__: str
+__version__ = "0.1.0"  # read by pyproject.toml too; no metadata is needed, which a source tree and frozen programs lack
 
 if not TYPE_CHECKING:  # a type checker would take any name for one that exists
 
     def __getattr__(name: str) -> Any:
-        """What takes time to import, once somebody asks. Reading the metadata takes longer than all the rest."""
-        if name == "__version__":
-            from smoothmax._api.config import installed_version
-
-            globals()[name] = installed_version()
-        elif name == "LogSumExp":
-            from smoothmax._partial.stream import LogSumExp
-
-            globals()[name] = LogSumExp
-        else:
+        """LogSumExp, which takes time to import, once somebody asks for it."""
+        if name != "LogSumExp":
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return globals()[name]
+        from smoothmax._partial.stream import LogSumExp
+
+        globals()[name] = LogSumExp
+        return LogSumExp

@@ -1,5 +1,6 @@
-"""python -m smoothmax: which job was asked for, and the exit code. The jobs are _compare's and _command's."""
+"""python -m smoothmax: which job was asked for, and the exit code. The jobs are in _cli."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -7,8 +8,10 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from smoothmax import show_config
-from smoothmax._cli import command as _command
-from smoothmax._cli import compare as _compare
+from smoothmax._cli.arguments import parse
+from smoothmax._cli.compare import compare
+from smoothmax._cli.run import run
+from smoothmax._scale.errors import Refused, reason
 
 INTERRUPTED = 128 + signal.SIGINT
 
@@ -16,25 +19,49 @@ INTERRUPTED = 128 + signal.SIGINT
 def main(arguments: Sequence[str]) -> int:
     """Do what the command line says. The exit code: 0, 2 for whatever was refused, 130 after Ctrl-C."""
     try:
-        if arguments:
-            _command.run(_command.parse(arguments))
-        else:
-            show_config()
-            _compare.compare()
+        try:
+            if arguments:
+                run(parse(arguments))
+            else:
+                show_config()
+                compare()
+        finally:
             sys.stdout.flush()
-    except _command.Refused as refusal:
+    except Refused as refusal:
         return complain(str(refusal), 2)
     except KeyboardInterrupt:
         return complain("interrupted", INTERRUPTED)
-    except BrokenPipeError:  # `python -m smoothmax | head`; what is left in the buffer must not fail again at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # `python -m smoothmax | head`
+        discard_output()
         return 1
+    except OSError as error:  # those of files are Refused by now
+        discard_output()
+        return complain(f"cannot write to standard output: {reason(error)}", 2)
     return 0
 
 
 def complain(message: str, code: int) -> int:
-    print("smoothmax: error:", " ".join(message.splitlines()), file=sys.stderr)
+    with contextlib.suppress(OSError):  # a full disk behind stderr: the exit code still tells
+        print("smoothmax: error:", " ".join(message.splitlines()), file=sys.stderr, flush=True)
     return code
+
+
+def discard_output() -> None:
+    """Send what is left in stdout's buffer nowhere, or writing it would fail again at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def open_closed_streams() -> None:
+    """Open /dev/null as stdin, stdout and stderr if they are closed.
+
+    Otherwise the next file that is opened would get the number of one of them, and receive what C libraries print.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 (open until the end)
 
 
 def terminate(number: int, _: object) -> NoReturn:
@@ -50,5 +77,6 @@ def let_signals_terminate() -> None:
 
 
 if __name__ == "__main__":
+    open_closed_streams()
     let_signals_terminate()
     sys.exit(main(sys.argv[1:]))

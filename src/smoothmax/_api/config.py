@@ -1,5 +1,6 @@
-"""What is installed and what it runs on. Only reports: _dispatch chooses."""
+"""What is installed and what it runs on. This only reports: _kernels/dispatch chooses."""
 
+import contextlib
 import sys
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from smoothmax._kernels import dispatch as _dispatch
 
-__all__ = ["installed_version", "show_config"]
+__all__ = ["show_config"]
 
 
 def show_config(mode: str = "stdout") -> dict[str, dict[str, Any]] | None:
@@ -59,11 +60,14 @@ def show_config(mode: str = "stdout") -> dict[str, dict[str, Any]] | None:
 
 
 def configuration() -> dict[str, dict[str, Any]]:
+    """Everything that show_config shows, by title and name."""
     import platform
+
+    import smoothmax
 
     return {
         "Versions": {
-            "smoothmax": installed_version(),
+            "smoothmax": smoothmax.__version__,
             "numpy": np.__version__,
             "python": platform.python_version(),
         },
@@ -84,18 +88,12 @@ def configuration() -> dict[str, dict[str, Any]]:
     }
 
 
-def installed_version() -> str:
-    from importlib.metadata import version
-
-    return version("smoothmax")
-
-
 def processor_model() -> str:
-    """The name that the manufacturer gives; where the system does not tell, whatever platform.processor() knows."""
+    """The name that the manufacturer gives, or what platform.processor() knows if the system does not tell."""
     import platform
 
     if sys.platform == "linux":
-        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:
+        with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:
             for line in lines:
                 key, _, model = line.partition(":")
                 if key.strip() == "model name":
@@ -103,7 +101,8 @@ def processor_model() -> str:
     elif sys.platform == "darwin":
         import subprocess
 
-        asked = subprocess.run(["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True)
-        if asked.returncode == 0:
-            return asked.stdout.strip()
+        with contextlib.suppress(OSError):
+            asked = subprocess.run(["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True)
+            if asked.returncode == 0:
+                return asked.stdout.strip()
     return platform.processor() or "unknown"

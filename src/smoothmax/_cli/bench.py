@@ -1,32 +1,51 @@
-"""The bench command: _compare's comparison on shapes of the user's choice, as a table, as JSON, as a picture."""
+"""The bench command: the comparison on shapes of the user's choice, as a table, as JSON, as a picture."""
 
-import importlib
 import json
+import math
+import sys
 from typing import Any
 
-from smoothmax._api import config as _config
-from smoothmax._cli import compare as _compare
+from smoothmax._api.config import configuration
+from smoothmax._cli.compare import Record, compare
+from smoothmax._scale.errors import Refused, Unwritable, reason
 
 __all__ = ["run"]
 
 
 def run(shapes: list[tuple[int, ...]], axis: int, types: list[str], as_json: bool, plot: str | None) -> None:
-    """Measure, and print; ValueError where a shape has no such axis, ImportError for a plot without Matplotlib."""
+    """Measure and print. Refused if a shape is impossible or has no such axis, or if Matplotlib is missing."""
     for shape in shapes:
         if not -len(shape) <= axis < len(shape):
-            raise ValueError(f"axis {axis} is out of bounds for shape {shape}")
-    pyplot = importlib.import_module("matplotlib.figure") if plot else None
-    cases = [(shape, axis % len(shape)) for shape in shapes]
-    records = _compare.compare(cases, types, quiet=as_json)
+            raise Refused(f"axis {axis} is out of bounds for shape {shape}")
+        if math.prod(shape) * 8 > sys.maxsize:
+            raise Refused(f"shape must be one that an array can have, got {shape}")
+    figure = None if plot is None else empty_figure()
+    records = compare([(shape, axis % len(shape)) for shape in shapes], types, quiet=as_json)
     if as_json:
-        print(json.dumps({"configuration": _config.configuration(), "measured": records}, indent=1))
-    if plot:
-        draw(pyplot, records).savefig(plot, dpi=150, bbox_inches="tight")
+        print(json.dumps({"configuration": configuration(), "measured": records}, indent=1))
+    if plot is not None:
+        draw(figure, records)
+        save(figure, plot)
 
 
-def draw(pyplot: Any, records: list[_compare.Record]) -> Any:
-    """How many times as long the others take: a bar for each, in groups of a function, type and shape."""
-    figure = pyplot.Figure(figsize=(7, 1 + 0.5 * len(records)))
+def empty_figure() -> Any:
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise Refused(f"--plot needs Matplotlib: {error}") from error
+    return Figure()
+
+
+def save(figure: Any, path: str) -> None:
+    try:
+        figure.savefig(path, dpi=150, bbox_inches="tight")
+    except (OSError, ValueError) as error:  # Matplotlib raises ValueError for an ending that it does not know
+        raise Unwritable(path, reason(error)) from error
+
+
+def draw(figure: Any, records: list[Record]) -> None:
+    """Draw how many times as long the others take: a bar for each, in groups of a function, type and shape."""
+    figure.set_size_inches(7, 1 + 0.5 * len(records))
     axes = figure.subplots()
     rivals = [who for who in records[0]["seconds"] if who != "smoothmax"]
     height = 0.8 / len(rivals)
@@ -40,4 +59,3 @@ def draw(pyplot: Any, records: list[_compare.Record]) -> Any:
     axes.axvline(1, color="black", linewidth=1)
     axes.set_xlabel("times as long as smoothmax")
     axes.legend()
-    return figure

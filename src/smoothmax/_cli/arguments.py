@@ -1,0 +1,119 @@
+"""The arguments of the command line."""
+
+import argparse
+import re
+import sys
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, NoReturn
+
+from smoothmax import __version__
+from smoothmax._scale.errors import Refused
+
+__all__ = ["parse"]
+
+FUNCTIONS = {
+    "logsumexp": "logarithm of the sum of exponentials",
+    "softmax": "exponentials divided by their sum",
+    "log_softmax": "logarithm of softmax",
+}
+DTYPES = ("float32", "float64", "float16", "longdouble")
+UNITS = {"": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that says what is wrong in one line, without the usage before it."""
+
+    def error(self, message: str) -> NoReturn:
+        raise Refused(message)
+
+
+def parse_axis(text: str) -> int | tuple[int, ...] | None:
+    if text.strip().lower() == "none":
+        return None
+    try:
+        axes = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise Refused(f"axis must be none, an integer, or integers separated by commas, got {text!r}") from None
+    return axes if len(axes) > 1 else axes[0]
+
+
+def parse_dtype(text: str) -> str:
+    if text not in DTYPES:
+        raise Refused(f"dtype must be {', '.join(DTYPES[:-1])} or {DTYPES[-1]}, got {text!r}")
+    return text
+
+
+def parse_shape(text: str) -> tuple[int, ...]:
+    try:
+        shape = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        shape = ()
+    if not shape or min(shape) < 1:
+        raise Refused(f"shape must be positive integers separated by commas, got {text!r}")
+    return shape
+
+
+def parse_size(text: str) -> int:
+    """A number of bytes, a million at least; what no memory can have is cut to what an array could have."""
+    match = re.fullmatch(r"(\d+(?:\.\d*)?)\s*([kmg]i?b|)", text.strip().lower())
+    size = min(int(Decimal(match[1]) * UNITS[match[2]]), sys.maxsize) if match else 0
+    if size < UNITS["mb"]:
+        raise Refused(f"max-memory must be a size such as 512MB or 2GiB, 1MB at least, got {text!r}")
+    return size
+
+
+def make_parser() -> Parser:
+    parser = Parser(
+        prog="python -m smoothmax",
+        description="Without arguments: print the configuration, and a comparison with NumPy and SciPy. With the name "
+        "of a function: apply it to an array in a file.",
+    )
+    parser.add_argument("--version", action="version", version=f"smoothmax {__version__}")
+    commands = parser.add_subparsers(dest="function", title="functions", metavar="function", required=True)
+    for name, summary in FUNCTIONS.items():
+        add_function(commands, name, summary)
+    add_bench(commands)
+    return parser
+
+
+def add_function(commands: Any, name: str, summary: str) -> None:
+    command = commands.add_parser(name, help=summary, description=f"The {summary}, of an array in a file.")
+    command.add_argument("input", help="a .npy file, or a .zarr store")
+    command.add_argument("-o", "--output", required=True, help="where to write the result, of the same kind")
+    command.add_argument(
+        "--axis", type=parse_axis, help="an integer, integers separated by commas, or none: all axes (the default)"
+    )
+    command.add_argument("--dtype", type=parse_dtype, help=f"of the result: {', '.join(DTYPES)}")
+    if name == "logsumexp":
+        command.add_argument("--keepdims", action="store_true", help="keep the reduced axes, with length 1")
+    else:
+        command.set_defaults(keepdims=False)
+    command.add_argument(
+        "--max-memory", type=parse_size, default="512MB", help="of elements and results: 512MB unless given"
+    )
+    command.add_argument("--quiet", action="store_true", help="no progress bar, on a terminal too")
+    command.add_argument("--force", action="store_true", help="replace the output if it exists")
+
+
+def add_bench(commands: Any) -> None:
+    summary = "comparison with NumPy and SciPy on shapes of your choice"
+    command = commands.add_parser("bench", help=summary, description=f"The {summary}.")
+    command.add_argument("--shape", type=parse_shape, action="append", required=True, help="as 64,50257; repeatable")
+    command.add_argument("--axis", type=parse_axis, default=-1, help="one axis (the last)")
+    command.add_argument(
+        "--dtype", action="append", choices=("float64", "float32"), help="repeatable; both unless given"
+    )
+    command.add_argument("--json", action="store_true", help="print the figures as JSON, and no table")
+    command.add_argument("--plot", metavar="FILE", help="draw a picture; needs Matplotlib")
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The arguments of a command; Refused if they are wrong."""
+    joined: list[str] = []
+    for argument in arguments:
+        if joined and joined[-1] == "--axis":  # argparse takes the -2,-1 of `--axis -2,-1` for an option
+            joined[-1] = f"--axis={argument}"
+        else:
+            joined.append(argument)
+    return make_parser().parse_args(joined)

@@ -1,0 +1,89 @@
+"""Carry out a parsed command: a function on a file, or the comparison on shapes of the user's choice."""
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from smoothmax._cli import bench
+from smoothmax._scale import npy, zarr
+from smoothmax._scale.errors import Refused, Unreadable, reason
+from smoothmax._scale.output import prepare
+
+__all__ = ["run"]
+
+
+def run(options: argparse.Namespace) -> None:
+    """Carry out the command; Refused if that is impossible."""
+    if options.function == "bench":
+        run_bench(options)
+    else:
+        run_function(options)
+
+
+def run_bench(options: argparse.Namespace) -> None:
+    if not isinstance(options.axis, int):
+        raise Refused("axis must be one integer")
+    try:
+        bench.run(options.shape, options.axis, options.dtype or ["float64", "float32"], options.json, options.plot)
+    except MemoryError as error:
+        raise Refused("not enough memory for this shape") from error
+
+
+def run_function(options: argparse.Namespace) -> None:
+    stores = [is_store(path) for path in (options.input, options.output)]
+    if options.input == "-":
+        raise Unreadable("-", "standard input may have no end; ./- is a file of that name")
+    prepare(options.output, folder=stores[1], replace=options.force)
+    if stores[0] != stores[1]:
+        raise Refused(f"input and output must both be .zarr or both be .npy, got {options.input!r}, {options.output!r}")
+    try:
+        if stores[0]:
+            keywords = {"keepdims": True} if options.keepdims else {}
+            zarr.transform(
+                options.function, options.input, options.output,
+                axis=options.axis, dtype=options.dtype, replace=options.force, **keywords,
+            )  # fmt: skip
+        else:
+            npy.transform(
+                options.function, options.input, options.output,
+                axis=options.axis, dtype=options.dtype, keepdims=options.keepdims, max_memory=options.max_memory,
+                replace=options.force, progress=no_progress if options.quiet else progress_bar,
+            )  # fmt: skip
+    except MemoryError as error:
+        raise Refused(f"not enough memory for {options.function} of {options.input!r}") from error
+    except (TypeError, ValueError, OverflowError, NotImplementedError) as error:
+        raise Refused(reason(error)) from error
+
+
+def is_store(path: str) -> bool:
+    return path.rstrip(os.sep + (os.altsep or "")).endswith(".zarr")
+
+
+@contextlib.contextmanager
+def no_progress(_: int) -> Iterator[Callable[[int], object]]:
+    """What to tell how many bytes were read, and shows nothing."""
+    yield int
+
+
+@contextlib.contextmanager
+def progress_bar(total: int) -> Iterator[Callable[[int], object]]:
+    """What to tell how many bytes were read: a bar on a terminal if tqdm is installed, otherwise nothing."""
+    tqdm = find_tqdm() if sys.stderr.isatty() else None
+    if tqdm is None:
+        with no_progress(total) as tell:
+            yield tell
+    else:
+        with tqdm(total=total, unit="B", unit_scale=True, leave=False, file=sys.stderr) as bar:
+            yield bar.update
+
+
+def find_tqdm() -> Any:
+    """The class, or None if tqdm is not installed: a folder called tqdm can be imported, but has no such attribute."""
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return None
+    return tqdm

@@ -1,0 +1,128 @@
+"""The .npy format: a checked header, and regions of the array that follows it, read and written.
+
+Files are read and written, not mapped: where memory is mapped, a full disk or a file that shrinks is a signal that
+ends the process, and the pages count as its memory. np.load is no choice: it also takes archives and pickles, and it
+cannot say what is wrong with a file in one sentence.
+"""
+
+import contextlib
+import math
+import os
+import stat
+import warnings
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from smoothmax._scale.errors import Unreadable, reason
+from smoothmax._scale.regions import Region, shape_of, stretches
+
+__all__ = ["NpyReader", "NpyWriter", "open_npy", "write_array", "write_header"]
+
+Array = np.ndarray[Any, Any]
+
+
+class NpyReader:
+    """Regions of the array in an open .npy file, in the order of the file: `shape` is reversed if that is Fortran's."""
+
+    def __init__(self, path: str, file: Any, shape: tuple[int, ...], dtype: np.dtype[Any], reversed_: bool) -> None:
+        self.path, self.file, self.shape, self.dtype, self.reversed = path, file, shape, dtype, reversed_
+        self.offset = file.tell()
+
+    @property
+    def nbytes(self) -> int:
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    def read_all(self) -> Array:
+        """The whole array, with the axes of the array and not of the file."""
+        array = self[tuple(slice(0, n) for n in self.shape)]
+        return array.T if self.reversed else array
+
+    def __getitem__(self, region: Region) -> Array:
+        """The elements of a region; Unreadable if the file has become shorter, or the system cannot read it."""
+        array = np.empty(shape_of(region), self.dtype)
+        missing = array.reshape(-1).view(np.uint8).data
+        starts, length = stretches(self.shape, region)
+        for start in starts:
+            stretch, missing = missing[: length * self.dtype.itemsize], missing[length * self.dtype.itemsize :]
+            try:
+                self.file.seek(self.offset + start * self.dtype.itemsize)
+                while stretch:
+                    count = self.file.readinto(stretch)
+                    if not count:
+                        raise Unreadable(self.path, "truncated")
+                    stretch = stretch[count:]
+            except OSError as error:
+                raise Unreadable(self.path, reason(error)) from error
+        return array
+
+
+class NpyWriter:
+    """Regions of the array in a .npy file whose header is written already, in the order of the file."""
+
+    def __init__(self, file: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self.file, self.shape, self.dtype = file, shape, dtype
+        self.offset = file.tell()
+
+    def __setitem__(self, region: Region, values: Array) -> None:
+        unwritten = np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
+        starts, length = stretches(self.shape, region)
+        for start in starts:
+            self.file.seek(self.offset + start * self.dtype.itemsize)
+            stretch, unwritten = unwritten[: length * self.dtype.itemsize], unwritten[length * self.dtype.itemsize :]
+            while stretch:
+                stretch = stretch[self.file.write(stretch) :]
+
+
+@contextlib.contextmanager
+def open_npy(path: str) -> Iterator[NpyReader]:
+    """Open a .npy file whose header and length are right; Unreadable otherwise."""
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(open(path, "rb", buffering=0))
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise Unreadable(path, "not a regular file")
+            shape, fortran_order, dtype = read_header(path, file)
+            np.empty((0,) * len(shape))  # NumPy says how many axes are too many
+            if dtype.hasobject or dtype.subdtype is not None:
+                raise Unreadable(path, f"it must hold an array of numbers, got dtype {dtype}")
+            needed = math.prod(shape) * dtype.itemsize
+            found = os.fstat(file.fileno()).st_size - file.tell()
+            if found < needed:
+                raise Unreadable(path, f"truncated, {needed} bytes of data needed, got {found}")
+        except (OSError, ValueError) as error:
+            raise Unreadable(path, reason(error)) from error
+        reversed_ = fortran_order and sum(n != 1 for n in shape) > 1
+        yield NpyReader(path, file, shape[::-1] if reversed_ else shape, dtype, reversed_)
+
+
+def read_header(path: str, file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether the order is Fortran's, and dtype."""
+    layout = np.lib.format
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of files that Python 2 wrote
+            if layout.read_magic(file) == (1, 0):
+                shape, fortran_order, dtype = layout.read_array_header_1_0(file)
+            else:  # 3.0 differs from 2.0 in the names of fields alone, and dtypes with fields are refused later
+                shape, fortran_order, dtype = layout.read_array_header_2_0(file)
+        if min(shape, default=0) < 0:
+            raise ValueError(f"negative shape {shape}")
+    except OSError:
+        raise
+    except Exception as error:  # arbitrary bytes make NumPy's parsers raise more than ValueError
+        raise Unreadable(path, "not a .npy file") from error
+    return shape, fortran_order, dtype
+
+
+def write_header(file: Any, shape: tuple[int, ...], fortran_order: bool, dtype: np.dtype[Any]) -> None:
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": fortran_order, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+
+
+def write_array(file: Any, array: Array) -> None:
+    """Write a whole .npy file."""
+    # Given a real file, NumPy writes by tofile, which loses the last buffer in silence on a full disk (NumPy 2.4).
+    np.lib.format.write_array(SimpleNamespace(write=file.write), array, allow_pickle=False)

@@ -1,0 +1,104 @@
+"""An output appears under its name whole or not at all; what had the name before has it until then.
+
+It is written in a workspace beside its place, flushed to the disk, and renamed. Symbolic links are followed, as by any
+program that writes a file.
+"""
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterator
+from typing import IO
+
+from smoothmax._scale.errors import Unwritable, reason
+from smoothmax._scale.rename import exchange, rename_new
+from smoothmax._scale.workspace import Workspace, clear_abandoned, workspace
+
+__all__ = ["new_file", "new_folder", "prepare"]
+
+EXISTS = "it exists, and --force is not given"
+
+
+def prepare(path: str, *, folder: bool, replace: bool) -> None:
+    """Raise Unwritable now for what would fail after the work, and clear what killed runs left for this output.
+
+    `folder` says whether the output is a folder or a file.
+    """
+    if path == "-":
+        raise Unwritable(path, "standard output cannot be written out of order; ./- is a file of that name")
+    if not os.path.basename(path.rstrip(os.sep + (os.altsep or "")) if folder else path):
+        raise Unwritable(path, "it names no file")
+    target = os.path.realpath(path)
+    parent = os.path.dirname(target)
+    try:
+        os.stat(target)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:  # a name that is too long, or symbolic links that lead to each other
+        raise Unwritable(path, reason(error)) from error
+    if not os.path.isdir(parent):
+        raise Unwritable(path, f"there is no folder {parent!r}")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise Unwritable(path, f"the folder {parent!r} is not writable")
+    clear_abandoned(target)
+    if not os.path.exists(target):
+        return
+    if not (os.path.isdir(target) if folder else os.path.isfile(target)):
+        raise Unwritable(path, f"it exists and is not {'a folder' if folder else 'a regular file'}")
+    if not replace:
+        raise Unwritable(path, EXISTS)
+
+
+@contextlib.contextmanager
+def new_file(path: str, *, replace: bool) -> Iterator[IO[bytes]]:
+    """A file to write, which takes its name when the block is left without an exception."""
+    with unwritable(path), workspace(os.path.realpath(path)) as space:
+        with open(space.new, "xb") as file:
+            keep_permissions(space)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if replace:
+            os.replace(space.new, space.target)
+        else:
+            rename_new(space.new, space.target)
+
+
+@contextlib.contextmanager
+def new_folder(path: str, *, replace: bool) -> Iterator[str]:
+    """The path of a folder to make, which takes its name when the block is left without an exception."""
+    with unwritable(path), workspace(os.path.realpath(path)) as space:
+        yield space.new
+        keep_permissions(space)
+        flush_folder(space.new)
+        if not (replace and os.path.isdir(space.target)):
+            rename_new(space.new, space.target)
+        elif not exchange(space.new, space.target):
+            # If the process dies between the two, a later run finds the former output and gives it its name back.
+            os.rename(space.target, space.former)
+            os.rename(space.new, space.target)
+
+
+@contextlib.contextmanager
+def unwritable(path: str) -> Iterator[None]:
+    """Turn errors of the system into Unwritable. Those of the input are no OSError any more."""
+    try:
+        yield
+    except FileExistsError as error:
+        raise Unwritable(path, EXISTS) from error
+    except OSError as error:
+        raise Unwritable(path, reason(error)) from error
+
+
+def keep_permissions(space: Workspace) -> None:
+    """Those of the output before, if there is one."""
+    if os.path.exists(space.target):
+        os.chmod(space.new, stat.S_IMODE(os.stat(space.target).st_mode))
+
+
+def flush_folder(folder: str) -> None:
+    """Make the system write all files below the folder to the disk."""
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with open(os.path.join(parent, name), "rb+", buffering=0) as file:
+                os.fsync(file.fileno())

@@ -1,0 +1,53 @@
+"""Regions of an array in C order: how it is divided into them, and which stretches of the file make one up."""
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+
+__all__ = ["Region", "divide", "shape_of", "stretches", "within"]
+
+Region = tuple[slice, ...]  # a slice with start and stop for each axis
+
+
+def divide(shape: Sequence[int], axes: Sequence[int], max_positions: int) -> Iterator[Region]:
+    """Divide an array along `axes`, in the order of the file: at most so many positions of them in each region.
+
+    Regions are whole along all other axes, and have one position at least.
+    """
+    lengths: dict[int, int] = {}
+    left = max(max_positions, 1)
+    for axis in reversed(axes):
+        lengths[axis] = max(min(shape[axis], left), 1)
+        left = left // lengths[axis] if lengths[axis] == shape[axis] else 1
+    for starts in itertools.product(*[range(0, shape[axis], lengths[axis]) for axis in axes]):
+        start_of = dict(zip(axes, starts, strict=True))
+        yield tuple(
+            slice(start_of[i], min(start_of[i] + lengths[i], n)) if i in start_of else slice(0, n)
+            for i, n in enumerate(shape)
+        )
+
+
+def shape_of(region: Region) -> tuple[int, ...]:
+    return tuple(part.stop - part.start for part in region)
+
+
+def within(region: Region, outer: Region) -> Region:
+    """The region of the array that is this region of its region `outer`."""
+    return tuple(slice(o.start + r.start, o.start + r.stop) for r, o in zip(region, outer, strict=True))
+
+
+def stretches(shape: Sequence[int], region: Region) -> tuple[Iterator[int], int]:
+    """Where the contiguous stretches of a region start, and the length that all of them have; in elements."""
+    lengths = shape_of(region)
+    whole_from = len(shape)  # the region is whole along this axis and all later ones
+    while whole_from and lengths[whole_from - 1] == shape[whole_from - 1]:
+        whole_from -= 1
+    last_partial = max(whole_from - 1, 0)
+    strides = [math.prod(shape[i + 1 :]) for i in range(len(shape))]
+    offset = region[last_partial].start * strides[last_partial] if whole_from else 0
+    outer = [range(part.start, part.stop) for part in region[:last_partial]]
+    starts = (
+        offset + sum(i * stride for i, stride in zip(index, strides, strict=False))
+        for index in itertools.product(*outer)
+    )
+    return starts, math.prod(lengths[last_partial:])

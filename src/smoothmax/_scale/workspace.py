@@ -1,0 +1,100 @@
+"""A temporary folder beside an output: what is written there takes the output's name when it is complete.
+
+It holds
+    lock    locked by the process that writes, as long as it lives: what a killed one leaves behind is unlocked
+    new     the output to be
+    former  the output before, for the moment in which the name belongs to neither
+
+The name of the folder contains a digest of the output's, so that a later run for the same output finds what an earlier
+one left. A file without a name (O_TMPFILE) would leave nothing behind, but there are no such folders, not every file
+system has such files, and none of them can replace an existing file without a temporary name.
+"""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+__all__ = ["Workspace", "clear_abandoned", "workspace"]
+
+
+class Workspace:
+    """The paths of a workspace for an output."""
+
+    def __init__(self, folder: str, target: str) -> None:
+        self.folder, self.target = folder, target
+        self.lock, self.new, self.former = (os.path.join(folder, name) for name in ("lock", "new", "former"))
+
+    def open_lock(self) -> int:
+        return os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o600)
+
+    def clear(self) -> None:
+        """Give the name back to the former output if nothing has it, and remove the rest as far as possible."""
+        with contextlib.suppress(OSError):
+            if os.path.lexists(self.former) and not os.path.lexists(self.target):
+                os.rename(self.former, self.target)
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def take(lock: int) -> bool | None:
+    """Lock an open file until it is closed: False if another process has it, None if the file system has no locks."""
+    try:
+        if sys.platform == "win32":
+            msvcrt.locking(lock, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def was_removed(lock: int) -> bool:
+    return os.fstat(lock).st_nlink == 0
+
+
+def prefix_of(target: str) -> str:
+    return f".smoothmax-{hashlib.sha256(os.fsencode(os.path.basename(target))).hexdigest()[:16]}-"
+
+
+@contextlib.contextmanager
+def workspace(target: str) -> Iterator[Workspace]:
+    """A new workspace for this output, whose path must be resolved; it is cleared at the end, whatever happens."""
+    with contextlib.ExitStack() as stack:
+        while True:
+            name = f"{prefix_of(target)}{os.urandom(8).hex()}.tmp"
+            space = Workspace(os.path.join(os.path.dirname(target), name), target)
+            stack.callback(space.clear)
+            os.mkdir(space.folder, 0o700)  # nobody else reads what is not complete
+            # Before it is locked, another run may take it for abandoned and remove it.
+            with contextlib.suppress(FileNotFoundError):
+                lock = space.open_lock()
+                stack.callback(os.close, lock)
+                if take(lock) is not False and not was_removed(lock):
+                    break
+        yield space
+
+
+def clear_abandoned(target: str) -> None:
+    """Clear the workspaces of this output whose processes have died. What cannot be locked or removed stays."""
+    with contextlib.suppress(OSError), os.scandir(os.path.dirname(target)) as entries:
+        spaces = [Workspace(entry.path, target) for entry in entries if entry.name.startswith(prefix_of(target))]
+        for space in spaces:
+            with contextlib.suppress(OSError):
+                lock = space.open_lock()
+                try:
+                    dead = take(lock) is True and not was_removed(lock)
+                    if dead:
+                        space.clear()
+                finally:
+                    os.close(lock)
+                if dead:
+                    space.clear()  # again, for Windows, which removes no open file
