@@ -143,7 +143,9 @@ def draw_speed_and_error(panel: Axes, cells: list[dict[str, Any]], names: list[s
         drawn.append(error)
         color, marker = STYLES.get(name, OTHER)
         panel.plot([min(factors), max(factors)], [error, error], color=color, linewidth=1.2, zorder=2)
-        panel.plot(statistics.median(factors), error, marker, color=color, markersize=8, markeredgecolor="white", zorder=3)
+        panel.plot(
+            statistics.median(factors), error, marker, color=color, markersize=8, markeredgecolor="white", zorder=3
+        )
     panel.set_xlim(0.3, 500)
     panel.xaxis.set_major_locator(LogLocator())
     panel.xaxis.set_minor_locator(NullLocator())

@@ -188,10 +188,11 @@ def summary_block(results: Results) -> list[str]:
     """What stands in README.md between the markers."""
     reusing_names = " and ".join(name for name in rivals(results) if name in REUSING)
     threads = "one thread" if results["threads"] == 1 else f"{results['threads']} threads"
+    cases = len(unique(case for _, _, case, _ in results["cells"]))
     return [
         "Each cell: the library's time as a multiple of smoothmax's, median and range, and the largest error, over "
-        f"{len(unique(case for _, _, case, _ in results['cells']))} shapes in float64 and float32. A factor below 1, in "
-        f"bold, is a case that smoothmax loses: {losses(results, rivals(results))}.",
+        f"{cases} shapes in float64 and float32. A factor below 1, in bold, is a case that smoothmax loses: "
+        f"{losses(results, rivals(results))}.",
         "",
         *speed_and_error(results),
         "",

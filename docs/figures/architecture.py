@@ -46,7 +46,9 @@ def files(room: str) -> list[str]:
     folder = SOURCE / room
     names = sorted({path.stem for path in folder.glob("*") if path.suffix in SUFFIXES and path.stem != "__init__"})
     # What Cython and the compiler leave beside a source has another suffix.
-    inner = sorted(path.name for path in folder.glob("*/") if path.name != "__pycache__" and files(f"{room}/{path.name}"))
+    inner = sorted(
+        path.name for path in folder.glob("*/") if path.name != "__pycache__" and files(f"{room}/{path.name}")
+    )
     return names + [f"{name}/ ({'  '.join(files(f'{room}/{name}'))})" for name in inner]
 
 
