@@ -35,8 +35,8 @@ def entries():
         r'<a id="p(\d+)"></a>\n### P(\d+)\. .+\n((?:(?!<a id|^#).*\n)*)', text_of(ROOT / "docs/performance.md"), re.M
     ):
         assert anchor == title
-        line = re.search(r"^Limits: (.+?)\. Measured: \S", body, re.M)
-        assert line or re.search(r"^Measured: \S", body, re.M), f"P{title} does not say when it was measured"
+        line = re.search(r"^Limits: ([^#]+?)\.\s+Measured:\s", body, re.M)
+        assert line or re.search(r"^Measured: ", body, re.M), f"P{title} does not say when it was measured"
         found[int(title)] = set(re.findall(r"`([A-Z0-9_]+)`", line.group(1))) if line else set()
     return found
 
@@ -44,8 +44,8 @@ def entries():
 def references():
     """The numbers that each limit of _thresholds.pxd may belong to, by its name.
 
-    Those of its own line and of the heading above it. A limit without a number of its own goes with the nearest numbered
-    line above or below, since a comment may run over several limits.
+    Those of its own line and of the heading above it. A limit without a number of its own goes with the nearest
+    numbered line above or below, since a comment may run over several limits.
     """
     sections, heading = [], set()
     for line in text_of(THRESHOLDS).splitlines():
