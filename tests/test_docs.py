@@ -87,6 +87,34 @@ def test_numbers_in_the_source_have_an_entry():
             assert found <= numbers, f"{path.name} refers to {sorted(found - numbers)}"
 
 
+# Routes ---------------------------------------------------------------------------------------------------------------
+
+
+def routes_of_calls():
+    return re.findall(r"^\| `(\w+\(.+\))` \| `([A-Z_]+)` \|$", text_of(ROOT / "docs/architecture.md"), re.M)
+
+
+def test_the_table_of_routes_is_complete():
+    declaration = ROOT / "src/smoothmax/_schedule/route.pxd"
+    if not declaration.exists():
+        pytest.skip("routes have no names yet")
+    enum = re.search(r"cdef enum RouteName:\n((?:    .*\n)+)", text_of(declaration))
+    names = set(re.findall(r"^    ([A-Z_]+)\b", enum.group(1), re.M))
+    page = set(re.findall(r"^\| `([A-Z_]+)` \|", text_of(ROOT / "docs/architecture.md"), re.M))
+    assert names == page
+    assert {route for _, route in routes_of_calls()} == names
+
+
+@pytest.mark.parametrize(("call", "route"), routes_of_calls())
+def test_calls_take_the_routes_that_are_stated(call, route):
+    explain = pytest.importorskip("smoothmax._schedule.explain").explain
+
+    def run():
+        eval(call, {**vars(np), **{name: getattr(smoothmax, name) for name in smoothmax.__all__}})
+
+    assert explain(run)["name"] == route
+
+
 # Promises -------------------------------------------------------------------------------------------------------------
 
 
