@@ -2,7 +2,7 @@
 
     python -m bench.drop_in               print the table, of one thread
     python -m bench.drop_in --threads 2
-    python -m bench.drop_in --write       and put it into bench/README.md
+    python -m bench.drop_in --write       and put it into docs/benchmarks.md
 
 Every measurement is a process of its own; those before and after take turns, and the best time of each counts. "Before"
 is the program as it is. scikit-learn takes logsumexp and softmax not from SciPy but from copies of its own, for arrays
@@ -231,7 +231,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Time other people's programs with smoothmax in them.")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--write", action="store_true", help="put the table into bench/README.md")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
     parser.add_argument("--part", choices=PROGRAMS, help=argparse.SUPPRESS)
     parser.add_argument("--replace", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()

@@ -2,7 +2,7 @@
 
     python -m bench.floor              print the table, of as many threads as there are cores
     python -m bench.floor --threads 1
-    python -m bench.floor --write      and put it into bench/README.md
+    python -m bench.floor --write      and put it into docs/benchmarks.md
 
 The least time is the larger of reading the input at the bandwidth of memory and of a bare loop that takes the maximum,
 the exponentials and their sum in L1, both measured here, with as many threads. Cells have 10^5 elements or more.
@@ -107,7 +107,7 @@ def lines(machine: Machine, variant: str) -> list[str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Hold large cells against what the machine can do.")
     parser.add_argument("--threads", type=int, default=all_cores())
-    parser.add_argument("--write", action="store_true", help="put the table into bench/README.md")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
     arguments = parser.parse_args()
     use_cores(arguments.threads)
     keep_freed_memory()

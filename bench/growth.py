@@ -1,6 +1,6 @@
 """Time per element from 10^3 to 10^9 float32 elements of one row: flat, but where a cache ends.
 
-    python -m bench.growth               bench/growth.png, and the table in bench/README.md; 6 GB of memory, minutes
+    python -m bench.growth               bench/growth.png, and the table in docs/benchmarks.md; 6 GB of memory, minutes
     python -m bench.growth --up-to 7     a smaller largest power of ten
 
 With one thread, and with as many as there are cores. softmax and log_softmax write over their input, to save memory:
@@ -121,7 +121,7 @@ def lines(figures: dict[int, Times], largest: int) -> list[str]:
         [f"{n:.0e}", *(f"{times[f][i]:.2f}" for times in figures.values() for f in FUNCTIONS)]
         for i, n in enumerate(sizes(largest))
     ]
-    return [f"ns an element, {processor()}:", "", *table(head, rows), "", "![Time per element](growth.png)"]
+    return [f"ns an element, {processor()}:", "", *table(head, rows), "", "![Time per element](../bench/growth.png)"]
 
 
 def main() -> int:

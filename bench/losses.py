@@ -2,7 +2,7 @@
 
     python -m bench.losses                  print the table, of one thread
     python -m bench.losses --threads 2      of two
-    python -m bench.losses --write          and put it into bench/README.md
+    python -m bench.losses --write          and put it into docs/benchmarks.md
 
 Every contender is checked against the formulas in the next wider type before it is timed. Contenders of a case are
 timed in turns, and the best time counts. `--check` compares all combinations of the arguments with PyTorch's instead.
@@ -186,7 +186,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Time cross-entropy beside PyTorch and NumPy.")
     parser.add_argument("--threads", type=int, default=1, help="cores that every contender may use (default: 1)")
     parser.add_argument("--check", action="store_true", help="compare with PyTorch instead of timing")
-    parser.add_argument("--write", action="store_true", help="put the table into bench/README.md")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
     arguments = parser.parse_args()
     contenders.use_cores(arguments.threads)
     if arguments.check:

@@ -1,7 +1,7 @@
 """What was wanted and is not reached, cell by cell, beside what the least work of such a cell takes on this machine.
 
     python -m bench.missed           print the table: of the cells that bench/results.json says are missed
-    python -m bench.missed --write   and put it into bench/README.md
+    python -m bench.missed --write   and put it into docs/benchmarks.md
 
 Wanted is half of the time of the fastest of NumPy, SciPy, PyTorch and JAX, and no more than ONNX Runtime's. The least
 work is that of bare_loop.cpp, which compensates nothing, and a pass over memory: one that reads the elements and, where
@@ -147,7 +147,7 @@ def microseconds(seconds: float) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Hold what is missed against what the machine can do.")
-    parser.add_argument("--write", action="store_true", help="put the table into bench/README.md")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
     arguments = parser.parse_args()
     results = json.loads(RESULTS.read_text(encoding="utf-8"))
     use_cores(results["threads"])

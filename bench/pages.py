@@ -1,10 +1,10 @@
-"""Puts what a script measured between two markers of a page, so that no figure is typed by hand."""
+"""Put what a script measured between two markers of a page, so that nobody types a figure by hand."""
 
 from pathlib import Path
 
-__all__ = ["PAGE", "put", "table"]
+__all__ = ["PAGE", "put", "replaced", "table"]
 
-PAGE = Path(__file__).resolve().parent / "README.md"
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 
 
 def table(head: list[str], rows: list[list[str]]) -> list[str]:

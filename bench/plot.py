@@ -1,5 +1,7 @@
-"""The picture of README: every comparison is one point, wins right of 1, losses left of it. Needs matplotlib."""
+"""The pictures of speed: every comparison as a point, and every library's speed beside its error. Needs matplotlib."""
 
+import math
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from bench.comparison import REUSING, factor, rivals, unique
+from bench.comparison import OWN, REUSING, factor, rivals, unique
 
-__all__ = ["draw"]
+__all__ = ["draw_grid", "draw_summary"]
 
 # Wong's colours that the colour-blind can tell apart, and a shape each for those who see none.
 STYLES = {
@@ -22,9 +24,10 @@ STYLES = {
     "ONNX Runtime": ("#CC79A7", "P"),
 }
 OTHER = ("#555555", "v")
+OWN_STYLE = ("#000000", "*")
 
 
-def draw(results: dict[str, Any], path: Path, digest: str) -> None:
+def draw_grid(results: dict[str, Any], path: Path, digest: str) -> None:
     """Six panels: types down, functions across; one line a case, one point a rival."""
     functions = unique(cell[0] for cell in results["cells"])
     dtypes = unique(cell[1] for cell in results["cells"])
@@ -95,3 +98,55 @@ def draw_panel(panel: Axes, cells: dict[str, Any], cases: list[str], names: list
                 )
     panel.set_yticks(range(len(cases)), cases)
     panel.tick_params(axis="y", length=0)
+
+
+def draw_summary(results: dict[str, Any], path: Path, digest: str) -> None:
+    """One panel a function: across, how many times as long a library takes; up, its largest error."""
+    functions = unique(cell[0] for cell in results["cells"])
+    names = rivals(results)
+    mpl.rcParams.update({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False})
+    figure = Figure(figsize=(10, 3.6), layout="constrained")
+    panels = figure.subplots(1, len(functions), sharex=True, sharey=True, squeeze=False)
+    for panel, function in zip(panels.flat, functions, strict=True):
+        cells = [cell for f, _, _, cell in results["cells"] if f == function]
+        draw_speed_and_error(panel, cells, names)
+        panel.set_title(function, fontsize=11, fontweight="bold", loc="left")
+        panel.set_xlabel("time / time of smoothmax")
+    panels.flat[0].set_ylabel("largest error in ULP")
+    handles = [
+        Line2D([], [], color=color, marker=marker, linestyle="", markersize=size, label=name)
+        for name, (color, marker), size in [
+            (OWN, OWN_STYLE, 12),
+            *((name, STYLES.get(name, OTHER), 7) for name in names),
+        ]
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), frameon=False)
+    figure.savefig(path, dpi=130, metadata={"Source": digest, "Software": None})
+
+
+def draw_speed_and_error(panel: Axes, cells: list[dict[str, Any]], names: list[str]) -> None:
+    """The median and the range of the factor of each library, at the height of its largest error."""
+    panel.set_xscale("log")
+    panel.set_yscale("log")
+    panel.axvspan(1e-3, 1, color="#F6D5D5", zorder=0)
+    panel.grid(color="#DDDDDD", linewidth=0.6, zorder=0.5)
+    panel.set_axisbelow(True)
+    panel.plot(1, max(cell[OWN][1] for cell in cells), OWN_STYLE[1], color=OWN_STYLE[0], markersize=14, zorder=4)
+    drawn: list[float] = []
+    for name in names:
+        found = [cell for cell in cells if name in cell]
+        factors = [factor(cell, name) for cell in found]
+        error = max(cell[name][1] for cell in found)
+        # Libraries that share a formula share an error. They are drawn above each other, or they would hide each other.
+        while any(abs(math.log(error / other)) < math.log(1.5) for other in drawn):
+            error *= 1.1
+        drawn.append(error)
+        color, marker = STYLES.get(name, OTHER)
+        panel.plot([min(factors), max(factors)], [error, error], color=color, linewidth=1.2, zorder=2)
+        panel.plot(
+            statistics.median(factors), error, marker, color=color, markersize=8, markeredgecolor="white", zorder=3
+        )
+    panel.set_xlim(0.3, 500)
+    panel.xaxis.set_major_locator(LogLocator())
+    panel.xaxis.set_minor_locator(NullLocator())
+    panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

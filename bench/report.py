@@ -1,10 +1,10 @@
-"""Turn what pytest-benchmark measured into the figures of README: the one place where they are written.
+"""Write the speed figures of README.md and docs/benchmarks.md from what pytest-benchmark measured.
 
-    python -m bench.report raw.json   reduce to bench/results.json, draw bench/speed.png, write the block in README.md
+    python -m bench.report raw.json   reduce to bench/results.json, draw both pictures, write both pages
     python -m bench.report            the same from bench/results.json
-    python -m bench.report --check    exit code 1 if README.md or the plot do not belong to bench/results.json
+    python -m bench.report --check    exit code 1 if a page or a picture does not belong to bench/results.json
 
-A figure is the best time of all sweeps. Checking needs the standard library alone; drawing is bench/plot.py's affair.
+A time is the best of all sweeps. Checking needs the standard library alone; bench/plot.py draws.
 """
 
 import argparse
@@ -15,14 +15,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bench.comparison import OWN, OWN_REUSING, factor, losses, rivals, unique
-from bench.pages import put, replaced, table
+from bench.comparison import OWN, OWN_REUSING, REUSING, factor, losses, rivals, unique
+from bench.pages import PAGE, put, replaced, table
 
 BENCH = Path(__file__).resolve().parent
 RESULTS = BENCH / "results.json"
-PLOT = BENCH / "speed.png"
+GRID_PLOT = BENCH / "speed.png"
+SUMMARY_PLOT = BENCH / "summary.png"
 README = BENCH.parent / "README.md"
-MARKERS = "speed"
 
 Results = dict[str, Any]
 
@@ -104,16 +104,41 @@ def summary(results: Results, names: list[str]) -> list[str]:
     return table(["", *kinds_of(results)], rows)
 
 
+def ulps(error: float) -> str:
+    """An error in ULP with two digits."""
+    if error >= 1e5:
+        return f"{error:.1e}".replace("e+0", "e").replace("e+", "e")
+    return f"{error:.1f}" if error < 10 else f"{float(f'{error:.2g}'):.0f}"
+
+
 def errors(results: Results) -> list[str]:
     """One line a contender: the largest error over all cases."""
     rows = []
     for name in [OWN, *rivals(results)]:
         row = [name]
         for kind in kinds_of(results):
-            error = max(cell[name][1] for cell in cells_of(results, kind, name))
-            row.append(f"{error:.1f}" if error < 10 else f"{float(f'{error:.2g}'):.0f}")
+            row.append(ulps(max(cell[name][1] for cell in cells_of(results, kind, name))))
         rows.append(row)
     return table(["", *kinds_of(results)], rows)
+
+
+def speed_and_error(results: Results) -> list[str]:
+    """One line a contender, one column a function: median and range of the factor, and the largest error."""
+    functions = unique(function for function, *_ in results["cells"])
+    rows = []
+    for name in [OWN, *rivals(results)]:
+        row = [name]
+        for function in functions:
+            cells = [cell for f, _, _, cell in results["cells"] if f == function and name in cell]
+            error = f"{ulps(max(cell[name][1] for cell in cells))} ULP"
+            if name == OWN:
+                row.append(f"1x, {error}")
+                continue
+            factors = [factor(cell, name) for cell in cells]
+            spread = f"{times(min(factors), '')} to {times(max(factors), '')}"
+            row.append(f"{times(statistics.median(factors))} ({spread}), {error}")
+        rows.append(row)
+    return table(["", *functions], rows)
 
 
 def every_case(results: Results, own: str, names: list[str]) -> list[str]:
@@ -155,12 +180,30 @@ def conditions(results: Results) -> str:
         f"Every library on {threads}, on the same arrays of normal numbers of spread 3; a single number is the length "
         "of one row. Best time of many rounds. "
         f"{results['processor']}, {results['system']}, kernels {results['kernel']} by {results['compiler']}; "
-        f"{versions}; {results['date']}. Written by `python -m bench.report`; bench/README.md says how it is measured."
+        f"{versions}; {results['date']}. Written by `python -m bench.report`."
     )
 
 
-def block(results: Results) -> list[str]:
-    """What stands in README between the markers."""
+def summary_block(results: Results) -> list[str]:
+    """What stands in README.md between the markers."""
+    reusing_names = " and ".join(name for name in rivals(results) if name in REUSING)
+    threads = "one thread" if results["threads"] == 1 else f"{results['threads']} threads"
+    cases = len(unique(case for _, _, case, _ in results["cells"]))
+    return [
+        "Each cell: the library's time as a multiple of smoothmax's, median and range, and the largest error, over "
+        f"{cases} shapes in float64 and float32. A factor below 1, in bold, is a case that smoothmax loses: "
+        f"{losses(results, rivals(results))}.",
+        "",
+        *speed_and_error(results),
+        "",
+        f"{results['processor']}, every library on {threads}, {results['date']}."
+        + (f" {reusing_names} reuses the memory of its result and is compared with `out=`." if reusing_names else "")
+        + " Written by `python -m bench.report`; every case: [docs/benchmarks.md](docs/benchmarks.md).",
+    ]
+
+
+def grid_block(results: Results) -> list[str]:
+    """What stands in docs/benchmarks.md between the markers."""
     names = rivals(results, reusing=False)
     return [
         "How many times as long each library takes as smoothmax: the median over all cases, and the range. Under 1 "
@@ -177,28 +220,35 @@ def block(results: Results) -> list[str]:
         *every_case(results, OWN, names),
         "",
         *reusing(results),
-        "![How many times as long other libraries take](bench/speed.png)",
+        "![How many times as long other libraries take](../bench/speed.png)",
         "",
         conditions(results),
     ]
 
 
+def blocks(results: Results) -> dict[Path, tuple[str, list[str]]]:
+    """The pages, and the markers and lines that each has of these results."""
+    return {README: ("speed", summary_block(results)), PAGE: ("grid", grid_block(results))}
+
+
 def complaints(results: Results) -> list[str]:
     """What is not as the results say."""
     found = []
-    readme = README.read_text(encoding="utf-8")
-    current = replaced(readme, MARKERS, block(results))
-    if current is None:
-        found.append(f"README.md has no markers of {MARKERS}")
-    elif current != readme:
-        found.append("README.md does not say what bench/results.json says: run python -m bench.report")
-    if not PLOT.exists() or digest(results).encode() not in PLOT.read_bytes():
-        found.append("bench/speed.png was not drawn from bench/results.json: run python -m bench.report")
+    for path, (markers, lines) in blocks(results).items():
+        page = path.read_text(encoding="utf-8")
+        current = replaced(page, markers, lines)
+        if current is None:
+            found.append(f"{path.name} has no markers of {markers}")
+        elif current != page:
+            found.append(f"{path.name} does not say what bench/results.json says: run python -m bench.report")
+    for plot in (GRID_PLOT, SUMMARY_PLOT):
+        if not plot.exists() or digest(results).encode() not in plot.read_bytes():
+            found.append(f"bench/{plot.name} was not drawn from bench/results.json: run python -m bench.report")
     return found
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Write the table and the plot of README from measured times.")
+    parser = argparse.ArgumentParser(description="Write the tables and pictures of speed from measured times.")
     parser.add_argument("raw", nargs="?", type=Path, help="JSON of pytest-benchmark (default: bench/results.json)")
     parser.add_argument("--check", action="store_true", help="only say whether everything is current")
     arguments = parser.parse_args()
@@ -208,14 +258,16 @@ def main() -> int:
         results = json.loads(RESULTS.read_text(encoding="utf-8"))
     if arguments.check:
         found = complaints(results)
-        print("\n".join(found) or "README.md and bench/speed.png are current")
+        print("\n".join(found) or "README.md, docs/benchmarks.md and their pictures are current")
         return 1 if found else 0
 
-    from bench.plot import draw
+    from bench.plot import draw_grid, draw_summary
 
     RESULTS.write_text(written(results), encoding="utf-8")
-    draw(results, PLOT, digest(results))
-    put(README, MARKERS, block(results))
+    draw_grid(results, GRID_PLOT, digest(results))
+    draw_summary(results, SUMMARY_PLOT, digest(results))
+    for path, (markers, lines) in blocks(results).items():
+        put(path, markers, lines)
     return 0
 
 

@@ -1,7 +1,7 @@
 """When softmax of a row is done at once, as a draft, or twice: what MIDDLING_ROW and DRAFTED rest on.
 
     python -m bench.threshold             build smoothmax three times in a temporary folder, minutes, and compare
-    python -m bench.threshold --write     and put the table into bench/README.md
+    python -m bench.threshold --write     and put the table into docs/benchmarks.md
 
 A row of up to MIDDLING_ROW bytes is done at once, by one thread: its exponentials are stored in the result, and scaled
 when their sum is known. Pieces of a longer one leave theirs in the result, each block's against the top so far, and
@@ -100,7 +100,7 @@ def lines(best: dict[str, dict[str, list[float]]]) -> list[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Measure softmax of rows done at once, as drafts, and twice.")
-    parser.add_argument("--write", action="store_true", help="put the table into bench/README.md")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
     parser.add_argument("--part", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.part:

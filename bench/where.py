@@ -1,7 +1,7 @@
 """Where the work of a call is done: its instructions an element, and the parts of them in each of smoothmax's rooms.
 
     python -m bench.where           print the table
-    python -m bench.where --write   and put it into bench/README.md
+    python -m bench.where --write   and put it into docs/benchmarks.md
 
 Instructions are no time, but they can be counted again: where memory waits, floor.py says more.
 """
@@ -57,7 +57,7 @@ def described(functions: Counter[str], elements: int) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Say where the instructions of fixed calls are.")
-    parser.add_argument("--write", action="store_true", help="put the table into bench/README.md")
+    parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
     arguments = parser.parse_args()
     counts = count_calls()
     if VARIANT not in counts:

@@ -1,6 +1,6 @@
 """SciPy's calls, with SciPy's results: its documented examples, what its own tests ask for, and sweeps.
 
-Where README's table of differences says otherwise, that both are as it says.
+Where the table of differences in docs/porting.md says otherwise, both are as it says.
 """
 
 import itertools
@@ -15,7 +15,7 @@ import smoothmax
 from smoothmax import log_softmax, logsumexp, softmax
 
 INF, NAN = np.inf, np.nan
-README = Path(__file__).parents[1] / "README.md"
+PORTING = Path(__file__).parents[1] / "docs" / "porting.md"
 
 # SciPy's errors are hundreds of ULP where elements are far apart; on data as tame as this they are a few.
 RTOL = {np.float64: 4e-15, np.float32: 3e-6}
@@ -199,7 +199,7 @@ def test_special_values(name, function):
 
 
 def test_special_values_and_signs_with_weights():
-    """But for weights of 0 and for sums that cancel, README's first lines, where SciPy is wrong in many ways."""
+    """But for weights of 0 and for sums that cancel, the table's first lines, where SciPy is wrong in many ways."""
     numbers, weights = [0.0, -2.0, 3.0, INF, -INF, NAN], [1.0, -1.0, 2.0, -0.5, INF, NAN]
     compared = 0
     for n in (1, 2):
@@ -241,9 +241,9 @@ def test_types_of_results_with_weights():
 
 
 def differences():
-    """Call, SciPy's result and smoothmax's, from the lines of README that begin with a call."""
+    """Call, SciPy's result and smoothmax's, from the lines of the table that begin with a call."""
     line = r"^\| `((?:logsumexp|softmax|log_softmax)\(.*?)`.*? \| (.+?) \| (.+?) \|$"
-    return re.findall(line, README.read_text(encoding="utf-8"), re.M)
+    return re.findall(line, PORTING.read_text(encoding="utf-8"), re.M)
 
 
 def shown(call, module):

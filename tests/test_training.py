@@ -1,4 +1,4 @@
-"""A model trained with the loss and its gradient: README's example, held against scikit-learn's logistic regression."""
+"""The example of docs/losses.md, trained with the loss and its gradient, has the coefficients of scikit-learn's."""
 
 import numpy as np
 import pytest

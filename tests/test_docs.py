@@ -1,0 +1,219 @@
+"""The pages agree with the code: limits and their entries, promises and their tests, links, pictures, worst inputs."""
+
+import ast
+import hashlib
+import importlib.util
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bounds import bound
+from oracle import reference, ulp_error
+
+import smoothmax
+from smoothmax._kernels import dispatch
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "bench/README.md")]
+PAGES += sorted((ROOT / "docs").glob("*.md"))
+THRESHOLDS = ROOT / "src/smoothmax/_thresholds.pxd"
+FIGURES = ROOT / "docs/figures"
+
+
+def text_of(path):
+    return path.read_text(encoding="utf-8")
+
+
+# Limits ---------------------------------------------------------------------------------------------------------------
+
+
+def entries():
+    """The limits that each entry of performance.md names, by its number."""
+    found = {}
+    for anchor, title, body in re.findall(
+        r'<a id="p(\d+)"></a>\n### P(\d+)\. .+\n((?:(?!<a id|^#).*\n)*)', text_of(ROOT / "docs/performance.md"), re.M
+    ):
+        assert anchor == title
+        line = re.search(r"^Limits: ([^#]+?)\.\s+Measured:\s", body, re.M)
+        assert line or re.search(r"^Measured: ", body, re.M), f"P{title} does not say when it was measured"
+        found[int(title)] = set(re.findall(r"`([A-Z0-9_]+)`", line.group(1))) if line else set()
+    return found
+
+
+def references():
+    """The numbers that each limit of _thresholds.pxd may belong to, by its name.
+
+    Those of its own line and of the heading above it. A limit without a number of its own goes with the nearest
+    numbered line above or below, since a comment may run over several limits.
+    """
+    sections, heading = [], set()
+    for line in text_of(THRESHOLDS).splitlines():
+        numbers = {int(number) for number in re.findall(r"\bP(\d+)\b", line)}
+        limit = re.match(r"    ([A-Z][A-Z0-9_]*) = ", line)
+        if limit:
+            sections[-1].append((limit.group(1), heading, numbers))
+        elif re.match(r"    # ", line):
+            title = bool(re.search(r"-{5,}$", line))
+            heading = numbers if title or numbers else heading
+            if title or not sections:
+                sections.append([])
+    found = {}
+    for section in sections:
+        for i, (name, above, own) in enumerate(section):
+            before = next((numbers for *_, numbers in reversed(section[:i]) if numbers), set())
+            after = next((numbers for *_, numbers in section[i + 1 :] if numbers), set())
+            found[name] = above | (own or before | after)
+    return found
+
+
+def test_every_limit_has_its_entry_and_every_entry_its_limits():
+    of_page, of_code = entries(), references()
+    assert len(of_page) >= 24
+    assert len(of_code) >= 40
+    named = {number for numbers in of_code.values() for number in numbers}
+    assert named <= of_page.keys(), f"no entry for {sorted(named - of_page.keys())}"
+    for number, limits in of_page.items():
+        assert limits <= of_code.keys(), f"P{number} names {sorted(limits - of_code.keys())}"
+        for limit in limits:
+            assert number in of_code[limit], f"_thresholds.pxd does not refer {limit} to P{number}"
+
+
+def test_numbers_in_the_source_have_an_entry():
+    numbers = set(entries())
+    for path in (ROOT / "src").rglob("*.p*"):
+        if path.suffix in (".py", ".pyx", ".pxd", ".pxi"):
+            found = {int(number) for number in re.findall(r"\bP(\d+)\b", text_of(path))}
+            assert found <= numbers, f"{path.name} refers to {sorted(found - numbers)}"
+
+
+# Routes ---------------------------------------------------------------------------------------------------------------
+
+
+def routes_of_calls():
+    return re.findall(r"^\| `(\w+\(.+\))` \| `([A-Z_]+)` \|$", text_of(ROOT / "docs/architecture.md"), re.M)
+
+
+def test_the_table_of_routes_is_complete():
+    declaration = ROOT / "src/smoothmax/_schedule/route.pxd"
+    if not declaration.exists():
+        pytest.skip("routes have no names yet")
+    enum = re.search(r"cdef enum RouteName:\n((?:    .*\n)+)", text_of(declaration))
+    names = set(re.findall(r"^    ([A-Z_]+)\b", enum.group(1), re.M))
+    page = set(re.findall(r"^\| `([A-Z_]+)` \|", text_of(ROOT / "docs/architecture.md"), re.M))
+    assert names == page
+    assert {route for _, route in routes_of_calls()} == names
+
+
+@pytest.mark.parametrize(("call", "route"), routes_of_calls())
+def test_calls_take_the_routes_that_are_stated(call, route):
+    explain = pytest.importorskip("smoothmax._schedule.explain").explain
+
+    def run():
+        eval(call, {**vars(np), **{name: getattr(smoothmax, name) for name in smoothmax.__all__}})
+
+    assert explain(run)["name"] == route
+
+
+# Promises -------------------------------------------------------------------------------------------------------------
+
+
+def names_of_tests(path):
+    """The names of a file's test functions; of a class's, too."""
+    tree = ast.parse(text_of(path))
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+
+
+def test_every_promise_names_a_test_that_exists():
+    rows = [
+        line for line in text_of(ROOT / "docs/promises.md").splitlines() if re.match(r"\| (?!function|page|---)", line)
+    ]
+    assert len(rows) > 100
+    known = {}
+    for row in rows:
+        named = re.findall(r"`(tests/\w+\.py)::(\w+)`", row)
+        assert named, f"no test: {row}"
+        for file, name in named:
+            known.setdefault(file, names_of_tests(ROOT / file) if (ROOT / file).exists() else set())
+            assert name in known[file], f"there is no {file}::{name}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_tests_that_a_page_names_exist(page):
+    for file, name in re.findall(r"`(tests/\w+\.py)(?:::(\w+))?`", text_of(page)):
+        assert (ROOT / file).exists(), file
+        assert not name or name in names_of_tests(ROOT / file), f"{file}::{name}"
+
+
+# Links ----------------------------------------------------------------------------------------------------------------
+
+
+def anchors_of(page):
+    """What a link may name after #: headings as GitHub spells them, and explicit ids."""
+    text = re.sub(r"^```.*?^```", "", text_of(page), flags=re.M | re.S)
+    headings = re.findall(r"^#+ (.+)$", text, re.M)
+    slugs = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    return slugs | set(re.findall(r'<a id="([^"]+)"', text))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)\s]+)\)", text_of(page)):
+        if re.match(r"https?:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        to = (page.parent / path).resolve() if path else page
+        assert to.exists(), f"{page.name} links to {target}"
+        assert not anchor or anchor in anchors_of(to), f"{page.name} links to {target}"
+
+
+def test_every_page_can_be_reached_from_readme():
+    seen, todo = set(), [ROOT / "README.md"]
+    while todo:
+        page = todo.pop()
+        if page not in seen:
+            seen.add(page)
+            targets = [target.partition("#")[0] for target in re.findall(r"\]\(([^)\s]+\.md[^)\s]*)\)", text_of(page))]
+            todo += [(page.parent / target).resolve() for target in targets if not target.startswith("http")]
+    assert set(PAGES) <= seen
+
+
+# Pictures -------------------------------------------------------------------------------------------------------------
+
+
+def script(name):
+    spec = importlib.util.spec_from_file_location(name, FIGURES / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_pictures_were_drawn_by_their_scripts():
+    """And architecture.png names the files that there are. Otherwise: python docs/figures/<name>.py."""
+    assert script("architecture").digest().encode() in (FIGURES / "architecture.png").read_bytes()
+    digest = hashlib.sha256((FIGURES / "accuracy.py").read_bytes()).hexdigest()
+    assert digest.encode() in (FIGURES / "accuracy.png").read_bytes()
+
+
+# Figures --------------------------------------------------------------------------------------------------------------
+
+
+def worst_inputs():
+    line = r"^\| (\w+) \| (float\d\d) \| `(\[.+?\])` \| ?(\d*) \| ([\d.]+) ULP \|$"
+    return re.findall(line, text_of(ROOT / "docs/numerics.md"), re.M)
+
+
+def test_there_are_worst_inputs():
+    assert len({(name, kind) for name, kind, *_ in worst_inputs()}) == 6
+
+
+@pytest.mark.parametrize(("name", "kind", "row", "element", "stated"), worst_inputs())
+def test_worst_inputs_have_the_errors_that_are_stated(name, kind, row, element, stated):
+    """As a row or as one of many columns, whichever is worse."""
+    x = np.array(ast.literal_eval(row), kind)
+    exact = reference(name, x)
+    column = getattr(smoothmax, name)(np.repeat(x[:, None], 64, axis=1), axis=0)[..., 0]
+    error = np.maximum(ulp_error(getattr(smoothmax, name)(x), exact), ulp_error(column, exact))
+    assert np.max(error) <= bound(name, len(x))
+    if dispatch.variant == "x86-64-v4":
+        assert (error[int(element)] if element else error) == pytest.approx(float(stated), abs=0.01)
