@@ -1,0 +1,226 @@
+"""A slow, plain twin of every public function, in NumPy's longdouble: what tools/fuzz.py holds results against.
+
+Each function returns a list of `Expected`: the value, and how far a result may be from it. The longdouble of x86 has 11
+bits more than a double, which is enough for the bounds of tests/bounds.py with what the twin itself may have lost added
+to them (`slack`). Where longdouble is a double, the slack is as large as the bound and little is checked.
+
+Reductions are along the last axis of arrays whose first axes are kept: the caller moves axes.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "tests"))
+from bounds import GRADIENT, LOG_PROB, LOSS, REDUCED_LOSS, SOFT_LOSS, VJP, bound
+
+Array = np.ndarray[Any, Any]
+WIDE = np.longdouble
+TINY = np.finfo(WIDE).eps
+
+
+@dataclass
+class Expected:
+    """A value; a result is right within `ulps` ULP of the larger of it and `unit`, and `slack`. nan: not known."""
+
+    value: Array
+    ulps: Any = 0.0
+    unit: Any = 0.0
+    slack: Any = 0.0
+    unknown: Any = False
+
+    def map(self, change: Any) -> Expected:
+        """The same change of shape for all parts."""
+        shape = self.value.shape
+        parts = [change(np.broadcast_to(np.asarray(part), shape)) for part in (self.ulps, self.unit, self.slack)]
+        return Expected(change(self.value), *parts, change(np.broadcast_to(self.unknown, shape)))
+
+
+def ulp(x: Array, dtype: Any) -> Array:
+    """The unit in the last place of the number of this type that is nearest to x, in longdouble."""
+    info = np.finfo(dtype)
+    exponent = np.frexp(np.where(np.isfinite(x), np.abs(x), 1))[1] - 1
+    return np.ldexp(WIDE(1), np.maximum(exponent, info.minexp) - info.nmant)
+
+
+def wrong(got: Array, expected: Expected, dtype: Any, stored: Any = None) -> Array:
+    """Where a result that was computed in `dtype` and stored in `stored` is not what it should be."""
+    value = expected.value
+    stored = np.dtype(dtype if stored is None else stored)
+    coarse = max((np.dtype(dtype), stored), key=lambda t: np.finfo(t).eps)
+    narrow = min((np.finfo(dtype).max, np.finfo(stored).max), key=WIDE)
+    got = np.asarray(got).astype(WIDE)
+    unit = np.maximum(np.abs(value), expected.unit)
+    # The promise is in ULP of the rounded result: a value just below a power of two may have the coarser one.
+    step = np.maximum(ulp(unit, coarse), ulp(unit * (1 + np.finfo(coarse).eps), coarse))
+    twice = 1 if stored == np.dtype(dtype) else 0.51  # rounded twice
+    allowed = (expected.ulps + (0 if twice == 1 else twice)) * step + expected.slack
+    near = np.abs(got - value) <= allowed
+    same = (got == value) | (np.isnan(got) & np.isnan(value))
+    beyond = np.isfinite(value) & (np.abs(value) + allowed >= WIDE(narrow) * (1 - np.finfo(coarse).eps))
+    beyond &= (np.abs(got) >= WIDE(narrow) * WIDE(0.99)) & (np.sign(got) == np.sign(value))
+    return ~(same | (np.isfinite(value) & near) | beyond | expected.unknown)
+
+
+def shifted(x: Array, w: Array, where: Array) -> tuple[Array, ...]:
+    """The largest x + log|w|, the terms w*exp(x) over its exponential, and what is needed to take their logarithm."""
+    taken = where & (w != 0)
+    size = np.where(taken, x + np.log(np.abs(np.where(taken, w, 1))), -np.inf)
+    top = np.max(size, axis=-1, keepdims=True, initial=-np.inf)
+    shift = np.where(np.isfinite(top), top, 0)
+    terms = np.where(taken, np.sign(w) * np.exp(size - shift), 0)
+    return taken, size, top, shift, terms
+
+
+def logsumexp(x: Array, b: Array | None, where: Array, signed: bool, eps: Any, many: bool = True) -> list[Expected]:
+    """Logarithm of the absolute sum and its sign; nan for a negative sum unless signs are asked for."""
+    w = np.ones((), WIDE) if b is None else b
+    x, w, where = np.broadcast_arrays(x, w, where)
+    taken, size, top, shift, terms = shifted(x, w, where)
+    n = x.shape[-1]
+    total, sizes = np.sum(terms, axis=-1), np.sum(np.abs(terms), axis=-1)
+    largest = np.zeros(total.shape, WIDE)
+    others = total
+    if n:
+        first = np.argmax(size, axis=-1)[..., None]
+        largest = np.take_along_axis(terms, first, -1)[..., 0]
+        without = terms.copy()
+        np.put_along_axis(without, first, 0, -1)
+        others = np.sum(without, axis=-1)
+    ratio = others / largest
+    log_sum = np.where(
+        np.isfinite(ratio) & (ratio > -0.5), np.log1p(ratio) + np.log(np.abs(largest)), np.log(np.abs(total))
+    )
+    shift, top = shift[..., 0], top[..., 0]
+    value, sign = shift + log_sum, np.sign(total)
+    value = np.where(top == np.inf, np.where(np.isnan(total), np.nan, np.inf), value)
+    if not signed:
+        value = np.where(total < 0, np.nan, value)
+    condition = sizes / np.abs(total)
+    slack = (n + 8) * TINY * (1 + np.abs(shift) + np.abs(log_sum))
+    unit = np.maximum(np.abs(shift), np.abs(log_sum))
+    # Where there is no cancellation, only the result itself counts.
+    unit = np.where((shift < 0) & (log_sum > 0), unit, 0)
+    ulps: Any = bound("logsumexp", n if many and b is None else 1)
+    unknown = np.zeros(value.shape, bool)
+    if b is not None:
+        ulps = 2.0
+        parts = np.maximum(np.abs(np.where(taken & np.isfinite(x), x, 0)),
+                           np.abs(np.where(taken & np.isfinite(w), np.log(np.abs(np.where(taken, w, 1))), 0)))  # fmt: skip
+        parts = np.max(parts, axis=-1, initial=0)
+        unit = np.maximum(unit, parts)
+        slack = slack * (condition + 1) + 3 * (condition - 1 + (condition > 1)) * eps + 2 * parts * eps * 2
+        # Of a sum that is nothing but rounding, no digit is known.
+        unknown = np.isfinite(condition) & (condition > 0.01 / eps) | (
+            (total == 0) & (sizes > 0) & np.any(w < 0, axis=-1)
+        )
+        sure = ~((total == 0) & (sizes > 0))
+    slack = np.where(np.isfinite(slack), slack, 0)
+    found = [Expected(value, ulps, unit, slack, unknown)]
+    if signed:
+        found.append(Expected(sign, unknown=unknown if b is not None else False))
+    if b is not None and not signed:
+        found[0].unknown = unknown | ~sure
+    return found
+
+
+def softmax(x: Array, where: Array) -> Expected:
+    x, where = np.broadcast_arrays(x, where)
+    _, size, top, shift, terms = shifted(x, np.ones((), WIDE), where)
+    total = np.sum(terms, axis=-1, keepdims=True)
+    none = ~np.any(where, axis=-1, keepdims=True)
+    bad = np.isnan(total) | (top == np.inf) | ((top == -np.inf) & ~none)
+    value = np.where(where, np.where(bad, np.nan, terms / total), 0)
+    slack = (np.abs(np.where(np.isfinite(size), size - shift, 0)) + x.shape[-1] + 8) * TINY * np.abs(value)
+    return Expected(value, bound("softmax", 1), slack=slack)
+
+
+def log_softmax(x: Array, where: Array) -> Expected:
+    x, where = np.broadcast_arrays(x, where)
+    _, _, top, shift, terms = shifted(x, np.ones((), WIDE), where)
+    largest = where & (x == shift)
+    count = np.sum(largest, axis=-1, keepdims=True)
+    others = np.sum(np.where(largest, 0, terms), axis=-1, keepdims=True)
+    total = count + others
+    log_sum = np.log1p(others + (count - 1))
+    none = ~np.any(where, axis=-1, keepdims=True)
+    value = (x - shift) - log_sum
+    bad = np.isnan(total) | ((top == -np.inf) & ~none)
+    infinite = np.where(np.isnan(total), np.nan, np.where(x == np.inf, np.nan, -np.inf))
+    value = np.where(top == np.inf, infinite, np.where(bad, np.nan, value))
+    value = np.where(where, value, -np.inf)
+    slack = (x.shape[-1] + 8) * TINY * (np.abs(value) + np.abs(log_sum))
+    slack = np.where(np.isfinite(slack), slack, 0)
+    return Expected(value, bound("log_softmax", 1), slack=slack)
+
+
+def softmax_vjp(g: Array, p: Array, eps: Any) -> Expected:
+    products = np.where(g == 0, 0, g * p)
+    total = np.sum(products, axis=-1, keepdims=True)
+    sizes = np.sum(np.abs(products), axis=-1, keepdims=True)
+    value = p * (g - total)
+    slack = np.abs(p) * sizes * (g.shape[-1] * eps * eps + (g.shape[-1] + 8) * TINY) + np.abs(p * g) * 4 * TINY
+    return Expected(value, VJP, np.abs(p * g) * WIDE(0.5), slack)
+
+
+def log_softmax_vjp(g: Array, logp: Array, smallest: Any) -> Expected:
+    total = np.sum(g, axis=-1, keepdims=True)
+    sizes = np.sum(np.abs(g), axis=-1, keepdims=True)
+    p = np.exp(logp)
+    second = p * total
+    slack = p * sizes * (g.shape[-1] + 8) * TINY * 4 + np.abs(second) * (np.abs(logp) + 4) * TINY
+    slack = slack + np.abs(total) * WIDE(smallest)  # exp(logp) is rounded where it is subnormal
+    return Expected(g - second, VJP, np.maximum(np.abs(g), np.abs(second)), np.where(np.isfinite(slack), slack, 0))
+
+
+def losses(logp: Array, p: Array, targets: Array, weight: Array | None, ignore: int | None, smoothing: float,
+           reduction: str) -> list[Expected]:  # fmt: skip
+    """Losses and gradients of rows of log-probabilities, by the formulas of the docstrings."""
+    rows, classes = logp.shape
+    w = np.ones(classes, WIDE) if weight is None else weight.astype(WIDE)
+    s = WIDE(smoothing)
+    if targets.ndim == 1:
+        counted = np.ones(rows, bool) if ignore is None else targets != ignore
+        safe = np.where(counted, targets, 0)
+        one_hot = np.arange(classes) == safe[:, None]
+        factors = np.where(one_hot, (1 - s) * w[safe][:, None], 0) + s * w / classes
+        factors = np.where(counted[:, None], factors, 0)
+        by = np.sum(np.where(counted, w[safe], 0))
+        single = not smoothing
+    else:
+        factors = w * ((1 - s) * targets.astype(WIDE) + s / classes)
+        by = WIDE(rows)
+        single = False
+        counted = np.ones(rows, bool)
+    products = np.where(factors == 0, 0, factors * logp)
+    loss = -np.sum(products, axis=-1)
+    sizes = np.sum(np.abs(products), axis=-1)
+    total = np.sum(factors, axis=-1, keepdims=True)
+    gradient = p * total - factors
+    if single:
+        rest = np.where(one_hot, 0, p).sum(axis=-1)
+        gradient = np.where(one_hot, -(rest * w[safe])[:, None], gradient)
+        gradient = np.where(counted[:, None], gradient, 0)
+    lost = (classes + 8) * TINY
+    slack = sizes * lost + np.sum(np.abs(factors), axis=-1) * lost
+    of_gradient = np.zeros(1) if single else np.maximum(np.abs(p * total), np.abs(factors))
+    gradient_slack = (np.abs(p * total) + np.abs(factors)) * lost
+    by = by if reduction == "mean" else WIDE(1)
+    gradient = np.where(counted[:, None], gradient / by, 0)
+    gradients = Expected(gradient, GRADIENT, of_gradient / by, gradient_slack / by)
+    if reduction == "none":
+        return [Expected(loss, LOSS if single else SOFT_LOSS, 0.0, slack), gradients]
+    whole = Expected(
+        np.sum(loss) / by, REDUCED_LOSS, np.sum(sizes) / by, (np.sum(slack) + rows * TINY * np.sum(sizes)) / by
+    )
+    return [whole, gradients]
+
+
+def log_prob(logp: Array, targets: Array) -> Expected:
+    value = np.take_along_axis(logp, targets[:, None], -1)[:, 0]
+    return Expected(value, LOG_PROB, slack=(logp.shape[-1] + 8) * TINY * (1 + np.abs(value)))
