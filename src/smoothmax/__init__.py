@@ -41,13 +41,21 @@ __version__: str
 if not TYPE_CHECKING:  # a type checker would take any name for one that exists
 
     def __getattr__(name: str) -> Any:
-        """What takes time to import, once somebody asks. Reading the metadata takes longer than all the rest."""
+        """Import what takes long only when it is asked for. Reading the version takes longer than all the rest."""
         if name == "__version__":
             from smoothmax._api.config import installed_version
 
             globals()[name] = installed_version()
         elif name == "LogSumExp":
-            from smoothmax._partial.stream import LogSumExp
+            try:
+                from smoothmax._partial.stream import LogSumExp
+            except ImportError as error:
+                # The system's loader says nothing of memory where it cannot map a module into it. Take as much to see.
+                if error.path is not None:
+                    import os
+
+                    bytearray(2 * os.path.getsize(error.path))
+                raise
 
             globals()[name] = LogSumExp
         else:
