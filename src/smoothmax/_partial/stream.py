@@ -147,7 +147,7 @@ class LogSumExp:
         --------
         >>> from smoothmax import LogSumExp
         >>> LogSumExp(axis=1).update([[0.0, 1.0], [2.0, 3.0]]).update([[4.0], [5.0]]).result()
-        array([4.06588493, 5.16984602])
+        array([4.0658839 , 5.16984602])
         """
         dtype = self._dtype_with(chunk, b)
         operation = operation_of(b is not None)
@@ -236,7 +236,7 @@ class LogSumExp:
         --------
         >>> from smoothmax import LogSumExp
         >>> LogSumExp().update([1.0], b=3.0).update([2.0], b=-1.0).result(return_sign=True)
-        (np.float64(-0.26520243063728455), np.float64(1.0))
+        (np.float64(-0.2668480994676242), np.float64(1.0))
         """
         sums, dtype = self._sums, self._dtype or FLOAT64
         if sums is None:
