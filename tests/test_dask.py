@@ -1,4 +1,4 @@
-"""smoothmax.dask: lazy, any blocks, the results of one array; threads, and a cluster that loses a worker."""
+"""smoothmax.dask: lazy, in any blocks, with the results of one array; threads, and a cluster that loses a worker."""
 
 import os
 import subprocess
@@ -39,7 +39,7 @@ def nothing_runs():
 @pytest.mark.parametrize("axis", AXES, ids=str)
 @pytest.mark.parametrize("blocks", BLOCKS, ids=str)
 def test_error_bound(name, dtype, axis, blocks, together, monkeypatch):
-    monkeypatch.setattr(blocks_of, "TOGETHER", together)
+    monkeypatch.setattr(blocks_of, "TASK_BYTES", together)
     x = X.astype(dtype)
     result = getattr(lazy, name)(da.from_array(x, chunks=blocks), axis)
     exact = reference(name, x, axis)
@@ -98,6 +98,37 @@ def test_unknown_lengths(name, axis):
     assert np.isnan(chosen.shape[0])
     wanted = getattr(smoothmax, name)(X[X[:, 0, 0] > 0], axis)
     np.testing.assert_allclose(getattr(lazy, name)(chosen, axis).compute(scheduler="sync"), wanted, rtol=1e-14)
+
+
+@pytest.mark.parametrize("blocks", [300, 1000])
+def test_results_without_axes_compute_to_scalars(name, dtype, blocks):
+    x = da.zeros(1000, chunks=blocks, dtype=dtype)
+    f = getattr(lazy, name)
+    if name == "logsumexp":
+        results = [f(x), f(x, 0), f(x, b=dtype(2)), *f(x, return_sign=True), *f(x + 0, b=x, return_sign=True)]
+    else:
+        results = [f(x[0]), f(x[0], where=x[1] == 0), f(x[0], axis=())]
+    for result in results:
+        assert result.ndim == 0
+        assert type(result.compute(scheduler="sync")) is dtype
+
+
+@pytest.mark.parametrize("b", [1e-60, 1e300, -1e300, 1e-320, 3.5e38])
+@pytest.mark.parametrize("result", ["float32", "float16"])
+@pytest.mark.parametrize("blocks", [2, 1])
+def test_weights_keep_their_own_range(b, result, blocks):
+    x = da.from_array(np.array([10, 20], result), chunks=blocks)
+    exact = np.log(abs(b)) + np.logaddexp(10, 20)
+    for got in (
+        lazy.logsumexp(x, b=b, return_sign=True),
+        lazy.logsumexp(x, b=np.full(2, b), dtype=result, return_sign=True),
+        lazy.logsumexp(x, b=da.full(2, b, chunks=blocks), dtype=result, return_sign=True),
+    ):
+        value, sign = dask.compute(*got, scheduler="sync")
+        assert value.dtype == sign.dtype == got[0].dtype == result
+        assert abs(value - exact) <= np.spacing(np.abs(value), dtype=result)
+        assert sign == np.sign(b)
+    assert abs(lazy.logsumexp(x, b=abs(b)).compute(scheduler="sync") - exact) <= np.spacing(np.abs(value), dtype=result)
 
 
 SPECIAL = np.array([[1, np.inf, 2, 3], [-np.inf] * 4, [np.nan, 1, 2, np.inf], [-np.inf, 0, -np.inf, 0]])
@@ -201,7 +232,7 @@ def tasks_run(result):
 @pytest.mark.parametrize(("bytes_", "groups"), [(0, 100), (1600, 50), (9600, 9), (1 << 25, 1)])
 def test_a_task_reduces_blocks_in_memory_together(bytes_, groups, monkeypatch):
     """100 blocks of 800 bytes, along one reduced axis or two; not what has yet to be computed."""
-    monkeypatch.setattr(blocks_of, "TOGETHER", bytes_)
+    monkeypatch.setattr(blocks_of, "TASK_BYTES", bytes_)
     x = RNG.normal(size=(100, 100))
     for chunks in ((1, 100), (10, 10)):
         blocks = da.from_array(x, chunks=chunks)
@@ -258,7 +289,7 @@ def test_xarray(name, function, blocks):
 @pytest.mark.parametrize("axis", [None, 0])
 def test_a_task_uses_one_thread(name, axis, monkeypatch):
     used = set()
-    for module, function in ((lazy._states, "reduced"), (lazy._states, "written"), (smoothmax._api.functions, name)):
+    for module, function in ((lazy.states, "reduced"), (lazy.states, "written"), (smoothmax._api.functions, name)):
         whole = getattr(module, function)
 
         def noted(*arguments, whole=whole, **keywords):

@@ -1,7 +1,8 @@
-"""smoothmax.dask.cross_entropy: lazy, any blocks, the losses of one array."""
+"""smoothmax.dask.cross_entropy: lazy, in any blocks, with the losses of one array."""
 
 import itertools
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import dask
 import dask.array as da
@@ -108,6 +109,78 @@ def test_special_values(blocks):
         for reduction, wanted in (("mean", np.nan), ("sum", 0.0)):
             got = cross_entropy(lazy, [7] * 5, ignore_index=7, reduction=reduction).compute(scheduler="sync")
             np.testing.assert_array_equal(got, wanted)
+
+
+CUT = [(1, 3), (1, 2), (1, 1)]  # the classes in one block, in two, in three
+
+
+@pytest.mark.parametrize("blocks", CUT, ids=str)
+@pytest.mark.parametrize("kind", ["f2", "f4", "f8", "g", "i1", "u8", "?"])
+@pytest.mark.parametrize("smoothing", [1e-7, 1e-30, 0.5])
+def test_targets_are_smoothed_in_a_type_that_holds_the_result(blocks, kind, smoothing):
+    """Of float16 targets, 1e-7/3 is 3.0e-8 or 5.96e-8."""
+    x = np.array([[0.0, -1000, -1000]])
+    targets = np.array([[1, 0, 0]], kind)
+    exact = 2000 * smoothing / 3
+    got = cross_entropy(da.from_array(x, chunks=blocks), targets, label_smoothing=smoothing).compute(scheduler="sync")
+    assert got == pytest.approx(exact, rel=1e-14)
+    weight = np.array([1, 3, 1], kind if kind != "?" else "i1")
+    got = cross_entropy(da.from_array(x, chunks=blocks), targets, weight=weight, label_smoothing=smoothing)
+    assert got.compute(scheduler="sync") == pytest.approx(2 * exact, rel=1e-14)
+
+
+@pytest.mark.parametrize("blocks", [(1, 2), (1, 1)], ids=str)
+@pytest.mark.parametrize("size", [1e-320, 1e-45, 1e-39, 1e38, 1e300])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_class_weights_keep_their_own_range(blocks, size, smoothing):
+    """A mean of float32 losses is in range although their sum and that of the weights are not."""
+    x = np.array([[-1, -2], [-3, -1]], "f4")
+    even = cross_entropy(da.from_array(x, chunks=blocks), [0, 1], label_smoothing=smoothing).compute(scheduler="sync")
+    got = cross_entropy(da.from_array(x, chunks=blocks), [0, 1], weight=[size] * 2, label_smoothing=smoothing)
+    got = got.compute(scheduler="sync")
+    assert got.dtype == np.float32
+    assert got == pytest.approx(even, rel=1e-3 if size == 1e-320 else 1e-6)  # 1e-320 has 11 bits
+
+
+def workers_that_raise():
+    """A scheduler of a thread that makes an error of every warning of NumPy's."""
+    return ThreadPoolExecutor(1, initializer=lambda: np.seterr(all="raise"))
+
+
+@pytest.mark.parametrize("blocks", [(2, 3), (1, 2)], ids=str)
+@pytest.mark.parametrize("weight", [None, [1e300, 1, 1e-300], [0, 1, 2]], ids=str)
+@pytest.mark.parametrize("kind", ["f2", "f4", "f8"])
+def test_no_warning_whatever_the_workers_errstate_is(blocks, weight, kind):
+    largest = np.finfo(kind).max
+    classes, probable = [0, 1], np.array([[1, 0, 0], [0, np.finfo(kind).tiny, 1]], kind)
+    for x in (np.zeros((2, 3), kind), np.array([[largest, -largest, 0], [-np.inf, np.inf, np.nan]], kind)):
+        for targets, smoothing, reduction in itertools.product(
+            (classes, probable), (0.0, 0.1, 1e-300), ("none", "sum", "mean")
+        ):
+            loss = cross_entropy(da.from_array(x, chunks=blocks), targets, weight=weight, label_smoothing=smoothing,
+                                 reduction=reduction)  # fmt: skip
+            with workers_that_raise() as pool:
+                loss.compute(scheduler=pool)
+
+
+@pytest.mark.parametrize("blocks", [(2, 2), (2, 1)], ids=str)
+def test_a_mean_with_a_huge_weight(blocks):
+    x = da.from_array(np.zeros((2, 2), "f4"), chunks=blocks)
+    with workers_that_raise() as pool:
+        got = cross_entropy(x, [0, 1], weight=[1e300, 1], label_smoothing=0.1).compute(scheduler=pool)
+    assert got == pytest.approx(np.log(2), rel=1e-6)
+
+
+@pytest.mark.parametrize("blocks", [11, 4])
+def test_a_loss_without_axes_computes_to_a_scalar(blocks, dtype):
+    x = X.astype(dtype)
+    for loss in (
+        cross_entropy(da.from_array(x, chunks=(5, blocks)), TARGETS),
+        cross_entropy(da.from_array(x[0], chunks=blocks), 3),
+        cross_entropy(da.from_array(x[0], chunks=blocks), 3, reduction="none"),
+        cross_entropy(da.from_array(x[0], chunks=blocks), PROBABLE[0], label_smoothing=0.1, reduction="none"),
+    ):
+        assert type(loss.compute(scheduler="sync")) is dtype
 
 
 def test_a_single_position_and_none():

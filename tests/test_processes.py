@@ -17,7 +17,7 @@ import pytest
 
 import smoothmax
 from smoothmax import log_softmax, logsumexp, softmax
-from smoothmax._schedule import pool as _pool
+from smoothmax._schedule import pool as helper_pool
 from smoothmax._thresholds import limits
 
 X = np.random.default_rng(0).normal(size=(limits()["SHARE_MIN_BYTES"] // (400 * 4) + 1, 400)) * 5
@@ -121,7 +121,7 @@ def test_fork_while_another_thread_computes():
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_child_has_helpers_of_its_own(threads):
     everything()
-    helpers = [lambda: _pool._helpers() == 0, everything, lambda: _pool._helpers() == threads - 1]
+    helpers = [lambda: helper_pool._helpers() == 0, everything, lambda: helper_pool._helpers() == threads - 1]
     assert child_that(lambda: all(step() for step in helpers)) == 0
 
 

@@ -1,4 +1,4 @@
-"""LogSumExp: any grouping within the bound, the same grouping the same bits, special values, refusals, pickles."""
+"""LogSumExp: any grouping is within the bound, equal groupings have equal bits; special values, refusals, pickles."""
 
 import copy
 import itertools
@@ -18,14 +18,14 @@ from smoothmax import LogSumExp, logsumexp
 INF, NAN = np.inf, np.nan
 
 
-def pieces(x, axis, n, rng):
-    """A division of x into n chunks of random lengths, 0 too, along the axis."""
+def divided(x, axis, n, rng):
+    """The array as n chunks of random lengths, which may be 0, along the axis."""
     cuts = np.sort(rng.integers(0, x.shape[axis] + 1, n - 1))
     return np.split(x, cuts, axis=axis)
 
 
 def grouped(chunks, rng, **keywords):
-    """The state after the chunks in random order, merged in random pairs."""
+    """The stream of all chunks, taken in random order and merged in random pairs."""
     states = [LogSumExp(**keywords).update(chunks[i]) for i in rng.permutation(len(chunks))]
     while len(states) > 1:
         one, other = (states.pop(int(rng.integers(len(states)))) for _ in range(2))
@@ -44,7 +44,7 @@ def test_any_grouping_is_within_the_bound(dtype, axis, spread):
     exact = reference("logsumexp", x, axis)
     along = 0 if axis is None else axis if isinstance(axis, int) else axis[-1]
     for n in (1, 2, 5, 30):
-        chunks = pieces(x, along, n, rng)
+        chunks = divided(x, along, n, rng)
         stream = LogSumExp(axis)
         for chunk in chunks:
             stream.update(chunk)
@@ -56,8 +56,8 @@ def test_any_grouping_is_within_the_bound(dtype, axis, spread):
             assert np.shape(state.count) == result.shape
 
 
-def test_one_chunk_in_every_layout(dtype):
-    """Rows, tiles, short reductions; the function may do them at once, without a state, and then in other bits."""
+def test_one_chunk_of_any_layout_is_within_the_bound(dtype):
+    """The bits may differ from those of logsumexp, which may take a fused path."""
     rng = np.random.default_rng(4)
     for shape in ((5,), (1000,), (300_000,), (70, 80), (3, 200, 70)):
         x = rng.normal(size=shape).astype(dtype)
@@ -69,7 +69,7 @@ def test_one_chunk_in_every_layout(dtype):
                 assert np.max(ulp_error(result, exact)) <= bound("logsumexp", shape[axis])
 
 
-def test_the_same_grouping_has_the_same_bits(dtype):
+def test_equal_groupings_have_equal_bits(dtype):
     x = (np.random.default_rng(5).normal(size=(500_000, 2)) * 8).astype(dtype)
     chunks = np.array_split(x, 7)
     wanted = None
@@ -88,7 +88,7 @@ def test_digits_near_zero_survive_chunks():
 
 
 def test_a_billion_numbers_lose_nothing(dtype):
-    """2000 different ones, each met half a million times; their states are merged as a cluster would."""
+    """2000 different numbers, each of them half a million times, merged as a cluster would."""
     rng = np.random.default_rng(6)
     x = (rng.normal(size=2000) * 3).astype(dtype)
     parts = [LogSumExp().update(np.repeat(part, 100)) for part in np.split(x, 20)]
@@ -148,7 +148,7 @@ PARTS = (
 
 
 def test_negative_weights_after_a_large_sum(dtype):
-    """The unweighted sum is rough by then; what is taken away divides its error by what is left, and not more."""
+    """A subtraction divides the error of the unweighted sum before it by what is left, and adds no other."""
     near = np.unique((np.log(1e-3) + np.linspace(0, 1e-2, 100_000)).astype(dtype))
     exact = np.exp(near.astype(np.longdouble))
     worst = np.argmax(np.abs(exact.astype(dtype) - exact) / exact)
@@ -178,7 +178,7 @@ def test_special_values_across_chunks_as_in_one_call(dtype, chosen):
         np.testing.assert_allclose(state.result(), logsumexp(a, b=b), rtol=4 * np.finfo(dtype).eps)
 
 
-def test_where_and_broadcasting():
+def test_masks_and_broadcasting_are_those_of_logsumexp():
     rng = np.random.default_rng(8)
     x, mask = rng.normal(size=(4, 30)), rng.random((4, 30)) < 0.6
     weights = rng.normal(size=(4, 1))
@@ -192,7 +192,7 @@ def test_where_and_broadcasting():
     assert LogSumExp().update([1.0], where=False).result() == -INF
 
 
-def test_no_elements():
+def test_results_of_no_elements():
     assert LogSumExp().result() == -INF
     assert LogSumExp().result(return_sign=True) == (-INF, 0)
     assert type(LogSumExp(dtype=np.float32).result()) is np.float32
@@ -202,6 +202,59 @@ def test_no_elements():
     for stream in (LogSumExp(0), LogSumExp(keepdims=True)):
         with pytest.raises(ValueError, match=r"^there is no result before the first chunk: its shape depends on that$"):
             stream.result()
+
+
+# Weights out of float32's range ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("b", [1e-60, 1e300, -1e300, 1e-320, 5e-324, 1e-45, 3.5e38, 1e39])
+@pytest.mark.parametrize("result", ["float32", "float16"])
+def test_weights_keep_their_own_range(b, result):
+    """As numbers, and as arrays of float64 where dtype= says that the result is narrower."""
+    x = np.array([10, 20], result)
+    with mp.workprec(200):
+        weighted = mp.fsum(mp.exp(int(v)) for v in x) * mp.mpf(b)
+        plain = mp.fsum(mp.exp(int(v)) for v in x)
+        sums = [weighted, weighted + plain, 2 * weighted + plain]
+        exact = [float(mp.log(abs(total))) for total in sums]
+        signs = [int(mp.sign(total)) for total in sums]
+    array = np.full(2, float(b))
+    streams = [
+        LogSumExp().update(x, b=b),
+        LogSumExp(dtype=result).update(x, b=array),
+        LogSumExp().update(x, b=b).update(x),
+        LogSumExp().update(x).update(x, b=b),
+        LogSumExp().update(x).merge(LogSumExp().update(x, b=b)),
+        LogSumExp().update(x, b=b).merge(LogSumExp().update(x)),
+        pickle.loads(pickle.dumps(LogSumExp().update(x, b=b))).update(x),
+        LogSumExp(dtype=result).update(x, b=array).update(x).update(x, b=b),
+        LogSumExp().update(x, b=b).merge(LogSumExp().update(x).merge(LogSumExp().update(x, b=b))),
+    ]
+    for stream, i in zip(streams, [0, 0, 1, 1, 1, 1, 1, 2, 2], strict=True):
+        value, sign = stream.result(return_sign=True)
+        assert value.dtype == sign.dtype == stream.dtype == result
+        assert sign == signs[i]
+        assert abs(float(value) - exact[i]) <= np.spacing(np.abs(value), dtype=result)
+
+
+@pytest.mark.parametrize("special", [0.0, np.inf, -np.inf, np.nan])
+def test_special_values_meet_wide_weights(special):
+    """Sums of float32 that are nothing, infinite or nan become sums of float64 and stay so."""
+    for x, b in (([special], None), ([special, 1.0], None), ([1.0], special), ([1.0, 2.0], [special, 0.0])):
+        x = np.array(x, np.float32)
+        b = np.float32(b) if b is not None else None
+        held = LogSumExp().update(x, b=b)
+        wanted = LogSumExp().update(x.astype(float), b=b).update([5.0], b=1e-60)
+        got = LogSumExp().merge(held).update(np.float32([5]), b=1e-60)
+        for one, other in zip(got.result(return_sign=True), wanted.result(return_sign=True), strict=True):
+            np.testing.assert_allclose(one, np.float32(other), rtol=1e-6)
+
+
+def test_weights_within_range_leave_the_bits_alone():
+    """Numbers that float32 holds are weights of float32, as they always were."""
+    x = np.random.default_rng(10).normal(size=1000).astype(np.float32)
+    for b in (0.3, 7, True, 1e-37, 3e38):
+        assert LogSumExp().update(x, b=b).result() == LogSumExp().update(x, b=np.float32(b)).result()
 
 
 # Types and shapes ----------------------------------------------------------------------------------------------------
@@ -231,7 +284,7 @@ def test_the_type_is_that_of_the_first_chunk_or_dtype(given, chunks, result):
 
 
 @pytest.mark.parametrize(("first", "second"), [("float32", "float64"), ("float32", "int8"), ("float16", "float32")])
-def test_a_chunk_that_would_need_another_type(first, second):
+def test_a_chunk_that_needs_a_wider_type_is_refused(first, second):
     stream = LogSumExp().update(np.ones(3, first))
     got = "float64" if second == "int8" else second
     text = (
@@ -286,7 +339,7 @@ def test_a_chunk_that_would_need_another_type(first, second):
         (lambda: LogSumExp().merge(3), TypeError, "other must be a LogSumExp, got int"),
     ],
 )
-def test_refusals(call, error, text):
+def test_refusals_say_what_was_needed_and_what_came(call, error, text):
     with pytest.raises(error) as caught:
         call()
     assert str(caught.value) == text
@@ -301,7 +354,7 @@ def test_a_refused_chunk_changes_nothing():
     assert pickle.dumps(stream) == before
 
 
-def test_merge_of_what_has_seen_nothing():
+def test_streams_without_chunks_merge():
     empty, stream = LogSumExp(), LogSumExp().update(np.ones(3, np.float32))
     assert stream.merge(empty).count == 3
     assert empty.merge(stream) is empty
@@ -312,10 +365,46 @@ def test_merge_of_what_has_seen_nothing():
     assert stream.result() == logsumexp(np.ones(12, np.float32))
 
 
+# Memory --------------------------------------------------------------------------------------------------------------
+
+# Each child may map less memory than the next; what it needs to load LogSumExp is not there at first, then in part.
+FIRST_USE = """if True:
+    import os, resource, sys
+    import numpy.typing, smoothmax
+
+    def size():
+        return int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+
+    outcomes = []
+    for more in range(0, 3_000_000, 60_000):
+        if os.fork() == 0:
+            code = 3
+            spare = [bytes(400) for _ in range(4000)]   # Python's own memory, from which modules are not loaded
+            del spare
+            limit = resource.getrlimit(resource.RLIMIT_AS)
+            resource.setrlimit(resource.RLIMIT_AS, (size() + more, limit[1]))
+            try:
+                smoothmax.LogSumExp
+                code = 0
+            except MemoryError:
+                code = 1
+            finally:
+                os._exit(code)
+        outcomes.append(os.waitstatus_to_exitcode(os.wait()[1]))
+    print(sorted(set(outcomes)))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/statm")
+def test_the_first_use_without_memory_is_a_memory_error():
+    run = subprocess.run([sys.executable, "-c", FIRST_USE], capture_output=True, text=True, timeout=100)
+    assert (run.stdout, run.stderr) == ("[0, 1]\n", "")
+
+
 # Objects -------------------------------------------------------------------------------------------------------------
 
 
-def test_repr():
+def test_repr_shows_axis_type_and_shape():
     assert repr(LogSumExp()) == "<smoothmax.LogSumExp axis=None keepdims=False dtype=None: no chunk>"
     stream = LogSumExp((0, 2), keepdims=True).update(np.ones((2, 3, 4), np.float32))
     assert repr(stream) == ("<smoothmax.LogSumExp axis=(0, 2) keepdims=True dtype=float32: results of shape (1, 3, 1)>")
@@ -347,28 +436,67 @@ def test_pickles_pass_between_processes(tmp_path):
 
 
 STATE = {
-    "version": 1,
+    "version": 2,
     "axis": None,
     "keepdims": False,
     "dtype": "float64",
     "given": False,
     "weighted": False,
+    "wide": False,
     "states": np.array([2.0, 1.0, 4.555775081929006e153, 2.558e137]),
     "shape": (2,),
     "count": 2,
+    "attributes": {},
 }
 
 
+def from_state(state):
+    stream = LogSumExp.__new__(LogSumExp)
+    stream.__setstate__(state)
+    return stream
+
+
 def test_a_pickle_is_plain_numbers_of_a_version():
-    """What is stored today must be understood as long as the version is 1."""
+    """What is stored today must be readable as long as its version is listed."""
     state = LogSumExp().update([1.0, 2.0]).__getstate__()
     assert state.keys() == STATE.keys()
     assert all(type(state[key]) is type(STATE[key]) for key in STATE)
-    stream = LogSumExp.__new__(LogSumExp)
-    stream.__setstate__(STATE)
-    assert stream.result() == logsumexp([1.0, 2.0])
-    with pytest.raises(ValueError, match=r"^a LogSumExp of version 1 was expected, got one of version 2$"):
-        stream.__setstate__(STATE | {"version": 2})
+    assert from_state(STATE).result() == logsumexp([1.0, 2.0])
+    with pytest.raises(ValueError, match=r"^a LogSumExp of version 2 was expected, got one of version 3$"):
+        from_state(STATE | {"version": 3})
+
+
+def test_a_pickle_of_version_1_can_be_read():
+    stored = {name: value for name, value in STATE.items() if name not in ("wide", "attributes")} | {"version": 1}
+    assert from_state(stored).update([3.0]).result() == LogSumExp().update([1.0, 2.0]).update([3.0]).result()
+
+
+class Named(LogSumExp):
+    """A subclass with a parameter, a slot and an attribute of its own."""
+
+    __slots__ = ("__secret", "slot")
+
+    def __init__(self, name):
+        super().__init__(dtype=np.float32)
+        self.name, self.slot, self.__secret = name, [1], "hidden"
+
+    def secret(self):
+        """The value of a slot whose name Python changes."""
+        return self.__secret
+
+
+@pytest.mark.parametrize("double", [copy.copy, copy.deepcopy, LogSumExp.copy, lambda s: pickle.loads(pickle.dumps(s))])
+def test_copies_and_pickles_keep_class_and_attributes(double):
+    stream = Named("a name").update([1.0, 2.0])
+    stream.later = {"key": [3]}
+    other = double(stream)
+    assert type(other) is Named
+    assert (other.name, other.slot, other.secret(), other.later) == ("a name", [1], "hidden", {"key": [3]})
+    assert (other.later is stream.later) == (double in (copy.copy, LogSumExp.copy))  # of a copy that is not deep
+    assert (other.dtype, other.count, other.result()) == (np.float32, 2, stream.result())
+    plain = LogSumExp().update([1.0])
+    plain.label = "kept"
+    assert double(plain).label == "kept"
 
 
 def test_pickles_do_not_name_modules_that_may_move():

@@ -1,5 +1,7 @@
-"""Calls that several threads share: the same bits, the number that was asked for, and nobody waits for ever."""
+"""Calls that several threads share: equal bits, the number of threads that was asked for, and no call that hangs."""
 
+import asyncio
+import contextvars
 import os
 import signal
 import subprocess
@@ -11,9 +13,11 @@ import numpy as np
 import pytest
 
 import smoothmax
-from smoothmax._schedule import pool as _pool
+from smoothmax._schedule import pool
+from smoothmax._schedule.processors import cpu_quota
 from smoothmax._thresholds import limits
 
+MAX_THREADS = limits()["MAX_THREADS"]
 FUNCTIONS = [smoothmax.logsumexp, smoothmax.softmax, smoothmax.log_softmax]
 # Rows, tiles and their ends, pieces of a row and of a tile, few columns, images; each large enough to be shared.
 SHARED = {
@@ -137,14 +141,79 @@ def test_a_block_ends_with_an_error():
     assert smoothmax.get_num_threads() == 3
 
 
+def test_one_object_may_limit_several_threads_at_a_time():
+    smoothmax.set_num_threads(3)
+    block, inside, outside = smoothmax.num_threads(1), threading.Barrier(2), threading.Barrier(2)
+    seen = []
+
+    def enter():
+        with block:
+            inside.wait()
+            seen.append(smoothmax.get_num_threads())
+            outside.wait()
+        seen.append(smoothmax.get_num_threads())
+
+    other = threading.Thread(target=enter)
+    other.start()
+    with block:
+        inside.wait()
+        outside.wait()
+    other.join()
+    assert smoothmax.get_num_threads() == 3
+    assert seen == [1, 3]
+
+
+def test_blocks_may_end_in_another_order_than_they_began():
+    smoothmax.set_num_threads(3)
+    one, two = smoothmax.num_threads(1), smoothmax.num_threads(2)
+    one.__enter__()
+    two.__enter__()
+    one.__exit__(None, None, None)
+    assert smoothmax.get_num_threads() == 2
+    two.__exit__(None, None, None)
+    assert smoothmax.get_num_threads() == 3
+
+
+def test_one_object_may_limit_several_tasks_at_a_time():
+    smoothmax.set_num_threads(3)
+    block = smoothmax.num_threads(1)
+
+    async def task(turns):
+        with block:
+            for _ in range(turns):
+                await asyncio.sleep(0)
+                assert smoothmax.get_num_threads() == 1
+        return smoothmax.get_num_threads()
+
+    async def tasks():
+        return await asyncio.gather(task(1), task(5), task(3))
+
+    assert asyncio.run(tasks()) == [3, 3, 3]
+    assert smoothmax.get_num_threads() == 3
+
+
+def test_a_block_that_ends_where_it_did_not_begin_is_refused():
+    block, other = smoothmax.num_threads(1), contextvars.copy_context()
+    with block, pytest.raises(RuntimeError) as caught:
+        other.run(block.__exit__, None, None, None)
+    assert str(caught.value) == "num_threads must end in the thread or task in which it began"
+
+
 @pytest.mark.parametrize("call", [smoothmax.set_num_threads, smoothmax.num_threads])
-def test_numbers_that_are_none(call):
-    for wrong in (0, -2, np.int32(0)):
+def test_numbers_that_are_refused(call):
+    smoothmax.set_num_threads(3)
+    for wrong in (0, -2, np.int32(0), -(2**70)):
         with pytest.raises(ValueError, match=f"^number must be at least 1, got {wrong}$"):
             call(wrong)
+    for wrong in (MAX_THREADS + 1, 2**28, 2**31, 2**32 + 1, 2**63, 2**70):
+        with pytest.raises(ValueError, match=f"^number must be at most {MAX_THREADS}, got {wrong}$"):
+            call(wrong)
+    with pytest.raises(ValueError, match=f"^number must be at most {MAX_THREADS}, got one of 33220 bits$"):
+        call(10**10_000)
     for wrong in (1.5, "2", None, True):
         with pytest.raises(TypeError, match=f"^number must be an integer, got {wrong!r}$"):
             call(wrong)
+    assert smoothmax.get_num_threads() == 3
 
 
 def in_python(script, **environment):
@@ -152,6 +221,20 @@ def in_python(script, **environment):
     return subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, env={**inherited, **environment}, timeout=100
     )
+
+
+def test_a_call_with_the_largest_number_of_threads():
+    """No product of the number wraps around, in rows, columns and one long reduction."""
+    script = f"""if True:
+        import numpy, smoothmax
+        x = numpy.random.default_rng(5).standard_normal((1000, 1000))
+        for axis in (0, 1, None):
+            smoothmax.set_num_threads(1)
+            alone = smoothmax.softmax(x, axis=axis).tobytes()
+            smoothmax.set_num_threads({MAX_THREADS})
+            print(smoothmax.softmax(x, axis=axis).tobytes() == alone, end=" ")
+    """
+    assert in_python(script).stdout == "True True True "
 
 
 @pytest.mark.parametrize(
@@ -163,13 +246,18 @@ def in_python(script, **environment):
         ({"OMP_NUM_THREADS": "1", "SMOOTHMAX_NUM_THREADS": "1000"}, None),
         ({"OMP_NUM_THREADS": "nonsense"}, None),
         ({"SMOOTHMAX_NUM_THREADS": ""}, None),
+        ({"SMOOTHMAX_NUM_THREADS": str(2**28)}, None),  # an upper bound, like all of these
+        ({"SMOOTHMAX_NUM_THREADS": "9" * 5000}, None),  # int() refuses so many digits
+        ({"OMP_NUM_THREADS": "9" * 5000}, None),
+        ({"OMP_NUM_THREADS": str(2**31)}, None),
+        ({"SMOOTHMAX_NUM_THREADS": "0" * 5000 + "1"}, 1),
         ({}, None),
     ],
 )
 def test_the_default(environment, number):
     run = in_python("import smoothmax; print(smoothmax.get_num_threads())", **environment)
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    assert int(run.stdout) == (number or processors)
+    assert int(run.stdout) == (number or min(processors, cpu_quota() or processors, MAX_THREADS))
 
 
 @pytest.mark.parametrize("wrong", ["0", "two", "1.5", "-1"])
@@ -177,6 +265,101 @@ def test_a_default_that_is_none(wrong):
     run = in_python("import smoothmax", SMOOTHMAX_NUM_THREADS=wrong)
     assert run.returncode == 1
     assert f"ImportError: SMOOTHMAX_NUM_THREADS must be a positive integer, got {wrong!r}" in run.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system has no affinity")
+def test_the_default_follows_the_affinity_of_the_thread():
+    script = """if True:
+        import os, smoothmax
+        all_of_them = os.sched_getaffinity(0)
+        before = smoothmax.get_num_threads()
+        os.sched_setaffinity(0, {min(all_of_them)})
+        print(before == len(all_of_them), smoothmax.get_num_threads(), end=" ")
+        os.sched_setaffinity(0, all_of_them)
+        print(smoothmax.get_num_threads() == before)
+    """
+    if cpu_quota() is not None:
+        pytest.skip("a quota limits the number, too")
+    assert in_python(script).stdout == "True 1 True\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system has no affinity")
+def test_a_call_asks_for_the_affinity_each_time():
+    script = """if True:
+        import os, numpy, smoothmax
+        x, all_of_them = numpy.zeros((1000, 1000)), os.sched_getaffinity(0)
+        os.sched_setaffinity(0, {min(all_of_them)})
+        smoothmax.softmax(x, axis=1)
+        print(smoothmax._schedule.pool._helpers(), end=" ")
+        os.sched_setaffinity(0, all_of_them)
+        smoothmax.softmax(x, axis=1)
+        print(smoothmax._schedule.pool._helpers() == smoothmax.get_num_threads() - 1)
+    """
+    assert in_python(script).stdout == "0 True\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "processors"),
+    [
+        ({}, None),
+        ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "200000 100000\n"}, 2),
+        ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "max 100000\n"}, None),
+        ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "150000 100000\n"}, 2),
+        ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "1000 100000\n"}, 1),
+        ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "0 100000\n"}, None),
+        ({"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "nonsense\n"}, None),
+        # The group of a service, and one around it that allows less.
+        (
+            {
+                "proc/self/cgroup": "0::/system.slice/a.service\n",
+                "sys/fs/cgroup/system.slice/a.service/cpu.max": "max 100000\n",
+                "sys/fs/cgroup/system.slice/cpu.max": "300000 100000\n",
+            },
+            3,
+        ),
+        # A container that sees its own group as the outermost, but its path as the host does.
+        ({"proc/self/cgroup": "0::/docker/0123\n", "sys/fs/cgroup/cpu.max": "200000 100000\n"}, 2),
+        ({"proc/self/cgroup": "0::/../../other\n", "sys/fs/cgroup/cpu.max": "200000 100000\n"}, 2),
+        # Version 1, under both of its usual names, and both versions together.
+        (
+            {
+                "proc/self/cgroup": "5:memory:/x\n4:cpu,cpuacct:/docker/0123\n",
+                "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us": "200000\n",
+                "sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us": "100000\n",
+            },
+            2,
+        ),
+        (
+            {
+                "proc/self/cgroup": "2:cpu:/a\n0::/b\n",
+                "sys/fs/cgroup/cpu/a/cpu.cfs_quota_us": "-1\n",
+                "sys/fs/cgroup/cpu/a/cpu.cfs_period_us": "100000\n",
+                "sys/fs/cgroup/unified/b/cpu.max": "50000 10000\n",
+            },
+            5,
+        ),
+    ],
+)
+def test_the_quota_of_a_control_group(files, processors, tmp_path):
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert cpu_quota(str(tmp_path)) == processors
+
+
+def test_the_default_does_not_exceed_the_quota():
+    script = """if True:
+        import numpy, smoothmax
+        import smoothmax._schedule.processors as processors
+        for quota in (1, None):
+            processors.cpu_quota = lambda: quota
+            print(smoothmax.get_num_threads(), end=" ")
+            smoothmax.softmax(numpy.zeros((1000, 1000)), axis=1)
+            print(smoothmax._schedule.pool._helpers(), end=" ")
+    """
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    allowed = min(allowed, MAX_THREADS)
+    assert in_python(script).stdout == f"1 0 {allowed} {allowed - 1} "
 
 
 # The pool ------------------------------------------------------------------------------------------------------------
@@ -260,7 +443,7 @@ def test_a_pool_grows():
     for number in (2, 5, 3, 9, 70):
         smoothmax.set_num_threads(number)
         results.add(smoothmax.log_softmax(x, axis=1).tobytes())
-        assert _pool._helpers() >= number - 1
+        assert pool._helpers() >= number - 1
     assert len(results) == 1
 
 

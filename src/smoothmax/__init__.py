@@ -44,7 +44,15 @@ if not TYPE_CHECKING:  # a type checker would take any name for one that exists
         """LogSumExp, which takes time to import, once somebody asks for it."""
         if name != "LogSumExp":
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from smoothmax._partial.stream import LogSumExp
+        try:
+            from smoothmax._partial.stream import LogSumExp
+        except ImportError as error:
+            # The system's loader says nothing of memory where it cannot map a module into it. Take as much to see.
+            if error.path is not None:
+                import os
+
+                bytearray(2 * os.path.getsize(error.path))
+            raise
 
         globals()[name] = LogSumExp
         return LogSumExp

@@ -35,6 +35,8 @@ cdef void compile_time_checks() noexcept nogil:
     # A fused row of sums is one block, with the bits of the path that reduces block by block.
     static_assert(t.FUSED_SUM_ROW_BYTES == t.ROW_BLOCK_BYTES)
     static_assert(t.BAND_ROW_BYTES % (t.TILE_COLUMNS*8) == 0)
+    # Work is divided into 16 parts for each thread, in the type of C that counts threads.
+    static_assert(t.MAX_THREADS <= 0x7FFFFFFF//16)
 
 
 def limits():
@@ -68,4 +70,5 @@ def limits():
         "CARRY_QUADS_F32": t.CARRY_QUADS_F32, "CARRY_QUADS_F64": t.CARRY_QUADS_F64,
         "GIL_MIN_ELEMENTS": t.GIL_MIN_ELEMENTS, "SHARE_MIN_BYTES": t.SHARE_MIN_BYTES,
         "SHARE_GRAIN_ELEMENTS": t.SHARE_GRAIN_ELEMENTS, "SPIN_YIELDS": t.SPIN_YIELDS, "MAX_QUEUES": t.MAX_QUEUES,
+        "MAX_THREADS": t.MAX_THREADS, "QUOTA_SECONDS": t.QUOTA_SECONDS,
     }

@@ -1,7 +1,7 @@
-"""logsumexp, softmax, log_softmax, cross_entropy of dask arrays: lazy, block by block, on the states of the kernels.
+"""logsumexp, softmax, log_softmax and cross_entropy of dask arrays: lazy, block by block, with the same accuracy.
 
-Signatures and documentation; _scale/dask_blocks.py has the blocks and their graphs, dask_losses.py those of the loss.
-Needs dask (``pip install smoothmax[dask]``).
+This file has the signatures and the documentation. _scale/dask_blocks.py has the functions of blocks and their graphs,
+dask_losses.py those of the loss. Needs dask (``pip install smoothmax[dask]``).
 """
 
 from functools import partial
@@ -11,15 +11,14 @@ import dask.array as da
 import numpy as np
 from numpy.typing import DTypeLike
 
-from smoothmax._partial import states as _states
+from smoothmax._partial import states
+from smoothmax._partial.weights import computing_dtype
 from smoothmax._scale.dask_blocks import (
-    block_states,
+    block_sums,
     broadcast,
     checked,
     finish_block,
-    finish_blocks,
     indexed,
-    merge_blocks,
     merged,
     named,
     transform_block,
@@ -48,9 +47,9 @@ def logsumexp(
     Parameters
     ----------
     a : dask array or array_like
-        The numbers to exponentiate, add and take the logarithm of, in blocks of any shape and of unknown length too.
+        The numbers to exponentiate, add and take the logarithm of, in blocks of any shape, also of unknown length.
     axis : None, int or tuple of ints, optional
-        What is summed over: everything (None, the default), one axis, or several.
+        The axes that are summed over: all (None, the default), one, or several.
     b : dask array or array_like, optional
         Weights of the exponentials, broadcast with `a`.
     keepdims : bool, optional
@@ -62,27 +61,29 @@ def logsumexp(
     dtype : {float32, float64, float16}, optional
         The type of the computation and of the result.
     split_every : int >= 2 or dict(axis: int), optional
-        How many blocks are merged at a time, as in `dask.array.reduction`; unless given, the setting of that name in
-        dask's configuration, or 32.
+        The number of blocks that are merged at a time, as in `dask.array.reduction`; by default the setting of that
+        name in dask's configuration, or 32.
 
     Returns
     -------
     dask array
-        The result; with `return_sign`, the pair of it and of the signs.
+        The result; with `return_sign`, the pair of the result and the signs. A result of no axes computes to a NumPy
+        scalar.
 
     Raises
     ------
     TypeError, ValueError, numpy.exceptions.AxisError
-        As `smoothmax.logsumexp`, and before anything is computed. longdouble and complex are refused.
+        As `smoothmax.logsumexp`, and before anything is computed; longdouble and complex numbers are a TypeError.
 
     See Also
     --------
-    smoothmax.LogSumExp : the state that is merged here, for other ways to get data piece by piece.
+    smoothmax.LogSumExp : the same for data that arrives in chunks by other ways.
 
     Notes
     -----
-    Results agree with those of one array within the error of `smoothmax.logsumexp`, and have the same bits whenever
-    the blocks and `split_every` are the same. Inside a task the kernels use one thread.
+    Results have the accuracy that `smoothmax.logsumexp` promises, and the same bits whenever the blocks and
+    `split_every` are the same. Inside a task the kernels use one thread. Weights keep their own range, as in
+    `smoothmax.LogSumExp`.
 
     Examples
     --------
@@ -95,24 +96,25 @@ def logsumexp(
     shape, ndim = a.shape, a.ndim
     if b is not None and not isinstance(b, (bool, int, float)):
         b = da.asanyarray(b)
-    kind = _states.dtype_of(a._meta, b._meta if isinstance(b, da.Array) else b, dtype)
+    result = states.dtype_of(a._meta, b._meta if isinstance(b, da.Array) else b, dtype)
+    computing = computing_dtype(result, b)
     for name, other in (("b", b), ("where", where)):
         if isinstance(other, da.Array):
             broadcast(a, name, other)
             shape = da.core.broadcast_shapes(shape, other.shape)
             ndim = len(shape)
-    axes = _states.axes_of(axis, ndim)
+    axes = states.axes_of(axis, ndim)
     operation = "logsumexp" if b is None else "weighted_logsumexp"
-    states = block_states(operation, a, b, where, ndim, axes, kind)
+    sums = block_sums(operation, a, b, where, ndim, axes, computing)
     keepdims = bool(keepdims)
     if not return_sign:
-        return merged(finish_blocks, states, operation, axes, keepdims, kind, split_every)
-    whole = merged(merge_blocks, states, operation, axes, keepdims, kind, split_every)
+        return merged(sums, operation, axes, keepdims, computing, split_every, result)
+    whole = merged(sums, operation, axes, keepdims, computing, split_every)
     return tuple(
         whole.map_blocks(
-            partial(finish_block, part=part, operation=operation, dtype=kind),
-            dtype=kind,
-            meta=np.empty((0,) * whole.ndim, kind),
+            partial(finish_block, part=part, operation=operation, dtype=computing, result=result),
+            dtype=result,
+            meta=np.empty((0,) * whole.ndim, result),
             token=operation,
         )
         for part in (0, 1)
@@ -121,24 +123,24 @@ def logsumexp(
 
 def transform(operation: str, x: Any, axis: Axis, where: Any, dtype: DTypeLike | None, split_every: Any) -> Any:
     x, where = checked(x, where)
-    kind = _states.dtype_of(x._meta, None, dtype)
+    result = states.dtype_of(x._meta, None, dtype)
     ndim = x.ndim if where is True else len(broadcast(x, "where", where))
-    axes = _states.axes_of(axis, ndim)
+    axes = states.axes_of(axis, ndim)
     arrays = [one for one in (x, where) if isinstance(one, da.Array)]
     cut = any(one.numblocks[i - ndim] > 1 for one in arrays for i in axes if i - ndim >= -one.ndim)
-    keywords = {"operation": operation, "axis": axes, "dtype": kind}
+    keywords = {"operation": operation, "axis": axes, "dtype": result}
     arguments: list[Any] = [*indexed(x, ndim), *indexed(where, ndim)]
     function: Any = transform_block
     if cut:
-        states = block_states(operation, x, None, where, ndim, axes, kind)
-        arguments += indexed(merged(merge_blocks, states, operation, axes, True, kind, split_every), ndim)
+        sums = block_sums(operation, x, None, where, ndim, axes, result)
+        arguments += indexed(merged(sums, operation, axes, True, result, split_every), ndim)
         function = write_block
     return da.blockwise(
         partial(function, **keywords),
         tuple(range(ndim)),
         *arguments,
-        dtype=kind,
-        meta=np.empty((0,) * ndim, kind),
+        dtype=result,
+        meta=np.empty((0,) * ndim, result),
         token=named(operation, x),
     )
 
@@ -156,15 +158,15 @@ def softmax(
     Parameters
     ----------
     x : dask array or array_like
-        The numbers to exponentiate, in blocks of any shape and of unknown length too.
+        The numbers to exponentiate, in blocks of any shape, also of unknown length.
     axis : None, int or tuple of ints, optional
-        What is summed over: everything (None, the default), one axis, or several.
+        The axes that are summed over: all (None, the default), one, or several.
     where : dask array or array_like of bool, optional
         The elements that take part, broadcast with `x`. Where it is False the result is 0.
     dtype : {float32, float64, float16}, optional
         The type of the computation and of the result.
     split_every : int >= 2 or dict(axis: int), optional
-        How many blocks are merged at a time, as in `dask.array.reduction`.
+        The number of blocks that are merged at a time, as in `dask.array.reduction`.
 
     Returns
     -------
@@ -174,7 +176,7 @@ def softmax(
     Raises
     ------
     TypeError, ValueError, numpy.exceptions.AxisError
-        As `smoothmax.softmax`, and before anything is computed. longdouble and complex are refused.
+        As `smoothmax.softmax`, and before anything is computed; longdouble and complex numbers are a TypeError.
 
     See Also
     --------
@@ -182,8 +184,8 @@ def softmax(
 
     Notes
     -----
-    Where `axis` is not cut into blocks, each is transformed on its own, in one task. Where it is, a block is needed
-    twice, so it is kept in memory or computed again, as dask decides.
+    Where `axis` is not divided into blocks, each block is transformed in one task. Where it is, a block is needed
+    twice, so it stays in memory or is computed again, as dask decides.
 
     Examples
     --------
@@ -208,15 +210,15 @@ def log_softmax(
     Parameters
     ----------
     x : dask array or array_like
-        The numbers to normalise, in blocks of any shape and of unknown length too.
+        The numbers to normalise, in blocks of any shape, also of unknown length.
     axis : None, int or tuple of ints, optional
-        What is summed over: everything (None, the default), one axis, or several.
+        The axes that are summed over: all (None, the default), one, or several.
     where : dask array or array_like of bool, optional
         The elements that take part, broadcast with `x`. Where it is False the result is -inf.
     dtype : {float32, float64, float16}, optional
         The type of the computation and of the result.
     split_every : int >= 2 or dict(axis: int), optional
-        How many blocks are merged at a time, as in `dask.array.reduction`.
+        The number of blocks that are merged at a time, as in `dask.array.reduction`.
 
     Returns
     -------
@@ -226,7 +228,7 @@ def log_softmax(
     Raises
     ------
     TypeError, ValueError, numpy.exceptions.AxisError
-        As `smoothmax.log_softmax`, and before anything is computed. longdouble and complex are refused.
+        As `smoothmax.log_softmax`, and before anything is computed; longdouble and complex numbers are a TypeError.
 
     See Also
     --------
@@ -258,23 +260,23 @@ def cross_entropy(
     Parameters
     ----------
     logits : dask array or array_like
-        A score for each class along `axis`, in blocks of any shape. How many positions there are need not be known, how
-        many classes must be.
+        A score for each class along `axis`, in blocks of any shape. The number of classes must be known, the number of
+        positions need not be.
     targets : dask array or array_like
-        The class of each position, or a probability for each class; in the blocks of `logits`, or others that dask can
-        align with them.
+        The class of each position, or a probability for each class, in any blocks that dask can align with those of
+        `logits`.
     axis : int, optional
         The axis along which the classes lie, by default the last.
     weight : dask array or array_like, optional
         A factor for each class.
     ignore_index : int, optional
-        A target class that does not count.
+        A class whose positions do not count.
     label_smoothing : float, optional
         How much of each target, from 0 to 1, is spread evenly over all classes.
     reduction : {"mean", "sum", "none"}, optional
-        What becomes of the losses of the positions.
+        Return the weighted mean of the positions' losses (the default), their sum, or all of them.
     split_every : int >= 2 or dict(axis: int), optional
-        How many blocks are merged or added at a time, as in `dask.array.reduction`.
+        The number of blocks that are merged or added at a time, as in `dask.array.reduction`.
 
     Returns
     -------
@@ -294,8 +296,9 @@ def cross_entropy(
 
     Notes
     -----
-    Where `axis` is not cut into blocks, each is read once. Where it is, a block is needed twice, as for `softmax`; with
-    probabilities or smoothing, a task then holds the log-probabilities of its block. Losses are added in float64.
+    Where `axis` is not divided into blocks, each block is read once. Where it is, a block is needed twice, as for
+    `softmax`; with probabilities or smoothing, a task then holds the log-probabilities of its block. Losses are added
+    in float64, and targets are smoothed in float64 if the classes lie in several blocks.
 
     Examples
     --------

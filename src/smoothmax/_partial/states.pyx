@@ -131,10 +131,13 @@ def written(operation, x, axis, where, cnp.ndarray states, dtype, out=None):
     return result
 
 
-def finished(operation, states, dtype, bint signed=False):
-    """The results of logsumexp in the shape of the states; the pair of them and their signs if `signed`."""
+def finished(operation, states, dtype, bint signed=False, result=None):
+    """The results of logsumexp in the shape of the states; the pair of them and their signs if `signed`.
+
+    `dtype` is the type that the states were computed in, `result` that of the results if it is another.
+    """
     cdef cnp.ndarray source = np.ascontiguousarray(states)
-    cdef cnp.ndarray values = np.empty(np.shape(states), dtype), signs = np.empty(np.shape(states), dtype)
+    cdef cnp.ndarray values = np.empty(np.shape(states), result or dtype), signs = np.empty_like(values)
     cdef const Kernels *functions = kernels(operation, dtype)
     cdef Store store = storer(cnp.PyArray_TYPE(values), dtype == np.float64)
     cdef Py_ssize_t done = 0, n = cnp.PyArray_SIZE(source), columns, itemsize = values.itemsize
@@ -151,6 +154,34 @@ def finished(operation, states, dtype, bint signed=False):
                 store(some_signs, columns, cnp.PyArray_BYTES(signs) + done*itemsize, itemsize, False)
             done += columns
     return (values, signs) if signed else values
+
+
+def widened(operation, states, dtype):
+    """States of float32 or float16 as weighted states of float64; a new array.
+
+    The two types scale their sums in ways of their own. So each state becomes that of a single element, the logarithm
+    of its sum in float64, which float32 cannot tell from the sum; its weight is the sum's sign.
+    """
+    cdef cnp.ndarray source = np.ascontiguousarray(states)
+    cdef cnp.ndarray values = np.empty(np.shape(states)), signs = np.empty(np.shape(states))
+    cdef const Kernels *functions = kernels(operation, dtype)
+    cdef double *value = <double *>cnp.PyArray_DATA(values)
+    cdef double *sign = <double *>cnp.PyArray_DATA(signs)
+    cdef Py_ssize_t done = 0, n = cnp.PyArray_SIZE(source), columns, j
+    cdef State state
+    cdef float rounded[COLUMNS]
+    cdef float rounded_signs[COLUMNS]
+    with nogil:
+        while done < n:
+            columns = lesser(n - done, COLUMNS)
+            unpack(cnp.PyArray_BYTES(source) + done*sizeof(Packed), sizeof(Packed), columns, &state)
+            functions.finish(&state, columns, rounded, rounded_signs)
+            for j in range(columns):
+                sign[done + j] = rounded_signs[j]
+                # What is infinite or nan is right as it is; the rest, of any size, is known in float64.
+                value[done + j] = state.top[j] + state.log_sum[j] if rounded[j] - rounded[j] == 0 else rounded[j]
+            done += columns
+    return reduced("weighted_logsumexp", values, (), signs, True, np.dtype(np.float64))[0]
 
 
 # Between states ------------------------------------------------------------------------------------------------------

@@ -1,33 +1,50 @@
-"""LogSumExp: what it takes, keeps and gives. The states it keeps, and all mathematics, are the kernels'."""
+"""LogSumExp: the logsumexp of data that arrives in chunks, kept as an array of partial sums.
+
+A partial sum is what the elements so far amount to. Partial sums form a monoid: the merge of two is the partial sum of
+all their elements, whatever the grouping. states.pyx makes, merges and finishes them; this file keeps the promises of
+the object.
+"""
 
 import copy
 import math
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from smoothmax._partial import states as _states
+from smoothmax._partial import states
+from smoothmax._partial.weights import computing_dtype
 
 __all__ = ["LogSumExp"]
 
 Axis = int | tuple[int, ...] | None
-VERSION = 1  # of pickles: to be raised whenever the numbers of a state, or their meaning, change
+VERSION = 2  # of pickles: to be raised whenever the numbers in them, or their meaning, change
+READABLE = (1, 2)  # version 1 lacks "wide" and "attributes"
+FLOAT64 = np.dtype(np.float64)
+
+
+def operation_of(weighted: bool) -> str:
+    return "weighted_logsumexp" if weighted else "logsumexp"
 
 
 class LogSumExp:
-    """`logsumexp` of data that arrives in pieces: a running state that takes chunks and merges with others.
+    """`logsumexp` of data that arrives in chunks: an object that takes one after the other and merges with others.
 
     Parameters
     ----------
     axis : None, int or tuple of ints, optional
-        What is summed over in every chunk, as in `logsumexp`. Chunks may differ in length along these axes, and only
-        there.
+        The axes that are summed over in every chunk, as in `logsumexp`. Chunks may differ in length along these axes
+        only.
     keepdims : bool, optional
         Keep the reduced axes in the result, with length 1.
     dtype : {float32, float64, float16}, optional
-        The type of the computation and of the result, for chunks of any type. Unless given: that which `logsumexp`
-        returns for the first chunk. A later chunk may then be of any type that promotes to it.
+        The type of the computation and of the result, for chunks of any type. By default it is the type that
+        `logsumexp` returns for the first chunk; a later chunk may then be of any type that promotes to it.
+
+    Raises
+    ------
+    TypeError
+        An `axis` that is no integer or tuple of integers; a `dtype` that is none of the three.
 
     See Also
     --------
@@ -35,12 +52,17 @@ class LogSumExp:
 
     Notes
     -----
-    The state holds, for each result, the largest element, how many equal it, and the sum over the others in two parts:
-    32 bytes, however many elements there were. States are merged without rounding but in the sum, which is
-    compensated. So the result has the error of `logsumexp`, whatever the order and the grouping of updates and merges,
-    and the same bits if they are the same. Types without a state, longdouble and complex, are refused.
+    For each result the object holds a partial sum of 32 bytes, however many elements there were: the largest element,
+    how many elements equal it, and the sum over the others in two parts. To merge two of them rounds nothing but the
+    sum, which is compensated. So the result has the error of `logsumexp` whatever the order and the grouping of updates
+    and merges, and the same bits if these are the same.
 
-    Two threads must not update the same object at once: let each have its own, and merge them.
+    Weights keep their own range: a stream of float32 is computed in float64 from the first weights on that float32
+    may not hold, which are arrays of float64 with ``dtype=`` given, and numbers such as ``b=1e-60``.
+
+    longdouble and complex numbers are refused.
+
+    Two threads must not update the same object at the same time: let each have its own, and merge them.
 
     Examples
     --------
@@ -58,40 +80,41 @@ class LogSumExp:
     __module__ = "smoothmax"
 
     def __init__(self, axis: Axis = None, *, keepdims: bool = False, dtype: DTypeLike | None = None) -> None:
-        _states.check_axis(axis)
+        states.check_axis(axis)
         self._axis = axis
         self._keepdims = bool(keepdims)
         self._given = dtype is not None
-        self._dtype: np.dtype[Any] | None = None if dtype is None else _states.dtype_of((), dtype=dtype)
+        self._dtype: np.dtype[Any] | None = None if dtype is None else states.dtype_of((), dtype=dtype)
         self._weighted = False
-        self._states: NDArray[Any] | None = None  # in the shape of the result
+        self._wide = False  # the partial sums are of float64, though the result is not; they are weighted then
+        self._sums: NDArray[Any] | None = None  # partial sums in the shape of the result
         self._shape: tuple[int, ...] = ()  # of the first chunk
         self._count: Any = 0
 
     @property
     def axis(self) -> Axis:
-        """What is summed over in every chunk."""
+        """The axes that are summed over in every chunk."""
         return self._axis
 
     @property
     def keepdims(self) -> bool:
-        """Whether the result has the reduced axes."""
+        """Whether the result keeps the reduced axes, with length 1."""
         return self._keepdims
 
     @property
     def dtype(self) -> np.dtype[Any] | None:
-        """The type of the result; None as long as that depends on the first chunk."""
+        """The type of the result; None while it depends on the first chunk."""
         return self._dtype
 
     @property
     def count(self) -> int | NDArray[np.intp]:
-        """How many elements there were: for each result, in an array of its shape; an int if it is a scalar.
+        """The number of elements so far: an int for a scalar result, else an array with a number for each result.
 
         Elements that `where` leaves out do not count; those of weight 0 do.
         """
-        if self._states is None or not self._states.ndim:
+        if self._sums is None or not self._sums.ndim:
             return int(self._count)
-        return np.broadcast_to(self._count, self._states.shape).astype(np.intp)
+        return np.broadcast_to(self._count, self._sums.shape).astype(np.intp)
 
     def update(self, chunk: ArrayLike, b: ArrayLike | None = None, where: ArrayLike = True) -> Self:
         """Take in a chunk of the data.
@@ -108,7 +131,7 @@ class LogSumExp:
         Returns
         -------
         LogSumExp
-            This object. If anything is raised, it is as before.
+            This object. An update that raises an error leaves it as it was.
 
         Raises
         ------
@@ -118,20 +141,21 @@ class LogSumExp:
         numpy.exceptions.AxisError
             An axis that the chunk does not have.
         TypeError
-            A chunk, or weights, of a type that does not promote to that of the state; one that is not numeric.
+            A chunk, or weights, of a type that does not promote to that of the result; one that is not numeric.
 
         Examples
         --------
         >>> from smoothmax import LogSumExp
         >>> LogSumExp(axis=1).update([[0.0, 1.0], [2.0, 3.0]]).update([[4.0], [5.0]]).result()
-        array([4.06588493, 5.16984602])
+        array([4.0658839 , 5.16984602])
         """
         dtype = self._dtype_with(chunk, b)
-        operation = "logsumexp" if b is None else "weighted_logsumexp"
-        states, shape = _states.reduced(operation, chunk, self._axis, b, where, dtype)
-        axes = _states.axes_of(self._axis, len(shape))
-        result_shape = states.shape if self._keepdims else tuple(n for i, n in enumerate(shape) if i not in axes)
-        if self._states is not None and self._states.shape != result_shape:
+        operation = operation_of(b is not None)
+        computing = FLOAT64 if self._wide else computing_dtype(dtype, b)
+        sums, shape = states.reduced(operation, chunk, self._axis, b, where, computing)
+        axes = states.axes_of(self._axis, len(shape))
+        result_shape = sums.shape if self._keepdims else tuple(n for i, n in enumerate(shape) if i not in axes)
+        if self._sums is not None and self._sums.shape != result_shape:
             raise ValueError(
                 f"chunk must have the shape of the first but along axis={self._axis}, {self._shape}, got {shape}"
             )
@@ -140,23 +164,23 @@ class LogSumExp:
         else:
             taken = np.broadcast_to(np.asarray(where), shape)
             count = np.sum(taken, axis=axes, dtype=np.intp, keepdims=self._keepdims)
-        self._join(states.reshape(result_shape), b is not None, dtype)
-        self._count = self._count + count
-        self._shape = self._shape if self._shape else shape
+        count, first = self._count + count, self._shape if self._shape else shape
+        self._join(sums.reshape(result_shape), b is not None, dtype, computing)
+        self._count, self._shape = count, first
         return self
 
     def merge(self, other: "LogSumExp") -> Self:
-        """Take in all that another state has seen.
+        """Take in everything that another object has taken in.
 
         Parameters
         ----------
         other : LogSumExp
-            A state of the same `axis`, `keepdims`, dtype and shape of the result. It stays as it is.
+            One with the same `axis`, `keepdims`, dtype and shape of the result. It stays as it is.
 
         Returns
         -------
         LogSumExp
-            This object.
+            This object. A merge that raises an error leaves it as it was.
 
         Raises
         ------
@@ -180,13 +204,13 @@ class LogSumExp:
             )
         if self._dtype is not None and other._dtype is not None and self._dtype != other._dtype:
             raise TypeError(f"other must have dtype {self._dtype}, got {other._dtype}")
-        if other._states is None or other._dtype is None:
+        if other._sums is None or other._dtype is None:
             return self
-        if self._states is not None and self._states.shape != other._states.shape:
-            raise ValueError(f"other must have results of shape {self._states.shape}, got {other._states.shape}")
-        self._join(other._states, other._weighted, other._dtype)
-        self._count = self._count + other._count
-        self._shape = self._shape if self._shape else other._shape
+        if self._sums is not None and self._sums.shape != other._sums.shape:
+            raise ValueError(f"other must have results of shape {self._sums.shape}, got {other._sums.shape}")
+        count, first = self._count + other._count, self._shape if self._shape else other._shape
+        self._join(other._sums, other._weighted, other._dtype, FLOAT64 if other._wide else other._dtype)
+        self._count, self._shape = count, first
         return self
 
     def result(self, *, return_sign: bool = False) -> Any:
@@ -212,21 +236,22 @@ class LogSumExp:
         --------
         >>> from smoothmax import LogSumExp
         >>> LogSumExp().update([1.0], b=3.0).update([2.0], b=-1.0).result(return_sign=True)
-        (np.float64(-0.26520243063728455), np.float64(1.0))
+        (np.float64(-0.2668480994676242), np.float64(1.0))
         """
-        states, dtype = self._states, self._dtype or np.dtype(np.float64)
-        if states is None:
+        sums, dtype = self._sums, self._dtype or FLOAT64
+        if sums is None:
             if self._axis is not None or self._keepdims:
                 raise ValueError("there is no result before the first chunk: its shape depends on that")
-            states = _states.reduced("logsumexp", (), None, None, True, dtype)[0].reshape(())
-        operation = "weighted_logsumexp" if self._weighted else "logsumexp"
+            sums = states.empty_states(())
+        operation = operation_of(self._weighted)
+        computing = FLOAT64 if self._wide else dtype
         if return_sign:
-            value, sign = _states.finished(operation, states, dtype, True)
+            value, sign = states.finished(operation, sums, computing, True, dtype)
             return value[()], sign[()]
-        return _states.finished(operation, states, dtype)[()]
+        return states.finished(operation, sums, computing, False, dtype)[()]
 
     def copy(self) -> Self:
-        """Another object in the same state.
+        """Another object that has seen the same chunks, with the same attributes, which goes on alone.
 
         Examples
         --------
@@ -238,10 +263,10 @@ class LogSumExp:
         return copy.copy(self)
 
     def _dtype_with(self, chunk: ArrayLike, b: ArrayLike | None) -> np.dtype[Any]:
-        """The state's type; refused where the chunk's does not promote to it."""
+        """The type of the result with this chunk; refused where the chunk's type does not promote to the object's."""
         if self._given:
-            return _states.dtype_of(chunk, b, self._dtype)
-        dtype = _states.dtype_of(chunk, b)
+            return states.dtype_of(chunk, b, self._dtype)
+        dtype = states.dtype_of(chunk, b)
         if self._dtype is None or np.result_type(self._dtype, dtype) == self._dtype:
             return self._dtype or dtype
         raise TypeError(
@@ -249,20 +274,36 @@ class LogSumExp:
             f"dtype= of LogSumExp chooses another from the start"
         )
 
-    def _join(self, states: NDArray[Any], weighted: bool, dtype: np.dtype[Any]) -> None:
-        """Merge states into those that are held; weights of 1 are implied once there are any."""
-        held, both = self._states, self._weighted or weighted
+    def _join(self, sums: NDArray[Any], weighted: bool, dtype: np.dtype[Any], computing: np.dtype[Any]) -> None:
+        """Merge partial sums into those of this object, or raise and change nothing.
+
+        Sums without weights become sums with weights of 1 where they meet others that have weights, and those of
+        float32 become sums of float64 where they meet these. `dtype` is the type of the result.
+        """
+        held, both, own = self._sums, self._weighted or weighted, FLOAT64 if self._wide else dtype
         if held is not None:
-            held = _states.weighed(held, dtype) if both and not self._weighted else held
-            states = _states.weighed(states, dtype) if both and not weighted else states
-            states = _states.joined("weighted_logsumexp" if both else "logsumexp", held, states, dtype)
-        self._states, self._weighted, self._dtype = states, both, dtype
+            held_is_weighted = self._weighted
+            if own != computing:
+                if own != FLOAT64:
+                    held, held_is_weighted = states.widened(operation_of(self._weighted), held, own), True
+                else:
+                    sums, weighted = states.widened(operation_of(weighted), sums, computing), True
+                computing, both = FLOAT64, True
+            held = states.weighed(held, computing) if both and not held_is_weighted else held
+            sums = states.weighed(sums, computing) if both and not weighted else sums
+            sums = states.joined(operation_of(both), held, sums, computing)
+        self._sums, self._weighted, self._wide, self._dtype = sums, both, computing != dtype, dtype
 
     def __getstate__(self) -> dict[str, Any]:
-        """Plain numbers, a dictionary that any version with the same VERSION understands."""
+        """A dictionary of plain numbers, which every version of smoothmax that knows its "version" can read.
+
+        What a subclass or a user has added to the object goes along under "attributes".
+        """
         numbers = None
-        if self._states is not None:
-            numbers = np.array(self._states).reshape(-1).view(np.float64).reshape(*self._states.shape, 4)
+        if self._sums is not None:
+            numbers = np.array(self._sums).reshape(-1).view(np.float64).reshape(*self._sums.shape, 4)
+        plain = cast("Any", object.__getstate__(self))  # with slots, a pair of dictionaries
+        everything: dict[str, Any] = {**(plain[0] or {}), **plain[1]} if isinstance(plain, tuple) else plain
         return {
             "version": VERSION,
             "axis": self._axis,
@@ -270,22 +311,30 @@ class LogSumExp:
             "dtype": None if self._dtype is None else self._dtype.name,
             "given": self._given,
             "weighted": self._weighted,
+            "wide": self._wide,
             "states": numbers,
             "shape": self._shape,
             "count": self._count,
+            "attributes": {name: value for name, value in everything.items() if name not in OWN},
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        if state["version"] != VERSION:
+        if state["version"] not in READABLE:
             raise ValueError(f"a LogSumExp of version {VERSION} was expected, got one of version {state['version']}")
         self._axis, self._keepdims, self._given = state["axis"], state["keepdims"], state["given"]
         self._dtype = None if state["dtype"] is None else np.dtype(state["dtype"])
-        self._weighted, self._shape, self._count = state["weighted"], state["shape"], state["count"]
+        self._weighted, self._wide = state["weighted"], state.get("wide", False)
+        self._shape, self._count = state["shape"], state["count"]
         numbers = state["states"]
-        self._states = (
-            None if numbers is None else np.array(numbers).reshape(-1).view(_states.STATE).reshape(numbers.shape[:-1])
+        self._sums = (
+            None if numbers is None else np.array(numbers).reshape(-1).view(states.STATE).reshape(numbers.shape[:-1])
         )
+        for name, value in state.get("attributes", {}).items():
+            object.__setattr__(self, name, value)  # as pickle does it, whatever a subclass makes of setattr
 
     def __repr__(self) -> str:
-        seen = "no chunk" if self._states is None else f"results of shape {self._states.shape}"
+        seen = "no chunk" if self._sums is None else f"results of shape {self._sums.shape}"
         return f"<smoothmax.LogSumExp axis={self._axis} keepdims={self._keepdims} dtype={self._dtype}: {seen}>"
+
+
+OWN = frozenset(vars(LogSumExp()))  # the attributes that __getstate__ stores under names of their own

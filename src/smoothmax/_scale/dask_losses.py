@@ -1,7 +1,8 @@
-"""cross_entropy of dask arrays: what a position loses, and the sums over positions and classes.
+"""cross_entropy of dask arrays: the loss of each position, and the sums over positions and classes.
 
-Where the classes lie in one block it is `smoothmax.cross_entropy` of that. Where they are cut, the states of
-log_softmax are merged first, and a block adds what its own classes contribute: minus their targets times log p.
+Where all classes lie in one block, the losses are `smoothmax.cross_entropy` of that block. Where they lie in several,
+the partial sums of log_softmax are merged first, and each block contributes the terms of its own classes: minus the
+target times log p.
 """
 
 from functools import partial
@@ -10,26 +11,34 @@ from typing import Any
 import dask.array as da
 import numpy as np
 
-from smoothmax._api import losses as _losses
-from smoothmax._partial import states as _states
-from smoothmax._scale.dask_blocks import block_states, merge_blocks, merged, named, split_every_of
-from smoothmax._schedule.threads import num_threads
+from smoothmax._api import losses
+from smoothmax._partial import states
+from smoothmax._scale.dask_blocks import block_sums, in_a_task, merged, named, split_every_of
 
 __all__ = ["loss"]
 
 Array = np.ndarray[Any, Any]
 
 
-# Blocks: run by dask, in its threads or on other machines -------------------------------------------------------------
+# Beyond these the product of a weight and a loss may be out of float32's range, where their weighted mean is not.
+LEAST_WEIGHT, GREATEST_WEIGHT = 2.0**-16, 2.0**16
+
+
+# Blocks: dask runs these, in its threads or on other machines ---------------------------------------------------------
 
 
 def counted(targets: Array, n: int, ignore_index: int | None) -> Array:
-    """Where a class is not ignored; it must be one then."""
+    """The positions whose class is not ignored; an IndexError if one of these classes does not exist."""
     counts = np.ones(targets.shape, bool) if ignore_index is None else np.asarray(targets != ignore_index)
     wrong = targets[counts & ((targets < 0) | (targets >= n))]
     if wrong.size:
         raise IndexError(f"targets must be in range({n}), the number of classes, got {wrong[0]}")
     return counts
+
+
+def are_extreme(weight: Array) -> bool:
+    size = np.abs(weight[weight != 0].astype(np.float64))
+    return bool(np.any((size < LEAST_WEIGHT) | (size > GREATEST_WEIGHT)))
 
 
 def whole_losses(
@@ -41,13 +50,18 @@ def whole_losses(
     ignore_index: int | None,
     label_smoothing: float,
     dtype: np.dtype[Any],
+    added: bool,
 ) -> Any:
-    """The loss of each position, whose classes are all here; those of float16 in `dtype`, if they are to be added."""
+    """The losses of positions whose classes are all here: in `dtype`, or in a wider type if they are to be added."""
     if targets.ndim < x.ndim:
         counted(targets, x.shape[axis], ignore_index)
-    with num_threads(1):  # there are as many blocks at a time as the scheduler wants to be busy
-        return _losses.cross_entropy(
-            x.astype(dtype, copy=False) if x.dtype == np.float16 else x,
+    with in_a_task():
+        if added and weight is not None and are_extreme(weight):
+            x = x.astype(np.float64)
+        elif x.dtype == np.float16:
+            x = x.astype(dtype)
+        return losses.cross_entropy(
+            x,
             targets,
             axis,
             weight=weight,
@@ -59,7 +73,7 @@ def whole_losses(
 
 def picked_losses(
     x: Array,
-    states: Array,
+    sums: Array,
     classes: Array,
     targets: Array,
     weight: Array | None,
@@ -69,7 +83,7 @@ def picked_losses(
     ignore_index: int | None,
     dtype: np.dtype[Any],
 ) -> Array:
-    """The loss of each position whose target is among these classes, and 0 of the others."""
+    """The loss of each position whose target is among these classes, and 0 for the others."""
     counts = counted(targets, n, ignore_index)
     places = targets.astype(np.intp) - (classes[0] if classes.size else n)
     here = np.expand_dims(counts & (places >= 0) & (places < classes.size), axis)
@@ -77,15 +91,14 @@ def picked_losses(
         return np.zeros(here.shape)
     places = np.where(here, np.expand_dims(places, axis), 0)
     factor = 1.0 if weight is None else weight[places]
-    with num_threads(1):
-        log_p = _states.written("log_softmax", np.take_along_axis(x, places, axis), (axis,), True, states, dtype)
-    with np.errstate(all="ignore"):
+    with in_a_task():
+        log_p = states.written("log_softmax", np.take_along_axis(x, places, axis), (axis,), True, sums, dtype)
         return np.where(here & (factor != 0), -log_p.astype(np.float64) * factor, 0)
 
 
 def soft_losses(
     x: Array,
-    states: Array,
+    sums: Array,
     classes: Array,
     targets: Array,
     weight: Array | None,
@@ -96,22 +109,28 @@ def soft_losses(
     label_smoothing: float,
     dtype: np.dtype[Any],
 ) -> Array:
-    """What these classes contribute to each position's loss, for probabilities or smoothed class indices."""
-    if targets.ndim == x.ndim:
-        probable = (1 - label_smoothing) * targets + label_smoothing / n if label_smoothing else targets
-    else:
-        counts = np.expand_dims(counted(targets, n, ignore_index), axis)
-        numbers = np.expand_dims(classes, tuple(i for i in range(x.ndim) if i != axis))
-        own = numbers == np.expand_dims(targets.astype(np.intp), axis)
-        probable = np.where(counts, (1 - label_smoothing) * own + label_smoothing / n, 0)
-    with num_threads(1):
-        log_p = _states.written("log_softmax", x, (axis,), True, states, dtype)
-        part = _losses.nll_loss(log_p.astype(np.float64), probable, axis, weight=weight, reduction="none")
+    """The terms that these classes contribute to each position's loss, for probabilities or smoothed class indices."""
+    with in_a_task():
+        if targets.ndim < x.ndim:
+            counts = np.expand_dims(counted(targets, n, ignore_index), axis)
+            numbers = np.expand_dims(classes, tuple(i for i in range(x.ndim) if i != axis))
+            own = numbers == np.expand_dims(targets.astype(np.intp), axis)
+            targets = np.where(counts, smoothed(own, label_smoothing, n), 0)
+        elif label_smoothing:
+            targets = smoothed(targets, label_smoothing, n)
+        log_p = states.written("log_softmax", x, (axis,), True, sums, dtype)
+        part = losses.nll_loss(log_p.astype(np.float64), targets, axis, weight=weight, reduction="none")
     return np.expand_dims(part, axis)
 
 
+def smoothed(targets: Array, label_smoothing: float, n: int) -> Array:
+    """The targets blended with 1/n, in float64: the targets' own type may be too narrow for label_smoothing/n."""
+    blended: Array = (1 - label_smoothing) * targets.astype(np.float64) + label_smoothing / n
+    return blended
+
+
 def target_weights(targets: Array, weight: Array | None, *, ignore_index: int | None) -> Any:
-    """What each position adds to what a mean is divided by; targets out of range are an error elsewhere."""
+    """What each position adds to the denominator of a mean. Classes that do not exist are an error elsewhere."""
     counts = np.ones(targets.shape) if weight is None else np.take(weight, targets.astype(np.intp), mode="clip")
     return counts if ignore_index is None else np.where(targets == ignore_index, 0.0, counts)
 
@@ -130,7 +149,7 @@ def divide(total: Any, by: Any, *, dtype: np.dtype[Any]) -> Any:
 
 
 def added(array: Any, axis: int | None, split_every: Any) -> Any:
-    """A sum in float64."""
+    """The sum in float64."""
     name = named("losses-sum", array)
     return da.reduction(
         array, chunk=add, aggregate=add, axis=axis, dtype=np.float64, split_every=split_every, name=name
@@ -138,15 +157,15 @@ def added(array: Any, axis: int | None, split_every: Any) -> Any:
 
 
 def same_shape(given: tuple[float, ...], wanted: tuple[float, ...]) -> bool:
-    """As far as lengths are known."""
+    """Whether two shapes agree as far as their lengths are known."""
     return len(given) == len(wanted) and all(g == w or g != g or w != w for g, w in zip(given, wanted, strict=True))
 
 
 def class_axis(axis: Any, logits: Any) -> int:
-    """The axis of the classes from 0 on; how many there are must be known."""
+    """The axis of the classes as a number from 0 on. Its length must be known."""
     if axis is None or isinstance(axis, tuple):
         raise TypeError(f"axis must be an int, got {axis!r}")
-    (place,) = _states.axes_of(axis, logits.ndim)
+    (place,) = states.axes_of(axis, logits.ndim)
     if np.isnan(logits.shape[place]):
         raise ValueError(
             f"the number of classes along axis {axis} must be known: logits.compute_chunk_sizes() counts it"
@@ -169,12 +188,12 @@ def check_targets(targets: Any, logits: Any, axis: int) -> None:
 
 
 def loss_of_nothing(logits: Any, targets: Any, weight: Any, axis: int, **arguments: Any) -> Any:
-    """What smoothmax.cross_entropy returns for no positions, or refuses, as it does whatever the positions are."""
+    """The loss of no positions: it has the type of any other, and what is refused is refused here as well."""
     shape = [0] * logits.ndim
     shape[axis] = logits.shape[axis]
     own = shape if targets.ndim == logits.ndim else shape[:axis] + shape[axis + 1 :]
-    weights = None if weight is None else np.empty_like(weight._meta, shape=weight.shape)
-    return _losses.cross_entropy(
+    weights = None if weight is None else np.ones_like(weight._meta, shape=weight.shape)
+    return losses.cross_entropy(
         np.empty_like(logits._meta, shape=shape),
         np.zeros_like(targets._meta, shape=own),
         axis,
@@ -184,7 +203,7 @@ def loss_of_nothing(logits: Any, targets: Any, weight: Any, axis: int, **argumen
 
 
 def position_losses(
-    logits: Any, targets: Any, weight: Any, axis: int, dtype: Any, split_every: Any, **given: Any
+    logits: Any, targets: Any, weight: Any, axis: int, dtype: Any, to_be_added: bool, split_every: Any, **given: Any
 ) -> Any:
     """The losses before they are reduced: of `dtype`, or in float64 where the classes lie in several blocks."""
     every = tuple(range(logits.ndim))
@@ -193,7 +212,7 @@ def position_losses(
     of_weight = None if weight is None else (axis,)
     if logits.numblocks[axis] == 1:
         return da.blockwise(
-            partial(whole_losses, axis=axis, dtype=dtype, **given),
+            partial(whole_losses, axis=axis, dtype=dtype, added=to_be_added, **given),
             kept,
             logits,
             every,
@@ -211,14 +230,14 @@ def position_losses(
     if of_targets is kept and given["label_smoothing"] == 0:
         function = picked_losses
         given = {"ignore_index": given["ignore_index"]}
-    kind = _states.dtype_of(logits._meta)
-    states = block_states("log_softmax", logits, None, True, logits.ndim, (axis,), kind)
+    kind = states.dtype_of(logits._meta)
+    sums = block_sums("log_softmax", logits, None, True, logits.ndim, (axis,), kind)
     parts = da.blockwise(
         partial(function, axis=axis, n=n, dtype=dtype, **given),
         every,
         logits,
         every,
-        merged(merge_blocks, states, "log_softmax", (axis,), True, kind, split_every),
+        merged(sums, "log_softmax", (axis,), True, kind, split_every),
         every,
         da.arange(n, chunks=(logits.chunks[axis],)),
         (axis,),
@@ -234,13 +253,13 @@ def position_losses(
     return added(parts, axis, split_every)
 
 
-def denominator(losses: Any, targets: Any, weight: Any, ignore_index: int | None, split_every: Any) -> Any:
-    """What the sum is divided by for a mean: a number if the shape tells it, else a dask array."""
-    probable = targets.ndim > losses.ndim
+def denominator(parts: Any, targets: Any, weight: Any, ignore_index: int | None, split_every: Any) -> Any:
+    """The number that the sum of the losses is divided by for a mean; a dask array if the shape does not tell it."""
+    probable = targets.ndim > parts.ndim
     if probable or (weight is None and ignore_index is None):
-        if not np.isnan(losses.size):
-            return float(losses.size)
-        weights = losses.map_blocks(partial(np.ones_like, dtype=np.float64), dtype=np.float64)
+        if not np.isnan(parts.size):
+            return float(parts.size)
+        weights = parts.map_blocks(partial(np.ones_like, dtype=np.float64), dtype=np.float64)
     else:
         kept = tuple(range(targets.ndim))
         weights = da.blockwise(
@@ -268,7 +287,7 @@ def loss(
     reduction: str,
     split_every: Any,
 ) -> Any:
-    """dask.cross_entropy with its arguments in their order."""
+    """dask.cross_entropy, with its arguments in the same order."""
     logits, targets = da.asanyarray(logits), da.asanyarray(targets)
     weight = None if weight is None else da.asanyarray(weight)
     place = class_axis(axis, logits)
@@ -277,13 +296,13 @@ def loss(
     kind = loss_of_nothing(logits, targets, weight, place, reduction=reduction, **given).dtype
     split_every = split_every_of(split_every)
     if reduction == "none":
-        losses = position_losses(logits, targets, weight, place, kind, split_every, **given)
-        return losses if losses.dtype == kind else losses.map_blocks(partial(divide, by=1.0, dtype=kind), dtype=kind)
+        parts = position_losses(logits, targets, weight, place, kind, False, split_every, **given)
+        return parts if parts.dtype == kind else parts.map_blocks(partial(divide, by=1.0, dtype=kind), dtype=kind)
     single = np.promote_types(kind, np.float32)
-    losses = position_losses(logits, targets, weight, place, single, split_every, **given)
+    parts = position_losses(logits, targets, weight, place, single, True, split_every, **given)
     by: Any = 1.0
     if reduction == "mean":
-        by = denominator(losses, targets, weight, ignore_index, split_every)
+        by = denominator(parts, targets, weight, ignore_index, split_every)
     return da.map_blocks(
-        partial(divide, dtype=kind), added(losses, None, split_every), by, dtype=kind, meta=np.empty((), kind)
+        partial(divide, dtype=kind), added(parts, None, split_every), by, dtype=kind, meta=np.empty((), kind)
     )

@@ -1,5 +1,5 @@
-# Words that threads share without a lock. Whoever reads one sees all that was written before it was put there.
-# MSVC's functions order everything around them, which is more than is asked for.
+# Words that threads share without a lock. A thread that reads a value also sees everything that the writing thread
+# wrote before it. MSVC's functions order all memory accesses around them, which is more than needed.
 
 cdef extern from * nogil:
     """
@@ -23,7 +23,7 @@ cdef extern from * nogil:
     #endif
     """
     int load "smoothmax_load"(int *word)
-    int exchange "smoothmax_exchange"(int *word, int value)             # gives what was there
-    bint replace "smoothmax_replace"(int *word, int old, int value)     # if that was there
-    void keep_bits "smoothmax_keep"(int *word, int bits)
-    Py_ssize_t fetch_and_increment "smoothmax_next"(Py_ssize_t *counter)    # orders nothing
+    int exchange "smoothmax_exchange"(int *word, int value)             # returns the old value
+    bint replace "smoothmax_replace"(int *word, int old, int value)     # if the value is `old`; whether it was
+    void keep_bits "smoothmax_keep"(int *word, int bits)                # clears all others
+    Py_ssize_t fetch_and_increment "smoothmax_next"(Py_ssize_t *counter)    # orders no other access

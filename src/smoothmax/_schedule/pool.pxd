@@ -1,25 +1,24 @@
-# Items of work, shared by the calling thread and a pool of others.
+# Items of work that the calling thread and a pool of helpers share.
 
-cdef enum:
-    MOST_RUNS = 64
+from smoothmax._thresholds cimport MAX_QUEUES
 
 
-cdef struct Runs:
-    # The items of a call: a run of neighbours for each of its first threads.
+cdef struct Queues:
+    # The items of a call, divided into one queue of neighbours for each of its first threads.
     Py_ssize_t items
-    Py_ssize_t number
-    Py_ssize_t length               # the last ones may be shorter
-    Py_ssize_t next[MOST_RUNS]      # to be handed out, in each of them
+    Py_ssize_t number               # of queues
+    Py_ssize_t length               # of each; the last ones may be shorter, or empty
+    Py_ssize_t next[MAX_QUEUES]     # the next item to be taken, counted within its queue
 
 
 cdef struct Queue:
-    # Where one of the threads gets them.
-    Runs *runs
-    Py_ssize_t run
+    # The queue that a thread takes its next item from.
+    Queues *queues
+    Py_ssize_t number
 
 
-# Takes items from the queue, and does them, until none is left; takes none if there is no memory for it. Several
-# threads call it at once.
+# Takes items from the queue and does them until none is left. It takes none if there is no memory for it. Several
+# threads call it at the same time.
 ctypedef void (*Work)(void *context, Queue *queue) noexcept nogil
 
 cdef Py_ssize_t take(Queue *queue) noexcept nogil      # -1 when none is left

@@ -1,10 +1,11 @@
 """The pool of threads that help a call, and how work is handed to them. Knows nothing of the work.
 
-The calling thread does items of work one after the other, and so does every helper that comes. It waits for those that
-have come, not for those that have not: on a busy machine it may have done all of it by then.
+The calling thread does one item of work after the other, and so does every helper that joins it. At the end the calling
+thread waits for the helpers that have begun, and not for those that have not: on a busy machine it may have done all of
+the work before a helper is given a processor.
 
-Helpers are threads that Python knows nothing of. They wait in C and never take the GIL, so no interrupt falls between a
-call and its helpers, and to hand over is to change a word that the helper looks at.
+Helpers are threads that Python knows nothing of. They wait in C and never take the GIL, so no interrupt can come
+between a call and its helpers, and work is handed over by changing a word that the helper watches.
 """
 
 import os
@@ -16,6 +17,7 @@ from cpython.pythread cimport (
 from libc.stdlib cimport calloc, free
 
 from smoothmax._schedule.atomics cimport exchange, fetch_and_increment, keep_bits, load, replace
+from smoothmax._thresholds cimport MAX_QUEUES, SPIN_YIELDS
 
 cdef extern from * nogil:
     """
@@ -31,8 +33,9 @@ cdef extern from * nogil:
     #include <signal.h>
     #define smoothmax_yield() ((void)sched_yield())
 
-    /* A signal of the process goes to any thread that does not block it, so helpers do, from their first moment on: who
-       has the main thread block one to wait for it there must find it there. What a thread does to itself is left. */
+    /* The system delivers a signal of the process to any thread that does not block it. Helpers block all signals from
+       their first moment on, so that a program that waits for a signal in its main thread gets it there. They do not
+       block the signals that a thread causes itself. */
     static unsigned long smoothmax_start(void (*function)(void *), void *argument) {
         static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT};
         sigset_t signals, before;
@@ -56,22 +59,18 @@ cdef extern from * nogil:
     unsigned long start_thread "smoothmax_start"(void (*function)(void *) noexcept nogil, void *argument)
     unsigned long PYTHREAD_INVALID_THREAD_ID
     void name_thread "smoothmax_name"()
-    void yield_processor "smoothmax_yield"()    # to a thread that waits for it
+    void yield_processor "smoothmax_yield"()    # to a thread that is ready to run
 
 
 cdef enum:
-    # What a helper is at. It belongs to the call that made it TAKEN until that makes it FREE.
+    # The state of a helper. From TAKEN until FREE it belongs to one call.
     FREE = 0
-    TAKEN = 1           # a call is writing down its work
-    READY = 2           # which it may begin
+    TAKEN = 1           # a call is describing its work
+    READY = 2           # the helper may begin
     RUNNING = 3
-    AWAITED = 4         # and its call sleeps until it is done
+    AWAITED = 4         # as RUNNING, and the call sleeps until it is done
     DONE = 5
-    ASLEEP = 8          # with FREE or DONE: whoever makes it READY has to wake it
-    # Looks at a word before a thread goes to sleep over it: some 50 us. Between two it gives the processor to whoever
-    # wants it. 2026-11, softmax of (128, 512): alone 77 us, with a helper 45. Where other programs keep both processors
-    # busy, 119 and 119; but 164 if it pauses (x86) in the place of that, and 261 if it sleeps at once.
-    LOOKS = 100
+    ASLEEP = 8          # with FREE or DONE: whoever makes the helper READY has to wake it
 
 
 cdef struct Helper:
@@ -79,24 +78,24 @@ cdef struct Helper:
     Work work
     void *context
     Queue queue
-    PyThread_type_lock wake     # what it sleeps on: taken whenever it is awake
-    PyThread_type_lock done     # what its call sleeps on: always taken
-    Helper *another             # of the same call
-    Helper *next                # in the pool
+    PyThread_type_lock wake     # the helper sleeps on it, and holds it while awake
+    PyThread_type_lock done     # the call sleeps on it; it is held all the time
+    Helper *another             # the next helper of the same call
+    Helper *next                # the next helper in the pool
 
 
-# They change under the GIL only.
-cdef Helper *pool = NULL        # the last one started
+# Both change only under the GIL.
+cdef Helper *pool = NULL        # the helper that was started last
 cdef int pool_size = 0
 
 
 # A helper ------------------------------------------------------------------------------------------------------------
 
 cdef void wait_for_work(Helper *helper) noexcept nogil:
-    """Awake for a while, so that calls which follow one another need not wake it."""
+    """Stay awake for a while, so that calls that follow one another need not wake the helper."""
     cdef int _look, state
     while True:
-        for _look in range(LOOKS):
+        for _look in range(SPIN_YIELDS):
             if load(&helper.state) == READY:
                 return
             yield_processor()
@@ -106,13 +105,13 @@ cdef void wait_for_work(Helper *helper) noexcept nogil:
 
 
 cdef void serve(void *argument) noexcept nogil:
-    """For ever, so that a process that ends need not ask it to stop."""
+    """Never return: a process that ends need not ask its helpers to stop."""
     cdef Helper *helper = <Helper *>argument
     name_thread()
     while True:
         wait_for_work(helper)
         if not replace(&helper.state, READY, RUNNING):
-            continue                            # the call has done it all
+            continue                            # the call has done all of the work
         helper.work(helper.context, &helper.queue)
         if exchange(&helper.state, DONE) == AWAITED:
             PyThread_release_lock(helper.done)
@@ -121,12 +120,12 @@ cdef void serve(void *argument) noexcept nogil:
 # The pool ------------------------------------------------------------------------------------------------------------
 
 def _helpers():
-    """How many there are; for tests."""
+    """The number of helpers, for tests."""
     return pool_size
 
 
 def _forget():
-    """In a forked child: the helpers are the parent's, and what they sleep on may be in any state."""
+    """Start from nothing in a forked child: its parent's helpers do not run there, and their locks may be held."""
     global pool, pool_size
     pool = NULL
     pool_size = 0
@@ -145,7 +144,7 @@ cdef void discard(Helper *helper) noexcept:
 
 
 cdef Helper *new_helper() noexcept:
-    """NULL if there is no memory for it, or the system has no more threads."""
+    """A helper that runs; NULL if there is no memory for it, or the system has no more threads."""
     cdef Helper *helper = <Helper *>calloc(1, sizeof(Helper))
     if helper == NULL:
         return NULL
@@ -161,7 +160,7 @@ cdef Helper *new_helper() noexcept:
 
 
 cdef int enlarge_pool(int size) except -1:
-    """To that many helpers, or as many as can be had."""
+    """Start helpers until there are `size` of them, or until one cannot be started."""
     global pool, pool_size
     cdef Helper *helper
     while pool_size < size:
@@ -176,42 +175,46 @@ cdef int enlarge_pool(int size) except -1:
 
 # A call --------------------------------------------------------------------------------------------------------------
 
-cdef inline Py_ssize_t run_length(const Runs *runs, Py_ssize_t run) noexcept nogil:
-    return min(runs.length, runs.items - run*runs.length)
+cdef inline Py_ssize_t queue_length(const Queues *queues, Py_ssize_t number) noexcept nogil:
+    return min(queues.length, queues.items - number*queues.length)
 
 
-cdef void lay_out(Runs *runs, Py_ssize_t items, Py_ssize_t threads) noexcept nogil:
-    cdef Py_ssize_t run
-    runs.items = items
-    runs.number = min(threads, MOST_RUNS)
-    runs.length = (items + runs.number - 1)//runs.number
-    for run in range(runs.number):
-        runs.next[run] = 0
+cdef void divide(Queues *queues, Py_ssize_t items, Py_ssize_t threads) noexcept nogil:
+    """Give each of the first threads a queue of neighbouring items."""
+    cdef Py_ssize_t number
+    queues.items = items
+    queues.number = min(threads, MAX_QUEUES)
+    queues.length = items//queues.number + (items % queues.number > 0)
+    for number in range(queues.number):
+        queues.next[number] = 0
 
 
-cdef bint all_taken(const Runs *runs) noexcept nogil:
-    cdef Py_ssize_t run
-    for run in range(runs.number):
-        if runs.next[run] < run_length(runs, run):
+cdef bint all_taken(const Queues *queues) noexcept nogil:
+    cdef Py_ssize_t number
+    for number in range(queues.number):
+        if queues.next[number] < queue_length(queues, number):
             return False
     return True
 
 
 cdef Py_ssize_t take(Queue *queue) noexcept nogil:
-    """From the thread's own run while that lasts, then from the others'. So calls that follow one another find in each
-    processor's cache what it had before; and neighbours, which may share a line of it, are seldom done at one time."""
-    cdef Runs *runs = queue.runs
-    cdef Py_ssize_t _run, i
-    for _run in range(runs.number):
-        i = fetch_and_increment(&runs.next[queue.run])
-        if i < run_length(runs, queue.run):
-            return queue.run*runs.length + i
-        queue.run = (queue.run + 1) % runs.number
+    """Take an item from the thread's own queue, and from the others' once that is empty.
+
+    So a thread finds in its processor's cache what it handled in the call before, and neighbouring items, which may
+    share a cache line, are seldom handled by two threads at the same time.
+    """
+    cdef Queues *queues = queue.queues
+    cdef Py_ssize_t _queue, i
+    for _queue in range(queues.number):
+        i = fetch_and_increment(&queues.next[queue.number])
+        if i < queue_length(queues, queue.number):
+            return queue.number*queues.length + i
+        queue.number = (queue.number + 1) % queues.number
     return -1
 
 
-cdef Helper *ask(Helper *helper, int wanted, Work work, void *context, Runs *runs) noexcept nogil:
-    """Up to `wanted` helpers, from that one in the pool on. They may begin; gives the last, which knows the others."""
+cdef Helper *ask(Helper *helper, int wanted, Work work, void *context, Queues *queues) noexcept nogil:
+    """Let up to `wanted` free helpers begin, from `helper` on; returns the last, which links to the others."""
     cdef Helper *asked = NULL
     cdef int state
     while helper != NULL and wanted:
@@ -219,8 +222,8 @@ cdef Helper *ask(Helper *helper, int wanted, Work work, void *context, Runs *run
         if (state == FREE or state == FREE | ASLEEP) and replace(&helper.state, state, TAKEN):
             helper.work = work
             helper.context = context
-            helper.queue.runs = runs
-            helper.queue.run = wanted % runs.number
+            helper.queue.queues = queues
+            helper.queue.number = wanted % queues.number
             helper.another = asked
             asked = helper
             wanted -= 1
@@ -232,11 +235,11 @@ cdef Helper *ask(Helper *helper, int wanted, Work work, void *context, Runs *run
 
 
 cdef void release(Helper *helper) noexcept nogil:
-    """Once it has done what it has begun: then it knows nothing of the call any more."""
+    """Make a helper FREE once it has finished what it began. From then on it does not touch the call's memory."""
     cdef int _look
     if replace(&helper.state, READY, FREE):
         return
-    for _look in range(LOOKS):
+    for _look in range(SPIN_YIELDS):
         if load(&helper.state) != RUNNING:
             break
         yield_processor()
@@ -246,8 +249,8 @@ cdef void release(Helper *helper) noexcept nogil:
 
 
 cdef int share(Work work, void *context, Py_ssize_t items, int threads) except -2:
-    """Have all items done, by the calling thread and up to `threads` - 1 others; -1 if nobody had memory for it."""
-    cdef Runs runs
+    """Do all items, in the calling thread and up to `threads` - 1 helpers; -1 if no thread had memory for it."""
+    cdef Queues queues
     cdef Queue queue
     cdef Helper *helper
     cdef Helper *another
@@ -256,14 +259,14 @@ cdef int share(Work work, void *context, Py_ssize_t items, int threads) except -
     if wanted > pool_size:
         enlarge_pool(wanted)
     first = pool
-    lay_out(&runs, items, wanted + 1)
-    queue.runs = &runs
-    queue.run = 0
+    divide(&queues, items, wanted + 1)
+    queue.queues = &queues
+    queue.number = 0
     with nogil:
-        helper = ask(first, wanted, work, context, &runs)
+        helper = ask(first, wanted, work, context, &queues)
         work(context, &queue)
         while helper != NULL:
             another = helper.another
             release(helper)
             helper = another
-    return 0 if all_taken(&runs) else -1
+    return 0 if all_taken(&queues) else -1

@@ -1,0 +1,29 @@
+"""Whether weights fit the type that a result is computed in, or need the range of float64."""
+
+from typing import Any
+
+import numpy as np
+
+__all__ = ["computing_dtype"]
+
+LEAST, GREATEST = (float(limit) for limit in (np.finfo(np.float32).tiny, np.finfo(np.float32).max))
+FLOAT64 = np.dtype(np.float64)
+
+
+def computing_dtype(dtype: np.dtype[Any], b: Any) -> np.dtype[Any]:
+    """The type of the partial sums of results of `dtype`: float64 where weights need it, else `dtype` itself.
+
+    float32 holds no weight below 1e-45 or above 3.4e38. A number of Python's, which does not widen the result, is
+    judged by its value. An array is judged by its type, so that a Dask array need not be computed and the bits of a
+    result do not depend on other weights.
+    """
+    if b is None or dtype == FLOAT64:
+        return dtype
+    if type(b) in (bool, int, float):
+        size = abs(b)
+        fits = size == 0 or not size < np.inf or LEAST <= size <= GREATEST
+    else:
+        given = getattr(b, "dtype", None)
+        given = given if isinstance(given, np.dtype) else np.asarray(b).dtype
+        fits = given.kind != "f" or given.itemsize <= 4
+    return dtype if fits else FLOAT64
