@@ -1,12 +1,13 @@
-"""When softmax of a row is done at once, as a draft, or twice: what MIDDLING_ROW and DRAFTED rest on.
+"""When softmax of a row is fused, leaves a draft, or is computed in two passes: the measurement behind two thresholds.
 
     python -m bench.threshold             build smoothmax three times in a temporary folder, minutes, and compare
     python -m bench.threshold --write     and put the table into docs/benchmarks.md
 
-A row of up to MIDDLING_ROW bytes is done at once, by one thread: its exponentials are stored in the result, and scaled
-when their sum is known. Pieces of a longer one leave theirs in the result, each block's against the top so far, and
-correct them: a draft, which threads share. Beyond DRAFTED bytes a row is read and exponentiated twice. The constants
-decide when the package is compiled, so they are changed in copies of the source.
+One thread computes a row of up to FUSED_SOFTMAX_ROW_BYTES in a fused kernel: its exponentials are stored in the result,
+and scaled when their sum is known. A longer row is done in pieces, which threads share. Each leaves a draft in the
+result: exponentials against the maximum so far, which a second pass corrects. A row of more than DRAFT_MAX_BYTES is read
+and exponentiated twice. Both limits are constants of the compiled package, so the script changes them in copies of the
+source.
 """
 
 import argparse
@@ -26,12 +27,12 @@ from bench.yardsticks import BENCH, best_seconds, processor
 
 ROOT = BENCH.parent
 SOURCE = "src/smoothmax"
-PLACES = {"MIDDLING_ROW": "_kernels/kernels.pxi", "DRAFTED": "_schedule/walk.pyx"}
+PLACES = {"FUSED_SOFTMAX_ROW_BYTES": "_thresholds.pxd", "DRAFT_MAX_BYTES": "_thresholds.pxd"}
 SIZES = tuple(2**power for power in range(15, 27))  # bytes
 BUILDS = {
-    "at_once": {"MIDDLING_ROW": 2**60},
-    "draft": {"MIDDLING_ROW": 0, "DRAFTED": 2**60},
-    "twice": {"MIDDLING_ROW": 0, "DRAFTED": 0},
+    "at_once": {"FUSED_SOFTMAX_ROW_BYTES": 2**60},
+    "draft": {"FUSED_SOFTMAX_ROW_BYTES": 0, "DRAFT_MAX_BYTES": 2**60},
+    "twice": {"FUSED_SOFTMAX_ROW_BYTES": 0, "DRAFT_MAX_BYTES": 0},
 }
 TURNS = 5  # of the two builds: a disturbance meets both
 

@@ -15,9 +15,11 @@ import pytest
 from bounds import SOFTMAX
 
 import smoothmax
+from smoothmax._thresholds import limits
 
 REFERENCE = 2.0**-26
-LENGTHS = [2, 26]  # elements of a row: the pair, and more than FEW_ROWS of _kernels/kernels.pxi
+# Elements of a row: the pair, and one that is too long for differences in two parts.
+LENGTHS = [2, limits()["SOFTMAX_DIFFERENCES_MAX_ROWS"] + 2]
 # top, and the x that go with it: from the first on, and below the second
 SWEEPS = [
     (0.0, -104.0, 0.0),

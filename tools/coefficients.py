@@ -1,4 +1,4 @@
-"""Compute the polynomials of the kernels and write them to src/smoothmax/_kernels/coefficients.pxi.
+"""Compute the polynomials of the kernels and write them to src/smoothmax/_kernels/math/coefficients.pxi.
 
 Each is the minimax polynomial of a stated function on a stated interval, found in arithmetic of 60
 digits. A coefficient is rounded to the type that evaluates it and the higher ones are fitted again
@@ -23,7 +23,7 @@ from collections.abc import Callable
 import mpmath
 from mpmath import mp, mpf
 
-TARGET = pathlib.Path(__file__).parents[1] / "src/smoothmax/_kernels/coefficients.pxi"
+TARGET = pathlib.Path(__file__).parents[1] / "src/smoothmax/_kernels/math/coefficients.pxi"
 Function = Callable[[mpf], mpf]
 
 mp.dps = 60

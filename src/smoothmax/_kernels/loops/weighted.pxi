@@ -1,13 +1,14 @@
-# logsumexp with weights: the loops over lanes, and their folding.
+# Exponentials with weights, summed.
 #
-# Weights of moderate size multiply the scale of exp as they are, and the largest a is the reference. Any others are
-# b = m 2**k with 1 <= abs(m) < 2: 2**k rides in the exponent beside N, so neither b nor exp(a) can overflow alone, and
-# the reference is the largest a + k log(2), within log(2) of the largest a + log(abs(b)). This costs twice as much, and
-# is also what a block is left to whose sum is small beside what its largest element and largest weight could give.
+# MODERATE weights multiply the scale of exp as they are, and the reference is the largest a. Weights of ANY_SIZE are
+# split, b = m 2**k with 1 <= abs(m) < 2, and 2**k is added to the exponent beside N. So neither b nor exp(a) can
+# overflow alone, and the reference is the largest a + k log(2), within log(2) of the largest a + log(abs(b)). This
+# costs twice as much. A block whose sum is small beside what its largest element and largest weight could give is
+# summed again in this way.
 #
-# Terms may cancel, and where the sum is 1 and little else all digits of the result are in what its addition rounds off.
-# So no top is left out, and what an addition does not take is kept to all its digits. A term of weight 0 is 0 whatever
-# a is. A weight that is not finite turns its term into nan, and then special_sum decides what was meant.
+# Terms may cancel, and where the sum is 1 and little else, all digits of the result are in what additions round off. So
+# no maximum is left out, and rounding errors are kept to all their digits. A term of weight 0 is 0 whatever a is. A
+# weight that is not finite makes its term nan, and special_sum decides what was meant.
 
 cdef inline real min_normal(real _) noexcept nogil:
     if real is float:
@@ -17,7 +18,7 @@ cdef inline real min_normal(real _) noexcept nogil:
 
 
 cdef inline real split_weight(real b, real *m) noexcept nogil:
-    """k; m[0] is the significand with b's sign. Both are finite whatever b is, and k of 0 is below all others."""
+    """k, and in `m` the significand with b's sign. Both are finite whatever b is; the k of 0 is below all others."""
     cdef bint tiny = magnitude(b) < min_normal(b)
     cdef uint32_t u32, k32
     cdef uint64_t u64, k64
@@ -41,7 +42,7 @@ cdef inline real split_weight(real b, real *m) noexcept nogil:
 
 
 cdef inline real zero_bits(real _) noexcept nogil:
-    """What split_exp's z is where the scale's bits are all zero."""
+    """The z of split_exp for which all bits of the scale are 0."""
     if real is float:
         return <float>12582912.0
     else:
@@ -49,15 +50,15 @@ cdef inline real zero_bits(real _) noexcept nogil:
 
 
 cdef inline void scan_lanes(const real *a, Py_ssize_t ld, const real *b, Py_ssize_t b_ld, Py_ssize_t rows,
-                            real *top, real *most, real *least) noexcept nogil:
-    """top[j] is the largest of what it was and of column j of a, most[j] and least[j] are of b; nan is passed over."""
+                            real *maximum, real *most, real *least) noexcept nogil:
+    """Update maximum[j] by column j of a, and most[j] and least[j] by column j of b; nan is passed over."""
     cdef Py_ssize_t i, j
     cdef real t[LANES]
     cdef real high[LANES]
     cdef real low[LANES]
     cdef real v, w
     for j in range(lanes_of(a)):
-        t[j] = top[j]
+        t[j] = maximum[j]
         high[j] = most[j]
         low[j] = least[j]
     for i in range(rows):
@@ -68,67 +69,68 @@ cdef inline void scan_lanes(const real *a, Py_ssize_t ld, const real *b, Py_ssiz
             high[j] = w if w > high[j] else high[j]
             low[j] = w if w < low[j] else low[j]
     for j in range(lanes_of(a)):
-        top[j] = t[j]
+        maximum[j] = t[j]
         most[j] = high[j]
         least[j] = low[j]
 
 
 cdef inline void max_weighted_lanes(const real *a, Py_ssize_t ld, const real *b, Py_ssize_t b_ld, Py_ssize_t rows,
-                                    real *top) noexcept nogil:
-    """top[j] is the largest of what it was and of a + k log(2) in column j."""
+                                    real *maximum) noexcept nogil:
+    """Update maximum[j] by the a + k log(2) of column j."""
     cdef Py_ssize_t i, j
     cdef real best[LANES]
     cdef real v, m
     for j in range(lanes_of(a)):
-        best[j] = top[j]
+        best[j] = maximum[j]
     for i in range(rows):
         for j in range(lanes_of(a)):
             v = a[i*ld + j] + split_weight(b[i*b_ld + j], &m)*<real>0.6931471805599453
             v = v if b[i*b_ld + j] != 0 else <real>-INFINITY
             best[j] = v if v > best[j] else best[j]
     for j in range(lanes_of(a)):
-        top[j] = best[j]
+        maximum[j] = best[j]
 
 
-cdef inline void moderate_term(real a, real b, real shift, real magic, real floor,
-                               real *head, real *tail, real *factor) noexcept nogil:
+cdef inline void moderate_term(real a, real b, real shift, real round_bias, real underflow_below, real *head,
+                               real *tail, real *factor) noexcept nogil:
     """b exp(a - shift) is (head + tail)*factor."""
     cdef real scale
-    split_exp(at_least(a - shift, floor), magic, head, tail, &scale)
+    split_exp(at_least(a - shift, underflow_below), round_bias, head, tail, &scale)
     factor[0] = scale*b
 
 
-cdef inline void any_term(real a, real b, real shift, real magic, real floor,
-                          real *head, real *tail, real *factor) noexcept nogil:
+cdef inline void any_term(real a, real b, real shift, real round_bias, real underflow_below, real *head, real *tail,
+                          real *factor) noexcept nogil:
     """moderate_term for weights of any size: 2**k is added to the exponent before that becomes a scale."""
     cdef real m, scale, k = split_weight(b, &m)
     cdef real d = (a - shift) + (b - b)
     cdef real z
-    d = floor if (b == 0) | (d < floor) else d
-    z = (d*<real>1.4426950408889634 + magic) + k
-    split_exp(d, magic, head, tail, &scale)
+    d = underflow_below if (b == 0) | (d < underflow_below) else d
+    z = (d*<real>1.4426950408889634 + round_bias) + k
+    split_exp(d, round_bias, head, tail, &scale)
     factor[0] = m*power_of_low_bits(z if z > zero_bits(z) else zero_bits(z))
 
 
-cdef inline void add_term(real *total, real a, real b, real shift, real magic, real floor, bint any_size,
-                          real *low) noexcept nogil:
+cdef inline void add_term(real *total, real a, real b, real shift, real round_bias, real underflow_below,
+                          bint any_size, real *low) noexcept nogil:
     """Add b exp(a - shift) to a total that is larger; low is what the total does not take, rounded once."""
     cdef real head, tail, factor, result
     if any_size:
-        any_term(a, b, shift, magic, floor, &head, &tail, &factor)
+        any_term(a, b, shift, round_bias, underflow_below, &head, &tail, &factor)
     else:
-        moderate_term(a, b, shift, magic, floor, &head, &tail, &factor)
+        moderate_term(a, b, shift, round_bias, underflow_below, &head, &tail, &factor)
     result = total[0] + head*factor
     low[0] = left_of(head, tail, factor, result - total[0])
     total[0] = result
 
 
 cdef inline void sum_weighted_lanes(const real *a, Py_ssize_t ld, const real *b, Py_ssize_t b_ld, Py_ssize_t rows,
-                                    const real *shift, const real *magic, const real *floor, const real *bias,
-                                    bint any_size, Py_ssize_t ahead, double *sums, double *carries) noexcept nogil:
-    """Add to sums[j] + carries[j] the weighted exponentials of column j.
+                                    const real *shift, const real *round_bias, const real *underflow_below,
+                                    const real *bias, bint any_size, Py_ssize_t ahead, double *sums,
+                                    double *carries) noexcept nogil:
+    """Add the weighted exponentials of column j to sums[j] + carries[j]; at most ROW_BLOCK_LANES rows.
 
-    Each lane starts from a bias of its own as in sum_row_lanes, of bias_of; at most ROW_BLOCK_LANES rows.
+    Each lane begins from a bias of its own, see bias_of.
     """
     cdef Py_ssize_t i, j
     cdef real total[LANES]
@@ -143,19 +145,22 @@ cdef inline void sum_weighted_lanes(const real *a, Py_ssize_t ld, const real *b,
     for i in range(rows//4):
         if ahead:
             for j in range(4):
-                fetch_l2(a + (ahead + j)*ld, lanes_of(a))
-                fetch_l2(b + (ahead + j)*b_ld, lanes_of(b))
+                prefetch_l2(a + (ahead + j)*ld, lanes_of(a))
+                prefetch_l2(b + (ahead + j)*b_ld, lanes_of(b))
         for j in range(lanes_of(a)):
-            add_term(&total[j], a[j], b[j], shift[j], magic[j], floor[j], any_size, &low0)
-            add_term(&total[j], a[ld + j], b[b_ld + j], shift[j], magic[j], floor[j], any_size, &low1)
-            add_term(&total[j], a[2*ld + j], b[2*b_ld + j], shift[j], magic[j], floor[j], any_size, &low2)
-            add_term(&total[j], a[3*ld + j], b[3*b_ld + j], shift[j], magic[j], floor[j], any_size, &low3)
+            add_term(&total[j], a[j], b[j], shift[j], round_bias[j], underflow_below[j], any_size, &low0)
+            add_term(&total[j], a[ld + j], b[b_ld + j], shift[j], round_bias[j], underflow_below[j], any_size, &low1)
+            add_term(&total[j], a[2*ld + j], b[2*b_ld + j], shift[j], round_bias[j], underflow_below[j], any_size,
+                     &low2)
+            add_term(&total[j], a[3*ld + j], b[3*b_ld + j], shift[j], round_bias[j], underflow_below[j], any_size,
+                     &low3)
             add_low(&carry[j], &carry_low[j], (low0 + low1) + (low2 + low3))
         a += 4*ld
         b += 4*b_ld
     for i in range(rows % 4):
         for j in range(lanes_of(a)):
-            add_term(&total[j], a[i*ld + j], b[i*b_ld + j], shift[j], magic[j], floor[j], any_size, &low0)
+            add_term(&total[j], a[i*ld + j], b[i*b_ld + j], shift[j], round_bias[j], underflow_below[j], any_size,
+                     &low0)
             add_low(&carry[j], &carry_low[j], low0)
     for j in range(lanes_of(a)):
         sums[j] = two_sum(sums[j], <double>(total[j] - bias[j]), &error)
@@ -167,12 +172,12 @@ cdef inline void sum_weighted_lanes(const real *a, Py_ssize_t ld, const real *b,
 
 
 cdef void sum_weighted(bint any_size, const real *a, Py_ssize_t ld, const real *b, Py_ssize_t b_ld, Py_ssize_t rows,
-                       const real *shift, const real *magic, const real *floor, const real *bias, Py_ssize_t ahead,
-                       double *sums, double *carries) noexcept nogil:
+                       const real *shift, const real *round_bias, const real *underflow_below, const real *bias,
+                       Py_ssize_t ahead, double *sums, double *carries) noexcept nogil:
     if any_size:
-        sum_weighted_lanes(a, ld, b, b_ld, rows, shift, magic, floor, bias, True, ahead, sums, carries)
+        sum_weighted_lanes(a, ld, b, b_ld, rows, shift, round_bias, underflow_below, bias, True, ahead, sums, carries)
     else:
-        sum_weighted_lanes(a, ld, b, b_ld, rows, shift, magic, floor, bias, False, ahead, sums, carries)
+        sum_weighted_lanes(a, ld, b, b_ld, rows, shift, round_bias, underflow_below, bias, False, ahead, sums, carries)
 
 
 cdef inline void fold_weighted(double *sums, double *carries, double *lows, Py_ssize_t half) noexcept nogil:
@@ -187,7 +192,7 @@ cdef inline void fold_weighted(double *sums, double *carries, double *lows, Py_s
 
 
 cdef inline double weighted_sum_of_lanes(double *sums, double *carries, double *carry, real _) noexcept nogil:
-    """sum_of_lanes that keeps three parts until the end: where sums cancel or are 1, carries are all there is."""
+    """sum_of_lanes in three parts: where sums cancel or are 1, the carries are all there is."""
     cdef Py_ssize_t j
     cdef double total
     cdef double lows[LANES]

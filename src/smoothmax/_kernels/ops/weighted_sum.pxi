@@ -1,38 +1,16 @@
-# States with weights: sum + sum_low is the sum over exp(reference), scaled as elsewhere, and may have either sign; the
-# reference is only near the largest a + log(abs(b)), and nothing is counted.
+# WeightedSum: PartialSum's counterpart with weights, and the law by which two of them are merged.
 #
-# A reference from HUGE on is so coarse that rounding it may take more than the exponent has room for:
-# logsumexp([1e19], b=[1e300]) has a reference of 1e19 and a term that is exp(690) times as much. So 2**exponent is part
-# of the reference. It is 1 where the reference is not the shift itself.
-
-cdef inline real weighted_floor_of(real exponent) noexcept nogil:
-    """floor_of, lower by the largest k there is: an argument there gives 0 with every weight."""
-    if real is float:
-        return (exponent - <float>(191 + 150))*<float>0.6931471805599453
-    else:
-        return (exponent - (1535 + 1100))*0.6931471805599453
-
-
-cdef inline void weighted_shifts_of(real reference, real count, bint any_size, real *shift, real *magic,
-                                    real *floor) noexcept nogil:
-    lowered_shifts_of(reference, count, shift, magic, floor)
-    if any_size:
-        floor[0] = weighted_floor_of(magic_of(<real>0) - magic[0])
-
-
-cdef real exponent_beyond(real top, const real *a, const real *b, Py_ssize_t n, Py_ssize_t a_step,
-                          Py_ssize_t b_step) noexcept nogil:
-    """What count must be for the largest term of a column to be near its reference."""
-    cdef Py_ssize_t i
-    cdef real m, v, best = -INFINITY
-    if magnitude(top) == INFINITY or shift_of(top) != top or top == 0:
-        return 0
-    for i in range(n):
-        if b[i*b_step] != 0:
-            v = (a[i*a_step] - top)*<real>1.4426950408889634 + split_weight(b[i*b_step], &m)
-            best = v if v > best else best
-    return nearest_integer(best)
-
+#     (r, e, s)  stands for  exp(r) 2**e s/p,   p = exp(r) as the kernels scale it;   s = sum + sum_low, of either sign
+#
+#     identity         (-inf, 0, 0)
+#     merge            the sum with the smaller reference is moved to the larger, then both are added
+#     associative and commutative, but for rounding errors that sum_low keeps
+#
+# The reference r is only near the largest a + log(abs(b)), and nothing is counted: terms may cancel, so no term may be
+# kept apart. e is 0 but where r is from HUGE on: there r is so coarse that rounding it may take more than the exponent
+# has headroom for. logsumexp([1e19], b=[1e300]) has a reference of 1e19 and a term that is exp(690) times as much.
+#
+# A sum that is not finite has the reference inf, and is inf, -inf or nan.
 
 cdef struct WeightedColumn:
     # One column of a WeightedSum.
@@ -66,6 +44,35 @@ cdef inline void put_weighted_lanes(WeightedSum *sum, Py_ssize_t first, const We
     for j in range(width):
         sum.reference[first + j], sum.exponent[first + j] = lanes.reference[j], lanes.exponent[j]
         sum.sum[first + j], sum.sum_low[first + j] = lanes.sum[j], lanes.sum_low[j]
+
+
+cdef inline real weighted_underflow_of(real exponent) noexcept nogil:
+    """underflow_of, lower by the largest k there is: at such an argument, every weight gives 0."""
+    if real is float:
+        return (exponent - <float>(191 + 150))*<float>0.6931471805599453
+    else:
+        return (exponent - (1535 + 1100))*0.6931471805599453
+
+
+cdef inline void weighted_shifts_of(real reference, real count, bint any_size, real *shift, real *round_bias,
+                                    real *underflow_below) noexcept nogil:
+    lowered_shifts_of(reference, count, shift, round_bias, underflow_below)
+    if any_size:
+        underflow_below[0] = weighted_underflow_of(round_bias_of(<real>0) - round_bias[0])
+
+
+cdef real exponent_above(real maximum, const real *a, const real *b, Py_ssize_t n, Py_ssize_t a_step,
+                         Py_ssize_t b_step) noexcept nogil:
+    """The exponent that brings the reference near the largest term of a column."""
+    cdef Py_ssize_t i
+    cdef real m, v, best = -INFINITY
+    if magnitude(maximum) == INFINITY or shift_of(maximum) != maximum or maximum == 0:
+        return 0
+    for i in range(n):
+        if b[i*b_step] != 0:
+            v = (a[i*a_step] - maximum)*<real>1.4426950408889634 + split_weight(b[i*b_step], &m)
+            best = v if v > best else best
+    return nearest_integer(best)
 
 
 cdef inline void move_weighted(WeightedColumn *column, real reference, real exponent) noexcept nogil:
@@ -110,7 +117,7 @@ cdef inline void add_weighted(double *total, double *total_low, double added, do
 
 cdef inline void merge_weighted(WeightedSum *sum, const WeightedSum *other, Py_ssize_t first, Py_ssize_t columns,
                                 Py_ssize_t period, real _) noexcept nogil:
-    """merge for states with weights."""
+    """Column i of `other` joins column (first + i) % period."""
     cdef Py_ssize_t i, j
     cdef WeightedColumn added
     cdef WeightedColumn column
@@ -121,7 +128,7 @@ cdef inline void merge_weighted(WeightedSum *sum, const WeightedSum *other, Py_s
         move_weighted(&column, <real>added.reference, <real>added.exponent)
         move_weighted(&added, <real>column.reference, <real>column.exponent)
         add_weighted(&column.sum, &column.sum_low, added.sum, added.sum_low)
-        if magnitude(column.sum) == INFINITY:        # which two_sum made nan of
+        if magnitude(column.sum) == INFINITY:        # whose rounding error is nan
             column.sum_low = 0
         put_weighted(sum, j, &column)
 
@@ -138,7 +145,7 @@ cdef void merge_weighted_f64(State *state, const State *other, Py_ssize_t first,
 
 cdef double special_sum(const real *a, const real *b, Py_ssize_t n, Py_ssize_t a_step,
                         Py_ssize_t b_step) noexcept nogil:
-    """The weighted sum of exponentials of a column as far as it is not finite: inf, -inf, nan; or 0."""
+    """The part of a column's weighted sum that is not finite: inf, -inf or nan; 0 where there is none."""
     cdef Py_ssize_t i
     cdef double total = 0
     cdef real u, w
@@ -155,77 +162,21 @@ cdef double special_sum(const real *a, const real *b, Py_ssize_t n, Py_ssize_t a
 
 cdef void join_weighted(WeightedSum *sum, Py_ssize_t j, double total, double low, const real *a, const real *b,
                         Py_ssize_t n, Py_ssize_t a_step, Py_ssize_t b_step) noexcept nogil:
-    """Add a block's sum, taken against sum.reference[j]; where that means nothing, what special_sum says."""
+    """Add a block's sum, taken against sum.reference[j]; where it is not finite, what special_sum says."""
     if total == total and sum.reference[j] < INFINITY:
         add_weighted(&sum.sum[j], &sum.sum_low[j], total, low)
         return
-    if sum.reference[j] < INFINITY:     # the first of this kind: what came before is finite, and does not matter
+    if sum.reference[j] < INFINITY:     # the first block of this kind: the finite sum so far does not matter
         sum.reference[j] = INFINITY
         sum.sum[j] = 0
     sum.sum[j] += special_sum(a, b, n, a_step, b_step)
     sum.exponent[j] = sum.sum_low[j] = 0
 
 
-cdef inline double weighted_log_of(double rest, double carry, real exponent, double *total,
-                                   double *low) noexcept nogil:
-    """The logarithm of the size of a sum that is scaled as the exponent says; `total` has its sign."""
-    cdef double error
-    total[0] = two_sum(rest, carry, &error)
-    if real is float:
-        exponent -= 64
-    else:
-        exponent -= 512
-    return split_log(<double>0, magnitude(total[0]), error if total[0] > 0 else -error, exponent, low)
-
-
-cdef inline double weighted_value(double shift, double log_sum, double low, double total, bint signed) noexcept nogil:
-    """The result of a sum; of a negative one nan but where its sign goes with it."""
-    cdef double value = shifted(shift, log_sum, low)
-    value = -INFINITY if total == 0 else INFINITY if magnitude(total) == INFINITY else value
-    return value if (total >= 0) | (signed & (total < 0)) else <double>NAN
-
-
-cdef struct WeightedLogs:
-    # The logarithms of the sizes of sums divided by exp(shift), and totals that have the sums' signs.
-    double shift[TILE_COLUMNS]
-    double total[TILE_COLUMNS]
-    double log_sum[TILE_COLUMNS]
-    double log_sum_low[TILE_COLUMNS]
-
-
-cdef inline void take_weighted_logs(const WeightedSum *sum, Py_ssize_t columns, WeightedLogs *logs,
-                                    real _) noexcept nogil:
-    cdef Py_ssize_t j
-    cdef real reference, shift, exponent
-    for j in range(columns):
-        reference = <real>sum.reference[j]
-        shift = shift_of(reference)
-        exponent = exponent_of(remainder_of(reference, shift)) + <real>sum.exponent[j]
-        logs.log_sum[j] = weighted_log_of(sum.sum[j], sum.sum_low[j], exponent, &logs.total[j], &logs.log_sum_low[j])
-        logs.shift[j] = shift
-
-
-cdef void write_weighted(const WeightedLogs *logs, Py_ssize_t columns, real *out, real *sign,
-                         bint signed) noexcept nogil:
-    cdef Py_ssize_t j
-    cdef double total
-    for j in range(columns):
-        total = logs.total[j]
-        out[j] = <real>weighted_value(logs.shift[j], logs.log_sum[j], logs.log_sum_low[j], total, signed)
-        sign[j] = <real>(1 if total > 0 else -1 if total < 0 else total)
-
-
-cdef void finish_weighted_logsumexp(State *state, Py_ssize_t columns, real *out, real *sign) noexcept nogil:
-    cdef WeightedLogs logs
-    cdef real unused[TILE_COLUMNS]
-    take_weighted_logs(weighted_of(state), columns, &logs, <real>0)
-    write_weighted(&logs, columns, out, sign if sign != NULL else unused, sign != NULL)
-
-
-# From states without weights ----------------------------------------------------------------------------------------
+# From sums without weights --------------------------------------------------------------------------------------------
 
 cdef void weigh(State *state, Py_ssize_t columns, real _) noexcept nogil:
-    """Make of a state of logsumexp one whose weights are all 1: nothing is counted any more."""
+    """Make of the sums of logsumexp those of weights that are all 1: nothing is counted any more."""
     cdef Py_ssize_t j
     cdef real maximum
     cdef double total
@@ -243,7 +194,7 @@ cdef void weigh(State *state, Py_ssize_t columns, real _) noexcept nogil:
         elif maximum != -INFINITY:
             raise_column(&column, maximum)
             weighted.sum[j], weighted.sum_low[j] = column.others, column.others_low
-    memcpy(&state.sum, &weighted, sizeof(WeightedSum))      # the views may not be mixed, see weighted_of
+    memcpy(&state.sum, &weighted, sizeof(WeightedSum))      # see weighted_of
 
 
 cdef void weigh_f32(State *state, Py_ssize_t columns) noexcept nogil:

@@ -1,7 +1,7 @@
 # Transposing: short rows become columns of a tile, and the other way round.
 #
-# Blocks of four by four; what is left of a side is done by a block that overlaps the one before. Each of them gives a
-# vector where one element after the other is a load and an insertion.
+# It is done in blocks of four by four, which gives a vector where one element after the other is a load and an
+# insertion. What is left of a side is done by a block that overlaps the one before.
 
 cdef extern from * nogil:
     """
@@ -98,33 +98,35 @@ cdef inline void transpose_block(const real *x, Py_ssize_t ld, real *out, Py_ssi
         transpose_block_f64(x, ld, out, out_ld)
 
 
-cdef inline void transpose_few(const real *x, Py_ssize_t x_step, Py_ssize_t x_ld, Py_ssize_t few, Py_ssize_t n,
-                               real *out, Py_ssize_t out_step, Py_ssize_t out_ld) noexcept nogil:
-    """out[j, i] = x[i, j] of n lines of few elements each, eight lines at a time, for as many streams as a processor
-    follows; steps are from line to line."""
+cdef inline void transpose_narrow(const real *x, Py_ssize_t x_step, Py_ssize_t x_ld, Py_ssize_t columns, Py_ssize_t n,
+                                  real *out, Py_ssize_t out_step, Py_ssize_t out_ld) noexcept nogil:
+    """out[j, i] = x[i, j] for n rows of few columns; steps are from row to row.
+
+    Eight rows at a time, for as many streams as a processor follows.
+    """
     cdef Py_ssize_t i, j, k
     for i in range(n//8):
-        for j in range(few):
+        for j in range(columns):
             for k in range(8):
                 out[k*out_step + j*out_ld] = x[k*x_step + j*x_ld]
         x += 8*x_step
         out += 8*out_step
-    for j in range(few):
+    for j in range(columns):
         for i in range(n % 8):
             out[i*out_step + j*out_ld] = x[i*x_step + j*x_ld]
 
 
 cdef void transpose(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
                     Py_ssize_t out_ld) noexcept nogil:
-    """out[j, i] = x[i, j], of rows of x one after the other; those that the next call will take are fetched."""
+    """out[j, i] = x[i, j], where x is read in order; the rows that the next call will take are prefetched."""
     cdef Py_ssize_t i, j, row, column, ahead
     if columns < 4 or rows < 4:
-        transpose_few(x, ld, 1, columns, rows, out, 1, out_ld)
+        transpose_narrow(x, ld, 1, columns, rows, out, 1, out_ld)
         return
     for i from 0 <= i < rows by 4:
         row = min_of(i, rows - 4)
         for ahead in range(rows + row, rows + row + 4):
-            fetch(x + ahead*ld, columns)
+            prefetch(x + ahead*ld, columns)
         for j from 0 <= j < columns by 4:
             column = min_of(j, columns - 4)
             transpose_block(x + row*ld + column, ld, out + column*out_ld + row, out_ld)
@@ -132,10 +134,10 @@ cdef void transpose(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t co
 
 cdef void transpose_back(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
                          Py_ssize_t out_ld) noexcept nogil:
-    """out[j, i] = x[i, j], to rows of out one after the other."""
+    """out[j, i] = x[i, j], where out is written in order."""
     cdef Py_ssize_t i, j, row, column
     if rows < 4 or columns < 4:
-        transpose_few(x, 1, ld, rows, columns, out, out_ld, 1)
+        transpose_narrow(x, 1, ld, rows, columns, out, out_ld, 1)
         return
     for j from 0 <= j < columns by 4:
         column = min_of(j, columns - 4)

@@ -2,9 +2,9 @@
 
 cdef extern from * nogil:
     """
-    /* By bits: a choice between doubles by a byte does not vectorise. x and out may be the same memory, but not overlap
-       otherwise, and no compiler proves that the mask lies elsewhere. Lanes in a local array, as in lanes.pxi, were
-       stored in halves and read whole with AVX-512, and each read waited: four times as long (2026-11). */
+    /* Select by bits, because compilers do not vectorise a choice between doubles by a byte. x and out may be the same
+       memory but do not overlap otherwise, and no compiler proves that the mask lies elsewhere: hence the pragma. Lanes
+       in a local array would be stored in halves and read whole with AVX-512, and each read would wait for both. */
     #if defined(__clang__)
     #define SMOOTHMAX_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
     #elif defined(__GNUC__)
@@ -26,10 +26,10 @@ cdef extern from * nogil:
     SMOOTHMAX_SELECT(smoothmax_select_f32, float, uint32_t)
     SMOOTHMAX_SELECT(smoothmax_select_f64, double, uint64_t)
     """
-    void select_run_f32 "smoothmax_select_f32"(const float *x, const unsigned char *mask, Py_ssize_t n, float fill,
-                                               float *out)
-    void select_run_f64 "smoothmax_select_f64"(const double *x, const unsigned char *mask, Py_ssize_t n, double fill,
-                                               double *out)
+    void select_contiguous_f32 "smoothmax_select_f32"(const float *x, const unsigned char *mask, Py_ssize_t n,
+                                                          float fill, float *out)
+    void select_contiguous_f64 "smoothmax_select_f64"(const double *x, const unsigned char *mask, Py_ssize_t n,
+                                                          double fill, double *out)
 
 
 cdef void select(const real *x, Py_ssize_t step, const unsigned char *mask, Py_ssize_t mask_step, Py_ssize_t rows,
@@ -38,9 +38,9 @@ cdef void select(const real *x, Py_ssize_t step, const unsigned char *mask, Py_s
     cdef Py_ssize_t i
     for i in range(rows):
         if real is float:
-            select_run_f32(x, mask, n, <float>fill, out)
+            select_contiguous_f32(x, mask, n, <float>fill, out)
         else:
-            select_run_f64(x, mask, n, fill, out)
+            select_contiguous_f64(x, mask, n, fill, out)
         x = <const real *>(<const char *>x + step)
         mask += mask_step
         out = <real *>(<char *>out + out_step)

@@ -1,0 +1,15 @@
+# Weights of a loss made of probabilities, label smoothing and weights of classes.
+
+cdef void blend(real *b, const real *factors, Py_ssize_t n, double scale, double scale_low, double offset,
+                double offset_low) noexcept nogil:
+    """b*scale + offset, times factors, in the place of b; rounded once."""
+    cdef Py_ssize_t i
+    cdef double product, value, error
+    for i in range(n):
+        product = b[i]*scale
+        if real is float:
+            b[i] = <float>((product + offset)*factors[i])
+        else:
+            value = two_sum(offset, product, &error)
+            error += (product_error(b[i], scale, product) + b[i]*scale_low) + offset_low
+            b[i] = multiplied(factors[i], value, error)

@@ -1,0 +1,136 @@
+# Exponentials summed with a shift, and stored if that is asked for.
+#
+#     row_exp_sum_lanes       contiguous rows with one shift: rows of all operations
+#     exp_sum_store_lanes     columns, each with its shift, the maximum among the others: softmax
+#     exact_sum_lanes         columns, the maximum left out and counted, however small the others are
+#
+# Each is a loop over the rows of a tile that is as wide as there are lanes.
+
+cdef inline void row_exp_sum_lanes(const real *x, Py_ssize_t rows, bint near, Terms terms, bint keep, real shift,
+                                   real round_bias, real underflow_below, Py_ssize_t ahead, real *out, real *totals,
+                                   double *carries, double *carries_low) noexcept nogil:
+    """Add the scaled exponentials of contiguous rows to totals[j] + carries[j].
+
+    totals[j] begins from a bias that is larger than any term. So the larger operand of each addition is known, and
+    float needs no double. To STORE is to write the exponentials to `out`, rounded; to DISCARD them is to prefetch
+    `out`, unless it is NULL, because results will be written there soon. Only ROUNDED sums are unrolled by four: it is
+    slower when results are stored, and EXACT sums must have the same bits with and without stores.
+    """
+    cdef Py_ssize_t i, j, block, fours, ld = lanes_of(x)
+    cdef real total[LANES]
+    cdef real carry[LANES]
+    cdef real e[LANES]
+    cdef real low0, low1, low2, low3, unused
+    for j in range(lanes_of(x)):
+        total[j] = totals[j]
+    while rows > 0:         # a carry takes only so many terms
+        block = min_of(rows, 4*quads_of(x) if terms == ROUNDED else CARRY_ROWS)
+        fours = block//4 if terms == ROUNDED else 0
+        rows -= block
+        for j in range(lanes_of(x)):
+            carry[j] = 0
+        for i in range(fours):
+            if ahead:
+                prefetch(x + ahead, 4*ld)
+            if not keep and out != NULL:
+                prefetch_to_write(out, 4*ld)
+                out += 4*ld
+            for j in range(lanes_of(x)):
+                add_biased(&total[j], argument(x[j], near, shift, underflow_below), round_bias, terms, &unused, &low0)
+                add_biased(&total[j], argument(x[ld + j], near, shift, underflow_below), round_bias, terms, &unused,
+                           &low1)
+                add_biased(&total[j], argument(x[2*ld + j], near, shift, underflow_below), round_bias, terms, &unused,
+                           &low2)
+                add_biased(&total[j], argument(x[3*ld + j], near, shift, underflow_below), round_bias, terms, &unused,
+                           &low3)
+                carry[j] += (low0 + low1) + (low2 + low3)
+            x += 4*ld
+        for i in range(block - 4*fours):
+            if terms != ROUNDED and ahead:
+                prefetch(x + ahead, ld)
+            for j in range(lanes_of(x)):
+                add_biased(&total[j], argument(x[j], near, shift, underflow_below), round_bias, terms, &e[j], &low0)
+                carry[j] += low0
+            if keep:
+                for j in range(lanes_of(x)):
+                    out[j] = e[j]
+                out += ld
+            x += ld
+        for j in range(lanes_of(x)):
+            add_low(&carries[j], &carries_low[j], carry[j])
+    for j in range(lanes_of(x)):
+        totals[j] = total[j]
+
+
+cdef inline void exp_sum_store_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const real *shift,
+                                     const real *round_bias, const real *underflow_below, bint keep, Py_ssize_t ahead,
+                                     real *out, Py_ssize_t out_ld, double *sums, real *carries) noexcept nogil:
+    """Add the scaled exponentials of column j to sums[j] + carries[j], and STORE them in `out`, rounded, or not.
+
+    The maximum is among them, so nothing far below 1 matters, and a lane that begins from twice the largest exponential
+    is the larger operand of every addition: the sum needs no comparison, and float no double.
+    """
+    cdef Py_ssize_t i, j
+    cdef real total[LANES]
+    cdef real carry[LANES]
+    cdef real e[LANES]
+    cdef real head, tail, scale, high, result
+    cdef double error
+    cdef Py_ssize_t block
+    for j in range(lanes_of(x)):
+        total[j] = 2*scaled_one(x[0])
+    while rows > 0:         # a carry takes only so many terms
+        block = rows if rows < CARRY_ROWS else CARRY_ROWS
+        for j in range(lanes_of(x)):
+            carry[j] = 0
+        for i in range(block):
+            if ahead:
+                prefetch(x + ahead + i*ld, lanes_of(x))
+            for j in range(lanes_of(x)):
+                split_exp(at_least(x[i*ld + j] - shift[j], underflow_below[j]), round_bias[j], &head, &tail, &scale)
+                high = head*scale
+                result = total[j] + high
+                carry[j] += (high - (result - total[j])) + tail*scale
+                total[j] = result
+                e[j] = multiply_add(tail, scale, high)
+            if keep:
+                for j in range(lanes_of(x)):
+                    out[i*out_ld + j] = e[j]
+        for j in range(lanes_of(x)):
+            if real is float:
+                sums[j] += carry[j]
+            else:
+                sums[j] = two_sum(sums[j], carry[j], &error)
+                carries[j] += error
+        x += block*ld
+        out += block*out_ld
+        rows -= block
+    for j in range(lanes_of(x)):
+        sums[j] = two_sum(sums[j], total[j] - 2*scaled_one(x[0]), &error)
+        carries[j] += <real>error
+
+
+cdef inline void exact_sum_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const real *maximum, const real *shift,
+                                 const real *round_bias, const real *underflow_below, double *sums, real *carries,
+                                 real *counts) noexcept nogil:
+    """Add the exponentials of column j without those of maximum[j], and count how many elements equal that."""
+    cdef Py_ssize_t i, j
+    cdef double s[LANES]
+    cdef real carry[LANES]
+    cdef real count[LANES]
+    cdef real v, unused, taken, lost
+    for j in range(lanes_of(x)):
+        s[j] = sums[j]
+        carry[j] = carries[j]
+        count[j] = counts[j]
+    for i in range(rows):
+        for j in range(lanes_of(x)):
+            v = x[i*ld + j]
+            take_term(difference(v, maximum[j], shift[j], underflow_below[j]), round_bias[j], EXACT, &unused, &taken,
+                      &lost)
+            add(&s[j], &carry[j], taken, lost)
+            count[j] += one_if(v == maximum[j], v)
+    for j in range(lanes_of(x)):
+        sums[j] = s[j]
+        carries[j] = carry[j]
+        counts[j] = count[j]

@@ -1,0 +1,144 @@
+# Lanes: as many elements as a loop handles at a time, LANE_BYTES of them. What is done to all of them, and how they
+# are folded into one.
+#
+# A row is read as a tile that is as wide as there are lanes, with one shift for all. Loops over lanes have a constant
+# number of turns and touch local arrays only: that is what compilers vectorise.
+
+cdef inline Py_ssize_t lanes_of(const real *x) noexcept nogil:
+    """How many lanes elements of this type have."""
+    return LANES_F32 if real is float else LANES_F64
+
+
+cdef inline Py_ssize_t min_of(Py_ssize_t a, Py_ssize_t b) noexcept nogil:
+    return a if a < b else b
+
+
+cdef inline real larger(real a, real b) noexcept nogil:
+    """The larger of the two; b if either is nan."""
+    return a if a > b else b
+
+
+cdef inline real at_least(real d, real underflow_below) noexcept nogil:
+    """The larger of the two; nan stays."""
+    return underflow_below if d < underflow_below else d
+
+
+cdef inline real one_if(bint condition, real _) noexcept nogil:
+    return <real>1 if condition else <real>0
+
+
+cdef inline void spread(real value, real *lanes) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(lanes_of(lanes)):
+        lanes[j] = value
+
+
+cdef inline void pad(const real *x, Py_ssize_t n, real *lanes) noexcept nogil:
+    """The last n elements of a row, filled up with -inf."""
+    cdef int j, left = <int>n       # ints of the elements' width, for a masked load
+    for j in range(<int>lanes_of(x)):
+        lanes[j] = x[j] if j < left else <real>-INFINITY
+
+
+cdef inline void unpad(const real *lanes, Py_ssize_t n, real *out) noexcept nogil:
+    """The first n lanes, to the end of a row."""
+    cdef int j, left = <int>n
+    for j in range(<int>lanes_of(out)):
+        if j < left:
+            out[j] = lanes[j]
+
+
+cdef inline void pad_two(const real *x, const real *b, Py_ssize_t n, real *lanes, real *lanes_b) noexcept nogil:
+    """The last n elements of two rows, filled up with 0."""
+    cdef Py_ssize_t j
+    spread(<real>0, lanes)
+    spread(<real>0, lanes_b)
+    for j in range(n):
+        lanes[j] = x[j]
+        lanes_b[j] = b[j]
+
+
+# Columns that do not fill the lanes -----------------------------------------------------------------------------------
+#
+# The last group of lanes begins early enough to end with the columns and does some columns again. Where results take
+# the place of elements it cannot, but there the memory has room for whole groups.
+
+cdef inline Py_ssize_t filled(Py_ssize_t columns, Py_ssize_t width) noexcept nogil:
+    """The least multiple of the lanes that has room for so many columns."""
+    return (columns + width - 1)//width*width
+
+
+cdef inline Py_ssize_t columns_to_do(const real *x, const real *out, Py_ssize_t columns) noexcept nogil:
+    return filled(columns, lanes_of(x)) if x == out else columns
+
+
+cdef inline Py_ssize_t first_column(Py_ssize_t group, Py_ssize_t width, Py_ssize_t columns) noexcept nogil:
+    return columns - width if (group + 1)*width > columns > width else group*width
+
+
+# Folding --------------------------------------------------------------------------------------------------------------
+
+cdef inline void fold_max(real *maximum, Py_ssize_t half) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(half):
+        maximum[j] = maximum[j + half] if maximum[j + half] > maximum[j] else maximum[j]
+
+
+cdef inline real max_of_lanes(real *maximum) noexcept nogil:
+    if real is float:
+        fold_max(maximum, 16)
+    fold_max(maximum, 8)
+    fold_max(maximum, 4)
+    fold_max(maximum, 2)
+    fold_max(maximum, 1)
+    return maximum[0]
+
+
+cdef inline void fold_sum(double *sums, double *carries, Py_ssize_t half, real _) noexcept nogil:
+    """Add the upper half of the sums to the lower. The doubles of floats lose nothing that counts."""
+    cdef Py_ssize_t j
+    cdef double error
+    for j in range(half):
+        if real is float:
+            sums[j] += sums[j + half]
+        else:
+            sums[j] = two_sum(sums[j], sums[j + half], &error)
+            carries[j] += carries[j + half] + error
+
+
+cdef inline double sum_of_lanes(double *sums, const real *carries, double *carry) noexcept nogil:
+    """The sum over the lanes; `carry` becomes what rounding took from it, or 0 for floats."""
+    cdef Py_ssize_t j
+    cdef double c[LANES]
+    for j in range(lanes_of(carries)):
+        if real is float:
+            sums[j] += carries[j]
+        else:
+            c[j] = carries[j]
+    if real is float:
+        fold_sum(sums, c, 16, carries[0])
+    fold_sum(sums, c, 8, carries[0])
+    fold_sum(sums, c, 4, carries[0])
+    fold_sum(sums, c, 2, carries[0])
+    fold_sum(sums, c, 1, carries[0])
+    if real is float:
+        carry[0] = 0
+        return sums[0]
+    else:
+        return two_sum(sums[0], c[0], carry)
+
+
+cdef inline void fold_count(real *counts, Py_ssize_t half) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(half):
+        counts[j] += counts[j + half]
+
+
+cdef inline double count_of_lanes(real *counts) noexcept nogil:
+    if real is float:
+        fold_count(counts, 16)
+    fold_count(counts, 8)
+    fold_count(counts, 4)
+    fold_count(counts, 2)
+    fold_count(counts, 1)
+    return counts[0]

@@ -1,0 +1,42 @@
+# The maximum.
+
+cdef inline void max_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, real *maximum) noexcept nogil:
+    """maximum[j] becomes the larger of itself and column j. A nan may hide elements of its column, whose sum is nan.
+
+    Contiguous rows are read four at a time, so that fewer comparisons wait for the last one. Columns would be slower.
+    """
+    cdef Py_ssize_t i, j, fours = rows//4 if ld == lanes_of(x) else 0
+    cdef real m[LANES]
+    for j in range(lanes_of(x)):
+        m[j] = maximum[j]
+    for i in range(fours):
+        for j in range(lanes_of(x)):
+            m[j] = larger(larger(larger(x[j], x[ld + j]), larger(x[2*ld + j], x[3*ld + j])), m[j])
+        x += 4*ld
+    for i in range(rows - 4*fours):
+        for j in range(lanes_of(x)):
+            m[j] = larger(x[i*ld + j], m[j])
+    for j in range(lanes_of(x)):
+        maximum[j] = m[j]
+
+
+cdef inline real max_of_row(const real *x, Py_ssize_t n, real *tail) noexcept nogil:
+    """The largest element; what does not fill the lanes is left in `tail`."""
+    cdef Py_ssize_t width = lanes_of(x), rows = n//width, remaining = n - rows*width
+    cdef real maximum[LANES]
+    spread(<real>-INFINITY, maximum)
+    max_lanes(x, width, rows, maximum)
+    if remaining:
+        pad(x + rows*width, remaining, tail)
+        max_lanes(tail, width, 1, maximum)
+    return max_of_lanes(maximum)
+
+
+cdef inline real max_of_lane_row(const real *x, Py_ssize_t n, real *lanes) noexcept nogil:
+    """Up to as many elements as there are lanes, padded, and the largest of them."""
+    cdef Py_ssize_t j
+    cdef real maximum[LANES]
+    pad(x, n, lanes)
+    for j in range(lanes_of(x)):
+        maximum[j] = lanes[j]
+    return max_of_lanes(maximum)

@@ -1,0 +1,70 @@
+# Prefetching: what the processor does not foresee.
+#
+# Most kernels read a block for its maximum first, as fast as it comes from memory, and then sum it, which is bound by
+# arithmetic. The next block is prefetched meanwhile. `ahead` is the distance in elements, or 0 for no prefetching.
+
+cdef extern from * nogil:
+    """
+    #if defined(__GNUC__)
+    #define SMOOTHMAX_PREFETCH(p) __builtin_prefetch(p)
+    #define SMOOTHMAX_PREFETCH_L2(p) __builtin_prefetch(p, 0, 2)
+    #define SMOOTHMAX_PREFETCH_TO_WRITE(p) __builtin_prefetch(p, 1)
+    #else
+    #define SMOOTHMAX_PREFETCH(p)
+    #define SMOOTHMAX_PREFETCH_L2(p)
+    #define SMOOTHMAX_PREFETCH_TO_WRITE(p)
+    #endif
+    """
+    void prefetch_line "SMOOTHMAX_PREFETCH"(const void *p)
+    void prefetch_line_l2 "SMOOTHMAX_PREFETCH_L2"(const void *p)
+    void prefetch_line_to_write "SMOOTHMAX_PREFETCH_TO_WRITE"(const void *p)
+
+
+cdef inline void prefetch(const real *x, Py_ssize_t n) noexcept nogil:
+    """Prefetch n elements that will be read soon; they need not exist.
+
+    The line of the last element of each chunk is prefetched. The first line was covered by the call for the elements
+    before.
+    """
+    cdef Py_ssize_t j, line = CACHE_LINE_BYTES//<Py_ssize_t>sizeof(real)
+    for j from 0 <= j < n by line:
+        prefetch_line(x + j + line - 1)
+
+
+cdef inline void prefetch_l2(const real *x, Py_ssize_t n) noexcept nogil:
+    """prefetch into L2, where L1 has no room (P21)."""
+    cdef Py_ssize_t j, line = CACHE_LINE_BYTES//<Py_ssize_t>sizeof(real)
+    for j from 0 <= j < n by line:
+        prefetch_line_l2(x + j + line - 1)
+
+
+cdef inline void prefetch_to_write(const real *out, Py_ssize_t n) noexcept nogil:
+    """Prefetch the lines that n results will be written to."""
+    cdef Py_ssize_t j, line = CACHE_LINE_BYTES//<Py_ssize_t>sizeof(real)
+    for j from 0 <= j < n by line:
+        prefetch_line_to_write(out + j + line - 1)
+
+
+cdef inline Py_ssize_t rows_ahead(Py_ssize_t rows, Py_ssize_t ld, real _) noexcept nogil:
+    """`ahead` for the next rows of a tile; 0 if rows share a few sets of a cache and would evict each other."""
+    return 0 if ld*<Py_ssize_t>sizeof(real) % UNFETCHED_STRIDE_BYTES == 0 else rows
+
+
+cdef inline Py_ssize_t lanes_ahead(const real *x, Py_ssize_t ld, Py_ssize_t rows) noexcept nogil:
+    """`ahead` for the next lanes of the same rows; 0 if the processor foresees them, or they are in cache anyway.
+
+    A processor follows COLUMN_PREFETCH_MIN_ROWS streams by itself (P10).
+    """
+    if rows <= COLUMN_PREFETCH_MIN_ROWS or rows*ld*<Py_ssize_t>sizeof(real) <= COLUMN_PREFETCH_MIN_BYTES:
+        return 0
+    return rows_ahead(lanes_of(x), ld, x[0])
+
+
+cdef inline void prefetch_below(const real *x, Py_ssize_t ld, const real *out, Py_ssize_t out_ld,
+                                Py_ssize_t rows) noexcept nogil:
+    """Prefetch what lies `rows` rows below; it need not exist.
+
+    A tile in a band writes that row after the tiles beside it have had their turn (P8).
+    """
+    prefetch_to_write(out + rows*out_ld, lanes_of(x))
+    prefetch(x + rows*ld, lanes_of(x))

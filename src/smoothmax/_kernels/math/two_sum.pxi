@@ -1,0 +1,135 @@
+# Sums and products that keep their rounding error.
+#
+# No function in math/ branches on data or converts between integer and float, so a loop over any of them vectorises.
+
+cdef extern from * nogil:
+    """
+    /* product_error is a*b - p, where p is a*b rounded. multiplied is a*(b + low), rounded once. left_of is
+       (a + low)*b - taken, where taken is what a sum took of a*b. Where fma is one instruction they call it explicitly,
+       because -ffp-contract may fuse the wrong one of two products. Elsewhere they take Dekker's product (Numerische
+       Mathematik 18, 1971); a compiler that may contract its products has fma.
+
+       probability is multiplied where the parts of Dekker's product might vanish: without it, softmax results near
+       1e-300 were 2.3 ULP off.
+
+       multiply_add is a*b + c. It calls fma explicitly too: exp must have the same bits inside and outside a loop,
+       because take_out_maximum subtracts a term that is computed again. Polynomials are left to the compiler, which
+       finds them in one block. */
+    #include <math.h>
+    #if defined(__FP_FAST_FMA) || defined(__FMA__) || defined(__aarch64__)
+    static inline double smoothmax_product_error_f64(double a, double b, double p) { return fma(a, b, -p); }
+    static inline float smoothmax_product_error_f32(float a, float b, float p) { return fmaf(a, b, -p); }
+    static inline double smoothmax_multiplied_f64(double a, double b, double low) { return fma(a, b, a*low); }
+    static inline float smoothmax_multiplied_f32(float a, float b, float low) { return fmaf(a, b, a*low); }
+    #define smoothmax_probability_f64 smoothmax_multiplied_f64
+    static inline double smoothmax_multiply_add_f64(double a, double b, double c) { return fma(a, b, c); }
+    static inline float smoothmax_multiply_add_f32(float a, float b, float c) { return fmaf(a, b, c); }
+    static inline double smoothmax_left_of_f64(double a, double low, double b, double taken) {
+        return fma(low, b, fma(a, b, -taken));
+    }
+    static inline float smoothmax_left_of_f32(float a, float low, float b, float taken) {
+        return fmaf(low, b, fmaf(a, b, -taken));
+    }
+    #else
+    static inline double smoothmax_product_error_f64(double a, double b, double p) {
+        double ca = 134217729.0*a, a_high = ca - (ca - a), a_low = a - a_high;
+        double cb = 134217729.0*b, b_high = cb - (cb - b), b_low = b - b_high;
+        return ((a_high*b_high - p) + a_high*b_low + a_low*b_high) + a_low*b_low;
+    }
+    static inline float smoothmax_product_error_f32(float a, float b, float p) { return (float)((double)a*b - p); }
+    static inline double smoothmax_multiplied_f64(double a, double b, double low) {
+        double p = a*b;
+        return p + (smoothmax_product_error_f64(a, b, p) + a*low);
+    }
+    static inline float smoothmax_multiplied_f32(float a, float b, float low) {
+        return (float)((double)a*((double)b + low));
+    }
+    static inline double smoothmax_probability_f64(double e, double inverse, double low) {
+        /* by 2**64 and back; not where weights make the factor so large that nothing vanishes, and that may overflow */
+        int small = fabs(inverse) < 1e-30;
+        double up = small ? 18446744073709551616.0 : 1, down = small ? 5.421010862427522e-20 : 1;
+        return smoothmax_multiplied_f64(e, inverse*up, low*up)*down;
+    }
+    static inline double smoothmax_multiply_add_f64(double a, double b, double c) { return a*b + c; }
+    static inline float smoothmax_multiply_add_f32(float a, float b, float c) { return a*b + c; }
+    static inline double smoothmax_left_of_f64(double a, double low, double b, double taken) {
+        double p = a*b;
+        return (p - taken) + (low*b + smoothmax_product_error_f64(a, b, p));
+    }
+    static inline float smoothmax_left_of_f32(float a, float low, float b, float taken) {
+        float p = a*b;
+        return (p - taken) + (low*b + smoothmax_product_error_f32(a, b, p));
+    }
+    #endif
+    """
+    double product_error_f64 "smoothmax_product_error_f64"(double a, double b, double p)
+    float product_error_f32 "smoothmax_product_error_f32"(float a, float b, float p)
+    double multiplied_f64 "smoothmax_multiplied_f64"(double a, double b, double low)
+    float multiplied_f32 "smoothmax_multiplied_f32"(float a, float b, float low)
+    double probability_f64 "smoothmax_probability_f64"(double e, double inverse, double low)
+    double multiply_add_f64 "smoothmax_multiply_add_f64"(double a, double b, double c)
+    float multiply_add_f32 "smoothmax_multiply_add_f32"(float a, float b, float c)
+    double left_of_f64 "smoothmax_left_of_f64"(double a, double low, double b, double taken)
+    float left_of_f32 "smoothmax_left_of_f32"(float a, float low, float b, float taken)
+    const double INFINITY
+    const double NAN
+
+
+cdef inline real product_error(real a, real b, real p) noexcept nogil:
+    """What rounding took from p = a*b."""
+    if real is float:
+        return product_error_f32(a, b, p)
+    else:
+        return product_error_f64(a, b, p)
+
+
+cdef inline real multiplied(real a, real b, real low) noexcept nogil:
+    """a*(b + low), rounded once."""
+    if real is float:
+        return multiplied_f32(a, b, low)
+    else:
+        return multiplied_f64(a, b, low)
+
+
+cdef inline real probability(real e, real inverse, real inverse_low) noexcept nogil:
+    """e*(inverse + inverse_low): an exponential over the sum, rounded once."""
+    if real is float:
+        return multiplied_f32(e, inverse, inverse_low)
+    else:
+        return probability_f64(e, inverse, inverse_low)
+
+
+cdef inline real multiply_add(real a, real b, real c) noexcept nogil:
+    """a*b + c, rounded once where that is one instruction."""
+    if real is float:
+        return multiply_add_f32(a, b, c)
+    else:
+        return multiply_add_f64(a, b, c)
+
+
+cdef inline real left_of(real a, real low, real b, real taken) noexcept nogil:
+    """(a + low)*b - taken, as accurate as its own last bits."""
+    if real is float:
+        return left_of_f32(a, low, b, taken)
+    else:
+        return left_of_f64(a, low, b, taken)
+
+
+cdef inline real sum_in_two(real a, real b, real *error) noexcept nogil:
+    """a + b rounded, and in `error` what rounding lost (Knuth, TAOCP 2, 4.2.2)."""
+    cdef real total = a + b
+    cdef real b_seen = total - a
+    error[0] = (a - (total - b_seen)) + (b - b_seen)
+    return total
+
+
+cdef inline double two_sum(double a, double b, double *error) noexcept nogil:
+    return sum_in_two(a, b, error)
+
+
+cdef inline real magnitude(real x) noexcept nogil:
+    return -x if x < 0 else x
+
+
+cdef inline bint is_finite(double x) noexcept nogil:
+    return x - x == 0

@@ -1,0 +1,206 @@
+# The sums of columns' exponentials, the maximum counted apart: for logsumexp, log_softmax and the losses.
+#
+# 1. Guess each column's maximum from three elements, or take the state's.
+# 2. Read each element once, for the maximum and the sum together, with shifts from the guess and headroom above it.
+# 3. A column whose maximum has no headroom was not foreseen: sum it again by itself. What a column's neighbours are
+#    must not show in its bits.
+#
+# Columns of few rows take differences from the maximum in two parts instead, which needs no shift (P19).
+
+cdef inline real guess_of_maximum(const real *x, Py_ssize_t ld, Py_ssize_t rows) noexcept nogil:
+    """The largest of three elements, if it is finite: the maximum is probably not far above."""
+    cdef real first = x[0], middle = x[rows//2*ld], last = x[(rows - 1)*ld]
+    cdef real reference = first if first > middle else middle
+    reference = last if last > reference else reference
+    return reference if magnitude(reference) < INFINITY else 0
+
+
+cdef inline void take_maxima(State *state, Py_ssize_t first, const real *maximum) noexcept nogil:
+    """Let a block's maxima be the state's.
+
+    The block's sum began from the old maximum, so it has the old maximum once where that was surpassed.
+    """
+    cdef Py_ssize_t j
+    cdef int raised = 0, old = 0
+    for j in range(lanes_of(maximum)):
+        raised |= maximum[j] > state.sum.maximum[first + j]
+        old |= state.sum.count[first + j] > 0
+    if raised and old:
+        for j in range(lanes_of(maximum)):
+            if maximum[j] > state.sum.maximum[first + j]:
+                state.sum.count[first + j] -= 1 if state.sum.count[first + j] > 0 else 0
+                raise_maximum(&state.sum, first + j, maximum[j])
+                state.sum.count[first + j] = 1
+    elif raised:
+        for j in range(lanes_of(maximum)):
+            state.sum.count[first + j] = 1 if maximum[j] > state.sum.maximum[first + j] else 0
+            state.sum.maximum[first + j] = (
+                maximum[j] if maximum[j] > state.sum.maximum[first + j] else state.sum.maximum[first + j])
+
+
+cdef inline bint can_join(real maximum, real shift, real round_bias) noexcept nogil:
+    """Whether the sum can join a state with this maximum: by a power of two."""
+    return has_headroom(maximum, shift, round_bias) & (shift_of(maximum) == shift)
+
+
+cdef void join_unforeseen(State *state, Py_ssize_t first, const real *x, Py_ssize_t ld, Py_ssize_t rows,
+                          const real *shift, const real *round_bias, real *maximum, real *totals,
+                          real *carries) noexcept nogil:
+    """Sum the block again for the columns whose maximum was not foreseen, and join that to the state.
+
+    Their maximum, totals and carries become those of no element.
+    """
+    cdef Py_ssize_t j
+    cdef real maxima[LANES]
+    cdef real shifts[LANES]
+    cdef real round_biases[LANES]
+    cdef real underflows[LANES]
+    cdef double sums[LANES]
+    cdef real lows[LANES]
+    cdef real counts[LANES]
+    for j in range(lanes_of(x)):
+        maxima[j] = <real>state.sum.maximum[first + j]
+    max_lanes(x, ld, rows, maxima)
+    for j in range(lanes_of(x)):
+        shifts_of(maxima[j], &shifts[j], &round_biases[j], &underflows[j])
+        sums[j] = 0
+        lows[j] = 0
+        counts[j] = 0
+    exact_sum_lanes(x, ld, rows, maxima, shifts, round_biases, underflows, sums, lows, counts)
+    for j in range(lanes_of(x)):
+        if not can_join(maximum[j], shift[j], round_bias[j]):
+            if maxima[j] > state.sum.maximum[first + j]:
+                raise_maximum(&state.sum, first + j, maxima[j])
+            join(&state.sum, first + j, sums[j], lows[j], counts[j])
+            maximum[j] = -INFINITY
+            totals[j] = 0
+            carries[j] = 0
+
+
+cdef inline void reduce_columns(State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
+                                Terms terms) noexcept nogil:
+    """Reduce a tile block by block into a state."""
+    cdef Py_ssize_t width = lanes_of(x), block, group, first, j
+    cdef int foreseen
+    cdef double total, error, power
+    cdef real reference
+    cdef real maximum[LANES]
+    cdef real shift[LANES]
+    cdef real round_bias[LANES]
+    cdef real underflow_below[LANES]
+    cdef real totals[LANES]
+    cdef real carries[LANES]
+    while rows > 0:
+        block = min_of(rows, TILE_BLOCK_BYTES//(TILE_COLUMNS*sizeof(real)))
+        for group in range((columns + width - 1)//width):
+            first = group*width
+            for j in range(width):
+                maximum[j] = <real>state.sum.maximum[first + j]
+                reference = guess_of_maximum(x + first + j, ld, block)
+                reference = maximum[j] if magnitude(maximum[j]) < INFINITY else reference
+                lowered_shifts_of(reference, headroom(reference), &shift[j], &round_bias[j], &underflow_below[j])
+            online_max_sum(x + first, ld, block, terms, shift, round_bias, underflow_below, block*ld, <real *>NULL, 0,
+                           maximum, totals, carries)
+            foreseen = 1
+            for j in range(width):
+                foreseen &= can_join(maximum[j], shift[j], round_bias[j])
+            if not foreseen:
+                join_unforeseen(state, first, x + first, ld, block, shift, round_bias, maximum, totals, carries)
+            take_maxima(state, first, maximum)
+            for j in range(width):
+                total = two_sum(totals[j], carries[j], &error)
+                power = power_to_state(maximum[j], shift[j], round_bias[j])
+                join(&state.sum, first + j, total*power, error*power, 0)
+        x += block*ld
+        rows -= block
+
+
+# Whole columns --------------------------------------------------------------------------------------------------------
+
+cdef void replace_unforeseen(const real *x, Py_ssize_t ld, Py_ssize_t rows, const real *shift, const real *round_bias,
+                             real *maximum, real *totals, real *carries, real *counts) noexcept nogil:
+    """Sum the columns again whose maximum was not foreseen."""
+    cdef Py_ssize_t j
+    cdef real maxima[LANES]
+    cdef real sums[LANES]
+    cdef real lows[LANES]
+    cdef real equal[LANES]
+    cdef bint foreseen
+    spread(<real>-INFINITY, maxima)
+    max_lanes(x, ld, rows, maxima)
+    difference_sum_lanes(x, ld, rows, maxima, True, False, 0, <real *>NULL, 0, sums, lows, equal)
+    for j in range(lanes_of(x)):
+        foreseen = has_headroom(maximum[j], shift[j], round_bias[j])
+        totals[j] = totals[j] if foreseen else sums[j]
+        carries[j] = carries[j] if foreseen else lows[j]
+        counts[j] = counts[j] if foreseen else equal[j]
+        maximum[j] = maximum[j] if foreseen else maxima[j]
+
+
+cdef inline void sum_of_columns(const real *x, Py_ssize_t ld, Py_ssize_t rows, Terms terms, Py_ssize_t ahead,
+                                const real *out, Py_ssize_t out_ld, real *maximum, real *totals, real *carries,
+                                real *counts) noexcept nogil:
+    """The maximum of each column, and the sum of the others' exponentials divided by exp(maximum): read once.
+
+    The result is scaled as difference_sum_lanes scales it.
+    """
+    cdef Py_ssize_t j
+    cdef int foreseen = 1
+    cdef real shift[LANES]
+    cdef real round_bias[LANES]
+    cdef real underflow_below[LANES]
+    cdef real head, tail, scale, p, p_low, total, low, inverse, quotient, product
+    cdef real unscaled = <real>1/scaled_one(x[0])
+    for j in range(lanes_of(x)):
+        lowered_shifts_of(guess_of_maximum(x + j, ld, rows), headroom(x[0]), &shift[j], &round_bias[j],
+                          &underflow_below[j])
+        maximum[j] = x[j]
+    online_max_sum(x + ld, ld, rows - 1, terms, shift, round_bias, underflow_below, ahead, out, out_ld, maximum,
+                   totals, carries)
+    for j in range(lanes_of(x)):
+        split_exp(maximum[j] - shift[j], round_bias[j], &head, &tail, &scale)
+        scale *= unscaled
+        p = (head + tail)*scale
+        p_low = ((head - (head + tail)) + tail)*scale
+        total = sum_in_two(totals[j], carries[j], &low)
+        inverse = <real>1/p
+        quotient = total*inverse
+        product = quotient*p
+        totals[j] = quotient
+        carries[j] = (((total - product) - product_error(quotient, p, product)) + (low - quotient*p_low))*inverse
+        counts[j] = 1
+    for j in range(lanes_of(x)):
+        foreseen &= has_headroom(maximum[j], shift[j], round_bias[j])
+    if not foreseen:
+        replace_unforeseen(x, ld, rows, shift, round_bias, maximum, totals, carries, counts)
+
+
+cdef inline void log_sums_of_columns(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, bint is_short,
+                                     Terms terms, const real *out, Py_ssize_t out_ld, real *maximum, real *log_sum,
+                                     real *log_sum_low) noexcept nogil:
+    """The maximum and log_sum of each column, in two parts.
+
+    All sums come before all logarithms, which then wait for each other less. Loops go over whole groups of lanes, and
+    the last group by itself: a loop over all columns would leave scalar what fills no lanes.
+    """
+    cdef Py_ssize_t width = lanes_of(x), groups = (columns + width - 1)//width, group, first, j
+    cdef Py_ssize_t ahead = lanes_ahead(x, ld, rows), whole = columns//width*width
+    cdef real totals[TILE_COLUMNS]
+    cdef real carries[TILE_COLUMNS]
+    cdef real counts[TILE_COLUMNS]
+    for group in range(groups):
+        first = first_column(group, width, columns)
+        if is_short:
+            spread(<real>-INFINITY, maximum + first)
+            max_lanes(x + first, ld, rows, maximum + first)
+            difference_sum_lanes(x + first, ld, rows, maximum + first, True, False, ahead, <real *>NULL, 0,
+                                 totals + first, carries + first, counts + first)
+        else:
+            sum_of_columns(x + first, ld, rows, terms, ahead, out + first, out_ld, maximum + first, totals + first,
+                           carries + first, counts + first)
+    for j in range(whole):
+        log_sum[j] = log_of_scaled(counts[j], totals[j], carries[j], &log_sum_low[j])
+    if whole < columns:
+        first = first_column(whole//width, width, columns)
+        for j in range(first, first + width):
+            log_sum[j] = log_of_scaled(counts[j], totals[j], carries[j], &log_sum_low[j])

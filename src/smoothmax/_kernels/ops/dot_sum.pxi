@@ -1,0 +1,226 @@
+# DotSum: the sum of b*(x - reference), and of b. Shared by the losses and by the products with Jacobians.
+#
+#     identity         (0, 0)
+#     merge            componentwise, once both have the same reference
+#     change of reference from r to r':   dot + (r - r')*mass
+#
+# The reference is 0, or the maximum of the state's PartialSum, which the kernels of logsumexp have brought up to date.
+# x is never above the maximum, so terms whose weights have one sign have one sign, and so has what a change of
+# reference adds: nothing cancels. An element of weight 0 adds nothing, whatever x is. Every addition keeps what it
+# rounds off; floats are added in double.
+
+cdef struct ColumnDot:
+    # One column of a DotSum.
+    double dot
+    double dot_low
+    double mass
+    double mass_low
+
+
+cdef inline void join_dot(DotSum *sum, Py_ssize_t j, double dot, double low, double mass,
+                          double mass_low) noexcept nogil:
+    cdef double error, total = two_sum(sum.dot[j], dot, &error)
+    sum.dot[j] = total
+    sum.dot_low[j] = sum.dot_low[j] + (low + error) if is_finite(total) else 0
+    sum.mass[j] = two_sum(sum.mass[j], mass, &error)
+    sum.mass_low[j] += mass_low + error
+
+
+cdef void move_column_dot(ColumnDot *column, double old, double reference) noexcept nogil:
+    """Take a sum from one reference to another."""
+    cdef double distance, lost, product, low, error, total
+    if old == reference or column.mass == 0:
+        return
+    distance = two_sum(old, -reference, &lost)
+    product = distance*column.mass
+    low = product_error(distance, column.mass, product) + (lost*column.mass + distance*column.mass_low)
+    low = low if is_finite(low) else 0
+    total = two_sum(column.dot, product, &error)
+    column.dot = total
+    column.dot_low = column.dot_low + (low + error) if is_finite(total) else 0
+
+
+cdef void move_dot(DotSum *sum, Py_ssize_t j, double old, double reference) noexcept nogil:
+    cdef ColumnDot column
+    column.dot, column.dot_low, column.mass, column.mass_low = sum.dot[j], sum.dot_low[j], sum.mass[j], sum.mass_low[j]
+    move_column_dot(&column, old, reference)
+    sum.dot[j], sum.dot_low[j] = column.dot, column.dot_low
+
+
+cdef void merge_dot(State *state, const State *other, Py_ssize_t first, Py_ssize_t columns,
+                    Py_ssize_t period) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(columns):
+        join_dot(&state.dot, (first + i) % period, other.dot.dot[i], other.dot.dot_low[i], other.dot.mass[i],
+                 other.dot.mass_low[i])
+
+
+# Sums -----------------------------------------------------------------------------------------------------------------
+
+cdef inline void add_signed(double *total, real *carry, real high, real low) noexcept nogil:
+    """Add high + low, of either sign, to total + carry."""
+    cdef double error
+    if real is float:
+        total[0] += high
+        carry[0] += low
+    else:
+        total[0] = two_sum(total[0], high, &error)
+        carry[0] += error + low
+
+
+cdef inline void dot_lanes(const real *x, Py_ssize_t ld, const real *b, Py_ssize_t b_ld, Py_ssize_t rows,
+                           const real *reference, bint only_b, double *sums, real *carries, double *masses,
+                           real *mass_carries) noexcept nogil:
+    """Add column j's b*(x - reference[j]) to sums[j] + carries[j] and its b to masses[j]; or b alone to the first."""
+    cdef Py_ssize_t i, j
+    cdef double s[LANES]
+    cdef double mass[LANES]
+    cdef real carry[LANES]
+    cdef real mass_carry[LANES]
+    cdef real w, d, product
+    for j in range(lanes_of(b)):
+        s[j] = sums[j]
+        carry[j] = carries[j]
+        mass[j] = masses[j]
+        mass_carry[j] = mass_carries[j]
+    for i in range(rows):
+        for j in range(lanes_of(b)):
+            w = b[i*b_ld + j]
+            if only_b:
+                add_signed(&s[j], &carry[j], w, <real>0)
+            else:
+                d = x[i*ld + j] - reference[j]
+                d = 0 if w == 0 else d
+                product = w*d
+                add_signed(&s[j], &carry[j], product, product_error(w, d, product))
+                add_signed(&mass[j], &mass_carry[j], w, <real>0)
+    for j in range(lanes_of(b)):
+        sums[j] = s[j]
+        carries[j] = carry[j]
+        masses[j] = mass[j]
+        mass_carries[j] = mass_carry[j]
+
+
+cdef double plain_dot(const real *x, const real *b, Py_ssize_t n, Py_ssize_t step, Py_ssize_t b_step, real reference,
+                      bint only_b) noexcept nogil:
+    """The sum without its rounding errors, which mean nothing where it is not finite."""
+    cdef Py_ssize_t i
+    cdef double total = 0
+    for i in range(n):
+        if only_b:
+            total += b[i*b_step]
+        elif b[i*b_step] != 0:
+            total += <double>b[i*b_step]*(x[i*step] - reference)
+    return total
+
+
+cdef void add_dot_row(State *state, const real *x, const real *b, Py_ssize_t n, real reference,
+                      bint only_b) noexcept nogil:
+    """Add a block of at most ROW_BLOCK_LANES lanes to column 0."""
+    cdef Py_ssize_t width = lanes_of(b), rows = n//width, remaining = n - rows*width, j
+    cdef double total, carry, mass, mass_carry
+    cdef real tail[LANES]
+    cdef real tail_b[LANES]
+    cdef real references[LANES]
+    cdef double sums[LANES]
+    cdef real carries[LANES]
+    cdef double masses[LANES]
+    cdef real mass_carries[LANES]
+    spread(reference, references)
+    for j in range(width):
+        sums[j] = 0
+        carries[j] = 0
+        masses[j] = 0
+        mass_carries[j] = 0
+    dot_lanes(x, width, b, width, rows, references, only_b, sums, carries, masses, mass_carries)
+    if remaining:
+        spread(<real>0, tail)
+        spread(<real>0, tail_b)
+        for j in range(remaining):
+            tail[j] = x[rows*width + j]
+            tail_b[j] = b[rows*width + j]
+        dot_lanes(tail, width, tail_b, width, 1, references, only_b, sums, carries, masses, mass_carries)
+    total = sum_of_lanes(sums, carries, &carry)
+    if not is_finite(total + carry):
+        total, carry = plain_dot(x, b, n, 1, 1, reference, only_b), 0
+    mass = sum_of_lanes(masses, mass_carries, &mass_carry)
+    join_dot(&state.dot, 0, total, carry, mass, mass_carry)
+
+
+cdef void add_dot_tile(State *state, Py_ssize_t first, const real *x, Py_ssize_t ld, const real *b, Py_ssize_t b_ld,
+                       Py_ssize_t rows, const real *reference, bint only_b) noexcept nogil:
+    """Add a block of as many columns as there are lanes to the columns from `first` on."""
+    cdef Py_ssize_t j
+    cdef double total
+    cdef double sums[LANES]
+    cdef real carries[LANES]
+    cdef double masses[LANES]
+    cdef real mass_carries[LANES]
+    for j in range(lanes_of(b)):
+        sums[j] = 0
+        carries[j] = 0
+        masses[j] = 0
+        mass_carries[j] = 0
+    dot_lanes(x, ld, b, b_ld, rows, reference, only_b, sums, carries, masses, mass_carries)
+    for j in range(lanes_of(b)):
+        total = sums[j]
+        if is_finite(total + carries[j]):
+            join_dot(&state.dot, first + j, total, carries[j], masses[j], mass_carries[j])
+        else:
+            join_dot(&state.dot, first + j, plain_dot(x + j, b + j, rows, ld, b_ld, reference[j], only_b), 0,
+                     masses[j], mass_carries[j])
+
+
+cdef inline void reduce_dot_row(State *state, const real *x, const real *b, Py_ssize_t n, bint only_b) noexcept nogil:
+    cdef Py_ssize_t block
+    while n > 0:
+        block = min_of(n, ROW_BLOCK_LANES*lanes_of(x))
+        add_dot_row(state, x, b, block, <real>0, only_b)
+        x += block
+        b += block
+        n -= block
+
+
+cdef inline void reduce_dot_tile(State *state, const real *x, Py_ssize_t ld, const real *b, Py_ssize_t b_ld,
+                                 Py_ssize_t rows, Py_ssize_t columns, bint only_b) noexcept nogil:
+    cdef Py_ssize_t width = lanes_of(x), block, group
+    cdef real reference[LANES]
+    spread(<real>0, reference)
+    while rows > 0:
+        block = min_of(rows, ROW_BLOCK_LANES)
+        for group in range((columns + width - 1)//width):
+            add_dot_tile(state, group*width, x + group*width, ld, b + group*width, b_ld, block, reference, only_b)
+        x += block*ld
+        b += block*b_ld
+        rows -= block
+
+
+# As kernels, with the reference 0 -------------------------------------------------------------------------------------
+
+cdef void reduce_products_row(State *state, const real *x, const real *b, Py_ssize_t n) noexcept nogil:
+    reduce_dot_row(state, x, b, n, False)
+
+
+cdef void reduce_products_tile(State *state, const real *x, Py_ssize_t ld, const real *b, Py_ssize_t b_ld,
+                               Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
+    reduce_dot_tile(state, x, ld, b, b_ld, rows, columns, False)
+
+
+cdef void reduce_weights_row(State *state, const real *x, const real *b, Py_ssize_t n) noexcept nogil:
+    reduce_dot_row(state, x, b, n, True)
+
+
+cdef void reduce_weights_tile(State *state, const real *x, Py_ssize_t ld, const real *b, Py_ssize_t b_ld,
+                              Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
+    reduce_dot_tile(state, x, ld, b, b_ld, rows, columns, True)
+
+
+cdef void finish_dot(State *state, Py_ssize_t columns, real *_, real *__) noexcept nogil:
+    """The sum in two parts, the first a number of the elements' type."""
+    cdef Py_ssize_t j
+    cdef double total
+    for j in range(columns):
+        total = state.dot.dot[j] + state.dot.dot_low[j]
+        if is_finite(total):
+            state.dot.dot_low[j] += state.dot.dot[j] - <real>total
+        state.dot.dot[j] = <real>total

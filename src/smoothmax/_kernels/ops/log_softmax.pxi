@@ -1,0 +1,144 @@
+# log_softmax
+#
+#     log_softmax(x) = (x - m) - log(sum exp(x - m)),    m the maximum
+#
+# Error: 2 ULP. At the maximum the result is -log(count + others/p), so log_softmax([20, 0]) is -2.06e-9 at 0.
+# Worst inputs: [-22, 0, -2.06, -25] was 2.3 ULP off when four terms were added before the total took them.
+#
+# 1. Sum ROUNDED terms with the maximum counted apart (ops/row_sums.pxi, ops/column_sums.pxi).
+# 2. Subtract the maximum, then the logarithm, from each element.
+#
+# The draft of a long row is the elements themselves. Their places in the result are fetched while a block is summed,
+# and the second pass reads them there (P4).
+
+cdef void finish_log_softmax(State *state, Py_ssize_t columns, real *_, real *__) noexcept nogil:
+    """log_sum, unless a fused tile has left it already."""
+    if state.scaling == FROM_MAXIMUM:
+        log_sums_of(state, columns, True, <real>0)
+    elif state.scaling == SHIFTED:
+        log_sums_of(state, columns, False, <real>0)
+
+
+# Rows -----------------------------------------------------------------------------------------------------------------
+
+cdef void write_log_softmax_row(const State *state, const real *x, const real *_, Py_ssize_t n,
+                                real *out) noexcept nogil:
+    cdef Py_ssize_t width = lanes_of(x), rows = n//width, remaining = n - rows*width, j
+    cdef real tail[LANES]
+    cdef real maximum[LANES]
+    cdef real log_sum[LANES]
+    spread(<real>state.sum.maximum[0], maximum)
+    spread(<real>state.normalizer.log_sum[0], log_sum)
+    log_softmax_lanes(x, width, rows, maximum, log_sum, out, width, 0)
+    if remaining:
+        pad(x + rows*width, remaining, tail)
+        log_softmax_lanes(tail, width, 1, maximum, log_sum, tail, width, 0)
+        unpad(tail, remaining, out + rows*width)
+
+
+cdef void draft_log_softmax_row(State *state, const real *x, Py_ssize_t n, real *out, double *_) noexcept nogil:
+    reduce_blocks(state, x, n, ROUNDED, out)
+
+
+cdef void correct_log_softmax_row(const State *state, const real *_, Py_ssize_t n, real *out,
+                                  const double *__) noexcept nogil:
+    write_log_softmax_row(state, out, out, n, out)
+
+
+cdef inline void log_softmax_of_row(const real *x, Py_ssize_t n, bint is_long_row, real *out) noexcept nogil:
+    cdef Py_ssize_t width = lanes_of(x), rows = n//width, remaining = n - rows*width
+    cdef double total, carry, count, low
+    cdef real tail[LANES]
+    cdef real maximum[LANES]
+    cdef real log_sum[LANES]
+    total = sum_of_row(x, n, is_long_row, False, out, tail, maximum, &carry, &count)
+    spread(<real>log_sum_of(maximum[0], False, count, total, carry, &low), log_sum)
+    spread(maximum[0], maximum)
+    log_softmax_lanes(x, width, rows, maximum, log_sum, out, width, 0)
+    if remaining:
+        log_softmax_lanes(tail, width, 1, maximum, log_sum, tail, width, 0)
+        unpad(tail, remaining, out + rows*width)
+
+
+cdef void log_softmax_of_long_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
+    log_softmax_of_row(x, n, True, out)
+
+
+cdef void log_softmax_of_short_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
+    log_softmax_of_row(x, n, False, out)
+
+
+cdef void log_softmax_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
+    cdef real lanes[LANES]
+    cdef real maximum[LANES]
+    cdef real log_sum[LANES]
+    cdef double low
+    if is_long(x, n):
+        log_softmax_of_long_row(x, n, out)
+    elif n > lanes_of(x):
+        log_softmax_of_short_row(x, n, out)
+    else:
+        spread(<real>log_sum_of_lane_row(x, n, lanes, maximum, &low), log_sum)
+        spread(maximum[0], maximum)
+        log_softmax_lanes(lanes, 0, 1, maximum, log_sum, lanes, 0, 0)
+        unpad(lanes, n, out)
+
+
+# Tiles ----------------------------------------------------------------------------------------------------------------
+
+cdef void write_log_softmax_tile(const State *state, const real *x, Py_ssize_t ld, const real *_, Py_ssize_t _ld,
+                                 Py_ssize_t rows, Py_ssize_t columns, real *out, Py_ssize_t out_ld,
+                                 Py_ssize_t prefetch_rows) noexcept nogil:
+    cdef Py_ssize_t width = lanes_of(x), group, first, j
+    cdef real maximum[LANES]
+    cdef real log_sum[LANES]
+    for group in range((columns + width - 1)//width):
+        first = group*width
+        for j in range(width):
+            maximum[j] = <real>state.sum.maximum[first + j]
+            log_sum[j] = <real>state.normalizer.log_sum[first + j]
+        log_softmax_lanes(x + first, ld, rows, maximum, log_sum, out + first, out_ld, prefetch_rows)
+
+
+cdef inline void log_softmax_of_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, bint is_short,
+                                     real *out, Py_ssize_t out_ld) noexcept nogil:
+    cdef Py_ssize_t width = lanes_of(x), group, first
+    cdef real maximum[TILE_COLUMNS]
+    cdef real log_sum[TILE_COLUMNS]
+    cdef real log_sum_low[TILE_COLUMNS]
+    columns = columns_to_do(x, out, columns)
+    log_sums_of_columns(x, ld, rows, columns, is_short, ROUNDED, out, rows_ahead(out_ld, out_ld, x[0]), maximum,
+                        log_sum, log_sum_low)
+    for group in range((columns + width - 1)//width):
+        first = first_column(group, width, columns)
+        log_softmax_lanes(x + first, ld, rows, maximum + first, log_sum + first, out + first, out_ld, 0)
+
+
+cdef void log_softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
+                           Py_ssize_t out_ld) noexcept nogil:
+    log_softmax_of_tile(x, ld, rows, columns, False, out, out_ld)
+
+
+cdef void log_softmax_short_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
+                                 Py_ssize_t out_ld) noexcept nogil:
+    log_softmax_of_tile(x, ld, rows, columns, True, out, out_ld)
+
+
+# Table ----------------------------------------------------------------------------------------------------------------
+
+cdef void fill_log_softmax(Kernels *kernels, real _) noexcept:
+    kernels.reduce_row = <ReduceRow>reduce_row_rounded[real]
+    kernels.reduce_tile = <ReduceTile>reduce_tile_rounded[real]
+    kernels.merge = merge_f32 if real is float else merge_f64
+    kernels.finish = <Finish>finish_log_softmax[real]
+    kernels.write_row = <WriteRow>write_log_softmax_row[real]
+    kernels.write_tile = <WriteTile>write_log_softmax_tile[real]
+    kernels.draft_row = <DraftRow>draft_log_softmax_row[real]
+    kernels.correct_row = <CorrectRow>correct_log_softmax_row[real]
+    kernels.fused_row = <FusedRow>log_softmax_row[real]
+    kernels.fused_row_bytes = FUSED_SUM_ROW_BYTES
+    kernels.fused_tile = <FusedTile>log_softmax_tile[real]
+    kernels.fused_short_tile = <FusedTile>log_softmax_short_tile[real]
+    kernels.differences_max_rows = ROUNDED_DIFFERENCES_MAX_ROWS
+    kernels.fused_tile_bytes = FUSED_LOG_SOFTMAX_TILE_ROWS*TILE_COLUMNS*sizeof(real)
+    kernels.fused_aliased_tile_bytes = ALIASED_SUM_TILE_BYTES

@@ -1,0 +1,159 @@
+# logsumexp
+#
+#     logsumexp(x) = m + log(sum exp(x - m)) = m + log(count + others/p),    m the maximum
+#
+# Error: 1.5 ULP; 1 ULP from 1000 elements on. Where m and the logarithm cancel, in ULP of the larger of the two.
+# Worst inputs: see ops/row_sums.pxi; tests/test_accuracy.py searches near the places where digits cancel.
+#
+# 1. Sum the exponentials and count the maximum apart (ops/row_sums.pxi, ops/column_sums.pxi). [-40, 0] is 4.25e-18.
+# 2. Sum ROUNDED terms, and EXACT ones again where the result is so near 0 that the difference shows.
+# 3. m + log_sum + log_sum_low, rounded once.
+
+cdef void reduce_row_exact(State *state, const real *x, const real *_, Py_ssize_t n) noexcept nogil:
+    reduce_blocks(state, x, n, EXACT, <real *>NULL)
+
+
+cdef void reduce_row_rounded(State *state, const real *x, const real *_, Py_ssize_t n) noexcept nogil:
+    reduce_blocks(state, x, n, ROUNDED, <real *>NULL)
+
+
+cdef void reduce_row_adaptive(State *state, const real *x, const real *_, Py_ssize_t n) noexcept nogil:
+    """EXACT until the sum can only grow to one whose logarithm needs no exact terms, then ROUNDED.
+
+    An error of 1.1 ULP in what is added is less than a third of one in a logarithm of 2 or more. Negative weights that
+    come later may take most of the sum away; they divide its error by what is left, as they do with that of their own
+    terms.
+    """
+    cdef Py_ssize_t block
+    while n > 0 and (state.sum.maximum[0] < 0 or needs_exact_sum(<real>state.sum.maximum[0], state.sum.count[0],
+                                                                 state.sum.others[0])):
+        block = min_of(n, ROW_BLOCK_LANES*lanes_of(x))
+        reduce_row_exact(state, x, _, block)
+        x += block
+        n -= block
+    reduce_row_rounded(state, x, _, n)
+
+
+cdef void reduce_tile_exact(State *state, const real *x, Py_ssize_t ld, const real *_, Py_ssize_t _ld, Py_ssize_t rows,
+                            Py_ssize_t columns) noexcept nogil:
+    reduce_columns(state, x, ld, rows, columns, EXACT)
+
+
+cdef void reduce_tile_rounded(State *state, const real *x, Py_ssize_t ld, const real *_, Py_ssize_t _ld,
+                              Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
+    reduce_columns(state, x, ld, rows, columns, ROUNDED)
+
+
+cdef inline real add_log_sum(real shift, real log_sum, real log_sum_low) noexcept nogil:
+    """shift + log_sum, rounded once."""
+    cdef real error, value = sum_in_two(shift, log_sum, &error)
+    return value + (0 if magnitude(value) == INFINITY else error + log_sum_low)
+
+
+cdef void finish_logsumexp(State *state, Py_ssize_t columns, real *out, real *sign) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef double values[TILE_COLUMNS]
+    finish_log_softmax(state, columns, out, sign)
+    for j in range(columns):
+        values[j] = add_log_sum(state.sum.maximum[j], state.normalizer.log_sum[j], state.normalizer.log_sum_low[j])
+    for j in range(columns):
+        out[j] = <real>values[j]
+    if sign != NULL:
+        for j in range(columns):
+            sign[j] = <real>(values[j] if values[j] != values[j] else 0 if values[j] == -INFINITY else 1)
+
+
+# Fused rows -----------------------------------------------------------------------------------------------------------
+#
+# Long and short rows have functions of their own, so that a row that fits in the lanes does not pay for their stack.
+
+cdef inline void logsumexp_of_row(const real *x, Py_ssize_t n, bint is_long_row, real *out) noexcept nogil:
+    cdef real tail[LANES]
+    cdef real maximum
+    cdef double total, carry, count, log_sum, low
+    total = sum_of_row(x, n, is_long_row, True, <real *>NULL, tail, &maximum, &carry, &count)
+    log_sum = log_sum_of(maximum, False, count, total, carry, &low)
+    out[0] = <real>add_log_sum(<double>maximum, log_sum, low)
+
+
+cdef void logsumexp_of_long_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
+    logsumexp_of_row(x, n, True, out)
+
+
+cdef void logsumexp_of_short_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
+    logsumexp_of_row(x, n, False, out)
+
+
+cdef void logsumexp_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
+    cdef real lanes[LANES]
+    cdef real maximum
+    cdef double log_sum, low
+    if is_long(x, n):
+        logsumexp_of_long_row(x, n, out)
+    elif n > lanes_of(x):
+        logsumexp_of_short_row(x, n, out)
+    else:
+        log_sum = log_sum_of_lane_row(x, n, lanes, &maximum, &low)
+        out[0] = <real>add_log_sum(<double>maximum, log_sum, low)
+
+
+cdef void joint_row_of_logsumexp(State *state, Py_ssize_t column, const real *x, Py_ssize_t n) noexcept nogil:
+    sum_row_into(state, column, x, n, True)
+
+
+# Fused tiles ----------------------------------------------------------------------------------------------------------
+
+cdef inline void logsumexp_of_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, bint is_short,
+                                   real *out) noexcept nogil:
+    cdef Py_ssize_t width = lanes_of(x), whole = columns//width*width, first, j
+    cdef real maximum[TILE_COLUMNS]
+    cdef real log_sum[TILE_COLUMNS]
+    cdef real log_sum_low[TILE_COLUMNS]
+    log_sums_of_columns(x, ld, rows, columns, is_short, EXACT, <real *>NULL, 0, maximum, log_sum, log_sum_low)
+    for j in range(whole):
+        out[j] = add_log_sum(maximum[j], log_sum[j], log_sum_low[j])
+    if whole < columns:
+        first = first_column(whole//width, width, columns)
+        for j in range(first, first + width):
+            out[j] = add_log_sum(maximum[j], log_sum[j], log_sum_low[j])
+
+
+cdef void logsumexp_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
+                         Py_ssize_t _) noexcept nogil:
+    logsumexp_of_tile(x, ld, rows, columns, False, out)
+
+
+cdef void logsumexp_short_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
+                               Py_ssize_t _) noexcept nogil:
+    logsumexp_of_tile(x, ld, rows, columns, True, out)
+
+
+# Tables ---------------------------------------------------------------------------------------------------------------
+
+cdef void fill_logsumexp(Kernels *kernels, real _) noexcept:
+    kernels.reduce_row = <ReduceRow>reduce_row_rounded[real]
+    kernels.reduce_tile = <ReduceTile>reduce_tile_rounded[real]
+    kernels.merge = merge_f32 if real is float else merge_f64
+    kernels.needs_exact = needs_exact_f32 if real is float else needs_exact_f64
+    kernels.replace_inexact = replace_inexact_f32 if real is float else replace_inexact_f64
+    kernels.finish = <Finish>finish_logsumexp[real]
+    kernels.fused_row = <FusedRow>logsumexp_row[real]
+    kernels.joint_row = <JointRow>joint_row_of_logsumexp[real]
+    kernels.fused_row_bytes = FUSED_SUM_ROW_BYTES
+    kernels.fused_tile = <FusedTile>logsumexp_tile[real]
+    kernels.fused_short_tile = <FusedTile>logsumexp_short_tile[real]
+    kernels.differences_max_rows = EXACT_DIFFERENCES_MAX_ROWS
+    kernels.fused_tile_bytes = FUSED_SUM_TILE_BYTES
+    kernels.fused_aliased_tile_bytes = ALIASED_SUM_TILE_BYTES
+
+
+cdef void fill_exact_logsumexp(Kernels *kernels, real _) noexcept:
+    kernels.reduce_row = <ReduceRow>reduce_row_exact[real]
+    kernels.reduce_tile = <ReduceTile>reduce_tile_exact[real]
+    kernels.merge = merge_f32 if real is float else merge_f64
+    kernels.finish = <Finish>finish_logsumexp[real]
+
+
+cdef void fill_mergeable_logsumexp(Kernels *kernels, real type_) noexcept:
+    fill_exact_logsumexp(kernels, type_)
+    kernels.reduce_row = <ReduceRow>reduce_row_adaptive[real]

@@ -1,0 +1,178 @@
+# PartialSum: what is known of the elements seen so far, and the law by which two of them are merged.
+#
+#     (m, count, others)  stands for  exp(m) (count + others/p),   p = exp(m) as the kernels scale it
+#
+#     identity         (-inf, 0, 0)
+#     merge            (m, n, s) + (m', n', s') = (m, n + n', s + s')                          if m = m'
+#                                                 (m, n, s + n' exp(m' - m) + s' exp(m' - m))  if m > m'
+#     associative and commutative, but for rounding errors that others_low keeps
+#
+# Everything is merged by this law: blocks of a row, pieces of a long reduction, the parts that threads do, the chunks
+# of a stream, the blocks of Dask arrays and of files. The order of merging is fixed by the shape, so the bits of a
+# result do not depend on who did which part.
+#
+# What merging does: the sum with the smaller maximum is moved to the larger. Its maximum, now among the others, joins
+# their sum, which is then multiplied by exp(m' - m): mostly a power of two, see math/shift.pxi. others_low takes every
+# rounding error, so 10^5 merges still leave less than 1 ULP in logsumexp.
+#
+# The maximum is counted and kept apart because of logsumexp near 0: log(1 + s) keeps the digits of a small s. softmax
+# does not need that and has the maximum among the others.
+
+cdef struct ColumnSum:
+    # One column of a PartialSum.
+    double maximum
+    double count
+    double others
+    double others_low
+
+
+cdef inline void take_column(const PartialSum *sum, Py_ssize_t j, ColumnSum *column) noexcept nogil:
+    column.maximum, column.count = sum.maximum[j], sum.count[j]
+    column.others, column.others_low = sum.others[j], sum.others_low[j]
+
+
+cdef inline void put_column(PartialSum *sum, Py_ssize_t j, const ColumnSum *column) noexcept nogil:
+    sum.maximum[j], sum.count[j] = column.maximum, column.count
+    sum.others[j], sum.others_low[j] = column.others, column.others_low
+
+
+cdef void rescale(double *total, double *total_low, real old, real maximum) noexcept nogil:
+    """Take a sum from the shift of `old` to that of `maximum`, the larger: mostly by a power of two."""
+    cdef real shift = shift_of(old), new_shift = shift_of(maximum)
+    cdef double high = total[0], low = total_low[0]
+    cdef double difference = <double>shift - <double>new_shift
+    cdef double power, exponent, factor, factor_low
+    if magnitude(old) == INFINITY or magnitude(maximum) == INFINITY or difference < -4096:
+        total[0] = high*0           # nan stays
+        total_low[0] = 0
+        return
+    power = <double>exponent_of(old - shift) - <double>exponent_of(maximum - new_shift)
+    if difference != 0:
+        exponent = exponent_of(difference)
+        exp_in_two(difference, round_bias_of(exponent), &factor, &factor_low)
+        factor *= 7.458340731200207e-155        # 2**-OFFSET: the sum has that factor already
+        factor_low *= 7.458340731200207e-155
+        low = low*factor + high*factor_low + product_error(high, factor, high*factor)
+        high *= factor
+        power += exponent
+    if power > -1022:
+        factor = power_of_two(power)
+        total[0] = high*factor
+        total_low[0] = low*factor
+    else:
+        power = power if power > -4096 else -4096
+        total[0] = ldexp(high, <int>power)
+        total_low[0] = ldexp(low, <int>power)
+
+
+cdef inline void move_maximum(PartialSum *sum, Py_ssize_t j, real maximum) noexcept nogil:
+    """Let `maximum` be that of a column that counts nothing, if it is larger than the present one."""
+    cdef real old = <real>sum.maximum[j]
+    if maximum > old:
+        sum.maximum[j] = maximum
+        if sum.others[j] != 0:
+            rescale(&sum.others[j], &sum.others_low[j], old, maximum)
+
+
+cdef void raise_column(ColumnSum *column, real maximum) noexcept nogil:
+    """Let `maximum`, no less than any element so far, be the maximum; the elements counted join the others."""
+    cdef real old = <real>column.maximum
+    cdef double p, p_low, product, error
+    column.maximum = maximum
+    if column.count != 0:
+        exp_of_maximum(old, &p, &p_low)
+        product = column.count*p
+        column.others = two_sum(column.others, product, &error)
+        column.others_low += error + product_error(column.count, p, product) + column.count*p_low
+        column.count = 0
+    if column.others != 0:
+        rescale(&column.others, &column.others_low, old, maximum)
+
+
+cdef void raise_maximum(PartialSum *sum, Py_ssize_t j, real maximum) noexcept nogil:
+    """raise_column for column j of a sum."""
+    cdef ColumnSum column
+    take_column(sum, j, &column)
+    raise_column(&column, maximum)
+    put_column(sum, j, &column)
+
+
+cdef inline void join(PartialSum *sum, Py_ssize_t j, double others, double others_low, double count) noexcept nogil:
+    """Add a sum that was taken against sum.maximum[j]."""
+    cdef double error
+    sum.others[j] = two_sum(sum.others[j], others, &error)
+    sum.others_low[j] += others_low + error
+    sum.count[j] += count
+
+
+cdef inline void merge(PartialSum *sum, const PartialSum *other, Py_ssize_t first, Py_ssize_t columns,
+                       Py_ssize_t period, real _) noexcept nogil:
+    """Column i of `other` joins column (first + i) % period."""
+    cdef Py_ssize_t i, j
+    cdef ColumnSum added
+    for i in range(columns):
+        j = (first + i) % period
+        take_column(other, i, &added)
+        if other.maximum[i] > sum.maximum[j]:
+            raise_maximum(sum, j, <real>other.maximum[i])
+        elif sum.maximum[j] > other.maximum[i]:
+            raise_column(&added, <real>sum.maximum[j])
+        join(sum, j, added.others, added.others_low, added.count)
+
+
+cdef void merge_f32(State *state, const State *other, Py_ssize_t first, Py_ssize_t columns,
+                    Py_ssize_t period) noexcept nogil:
+    merge(&state.sum, &other.sum, first, columns, period, <float>0)
+
+
+cdef void merge_f64(State *state, const State *other, Py_ssize_t first, Py_ssize_t columns,
+                    Py_ssize_t period) noexcept nogil:
+    merge(&state.sum, &other.sum, first, columns, period, <double>0)
+
+
+# Whether rounded terms were good enough -------------------------------------------------------------------------------
+
+cdef inline bint needs_exact_sum(real maximum, double count, double others) noexcept nogil:
+    """Whether an error of 1.1 ULP in `others` may be more than a third of one in maximum + log(count + others/p).
+
+    It is not if abs(maximum) or the logarithm is 2 or more. p is less than 1.42 2**OFFSET, and exp(2) less than 7.4.
+    """
+    cdef double share
+    if real is float:
+        share = 3.8e-20             # 2**-64/1.42
+    else:
+        share = 5.2e-155
+    return (magnitude(maximum) < 2) & (count + others*share < 7.4)
+
+
+cdef bint any_needs_exact(const State *state, Py_ssize_t columns, real _) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef int any_ = 0
+    for j in range(columns):
+        any_ |= needs_exact_sum(<real>state.sum.maximum[j], state.sum.count[j], state.sum.others[j])
+    return any_
+
+
+cdef void replace_inexact(State *state, const State *exact, Py_ssize_t columns, real _) noexcept nogil:
+    """Only the columns that need it: what a column's neighbours are must not show in its bits."""
+    cdef Py_ssize_t j
+    for j in range(columns):
+        if needs_exact_sum(<real>state.sum.maximum[j], state.sum.count[j], state.sum.others[j]):
+            state.sum.count[j] = exact.sum.count[j]
+            state.sum.others[j], state.sum.others_low[j] = exact.sum.others[j], exact.sum.others_low[j]
+
+
+cdef bint needs_exact_f32(const State *state, Py_ssize_t columns) noexcept nogil:
+    return any_needs_exact(state, columns, <float>0)
+
+
+cdef bint needs_exact_f64(const State *state, Py_ssize_t columns) noexcept nogil:
+    return any_needs_exact(state, columns, <double>0)
+
+
+cdef void replace_inexact_f32(State *state, const State *exact, Py_ssize_t columns) noexcept nogil:
+    replace_inexact(state, exact, columns, <float>0)
+
+
+cdef void replace_inexact_f64(State *state, const State *exact, Py_ssize_t columns) noexcept nogil:
+    replace_inexact(state, exact, columns, <double>0)

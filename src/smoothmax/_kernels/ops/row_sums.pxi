@@ -1,0 +1,203 @@
+# The sum of a row's exponentials, the maximum counted apart: for logsumexp, log_softmax and the losses.
+#
+# 1. Read a block for its maximum.
+# 2. Sum all exponentials, the maximum's too: no element has to be compared.
+# 3. Take the maximum's term out again, exactly the one that went in. That leaves digits enough unless the maximum is
+#    far above all others; then sum the block again and leave the maximum out (exact_sum_of_block).
+#
+# Long rows sum ROUNDED terms first, see needs_exact_sum. A row that does not fill the lanes is summed as a short column
+# is, by differences in two parts: the fewest steps that wait for each other.
+#
+# Worst inputs: 4000 equal elements at -16 beside one at 0 were 4.6 ULP off when the limit of has_lost_digits did not
+# grow with n: equal elements are all rounded the same way, in the total and in the carry.
+
+cdef inline double sum_row(const real *x, Py_ssize_t n, real *tail, Terms terms, bint keep, real bias, real shift,
+                           real round_bias, real underflow_below, Py_ssize_t ahead, real *out,
+                           double *carry) noexcept nogil:
+    """The sum of all exponentials of a block; to STORE is to write them to `out`, those of the tail too."""
+    cdef Py_ssize_t width = lanes_of(x), rows = n//width, remaining = n - rows*width, j
+    cdef double error
+    cdef real totals[LANES]
+    cdef double sums[LANES]
+    cdef double carries[LANES]
+    cdef double carries_low[LANES]
+    cdef real lows[LANES]
+    for j in range(width):
+        totals[j] = bias
+        carries[j] = 0
+        carries_low[j] = 0
+    if rows and shift == 0:
+        row_exp_sum_lanes(x, rows, True, terms, keep, shift, round_bias, underflow_below, ahead, out, totals, carries,
+                          carries_low)
+    elif rows:
+        row_exp_sum_lanes(x, rows, False, terms, keep, shift, round_bias, underflow_below, ahead, out, totals, carries,
+                          carries_low)
+    if remaining:
+        row_exp_sum_lanes(tail, 1, False, terms, keep, shift, round_bias, underflow_below, 0,
+                          tail if keep else <real *>NULL, totals, carries, carries_low)
+        if keep:
+            unpad(tail, remaining, out + rows*width)
+    for j in range(width):
+        if real is float:
+            sums[j] = (totals[j] - bias) + carries[j]
+            lows[j] = 0
+        else:
+            sums[j] = two_sum(totals[j] - bias, carries[j], &error)
+            lows[j] = error + carries_low[j]
+    return sum_of_lanes(sums, lows, carry)
+
+
+cdef inline double take_out_maximum(double total, double carry, real d, real round_bias, Terms terms,
+                                    double *low) noexcept nogil:
+    """total + carry without the maximum's term, whose argument is d: exactly what went into the sum."""
+    cdef real e, taken, lost
+    cdef double error, others
+    take_term(d, round_bias, terms, &e, &taken, &lost)
+    others = two_sum(total, -<double>taken, &error)
+    return two_sum(others, error + (carry - lost), low)
+
+
+cdef inline bint has_lost_digits(double others, Py_ssize_t n, real bias) noexcept nogil:
+    """Whether a sum that began from a bias has lost digits, because the maximum is far above all others.
+
+    What an addition leaves to the carry is less than 2**-51 (float: 2**-22) of the bias, and is rounded to 53 (24)
+    bits; n equal elements are all rounded the same way. A nan has lost its digits.
+    """
+    cdef double share
+    if real is float:
+        share = 4.76837158203125e-07        # 2**-21
+    else:
+        share = 3.552713678800501e-15       # 2**-48
+    return not others >= bias*(n*share)
+
+
+cdef double exact_sum_of_block(const real *x, Py_ssize_t n, real maximum, double *carry, double *count) noexcept nogil:
+    """sum_of_block where the others may be as small as they like."""
+    cdef Py_ssize_t width = lanes_of(x), rows = n//width, j
+    cdef real tail[LANES]
+    cdef real maxima[LANES]
+    cdef real shift[LANES]
+    cdef real round_bias[LANES]
+    cdef real underflow_below[LANES]
+    cdef double sums[LANES]
+    cdef real carries[LANES]
+    cdef real counts[LANES]
+    cdef double total
+    spread(maximum, maxima)
+    spread_shifts(maximum, shift, round_bias, underflow_below)
+    for j in range(width):
+        sums[j] = 0
+        carries[j] = 0
+        counts[j] = 0
+    exact_sum_lanes(x, width, rows, maxima, shift, round_bias, underflow_below, sums, carries, counts)
+    if n - rows*width:
+        pad(x + rows*width, n - rows*width, tail)
+        exact_sum_lanes(tail, width, 1, maxima, shift, round_bias, underflow_below, sums, carries, counts)
+    total = sum_of_lanes(sums, carries, carry)
+    count[0] = count_of_lanes(counts)
+    return total
+
+
+cdef inline double sum_of_block(const real *x, Py_ssize_t n, real *tail, real largest, real maximum, Terms terms,
+                                Py_ssize_t ahead, real *destination, double *carry, double *count) noexcept nogil:
+    """The exponentials of a block, and how often `maximum`, no less than the largest element, is counted besides.
+
+    `destination` is where results will be written, or NULL.
+    """
+    cdef double total
+    cdef real shift, round_bias, underflow_below, bias
+    if terms == EXACT and largest == maximum:
+        return exact_sum_of_block(x, n, maximum, carry, count)
+    shifts_of(maximum, &shift, &round_bias, &underflow_below)
+    bias = bias_for(remainder_of(largest, shift), round_bias, underflow_below)
+    total = sum_row(x, n, tail, terms, False, bias, shift, round_bias, underflow_below, ahead, destination, carry)
+    count[0] = 0
+    if largest == maximum:
+        count[0] = 1
+        total = take_out_maximum(total, carry[0], remainder_of(maximum, shift), round_bias, terms, carry)
+        if has_lost_digits(total, n, bias):
+            return exact_sum_of_block(x, n, maximum, carry, count)
+    return total
+
+
+cdef inline void reduce_blocks(State *state, const real *x, Py_ssize_t n, Terms terms,
+                               real *destination) noexcept nogil:
+    """Reduce block by block. The elements are copied to `destination` too, unless it is NULL or where they lie."""
+    cdef Py_ssize_t block, i
+    cdef real largest
+    cdef double total, carry, count
+    cdef real tail[LANES]
+    while n > 0:
+        block = min_of(n, ROW_BLOCK_LANES*lanes_of(x))
+        largest = max_of_row(x, block, tail)
+        if largest > state.sum.maximum[0]:
+            raise_maximum(&state.sum, 0, largest)
+        if destination != NULL:
+            if destination != x:
+                for i in range(block):
+                    destination[i] = x[i]
+            destination += block
+        total = sum_of_block(x, block, tail, largest, <real>state.sum.maximum[0], terms, block, destination, &carry,
+                             &count)
+        join(&state.sum, 0, total, carry, count)
+        x += block
+        n -= block
+
+
+# Whole rows -----------------------------------------------------------------------------------------------------------
+
+cdef inline bint is_long(const real *x, Py_ssize_t n) noexcept nogil:
+    """Whether a row is long enough for rounded exponentials to be faster than exact ones (P18)."""
+    return n >= ROUNDED_MIN_LANE_ROWS*lanes_of(x)
+
+
+cdef inline double sum_of_row(const real *x, Py_ssize_t n, bint is_long_row, bint adaptive, real *destination,
+                              real *tail, real *maximum, double *carry, double *count) noexcept nogil:
+    """sum_of_block of a whole row; ADAPTIVE terms are summed again, EXACT, where logsumexp needs it.
+
+    `destination` is where results will be written, or NULL. It is prefetched meanwhile, as is the row that probably
+    comes next (P10).
+    """
+    cdef double total
+    maximum[0] = max_of_row(x, n, tail)
+    if is_long_row:
+        total = sum_of_block(x, n, tail, maximum[0], maximum[0], ROUNDED, n, destination, carry, count)
+        if not (adaptive and needs_exact_sum(maximum[0], count[0], total)):
+            return total
+    return exact_sum_of_block(x, n, maximum[0], carry, count)
+
+
+cdef inline void sum_row_into(State *state, Py_ssize_t column, const real *x, Py_ssize_t n,
+                              bint adaptive) noexcept nogil:
+    """Reduce a row into one column of a state."""
+    cdef real tail[LANES]
+    cdef real maximum
+    cdef double total, carry, count
+    total = sum_of_row(x, n, True, adaptive, <real *>NULL, tail, &maximum, &carry, &count)
+    state.sum.maximum[column], state.sum.count[column] = maximum, count
+    state.sum.others[column], state.sum.others_low[column] = total, carry
+
+
+cdef inline double sum_of_lane_row(const real *lanes, real maximum, bint without_maximum, real *e, double *carry,
+                                   double *count) noexcept nogil:
+    """difference_sum_lanes of one row that fits in the lanes, folded."""
+    cdef Py_ssize_t j
+    cdef real maxima[LANES]
+    cdef real totals[LANES]
+    cdef real carries[LANES]
+    cdef real counts[LANES]
+    cdef double sums[LANES]
+    spread(maximum, maxima)
+    difference_sum_lanes(lanes, 0, 1, maxima, without_maximum, not without_maximum, 0, e, 0, totals, carries, counts)
+    for j in range(lanes_of(lanes)):
+        sums[j] = totals[j]
+    count[0] = count_of_lanes(counts) if without_maximum else 0
+    return sum_of_lanes(sums, carries, carry)
+
+
+cdef inline double log_sum_of_lane_row(const real *x, Py_ssize_t n, real *lanes, real *maximum,
+                                       double *low) noexcept nogil:
+    cdef double others, others_low, count
+    maximum[0] = max_of_lane_row(x, n, lanes)
+    others = sum_of_lane_row(lanes, maximum[0], True, <real *>NULL, &others_low, &count)
+    return log_sum_of(maximum[0], True, count, others, others_low, low)

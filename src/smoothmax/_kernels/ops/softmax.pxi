@@ -1,0 +1,220 @@
+# softmax
+#
+#     softmax(x) = exp(x - m) / sum exp(x - m),    m the maximum
+#
+# Error: 2 ULP, of normal and subnormal results. Worst found: 1.63 ULP in long rows, because a carry of float32 takes
+# CARRY_ROWS terms (with 32 it was 1.95); tests/test_exp.py holds all float32 arguments, tests/test_accuracy.py the
+# rest.
+#
+# 1. Read for the maximum.
+# 2. Exponentiate with the shift of the maximum, sum in two parts, and store the exponentials where the result will be.
+#    The maximum is among the others: nothing far below 1 matters. Columns of few rows take differences instead (P19).
+# 3. Multiply by the reciprocal of the sum, in two parts.
+#
+# That is fused, for what stays in cache. A longer row leaves drafts (ops/softmax_draft.pxi); everything else is summed
+# in a first pass and exponentiated again in a second.
+
+cdef void reduce_softmax_row(State *state, const real *x, const real *_, Py_ssize_t n) noexcept nogil:
+    reduce_softmax_blocks(state, x, n, False, <real *>NULL, NULL)
+
+
+cdef void reduce_softmax_tile(State *state, const real *x, Py_ssize_t ld, const real *_, Py_ssize_t _ld,
+                              Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
+    """Sum all exponentials, the maxima's too, into others + others_low."""
+    cdef Py_ssize_t width = lanes_of(x), block, group, first, j
+    cdef double error
+    cdef real maximum[LANES]
+    cdef real shift[LANES]
+    cdef real round_bias[LANES]
+    cdef real underflow_below[LANES]
+    cdef double sums[LANES]
+    cdef real carries[LANES]
+    while rows > 0:
+        block = min_of(rows, TILE_BLOCK_BYTES//(TILE_COLUMNS*sizeof(real)))
+        for group in range((columns + width - 1)//width):
+            first = group*width
+            spread(<real>-INFINITY, maximum)
+            max_lanes(x + first, ld, block, maximum)
+            for j in range(width):
+                move_maximum(&state.sum, first + j, maximum[j])
+            for j in range(width):
+                shifts_of(finite_reference(<real>state.sum.maximum[first + j]), &shift[j], &round_bias[j],
+                          &underflow_below[j])
+                sums[j] = 0
+                carries[j] = 0
+            exp_sum_store_lanes(x + first, ld, block, shift, round_bias, underflow_below, False,
+                                rows_ahead(block, ld, x[0])*ld, maximum, width, sums, carries)
+            for j in range(width):
+                sums[j] = two_sum(sums[j], carries[j], &error)
+                join(&state.sum, first + j, sums[j], error, 0)
+        x += block*ld
+        rows -= block
+
+
+cdef void finish_softmax(State *state, Py_ssize_t columns, real *_, real *__) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef double total, low
+    for j in range(columns):
+        total = two_sum(state.sum.others[j], state.sum.others_low[j], &low)
+        invert(total, low, &state.normalizer.inverse[j], &state.normalizer.inverse_low[j])
+        state.normalizer.saturates_above[j] = saturates_above_of(<real>state.sum.maximum[j], False, total, low)
+
+
+# Rows -----------------------------------------------------------------------------------------------------------------
+
+cdef void softmax_of_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
+    cdef real maximum, shift, round_bias, underflow_below
+    cdef double total, carry, inverse, inverse_low
+    cdef real tail[LANES]
+    cdef real scale[LANES]
+    cdef real scale_low[LANES]
+    cdef real saturates_above[LANES]
+    maximum = max_of_row(x, n, tail)
+    shifts_of(maximum, &shift, &round_bias, &underflow_below)
+    total = sum_row(x, n, tail, IN_TWO_PARTS, True, 2*scaled_one(x[0]), shift, round_bias, underflow_below, n, out,
+                    &carry)
+    invert(total, carry, &inverse, &inverse_low)
+    split_inverse(inverse, inverse_low, scale, scale_low)
+    spread(scale[0], scale)
+    spread(scale_low[0], scale_low)
+    spread(saturates_above_of(maximum, False, total, carry), saturates_above)
+    scale_contiguous(out, n, <real *>NULL, scale, scale_low, saturates_above)
+
+
+cdef void softmax_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
+    cdef real lanes[LANES]
+    cdef real inverse[LANES]
+    cdef real inverse_low[LANES]
+    cdef double total, carry, count, value, value_low
+    if n > lanes_of(x):
+        softmax_of_row(x, n, out)
+    else:
+        total = sum_of_lane_row(lanes, max_of_lane_row(x, n, lanes), False, lanes, &carry, &count)
+        invert(total, carry, &value, &value_low)
+        split_inverse(value, value_low, inverse, inverse_low)
+        spread(inverse[0], inverse)
+        spread(inverse_low[0], inverse_low)
+        scale_lanes(lanes, 0, 1, <real *>NULL, inverse, inverse_low, <real *>NULL, lanes, 0)
+        unpad(lanes, n, out)
+
+
+cdef void write_softmax_row(const State *state, const real *x, const real *_, Py_ssize_t n, real *out) noexcept nogil:
+    cdef Py_ssize_t width = lanes_of(x), rows = n//width, remaining = n - rows*width, j
+    cdef real tail[LANES]
+    cdef real shift[LANES]
+    cdef real round_bias[LANES]
+    cdef real underflow_below[LANES]
+    cdef real scale[LANES]
+    cdef real scale_low[LANES]
+    cdef real saturates_above[LANES]
+    spread_shifts(<real>state.sum.maximum[0], shift, round_bias, underflow_below)
+    split_inverse(state.normalizer.inverse[0], state.normalizer.inverse_low[0], scale, scale_low)
+    spread(scale[0], scale)
+    spread(scale_low[0], scale_low)
+    spread(<real>state.normalizer.saturates_above[0], saturates_above)
+    softmax_lanes(x, width, rows, shift, round_bias, underflow_below, scale, scale_low, saturates_above, out, width, 0)
+    if remaining:
+        pad(x + rows*width, remaining, tail)
+        softmax_lanes(tail, width, 1, shift, round_bias, underflow_below, scale, scale_low, saturates_above, tail,
+                      width, 0)
+        unpad(tail, remaining, out + rows*width)
+
+
+# Tiles ----------------------------------------------------------------------------------------------------------------
+
+cdef void softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
+                       Py_ssize_t out_ld) noexcept nogil:
+    cdef Py_ssize_t width = lanes_of(x), group, first, j
+    # With more rows, these lanes, their results and the next lanes do not fit in L1.
+    cdef Py_ssize_t ahead = lanes_ahead(x, ld, rows) if rows <= ROW_BLOCK_LANES else 0
+    cdef double inverse, inverse_low, error
+    cdef real maximum[LANES]
+    cdef real shift[LANES]
+    cdef real round_bias[LANES]
+    cdef real underflow_below[LANES]
+    cdef double sums[LANES]
+    cdef real carries[LANES]
+    cdef real scale[LANES]
+    cdef real scale_low[LANES]
+    cdef real saturates_above[LANES]
+    columns = columns_to_do(x, out, columns)
+    for group in range((columns + width - 1)//width):
+        first = first_column(group, width, columns)
+        spread(<real>-INFINITY, maximum)
+        max_lanes(x + first, ld, rows, maximum)
+        for j in range(width):
+            shifts_of(maximum[j], &shift[j], &round_bias[j], &underflow_below[j])
+            sums[j] = 0
+            carries[j] = 0
+        exp_sum_store_lanes(x + first, ld, rows, shift, round_bias, underflow_below, True, ahead, out + first, out_ld,
+                            sums, carries)
+        for j in range(width):
+            sums[j] = two_sum(sums[j], carries[j], &error)
+            invert(sums[j], error, &inverse, &inverse_low)
+            split_inverse(inverse, inverse_low, &scale[j], &scale_low[j])
+            saturates_above[j] = saturates_above_of(maximum[j], False, sums[j], error)
+        scale_lanes(out + first, out_ld, rows, <real *>NULL, scale, scale_low, saturates_above, out + first, out_ld)
+
+
+cdef void softmax_short_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
+                             Py_ssize_t out_ld) noexcept nogil:
+    cdef Py_ssize_t width = lanes_of(x), ahead = lanes_ahead(x, ld, rows), group, first, j
+    cdef real error
+    cdef real maximum[LANES]
+    cdef real totals[LANES]
+    cdef real carries[LANES]
+    cdef real counts[LANES]
+    cdef real inverse[LANES]
+    cdef real inverse_low[LANES]
+    columns = columns_to_do(x, out, columns)
+    for group in range((columns + width - 1)//width):
+        first = first_column(group, width, columns)
+        spread(<real>-INFINITY, maximum)
+        max_lanes(x + first, ld, rows, maximum)
+        difference_sum_lanes(x + first, ld, rows, maximum, False, True, ahead, out + first, out_ld, totals, carries,
+                             counts)
+        for j in range(width):
+            totals[j] = sum_in_two(totals[j], carries[j], &error)
+            invert(totals[j], error, &inverse[j], &inverse_low[j])
+        scale_lanes(out + first, out_ld, rows, <real *>NULL, inverse, inverse_low, <real *>NULL, out + first, out_ld)
+
+
+cdef void write_softmax_tile(const State *state, const real *x, Py_ssize_t ld, const real *_, Py_ssize_t _ld,
+                             Py_ssize_t rows, Py_ssize_t columns, real *out, Py_ssize_t out_ld,
+                             Py_ssize_t prefetch_rows) noexcept nogil:
+    cdef Py_ssize_t width = lanes_of(x), group, first, j
+    cdef real shift[LANES]
+    cdef real round_bias[LANES]
+    cdef real underflow_below[LANES]
+    cdef real scale[LANES]
+    cdef real scale_low[LANES]
+    cdef real saturates_above[LANES]
+    for group in range((columns + width - 1)//width):
+        first = group*width
+        for j in range(width):
+            shifts_of(<real>state.sum.maximum[first + j], &shift[j], &round_bias[j], &underflow_below[j])
+            split_inverse(state.normalizer.inverse[first + j], state.normalizer.inverse_low[first + j], &scale[j],
+                          &scale_low[j])
+            saturates_above[j] = <real>state.normalizer.saturates_above[first + j]
+        softmax_lanes(x + first, ld, rows, shift, round_bias, underflow_below, scale, scale_low, saturates_above,
+                      out + first, out_ld, prefetch_rows)
+
+
+# Table ----------------------------------------------------------------------------------------------------------------
+
+cdef void fill_softmax(Kernels *kernels, real _) noexcept:
+    kernels.reduce_row = <ReduceRow>reduce_softmax_row[real]
+    kernels.reduce_tile = <ReduceTile>reduce_softmax_tile[real]
+    kernels.merge = merge_f32 if real is float else merge_f64
+    kernels.finish = <Finish>finish_softmax[real]
+    kernels.write_row = <WriteRow>write_softmax_row[real]
+    kernels.write_tile = <WriteTile>write_softmax_tile[real]
+    kernels.draft_row = <DraftRow>draft_softmax_row[real]
+    kernels.correct_row = <CorrectRow>correct_softmax_row[real]
+    kernels.fused_row = <FusedRow>softmax_row[real]
+    kernels.fused_tile = <FusedTile>softmax_tile[real]
+    kernels.fused_short_tile = <FusedTile>softmax_short_tile[real]
+    kernels.differences_max_rows = SOFTMAX_DIFFERENCES_MAX_ROWS
+    kernels.fused_row_bytes = FUSED_SOFTMAX_ROW_BYTES
+    kernels.fused_tile_bytes = FUSED_SOFTMAX_TILE_BYTES
+    kernels.fused_aliased_tile_bytes = ALIASED_SOFTMAX_TILE_BYTES
