@@ -22,10 +22,14 @@ cdef object as_integer_axis(object axis, object given):
     return operator.index(axis)
 
 
+cdef inline bint is_settled_axis(object axis) noexcept:
+    return axis is None or type(axis) is int
+
+
 cdef object as_axis(object axis):
     """None, a Python integer, or a tuple of Python integers; reading those again runs no code of the user's."""
     cdef list integers
-    if axis is None or type(axis) is int:
+    if is_settled_axis(axis):
         return axis
     if type(axis) is not tuple:
         return as_integer_axis(axis, axis)
@@ -117,6 +121,8 @@ cdef Py_ssize_t size_of(const Shape *shape) except -1:
     cdef double size = 1
     cdef Py_ssize_t total = 1
     cdef int i
+    if shape.ndim == 1:
+        return shape.shape[0]
     for i in range(shape.ndim):
         size *= <double>shape.shape[i]
     if not size > 0:    # nan where a length of 0 follows lengths whose product is infinite

@@ -35,19 +35,25 @@ cdef object reduce_array(object a, object axis, object b, object keepdims, objec
     cdef Py_ssize_t size
     cdef bint keep = bool(keepdims), signed = bool(return_sign)
     cdef Operation operation = LOGSUMEXP
+    cdef object requested = None
     cdef double scalar
     if b is not None:
         operation = WEIGHTED_LOGSUMEXP
         weights = as_array(b, "b")
     if where is not True:
         mask = as_mask(where)
-    axis = as_axis(axis)
-    requested = requested_dtype(dtype)
-    array, weights, mask = as_base(array), as_base(weights), as_base(mask)
+    if not is_settled_axis(axis):
+        axis = as_axis(axis)
+    if dtype is not None:
+        requested = requested_dtype(dtype)
+    if type(array) is not cnp.ndarray:
+        array = as_base(array)
     shape_of(array, &shape)
     if weights is not None:
+        weights = as_base(weights)
         broadcast(array, weights, "b", &shape)
     if mask is not None:
+        mask = as_base(mask)
         broadcast(array, mask, "where", &shape)
     mark_axes(axis, &shape)
     number = computing = cnp.PyArray_TYPE(array)
@@ -56,8 +62,7 @@ cdef object reduce_array(object a, object axis, object b, object keepdims, objec
         wide = chosen if weights is None else computing_dtype(chosen, b, weights)
         number, computing = chosen.num, wide.num
         if computing not in KERNEL_DTYPES:
-            with np.errstate(all="ignore"):
-                return plain_logsumexp(array, weights, mask, &shape, keep, signed, out, wide, chosen)
+            return plain_logsumexp(array, weights, mask, &shape, keep, signed, out, wide, chosen)
         computing = kernel_type(computing)
     size = size_of(&shape)
     ndim = result_shape(&shape, keep, lengths)
@@ -100,13 +105,18 @@ cdef object transform_array(Operation operation, object x, object axis, object w
     cdef Plan plan
     cdef int number, computing
     cdef Py_ssize_t size
+    cdef object requested = None
     if where is not True:
         mask = as_mask(where)
-    axis = as_axis(axis)
-    requested = requested_dtype(dtype)
-    array, mask = as_base(array), as_base(mask)
+    if not is_settled_axis(axis):
+        axis = as_axis(axis)
+    if dtype is not None:
+        requested = requested_dtype(dtype)
+    if type(array) is not cnp.ndarray:
+        array = as_base(array)
     shape_of(array, &shape)
     if mask is not None:
+        mask = as_base(mask)
         broadcast(array, mask, "where", &shape)
     mark_axes(axis, &shape)
     number = cnp.PyArray_TYPE(array)
@@ -114,8 +124,7 @@ cdef object transform_array(Operation operation, object x, object axis, object w
         chosen = result_dtype(x, array, None, None, requested)
         number = chosen.num
         if number not in KERNEL_DTYPES:
-            with np.errstate(all="ignore"):
-                return plain_transform(operation, array, mask, &shape, out, chosen)
+            return plain_transform(operation, array, mask, &shape, out, chosen)
     size = size_of(&shape)
     if out is not None:
         check_out(out, shape.ndim, shape.shape, KERNEL_DTYPES[number])
