@@ -1,4 +1,4 @@
-"""What arguments may hold and do: bytes of bools, the range of weights, subclasses, sizes, code that runs as they convert.
+"""What arguments may hold and do: bytes of bools, the range of weights, subclasses, sizes, code of their own.
 
 Most of these were found from outside, as a wrong result, a warning or a crash.
 """
@@ -248,6 +248,8 @@ class InUnits(np.ndarray):
 
 
 class WithMask(np.ndarray):
+    """An array some of whose numbers do not count."""
+
     def __array_function__(self, function, types, args, named):
         raise AssertionError("NumPy computes with it")
 
@@ -291,7 +293,7 @@ def test_quantities_and_masked_arrays_of_astropy():
     units = pytest.importorskip("astropy.units")
     masked = pytest.importorskip("astropy.utils.masked")
     for array in ([100, 200] * units.percent, masked.Masked([1.0, 2.0], mask=[True, False])):
-        with pytest.raises(TypeError, match="^a must not be of .*, whose arrays mean more than their numbers: "):
+        with pytest.raises(TypeError, match=r"^a must not be of .*, whose arrays mean more than their numbers: "):
             logsumexp(array)
 
 
@@ -401,6 +403,7 @@ class Resizing:
         self.array, self.value = array, value
 
     def resize(self):
+        """All that the conversions of Python and NumPy call ends here."""
         self.array.resize((2, 2), refcheck=False)
         return self.value
 
