@@ -169,7 +169,8 @@ cdef object loss_of_arrays(LossInput kind, LossResult wanted, cnp.ndarray array,
             weights = without_overlap(weights, result, READ_IN_ANY_ORDER)
         else:
             result = new_result(array, &shape, number)
-    value = (np.empty if size else np.zeros)(positions, KERNEL_DTYPES[number if reduction == NO_REDUCTION else computing])
+    new_value = np.empty if size else np.zeros
+    value = new_value(positions, KERNEL_DTYPES[number if reduction == NO_REDUCTION else computing])
     if reduction == MEAN:
         if classes is None or weights is None and ignore_index is None:
             denominator = cnp.PyArray_SIZE(value)

@@ -28,8 +28,9 @@ cdef object plain_logsumexp(cnp.ndarray array, cnp.ndarray weights, cnp.ndarray 
     from smoothmax._arrays import plain
 
     with np.errstate(all="ignore"):
-        value, sign = plain.logsumexp(broadcast_to(array, shape, computing), reduced_axes(shape),
-                                      broadcast_to(weights, shape, computing), broadcast_to(mask, shape, bool), keepdims)
+        value, sign = plain.logsumexp(
+            broadcast_to(array, shape, computing), reduced_axes(shape), broadcast_to(weights, shape, computing),
+            broadcast_to(mask, shape, bool), keepdims)
         if signed:
             return delivered(value.astype(np.empty(0, dtype).real.dtype), out), sign.astype(dtype)[()]
         if dtype.kind == "c":
