@@ -2,7 +2,9 @@
 
 from smoothmax._api.functions cimport lazy_functions
 from smoothmax._kernels.interface cimport LOG_SOFTMAX_VJP, SOFTMAX_VJP
-from smoothmax._arrays.loss_call cimport log_prob_array, loss_array, product_array, value_and_softmax
+from smoothmax._arrays.losses cimport (
+    LOG_PROBABILITIES, LOGITS, LOSS, LOSS_AND_GRADIENT, log_prob_array, loss_array, product_array, value_and_softmax,
+)
 
 __all__ = [
     "cross_entropy", "cross_entropy_and_grad", "log_prob", "log_softmax_vjp", "logsumexp_and_softmax", "nll_loss",
@@ -241,7 +243,7 @@ def cross_entropy(logits, targets, axis=-1, *, weight=None, ignore_index=None, l
     if lazy is not None:
         return lazy.cross_entropy(logits, targets, axis, weight=weight, ignore_index=ignore_index,
                                   label_smoothing=label_smoothing, reduction=reduction)
-    return loss_array(logits, targets, axis, weight, ignore_index, label_smoothing, reduction, False, False, None)
+    return loss_array(LOGITS, LOSS, logits, targets, axis, weight, ignore_index, label_smoothing, reduction, None)
 
 
 def cross_entropy_and_grad(logits, targets, axis=-1, *, weight=None, ignore_index=None, label_smoothing=0.0,
@@ -311,7 +313,8 @@ def cross_entropy_and_grad(logits, targets, axis=-1, *, weight=None, ignore_inde
     >>> cross_entropy_and_grad(np.array([40.0, 0.0]), 0)
     (np.float64(4.248354255291589e-18), array([-4.24835426e-18,  4.24835426e-18]))
     """
-    return loss_array(logits, targets, axis, weight, ignore_index, label_smoothing, reduction, True, False, out)
+    return loss_array(LOGITS, LOSS_AND_GRADIENT, logits, targets, axis, weight, ignore_index, label_smoothing,
+                      reduction, out)
 
 
 def nll_loss(log_probs, targets, axis=-1, *, weight=None, ignore_index=None, label_smoothing=0.0, reduction="mean"):
@@ -365,7 +368,8 @@ def nll_loss(log_probs, targets, axis=-1, *, weight=None, ignore_index=None, lab
     >>> nll_loss(log_softmax([[2.0, 1.0, 0.0], [0.0, 0.0, 0.0]], axis=1), [0, 2], reduction="none")
     array([0.40760596, 1.09861229])
     """
-    return loss_array(log_probs, targets, axis, weight, ignore_index, label_smoothing, reduction, False, True, None)
+    return loss_array(LOG_PROBABILITIES, LOSS, log_probs, targets, axis, weight, ignore_index, label_smoothing,
+                      reduction, None)
 
 
 def log_prob(logits, targets, axis=-1):

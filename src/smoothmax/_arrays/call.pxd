@@ -1,4 +1,4 @@
-# Arguments as the user gave them, in; the result, out. And the steps between, for calls of other functions.
+# Arguments as the user gave them, in; the result, out. The steps between serve losses.pyx and _partial/states.pyx too.
 
 cimport numpy as cnp
 
@@ -10,35 +10,61 @@ cdef enum:
 
 
 cdef struct Shape:
-    # The shape that all arrays of a call are broadcast to, which of its axes are reduced, and the strides.
+    # The shape that all arrays of a call are broadcast to, which of its axes are reduced, and the strides in bytes.
     int ndim
     cnp.npy_intp shape[MAX_NDIM]
     bint reduced[MAX_NDIM]
     cnp.npy_intp stride[ROLES][MAX_NDIM]
 
 
+cdef enum ReadOrder:
+    # How a call reads an array that may share memory with its output.
+    READ_BEFORE_WRITTEN         # each element before the result in its place is written, and never after
+    READ_IN_ANY_ORDER
+
+
 cdef object reduce_array(object a, object axis, object b, object keepdims, object return_sign, object where,
                          object out, object dtype)
 cdef object transform_array(Operation operation, object x, object axis, object where, object out, object dtype)
 
+# arguments.pxi
+cdef str shown(object value)
 cdef cnp.ndarray as_array(object x, str name)
 cdef cnp.ndarray as_mask(object where)
+cdef cnp.ndarray as_base(cnp.ndarray array)
+
+# dtypes.pxi
+cdef object requested_dtype(object dtype)
 cdef object computed_dtype(object dtype)
-cdef object result_dtype(object a, cnp.ndarray array, object b, cnp.ndarray weights, object dtype)
+cdef object result_dtype(object a, cnp.ndarray array, object b, cnp.ndarray weights, object requested)
+cdef int kernel_type(int number) noexcept
+cdef cnp.ndarray as_type(cnp.ndarray array, object dtype)
+
+# axes.pxi
+cdef object as_axis(object axis)
 cdef int mark_axes(object axis, Shape *shape) except -1
+cdef tuple tuple_of(const cnp.npy_intp *numbers, int n)
 cdef void shape_of(cnp.ndarray array, Shape *shape) noexcept
 cdef int broadcast(cnp.ndarray array, cnp.ndarray other, str name, Shape *shape) except -1
+cdef Py_ssize_t size_of(const Shape *shape) except -1
+cdef int result_shape(const Shape *shape, bint keepdims, cnp.npy_intp *lengths) noexcept
+cdef tuple whole_shape(const Shape *shape)
+cdef tuple reduced_shape(const Shape *shape, bint keepdims)
+cdef tuple reduced_axes(const Shape *shape)
 cdef void take_strides(cnp.ndarray array, int role, Shape *shape) noexcept
-cdef void take_reduced_strides(cnp.ndarray array, int role, bint keepdims, Shape *shape) noexcept
-cdef void no_strides(int role, Shape *shape) noexcept
-cdef Py_ssize_t size_of(const Shape *shape) noexcept
+cdef void take_reduced_strides(cnp.ndarray array, int role, Shape *shape, bint keepdims) noexcept
+cdef void clear_strides(int role, Shape *shape) noexcept
+
+# outputs.pxi
 cdef int check_out(object out, int ndim, const cnp.npy_intp *shape, object dtype) except -1
+cdef cnp.ndarray without_overlap(cnp.ndarray array, cnp.ndarray out, ReadOrder order)
 cdef cnp.ndarray new_result(cnp.ndarray array, Shape *shape, int number)
-cdef cnp.ndarray apart(cnp.ndarray array, cnp.ndarray out, bint elementwise)
-cdef void put_array(Plan *plan, int role, cnp.ndarray array, int number) noexcept
-cdef void put_result(Plan *plan, cnp.ndarray result, int computing, Shape *shape) noexcept
-cdef void put_reduced_result(Plan *plan, cnp.ndarray result, int computing, bint keepdims, Shape *shape) noexcept
-cdef void put_value(Plan *plan, cnp.ndarray value, int computing, bint keepdims, Shape *shape) noexcept
+
+# planning.pxi
+cdef void put_array(Plan *plan, int role, cnp.ndarray array, int computing) noexcept
 cdef int prepare(Plan *plan, Operation operation, Shape *shape, cnp.ndarray array, cnp.ndarray weights,
-                 cnp.ndarray mask, int number) except -1
-cdef int run(Plan *plan, const Shape *shape) except -1
+                 cnp.ndarray mask, int computing) except -1
+cdef void put_result(Plan *plan, cnp.ndarray result, int computing, Shape *shape) noexcept
+cdef void put_reduced_result(Plan *plan, cnp.ndarray result, int computing, Shape *shape, bint keepdims) noexcept
+cdef void put_value(Plan *plan, cnp.ndarray value, int computing, Shape *shape, bint keepdims) noexcept
+cdef int walk_arrays(Plan *plan, const Shape *shape) except -1

@@ -67,6 +67,14 @@ cdef void load(const number *elements, Py_ssize_t stride, Py_ssize_t n, bint swa
             to[i] = <real>value
 
 
+cdef void load_bool(const uchar *elements, Py_ssize_t stride, Py_ssize_t n, bint swapped, real *to) noexcept nogil:
+    """1 for every byte but 0: a view of other numbers as bool may hold any."""
+    cdef const char *source = <const char *>elements
+    cdef Py_ssize_t i
+    for i in range(n):
+        to[i] = source[i*stride] != 0
+
+
 cdef inline float from_half(uint16_t half) noexcept nogil:
     """The exponent field moves to float's place; a product with 2**112 sets it right, for subnormals too."""
     cdef uint32_t bits = <uint32_t>(half & 0x7FFF) << 13
@@ -98,7 +106,9 @@ cdef Load loader_to(int type_number, const real *_) noexcept:
         return <Load>load[longdouble, real]
     if type_number == cnp.NPY_FLOAT16:
         return <Load>load_half[real]
-    if type_number == cnp.NPY_BOOL or type_number == cnp.NPY_UBYTE:
+    if type_number == cnp.NPY_BOOL:
+        return <Load>load_bool[real]
+    if type_number == cnp.NPY_UBYTE:
         return <Load>load[uchar, real]
     if type_number == cnp.NPY_BYTE:
         return <Load>load[schar, real]

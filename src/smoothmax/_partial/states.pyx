@@ -14,8 +14,9 @@ from smoothmax._kernels.dispatch cimport kernels_of, weigh_of
 from smoothmax._arrays.elements cimport storer
 from smoothmax._kernels.interface cimport LOGSUMEXP, LOG_SOFTMAX, SOFTMAX, WEIGHTED_LOGSUMEXP, Kernels, State, Weigh
 from smoothmax._arrays.call cimport (
-    MAX_NDIM, Shape, as_array, as_mask, broadcast, mark_axes, no_strides, prepare, put_array, result_dtype, run,
-    shape_of, size_of, take_reduced_strides, take_strides,
+    MAX_NDIM, Shape, as_array, as_axis, as_base, as_mask, broadcast, clear_strides, kernel_type, mark_axes, prepare,
+    put_result, reduced_axes, reduced_shape, requested_dtype, result_dtype, shape_of, size_of, take_reduced_strides,
+    walk_arrays, whole_shape,
 )
 from smoothmax._schedule.packed cimport Packed, pack, unpack
 from smoothmax._schedule.plan cimport FIRST, RESULT, SECOND, STATES, Plan, Store
@@ -39,16 +40,15 @@ def check_axis(axis):
     """Refuse what no array could be reduced along."""
     cdef Shape shape
     shape.ndim = MAX_NDIM
-    mark_axes(axis, &shape)
+    mark_axes(as_axis(axis), &shape)
 
 
 def axes_of(axis, int ndim):
     """The axes of an array of ndim as a tuple of integers from 0 on."""
     cdef Shape shape
-    cdef int i
     shape.ndim = ndim
-    mark_axes(axis, &shape)
-    return tuple([i for i in range(ndim) if shape.reduced[i]])
+    mark_axes(as_axis(axis), &shape)
+    return reduced_axes(&shape)
 
 
 def checked_dtype(dtype):
@@ -61,7 +61,7 @@ def checked_dtype(dtype):
 def dtype_of(a, b=None, dtype=None):
     """The type of a result of these arguments, which has states."""
     cdef cnp.ndarray array = as_array(a, "a"), weights = None if b is None else as_array(b, "b")
-    return checked_dtype(result_dtype(a, array, b, weights, dtype))
+    return checked_dtype(result_dtype(a, array, b, weights, requested_dtype(dtype)))
 
 
 # From elements to states and from states to results -----------------------------------------------------------------
@@ -82,27 +82,30 @@ def reduced(operation, a, axis, b, where, dtype):
     cdef cnp.ndarray array = as_array(a, "a"), weights = None, mask = None, states
     cdef Shape shape
     cdef Plan plan
-    cdef int i
-    shape_of(array, &shape)
     if b is not None:
         weights = as_array(b, "b")
-        broadcast(array, weights, "b", &shape)
     if where is not True:
         mask = as_mask(where)
+    axis = as_axis(axis)
+    array, weights, mask = as_base(array), as_base(weights), as_base(mask)
+    shape_of(array, &shape)
+    if weights is not None:
+        broadcast(array, weights, "b", &shape)
+    if mask is not None:
         broadcast(array, mask, "where", &shape)
     mark_axes(axis, &shape)
-    states = np.empty(tuple([1 if shape.reduced[i] else shape.shape[i] for i in range(shape.ndim)]), STATE)
+    states = np.empty(reduced_shape(&shape, keepdims=True), STATE)
     if size_of(&shape):
-        prepare(&plan, OPERATIONS[operation], &shape, array, weights, mask, np.dtype(dtype).num)
+        prepare(&plan, OPERATIONS[operation], &shape, array, weights, mask, kernel_type(np.dtype(dtype).num))
         plan.passes = FIRST
         plan.data[RESULT] = NULL
-        no_strides(RESULT, &shape)
+        clear_strides(RESULT, &shape)
         plan.data[STATES] = <char *>cnp.PyArray_DATA(states)
-        take_reduced_strides(states, STATES, True, &shape)
-        run(&plan, &shape)
+        take_reduced_strides(states, STATES, &shape, keepdims=True)
+        walk_arrays(&plan, &shape)
     else:
         states = empty_states(np.shape(states))
-    return states, tuple([shape.shape[i] for i in range(shape.ndim)])
+    return states, whole_shape(&shape)
 
 
 def written(operation, x, axis, where, cnp.ndarray states, dtype, out=None):
@@ -111,23 +114,25 @@ def written(operation, x, axis, where, cnp.ndarray states, dtype, out=None):
     cdef Shape shape
     cdef Plan plan
     cdef int computing
-    shape_of(array, &shape)
     if where is not True:
         mask = as_mask(where)
+    axis = as_axis(axis)
+    array, mask = as_base(array), as_base(mask)
+    shape_of(array, &shape)
+    if mask is not None:
         broadcast(array, mask, "where", &shape)
     mark_axes(axis, &shape)
-    whole = tuple([shape.shape[i] for i in range(shape.ndim)])
-    states = np.broadcast_to(states, tuple([1 if shape.reduced[i] else whole[i] for i in range(shape.ndim)]))
+    whole = whole_shape(&shape)
+    states = np.broadcast_to(states, reduced_shape(&shape, keepdims=True))
     result = np.empty(whole, dtype) if out is None else out
     if size_of(&shape):
-        computing = prepare(&plan, OPERATIONS[operation], &shape, array, None, mask, np.dtype(dtype).num)
+        computing = kernel_type(np.dtype(dtype).num)
+        prepare(&plan, OPERATIONS[operation], &shape, array, None, mask, computing)
         plan.passes = SECOND
         plan.data[STATES] = <char *>cnp.PyArray_DATA(states)
-        take_reduced_strides(states, STATES, True, &shape)
-        put_array(&plan, RESULT, result, computing)
-        plan.store = storer(cnp.PyArray_TYPE(result), computing == cnp.NPY_FLOAT64)
-        take_strides(result, RESULT, &shape)
-        run(&plan, &shape)
+        take_reduced_strides(states, STATES, &shape, keepdims=True)
+        put_result(&plan, result, computing, &shape)
+        walk_arrays(&plan, &shape)
     return result
 
 

@@ -19,7 +19,7 @@ cdef extern from * nogil:
             SMOOTHMAX_INDEPENDENT \\
             for (Py_ssize_t i = 0; i < n; i++) { \\
                 memcpy(&y, x + i, sizeof y); \\
-                y = ((y ^ fill_bits) & (0 - (bits)mask[i])) ^ fill_bits; \\
+                y = ((y ^ fill_bits) & (0 - (bits)(mask[i] != 0))) ^ fill_bits; \\
                 memcpy(out + i, &y, sizeof y); \\
             } \\
         }
@@ -34,7 +34,10 @@ cdef extern from * nogil:
 
 cdef void select(const real *x, Py_ssize_t step, const unsigned char *mask, Py_ssize_t mask_step, Py_ssize_t rows,
                  Py_ssize_t n, double fill, real *out, Py_ssize_t out_step) noexcept nogil:
-    """out[i] of each row is x[i], or `fill` where mask[i], 0 or 1, is 0; in place too. Steps are in bytes."""
+    """out[i] of each row is x[i], or `fill` where mask[i] is 0, and True may be any other byte; in place too.
+
+    Steps are in bytes.
+    """
     cdef Py_ssize_t i
     for i in range(rows):
         if real is float:

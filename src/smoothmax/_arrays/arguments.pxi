@@ -1,0 +1,79 @@
+# What the user passed, as NumPy arrays of numbers. All code of the user's that a call runs, runs here.
+#
+# An __array__ of the user's may resize another argument, so no shape, stride or address may be read before every
+# argument is converted.
+
+cimport numpy as cnp
+import numpy as np
+
+
+cdef str shown(object value):
+    """repr, but for integers with more digits than Python converts."""
+    try:
+        return repr(value)
+    except ValueError:
+        return f"an integer of {value.bit_length()} bits"
+
+
+cdef int refuse_subclass(object x, str name) except -1:
+    """Refuse a subclass of ndarray that says, by NumPy's own protocols, what functions of its arrays mean.
+
+    Those are units, masks and the like, which results would silently lose. memmap, matrix and subclasses that only
+    add attributes override neither protocol, and are taken as their numbers.
+    """
+    cdef object subclass = type(x)
+    if (subclass.__array_ufunc__ is not np.ndarray.__array_ufunc__
+            or subclass.__array_function__ is not np.ndarray.__array_function__):
+        raise TypeError(f"{name} must not be of {subclass.__name__}, whose arrays mean more than their numbers: pass "
+                        "the numbers, as an ndarray in the units that are meant, and a mask as where=")
+    return 0
+
+
+cdef cnp.ndarray converted(object x, str name):
+    """Anything but an exact ndarray. Subclasses stay as they are: a view of one would outlive its memory."""
+    if isinstance(x, np.ndarray):
+        refuse_subclass(x, name)
+        return x
+    if hasattr(x, "__dlpack__") and not hasattr(x, "__array__"):
+        return np.from_dlpack(x)
+    array = np.asarray(x)
+    if type(x) is int and array.dtype.kind == "O":
+        try:
+            return np.asarray(float(x))
+        except OverflowError:
+            raise ValueError(f"{name} must be in the range of float64, got {shown(x)}") from None
+    return array
+
+
+cdef int check_numbers(cnp.ndarray array, str name) except -1:
+    if not (cnp.PyArray_ISNUMBER(array) or cnp.PyArray_ISBOOL(array) or cnp.PyArray_TYPE(array) == cnp.NPY_FLOAT16):
+        raise TypeError(f"{name} must be an array of numbers, got dtype {array.descr}")
+    return 0
+
+
+cdef cnp.ndarray as_array(object x, str name):
+    """x as a NumPy array of numbers, for functions with a mask of their own."""
+    cdef cnp.ndarray array
+    if type(x) is cnp.ndarray:
+        array = x
+    elif isinstance(x, np.ma.MaskedArray):
+        raise TypeError(f"{name} must not be a masked array: pass its data, and the inverted mask as where=")
+    else:
+        array = converted(x, name)
+    check_numbers(array, name)
+    return array
+
+
+cdef cnp.ndarray as_mask(object where):
+    cdef cnp.ndarray mask
+    if isinstance(where, np.ma.MaskedArray):
+        raise TypeError("where must not be a masked array")
+    mask = where if type(where) is cnp.ndarray else converted(where, "where")
+    if not cnp.PyArray_ISBOOL(mask):
+        raise TypeError(f"where must be an array of bool, got dtype {mask.descr}")
+    return mask
+
+
+cdef cnp.ndarray as_base(cnp.ndarray array):
+    """The array without its subclass, once no more code of the user's will run."""
+    return array if array is None or type(array) is cnp.ndarray else np.asarray(array)

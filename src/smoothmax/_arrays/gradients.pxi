@@ -1,0 +1,76 @@
+# logsumexp with its gradient, and the vector-Jacobian products of softmax and log_softmax.
+
+cimport numpy as cnp
+import numpy as np
+
+from smoothmax._kernels.interface cimport LOGSUMEXP_AND_SOFTMAX, Operation
+
+
+cdef object value_and_softmax(object a, object axis, object keepdims, object where, object out, object dtype):
+    """logsumexp and softmax of the same array."""
+    cdef cnp.ndarray array = as_array(a, "a"), mask = None, result, value
+    cdef Shape shape
+    cdef Plan plan
+    cdef cnp.npy_intp lengths[MAX_NDIM]
+    cdef int number, computing, ndim
+    cdef Py_ssize_t size
+    cdef bint keep = bool(keepdims)
+    if where is not True:
+        mask = as_mask(where)
+    axis = as_axis(axis)
+    requested = requested_dtype(dtype)
+    array, mask = as_base(array), as_base(mask)
+    shape_of(array, &shape)
+    if mask is not None:
+        broadcast(array, mask, "where", &shape)
+    mark_axes(axis, &shape)
+    size = size_of(&shape)
+    number = kernel_dtype_number(result_dtype(a, array, None, None, requested), "a")
+    computing = kernel_type(number)
+    if out is not None:
+        check_out(out, shape.ndim, shape.shape, KERNEL_DTYPES[number])
+        result = out
+        array = without_overlap(array, result, READ_BEFORE_WRITTEN)
+        mask = without_overlap(mask, result, READ_IN_ANY_ORDER)
+    else:
+        result = new_result(array, &shape, number)
+    ndim = result_shape(&shape, keep, lengths)
+    value = cnp.PyArray_EMPTY(ndim, lengths, number, 0)
+    if size:
+        prepare(&plan, LOGSUMEXP_AND_SOFTMAX, &shape, array, None, mask, computing)
+        put_result(&plan, result, computing, &shape)
+        put_value(&plan, value, computing, &shape, keep)
+        walk_arrays(&plan, &shape)
+    else:
+        value.fill(-np.inf)
+    return value[()] if ndim == 0 else value, result[()] if out is None and shape.ndim == 0 else result
+
+
+cdef object product_array(Operation operation, object g, object p, str name, object axis, object out):
+    """A vector-Jacobian product: a result of the shape of p from it and g."""
+    cdef cnp.ndarray array = as_numbers(p, name), cotangent = as_numbers(g, "g"), result
+    cdef Shape shape
+    cdef Plan plan
+    cdef int number, computing
+    axis = as_axis(axis)
+    array, cotangent = as_base(array), as_base(cotangent)
+    shape_of(array, &shape)
+    if (<object>cotangent).shape != (<object>array).shape:
+        raise ValueError(f"g must have the shape of {name}, {(<object>array).shape}, got {(<object>cotangent).shape}")
+    mark_axes(axis, &shape)
+    kernel_dtype_number(computed_dtype(cotangent.descr), "g")
+    kernel_dtype_number(computed_dtype(array.descr), name)
+    number = np.promote_types(computed_dtype(array.descr), computed_dtype(cotangent.descr)).num
+    computing = kernel_type(number)
+    if out is not None:
+        check_out(out, shape.ndim, shape.shape, KERNEL_DTYPES[number])
+        result = out
+        array = without_overlap(array, result, READ_BEFORE_WRITTEN)
+        cotangent = without_overlap(cotangent, result, READ_BEFORE_WRITTEN)
+    else:
+        result = new_result(array, &shape, number)
+    if size_of(&shape):
+        prepare(&plan, operation, &shape, array, cotangent, None, computing)
+        put_result(&plan, result, computing, &shape)
+        walk_arrays(&plan, &shape)
+    return result[()] if out is None and shape.ndim == 0 else result

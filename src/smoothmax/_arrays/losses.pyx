@@ -1,0 +1,224 @@
+"""Losses and gradients: from arguments to a plan, and back to results.
+
+call.pyx has what all calls share. Here is what is particular to calls that have targets, or more than one array of
+elements or results.
+"""
+
+cimport numpy as cnp
+import numpy as np
+from libc.math cimport fma, isfinite
+
+from smoothmax._arrays.call cimport (
+    MAX_NDIM, READ_BEFORE_WRITTEN, READ_IN_ANY_ORDER, Shape, as_array, as_axis, as_base, as_mask, as_type, broadcast,
+    check_out, computed_dtype, kernel_type, mark_axes, new_result, prepare, put_array, put_reduced_result, put_result,
+    put_value, reduced_shape, requested_dtype, result_dtype, result_shape, shape_of, shown, size_of,
+    take_reduced_strides, walk_arrays, whole_shape, without_overlap,
+)
+from smoothmax._arrays.elements cimport loader
+from smoothmax._kernels.interface cimport (
+    CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, LOG_PROB, NLL, SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL,
+    Operation,
+)
+from smoothmax._schedule.plan cimport FACTORS, WEIGHTS, Plan
+
+from smoothmax._arrays.call import KERNEL_DTYPES
+
+cnp.import_array()
+
+
+cdef cnp.ndarray as_numbers(object x, str name):
+    """x as an array of numbers, for functions without a mask."""
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(f"{name} must not be a masked array")
+    return as_array(x, name)
+
+
+cdef int kernel_dtype_number(object dtype, str name) except -1:
+    """The number of a type that kernels compute and return, which longdouble and complex are not."""
+    if dtype.num not in KERNEL_DTYPES:
+        raise TypeError(f"{name} must be of float64, float32, float16, an integer type or bool, got dtype {dtype}")
+    return dtype.num
+
+
+include "gradients.pxi"
+include "targets.pxi"
+include "class_weights.pxi"
+
+
+cdef object log_prob_array(object logits, object targets, object axis):
+    """log_softmax at the targets."""
+    cdef cnp.ndarray array = as_numbers(logits, "logits"), given = as_numbers(targets, "targets")
+    axis = as_class_axis(axis)
+    with np.errstate(all="ignore"):
+        return log_prob_of_arrays(as_base(array), as_base(given), axis)
+
+
+cdef object log_prob_of_arrays(cnp.ndarray array, cnp.ndarray given, object axis):
+    cdef cnp.ndarray classes, value
+    cdef Shape shape
+    cdef Plan plan
+    cdef int number, computing, class_axis, wrong = 0
+    cdef Py_ssize_t size
+    shape_of(array, &shape)
+    class_axis = mark_class_axis(axis, &shape)
+    number = kernel_dtype_number(computed_dtype(array.descr), "logits")
+    computing = kernel_type(number)
+    positions = reduced_shape(&shape, keepdims=False)
+    if (<object>given).shape != positions:
+        raise ValueError(f"targets must have shape {positions}, got {(<object>given).shape}")
+    size = size_of(&shape)
+    classes = as_classes(given, shape.shape[class_axis], None, CHECKED_BY_WALK if size else CHECKED_HERE)
+    value = np.empty(positions, KERNEL_DTYPES[number])
+    if size:
+        prepare(&plan, LOG_PROB, &shape, array, None, None, computing)
+        put_reduced_result(&plan, value, computing, &shape, keepdims=False)
+        put_classes(&plan, classes, class_axis, &shape, &wrong)
+        plan.is_loss = True
+        plan.class_weights = NULL
+        plan.hard = plan.denominator = 1
+        plan.hard_low = plan.soft = plan.soft_low = 0
+        walk_arrays(&plan, &shape)
+        if wrong:
+            refuse_classes(given, classes, shape.shape[class_axis], None)
+    return value[()]
+
+
+# Losses --------------------------------------------------------------------------------------------------------------
+
+cdef Operation operation_of(LossInput kind, LossResult wanted, bint soft):
+    if kind == LOG_PROBABILITIES:
+        return SOFT_NLL if soft else NLL
+    if wanted == LOSS_AND_GRADIENT:
+        return SOFT_CROSS_ENTROPY_GRADIENT if soft else CROSS_ENTROPY_GRADIENT
+    return SOFT_CROSS_ENTROPY if soft else CROSS_ENTROPY
+
+
+cdef void put_label(Plan *plan, double hard, double hard_low, double soft, double soft_low) noexcept:
+    """Note the factors of the target and of the weights in what a class counts, each in two parts."""
+    plan.hard, plan.hard_low = hard, hard_low
+    plan.soft, plan.soft_low = soft, soft_low
+
+
+cdef void put_class_array(Plan *plan, int role, cnp.ndarray array, int number, int axis, Shape *shape) noexcept:
+    """Note an array of one number for each class, or of one number for all."""
+    put_array(plan, role, array, number)
+    shape.stride[role][axis] = 0 if cnp.PyArray_DIM(array, 0) == 1 else cnp.PyArray_STRIDE(array, 0)
+
+
+cdef object loss_array(LossInput kind, LossResult wanted, object logits, object targets, object axis, object weight,
+                       object ignore_index, object label_smoothing, object reduction, object out):
+    """The loss, or the pair of it and its gradient."""
+    cdef str name = "logits" if kind == LOGITS else "log_probs"
+    cdef cnp.ndarray array = as_numbers(logits, name), given = as_numbers(targets, "targets")
+    cdef cnp.ndarray weights = None if weight is None else as_numbers(weight, "weight")
+    cdef double smoothing = as_smoothing(label_smoothing)
+    cdef Reduction reduced = as_reduction(reduction)
+    axis = as_class_axis(axis)
+    ignore_index = as_index(ignore_index)
+    with np.errstate(all="ignore"):
+        return loss_of_arrays(kind, wanted, as_base(array), as_base(given), axis, as_base(weights), ignore_index,
+                              smoothing, reduced, out)
+
+
+cdef object loss_of_arrays(LossInput kind, LossResult wanted, cnp.ndarray array, cnp.ndarray given, object axis,
+                           cnp.ndarray weights, object ignore_index, double smoothing, Reduction reduction,
+                           object out):
+    """loss_array, once no more code of the user's will run. The caller has made NumPy ignore all that it could warn of.
+    """
+    cdef cnp.ndarray classes = None, probabilities = None, value, result = None
+    cdef Shape shape
+    cdef Plan plan
+    cdef int number, computing, class_axis, wrong = 0
+    cdef Py_ssize_t n, size
+    cdef double denominator = 1, rest, rest_low, share, share_low
+    cdef bint soft
+    cdef RangeCheck check = CHECKED_HERE
+    shape_of(array, &shape)
+    class_axis = mark_class_axis(axis, &shape)
+    number = kernel_dtype_number(computed_dtype(array.descr), "logits" if kind == LOGITS else "log_probs")
+    computing = kernel_type(number)
+    n, size = shape.shape[class_axis], size_of(&shape)
+    positions, whole = reduced_shape(&shape, keepdims=False), whole_shape(&shape)
+    if weights is not None:
+        weights = as_weight(weights, n)
+        if not suit_float32(weights):
+            computing = cnp.NPY_FLOAT64
+    if (<object>given).shape == whole:
+        if ignore_index is not None:
+            raise ValueError("ignore_index must be None where targets are probabilities, got "
+                             f"{shown(ignore_index)}")
+        if loader(cnp.PyArray_TYPE(given), True) == NULL:
+            raise TypeError(f"targets must be real, got dtype {given.descr}")
+        probabilities = given
+        if are_wide(probabilities):
+            computing = cnp.NPY_FLOAT64
+    elif (<object>given).shape == positions:
+        if wanted == LOSS and weights is None and ignore_index is None and size:
+            check = CHECKED_BY_WALK
+        classes = as_classes(given, n, ignore_index, check)
+    else:
+        raise ValueError(f"targets must have shape {positions}, of class indices, or {whole}, of probabilities, "
+                         f"got {(<object>given).shape}")
+    if wanted == LOSS_AND_GRADIENT:
+        if out is not None:
+            check_out(out, shape.ndim, shape.shape, KERNEL_DTYPES[number])
+            result = out
+            array = without_overlap(array, result, READ_BEFORE_WRITTEN)
+            probabilities = without_overlap(probabilities, result, READ_BEFORE_WRITTEN)
+            classes = without_overlap(classes, result, READ_IN_ANY_ORDER)
+            weights = without_overlap(weights, result, READ_IN_ANY_ORDER)
+        else:
+            result = new_result(array, &shape, number)
+    new_value = np.empty if size else np.zeros
+    value = new_value(positions, KERNEL_DTYPES[number if reduction == NO_REDUCTION else computing])
+    if reduction == MEAN:
+        if classes is None or weights is None and ignore_index is None:
+            denominator = cnp.PyArray_SIZE(value)
+        elif weights is None:
+            denominator = np.count_nonzero(np.greater_equal(classes, 0))
+        else:
+            denominator = sum_of_weights(classes, weights)
+            if not isfinite(denominator):       # a common factor of all weights cancels in a mean
+                weights = weights*np.ldexp(1.0, -WEIGHT_BITS)
+                denominator = sum_of_weights(classes, weights)
+    if size:
+        soft = classes is None or smoothing > 0
+        prepare(&plan, operation_of(kind, wanted, soft), &shape, array, probabilities, None, computing)
+        if wanted == LOSS_AND_GRADIENT:
+            put_result(&plan, result, computing, &shape)
+            put_value(&plan, value, computing, &shape, keepdims=False)
+        else:
+            put_reduced_result(&plan, value, computing, &shape, keepdims=False)
+        plan.is_loss = True
+        plan.class_weights = NULL
+        if weights is not None:
+            plan.class_weights = <const double *>cnp.PyArray_DATA(weights)
+        plan.denominator = denominator if denominator != 0 or weights is not None else 1
+        rest = 1 - smoothing
+        rest_low = (1 - rest) - smoothing
+        share = smoothing/n
+        share_low = fma(-share, n, smoothing)/n
+        if classes is None:
+            put_label(&plan, 0, 0, 1, 0)
+            if smoothing > 0 or weights is not None:
+                factors = np.ones(1) if weights is None else weights
+                plan.blended = True
+                plan.scale, plan.scale_low = rest, rest_low
+                plan.offset, plan.offset_low = share, share_low
+                plan.load_factors = loader(cnp.NPY_FLOAT64, computing == cnp.NPY_FLOAT64)
+                put_class_array(&plan, FACTORS, factors, computing, class_axis, &shape)
+        else:
+            put_classes(&plan, classes, class_axis, &shape, &wrong if check == CHECKED_BY_WALK else NULL)
+            put_label(&plan, rest, rest_low, share, share_low)
+            if soft:
+                spread = one_a_class(weights, n, KERNEL_DTYPES[computing])
+                plan.load_weights = loader(computing, computing == cnp.NPY_FLOAT64)
+                put_class_array(&plan, WEIGHTS, spread, computing, class_axis, &shape)
+        walk_arrays(&plan, &shape)
+        if wrong:
+            refuse_classes(given, classes, n, None)
+    if reduction == NO_REDUCTION:
+        loss = value[()]
+    else:
+        loss = KERNEL_DTYPES[number].type(reduced_loss(value, denominator))
+    return (loss, result) if wanted == LOSS_AND_GRADIENT else loss

@@ -1,0 +1,56 @@
+# Calls that plain.py computes: of longdouble and complex, and of weights that no kernel's type has the range for.
+#
+# NumPy casts and computes here, and must not warn: both functions do everything in one np.errstate.
+
+cimport numpy as cnp
+import numpy as np
+
+from smoothmax._kernels.interface cimport SOFTMAX, Operation
+
+
+cdef object broadcast_to(cnp.ndarray array, const Shape *shape, object dtype):
+    """None, or the array in the shape and of the type."""
+    return None if array is None else np.broadcast_to(as_type(array, dtype), whole_shape(shape))
+
+
+cdef object delivered(object result, object out):
+    """What a call returns: `out`, filled, or the result, as a scalar where it has no axes."""
+    cdef cnp.ndarray value = np.asarray(result)
+    if out is None:
+        return value[()]
+    check_out(out, cnp.PyArray_NDIM(value), cnp.PyArray_DIMS(value), value.descr)
+    np.copyto(out, value, casting="same_kind")
+    return out
+
+
+cdef object plain_logsumexp(cnp.ndarray array, cnp.ndarray weights, cnp.ndarray mask, const Shape *shape,
+                            bint keepdims, bint signed, object out, object computing, object dtype):
+    from smoothmax._arrays import plain
+
+    with np.errstate(all="ignore"):
+        value, sign = plain.logsumexp(
+            broadcast_to(array, shape, computing), reduced_axes(shape), broadcast_to(weights, shape, computing),
+            broadcast_to(mask, shape, bool), keepdims)
+        if signed:
+            return delivered(value.astype(np.empty(0, dtype).real.dtype), out), sign.astype(dtype)[()]
+        if dtype.kind == "c":
+            angle = np.angle(sign)
+            value = (value + 1j*np.where(angle == -np.pi, np.pi, angle)).astype(dtype)
+        else:
+            value = np.where(sign < 0, np.nan, value).astype(dtype)
+        return delivered(value, out)
+
+
+cdef object plain_transform(Operation operation, cnp.ndarray array, cnp.ndarray mask, const Shape *shape, object out,
+                            object dtype):
+    from smoothmax._arrays import plain
+
+    function = plain.softmax if operation == SOFTMAX else plain.log_softmax
+    with np.errstate(all="ignore"):
+        elements = broadcast_to(array, shape, dtype)
+        value = function(elements, reduced_axes(shape), broadcast_to(mask, shape, bool))
+        if out is None and (<object>array).shape == elements.shape:     # NumPy may have laid it out like the mask
+            result = np.empty_like(elements)
+            np.copyto(result, value)
+            value = result
+        return delivered(value, out)

@@ -1,0 +1,127 @@
+# From arrays to a plan, and the walk of it.
+
+cimport numpy as cnp
+from libc.math cimport INFINITY
+
+from smoothmax._arrays.elements cimport loader, storer
+from smoothmax._kernels.dispatch cimport data_kernels_of, kernels_of
+from smoothmax._kernels.interface cimport LOG_SOFTMAX, Operation
+from smoothmax._schedule.plan cimport BOTH, ELEMENTS, MASK, RESULT, ROLES, SIGN, VALUE, WEIGHTS, Plan
+from smoothmax._schedule.walk cimport walk, walk_row
+
+
+cdef void put_array(Plan *plan, int role, cnp.ndarray array, int computing) noexcept:
+    """Note an array. Kernels take it where it lies if its type is the computing one, native and aligned."""
+    plan.data[role] = <char *>cnp.PyArray_DATA(array)
+    plan.direct[role] = cnp.PyArray_TYPE(array) == computing and cnp.PyArray_ISBEHAVED_RO(array)
+    plan.swapped[role] = not cnp.PyArray_ISNOTSWAPPED(array)
+
+
+cdef int prepare(Plan *plan, Operation operation, Shape *shape, cnp.ndarray array, cnp.ndarray weights,
+                 cnp.ndarray mask, int computing) except -1:
+    """The inputs' part of a plan that computes in this type, float32 or float64."""
+    cdef bint doubles = computing == cnp.NPY_FLOAT64
+    cdef int role
+    plan.kernels = kernels_of(operation, doubles)
+    plan.data_kernels = data_kernels_of(doubles)
+    plan.fill = -INFINITY if operation == LOG_SOFTMAX else 0
+    plan.itemsize = sizeof(double) if doubles else sizeof(float)
+    put_array(plan, ELEMENTS, array, computing)
+    plan.load = loader(cnp.PyArray_TYPE(array), doubles)
+    take_strides(array, ELEMENTS, shape)
+    for role in range(ROLES):
+        if role != ELEMENTS:
+            plan.data[role] = NULL
+            clear_strides(role, shape)
+    plan.converted = cnp.PyArray_TYPE(array) != computing
+    plan.blended = False
+    plan.is_loss = False
+    plan.passes = BOTH
+    if weights is not None:
+        put_array(plan, WEIGHTS, weights, computing)
+        plan.load_weights = loader(cnp.PyArray_TYPE(weights), doubles)
+        take_strides(weights, WEIGHTS, shape)
+    if mask is not None:
+        put_array(plan, MASK, mask, cnp.NPY_BOOL)
+        take_strides(mask, MASK, shape)
+    return 0
+
+
+cdef void put_result(Plan *plan, cnp.ndarray result, int computing, Shape *shape) noexcept:
+    """Note where the result of each element goes."""
+    put_array(plan, RESULT, result, computing)
+    plan.store = storer(cnp.PyArray_TYPE(result), computing == cnp.NPY_FLOAT64)
+    take_strides(result, RESULT, shape)
+
+
+cdef void put_reduced_result(Plan *plan, cnp.ndarray result, int computing, Shape *shape, bint keepdims) noexcept:
+    """Note where the result of each reduction goes, in a call that has no result of each element."""
+    put_array(plan, RESULT, result, computing)
+    plan.store = storer(cnp.PyArray_TYPE(result), computing == cnp.NPY_FLOAT64)
+    take_reduced_strides(result, RESULT, shape, keepdims)
+
+
+cdef void put_value(Plan *plan, cnp.ndarray value, int computing, Shape *shape, bint keepdims) noexcept:
+    """Note where the result of each reduction goes, in a call that has a result of each element too."""
+    put_array(plan, VALUE, value, computing)
+    plan.store_value = storer(cnp.PyArray_TYPE(value), computing == cnp.NPY_FLOAT64)
+    take_reduced_strides(value, VALUE, shape, keepdims)
+
+
+cdef void put_sign(Plan *plan, cnp.ndarray sign, int computing, Shape *shape, bint keepdims) noexcept:
+    """Note where the sign of each weighted sum goes."""
+    put_array(plan, SIGN, sign, computing)
+    plan.store_sign = storer(cnp.PyArray_TYPE(sign), computing == cnp.NPY_FLOAT64)
+    take_reduced_strides(sign, SIGN, shape, keepdims)
+
+
+cdef void put_scalar_result(Plan *plan, void *result, int number, int computing) noexcept:
+    """Note where the only result goes. prepare() has cleared its strides."""
+    plan.data[RESULT] = <char *>result
+    plan.direct[RESULT] = number == computing
+    plan.swapped[RESULT] = False
+    plan.store = storer(number, computing == cnp.NPY_FLOAT64)
+
+
+cdef int walk_arrays(Plan *plan, const Shape *shape) except -1:
+    """Sort the axes by the strides of the elements, all of which become positive, and walk the plan."""
+    cdef int i, role
+    cdef bint flipped
+    plan.kept.ndim = plan.reduced.ndim = 0
+    for i in range(shape.ndim - 1, -1, -1):
+        if shape.shape[i] == 1:
+            continue
+        flipped = shape.stride[ELEMENTS][i] < 0
+        if flipped:
+            for role in range(ROLES):
+                if plan.data[role] != NULL:
+                    plan.data[role] += (shape.shape[i] - 1)*shape.stride[role][i]
+        insert_axis(&plan.reduced if shape.reduced[i] else &plan.kept, shape, i, &flipped)
+    merge_axes(&plan.kept)
+    merge_axes(&plan.reduced)
+    if walk(plan):
+        raise MemoryError("no memory for the scratch of this call")
+    return 0
+
+
+cdef bint is_kernel_row(cnp.ndarray array, int number) noexcept:
+    """Whether the whole array is contiguous and is float32 or float64, of type `number`, as kernels take it."""
+    return (cnp.PyArray_TYPE(array) == number and cnp.PyArray_ISCARRAY_RO(array)
+            and (number == cnp.NPY_FLOAT64 or number == cnp.NPY_FLOAT32))
+
+
+cdef bint reduce_whole(Operation operation, const Shape *shape, cnp.ndarray array, cnp.ndarray mask, int number,
+                       void *result) noexcept:
+    """Compute the whole array as one short row, without a plan, into contiguous results of its own type.
+
+    Returns False, and does nothing, with a mask, for anything but such a row, and for operations without a fused kernel
+    of a row: those with weights.
+    """
+    cdef int i
+    if mask is not None or not is_kernel_row(array, number):
+        return False
+    for i in range(shape.ndim):
+        if not shape.reduced[i]:
+            return False
+    return walk_row(kernels_of(operation, number == cnp.NPY_FLOAT64), cnp.PyArray_DATA(array),
+                    cnp.PyArray_SIZE(array), cnp.PyArray_ITEMSIZE(array), result)

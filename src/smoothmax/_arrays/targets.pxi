@@ -1,0 +1,124 @@
+# Targets that are class indices: checked, and in a plan.
+
+import operator
+
+cimport numpy as cnp
+import numpy as np
+from libc.stdint cimport INTPTR_MIN
+from numpy.exceptions import AxisError
+
+from smoothmax._schedule.plan cimport ELEMENTS, RESULT, TARGET, Plan
+
+
+cdef enum RangeCheck:
+    # Who looks whether targets are classes.
+    CHECKED_HERE
+    # The walk does, as it looks the classes up. A loss without a gradient has written nothing by then that anybody
+    # sees, and a check before it would take a twentieth of the time of 19 classes, all on one thread (2026-11).
+    CHECKED_BY_WALK
+
+
+cdef object as_class_axis(object axis):
+    """The argument `axis` of a loss, as a Python integer."""
+    if axis is None or type(axis) is tuple:
+        raise TypeError(f"axis must be an int, got {axis!r}")
+    return as_axis(axis)
+
+
+cdef int mark_class_axis(object axis, Shape *shape) except -1:
+    """Mark the one axis along which the classes lie, and return it."""
+    cdef int i
+    if shape.ndim == 0:
+        raise AxisError(axis, 0)
+    mark_axes(axis, shape)
+    for i in range(shape.ndim):
+        if shape.reduced[i]:
+            return i
+
+
+cdef object as_index(object ignore_index):
+    """The argument `ignore_index`: None, or a Python integer of any size."""
+    if ignore_index is None:
+        return None
+    if isinstance(ignore_index, (bool, np.bool_)) or not hasattr(ignore_index, "__index__"):
+        raise TypeError(f"ignore_index must be None or an int, got {ignore_index!r}")
+    return operator.index(ignore_index)
+
+
+cdef bint all_in_range(const Py_ssize_t *values, Py_ssize_t n, Py_ssize_t end) noexcept nogil:
+    """Whether all values are in range(end).
+
+    Combines the signs of each value and of its distance to the last one, which vectorises for every processor.
+    """
+    cdef Py_ssize_t i
+    cdef size_t last = <size_t>(end - 1), signs = 0
+    for i in range(n):
+        signs |= <size_t>values[i] | (last - <size_t>values[i])
+    return <Py_ssize_t>signs >= 0
+
+
+cdef cnp.ndarray as_indices(cnp.ndarray targets, bint fresh):
+    """The targets as contiguous, aligned, native intp; a new array if `fresh`."""
+    cdef int flags = cnp.NPY_ARRAY_CARRAY_RO | cnp.NPY_ARRAY_NOTSWAPPED | cnp.NPY_ARRAY_FORCECAST
+    return cnp.PyArray_FROM_OTF(targets, cnp.NPY_INTP, flags | (cnp.NPY_ARRAY_ENSURECOPY if fresh else 0))
+
+
+cdef cnp.ndarray as_classes(cnp.ndarray targets, Py_ssize_t classes, object ignore_index, RangeCheck check):
+    """The targets as contiguous intp, in range unless the walk checks them, and -1 where they are to be ignored."""
+    cdef object bounds = np.iinfo(np.intp)
+    cdef bint ignoring = ignore_index is not None and bounds.min <= ignore_index <= bounds.max
+    cdef Py_ssize_t ignored = ignore_index if ignoring else 0, n = cnp.PyArray_SIZE(targets), i
+    cdef cnp.ndarray result
+    cdef Py_ssize_t *target
+    cdef bint right = True
+    if not cnp.PyArray_ISINTEGER(targets):
+        raise TypeError(f"targets of shape {(<object>targets).shape} must be class indices of an integer type, "
+                        f"got dtype {targets.descr}")
+    if targets.descr.kind == b"u" and cnp.PyArray_ITEMSIZE(targets) >= <int>sizeof(Py_ssize_t):
+        # What intp cannot hold becomes its largest number, which is no class. A target to be ignored is found before
+        # that, among the numbers that were given, and marked by one that no unsigned target becomes.
+        result = as_indices(np.minimum(targets, np.uint64(bounds.max)), True)
+        ignoring = ignore_index is not None and 0 <= ignore_index <= np.iinfo(np.uint64).max
+        if ignoring:
+            ignored = INTPTR_MIN
+            result[np.equal(targets, np.uint64(ignore_index))] = ignored
+    else:
+        result = as_indices(targets, ignoring)
+    target = <Py_ssize_t *>cnp.PyArray_DATA(result)
+    with nogil:
+        if ignoring:
+            for i in range(n):
+                right &= target[i] == ignored or 0 <= target[i] < classes
+        elif check == CHECKED_HERE:
+            right = all_in_range(target, n, classes)
+    if not right:
+        refuse_classes(targets, result, classes, ignored if ignoring else None)
+    if ignoring:
+        with nogil:
+            for i in range(n):
+                target[i] = -1 if target[i] == ignored else target[i]
+    return result
+
+
+cdef int refuse_classes(cnp.ndarray targets, cnp.ndarray indices, Py_ssize_t classes, object ignored) except -1:
+    """Name the first target that is out of range and is not to be ignored."""
+    out_of_range = np.less(indices, 0) | np.greater_equal(indices, classes)
+    if ignored is not None:
+        out_of_range &= np.not_equal(indices, ignored)
+    place = np.unravel_index(np.argmax(out_of_range), (<object>targets).shape)
+    shown_place = tuple(np.array(place, np.intp).tolist())
+    raise IndexError(f"targets must be in range({classes}), the number of classes, got {targets[place]} at "
+                     f"{shown_place}")
+
+
+cdef void put_classes(Plan *plan, cnp.ndarray targets, int axis, Shape *shape, int *wrong) noexcept:
+    """Note the classes of the targets, and where the element and the result of a class lie."""
+    cdef int role
+    cdef Py_ssize_t last = shape.shape[axis] - 1
+    plan.wrong = wrong
+    plan.data[TARGET] = <char *>cnp.PyArray_DATA(targets)
+    take_reduced_strides(targets, TARGET, shape, keepdims=False)
+    for role in (ELEMENTS, RESULT):
+        plan.class_stride[role] = shape.stride[role][axis]
+        # An axis that runs backwards in memory is walked forwards, from its last class.
+        plan.first_class[role] = -last*shape.stride[role][axis] if shape.stride[ELEMENTS][axis] < 0 else 0
