@@ -173,6 +173,7 @@ import threading
 import warnings
 import numpy as np
 import smoothmax
+import smoothmax._thresholds
 
 warnings.simplefilter("ignore", DeprecationWarning)  # of Python 3.12 and later, about threads and fork
 smoothmax.set_num_threads(int(sys.argv[2]))
@@ -215,6 +216,7 @@ import signal, sys, threading, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent in the background of a script ignores it
 import numpy as np
 import smoothmax
+import smoothmax._thresholds
 
 name, n, threads = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 function = getattr(smoothmax, name)
@@ -266,6 +268,7 @@ ALWAYS_INTERRUPTED = """
 import signal, sys
 import numpy as np
 import smoothmax
+import smoothmax._thresholds
 
 class Interrupt(BaseException):
     pass

@@ -10,6 +10,8 @@ import numpy as np
 
 from smoothmax._kernels.interface cimport LOGSUMEXP, WEIGHTED_LOGSUMEXP, Operation
 from smoothmax._schedule.plan cimport Plan
+from smoothmax._schedule.route cimport EMPTY
+from smoothmax._schedule.walk cimport note
 
 include "arguments.pxi"
 include "dtypes.pxi"
@@ -84,6 +86,7 @@ cdef object reduce_array(object a, object axis, object b, object keepdims, objec
     if signed:
         sign = cnp.PyArray_EMPTY(ndim, lengths, number, 0)
     if not size:
+        note(EMPTY)
         result.fill(-np.inf)
         if signed:
             sign.fill(0)
@@ -133,8 +136,10 @@ cdef object transform_array(Operation operation, object x, object axis, object w
         mask = without_overlap(mask, result, READ_IN_ANY_ORDER)
     else:
         result = new_result(array, &shape, number)
-    if size and not (is_kernel_row(result, number) and reduce_whole(operation, &shape, array, mask, number,
-                                                                    cnp.PyArray_DATA(result))):
+    if not size:
+        note(EMPTY)
+    elif not (is_kernel_row(result, number) and reduce_whole(operation, &shape, array, mask, number,
+                                                             cnp.PyArray_DATA(result))):
         computing = kernel_type(number)
         prepare(&plan, operation, &shape, array, None, mask, computing)
         put_result(&plan, result, computing, &shape)

@@ -15,6 +15,7 @@ from smoothmax._arrays.call cimport (
     take_reduced_strides, walk_arrays, whole_shape, without_overlap,
 )
 from smoothmax._arrays.elements cimport loader
+from smoothmax._kernels.environment cimport Environment, enter_environment, leave_environment
 from smoothmax._kernels.interface cimport (
     CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, LOG_PROB, NLL, SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL,
     Operation,
@@ -113,11 +114,16 @@ cdef object loss_array(LossInput kind, LossResult wanted, object logits, object 
     cdef cnp.ndarray weights = None if weight is None else as_numbers(weight, "weight")
     cdef double smoothing = as_smoothing(label_smoothing)
     cdef Reduction reduced = as_reduction(reduction)
+    cdef Environment environment
     axis = as_class_axis(axis)
     ignore_index = as_index(ignore_index)
-    with np.errstate(all="ignore"):
-        return loss_of_arrays(kind, wanted, as_base(array), as_base(given), axis, as_base(weights), ignore_index,
-                              smoothing, reduced, out)
+    enter_environment(&environment)
+    try:
+        with np.errstate(all="ignore"):
+            return loss_of_arrays(kind, wanted, as_base(array), as_base(given), axis, as_base(weights), ignore_index,
+                                  smoothing, reduced, out)
+    finally:
+        leave_environment(&environment)
 
 
 cdef object loss_of_arrays(LossInput kind, LossResult wanted, cnp.ndarray array, cnp.ndarray given, object axis,

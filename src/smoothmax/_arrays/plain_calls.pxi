@@ -5,7 +5,10 @@
 cimport numpy as cnp
 import numpy as np
 
+from smoothmax._kernels.environment cimport Environment, enter_environment, leave_environment
 from smoothmax._kernels.interface cimport SOFTMAX, Operation
+from smoothmax._schedule.route cimport PLAIN
+from smoothmax._schedule.walk cimport note
 
 
 cdef object broadcast_to(cnp.ndarray array, const Shape *shape, object dtype):
@@ -25,32 +28,44 @@ cdef object delivered(object result, object out):
 
 cdef object plain_logsumexp(cnp.ndarray array, cnp.ndarray weights, cnp.ndarray mask, const Shape *shape,
                             bint keepdims, bint signed, object out, object computing, object dtype):
+    cdef Environment environment
     from smoothmax._arrays import plain
 
-    with np.errstate(all="ignore"):
-        value, sign = plain.logsumexp(
-            broadcast_to(array, shape, computing), reduced_axes(shape), broadcast_to(weights, shape, computing),
-            broadcast_to(mask, shape, bool), keepdims)
-        if signed:
-            return delivered(value.astype(np.empty(0, dtype).real.dtype), out), sign.astype(dtype)[()]
-        if dtype.kind == "c":
-            angle = np.angle(sign)
-            value = (value + 1j*np.where(angle == -np.pi, np.pi, angle)).astype(dtype)
-        else:
-            value = np.where(sign < 0, np.nan, value).astype(dtype)
-        return delivered(value, out)
+    note(PLAIN)
+    enter_environment(&environment)
+    try:
+        with np.errstate(all="ignore"):
+            value, sign = plain.logsumexp(
+                broadcast_to(array, shape, computing), reduced_axes(shape), broadcast_to(weights, shape, computing),
+                broadcast_to(mask, shape, bool), keepdims)
+            if signed:
+                return delivered(value.astype(np.empty(0, dtype).real.dtype), out), sign.astype(dtype)[()]
+            if dtype.kind == "c":
+                angle = np.angle(sign)
+                value = (value + 1j*np.where(angle == -np.pi, np.pi, angle)).astype(dtype)
+            else:
+                value = np.where(sign < 0, np.nan, value).astype(dtype)
+            return delivered(value, out)
+    finally:
+        leave_environment(&environment)
 
 
 cdef object plain_transform(Operation operation, cnp.ndarray array, cnp.ndarray mask, const Shape *shape, object out,
                             object dtype):
+    cdef Environment environment
     from smoothmax._arrays import plain
 
+    note(PLAIN)
     function = plain.softmax if operation == SOFTMAX else plain.log_softmax
-    with np.errstate(all="ignore"):
-        elements = broadcast_to(array, shape, dtype)
-        value = function(elements, reduced_axes(shape), broadcast_to(mask, shape, bool))
-        if out is None and (<object>array).shape == elements.shape:     # NumPy may have laid it out like the mask
-            result = np.empty_like(elements)
-            np.copyto(result, value)
-            value = result
-        return delivered(value, out)
+    enter_environment(&environment)
+    try:
+        with np.errstate(all="ignore"):
+            elements = broadcast_to(array, shape, dtype)
+            value = function(elements, reduced_axes(shape), broadcast_to(mask, shape, bool))
+            if out is None and (<object>array).shape == elements.shape:     # NumPy may have laid it out like the mask
+                result = np.empty_like(elements)
+                np.copyto(result, value)
+                value = result
+            return delivered(value, out)
+    finally:
+        leave_environment(&environment)

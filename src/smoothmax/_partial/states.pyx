@@ -12,6 +12,7 @@ from libc.math cimport INFINITY
 
 from smoothmax._kernels.dispatch cimport kernels_of, weigh_of
 from smoothmax._arrays.elements cimport storer
+from smoothmax._kernels.environment cimport Environment, enter_environment, leave_environment
 from smoothmax._kernels.interface cimport LOGSUMEXP, LOG_SOFTMAX, SOFTMAX, WEIGHTED_LOGSUMEXP, Kernels, State, Weigh
 from smoothmax._arrays.call cimport (
     MAX_NDIM, Shape, as_array, as_axis, as_base, as_mask, broadcast, clear_strides, kernel_type, mark_axes, prepare,
@@ -141,6 +142,7 @@ def finished(operation, states, dtype, bint signed=False, result=None):
 
     `dtype` is the type that the states were computed in, `result` that of the results if it is another.
     """
+    cdef Environment environment
     cdef cnp.ndarray source = np.ascontiguousarray(states)
     cdef cnp.ndarray values = np.empty(np.shape(states), result or dtype), signs = np.empty_like(values)
     cdef const Kernels *functions = kernels(operation, dtype)
@@ -149,6 +151,7 @@ def finished(operation, states, dtype, bint signed=False, result=None):
     cdef State state
     cdef double some[TILE_COLUMNS]
     cdef double some_signs[TILE_COLUMNS]
+    enter_environment(&environment)
     with nogil:
         while done < n:
             columns = min(n - done, TILE_COLUMNS)
@@ -158,6 +161,7 @@ def finished(operation, states, dtype, bint signed=False, result=None):
             if signed:
                 store(some_signs, columns, cnp.PyArray_BYTES(signs) + done*itemsize, itemsize, False)
             done += columns
+    leave_environment(&environment)
     return (values, signs) if signed else values
 
 
@@ -167,6 +171,7 @@ def widened(operation, states, dtype):
     The two types scale their sums in ways of their own. So each state becomes that of a single element, the logarithm
     of its sum in float64, which float32 cannot tell from the sum; its weight is the sum's sign.
     """
+    cdef Environment environment
     cdef cnp.ndarray source = np.ascontiguousarray(states)
     cdef cnp.ndarray values = np.empty(np.shape(states)), signs = np.empty(np.shape(states))
     cdef const Kernels *functions = kernels(operation, dtype)
@@ -174,18 +179,22 @@ def widened(operation, states, dtype):
     cdef double *sign = <double *>cnp.PyArray_DATA(signs)
     cdef Py_ssize_t done = 0, n = cnp.PyArray_SIZE(source), columns, j
     cdef State state
-    cdef float rounded[COLUMNS]
-    cdef float rounded_signs[COLUMNS]
+    cdef float rounded[TILE_COLUMNS]
+    cdef float rounded_signs[TILE_COLUMNS]
+    enter_environment(&environment)
     with nogil:
         while done < n:
-            columns = lesser(n - done, COLUMNS)
+            columns = min(n - done, TILE_COLUMNS)
             unpack(cnp.PyArray_BYTES(source) + done*sizeof(Packed), sizeof(Packed), columns, &state)
             functions.finish(&state, columns, rounded, rounded_signs)
             for j in range(columns):
                 sign[done + j] = rounded_signs[j]
                 # What is infinite or nan is right as it is; the rest, of any size, is known in float64.
-                value[done + j] = state.top[j] + state.log_sum[j] if rounded[j] - rounded[j] == 0 else rounded[j]
+                value[done + j] = rounded[j]
+                if rounded[j] - rounded[j] == 0:
+                    value[done + j] = state.sum.maximum[j] + state.normalizer.log_sum[j]
             done += columns
+    leave_environment(&environment)
     return reduced("weighted_logsumexp", values, (), signs, True, np.dtype(np.float64))[0]
 
 
@@ -205,16 +214,20 @@ cdef void merge_run(const Kernels *functions, char *held, const char *others, Py
 
 def joined(operation, states, others, dtype):
     """The states merged with others of the same reductions; a new array."""
+    cdef Environment environment
     cdef const Kernels *functions = kernels(operation, dtype)
     cdef cnp.ndarray result = np.array(states, order="C"), source = np.ascontiguousarray(others)
     cdef Py_ssize_t n = cnp.PyArray_SIZE(result)
+    enter_environment(&environment)
     with nogil:
         merge_run(functions, cnp.PyArray_BYTES(result), cnp.PyArray_BYTES(source), n)
+    leave_environment(&environment)
     return result
 
 
 def merged(operation, states, axes, dtype):
     """The states of each reduction merged along the axes, in their order; a new array."""
+    cdef Environment environment
     cdef const Kernels *functions = kernels(operation, dtype)
     cdef cnp.ndarray rows, result
     cdef Py_ssize_t i, n, size
@@ -222,18 +235,22 @@ def merged(operation, states, axes, dtype):
     n, size = math.prod([states.shape[i] for i in axes]), math.prod(shape)
     rows = np.ascontiguousarray(np.moveaxis(states, axes, range(len(axes)))).reshape(n, *shape)
     result = np.array(rows[0]) if n else empty_states(shape)
+    enter_environment(&environment)
     with nogil:
         for i in range(1, n):
             merge_run(functions, cnp.PyArray_BYTES(result), cnp.PyArray_BYTES(rows) + i*size*sizeof(Packed), size)
+    leave_environment(&environment)
     return result
 
 
 def weighed(states, dtype):
     """States of logsumexp without weights as those of weights of 1; a new array."""
+    cdef Environment environment
     cdef cnp.ndarray result = np.array(states, order="C")
     cdef Weigh function = weigh_of(dtype == np.float64)
     cdef Py_ssize_t done = 0, n = cnp.PyArray_SIZE(result), columns
     cdef State state
+    enter_environment(&environment)
     with nogil:
         while done < n:
             columns = min(n - done, TILE_COLUMNS)
@@ -241,4 +258,5 @@ def weighed(states, dtype):
             function(&state, columns)
             pack(&state, columns, cnp.PyArray_BYTES(result) + done*sizeof(Packed), sizeof(Packed))
             done += columns
+    leave_environment(&environment)
     return result

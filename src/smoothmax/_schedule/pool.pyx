@@ -16,6 +16,7 @@ from cpython.pythread cimport (
 )
 from libc.stdlib cimport calloc, free
 
+from smoothmax._kernels.environment cimport Environment, enter_environment, leave_environment
 from smoothmax._schedule.atomics cimport exchange, fetch_and_increment, keep_bits, load, replace
 from smoothmax._thresholds cimport MAX_QUEUES, SPIN_YIELDS
 
@@ -107,6 +108,8 @@ cdef void wait_for_work(Helper *helper) noexcept nogil:
 cdef void serve(void *argument) noexcept nogil:
     """Never return: a process that ends need not ask its helpers to stop."""
     cdef Helper *helper = <Helper *>argument
+    cdef Environment inherited
+    enter_environment(&inherited)               # from whoever started this thread; it is never left
     name_thread()
     while True:
         wait_for_work(helper)

@@ -331,9 +331,13 @@ cdef void write_weighted(const WeightedLogs *logs, Py_ssize_t columns, real *out
 
 
 cdef void finish_weighted_logsumexp(State *state, Py_ssize_t columns, real *out, real *sign) noexcept nogil:
+    cdef const WeightedSum *sum = weighted_of(state)
     cdef WeightedLogs logs
     cdef real unused[TILE_COLUMNS]
-    take_weighted_logs(weighted_of(state), columns, &logs, <real>0)
+    cdef Py_ssize_t j
+    take_weighted_logs(sum, columns, &logs, <real>0)
+    for j in range(columns):        # as without weights: relative to exp(reference)
+        state.normalizer.log_sum[j] = logs.log_sum[j] + (logs.shift[j] - sum.reference[j])
     write_weighted(&logs, columns, out, sign if sign != NULL else unused, sign != NULL)
 
 

@@ -1,0 +1,53 @@
+# The floating-point environment that kernels need: round to nearest, keep subnormal numbers, trap nothing.
+#
+# A caller may have another one, as after torch.set_flush_denormal(True) or fesetround. Then equal calls would give
+# different bits, and constants that round would round the wrong way. Whoever calls kernels enters the standard
+# environment before and leaves it after. That costs a look at one register where it is the caller's own.
+
+cdef extern from * nogil:
+    """
+    #include <fenv.h>
+    #if defined(__SSE2__) || defined(_M_X64)
+    #include <xmmintrin.h>
+    typedef struct { int changed; unsigned int control; fenv_t others; } smoothmax_environment;
+    /* The control bits of MXCSR, without the flags that exceptions leave. */
+    #define SMOOTHMAX_CONTROL 0xFFC0u
+    #define SMOOTHMAX_STANDARD 0x1F80u
+    static inline void smoothmax_enter(smoothmax_environment *saved) {
+        saved->control = _mm_getcsr();
+        saved->changed = (saved->control & SMOOTHMAX_CONTROL) != SMOOTHMAX_STANDARD;
+        if (saved->changed) {
+            fegetenv(&saved->others);           /* x87 converts longdouble, and has a rounding mode of its own */
+            fesetenv(FE_DFL_ENV);
+            _mm_setcsr(SMOOTHMAX_STANDARD);
+        }
+    }
+    static inline void smoothmax_leave(const smoothmax_environment *saved) {
+        if (saved->changed) {
+            fesetenv(&saved->others);
+            _mm_setcsr(saved->control);
+        }
+    }
+    #elif defined(__aarch64__) && (defined(__GNUC__) || defined(__clang__))
+    typedef struct { unsigned long long control; } smoothmax_environment;
+    /* Rounding mode, flushing to zero, default NaN and traps; all are 0 in the standard environment. */
+    #define SMOOTHMAX_CONTROL 0x03C89F00ull
+    static inline void smoothmax_enter(smoothmax_environment *saved) {
+        __asm__ __volatile__("mrs %0, fpcr" : "=r"(saved->control));
+        if (saved->control & SMOOTHMAX_CONTROL)
+            __asm__ __volatile__("msr fpcr, %0" : : "r"(saved->control & ~SMOOTHMAX_CONTROL));
+    }
+    static inline void smoothmax_leave(const smoothmax_environment *saved) {
+        if (saved->control & SMOOTHMAX_CONTROL)
+            __asm__ __volatile__("msr fpcr, %0" : : "r"(saved->control));
+    }
+    #else
+    typedef struct { fenv_t all; } smoothmax_environment;
+    static inline void smoothmax_enter(smoothmax_environment *saved) { fegetenv(&saved->all); fesetenv(FE_DFL_ENV); }
+    static inline void smoothmax_leave(const smoothmax_environment *saved) { fesetenv(&saved->all); }
+    #endif
+    """
+    ctypedef struct Environment "smoothmax_environment":
+        pass
+    void enter_environment "smoothmax_enter"(Environment *saved)
+    void leave_environment "smoothmax_leave"(const Environment *saved)
