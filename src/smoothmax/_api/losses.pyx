@@ -224,9 +224,10 @@ def cross_entropy(logits, targets, axis=-1, *, weight=None, ignore_index=None, l
     by :math:`\varepsilon` makes it :math:`(1 - \varepsilon) t_c + \varepsilon/C` for :math:`C` classes. All arguments
     mean what they do in ``torch.nn.functional.cross_entropy``.
 
-    The function reads the logits once, and makes no temporary of their size. :math:`\log p` is :math:`(x_c - m) - \log(k + r)` with
-    the numbers of `logsumexp`, so a confident right answer keeps its digits. The largest error of a position's loss is
-    2 ULP for class targets, with or without weights, and 3 ULP for probabilities and smoothing that are not negative.
+    The function reads the logits once, and makes no temporary of their size. :math:`\log p` is
+    :math:`(x_c - m) - \log(k + r)` with the numbers of `logsumexp`, so a confident right answer keeps its digits. The
+    largest error of a position's loss is 2 ULP for class targets, with or without weights, and 3 ULP for probabilities
+    and smoothing that are not negative.
     Losses are added in float64, and what each addition rounds off is kept.
 
     Examples

@@ -1,4 +1,4 @@
-"""Load elements of any type, stride, alignment and byte order as contiguous floats or doubles, and store those as such."""
+"""Load elements of any type, stride, alignment and byte order as contiguous floats or doubles, and store results so."""
 
 cimport numpy as cnp
 from libc.stdint cimport uint16_t, uint32_t
@@ -76,7 +76,7 @@ cdef void load_bool(const uchar *elements, Py_ssize_t stride, Py_ssize_t n, bint
 
 
 cdef inline float from_half(uint16_t half) noexcept nogil:
-    """Move the exponent field to the place of float's, and correct it by a product with 2**112: right for subnormals too."""
+    """Move the exponent to the place of float's and multiply by 2**112, which is right for subnormals too."""
     cdef uint32_t bits = <uint32_t>(half & 0x7FFF) << 13
     cdef float value
     memcpy(&value, &bits, 4)
