@@ -153,6 +153,9 @@ def test_longdouble_weights_keep_their_range_in_every_dtype():
         got = logsumexp(np.zeros(2), b=np.array([b, b]), dtype=dtype)
         assert got.dtype == dtype
         np.testing.assert_allclose(got, math.log(2) - 4000 * math.log(10), rtol=np.finfo(dtype).eps)
+        out = np.empty(())  # is not rounded to a narrower dtype before
+        assert logsumexp(np.zeros(2), b=np.array([b, b]), dtype=dtype, out=out) is out
+        np.testing.assert_allclose(out, math.log(2) - 4000 * math.log(10), rtol=1e-15)
 
 
 def test_a_number_as_a_weight_of_complex64_keeps_its_range():

@@ -19,7 +19,8 @@ Long = np.longdouble
 def ulp(size, dtype):
     """Of numbers of these sizes; none of a subnormal one."""
     bits = np.finfo(dtype).nmant + 1
-    return np.ldexp(Long(1), np.frexp(np.maximum(size, 4 * np.finfo(dtype).tiny).astype(np.float64))[1] - bits)
+    size = np.maximum(size, 4 * np.finfo(dtype).tiny)
+    return np.ldexp(np.ones_like(size, Long), np.frexp(size.astype(np.float64))[1] - bits)
 
 
 def exact(x, factors, shared, target):
@@ -59,7 +60,7 @@ def test_no_error_is_beyond_the_promise(dtype, classes, probable, smoothing):
             targets = rng.integers(0, classes, positions)
             targets[::2] = x.argmax(axis=1)[::2]
             hard, mass = np.eye(classes)[targets], w[targets].astype(Long).sum()
-        factors = w * (hard * (1 - Long(smoothing)) + Long(smoothing) / classes)
+        factors = w * (hard.astype(Long) * (1 - Long(smoothing)) + Long(smoothing) / classes)
         shared = factors.sum(axis=1, keepdims=True)
         losses, gradients, terms = exact(x, factors, shared, targets if not probable and smoothing == 0 else None)
         arguments = {"weight": w if weighted else None, "label_smoothing": smoothing}

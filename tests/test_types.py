@@ -87,7 +87,7 @@ class Array:
         self.data = data
 
     def __array__(self, dtype=None, copy=None):
-        return np.array(self.data, dtype=dtype, copy=copy)
+        return np.array(self.data, dtype=dtype)
 
 
 class Exchange:
@@ -256,7 +256,7 @@ def test_longdouble_keeps_its_precision():
         for n in (1, 2, 3, 10, 100):
             for _ in range(10):
                 x = rng.uniform(-20, 20, n).astype(np.longdouble) / 3
-                exact_x = [mp.mpf(int(v * 2**70)) / 2**70 for v in x]
+                exact_x = [mp.mpf(int(v * np.longdouble(2) ** 70)) / 2**70 for v in x]
                 total = mp.fsum(mp.exp(v) for v in exact_x)
                 close = lambda got, exact: abs(mp.mpf(int(got * np.longdouble(2) ** 90)) / 2**90 - exact)  # noqa: E731
                 assert close(logsumexp(x), mp.log(total)) <= 4 * eps * max(1, abs(mp.log(total)), *map(abs, exact_x))
@@ -318,9 +318,11 @@ def test_complex_infinity():
         with np.errstate(all="ignore"):
             wanted = np.log(np.sum(np.exp(z)))
             shifted = scipy.special.log_softmax(z)
-        np.testing.assert_allclose(logsumexp(z), wanted, rtol=1e-15)
-        if np.isfinite(z.imag).all():
-            np.testing.assert_allclose(log_softmax(z).real, shifted.real, rtol=1e-15)
+        got, got_shifted = logsumexp(z), log_softmax(z)
+        with np.errstate(all="ignore"):  # NumPy 1.26 subtracts infinities to compare them
+            np.testing.assert_allclose(got, wanted, rtol=1e-15)
+            if np.isfinite(z.imag).all():
+                np.testing.assert_allclose(got_shifted.real, shifted.real, rtol=1e-15)
         value, sign = logsumexp(z, return_sign=True)
         directed = not np.isnan(wanted)
         assert np.isnan(sign) if not directed else abs(sign) == pytest.approx(float(value > -np.inf), rel=1e-15)

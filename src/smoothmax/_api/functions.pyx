@@ -1,4 +1,4 @@
-"""The three functions: signatures, documentation and what each argument means. Arrays are _layout's affair."""
+"""logsumexp, softmax and log_softmax: signatures and documentation. _arrays/call.pyx computes them."""
 
 import sys
 
@@ -17,7 +17,10 @@ cdef inline bint is_plain(object array, object absent) noexcept:
 
 
 cdef object lazy_functions(object a, object b, object where, object out):
-    """smoothmax.dask where an argument is a dask array, else None. Dask is not imported: who has such an array did."""
+    """smoothmax.dask where an argument is a dask array, else None.
+
+    This does not import Dask, because whoever made such an array has imported it.
+    """
     array = getattr(sys.modules.get("dask.array"), "Array", None)
     if array is None or not (isinstance(a, array) or isinstance(b, array) or isinstance(where, array)):
         return None
@@ -39,7 +42,8 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, where=
         What is summed over: everything (None, the default), one axis, or several. ``()`` sums over nothing.
     b : array_like, optional
         Weights of the exponentials, broadcast with `a`, of either sign. An element of weight 0 is dropped, whatever
-        it is. Takes part in the choice of the result's type, a Python number by its kind alone.
+        it is. `b` takes part in the promotion of types, a Python number by its kind alone, but weights are never
+        rounded to a type that does not have their range: float32 elements may have weights of 1e-60.
     keepdims : bool, optional
         Keep the reduced axes in the result, with length 1.
     return_sign : bool, optional
@@ -48,28 +52,30 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, where=
         The elements that take part, broadcast with `a`.
     out : ndarray, optional
         Where to put the result: an array of exactly its shape, any layout, of a dtype that the result can be cast to
-        by the rule ``same_kind``. It may overlap `a`. Cast from the type of the computation: a float32 `out` of float16
-        input is not rounded to float16.
+        by the rule ``same_kind``. It may overlap `a`. The result is cast from the type of the computation: a float32
+        `out` of float16 input is not rounded to float16.
     dtype : {float32, float64, float16, longdouble}, optional
-        The type of the computation and of the result. Unless given: that of `a` or, as NumPy promotes them, of `a` and
-        `b`, and float64 where that is an integer or bool. float16 is computed in float32.
+        The type of the computation and of the result, by default the type of `a`, or the one that `a` and `b` promote
+        to as in NumPy, and float64 where that is an integer or bool. float16 is computed in float32, and weights
+        of a wider type make the computation as wide.
 
     Returns
     -------
     ndarray or scalar
         ``log(sum(b*exp(a), axis))``, or `out`; with `return_sign`, the pair of ``log(abs(sum))`` and the sum's sign,
         which for complex `a` is a complex number of size 1. No element at all gives -inf, any nan gives nan, and
-        otherwise any +inf gives inf. A result without axes is a NumPy scalar, unless `out` is given. Of a dask array
-        it is a dask array, see `smoothmax.dask`.
+        otherwise any +inf gives inf. A result without axes is a NumPy scalar, unless `out` is given. For a dask array
+        the result is a dask array; see `smoothmax.dask`.
 
     Raises
     ------
     numpy.exceptions.AxisError
         An axis that `a` does not have.
     ValueError
-        An axis given twice; shapes that do not broadcast; an `out` of another shape, or one that is read-only.
+        An axis given twice; shapes that do not broadcast, or to a size that overflows; an `out` of another shape, or
+        one that is read-only; an integer beyond the range of float64.
     TypeError
-        An `axis`, `dtype` or `out` of the wrong kind, a masked array, an array that is not numeric.
+        An `axis`, `dtype` or `out` of the wrong kind; a masked array or one with units; an array that is not numeric.
     MemoryError
         No memory for the result.
 
@@ -81,13 +87,13 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, where=
     -----
     With :math:`m` the largest element, :math:`\operatorname{logsumexp}(a) = m + \log(k + r)`, where :math:`k` counts
     the elements equal to :math:`m` and :math:`r` is the sum of :math:`\exp(a_i - m)` over the others; so a result near
-    0 keeps its digits. One pass over memory, in blocks that stay in the first cache. The sum is compensated: the error
-    does not grow with the number of elements.
+    0 keeps its digits. The function reads memory once, in blocks that stay in the first cache. The sum is compensated,
+    so the error does not grow with the number of elements.
 
     The largest error is 1.5 ULP, and 1 ULP for 1000 elements or more; where :math:`m` and the logarithm cancel, in
     ULP of the larger of the two. With `b` the error is up to 1.5 ULP of the largest of the result, `a` and log(abs(b)),
-    more where terms cancel; a result near 0 keeps fewer digits than without weights. longdouble and complex are
-    computed by plain NumPy, with temporaries of the input's size. An analysis of what can go wrong is [1]_.
+    more where terms cancel; a result near 0 keeps fewer digits than without weights. Plain NumPy computes longdouble
+    and complex, with temporaries of the input's size. [1]_ analyses what can go wrong.
 
     References
     ----------
@@ -126,10 +132,10 @@ def softmax(x, axis=None, *, where=True, out=None, dtype=None):
         The elements that take part, broadcast with `x`. Where it is False the result is 0.
     out : ndarray, optional
         Where to put the result: an array of the shape of `x`, any layout, of a dtype that the result can be cast to by
-        the rule ``same_kind``. It may be `x` itself, or overlap it. Cast from the type of the computation: a float32
-        `out` of float16 input is not rounded to float16.
+        the rule ``same_kind``. It may be `x` itself, or overlap it. The result is cast from the type of the
+        computation: a float32 `out` of float16 input is not rounded to float16.
     dtype : {float32, float64, float16, longdouble}, optional
-        The type of the computation and of the result. Unless given: that of `x`, and float64 for integers and bool.
+        The type of the computation and of the result, by default the type of `x`, and float64 for integers and bool.
         float16 is computed in float32.
 
     Returns
@@ -137,17 +143,17 @@ def softmax(x, axis=None, *, where=True, out=None, dtype=None):
     ndarray or scalar
         ``exp(x)/sum(exp(x), axis)``, in the shape and memory order of `x`, or `out`. Where a nan or +inf is among the
         elements summed over, or all of them are -inf, all results are nan. A result without axes is a NumPy scalar,
-        unless `out` is given. Of a dask array
-        it is a dask array, see `smoothmax.dask`.
+        unless `out` is given. For a dask array the result is a dask array; see `smoothmax.dask`.
 
     Raises
     ------
     numpy.exceptions.AxisError
         An axis that `x` does not have.
     ValueError
-        An axis given twice; shapes that do not broadcast; an `out` of another shape, or one that is read-only.
+        An axis given twice; shapes that do not broadcast, or to a size that overflows; an `out` of another shape, or
+        one that is read-only; an integer beyond the range of float64.
     TypeError
-        An `axis`, `dtype` or `out` of the wrong kind, a masked array, an array that is not numeric.
+        An `axis`, `dtype` or `out` of the wrong kind; a masked array or one with units; an array that is not numeric.
     MemoryError
         No memory for the result.
 
@@ -158,8 +164,8 @@ def softmax(x, axis=None, *, where=True, out=None, dtype=None):
     Notes
     -----
     The largest error is 2 ULP for every finite input, subnormal results included. The textbook's ``exp(x - max(x))``
-    is off by :math:`|x_i - \max x|/2` ULP, because the difference is rounded before it is exponentiated [1]_. Here
-    the difference is never formed: ``exp(x)`` is computed as a multiple of a power of two that rides in the exponent.
+    is off by :math:`|x_i - \max x|/2` ULP, because the difference is rounded before it is exponentiated [1]_. This
+    function never forms the difference: it computes ``exp(x)`` times a power of two, which it adds to the exponent.
 
     References
     ----------
@@ -196,10 +202,10 @@ def log_softmax(x, axis=None, *, where=True, out=None, dtype=None):
         The elements that take part, broadcast with `x`. Where it is False the result is -inf.
     out : ndarray, optional
         Where to put the result: an array of the shape of `x`, any layout, of a dtype that the result can be cast to by
-        the rule ``same_kind``. It may be `x` itself, or overlap it. Cast from the type of the computation: a float32
-        `out` of float16 input is not rounded to float16.
+        the rule ``same_kind``. It may be `x` itself, or overlap it. The result is cast from the type of the
+        computation: a float32 `out` of float16 input is not rounded to float16.
     dtype : {float32, float64, float16, longdouble}, optional
-        The type of the computation and of the result. Unless given: that of `x`, and float64 for integers and bool.
+        The type of the computation and of the result, by default the type of `x`, and float64 for integers and bool.
         float16 is computed in float32.
 
     Returns
@@ -207,17 +213,18 @@ def log_softmax(x, axis=None, *, where=True, out=None, dtype=None):
     ndarray or scalar
         ``x - log(sum(exp(x), axis))``, in the shape and memory order of `x`, or `out`. Where a nan is among the
         elements summed over, or all of them are -inf, all results are nan; at +inf the result is nan, and -inf
-        elsewhere. A result without axes is a NumPy scalar, unless `out` is given. Of a dask array
-        it is a dask array, see `smoothmax.dask`.
+        elsewhere. A result without axes is a NumPy scalar, unless `out` is given. For a dask array the result is a dask
+        array; see `smoothmax.dask`.
 
     Raises
     ------
     numpy.exceptions.AxisError
         An axis that `x` does not have.
     ValueError
-        An axis given twice; shapes that do not broadcast; an `out` of another shape, or one that is read-only.
+        An axis given twice; shapes that do not broadcast, or to a size that overflows; an `out` of another shape, or
+        one that is read-only; an integer beyond the range of float64.
     TypeError
-        An `axis`, `dtype` or `out` of the wrong kind, a masked array, an array that is not numeric.
+        An `axis`, `dtype` or `out` of the wrong kind; a masked array or one with units; an array that is not numeric.
     MemoryError
         No memory for the result.
 

@@ -1,4 +1,4 @@
-"""Losses and gradients: signatures, documentation and what each argument means. Arrays are _loss_layout's affair."""
+"""Losses and gradients: signatures and documentation. _arrays/losses.pyx computes them."""
 
 from smoothmax._api.functions cimport lazy_functions
 from smoothmax._kernels.interface cimport LOG_SOFTMAX_VJP, SOFTMAX_VJP
@@ -42,10 +42,11 @@ def logsumexp_and_softmax(a, axis=None, *, keepdims=False, where=True, out=None,
     numpy.exceptions.AxisError
         An axis that `a` does not have.
     ValueError
-        An axis given twice; shapes that do not broadcast; an `out` of another shape, or one that is read-only.
+        An axis given twice; shapes that do not broadcast, or to a size that overflows; an `out` of another shape, or
+        one that is read-only.
     TypeError
-        An `axis`, `dtype` or `out` of the wrong kind, a masked array, an array that is longdouble, complex or not
-        numeric.
+        An `axis`, `dtype` or `out` of the wrong kind; an array that is masked, longdouble, complex or not numeric, or
+        has units.
     MemoryError
         No memory for the results.
 
@@ -178,22 +179,23 @@ def cross_entropy(logits, targets, axis=-1, *, weight=None, ignore_index=None, l
     axis : int, optional
         The axis along which the classes lie, by default the last.
     weight : array_like, optional
-        A factor for each class, an array of one axis.
+        A factor for each class, an array of one axis. Factors beyond the range of the logits' type are right too.
     ignore_index : int, optional
         A target class that does not count: its position adds nothing to the loss or to what a mean is divided by.
-        Unless given, all count. Not for probabilities.
+        By default all count. Probabilities cannot be ignored.
     label_smoothing : float, optional
         How much of each target, from 0 to 1, is spread evenly over all classes.
     reduction : {"mean", "sum", "none"}, optional
         What becomes of the losses of the positions. A weighted mean of class targets is divided by the sum of the
-        weights of the targets that count; one of probabilities, by the number of positions.
+        weights of the targets that count; one of probabilities, by the number of positions. A mean is finite where its
+        losses are, even if their sum is not.
 
     Returns
     -------
     ndarray or scalar
         The loss, or with ``reduction="none"`` an array of the shape of `logits` without `axis`; of the type of
-        `logits`, float64 for integers and bool. If all targets are ignored, the mean is nan and the sum 0. Of a dask
-        array it is a dask array, see `smoothmax.dask`.
+        `logits`, float64 for integers and bool. If all targets are ignored, the mean is nan and the sum 0. For a dask
+        array the result is a dask array; see `smoothmax.dask`.
 
     Raises
     ------
@@ -207,7 +209,7 @@ def cross_entropy(logits, targets, axis=-1, *, weight=None, ignore_index=None, l
     TypeError
         Targets that should be integers and are not; an array that is masked, longdouble, complex or not numeric.
     MemoryError
-        No memory to bring elements together.
+        No memory for the scratch of the call.
 
     See Also
     --------
@@ -222,9 +224,10 @@ def cross_entropy(logits, targets, axis=-1, *, weight=None, ignore_index=None, l
     by :math:`\varepsilon` makes it :math:`(1 - \varepsilon) t_c + \varepsilon/C` for :math:`C` classes. All arguments
     mean what they do in ``torch.nn.functional.cross_entropy``.
 
-    One pass over the logits, and no temporary of their size. :math:`\log p` is :math:`(x_c - m) - \log(k + r)` with
-    the numbers of `logsumexp`, so a confident right answer keeps its digits. The largest error of a position's loss is
-    2 ULP for class targets, with or without weights, and 3 ULP for probabilities and smoothing that are not negative.
+    The function reads the logits once, and makes no temporary of their size. :math:`\log p` is
+    :math:`(x_c - m) - \log(k + r)` with the numbers of `logsumexp`, so a confident right answer keeps its digits. The
+    largest error of a position's loss is 2 ULP for class targets, with or without weights, and 3 ULP for probabilities
+    and smoothing that are not negative.
     Losses are added in float64, and what each addition rounds off is kept.
 
     Examples
@@ -355,7 +358,7 @@ def nll_loss(log_probs, targets, axis=-1, *, weight=None, ignore_index=None, lab
     TypeError
         Targets that should be integers and are not; an array that is masked, longdouble, complex or not numeric.
     MemoryError
-        No memory to bring elements together.
+        No memory for the scratch of the call.
 
     See Also
     --------
@@ -400,7 +403,7 @@ def log_prob(logits, targets, axis=-1):
     TypeError
         Targets that are no integers; an array that is masked, longdouble, complex or not numeric.
     MemoryError
-        No memory to bring elements together.
+        No memory for the scratch of the call.
 
     See Also
     --------

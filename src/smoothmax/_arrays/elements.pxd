@@ -1,4 +1,4 @@
-# How elements of any supported type become the floats or doubles that kernels take, and results become elements.
+# The functions that load elements of a NumPy type as floats or doubles, and store results as elements of it.
 
 from smoothmax._schedule.plan cimport Load, Store
 

@@ -1,4 +1,4 @@
-"""Elements in memory, of any type, stride, alignment and byte order, to and from contiguous floats or doubles."""
+"""Load elements of any type, stride, alignment and byte order as contiguous floats or doubles, and store results so."""
 
 cimport numpy as cnp
 from libc.stdint cimport uint16_t, uint32_t
@@ -47,7 +47,7 @@ cdef inline void copy_bytes(char *to, const char *source, Py_ssize_t size, bint 
         memcpy(to, source, size)
 
 
-# In ------------------------------------------------------------------------------------------------------------------
+# Loads ---------------------------------------------------------------------------------------------------------------
 
 cdef void load(const number *elements, Py_ssize_t stride, Py_ssize_t n, bint swapped, real *to) noexcept nogil:
     cdef const char *source = <const char *>elements
@@ -76,7 +76,7 @@ cdef void load_bool(const uchar *elements, Py_ssize_t stride, Py_ssize_t n, bint
 
 
 cdef inline float from_half(uint16_t half) noexcept nogil:
-    """The exponent field moves to float's place; a product with 2**112 sets it right, for subnormals too."""
+    """Move the exponent to the place of float's and multiply by 2**112, which is right for subnormals too."""
     cdef uint32_t bits = <uint32_t>(half & 0x7FFF) << 13
     cdef float value
     memcpy(&value, &bits, 4)
@@ -132,11 +132,11 @@ cdef Load loader_to(int type_number, const real *_) noexcept:
 
 
 cdef Load loader(int type_number, bint to_double) noexcept:
-    """The function that reads elements of this NumPy type; NULL where there is none."""
+    """The function that loads elements of this NumPy type; NULL where there is none."""
     return loader_to(type_number, <double *>NULL) if to_double else loader_to(type_number, <float *>NULL)
 
 
-# Out -----------------------------------------------------------------------------------------------------------------
+# Stores --------------------------------------------------------------------------------------------------------------
 
 cdef void store(const real *values, Py_ssize_t n, result *elements, Py_ssize_t stride, bint swapped) noexcept nogil:
     cdef char *target = <char *>elements
@@ -149,7 +149,7 @@ cdef void store(const real *values, Py_ssize_t n, result *elements, Py_ssize_t s
 
 cdef void store_complex(const real *values, Py_ssize_t n, result *elements, Py_ssize_t stride,
                         bint swapped) noexcept nogil:
-    """To pairs of a real and an imaginary part; the second is 0."""
+    """Store pairs of a real part and an imaginary part of 0."""
     cdef Py_ssize_t i
     cdef real zero = 0
     for i in range(n):
@@ -158,7 +158,7 @@ cdef void store_complex(const real *values, Py_ssize_t n, result *elements, Py_s
 
 
 cdef inline uint16_t to_half(float value) noexcept nogil:
-    """Rounded to nearest, ties to even."""
+    """Round to nearest, ties to even."""
     cdef uint32_t bits, sign
     memcpy(&bits, &value, 4)
     sign = bits & <uint32_t>0x80000000
@@ -167,18 +167,18 @@ cdef inline uint16_t to_half(float value) noexcept nogil:
         bits = 0x7E00
     elif bits >= 0x477FF000:                # 65520: the first that rounds to inf
         bits = 0x7C00
-    elif bits < 0x38800000:                 # subnormal: 0.5 has an ULP of 2**-24, and the sum rounds there
+    elif bits < 0x38800000:                 # subnormal: adding 0.5, whose ULP is 2**-24, rounds to that
         memcpy(&value, &bits, 4)
         value += <float>0.5
         memcpy(&bits, &value, 4)
         bits -= 0x3F000000
-    else:                                   # exponent less by 112; half of what goes, less one if the rest is even
+    else:                                   # subtract 112 from the exponent, and round off 13 bits
         bits = (bits - 0x38000000 + 0x0FFF + ((bits >> 13) & 1)) >> 13
     return <uint16_t>(bits | (sign >> 16))
 
 
 cdef inline float rounded_to_odd(real value) noexcept nogil:
-    """A float whose last bit says that something was cut off: what is rounded on from it is rounded but once."""
+    """Round to odd: the last bit tells that bits were cut off, so that rounding again to float16 rounds only once."""
     cdef float near = <float>value
     cdef uint32_t bits
     if near > value or near < value:
@@ -216,5 +216,5 @@ cdef Store storer_from(int type_number, const real *_) noexcept:
 
 
 cdef Store storer(int type_number, bint from_double) noexcept:
-    """The function that writes elements of this NumPy type; NULL where there is none."""
+    """The function that stores elements of this NumPy type; NULL where there is none."""
     return storer_from(type_number, <double *>NULL) if from_double else storer_from(type_number, <float *>NULL)

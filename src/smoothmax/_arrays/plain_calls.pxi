@@ -16,12 +16,15 @@ cdef object broadcast_to(cnp.ndarray array, const Shape *shape, object dtype):
     return None if array is None else np.broadcast_to(as_type(array, dtype), whole_shape(shape))
 
 
-cdef object delivered(object result, object out):
-    """What a call returns: `out`, filled, or the result, as a scalar where it has no axes."""
+cdef object delivered(object result, object out, object dtype):
+    """What a call returns: `out`, filled, or the result as an array of the type, or a scalar where it has no axes.
+
+    The result may still be in the type that it was computed in: `out` is cast from that.
+    """
     cdef cnp.ndarray value = np.asarray(result)
     if out is None:
-        return value[()]
-    check_out(out, cnp.PyArray_NDIM(value), cnp.PyArray_DIMS(value), value.descr)
+        return (<object>value).astype(dtype, copy=False)[()]
+    check_out(out, cnp.PyArray_NDIM(value), cnp.PyArray_DIMS(value), dtype)
     np.copyto(out, value, casting="same_kind")
     return out
 
@@ -39,13 +42,13 @@ cdef object plain_logsumexp(cnp.ndarray array, cnp.ndarray weights, cnp.ndarray 
                 broadcast_to(array, shape, computing), reduced_axes(shape), broadcast_to(weights, shape, computing),
                 broadcast_to(mask, shape, bool), keepdims)
             if signed:
-                return delivered(value.astype(np.empty(0, dtype).real.dtype), out), sign.astype(dtype)[()]
+                return delivered(value, out, np.empty(0, dtype).real.dtype), sign.astype(dtype)[()]
             if dtype.kind == "c":
                 angle = np.angle(sign)
-                value = (value + 1j*np.where(angle == -np.pi, np.pi, angle)).astype(dtype)
+                value = (value + 1j*np.where(angle == -np.pi, np.pi, angle)).astype(computing)
             else:
-                value = np.where(sign < 0, np.nan, value).astype(dtype)
-            return delivered(value, out)
+                value = np.where(sign < 0, np.nan, value).astype(computing)
+            return delivered(value, out, dtype)
     finally:
         leave_environment(&environment)
 
@@ -66,6 +69,6 @@ cdef object plain_transform(Operation operation, cnp.ndarray array, cnp.ndarray 
                 result = np.empty_like(elements)
                 np.copyto(result, value)
                 value = result
-            return delivered(value, out)
+            return delivered(value, out, dtype)
     finally:
         leave_environment(&environment)

@@ -230,9 +230,12 @@ def merged(operation, states, axes, dtype):
     cdef Environment environment
     cdef const Kernels *functions = kernels(operation, dtype)
     cdef cnp.ndarray rows, result
-    cdef Py_ssize_t i, n, size
-    shape = tuple([1 if i in axes else length for i, length in enumerate(states.shape)])
-    n, size = math.prod([states.shape[i] for i in axes]), math.prod(shape)
+    cdef Py_ssize_t i, n = 1, size
+    shape = list(states.shape)
+    for axis in axes:
+        n *= shape[axis]
+        shape[axis] = 1
+    size = math.prod(shape)
     rows = np.ascontiguousarray(np.moveaxis(states, axes, range(len(axes)))).reshape(n, *shape)
     result = np.array(rows[0]) if n else empty_states(shape)
     enter_environment(&environment)
