@@ -3,12 +3,11 @@
 import io
 import os
 import stat
-import subprocess
 import sys
 
 import numpy as np
 import pytest
-from command import WITHOUT_SCIPY, error_of, python
+from command import error_of, python
 
 import smoothmax
 from smoothmax.__main__ import main
@@ -336,49 +335,3 @@ def test_a_file_that_outgrows_its_limit(length):
     run = python(script, ["softmax", "logits.npy", "-o", "result.npy"])
     assert run == (2, "", "smoothmax: error: cannot write 'result.npy': File too large\n")
     assert os.listdir() == ["logits.npy"]
-
-
-# The process ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-@pytest.mark.parametrize(
-    ("name", "code", "message"),
-    [("SIGINT", 130, "smoothmax: error: interrupted\n"), ("SIGTERM", 143, ""), ("SIGHUP", 129, "")],
-)
-def test_a_signal_in_the_middle_of_writing(folder, name, code, message):
-    (folder / "result.npy").write_bytes(b"old")
-    before = contents(folder)
-    script = f"""
-import os, signal
-from smoothmax._scale.npy_format import NpyWriter
-def write_half(self, region, values):
-    self.file.write(b"half")
-    assert any(entry.endswith(".tmp") for entry in os.listdir())
-    os.kill(os.getpid(), signal.{name})
-    raise SystemExit("the signal did not come")
-NpyWriter.__setitem__ = write_half
-"""
-    assert python(script, ["softmax", "logits.npy", "-o", "result.npy", "--force"]) == (code, "", message)
-    assert contents(folder) == before
-
-
-def test_the_command_itself(folder):
-    def run(*arguments):
-        command = [sys.executable, "-m", "smoothmax", *arguments]
-        run = subprocess.run(command, capture_output=True, text=True, timeout=60)
-        return run.returncode, run.stdout, run.stderr
-
-    assert run("--version") == (0, f"smoothmax {smoothmax.__version__}\n", "")
-    assert run("softmax", "logits.npy", "-o", "result.npy", "--axis", "-2,-1") == (0, "", "")
-    assert (folder / "result.npy").read_bytes() == npy(smoothmax.softmax(LOGITS, axis=(-2, -1)))
-    existing = "smoothmax: error: cannot write 'result.npy': it exists, and --force is not given\n"
-    assert run("softmax", "logits.npy", "-o", "result.npy") == (2, "", existing)
-    code, out, err = run("--help")
-    assert (code, err) == (0, "")
-    assert all(name in out for name in ("usage: python -m smoothmax", "logsumexp", "softmax", "log_softmax"))
-
-
-def test_a_file_without_scipy():
-    assert python(WITHOUT_SCIPY, ["softmax", "logits.npy", "-o", "result.npy"]) == (0, "", "")
-    np.testing.assert_array_equal(np.load("result.npy"), smoothmax.softmax(LOGITS))
