@@ -53,6 +53,8 @@ def test_plot(capsys, tmp_path):
         ([], "the following arguments are required: --shape"),
         (["--shape", "4,x"], "shape must be positive integers separated by commas, got '4,x'"),
         (["--shape", "4,0"], "shape must be positive integers separated by commas, got '4,0'"),
+        (["--shape", "9" * 30], f"shape must be one that an array can have, got ({'9' * 30},)"),
+        (["--shape", f"{2**40},{2**40}"], f"shape must be one that an array can have, got ({2**40}, {2**40})"),
         (["--shape", "4", "--axis", "1"], "axis 1 is out of bounds for shape (4,)"),
         (["--shape", "4", "--axis", "0,1"], "axis must be one integer"),
         (["--shape", "4", "--axis", "none"], "axis must be one integer"),
@@ -61,6 +63,12 @@ def test_plot(capsys, tmp_path):
 def test_refused(capsys, options, message):
     assert main(["bench", *options]) == 2
     assert capsys.readouterr() == ("", f"smoothmax: error: {message}\n")
+
+
+@pytest.mark.parametrize("name", ["nowhere/out.png", "out.unknown"])
+def test_a_plot_that_cannot_be_written_is_named(capsys, name):
+    assert main(["bench", "--shape", "4", "--dtype", "float64", "--plot", name]) == 2
+    assert capsys.readouterr().err.startswith(f"smoothmax: error: cannot write '{name}': ")
 
 
 def test_a_plot_without_matplotlib(capsys, monkeypatch):

@@ -284,7 +284,15 @@ def test_sizes_that_are_none(capsys, text):
 
 @pytest.mark.parametrize(
     ("text", "size"),
-    [("1MB", MB), ("1.5 gb", 1500 * MB), ("2GiB", 2 << 30), ("512MiB", 512 << 20), ("2000000", 2 * MB)],
+    [
+        ("1MB", MB),
+        ("1.5 gb", 1500 * MB),
+        ("2GiB", 2 << 30),
+        ("512MiB", 512 << 20),
+        ("2000000", 2 * MB),
+        ("9" * 400, sys.maxsize),
+        ("9" * 5000 + "GB", sys.maxsize),
+    ],
 )
 def test_sizes(text, size):
     assert arguments.parse(["softmax", "x.npy", "-o", "y.npy", "--max-memory", text]).max_memory == size

@@ -3,16 +3,16 @@
 import io
 import os
 import stat
-import subprocess
 import sys
 
 import numpy as np
 import pytest
-from command import WITHOUT_SCIPY, error_of, python
+from command import error_of, python
 
 import smoothmax
 from smoothmax.__main__ import main
 from smoothmax._api import functions
+from smoothmax._scale import rename
 from smoothmax._scale.npy_format import NpyWriter
 
 LOGITS = np.random.default_rng(5).normal(scale=10, size=(4, 3, 5))
@@ -130,6 +130,14 @@ def test_a_symbolic_link_is_followed(folder):
     assert os.listdir("elsewhere") == ["result.npy"]
 
 
+def test_a_link_to_nothing_makes_what_it_names(folder):
+    os.symlink("real.npy", "link.npy")
+    os.symlink("link.npy", "link of a link.npy")
+    assert main(["softmax", "logits.npy", "-o", "link of a link.npy"]) == 0
+    np.testing.assert_array_equal(np.load("real.npy"), smoothmax.softmax(LOGITS))
+    assert os.path.islink("link.npy")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="permissions of POSIX")
 @pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0, 0o666)])
 def test_permissions_follow_the_umask(mask, mode):
@@ -170,6 +178,7 @@ BAD_FILES = {
     "dates.npy": npy(np.array(["2020-01-01"], dtype="M8[D]")),
     "pickles.npy": npy(np.array([{}, None])),
     "structure.npy": npy(np.zeros(2, dtype=[("a", "f8")])),
+    "subarray.npy": header((3,), ("<f8", (2,))) + bytes(48),
 }
 
 
@@ -197,6 +206,8 @@ def refused(folder, capsys, arguments):
         ("pickles.npy", "cannot read 'pickles.npy': it must hold an array of numbers, got dtype object"),
         ("words.npy", "x must be an array of numbers, got dtype <U3"),
         ("dates.npy", "x must be an array of numbers, got dtype datetime64[D]"),
+        ("subarray.npy", "cannot read 'subarray.npy': it must hold an array of numbers, got dtype ('<f8', (2,))"),
+        ("-", "cannot read '-': standard input may have no end; ./- is a file of that name"),
         ("structure.npy", "x must be an array of numbers, got dtype [('a', '<f8')]"),
     ],
 )
@@ -273,6 +284,11 @@ def test_unknown_function(folder, capsys):
         ("folder", ["--force"], "cannot write 'folder': it exists and is not a regular file"),
         ("folder/", ["--force"], "cannot write 'folder/': it names no file"),
         ("", ["--force"], "cannot write '': it names no file"),
+        (
+            "-",
+            ["--force"],
+            "cannot write '-': standard output cannot be written out of order; ./- is a file of that name",
+        ),
         ("nowhere/p.npy", [], "cannot write 'nowhere/p.npy': there is no folder '{folder}/nowhere'"),
         ("old.npy/p.npy", [], "cannot write 'old.npy/p.npy': there is no folder '{folder}/old.npy'"),
     ],
@@ -283,6 +299,53 @@ def test_bad_output(folder, capsys, output, force, message):
     resolved = os.path.realpath(folder)
     arguments = ["softmax", "logits.npy", "-o", output, *force]
     assert refused(folder, capsys, arguments) == message.format(folder=resolved)
+
+
+def test_links_that_lead_to_each_other(folder, capsys):
+    os.symlink("there.npy", "back.npy")
+    os.symlink("back.npy", "there.npy")
+    wrong = "Too many levels of symbolic links"
+    for force in ([], ["--force"]):
+        message = refused(folder, capsys, ["softmax", "logits.npy", "-o", "back.npy", *force])
+        assert message == f"cannot write 'back.npy': {wrong}"
+    assert refused(folder, capsys, ["softmax", "back.npy", "-o", "y.npy"]) == f"cannot read 'back.npy': {wrong}"
+    assert os.path.islink("back.npy")
+
+
+def test_a_name_that_is_too_long(folder, capsys):
+    name = "x" * 300 + ".npy"
+    assert (
+        refused(folder, capsys, ["softmax", "logits.npy", "-o", name]) == f"cannot write {name!r}: File name too long"
+    )
+
+
+def test_the_longest_name_works(folder):
+    name = "x" * 251 + ".npy"
+    assert main(["softmax", "logits.npy", "-o", name]) == 0
+    np.testing.assert_array_equal(np.load(name), smoothmax.softmax(LOGITS))
+
+
+@pytest.mark.parametrize("renameat2", [True, False], ids=["renameat2", "without"])
+@pytest.mark.parametrize("link", [True, False], ids=["links", "without"])
+def test_a_file_that_appears_meanwhile_is_not_replaced(folder, capsys, monkeypatch, renameat2, link):
+    if not renameat2:
+        monkeypatch.setattr(rename, "renameat2", lambda *_: False)
+    if not link:
+        monkeypatch.setattr(os, "link", raising(OSError(1, "Operation not permitted")))
+    inner = NpyWriter.__setitem__
+
+    def late(self, region, values):
+        (folder / "result.npy").write_bytes(b"another run's")
+        inner(self, region, values)
+
+    monkeypatch.setattr(NpyWriter, "__setitem__", late)
+    message = error_of(capsys, ["softmax", "logits.npy", "-o", "result.npy"])
+    assert message == "cannot write 'result.npy': it exists, and --force is not given"
+    assert (folder / "result.npy").read_bytes() == b"another run's"
+    assert sorted(os.listdir()) == ["logits.npy", "result.npy"]
+    monkeypatch.setattr(NpyWriter, "__setitem__", inner)
+    assert main(["softmax", "logits.npy", "-o", "other.npy"]) == 0
+    np.testing.assert_array_equal(np.load("other.npy"), smoothmax.softmax(LOGITS))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a device of POSIX")
@@ -336,49 +399,3 @@ def test_a_file_that_outgrows_its_limit(length):
     run = python(script, ["softmax", "logits.npy", "-o", "result.npy"])
     assert run == (2, "", "smoothmax: error: cannot write 'result.npy': File too large\n")
     assert os.listdir() == ["logits.npy"]
-
-
-# The process ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-@pytest.mark.parametrize(
-    ("name", "code", "message"),
-    [("SIGINT", 130, "smoothmax: error: interrupted\n"), ("SIGTERM", 143, ""), ("SIGHUP", 129, "")],
-)
-def test_a_signal_in_the_middle_of_writing(folder, name, code, message):
-    (folder / "result.npy").write_bytes(b"old")
-    before = contents(folder)
-    script = f"""
-import os, signal
-from smoothmax._scale.npy_format import NpyWriter
-def write_half(self, region, values):
-    self.file.write(b"half")
-    assert any(entry.endswith(".tmp") for entry in os.listdir())
-    os.kill(os.getpid(), signal.{name})
-    raise SystemExit("the signal did not come")
-NpyWriter.__setitem__ = write_half
-"""
-    assert python(script, ["softmax", "logits.npy", "-o", "result.npy", "--force"]) == (code, "", message)
-    assert contents(folder) == before
-
-
-def test_the_command_itself(folder):
-    def run(*arguments):
-        command = [sys.executable, "-m", "smoothmax", *arguments]
-        run = subprocess.run(command, capture_output=True, text=True, timeout=60)
-        return run.returncode, run.stdout, run.stderr
-
-    assert run("--version") == (0, f"smoothmax {smoothmax.__version__}\n", "")
-    assert run("softmax", "logits.npy", "-o", "result.npy", "--axis", "-2,-1") == (0, "", "")
-    assert (folder / "result.npy").read_bytes() == npy(smoothmax.softmax(LOGITS, axis=(-2, -1)))
-    existing = "smoothmax: error: cannot write 'result.npy': it exists, and --force is not given\n"
-    assert run("softmax", "logits.npy", "-o", "result.npy") == (2, "", existing)
-    code, out, err = run("--help")
-    assert (code, err) == (0, "")
-    assert all(name in out for name in ("usage: python -m smoothmax", "logsumexp", "softmax", "log_softmax"))
-
-
-def test_a_file_without_scipy():
-    assert python(WITHOUT_SCIPY, ["softmax", "logits.npy", "-o", "result.npy"]) == (0, "", "")
-    np.testing.assert_array_equal(np.load("result.npy"), smoothmax.softmax(LOGITS))

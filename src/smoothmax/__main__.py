@@ -1,11 +1,10 @@
 """python -m smoothmax: which job was asked for, and the exit code. The jobs are in _cli."""
 
-import contextlib
 import os
 import signal
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from smoothmax import show_config
 from smoothmax._cli.arguments import parse
@@ -32,23 +31,25 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return complain("interrupted", INTERRUPTED)
     except BrokenPipeError:  # `python -m smoothmax | head`
-        discard_output()
+        discard(sys.stdout)
         return 1
     except OSError as error:  # those of files are Refused by now
-        discard_output()
+        discard(sys.stdout)
         return complain(f"cannot write to standard output: {reason(error)}", 2)
     return 0
 
 
 def complain(message: str, code: int) -> int:
-    with contextlib.suppress(OSError):  # a full disk behind stderr: the exit code still tells
+    try:
         print("smoothmax: error:", " ".join(message.splitlines()), file=sys.stderr, flush=True)
+    except OSError:  # a full disk behind stderr, say: the exit code still tells
+        discard(sys.stderr)
     return code
 
 
-def discard_output() -> None:
-    """Send what is left in stdout's buffer nowhere, or writing it would fail again at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def discard(stream: TextIO) -> None:
+    """Send what is left in the buffer of a stream nowhere, or writing it would fail again at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def open_closed_streams() -> None:

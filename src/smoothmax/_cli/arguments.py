@@ -27,6 +27,17 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise Refused(message)
 
+    def print_help(self, file: Any = None) -> None:
+        print(self.format_help(), end="", file=file)  # argparse's own ignores a full disk
+
+
+class Version(argparse.Action):
+    """--version, printed as the help is."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        print("smoothmax", __version__)
+        parser.exit()
+
 
 def parse_axis(text: str) -> int | tuple[int, ...] | None:
     if text.strip().lower() == "none":
@@ -69,7 +80,7 @@ def make_parser() -> Parser:
         description="Without arguments: print the configuration, and a comparison with NumPy and SciPy. With the name "
         "of a function: apply it to an array in a file.",
     )
-    parser.add_argument("--version", action="version", version=f"smoothmax {__version__}")
+    parser.add_argument("--version", action=Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(dest="function", title="functions", metavar="function", required=True)
     for name, summary in FUNCTIONS.items():
         add_function(commands, name, summary)

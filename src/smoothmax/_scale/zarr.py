@@ -14,10 +14,12 @@ class ChunkReader:
     """The zarr array as Dask reads it. An error while reading must not be taken for one of the output's."""
 
     def __init__(self, path: str, array: Any) -> None:
-        self.path, self.array = path, array
+        self.path, self.array, self.stopped = path, array, False
         self.shape, self.dtype, self.ndim = array.shape, array.dtype, array.ndim
 
     def __getitem__(self, region: Any) -> Any:
+        if self.stopped:
+            raise Unreadable(self.path, "the job has ended")
         try:
             return self.array[region]
         except MemoryError:
@@ -27,28 +29,47 @@ class ChunkReader:
 
 
 def transform(name: str, source: str, target: str, *, replace: bool, **keywords: Any) -> None:
-    """Read the store `source`, and write the store `target`."""
-    from concurrent.futures import ThreadPoolExecutor  # slow to import, as what follows
+    """Read the store `source`, and write the store `target`.
+
+    Raises Unreadable or Unwritable for the stores, Refused without zarr and dask, and what the functions raise for
+    wrong arguments.
+    """
+    from concurrent.futures import ThreadPoolExecutor, wait  # slow to import, as what follows
 
     try:
         import dask.array as da
-        from dask import config
-        from dask.system import CPU_COUNT
 
         import smoothmax.dask as functions
     except ImportError as error:
         raise needed(error) from error
     array = open_array(source)
-    result = getattr(functions, name)(da.from_array(ChunkReader(source, array), chunks=array.chunks), **keywords)
-    with new_folder(target, replace=replace) as folder:
-        # A pool of its own: after an error or an interrupt, Dask's goes on with what it has begun, and would make the
-        # folder again that is being removed.
-        pool = ThreadPoolExecutor(config.get("num_workers", None) or CPU_COUNT)
+    reader = ChunkReader(source, array)
+    result = getattr(functions, name)(da.from_array(reader, chunks=array.chunks), **keywords)
+    with new_folder(target, replace=replace) as folder, ThreadPoolExecutor(1) as thread:
+        # An interrupt is raised in this thread, at once, while zarr's own thread goes on: in the folder that would be
+        # removed meanwhile. In another thread the writing comes to its own end, which is soon if nothing can be read.
+        written = thread.submit(write, result, folder)
         try:
-            with config.set(pool=pool):
-                result.to_zarr(folder)
+            while wait([written], timeout=0.1).not_done:  # Windows interrupts no wait without a limit
+                pass
+            written.result()
         finally:
-            pool.shutdown(cancel_futures=True)
+            reader.stopped = True
+
+
+def write(result: Any, folder: str) -> None:
+    """Write a Dask array to a new store. No thread is still writing when this ends, with an exception or without."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    from dask import config
+    from dask.system import CPU_COUNT
+
+    pool = ThreadPoolExecutor(config.get("num_workers", None) or CPU_COUNT)  # those of Dask's own pool would go on
+    try:
+        with config.set(pool=pool):
+            result.to_zarr(folder)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def open_array(path: str) -> Any:
@@ -67,6 +88,8 @@ def open_array(path: str) -> Any:
         array = open_zarr(path, mode="r")
     except FileNotFoundError as error:
         raise Unreadable(path, "there is no zarr array in it") from error
+    except OSError as error:
+        raise Unreadable(path, reason(error)) from error
     except Exception as error:  # arbitrary bytes make zarr raise more than ValueError
         raise Unreadable(path, f"not a zarr array: {reason(error)}") from error
     if isinstance(array, Group):

@@ -1,0 +1,81 @@
+"""Whatever happens while an output is written, its name has the old output or the new one, whole.
+
+faults.py runs the command once for each step that touches the file system, with a fault at that step.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="each run is a fork of one process")
+
+X = np.random.default_rng(0).normal(size=(4, 3))
+CODES = {"SIGKILL": {-9}, "SIGINT": {130}, "SIGTERM": {143}, "ENOSPC": {0, 2}}
+SLOW = pytest.mark.slow
+KINDS = [pytest.param(kind, marks=[SLOW] * (kind in ("SIGINT", "SIGTERM"))) for kind in CODES]
+CASES = [
+    *(pytest.param(kind, ".npy", former) for kind in CODES for former in (False, True)),
+    *(pytest.param(kind, ".zarr", False, marks=SLOW) for kind in CODES),
+    *(pytest.param(*kind.values, ".zarr", True, marks=kind.marks) for kind in KINDS),
+]
+
+
+def save(path, array):
+    if path.suffix == ".npy":
+        np.save(path, array)
+    else:
+        store = pytest.importorskip("zarr").open(
+            path, mode="w", shape=array.shape, chunks=array.shape, dtype=array.dtype
+        )
+        store[...] = array
+
+
+def faults(folder, kind, suffix, *, former, exchange="with exchange"):
+    """What happened at each step."""
+    save(folder / f"x{suffix}", X)
+    command = ["softmax", f"x{suffix}", "-o", f"y{suffix}", "--axis", "0"]
+    if former:
+        save(folder / f"former{suffix}", np.ones(3))
+        command.append("--force")
+    script = Path(__file__).parent / "faults.py"
+    given = [sys.executable, script, kind, f"y{suffix}", f"former{suffix}" if former else "", exchange, *command]
+    run = subprocess.run(given, cwd=folder, capture_output=True, text=True, timeout=600)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert set(run.stderr.splitlines()) <= {
+        "smoothmax: error: interrupted",
+        f"smoothmax: error: cannot write 'y{suffix}': No space left on device",
+        f"smoothmax: error: cannot read 'x{suffix}': No space left on device",
+    }
+    steps = [json.loads(line) for line in run.stdout.splitlines()]
+    assert len(steps) > 10
+    return steps
+
+
+@pytest.mark.parametrize(("kind", "suffix", "former"), CASES)
+def test_output_is_old_or_new_whatever_happens(tmp_path, kind, suffix, former):
+    for step in faults(tmp_path, kind, suffix, former=former):
+        assert step["code"] in CODES[kind], step
+        assert step["output"] in ("new", "old"), step
+        assert step["output then"] == step["output"], step
+        assert step["left then"] == [], step
+        if kind != "SIGKILL":
+            assert step["left"] == [] or step["clearing"], step
+        if kind == "ENOSPC":
+            assert (step["code"] == 0) == (step["output"] == "new"), step
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_store_is_lost_where_names_cannot_be_exchanged(tmp_path, kind):
+    """Killed between the two renames, the former store has no name, until the next run gives it back."""
+    missing = 0
+    for step in faults(tmp_path, kind, ".zarr", former=True, exchange="without exchange"):
+        assert step["code"] in CODES[kind], step
+        assert step["output then"] in ("old", "new"), step
+        assert step["left then"] == [], step
+        missing += step["output"] == "missing"
+    assert missing == (kind == "SIGKILL")
