@@ -13,19 +13,20 @@ HERE = Path(__file__).resolve()
 SOURCE = HERE.parents[2] / "src" / "smoothmax"
 PICTURE = HERE.with_suffix(".png")
 SUFFIXES = {".py", ".pyx", ".pxd", ".pxi"}
-WIDTH, HEIGHT = 10.5, 7.95
+WIDTH = 10.5
 LEFT, RIGHT = 0.1, 7.2
+LINE = 0.135  # of file names
 
-# From the top: height, colour, name, what it knows.
+# From the top: colour, name, what it knows.
 ROOMS = [
-    (0.60, "#EEEEEE", "_cli", "the command line"),
-    (0.60, "#EEEEEE", "_scale", "Dask blocks, files, zarr stores"),
-    (0.60, "#EEEEEE", "_partial", "sums that outlive a call"),
-    (0.60, "#DCE9F5", "_api", "signatures and documentation"),
-    (0.80, "#DCE9F5", "_arrays", "from arguments to a plan, and results back"),
-    (0.90, "#FBE9CF", "_schedule", "how a call is walked; knows no mathematics"),
-    (1.30, "#DDEFD9", "_kernels", "the mathematics, once for each instruction set"),
-    (0.40, "#F3DDE8", "_thresholds", "every tuning limit, with its unit"),
+    ("#EEEEEE", "_cli", "the command line"),
+    ("#EEEEEE", "_scale", "Dask blocks, files, zarr stores"),
+    ("#EEEEEE", "_partial", "sums that outlive a call"),
+    ("#DCE9F5", "_api", "signatures and documentation"),
+    ("#DCE9F5", "_arrays", "from arguments to a plan, and results back"),
+    ("#FBE9CF", "_schedule", "how a call is walked; knows no mathematics"),
+    ("#DDEFD9", "_kernels", "the mathematics, once for each instruction set"),
+    ("#F3DDE8", "_thresholds", "every tuning limit, with its unit"),
 ]
 # What the room above hands to the one below.
 HANDED = {
@@ -42,19 +43,22 @@ NOUNS = [
 
 
 def files(room: str) -> list[str]:
-    """The names of a room's source files, and of its folders with theirs in brackets."""
-    folder = SOURCE / room
-    names = sorted({path.stem for path in folder.glob("*") if path.suffix in SUFFIXES and path.stem != "__init__"})
+    """The names of a room's source files."""
     # What Cython and the compiler leave beside a source has another suffix.
-    inner = sorted(
-        path.name for path in folder.glob("*/") if path.name != "__pycache__" and files(f"{room}/{path.name}")
-    )
-    return names + [f"{name}/ ({'  '.join(files(f'{room}/{name}'))})" for name in inner]
+    paths = (SOURCE / room).glob("*")
+    return sorted({path.stem for path in paths if path.suffix in SUFFIXES and path.stem != "__init__"})
+
+
+def lines(room: str) -> list[str]:
+    """The files of a room, and those of each folder in it, as lines of text."""
+    folders = sorted(path.name for path in (SOURCE / room).glob("*/") if path.is_dir() and files(f"{room}/{path.name}"))
+    texts = ["  ".join(files(room)), *(f"{name}/  {'  '.join(files(f'{room}/{name}'))}" for name in folders)]
+    return [line for text in texts for line in textwrap.wrap(text, 74, subsequent_indent="      ")]
 
 
 def digest() -> str:
     """What ties the picture to this script and to the files that it names."""
-    listed = [(name, files(name)) for *_, name, _ in ROOMS]
+    listed = [(name, lines(name)) for _, name, _ in ROOMS]
     return hashlib.sha256(HERE.read_bytes() + repr(listed).encode()).hexdigest()
 
 
@@ -62,10 +66,12 @@ def main() -> None:
     from matplotlib.figure import Figure
     from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-    figure = Figure(figsize=(WIDTH, HEIGHT))
+    heights = {name: 0.42 + LINE * len(lines(name)) for _, name, _ in ROOMS}
+    whole = sum(heights.values()) + 0.14 * len(ROOMS) + 0.28 * len(HANDED) + 0.12
+    figure = Figure(figsize=(WIDTH, whole))
     panel = figure.add_axes((0, 0, 1, 1))
     panel.set_xlim(0, WIDTH)
-    panel.set_ylim(0, HEIGHT)
+    panel.set_ylim(0, whole)
     panel.axis("off")
 
     def box(left: float, bottom: float, width: float, height: float, face: str, edge: str) -> None:
@@ -73,8 +79,9 @@ def main() -> None:
             FancyBboxPatch((left, bottom), width, height, boxstyle="round,pad=0.02", facecolor=face, edgecolor=edge)
         )
 
-    top, bottoms = HEIGHT - 0.12, {}
-    for height, colour, name, knows in ROOMS:
+    top, bottoms = whole - 0.12, {}
+    for colour, name, knows in ROOMS:
+        height = heights[name]
         if name in HANDED:
             panel.text(1.45, top - 0.12, HANDED[name], fontsize=8.5, va="center", style="italic")
             panel.add_patch(
@@ -85,8 +92,8 @@ def main() -> None:
         box(LEFT, bottom, RIGHT - LEFT, height, colour, "#555555")
         panel.text(LEFT + 0.12, top - 0.22, name, weight="bold", va="center", family="monospace")
         panel.text(LEFT + 1.65, top - 0.22, knows, va="center", fontsize=10)
-        listed = textwrap.fill("  ".join(files(name)), 74, break_long_words=False)
-        panel.text(LEFT + 1.65, top - 0.4, listed, va="top", fontsize=7.5, family="monospace", color="#333333")
+        for i, line in enumerate(lines(name)):
+            panel.text(LEFT + 1.65, top - 0.42 - i * LINE, line, va="center", fontsize=7.5, family="monospace")
         top = bottom - 0.14
     top = bottoms["_arrays"] + 0.4
     panel.text(7.55, top + 0.25, "Three nouns", fontsize=11, weight="bold", color="#0072B2")
@@ -95,7 +102,7 @@ def main() -> None:
         panel.text(7.67, top - 0.2, name, weight="bold", color="#0072B2", va="center")
         panel.text(7.67, top - 0.66, meaning, fontsize=8.5, va="center")
         top -= 1.3
-    panel.text(7.55, HEIGHT - 0.4, "Imports point down this list,\nnever up.", fontsize=10, va="center")
+    panel.text(7.55, whole - 0.4, "Imports point down this list,\nnever up.", fontsize=10, va="center")
     figure.savefig(PICTURE, dpi=110, metadata={"Source": digest(), "Software": None})
 
 
