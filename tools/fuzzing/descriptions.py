@@ -296,6 +296,7 @@ def random_blocks(r: random.Random) -> Case:
         "dtype": r.choice(["f4", "f8", "f2", "i4"]),
         "used": [True] * len(case["shape"]),
         "drop": 0,
+        "how": random_layout(r, len(case["shape"])),
     }
     case["x"].pop("as", None)
     for name in ("b", "where"):

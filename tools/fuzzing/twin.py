@@ -215,7 +215,9 @@ def losses(
     gradient_slack = (np.abs(p * total) + np.abs(factors)) * lost
     by = by if reduction == "mean" else WIDE(1)
     gradient = np.where(counted[:, None], gradient / by, 0)
-    gradients = Expected(gradient, GRADIENT, of_gradient / by, gradient_slack / by)
+    # Where the weights of all targets that count are 0, neither is known.
+    unknown = counted[:, None] & (by == 0)
+    gradients = Expected(gradient, GRADIENT, of_gradient / by, gradient_slack / by, unknown)
     if reduction == "none":
         return [Expected(loss, LOSS if single else SOFT_LOSS, 0.0, slack), gradients]
     whole = Expected(
