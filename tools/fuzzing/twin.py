@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "tests"))
 from bounds import GRADIENT, LOG_PROB, LOSS, REDUCED_LOSS, SOFT_LOSS, VJP, bound
 
 Array = np.ndarray[Any, Any]
@@ -110,8 +110,10 @@ def logsumexp(x: Array, b: Array | None, where: Array, signed: bool, eps: Any, m
     unknown = np.zeros(value.shape, bool)
     if b is not None:
         ulps = 2.0
-        parts = np.maximum(np.abs(np.where(taken & np.isfinite(x), x, 0)),
-                           np.abs(np.where(taken & np.isfinite(w), np.log(np.abs(np.where(taken, w, 1))), 0)))  # fmt: skip
+        parts = np.maximum(
+            np.abs(np.where(taken & np.isfinite(x), x, 0)),
+            np.abs(np.where(taken & np.isfinite(w), np.log(np.abs(np.where(taken, w, 1))), 0)),
+        )
         parts = np.max(parts, axis=-1, initial=0)
         unit = np.maximum(unit, parts)
         slack = slack * (condition + 1) + 3 * (condition - 1 + (condition > 1)) * eps + 2 * parts * eps * 2
@@ -178,8 +180,9 @@ def log_softmax_vjp(g: Array, logp: Array, smallest: Any) -> Expected:
     return Expected(g - second, VJP, np.maximum(np.abs(g), np.abs(second)), np.where(np.isfinite(slack), slack, 0))
 
 
-def losses(logp: Array, p: Array, targets: Array, weight: Array | None, ignore: int | None, smoothing: float,
-           reduction: str) -> list[Expected]:  # fmt: skip
+def losses(
+    logp: Array, p: Array, targets: Array, weight: Array | None, ignore: int | None, smoothing: float, reduction: str
+) -> list[Expected]:
     """Losses and gradients of rows of log-probabilities, by the formulas of the docstrings."""
     rows, classes = logp.shape
     w = np.ones(classes, WIDE) if weight is None else weight.astype(WIDE)
@@ -212,7 +215,9 @@ def losses(logp: Array, p: Array, targets: Array, weight: Array | None, ignore: 
     gradient_slack = (np.abs(p * total) + np.abs(factors)) * lost
     by = by if reduction == "mean" else WIDE(1)
     gradient = np.where(counted[:, None], gradient / by, 0)
-    gradients = Expected(gradient, GRADIENT, of_gradient / by, gradient_slack / by)
+    # Where the weights of all targets that count are 0, neither is known.
+    unknown = counted[:, None] & (by == 0)
+    gradients = Expected(gradient, GRADIENT, of_gradient / by, gradient_slack / by, unknown)
     if reduction == "none":
         return [Expected(loss, LOSS if single else SOFT_LOSS, 0.0, slack), gradients]
     whole = Expected(

@@ -1,0 +1,150 @@
+"""From the description of an array to its numbers, and to the object that a call is given."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from fuzzing.memory import Memory
+
+Array = np.ndarray[Any, Any]
+Case = dict[str, Any]
+INF, NAN = np.inf, np.nan
+BYTES_OF_TRUE = (1,)  # to be (1, 1, 1, 2, 255) as soon as any byte that is not 0 is true, in masks too
+
+
+def shape_of(a: Case, shape: list[int]) -> tuple[int, ...]:
+    used = a.get("used") or [True] * len(shape)
+    return tuple(n if u else 1 for n, u in zip(shape, used, strict=True))[a.get("drop", 0) :]
+
+
+def values(a: Case, shape: tuple[int, ...], classes: int = 0) -> Array:
+    """The numbers of an array, in C order."""
+    rng = np.random.default_rng(a["seed"])
+    dtype, kind = np.dtype(a["dtype"]), a["numbers"]
+    n = int(np.prod(shape))
+    if kind == "mask" or (dtype.kind == "b"):
+        share = rng.choice([0.0, 0.1, 0.5, 0.95, 1.0])
+        octets = np.where(rng.random(shape) < share, rng.choice(BYTES_OF_TRUE), 0).astype(np.uint8)
+        return octets.view(np.bool_)
+    if kind == "classes":
+        return np.asarray(rng.integers(0, max(1, min(classes, 120)), shape)).astype(dtype)
+    x = rng.standard_normal(shape)
+    large = 30 if dtype == np.float16 else 400
+    if kind == "ordinary":
+        x *= 4
+    elif kind == "small":
+        x *= 0.1
+    elif kind == "large":
+        x = x * large + rng.choice([-3000, 0, 3000])
+    elif kind == "equal":
+        x = rng.choice([0.0, 1.0, -2.5], shape)
+    elif kind == "special":
+        x = np.where(
+            rng.random(shape) < rng.choice([0.15, 2 / max(n, 1)]), rng.choice([INF, -INF, NAN, -INF, 0.0], shape), x * 9
+        )
+    elif kind == "tiny":
+        x *= 10.0 ** rng.integers(-30, 0)
+    elif kind == "huge":
+        top = 4.0 if dtype == np.float16 else 37.0 if dtype.itemsize == 4 else 307.0
+        x = np.sign(x) * 10.0 ** rng.uniform(0, top, shape)
+    elif kind == "ramp":
+        x = x + np.linspace(0, float(rng.choice([-100, 60, 1000])), n).reshape(shape)
+    elif kind == "far":
+        x = x * float(rng.choice([1e-3, 3, 50])) + float(rng.choice([-1e3, 1e3, 88.0, -87.0]))
+    elif kind == "positive":
+        x = np.abs(x) * float(rng.choice([1.0, 1e-3, 30]))
+    elif kind == "signed":
+        x *= 3
+    elif kind in ("zeros", "zeros positive"):
+        x = np.where(rng.random(shape) < 0.5, 0, np.abs(x))
+    elif kind == "ones":
+        x = np.ones(shape)
+    elif kind == "probabilities":
+        x = np.abs(x) / max(1, classes)
+    elif kind == "one hot":
+        x = (rng.random(shape) < 1 / max(1, classes)).astype(float)
+    if dtype.kind in "iu":
+        x = np.where(np.isfinite(x), x, 0)
+        top = 120 if dtype.itemsize == 1 else 30_000
+        x = np.clip(np.abs(x) if dtype.kind == "u" else x, -top, top)
+    with np.errstate(all="ignore"):
+        return np.asarray(x).astype(dtype)
+
+
+class Subclass(np.ndarray[Any, Any]):
+    """An array with nothing of its own."""
+
+
+class HasArray:
+    """An object that gives an array."""
+
+    def __init__(self, x: Array) -> None:
+        self.x = x
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
+        return self.x if dtype is None else self.x.astype(dtype)
+
+
+def given(memory: Memory, a: Case, shape: list[int], classes: int = 0, beside: int = 0) -> tuple[Array, Any, Array]:
+    """The numbers in C order, the object that is passed, and the bytes around it."""
+    own = shape_of(a, shape)
+    strong = values(a, own, classes)
+    array, around = memory.place(own, a["dtype"], a["how"], beside)
+    if array.dtype == np.bool_:
+        array.view(np.uint8)[...] = strong.view(np.uint8)
+    else:
+        array[...] = strong
+    passed: Any = array
+    if a.get("wide"):
+        passed = np.broadcast_to(array, shape)
+        strong = np.broadcast_to(strong, shape)
+    elif a.get("readonly"):
+        passed = array.view()
+        passed.flags.writeable = False
+    how = a.get("as")
+    if (
+        how == "list"
+        and array.dtype in (np.float64, np.int64)
+        and array.dtype.isnative
+        and 0 < array.size < 500
+        and array.ndim
+    ):
+        passed = array.tolist()
+    elif how == "memoryview" and array.dtype.isnative and array.dtype.char in "fdil" and array.size and array.ndim:
+        passed = memoryview(passed)
+    elif how == "object with __array__":
+        passed = HasArray(passed)
+    elif how == "subclass":
+        passed = passed.view(Subclass)
+    return strong, passed, around
+
+
+def axis_of(axis: Any, ndim: int) -> tuple[int, ...]:
+    if axis is None:
+        return tuple(range(ndim))
+    return tuple(sorted(i % ndim for i in (axis if isinstance(axis, list) else [axis]))) if ndim else ()
+
+
+def fitting(axis: Any, common: int, ndim: int) -> Any:
+    """Those of the axes of the common shape that arrays have which broadcast to fewer."""
+    if axis is None or ndim == common:
+        return axis
+    some = [i for i in (axis if isinstance(axis, list) else [axis]) if (i if i >= 0 else i + common) >= common - ndim]
+    some = [i - (common - ndim) if i >= 0 else i for i in some]
+    return some if isinstance(axis, list) else some[0] if some else None
+
+
+def as_rows(x: Array, axes: tuple[int, ...]) -> Array:
+    """The reduced axes as one, the last."""
+    kept = [i for i in range(x.ndim) if i not in axes]
+    shape = [x.shape[i] for i in kept]
+    return x.transpose([*kept, *axes]).reshape(*shape, int(np.prod([x.shape[i] for i in axes])))
+
+
+def back(rows: Array, shape: tuple[int, ...], axes: tuple[int, ...]) -> Array:
+    """The way back of as_rows."""
+    kept = [i for i in range(len(shape)) if i not in axes]
+    order = [*kept, *axes]
+    return rows.reshape([shape[i] for i in order]).transpose(np.argsort(order))

@@ -1,0 +1,427 @@
+"""Make a described call, and hold all that it does against its twin and the contract."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import os
+import pathlib
+import pickle
+import random
+import shutil
+import tempfile
+from typing import Any
+
+import numpy as np
+
+import smoothmax
+from fuzzing import twin
+from fuzzing.arrays import as_rows, axis_of, back, fitting, given, values
+from fuzzing.memory import Failure, Memory
+from fuzzing.rules import KINDS, must_raise, strictly
+from fuzzing.twin import WIDE, Expected
+
+Array = np.ndarray[Any, Any]
+Case = dict[str, Any]
+
+
+def natural(dtype: Any) -> Any:
+    return np.dtype(np.float64) if dtype.kind in "biu" else dtype.newbyteorder("=")
+
+
+def mended(expected: Expected, computing: Any) -> Expected:
+    """Longdouble is no better than its twin."""
+    if np.dtype(computing) == np.longdouble:
+        expected.ulps, expected.slack = 60, expected.slack * 60
+    return expected
+
+
+def must_be(got: Any, expected: Expected, what: str, dtype: Any, stored: Any = None) -> None:
+    """The result has this type and shape, and is right in every element."""
+    array = np.asarray(got)
+    if array.shape != expected.value.shape:
+        raise Failure(f"shape: {what} has {array.shape}, not {expected.value.shape}")
+    if stored is None:
+        if array.dtype != dtype:
+            raise Failure(f"type: {what} is {array.dtype}, not {dtype}")
+        if not isinstance(got, np.ndarray if array.ndim else np.generic):
+            raise Failure(f"type: {what} is a {type(got).__name__}")
+    real = array.real.astype(array.real.dtype.newbyteorder("="))
+    if array.dtype.kind == "c" and np.any(array.imag != 0):
+        raise Failure(f"value: {what} has an imaginary part")
+    bad = twin.wrong(real, expected, dtype, real.dtype)
+    if bad.any():
+        i = np.unravel_index(int(np.argmax(bad)), bad.shape)
+        right = expected.value[i]
+        with np.errstate(all="ignore"):
+            off = np.abs(real[i].astype(WIDE) - right) / twin.ulp(np.asarray(right), real.dtype)
+        raise Failure(
+            f"value: {what}{list(map(int, i))} is {real[i]!r}, not {right!r}: {float(off):.3g} ULP;"
+            f" {int(bad.sum())} of {bad.size} are wrong"
+        )
+
+
+def output(memory: Memory, case: Case, shape: tuple[int, ...], dtype: Any, inputs: list[tuple[Any, Array]]) -> Any:
+    """The array for `out`: fresh, one of the inputs, or one that overlaps the first."""
+    how = case["out"]
+    wanted = np.dtype(how["dtype"] or dtype)
+    x, around = inputs[0]
+    if how["is"] == "second" and len(inputs) > 1:
+        x, around = inputs[1]
+    usable = isinstance(x, np.ndarray) and x.ndim > 0 and x.shape == shape and x.flags.writeable and x.dtype.kind == "f"
+    if how["is"] != "fresh" and usable and np.can_cast(dtype, x.dtype, "same_kind"):
+        if how["is"] in ("input", "second"):
+            out = x
+        elif how["is"] == "flipped":
+            out = np.flip(x)
+        else:  # beside it, by some elements
+            offset = x.__array_interface__["data"][0] - around.__array_interface__["data"][0] + how["by"] * x.itemsize
+            low = offset + sum((n - 1) * s for n, s in zip(x.shape, x.strides, strict=True) if s < 0)
+            high = offset + sum((n - 1) * s for n, s in zip(x.shape, x.strides, strict=True) if s > 0) + x.itemsize
+            if low < 0 or high > around.size or not x.size:
+                return None
+            out = np.ndarray(x.shape, x.dtype, around, offset, x.strides)
+    else:
+        layout = {k: v[: len(shape)] if isinstance(v, list) else v for k, v in how["how"].items()}
+        if "order" in layout:
+            layout["order"] = [int(i) for i in np.argsort(np.argsort(layout["order"]))]
+        out, around = memory.place(shape, wanted, layout)
+        if not np.can_cast(dtype, wanted, "same_kind"):
+            return None
+    memory.watch(out, around)
+    return out
+
+
+def reduction_arguments(memory: Memory, case: Case) -> tuple[Any, ...]:
+    """What is passed, and the same as strong arrays."""
+    shape = case["shape"]
+    x, passed, around = given(memory, case["x"], shape)
+    options: Case = {}
+    b = where = None
+    if "b" in case:
+        if isinstance(case["b"], dict):
+            b, options["b"], _ = given(memory, case["b"], shape)
+        else:
+            options["b"] = case["b"]
+            b = np.asarray(case["b"])
+    if "where" in case:
+        if isinstance(case["where"], dict):
+            where, options["where"], _ = given(memory, case["where"], shape)
+        else:
+            options["where"] = case["where"]
+            where = np.asarray(case["where"])
+    ndim = max(np.ndim(a) for a in (x, b, where) if a is not None)
+    case["axis"] = fitting(case["axis"], len(shape), ndim)
+    options["axis"] = tuple(case["axis"]) if isinstance(case["axis"], list) else case["axis"]
+    for name in ("keepdims", "return_sign"):
+        if name in case:
+            options[name] = case[name]
+    if "dtype" in case:
+        options["dtype"] = np.dtype(case["dtype"])
+    return x, passed, around, b, where, options
+
+
+def reduction_expected(case: Case, x: Array, b: Any, where: Any, options: Case) -> tuple[list[Expected], Any]:
+    """The results, and the type they have."""
+    types = [x.dtype] + ([b.dtype] if b is not None and isinstance(case["b"], dict) else [])
+    dtype = options.get("dtype", natural(np.result_type(*types)))
+    computing = np.dtype(np.float32) if dtype == np.float16 else dtype
+    shapes = [x.shape] + [a.shape for a in (b, where) if a is not None]
+    shape = np.broadcast_shapes(*shapes)
+    axes = axis_of(list(options["axis"]) if isinstance(options["axis"], tuple) else options["axis"], len(shape))
+    octets = x.view(np.uint8) != 0 if x.dtype == np.bool_ else x
+    with np.errstate(all="ignore"):
+        rows = as_rows(np.broadcast_to(octets.astype(computing).astype(WIDE), shape), axes)
+        weights = None
+        if b is not None:
+            whole = b.view(np.uint8) != 0 if b.dtype == np.bool_ and b.shape else b
+            weights = as_rows(np.broadcast_to(whole.astype(WIDE), shape), axes)
+        taken = np.ones(rows.shape, bool)
+        if where is not None:
+            taken = as_rows(np.broadcast_to(where.view(np.uint8) != 0 if where.shape else where, shape), axes)
+        eps = np.finfo(computing).eps
+        found = []
+        name = case["function"]
+        if name.startswith("logsumexp"):
+            found = twin.logsumexp(rows, weights, taken, bool(options.get("return_sign")), eps, name == "logsumexp")
+            kept = tuple(1 if i in axes else n for i, n in enumerate(shape)) if options.get("keepdims") else None
+            found = [one.map(lambda v: v.reshape(kept)) for one in found] if kept is not None else found
+        if name != "logsumexp":
+            one = twin.log_softmax(rows, taken) if name == "log_softmax" else twin.softmax(rows, taken)
+            found.append(one.map(lambda v: back(v, shape, axes)))
+        return [mended(one, computing) for one in found], dtype
+
+
+def run_reduction(memory: Memory, case: Case) -> None:
+    x, passed, around, b, where, options = reduction_arguments(memory, case)
+    expected, dtype = reduction_expected(case, x, b, where, options)
+    if case["function"] == "logsumexp_and_softmax" and dtype == np.longdouble:
+        must_raise(lambda: smoothmax.logsumexp_and_softmax(passed, **options))
+        return
+    shape = expected[-1].value.shape if case["function"] != "logsumexp" else expected[0].value.shape
+    out = output(memory, case, shape, dtype, [(passed, around)]) if "out" in case else None
+    if out is not None:
+        options["out"] = out
+    before = kept_inputs([passed, options.get("b"), options.get("where")], out)
+    got = strictly(case, lambda: getattr(smoothmax, case["function"])(passed, **options))
+    check_inputs(before)
+    memory.check()
+    results = list(got) if isinstance(got, tuple) else [got]
+    if len(results) != len(expected):
+        raise Failure(f"type: {len(results)} results")
+    names = ["value", "sign"] if case["function"] == "logsumexp" else ["value", "gradient"]
+    at = 0 if case["function"] in ("logsumexp", "softmax", "log_softmax") else 1
+    if out is not None and results[at] is not out:
+        raise Failure("type: what is returned is not out")
+    for i, (one, wanted) in enumerate(zip(results, expected, strict=True)):
+        stored = out.dtype if out is not None and i == at else None
+        must_be(one, wanted, names[i] if len(results) > 1 else "result", dtype, stored)
+    if (
+        out is None
+        and case["function"] != "logsumexp"
+        and isinstance(passed, np.ndarray)
+        and type(passed) is np.ndarray
+    ):
+        plain = not ({"pad", "flip"} & set(case["x"]["how"])) and not case["x"].get("wide")
+        if plain and passed.shape == results[-1].shape and min(passed.shape, default=0) > 1:
+            wanted_strides = tuple(s // passed.itemsize * results[-1].itemsize for s in passed.strides)
+            if results[-1].strides != wanted_strides:
+                raise Failure(f"order: strides are {results[-1].strides}, not {wanted_strides}")
+
+
+def kept_inputs(arrays: list[Any], out: Any) -> list[tuple[Any, bytes]]:
+    """The bytes of the inputs that the call must leave alone."""
+    found = []
+    for one in arrays:
+        if isinstance(one, np.ndarray) and not (out is not None and np.may_share_memory(one, out)):
+            found.append((one, one.tobytes()))
+    return found
+
+
+def check_inputs(before: list[tuple[Any, bytes]]) -> None:
+    for one, octets in before:
+        if one.tobytes() != octets:
+            raise Failure("wrote to an input")
+
+
+def run_product(memory: Memory, case: Case) -> None:
+    shape, name = case["shape"], case["function"]
+    axes = axis_of(case["axis"], len(shape))
+    g, g_passed, g_around = given(memory, case["g"], shape)
+    raw = values(case["p"], tuple(shape)).astype(WIDE)
+    rows = as_rows(raw, axes)
+    with np.errstate(all="ignore"):
+        right = (
+            twin.softmax(rows, np.ones(rows.shape, bool))
+            if name == "softmax_vjp"
+            else twin.log_softmax(rows, np.ones(rows.shape, bool))
+        )
+        p = back(right.value, tuple(shape), axes).astype(case["p"]["dtype"])
+    array, p_around = memory.place(tuple(shape), p.dtype, case["p"]["how"])
+    array[...] = p
+    dtype = natural(np.result_type(natural(g.dtype) if g.dtype.kind in "iub" else g.dtype, p.dtype))
+    computing = np.dtype(np.float32) if dtype == np.float16 else dtype
+    with np.errstate(all="ignore"):
+        wide = [as_rows(a.astype(computing).astype(WIDE), axes) for a in (g, p)]
+        expected = (
+            twin.softmax_vjp(*wide, np.finfo(computing).eps)
+            if name == "softmax_vjp"
+            else twin.log_softmax_vjp(*wide, np.finfo(computing).smallest_subnormal)
+        )
+        expected = expected.map(lambda v: back(v, tuple(shape), axes))
+    options: Case = {"axis": tuple(case["axis"]) if isinstance(case["axis"], list) else case["axis"]}
+    out = (
+        output(memory, case, tuple(shape), dtype, [(array, p_around), (g_passed, g_around)]) if "out" in case else None
+    )
+    if out is not None:
+        options["out"] = out
+    before = kept_inputs([g_passed, array], out)
+    got = strictly(case, lambda: getattr(smoothmax, name)(g_passed, array, **options))
+    check_inputs(before)
+    memory.check()
+    must_be(got, expected, "product", dtype, None if out is None else out.dtype)
+
+
+def loss_arguments(memory: Memory, case: Case) -> tuple[Any, ...]:
+    shape = case["shape"]
+    axis = case["axis"] % len(shape)
+    classes = shape[axis]
+    rest = shape[:axis] + shape[axis + 1 :]
+    x, passed, around = given(memory, case["x"], shape)
+    if case["function"] == "nll_loss" and x.dtype.kind == "f":
+        with np.errstate(all="ignore"):
+            x = back(
+                twin.log_softmax(as_rows(x.astype(WIDE), (axis,)), np.array(True)).value, tuple(shape), (axis,)
+            ).astype(x.dtype)
+        passed = memory.place(tuple(shape), x.dtype, case["x"]["how"])[0]
+        passed[...] = x
+    targets, targets_passed, _ = given(memory, case["targets"], shape if case["soft"] else rest, classes)
+    options: Case = {"axis": case["axis"]}
+    weight = None
+    if "weight" in case:
+        weight, options["weight"], _ = given(memory, case["weight"], [classes])
+    for name in ("ignore_index", "label_smoothing", "reduction"):
+        if name in case:
+            options[name] = case[name]
+    return axis, x, passed, around, targets, targets_passed, weight, options
+
+
+def run_loss(memory: Memory, case: Case) -> None:
+    axis, x, passed, around, targets, targets_passed, weight, options = loss_arguments(memory, case)
+    shape, name = tuple(case["shape"]), case["function"]
+    classes = shape[axis]
+    if classes == 0 or x.size == 0:
+        with contextlib.suppress(*KINDS):
+            getattr(smoothmax, name)(passed, targets_passed, **options)
+        return
+    dtype = natural(x.dtype)
+    computing = np.dtype(np.float32) if dtype == np.float16 else dtype
+    with np.errstate(all="ignore"):
+        rows = as_rows(x.astype(computing).astype(WIDE), (axis,))
+        rest = rows.shape[:-1]
+        rows = rows.reshape(-1, classes)
+        everywhere = np.ones(rows.shape, bool)
+        logp = rows if name == "nll_loss" else twin.log_softmax(rows, everywhere).value
+        p = twin.softmax(rows, everywhere).value
+        flat = as_rows(targets, (axis,)).reshape(-1, classes) if case["soft"] else targets.reshape(-1).astype(np.int64)
+        if name == "log_prob":
+            found = [twin.log_prob(logp, flat)]
+        else:
+            found = twin.losses(logp, p, flat, weight, options.get("ignore_index"), options.get("label_smoothing", 0.0),
+                                options.get("reduction", "mean"))  # fmt: skip
+    if name == "log_prob" or options.get("reduction") == "none":
+        found[0] = found[0].map(lambda v: v.reshape(rest))
+    out = None
+    if name == "cross_entropy_and_grad":
+        found[1] = found[1].map(lambda v: back(v, shape, (axis,)))
+        out = output(memory, case, shape, dtype, [(passed, around)]) if "out" in case else None
+        if out is not None:
+            options["out"] = out
+    before = kept_inputs([passed, targets_passed, options.get("weight")], out)
+    got = strictly(case, lambda: getattr(smoothmax, name)(passed, targets_passed, **options))
+    check_inputs(before)
+    memory.check()
+    results = got if isinstance(got, tuple) else (got,)
+    for i, one in enumerate(results):
+        must_be(one, found[i], ("loss", "gradient")[i], dtype, None if out is None or i == 0 else out.dtype)
+
+
+def run_stream(memory: Memory, case: Case) -> None:
+    ndim, axis = case["ndim"], case["axis"]
+    axes = axis_of(axis, ndim)
+    options: Case = {"keepdims": case["keepdims"]}
+    if "dtype" in case:
+        options["dtype"] = np.dtype(case["dtype"])
+    streams = [smoothmax.LogSumExp(tuple(axis) if isinstance(axis, list) else axis, **options)]
+    chunks, weights, masks = [], [], []
+    dtype = None
+    for step in case["steps"]:
+        shape = [step["lengths"][i] if i in axes else case["kept"][i] for i in range(ndim)]
+        x, passed, _ = given(memory, step["x"], shape)
+        b, b_passed, _ = given(memory, step["b"], shape) if "b" in step else (None, None, None)
+        where, w_passed, _ = given(memory, step["where"], shape) if "where" in step else (None, True, None)
+        strictly(case, lambda s=streams[-1], x=passed, b=b_passed, w=w_passed: s.update(x, b=b, where=w))
+        dtype = np.dtype(case["dtype"]) if "dtype" in case else natural(x.dtype)
+        chunks.append(as_rows(x.astype(WIDE), axes))
+        weights.append(as_rows(np.ones(shape, WIDE) if b is None else b.astype(WIDE), axes))
+        masks.append(as_rows(np.ones(shape, bool) if where is None else where.view(np.uint8) != 0, axes))
+        if step["then"] == "pickle":
+            streams[-1] = pickle.loads(pickle.dumps(streams[-1]))
+        elif step["then"] == "copy":
+            streams[-1] = streams[-1].copy()
+        elif step["then"] == "deepcopy":
+            streams[-1] = copy.deepcopy(streams[-1])
+        elif step["then"] == "merge":
+            streams.append(smoothmax.LogSumExp(tuple(axis) if isinstance(axis, list) else axis, **options))
+    total = streams[0]
+    for one in streams[1:]:
+        strictly(case, lambda s=one: total.merge(s))
+    weighted = any("b" in step for step in case["steps"])
+    assert dtype is not None
+    computing = np.dtype(np.float32) if dtype == np.float16 else dtype
+    with np.errstate(all="ignore"):
+        found = twin.logsumexp(np.concatenate(chunks, -1), np.concatenate(weights, -1) if weighted else None,
+                               np.concatenate(masks, -1), True, np.finfo(computing).eps)  # fmt: skip
+    if case["keepdims"]:
+        shape = [1 if i in axes else case["kept"][i] for i in range(ndim)]
+        found = [one.map(lambda v: v.reshape(shape)) for one in found]
+    got = strictly(case, lambda: total.result(return_sign=True))
+    for one, wanted, what in zip(got, found, ("value", "sign"), strict=True):
+        must_be(one, wanted, what, dtype)
+
+
+def run_file(memory: Memory, case: Case) -> None:
+    from smoothmax.__main__ import main
+
+    x, _, _ = given(memory, case["x"], case["shape"])
+    if x.dtype == np.bool_:
+        x = x.view(np.uint8) != 0
+    folder = tempfile.mkdtemp(prefix="fuzz-")
+    try:
+        source, target = f"{folder}/x.npy", f"{folder}/y.npy"
+        np.save(source, np.asarray(x, order=case["order"]))
+        arguments = [case["function"], source, "-o", target, "--quiet"]
+        if case["axis"] is not None:
+            axis = case["axis"] if isinstance(case["axis"], list) else [case["axis"]]
+            arguments.append(f"--axis={','.join(map(str, axis))}" if case["shape"] else "--axis=none")
+        for name in ("dtype", "max-memory"):
+            if name in case:
+                arguments += [f"--{name}", case[name]]
+        if case.get("keepdims"):
+            arguments.append("--keepdims")
+        broken = case.get("broken")
+        if broken == "truncated":
+            size = os.path.getsize(source)
+            os.truncate(source, random.Random(case["x"]["seed"]).randrange(size))
+        elif broken == "no file":
+            os.remove(source)
+        elif broken == "not a .npy":
+            pathlib.Path(source).write_bytes(b"\x93NUMPY\x09\x00 what")
+        elif broken == "axis":
+            arguments.append("--axis=99")
+        elif broken == "object":
+            np.save(source, np.array([None, 1]), allow_pickle=True)
+        elif broken == "folder":
+            arguments[3] = f"{folder}/none/y.npy"
+        said = io.StringIO()
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
+            code = strictly(case, lambda: main(arguments))
+        text = said.getvalue()
+        if broken:
+            if code != 2 or text.count("\n") != 1:
+                raise Failure(f"file: code {code} and {text!r} for what is broken")
+            if os.path.exists(target) or sorted(os.listdir(folder)) not in ([], ["x.npy"]):
+                raise Failure(f"file: left behind {os.listdir(folder)}")
+            return
+        if code or text:
+            raise Failure(f"file: code {code} and {text!r}")
+        got = np.load(target)
+        options: Case = {"axis": tuple(case["axis"]) if isinstance(case["axis"], list) else case["axis"]}
+        if "dtype" in case:
+            options["dtype"] = np.dtype(case["dtype"])
+        if "keepdims" in case:
+            options["keepdims"] = True
+        expected, dtype = reduction_expected(case, x, None, None, options)
+        must_be(got if got.ndim else got[()], expected[0], "file", dtype)
+    finally:
+        shutil.rmtree(folder)
+
+
+def run_blocks(memory: Memory, case: Case) -> None:
+    import dask
+    import dask.array as da
+
+    import smoothmax.dask
+
+    x, passed, _, b, where, options = reduction_arguments(memory, case)
+    expected, dtype = reduction_expected(case, x, b, where, options)
+    passed = np.asarray(passed)
+    chunks = tuple(max(1, -(-n // k)) for n, k in zip(passed.shape, case["parts"], strict=True))
+    blocks = da.from_array(passed, chunks=chunks)
+    with dask.config.set(scheduler="synchronous"):
+        result = getattr(smoothmax.dask, case["function"])(blocks, **options)
+        got = dask.compute(*result) if isinstance(result, tuple) else (result.compute(),)
+    for one, wanted in zip(got, expected, strict=True):
+        array = np.asarray(one)
+        must_be(array if array.ndim else array[()], wanted, "blocks", dtype)

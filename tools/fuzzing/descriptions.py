@@ -1,0 +1,326 @@
+"""What a call is: plain numbers and names, drawn at random, from which everything else follows."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fuzzing.mistakes import random_mistake
+
+Case = dict[str, Any]
+REDUCTIONS = ("logsumexp", "softmax", "log_softmax", "logsumexp_and_softmax")
+FLOATS = ("f4", "f8", "f2", ">f4", ">f8", ">f2", "g")
+OTHERS = ("?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", ">i4")
+LENGTHS = (
+    1,
+    2,
+    3,
+    4,
+    5,
+    6,
+    7,
+    8,
+    15,
+    16,
+    17,
+    23,
+    24,
+    25,
+    31,
+    32,
+    33,
+    47,
+    48,
+    49,
+    63,
+    64,
+    65,
+    66,
+    127,
+    128,
+    129,
+    130,
+    255,
+    256,
+    257,
+    300,
+    500,
+    511,
+    512,
+    513,
+    1000,
+    1023,
+    1024,
+    1025,
+    2047,
+    2048,
+    2049,
+    4095,
+    4096,
+    4097,
+)
+LONG = (8191, 8192, 8193, 16383, 16385, 32768, 65535, 65537, 131073, 262145)
+
+
+def random_shape(r: random.Random) -> list[int]:
+    ndim = r.choice([0, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3, 4, 5, 6])
+    if ndim == 1 and r.random() < 0.04:
+        return [r.choice(LONG)]
+    most = r.choices([30, 300, 2000, 8000, 150000], [30, 40, 20, 10, 1])[0]
+    shape: list[int] = []
+    for _ in range(ndim):
+        left = max(1, most // int(np.prod([max(n, 1) for n in shape])))
+        one = r.choice([r.choice(LENGTHS), r.randint(1, 12), r.randint(1, 200), r.choice(LENGTHS[:20])])
+        shape.append(0 if r.random() < 0.01 else min(one, left))
+    r.shuffle(shape)
+    return shape
+
+
+def random_layout(r: random.Random, ndim: int) -> Case:
+    how: Case = {"guard": r.choice(["end", "end", "start"])}
+    if r.random() < 0.55:
+        return how
+    if r.random() < 0.6:
+        how["order"] = r.sample(range(ndim), ndim)
+    if r.random() < 0.4:
+        how["pad"] = [r.choice([1, 1, 1, 2, 3]) for _ in range(ndim)]
+    if r.random() < 0.3:
+        how["flip"] = [r.random() < 0.4 for _ in range(ndim)]
+    if r.random() < 0.15:
+        how["shift"] = r.randint(1, 7)
+    return how
+
+
+def random_array(r: random.Random, ndim: int, dtypes: Any, numbers: Any, whole: bool = False) -> Case:
+    """An array that broadcasts with the common shape; over all of it if it is to be whole."""
+    a: Case = {"dtype": r.choice(dtypes), "numbers": r.choice(numbers), "seed": r.randrange(1 << 30)}
+    if not whole:
+        a["used"] = [r.random() < 0.6 for _ in range(ndim)] if r.random() < 0.6 else [True] * ndim
+        a["drop"] = 0
+        while a["drop"] < ndim and not a["used"][a["drop"]] and r.random() < 0.7:
+            a["drop"] += 1
+    a["how"] = random_layout(r, ndim - a.get("drop", 0))
+    if r.random() < 0.05:
+        a["readonly"] = True
+    if r.random() < 0.05 and not whole:
+        a["wide"] = True
+    if r.random() < 0.03:
+        a["as"] = r.choice(["list", "memoryview", "object with __array__", "subclass"])
+    return a
+
+
+NUMBERS = ("ordinary", "ordinary", "small", "large", "equal", "special", "tiny", "huge", "ramp", "far")
+WEIGHTS = ("positive", "positive", "signed", "zeros", "special", "ones", "equal")
+
+
+def random_axis(r: random.Random, ndim: int) -> Any:
+    how = r.randrange(8)
+    if how < 2 or not ndim:
+        return None
+    if how < 6:
+        return r.randrange(-ndim, ndim)
+    some = r.sample(range(ndim), r.randint(0, ndim))
+    return [axis - ndim * r.randrange(2) for axis in some]
+
+
+def random_reduction(r: random.Random) -> Case:
+    shape = random_shape(r)
+    case: Case = {"do": "reduction", "function": r.choice(REDUCTIONS), "shape": shape}
+    types = (*FLOATS[:2], *FLOATS[:2], *FLOATS[:2], r.choice(FLOATS), r.choice(OTHERS))
+    case["x"] = random_array(r, len(shape), types, NUMBERS, r.random() < 0.8)
+    case["axis"] = random_axis(r, len(shape))
+    if case["function"] == "logsumexp" and r.random() < 0.5:
+        case["b"] = (
+            r.choice([2, 0.5, -3.0, 0, True]) if r.random() < 0.1 else random_array(r, len(shape), types, WEIGHTS)
+        )
+    if case["function"].startswith("logsumexp") and r.random() < 0.3:
+        case["keepdims"] = True
+    if case["function"] == "logsumexp" and r.random() < 0.4:
+        case["return_sign"] = True
+    if r.random() < 0.3:
+        case["where"] = r.choice([True, False]) if r.random() < 0.1 else random_array(r, len(shape), "?", ("mask",))
+    if r.random() < 0.15:
+        case["dtype"] = r.choice(["f2", "f4", "f8", "g"])
+    if r.random() < 0.35:
+        case["out"] = {
+            "is": r.choice(["fresh", "fresh", "input", "shifted", "flipped"]),
+            "dtype": r.choice([None, None, "f4", "f8", "f2", ">f8", "g", "D"]),
+            "how": random_layout(r, 9),
+            "by": r.choice([-3, -1, 1, 2, 7, 64]),
+        }
+    return common(r, case)
+
+
+def common(r: random.Random, case: Case) -> Case:
+    """What any call may have."""
+    if r.random() < 0.3:
+        case["threads"] = r.choice([1, 2, 3, 5])
+    if r.random() < 0.3:
+        case["errstate"] = "raise"
+    return case
+
+
+def random_product(r: random.Random) -> Case:
+    shape = random_shape(r)
+    case: Case = {"do": "product", "function": r.choice(["softmax_vjp", "log_softmax_vjp"]), "shape": shape}
+    case["g"] = random_array(
+        r, len(shape), ("f4", "f8", "f4", "f8", "f2", "i4", ">f4"), ("ordinary", "small", "equal", "zeros"), True
+    )
+    case["p"] = random_array(
+        r, len(shape), ("f4", "f8", "f4", "f8", "f2", ">f8"), ("ordinary", "small", "equal", "large"), True
+    )
+    case["axis"] = random_axis(r, len(shape))
+    if r.random() < 0.4:
+        case["out"] = {
+            "is": r.choice(["fresh", "input", "second", "shifted"]),
+            "dtype": r.choice([None, "f4", "f8"]),
+            "how": random_layout(r, 9),
+            "by": r.choice([-2, -1, 1, 5]),
+        }
+    return common(r, case)
+
+
+def random_loss(r: random.Random) -> Case:
+    shape = random_shape(r) or [3]
+    names = ("cross_entropy", "cross_entropy_and_grad", "cross_entropy_and_grad", "nll_loss", "log_prob")
+    case: Case = {
+        "do": "loss",
+        "function": r.choice(names),
+        "shape": shape,
+        "axis": r.randrange(-len(shape), len(shape)),
+    }
+    case["x"] = random_array(
+        r,
+        len(shape),
+        ("f4", "f8", "f4", "f8", "f2", ">f4", "i4"),
+        ("ordinary", "small", "equal", "ramp", "far", "large"),
+        True,
+    )
+    case["soft"] = case["function"] != "log_prob" and r.random() < 0.35
+    if case["soft"]:
+        case["targets"] = random_array(
+            r, len(shape), ("f4", "f8", "f2", "f4", "f8"), ("probabilities", "one hot"), True
+        )
+    else:
+        case["targets"] = random_array(
+            r, len(shape) - 1, ("i8", "i4", "u1", "i2", ">i8", "u8", "i8"), ("classes",), True
+        )
+    if case["function"] == "log_prob":
+        return common(r, case)
+    case["reduction"] = r.choice(["mean", "sum", "none"])
+    if r.random() < 0.4:
+        case["weight"] = {
+            "dtype": r.choice(["f4", "f8", "f2", "i4", ">f8"]),
+            "numbers": r.choice(["positive", "ones", "zeros positive"]),
+            "seed": r.randrange(1 << 30),
+            "how": random_layout(r, 1),
+        }
+    if r.random() < 0.4:
+        case["label_smoothing"] = r.choice([0.1, 0.5, 1.0, 1e-7, 0])
+    if not case["soft"] and r.random() < 0.3:
+        case["ignore_index"] = r.choice([0, 1, 2, -100, 255])
+    if case["function"] == "cross_entropy_and_grad" and r.random() < 0.4:
+        case["out"] = {
+            "is": r.choice(["fresh", "input", "shifted"]),
+            "dtype": None,
+            "how": random_layout(r, 9),
+            "by": r.choice([-2, -1, 1, 5]),
+        }
+    return common(r, case)
+
+
+def random_stream(r: random.Random) -> Case:
+    ndim = r.choice([1, 1, 2, 2, 3])
+    axis = random_axis(r, ndim)
+    if axis == []:
+        axis = None
+    case: Case = {
+        "do": "stream",
+        "ndim": ndim,
+        "axis": axis,
+        "keepdims": r.random() < 0.3,
+        "kept": [r.choice([1, 2, 3, 7, 40, 65]) for _ in range(ndim)],
+        "steps": [],
+    }
+    dtype = r.choice(["f4", "f8", "f2"])
+    if r.random() < 0.2:
+        case["dtype"] = dtype
+    weighted = r.random() < 0.4
+    for _ in range(r.randint(1, 7)):
+        step: Case = {
+            "x": random_array(r, ndim, (dtype,), NUMBERS, True),
+            "lengths": [r.choice([0, 1, 2, 5, 30, 64, 100]) for _ in range(ndim)],
+            "then": r.choice(["", "", "", "pickle", "copy", "deepcopy", "merge", "merge"]),
+        }
+        if weighted and r.random() < 0.8:
+            step["b"] = random_array(r, ndim, (dtype,), ("positive", "signed", "zeros", "ones"), True)
+        if r.random() < 0.2:
+            step["where"] = random_array(r, ndim, "?", ("mask",), True)
+        case["steps"].append(step)
+    return common(r, case)
+
+
+def random_file(r: random.Random) -> Case:
+    shape = random_shape(r)
+    case: Case = {
+        "do": "file",
+        "function": r.choice(REDUCTIONS[:3]),
+        "shape": shape,
+        "axis": random_axis(r, len(shape)),
+        "x": random_array(r, len(shape), ("f4", "f8", "f2", ">f4", "i4", "?", "u8"), NUMBERS, True),
+    }
+    if case["axis"] == []:
+        case["axis"] = None
+    case["order"] = r.choice(["C", "C", "F"])
+    if r.random() < 0.3:
+        case["dtype"] = r.choice(["float32", "float64", "float16"])
+    if case["function"] == "logsumexp" and r.random() < 0.3:
+        case["keepdims"] = True
+    if r.random() < 0.5:
+        case["max-memory"] = r.choice(["1MB", "2MiB", "1000000"])
+    if r.random() < 0.1:
+        case["broken"] = r.choice(["truncated", "no file", "not a .npy", "axis", "object", "folder"])
+    return common(r, case)
+
+
+def random_blocks(r: random.Random) -> Case:
+    case = random_reduction(r)
+    while case["function"] not in REDUCTIONS[:3] or int(np.prod(case["shape"])) > 20_000:
+        case = random_reduction(r)
+    case.pop("out", None)
+    case["do"] = "blocks"
+    case["x"] = case["x"] | {
+        "dtype": r.choice(["f4", "f8", "f2", "i4"]),
+        "used": [True] * len(case["shape"]),
+        "drop": 0,
+        "how": random_layout(r, len(case["shape"])),
+    }
+    case["x"].pop("as", None)
+    for name in ("b", "where"):
+        if isinstance(case.get(name), dict):
+            case[name].pop("as", None)
+    if isinstance(case.get("b"), dict):
+        case["b"]["dtype"] = case["x"]["dtype"] if case["x"]["dtype"] != "i4" else "f8"
+    if case.get("dtype") == "g":
+        case.pop("dtype")
+    case["parts"] = [r.randint(1, 5) for _ in case["shape"]]
+    return case
+
+
+MAKERS: dict[str, tuple[float, Callable[[random.Random], Case]]] = {
+    "reduction": (60, random_reduction),
+    "product": (10, random_product),
+    "loss": (18, random_loss),
+    "stream": (6, random_stream),
+    "mistake": (8, random_mistake),
+    "file": (1.5, random_file),
+    "blocks": (1.5, random_blocks),
+}
+
+
+def random_case(seed: int) -> Case:
+    r = random.Random(seed)
+    return r.choices([m for _, m in MAKERS.values()], [w for w, _ in MAKERS.values()])[0](r)

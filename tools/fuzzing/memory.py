@@ -1,0 +1,104 @@
+"""Memory that begins and ends at a page nobody may touch, for arrays of any layout."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+Case = dict[str, Any]
+PAGE = mmap.PAGESIZE
+
+
+class Failure(Exception):  # noqa: N818 (it is a finding)
+    """A call did what it must not; the first word says which kind, and a smaller call must fail in the same."""
+
+
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mprotect.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+
+
+class Arena:
+    """Bytes between two pages that may be neither read nor written."""
+
+    free: dict[int, list[Arena]] = {}  # noqa: RUF012 (one for all)
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.map = mmap.mmap(-1, size + 2 * PAGE)
+        start = ctypes.addressof(ctypes.c_char.from_buffer(self.map))
+        for guard in (start, start + PAGE + size):
+            if libc.mprotect(guard, PAGE, 0):
+                raise OSError(ctypes.get_errno(), "mprotect")
+        self.bytes = np.frombuffer(self.map, np.uint8, size, PAGE)
+
+    @classmethod
+    def take(cls, size: int) -> Arena:
+        """One of at least so many bytes, which give_back makes free again."""
+        pages = 1 << max(0, (max(size, 1) - 1) // PAGE).bit_length()
+        waiting = cls.free.setdefault(pages * PAGE, [])
+        return waiting.pop() if waiting else cls(pages * PAGE)
+
+    def give_back(self) -> None:
+        """Let another array have it."""
+        self.free[self.size].append(self)
+
+
+class Memory:
+    """The arenas of one call."""
+
+    def __init__(self) -> None:
+        self.arenas: list[Arena] = []
+        self.blocks: list[tuple[Array, Array, Array]] = []  # an output, all bytes around it, and these as they were
+
+    def place(self, shape: tuple[int, ...], dtype: Any, how: Case, beside: int = 0) -> tuple[Array, Array]:
+        """An empty array in the layout, and the bytes of its arena; with room for so many elements more before it."""
+        dtype = np.dtype(dtype)
+        order = how.get("order") or list(range(len(shape)))
+        strides, step = [0] * len(shape), dtype.itemsize
+        for axis in sorted(range(len(shape)), key=lambda i: -order[i]):
+            strides[axis] = step * how.get("pad", [1] * len(shape))[axis]
+            step = strides[axis] * max(shape[axis], 1)
+        spans = [(n - 1) * s for n, s in zip(shape, strides, strict=True)]
+        block = sum(spans) + dtype.itemsize if 0 not in shape else 0
+        block += beside * dtype.itemsize
+        shift = how.get("shift", 0)
+        arena = Arena.take(block + shift)
+        self.arenas.append(arena)
+        at = arena.size - block - shift if how.get("guard", "end") == "end" else shift
+        at += beside * dtype.itemsize
+        for axis, flip in enumerate(how.get("flip", [])):
+            if flip and shape[axis]:
+                at += spans[axis]
+                strides[axis] = -strides[axis]
+        if 0 in shape:
+            at = 0
+        return np.ndarray(shape, dtype, arena.bytes, at, strides), arena.bytes
+
+    def watch(self, out: Array, around: Array) -> None:
+        """What lies beside this output must stay as it is."""
+        self.blocks.append((out, around, around.copy()))
+
+    def check(self) -> None:
+        """Raise if anything beside an output has changed."""
+        for out, around, before in self.blocks:
+            offset = out.__array_interface__["data"][0] - around.__array_interface__["data"][0]
+            if out.size:
+                np.ndarray(out.shape, out.dtype, before, offset, out.strides)[...] = out
+            # nan may be copied with other bits, and longdouble has bytes that do not count
+            view = np.ones(around.size, bool)
+            if out.size:
+                inside = np.zeros(around.size, np.uint8)
+                octets = np.ndarray((*out.shape, out.dtype.itemsize), np.uint8, inside, offset, (*out.strides, 1))
+                octets[...] = 1
+                view = inside == 0
+            if not np.array_equal(around[view], before[view]):
+                raise Failure("wrote beside the output")
+
+    def release(self) -> None:
+        """Give all arenas back."""
+        for arena in self.arenas:
+            arena.give_back()

@@ -1,0 +1,175 @@
+"""Build with sanitizers in a folder of its own, and run the suite and the fuzzer there.
+
+    python tools/sanitize.py address                    # memory and undefined behaviour, by the best variant
+    python tools/sanitize.py address --kernel baseline --seconds 600 tests/test_layouts.py
+    python tools/sanitize.py thread                     # data races: threads, forks and a changing number of them
+
+`address` runs the tests that are named (all, unless any is) and the fuzzer for --seconds; `thread` runs eight threads
+that call everything at once. Needs GCC or Clang with their sanitizers, and this Python with the test extra. Reports go
+to the standard error and end the run with 1. The build takes some minutes the first time and is kept in
+build/sanitize-*; only what has changed since is built again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+TREE = pathlib.Path(__file__).resolve().parents[1]
+SANITIZERS = {"address": "address,undefined", "thread": "thread"}
+# Kept out: what Python and other libraries leave behind at their end is not ours to mend.
+OPTIONS = {
+    "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1:detect_stack_use_after_return=1:handle_segv=1",
+    "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=0",
+    "TSAN_OPTIONS": "halt_on_error=0:exitcode=66:history_size=4:report_signal_unsafe=0",
+}
+# A fork in a process with threads is what a test of forks is about; and hypothesis would call its deadlines exceeded.
+PYTEST = ("-q", "-x", "-p", "no:cacheprovider", "-n", "0", "-W", "ignore::DeprecationWarning")
+
+
+def copied(folder: pathlib.Path) -> None:
+    """The tree's files, those that are the same left as they are, so that they are not compiled again."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=TREE, capture_output=True, check=True).stdout
+    for name in listed.decode().split("\0"):
+        source, target = TREE / name, folder / name
+        if not name or not source.is_file():
+            continue
+        if not target.exists() or target.read_bytes() != source.read_bytes():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+
+
+def runtime(name: str) -> str:
+    """The sanitizer's library, which has to be loaded before Python is."""
+    compiler = os.environ.get("CC", "cc").split()[-1]
+    found = subprocess.run([compiler, f"-print-file-name=lib{name}.so"], capture_output=True, text=True, check=True)
+    path = found.stdout.strip()
+    if not os.path.isabs(path):
+        raise SystemExit(f"{compiler} has no lib{name}.so")
+    return str(pathlib.Path(path).resolve())
+
+
+def build(kind: str, kernels: str) -> pathlib.Path:
+    folder = TREE / f"build/sanitize-{kind}"
+    copied(folder)
+    environment = os.environ | {"SMOOTHMAX_SANITIZE": SANITIZERS[kind], "SMOOTHMAX_BUILD_KERNELS": kernels}
+    print(f"building in {folder}", flush=True)
+    with (folder / "build.log").open("w") as log:
+        command = [sys.executable, "setup.py", "build_ext", "--inplace"]
+        if subprocess.run(command, cwd=folder, env=environment, stdout=log, stderr=log, check=False).returncode:
+            raise SystemExit(f"the build failed: {folder / 'build.log'}")
+    return folder
+
+
+def run(folder: pathlib.Path, kind: str, kernel: str, arguments: list[str]) -> int:
+    """Python in the build, under the sanitizer."""
+    library = {"address": "asan", "thread": "tsan"}[kind]
+    environment = os.environ | OPTIONS | {
+        "LD_PRELOAD": runtime(library), "PYTHONMALLOC": "malloc", "PYTHONPATH": str(folder / "src"),
+        "PYTHONDONTWRITEBYTECODE": "1", "OPENBLAS_NUM_THREADS": "1",
+    }  # fmt: skip
+    if kernel:
+        environment["SMOOTHMAX_KERNEL"] = kernel
+    with (folder / "reports.log").open("w+") as log:
+        code = subprocess.run(
+            [sys.executable, *arguments], cwd=folder, env=environment, stderr=log, check=False
+        ).returncode
+        log.seek(0)
+        said = log.read()
+    reports = [line for line in said.splitlines() if "runtime error:" in line or "ERROR: AddressSanitizer" in line
+               or "WARNING: ThreadSanitizer" in line]  # fmt: skip
+    print("\n".join(sorted(set(reports))))
+    print(f"{' '.join(arguments[:3])}: exit code {code}, {len(reports)} reports ({folder / 'reports.log'})", flush=True)
+    return 1 if code or reports else 0
+
+
+# Under the thread sanitizer -------------------------------------------------------------------------------------------
+
+RACES = """
+import os, sys, threading, time
+import numpy as np
+import smoothmax
+
+rng = np.random.default_rng(0)
+rows = rng.standard_normal((300, 1000))
+columns = rng.standard_normal((40_000, 7)).astype("f4")
+long = rng.standard_normal(400_000)
+wanted = [smoothmax.softmax(rows, axis=1), smoothmax.logsumexp(columns, axis=0), smoothmax.log_softmax(long)]
+stop = time.monotonic() + float(sys.argv[1])
+failures = []
+
+
+def call(i):
+    order = np.random.default_rng(i)
+    stream = smoothmax.LogSumExp()
+    while time.monotonic() < stop and not failures:
+        what = order.integers(7)
+        if what == 0:
+            right = np.array_equal(smoothmax.softmax(rows, axis=1), wanted[0])
+        elif what == 1:
+            right = np.array_equal(smoothmax.logsumexp(columns, axis=0), wanted[1])
+        elif what == 2:
+            right = np.array_equal(smoothmax.log_softmax(long), wanted[2])
+        elif what == 3:
+            smoothmax.set_num_threads(int(order.integers(1, 6)))
+        elif what == 4:
+            with smoothmax.num_threads(int(order.integers(1, 4))):
+                right = np.array_equal(smoothmax.softmax(rows, axis=1), wanted[0])
+        elif what == 5:
+            smoothmax.cross_entropy_and_grad(rows, np.arange(300) % 1000)
+        else:
+            stream.update(long)
+        if not right:
+            failures.append(what)
+
+
+right = True
+threads = [threading.Thread(target=call, args=(i,)) for i in range(8)]
+for thread in threads:
+    thread.start()
+forks = 0
+while time.monotonic() < stop and not failures:
+    child = os.fork()
+    if child == 0:
+        good = np.array_equal(smoothmax.softmax(rows, axis=1), wanted[0])
+        os._exit(0 if good else 1)
+    if os.waitpid(child, 0)[1]:
+        failures.append("fork")
+    forks += 1
+    time.sleep(0.2)
+for thread in threads:
+    thread.join()
+print(forks, "forks,", "failures:", failures)
+sys.exit(1 if failures else 0)
+""".replace("        what = order", "        right = True\n        what = order")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kind", choices=SANITIZERS)
+    parser.add_argument("tests", nargs="*", help="files of tests; all unless given, none with a single -")
+    parser.add_argument("--kernel", default="", help="the variant that runs; by default the best")
+    parser.add_argument("--kernels", default="", help="the variants that are built besides the baseline, as x86_64_v3")
+    parser.add_argument("--seconds", type=float, default=120, help="how long the fuzzer runs, or the threads do")
+    parser.add_argument("--seed", default="", help="of the fuzzer")
+    options = parser.parse_args()
+    folder = build(options.kind, options.kernels)
+    if options.kind == "thread":
+        script = folder / "races.py"
+        script.write_text(RACES)
+        return run(folder, "thread", options.kernel, [str(script), str(options.seconds)])
+    code = 0
+    if options.tests != ["-"]:
+        code |= run(folder, "address", options.kernel, ["-m", "pytest", *PYTEST, *options.tests])
+    if options.seconds:
+        seed = ["--seed", options.seed] if options.seed else []
+        code |= run(folder, "address", options.kernel, ["tools/fuzz.py", "--seconds", str(options.seconds), *seed])
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
