@@ -409,8 +409,7 @@ cdef object plain_logsumexp(cnp.ndarray array, cnp.ndarray weights, cnp.ndarray 
     if signed:
         return delivered(value, out), sign[()]
     if dtype.kind == "c":
-        angle = np.angle(sign)
-        value = (value + 1j*np.where(angle == -np.pi, np.pi, angle)).astype(dtype)
+        value = _plain.as_complex(value, np.angle(sign)).astype(dtype)
     else:
         value = np.where(sign < 0, np.nan, value).astype(dtype)
     return delivered(value, out)
