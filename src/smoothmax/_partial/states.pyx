@@ -106,6 +106,18 @@ def reduced(operation, a, axis, b, where, dtype):
     return states, tuple([shape.shape[i] for i in range(shape.ndim)])
 
 
+cdef int check_states(cnp.ndarray states, const Shape *shape) except -1:
+    """Refuse states that do not broadcast to the reductions of elements of this shape."""
+    cdef int i, missing = shape.ndim - cnp.PyArray_NDIM(states)
+    cdef bint fits = missing >= 0
+    for i in range(max(missing, 0), shape.ndim):
+        n = cnp.PyArray_DIM(states, i - missing)
+        fits = fits and (n == 1 or not shape.reduced[i] and n == shape.shape[i])
+    if not fits:
+        raise ValueError(f"states of shape {np.shape(states)} are not those of the reductions of the elements")
+    return 0
+
+
 def written(operation, x, axis, where, cnp.ndarray states, dtype, out=None):
     """softmax or log_softmax of elements whose reductions, with others, have these states."""
     cdef cnp.ndarray array = as_array(x, "x"), mask = None, result
@@ -118,13 +130,13 @@ def written(operation, x, axis, where, cnp.ndarray states, dtype, out=None):
         broadcast(array, mask, "where", &shape)
     mark_axes(axis, &shape)
     whole = tuple([shape.shape[i] for i in range(shape.ndim)])
-    states = np.broadcast_to(states, tuple([1 if shape.reduced[i] else whole[i] for i in range(shape.ndim)]))
+    check_states(states, &shape)
     result = np.empty(whole, dtype) if out is None else out
     if size_of(&shape):
         computing = prepare(&plan, OPERATIONS[operation], &shape, array, None, mask, np.dtype(dtype).num)
         plan.passes = SECOND
         plan.data[STATES] = <char *>cnp.PyArray_DATA(states)
-        take_reduced_strides(states, STATES, True, &shape)
+        take_strides(states, STATES, &shape)
         put_array(&plan, RESULT, result, computing)
         plan.store = storer(cnp.PyArray_TYPE(result), computing == cnp.NPY_FLOAT64)
         take_strides(result, RESULT, &shape)
