@@ -12,6 +12,9 @@ REDUCED_LOSS = 4.0  # sums and means
 EQUAL_LOSSES = 1.5  # sums and means of positions that all have the same loss
 GRADIENT = 3.0  # for class targets; else of the larger of its two terms
 VJP = 3.0  # of the result and of the terms that it is a difference of
+LONGDOUBLE_LOGSUMEXP = 2.0
+LONGDOUBLE = 3.0  # softmax and log_softmax
+COMPLEX = 4.0  # in eps of the unit that the docstrings describe
 
 
 def bound(function: str, n: int) -> float:

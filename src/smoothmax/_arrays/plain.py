@@ -1,93 +1,290 @@
 """The three functions in plain NumPy, for the types that have no kernels: longdouble and complex.
 
-Arguments come checked from _layout: arrays broadcast to one shape, `axis` a tuple of distinct axes, `b` and `where`
-None when they were not given. Makes temporaries of the input's size.
+The arguments have been checked: arrays are broadcast to one shape, `axis` is a tuple of distinct axes, `b` and `where`
+are None where they were not given. Temporaries take a multiple of the input's memory.
+
+Three measures keep the digits that a short formula loses:
+
+a) Differences from the largest element and sums are computed in two parts: the rounded number and its rounding error.
+b) The largest term is left out of the sum. What the others add to it goes through log1p, which for complex numbers is
+   written here: NumPy's is the logarithm of the rounded 1 + z.
+c) Weights are split into a mantissa and a power of two, which is applied to the exponential. So weights of any size,
+   subnormal ones too, may meet exponentials of any size.
 """
 
 from typing import Any
 
 import numpy as np
 
+__all__ = ["log_softmax", "logsumexp", "softmax"]
+
 Array = np.ndarray[Any, Any]
 Axis = tuple[int, ...]
+# log(2) in two parts. The first has 31 bits, so that its product with the exponent of any number is exact.
+LOG_2 = float.fromhex("0x1.62e42feep-1")
+LOG_2_LOW = np.longdouble("0.000000000190821492927058781614426568075500134360255254")
+
+
+# logsumexp -----------------------------------------------------------------------------------------------------------
 
 
 def logsumexp(a: Array, axis: Axis, b: Array | None, where: Array | None, keepdims: bool) -> tuple[Array, Array]:
-    """log(abs(sum)) and the sum's sign, for complex `a` a complex number of size 1."""
-    kept = tuple(n for i, n in enumerate(a.shape) if i not in axis)
-    shape = tuple(1 if i in axis else n for i, n in enumerate(a.shape)) if keepdims else kept
-    whole, real_type = a.shape, a.real.dtype
-
-    def flat(x: Array) -> Array:
-        """The reduced axes as one, the last."""
-        return np.moveaxis(np.broadcast_to(x, whole), axis, range(-len(axis), 0)).reshape(*kept, -1)
-
+    """log(abs(sum)) and the sum's sign: for complex `a` a complex number of size 1, whose angle is in (-pi, pi]."""
+    shape = tuple(1 if i in axis else n for i, n in enumerate(a.shape) if keepdims or i not in axis)
+    real_type = a.real.dtype
     if a.size == 0:
         return np.full(shape, -np.inf, real_type), np.zeros(shape, a.dtype)
-    a, weights = flat(a), flat(np.ones((), a.dtype) if b is None else b)
-    taken = weights != 0 if where is None else (weights != 0) & flat(where)
     with np.errstate(all="ignore"):
-        size = np.where(taken, a.real + np.log(np.abs(weights)), -np.inf)
-        top = np.max(size, axis=-1, keepdims=True)
-        shift = np.where(np.isfinite(top), top, 0)
-        terms = np.where(taken, np.exp(size - shift), 0)
-        if a.dtype.kind == "c":
-            terms = turned(terms, np.where(a.real == -np.inf, 0, a.imag))  # exp(-inf) is 0 whatever the angle
-        if b is not None:
-            terms = np.where(taken, terms * unit(weights), 0)
-        # One of the largest terms is left out of the sum, so that log1p sees what the others add to it.
-        first = np.argmax(size, axis=-1)[..., None]
-        largest = np.take_along_axis(terms, first, axis=-1)[..., 0]
-        np.put_along_axis(terms, first, 0, axis=-1)
-        rest = np.sum(terms, axis=-1)
-        total, ratio = largest + rest, rest / largest
-        plain = np.log(np.abs(total))
-        near = np.log1p(ratio).real + np.log(np.abs(largest))
-        value = np.where(np.isfinite(near) & (ratio.real > -0.5), near, plain) + shift[..., 0]
-        sign = unit(total)
-    return np.reshape(value.astype(real_type), shape), np.reshape(sign.astype(terms.dtype), shape)
+        elements = as_rows(widened(a), axis)
+        weights = np.ones((1, 1), elements.dtype) if b is None else as_rows(widened(b), axis)
+        taken = np.ones(elements.shape, bool) if where is None else as_rows(where, axis)
+        value, sign = logsumexp_of_rows(elements, weights, taken & (weights != 0))
+        return value.astype(real_type).reshape(shape), sign.astype(a.dtype).reshape(shape)
 
 
-def turned(size: Array, angle: Array) -> Array:
-    """size*exp(1j*angle), real where the angle is 0 or the size is, even where the size is inf."""
-    z = np.empty(size.shape, np.result_type(size.dtype, np.complex64))
-    z.real = size * np.cos(angle)
-    z.imag = np.where((angle == 0) | (size == 0), 0, size * np.sin(angle))
-    return z
+def widened(x: Array) -> Array:
+    """complex64 as complex128, which has digits to spare."""
+    return x.astype(np.complex128) if x.dtype == np.complex64 else x
 
 
-def unit(x: Array) -> Array:
-    """x/abs(x), and 0 at 0."""
-    if x.dtype.kind != "c":
-        return np.sign(x)
-    return np.where(x == 0, 0, np.where(np.isinf(np.abs(x)), np.exp(1j * np.angle(x)), x / np.abs(x)))
+def as_rows(x: Array, axis: Axis) -> Array:
+    """The array as a matrix: a row for each result, a column for each reduced element."""
+    last = np.moveaxis(x, axis, range(-len(axis), 0))
+    rows = int(np.prod(last.shape[: x.ndim - len(axis)], dtype=np.intp))
+    return last.reshape(rows, -1)
 
 
-def exponentials(x: Array, axis: Axis, where: Array | None) -> tuple[Array, Array, Array]:
-    """X less its largest element, the exponential of that, and the largest element."""
-    largest = np.max(x if where is None else np.where(where, x, -np.inf), axis=axis, keepdims=True)
-    shifted = x - largest
-    e = np.exp(shifted)
-    return shifted, e if where is None else np.where(where, e, 0), largest
+def logsumexp_of_rows(a: Array, b: Array, taken: Array) -> tuple[Array, Array]:
+    """log(abs(sum)) and the sum's sign of each row."""
+    log_weight = log_size(b)
+    size = np.where(taken, a.real + log_weight, -np.inf)
+    first = np.argmax(size, axis=1)[:, None]  # the largest, or the first nan
+
+    def of_largest(x: Array) -> Array:
+        return np.take_along_axis(np.broadcast_to(x, a.shape), first, axis=1)
+
+    mantissa, exponent = split(b)
+    regular = np.isfinite(of_largest(size)[:, 0])
+    shift = np.where(regular[:, None], of_largest(a.real), 0)
+    terms = scaled_exp(*two_sum(a.real, -shift), exponent - of_largest(exponent))
+    terms = np.where(taken, times(terms, directions(a)) * mantissa, 0)
+    largest = of_largest(terms)
+    np.put_along_axis(terms, first, 0, axis=1)
+    rest, rest_low = sum_in_two(terms)
+    largest, shift, weight = largest[:, 0], shift[:, 0], of_largest(log_weight)[:, 0]
+    total, error = two_sum(largest, rest)
+    total = total + (error + rest_low)
+    ratio = (rest + rest_low) / largest
+    # The logarithm of sum/largest. Where terms cancel, 1 + ratio has lost the digits that the sum in two parts has.
+    log_ratio = np.where(ratio.real > -0.5, log1p_size(ratio), log_size(total) - log_size(largest))
+    value, sign = sum_of_three(shift, weight, log_ratio), unit(total)
+    if not regular.all():
+        rows = ~regular
+        value[rows], sign[rows] = irregular_sums(a[rows], np.broadcast_to(b, a.shape)[rows], taken[rows])
+    return value, sign
+
+
+def irregular_sums(a: Array, b: Array, taken: Array) -> tuple[Array, Array]:
+    """log(abs(sum)) and the sum's sign of rows with infinite terms or nan, and of rows without a term."""
+    vanishes = a.real == -np.inf
+    infinite = taken & ((a.real == np.inf) | np.isinf(b))
+    direction = directions(a) * unit(b)
+    undefined = taken & (np.isnan(a.real) | np.isnan(b) | (~vanishes & np.isnan(direction)) | (vanishes & np.isinf(b)))
+    parts = [infinite_sum(infinite, direction.real)]
+    sign = parts[0].astype(direction.dtype)
+    if a.dtype.kind == "c":
+        parts.append(infinite_sum(infinite, direction.imag))
+        sign = unit(as_complex(*parts))
+        # Terms that all point in one direction do so together; of several, the sizes would have to be known.
+        first = np.take_along_axis(direction, np.argmax(infinite, axis=1)[:, None], axis=1)
+        same = np.all(~infinite | (direction == first), axis=1)
+        sign = np.where(same & infinite.any(axis=1), first[:, 0], sign)
+    found = np.any([np.abs(part) == 1 for part in parts], axis=0)
+    value = np.where(found, np.inf, np.where(np.any(np.isnan(parts), axis=0), np.nan, -np.inf))
+    bad = undefined.any(axis=1)
+    return np.where(bad, np.nan, value).astype(a.real.dtype), np.where(bad, np.nan, sign).astype(a.dtype)
+
+
+def infinite_sum(infinite: Array, component: Array) -> Array:
+    """The sign of one component of a sum of infinite terms; nan where they have both signs."""
+    up, down = (np.any(infinite & side, axis=1) for side in (component > 0, component < 0))
+    return np.where(up & down, np.nan, up * 1.0 - down)
+
+
+# softmax and log_softmax ---------------------------------------------------------------------------------------------
 
 
 def softmax(x: Array, axis: Axis, where: Array | None) -> Array:
+    """exp(x)/sum(exp(x)), and 0 where `where` is False."""
     if x.size == 0:
         return x.copy()
     with np.errstate(all="ignore"):
-        _, e, _ = exponentials(x, axis, where)
-        p = e / np.sum(e, axis=axis, keepdims=True)
-        return p if where is None else np.where(where, p, 0)
+        shifted, low, _ = shifted_by_largest(widened(x), axis, where)
+        e = taken(exp_in_two(shifted, low), where)
+        total, total_low = sums_kept(e, axis)
+        p = e / total
+        p = p - p * finite(total_low / total)
+        return taken(p, where).astype(x.dtype)
 
 
 def log_softmax(x: Array, axis: Axis, where: Array | None) -> Array:
+    """The logarithm of softmax, and -inf where `where` is False."""
     if x.size == 0:
         return x.copy()
     with np.errstate(all="ignore"):
-        shifted, e, largest = exponentials(x, axis, where)
-        # Those at the top are counted, so that log1p sees what the others add to them.
-        top = shifted == 0 if where is None else (shifted == 0) & where
-        rest = np.sum(np.where(top, 0, e), axis=axis, keepdims=True)
-        log_sum = np.log1p(np.sum(top, axis=axis, keepdims=True, dtype=x.dtype) - 1 + rest)
-        logp = shifted - np.where(largest.real == np.inf, largest, log_sum)
-        return logp if where is None else np.where(where, logp, -np.inf)
+        shifted, low, largest = shifted_by_largest(widened(x), axis, where)
+        # The largest elements are counted, so that log1p sees what the others add to them.
+        is_largest = shifted == 0 if where is None else (shifted == 0) & where
+        e = np.where(is_largest, 0, taken(exp_in_two(shifted, low), where))
+        rest, rest_low = sums_kept(e, axis)
+        others = np.sum(is_largest, axis=axis, keepdims=True, dtype=x.real.dtype) - 1 + (rest + rest_low)
+        log_sum = log1p_size(others)
+        if x.dtype.kind == "c":
+            log_sum = as_complex(log_sum, np.arctan2(others.imag, 1 + others.real))
+        log_p = shifted - np.where(largest.real == np.inf, largest, log_sum - low)
+        return (log_p if where is None else np.where(where, log_p, -np.inf)).astype(x.dtype)
+
+
+def shifted_by_largest(x: Array, axis: Axis, where: Array | None) -> tuple[Array, Array, Array]:
+    """The differences from the largest element in two parts, and the largest element."""
+    largest = np.max(x if where is None else np.where(where, x, -np.inf), axis=axis, keepdims=True)
+    shifted, low = two_sum(x, -largest)
+    return shifted, low, largest
+
+
+def taken(e: Array, where: Array | None) -> Array:
+    return e if where is None else np.where(where, e, 0)
+
+
+def sums_kept(x: Array, axis: Axis) -> tuple[Array, Array]:
+    """The sums along the axes in two parts, with the axes kept."""
+    shape = tuple(1 if i in axis else n for i, n in enumerate(x.shape))
+    high, low = sum_in_two(as_rows(x, axis))
+    return high.reshape(shape), low.reshape(shape)
+
+
+# Numbers in two parts ------------------------------------------------------------------------------------------------
+
+
+def two_sum(a: Array, b: Array) -> tuple[Array, Array]:
+    """The rounded sum and its rounding error, which is 0 for a sum that is not finite."""
+    total = a + b
+    b_seen = total - a
+    return total, finite((a - (total - b_seen)) + (b - b_seen))
+
+
+def finite(x: Array) -> Array:
+    return np.where(np.isfinite(x), x, 0)
+
+
+def sum_in_two(x: Array) -> tuple[Array, Array]:
+    """The sums along the last of two axes, by halves, and what rounding kept out of them."""
+    low = np.zeros(len(x), x.dtype)
+    while x.shape[1] > 1:
+        half = x.shape[1] // 2
+        pairs, errors = two_sum(x[:, :half], x[:, half : 2 * half])
+        low = low + errors.sum(axis=1)
+        x = np.concatenate([pairs, x[:, 2 * half :]], axis=1)
+    return x[:, 0], low
+
+
+def sum_of_three(a: Array, b: Array, c: Array) -> Array:
+    """The sum, rounded once unless the numbers cancel."""
+    total, error = two_sum(a, b)
+    total, second = two_sum(total, c)
+    total += error + second
+    return total
+
+
+# Exponentials and logarithms -----------------------------------------------------------------------------------------
+
+
+def exp_in_two(d: Array, low: Array) -> Array:
+    """exp(d + low), low being a rounding error of d."""
+    e: Array = np.exp(d)
+    e += e * low
+    return e
+
+
+def scaled_exp(d: Array, low: Array, exponent: Array) -> Array:
+    """exp(d + low)*2**exponent, where the power may be out of range that the product is in.
+
+    exp(d) = 2**n exp(r), n = round(d/log(2)), and the two powers are added.
+    """
+    limited = np.clip(np.where(np.isfinite(d), d, -1e5), -1e5, 1e5)
+    n = np.rint(limited / LOG_2)
+    r = (limited - n * LOG_2) - n * LOG_2_LOW.astype(d.dtype)
+    e = np.ldexp(np.exp(r + low), (n.astype(np.intc) + exponent).astype(np.intc))
+    return np.where(np.isnan(d), d, e)
+
+
+def log_size(z: Array) -> Array:
+    """log(abs(z)), with all digits near 1.
+
+    For complex z with the larger part m and the smaller n, both scaled by a power of two that takes m to 0.7 to 1.4:
+    half of log1p((m - 1)(m + 1) + n*n), where m - 1 is exact.
+    """
+    size: Array
+    if z.dtype.kind != "c":
+        size = np.log(np.abs(z))
+        return size
+    m, n = np.abs(z.real), np.abs(z.imag)
+    m, n = np.maximum(m, n), np.minimum(m, n)
+    exponent = np.frexp(m)[1]
+    exponent = exponent - (np.ldexp(m, -exponent) < 0.7)
+    x, y = np.ldexp(m, -exponent), np.ldexp(n, -exponent)
+    scale = exponent * LOG_2 + exponent * LOG_2_LOW.astype(m.dtype)
+    size = np.log1p((x - 1) * (x + 1) + y * y) / 2 + scale
+    return np.where(np.isfinite(m) & (m > 0), size, np.log(m))
+
+
+def log1p_size(z: Array) -> Array:
+    """log(abs(1 + z)), with all digits near 0."""
+    if z.dtype.kind != "c":
+        size: Array = np.log1p(z)
+        return size
+    small = (np.abs(z.real) < 0.5) & (np.abs(z.imag) < 0.5)
+    return np.where(small, np.log1p(z.real * (2 + z.real) + z.imag * z.imag) / 2, log_size(1 + z))
+
+
+# Complex numbers by their parts, so that no infinite or subnormal part spoils the other ------------------------------
+
+
+def as_complex(real: Array, imag: Array) -> Array:
+    z = np.empty(real.shape, np.result_type(real.dtype, np.complex64))
+    z.real, z.imag = real, imag
+    return z
+
+
+def directions(a: Array) -> Array:
+    """exp(1j*angle), and 1 for a real number and for what vanishes whatever its angle is."""
+    if a.dtype.kind != "c":
+        return np.ones((), a.dtype)
+    angle = np.where(a.real == -np.inf, 0, a.imag)
+    return as_complex(np.cos(angle), np.sin(angle))
+
+
+def times(size: Array, direction: Array) -> Array:
+    """The product with a real number."""
+    if direction.dtype.kind != "c":
+        return size
+    return as_complex(size * direction.real, size * direction.imag)
+
+
+def split(b: Array) -> tuple[Array, Array]:
+    """The mantissas and exponents of base 2. Of a complex mantissa the larger part is 0.5 to 1, if it is finite."""
+    if b.dtype.kind != "c":
+        mantissa, exponent = np.frexp(b)
+        return mantissa, exponent.astype(np.intc)
+    exponent = np.frexp(np.maximum(np.abs(b.real), np.abs(b.imag)))[1].astype(np.intc)
+    return as_complex(np.ldexp(b.real, -exponent), np.ldexp(b.imag, -exponent)), exponent
+
+
+def unit(z: Array) -> Array:
+    """z/abs(z), and 0 at 0. A negative real number has the angle pi, whatever the sign of its imaginary part 0."""
+    if z.dtype.kind != "c":
+        return np.sign(z)
+    parts = [np.where(np.isinf(z), np.where(np.isinf(x), np.sign(x), 0), x) for x in (z.real, z.imag)]
+    z, _ = split(as_complex(*parts))
+    size = np.hypot(z.real, z.imag)
+    return np.where(z == 0, 0, as_complex(z.real / size, z.imag / size + 0.0))

@@ -44,8 +44,7 @@ cdef object plain_logsumexp(cnp.ndarray array, cnp.ndarray weights, cnp.ndarray 
             if signed:
                 return delivered(value, out, np.empty(0, dtype).real.dtype), sign.astype(dtype)[()]
             if dtype.kind == "c":
-                angle = np.angle(sign)
-                value = (value + 1j*np.where(angle == -np.pi, np.pi, angle)).astype(computing)
+                value = plain.as_complex(value, np.angle(sign)).astype(computing)
             else:
                 value = np.where(sign < 0, np.nan, value).astype(computing)
             return delivered(value, out, dtype)

@@ -17,7 +17,7 @@ from smoothmax._kernels.interface cimport LOGSUMEXP, LOG_SOFTMAX, SOFTMAX, WEIGH
 from smoothmax._arrays.call cimport (
     MAX_NDIM, Shape, as_array, as_axis, as_base, as_mask, broadcast, clear_strides, kernel_type, mark_axes, prepare,
     put_result, reduced_axes, reduced_shape, requested_dtype, result_dtype, shape_of, size_of, take_reduced_strides,
-    walk_arrays, whole_shape,
+    take_strides, walk_arrays, whole_shape,
 )
 from smoothmax._schedule.packed cimport Packed, pack, unpack
 from smoothmax._schedule.plan cimport FIRST, RESULT, SECOND, STATES, Plan, Store
@@ -109,6 +109,18 @@ def reduced(operation, a, axis, b, where, dtype):
     return states, whole_shape(&shape)
 
 
+cdef int check_states(cnp.ndarray states, const Shape *shape) except -1:
+    """Refuse states that do not broadcast to the reductions of elements of this shape."""
+    cdef int i, missing = shape.ndim - cnp.PyArray_NDIM(states)
+    cdef bint fits = missing >= 0
+    for i in range(max(missing, 0), shape.ndim):
+        n = cnp.PyArray_DIM(states, i - missing)
+        fits = fits and (n == 1 or not shape.reduced[i] and n == shape.shape[i])
+    if not fits:
+        raise ValueError(f"states of shape {np.shape(states)} are not those of the reductions of the elements")
+    return 0
+
+
 def written(operation, x, axis, where, cnp.ndarray states, dtype, out=None):
     """softmax or log_softmax of elements whose reductions, with others, have these states."""
     cdef cnp.ndarray array = as_array(x, "x"), mask = None, result
@@ -124,14 +136,14 @@ def written(operation, x, axis, where, cnp.ndarray states, dtype, out=None):
         broadcast(array, mask, "where", &shape)
     mark_axes(axis, &shape)
     whole = whole_shape(&shape)
-    states = np.broadcast_to(states, reduced_shape(&shape, keepdims=True))
+    check_states(states, &shape)
     result = np.empty(whole, dtype) if out is None else out
     if size_of(&shape):
         computing = kernel_type(np.dtype(dtype).num)
         prepare(&plan, OPERATIONS[operation], &shape, array, None, mask, computing)
         plan.passes = SECOND
         plan.data[STATES] = <char *>cnp.PyArray_DATA(states)
-        take_reduced_strides(states, STATES, &shape, keepdims=True)
+        take_strides(states, STATES, &shape)
         put_result(&plan, result, computing, &shape)
         walk_arrays(&plan, &shape)
     return result

@@ -27,6 +27,14 @@ def operation_of(weighted: bool) -> str:
     return "weighted_logsumexp" if weighted else "logsumexp"
 
 
+def number_of_true(where: ArrayLike, shape: tuple[int, ...], axes: tuple[int, ...], keepdims: bool) -> Any:
+    """How many elements of a mask are True along the axes, once it is broadcast to the shape."""
+    try:
+        return np.sum(np.broadcast_to(np.asarray(where), shape), axis=axes, dtype=np.intp, keepdims=keepdims)
+    except SystemError as error:  # nditer and reduce of NumPy 2.4 forget to say why, where an allocation fails
+        raise MemoryError("no memory to count the elements of where") from error
+
+
 class LogSumExp:
     """`logsumexp` of data that arrives in chunks: an object that takes one after the other and merges with others.
 
@@ -162,8 +170,7 @@ class LogSumExp:
         if where is True:
             count: Any = math.prod([shape[i] for i in axes])
         else:
-            taken = np.broadcast_to(np.asarray(where), shape)
-            count = np.sum(taken, axis=axes, dtype=np.intp, keepdims=self._keepdims)
+            count = number_of_true(where, shape, axes, self._keepdims)
         count, first = self._count + count, self._shape if self._shape else shape
         self._join(sums.reshape(result_shape), b is not None, dtype, computing)
         self._count, self._shape = count, first

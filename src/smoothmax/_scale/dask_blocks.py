@@ -4,8 +4,7 @@ A block becomes an array of partial sums, dask's reduction merges these in a tre
 merged sums become the result. This file has no scheduler and no mathematics of its own.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import partial
 from itertools import product
 from typing import Any
@@ -19,10 +18,10 @@ from dask.utils import key_split
 
 from smoothmax._api import functions
 from smoothmax._partial import states
-from smoothmax._schedule.threads import num_threads
+from smoothmax._schedule.threads import one_thread
 
 __all__ = [
-    "block_sums", "broadcast", "checked", "finish_block", "finish_blocks", "in_a_task", "indexed", "merge_blocks",
+    "block_sums", "broadcast", "checked", "finish_block", "finish_blocks", "indexed", "merge_blocks",
     "merged", "named", "split_every_of", "transform_block", "write_block",
 ]  # fmt: skip
 
@@ -40,17 +39,12 @@ TASK_BYTES = 33554432
 # Blocks: dask runs these, in its threads or on other machines ---------------------------------------------------------
 
 
-@contextmanager
-def in_a_task() -> Iterator[None]:
-    """One thread, since the scheduler runs as many tasks at a time as it wants; and no warnings, whatever the worker's
-    errstate says.
-    """
-    with num_threads(1), np.errstate(all="ignore"):
-        yield
+# Each takes one thread, because the scheduler runs as many tasks at a time as it wants. Kernels never warn, so there is
+# no np.errstate, which ends the process where it gets no memory (NumPy 2.4).
 
 
 def reduce_block(x: Array, b: Any, where: Any, *, operation: str, axis: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    with in_a_task():
+    with one_thread:
         return states.reduced(operation, x, axis, b, where, dtype)[0]
 
 
@@ -62,8 +56,11 @@ def reduce_chunk(x: Array, *, axis: tuple[int, ...], keepdims: bool, operation: 
 
 
 def reduce_blocks(blocks: list[Array], *, operation: str, axis: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    sums = [reduce_block(x, None, True, operation=operation, axis=axis, dtype=dtype) for x in blocks]
-    return states.merged(operation, np.concatenate(sums, axis[0]), axis, dtype)
+    total = reduce_block(blocks[0], None, True, operation=operation, axis=axis, dtype=dtype)
+    for x in blocks[1:]:
+        sums = reduce_block(x, None, True, operation=operation, axis=axis, dtype=dtype)
+        total = states.joined(operation, total, sums, dtype)
+    return total
 
 
 def merge_blocks(sums: Array, *, axis: tuple[int, ...], keepdims: bool, operation: str, dtype: np.dtype[Any]) -> Array:
@@ -92,12 +89,12 @@ def finish_block(sums: Array, *, part: int, operation: str, dtype: np.dtype[Any]
 def write_block(
     x: Array, where: Any, sums: Array, *, operation: str, axis: tuple[int, ...], dtype: np.dtype[Any]
 ) -> Any:
-    with in_a_task():
+    with one_thread:
         return states.written(operation, x, axis, where, sums, dtype)[()]
 
 
 def transform_block(x: Array, where: Any, *, operation: str, axis: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
-    with in_a_task():
+    with one_thread:
         return getattr(functions, operation)(x, axis=axis, where=where, dtype=dtype)
 
 

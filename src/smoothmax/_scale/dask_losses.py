@@ -5,6 +5,8 @@ the partial sums of log_softmax are merged first, and each block contributes the
 target times log p.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -13,7 +15,8 @@ import numpy as np
 
 from smoothmax._api import losses
 from smoothmax._partial import states
-from smoothmax._scale.dask_blocks import block_sums, in_a_task, merged, named, split_every_of
+from smoothmax._scale.dask_blocks import block_sums, merged, named, split_every_of
+from smoothmax._schedule.threads import one_thread
 
 __all__ = ["loss"]
 
@@ -25,6 +28,13 @@ LEAST_WEIGHT, GREATEST_WEIGHT = 2.0**-16, 2.0**16
 
 
 # Blocks: dask runs these, in its threads or on other machines ---------------------------------------------------------
+
+
+@contextmanager
+def in_a_task() -> Iterator[None]:
+    """One thread, as for all blocks; and no warning of NumPy's, whatever the worker's np.errstate says."""
+    with one_thread, np.errstate(all="ignore"):
+        yield
 
 
 def counted(targets: Array, n: int, ignore_index: int | None) -> Array:

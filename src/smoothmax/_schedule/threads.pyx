@@ -23,7 +23,13 @@ cdef extern from * nogil:
     #else
     #define smoothmax_processors() 0
     #endif
+    #if defined(_MSC_VER)
+    static __declspec(thread) int smoothmax_alone;
+    #else
+    static __thread int smoothmax_alone;
+    #endif
     """
+    int depth_of_one_thread "smoothmax_alone"              # of blocks of one_thread that this thread is in
     int processors_of_thread "smoothmax_processors"()      # that it may run on; 0 if the system does not say
 
 
@@ -182,6 +188,25 @@ class num_threads:
         raise RuntimeError("num_threads must end in the thread or task in which it began")
 
 
+cdef class OneThread:
+    """Context manager for code of smoothmax that runs in a thread of somebody's pool: as num_threads(1), of one thread.
+
+    It allocates nothing, so it cannot fail: a context variable needs memory to be set and to be set back, and CPython
+    3.11 ends the process where it gets none.
+    """
+
+    def __enter__(self):
+        global depth_of_one_thread
+        depth_of_one_thread += 1
+
+    def __exit__(self, *_):
+        global depth_of_one_thread
+        depth_of_one_thread -= 1
+
+
+one_thread = OneThread()
+
+
 def _allowed_by_system():
     """The processors that this thread may run on, or fewer if the time of fewer is granted."""
     global _quota, _quota_until
@@ -196,6 +221,8 @@ def _allowed_by_system():
 
 
 cdef int threads_of_caller() except -1:
+    if depth_of_one_thread:
+        return 1
     blocks = _blocks.get()
     if blocks:
         return (<object>blocks[len(blocks) - 1])._number

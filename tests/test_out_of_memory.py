@@ -1,0 +1,136 @@
+"""Streams and blocks when memory runs out at any moment: MemoryError and nothing else, and nothing half done.
+
+A library that is loaded before all others makes one allocation fail, or all from there on: those of Python, of NumPy
+and of the kernels' scratch alike.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+SHIM = """
+#include <errno.h>
+#include <stddef.h>
+void *__libc_malloc(size_t size);
+void *__libc_calloc(size_t n, size_t size);
+void *__libc_realloc(void *memory, size_t size);
+long left, lasting;    /* allocations until one fails, if it is not 0; whether all that follow fail, too */
+static int fails(void) {
+    if (left == 0) return 0;
+    if (left > 1) { left--; return 0; }
+    if (!lasting) left = 0;
+    errno = ENOMEM;
+    return 1;
+}
+void *malloc(size_t size) { return fails() ? NULL : __libc_malloc(size); }
+void *calloc(size_t n, size_t size) { return fails() ? NULL : __libc_calloc(n, size); }
+void *realloc(void *memory, size_t size) { return fails() ? NULL : __libc_realloc(memory, size); }
+"""
+
+# Each call is done with the n-th allocation failing. Where Python goes on without the memory, the result must be right.
+SCRIPT = """
+import ctypes, pickle, sys
+import numpy as np
+import smoothmax
+from smoothmax import LogSumExp
+from smoothmax._partial import states
+from smoothmax._scale import dask_blocks as blocks
+
+shim = ctypes.CDLL(sys.argv[1])
+LEFT, LASTING = (ctypes.c_long.in_dll(shim, name) for name in ("left", "lasting"))   # a call would allocate
+smoothmax.set_num_threads(1)
+rng = np.random.default_rng(1)
+F4, F8 = np.dtype("f4"), np.dtype("f8")
+x, y = rng.normal(size=(30, 80)), rng.normal(size=(30, 80))
+single = x.astype("f4")
+mask = x > 0
+sums = states.reduced("logsumexp", x, (0,), None, True, F8)[0]
+many = np.concatenate([sums] * 3)
+held = LogSumExp(0).update(x)
+narrow = LogSumExp(0).update(single)
+weighted = LogSumExp(0).update(single, b=1e-60)
+
+CHANGES = {
+    "update": (held, lambda s: s.update(y)),
+    "weights": (held, lambda s: s.update(y, b=x, where=mask)),
+    "weights out of range": (narrow, lambda s: s.update(single, b=1e300)),
+    "merge": (held, lambda s: s.merge(held)),
+    "merge of two types": (narrow, lambda s: s.merge(weighted)),
+    "first update": (LogSumExp(1, dtype="f2"), lambda s: s.update(x.T)),
+}
+CALLS = {
+    "result": lambda: held.result(return_sign=True),
+    "reduce_blocks": lambda: blocks.reduce_blocks([x, y], operation="logsumexp", axis=(0,), dtype=F8).view("f8"),
+    "finish_blocks": lambda: blocks.finish_blocks(
+        many, axis=(0,), keepdims=False, operation="logsumexp", dtype=F8, result=F4),
+    "write_block": lambda: blocks.write_block(x, mask, sums, operation="softmax", axis=(0,), dtype=F4),
+    "transform_block": lambda: blocks.transform_block(x.T, True, operation="log_softmax", axis=(0, 1), dtype=F8),
+}
+
+def outcome(n, lasting, call, *arguments):
+    "The result, or the error, of a call whose n-th allocation fails."
+    LASTING.value = lasting
+    LEFT.value = n
+    try:
+        return call(*arguments)
+    except BaseException as error:
+        LEFT.value = 0
+        return error
+    finally:
+        LEFT.value = 0
+
+def is_memory_error(got, name, n):
+    if isinstance(got, BaseException) and not isinstance(got, MemoryError):
+        print(f"{name}, allocation {n}: {type(got).__name__}: {got}")
+        return True
+    return isinstance(got, MemoryError)
+
+def equal(got, wanted):
+    return all(np.array_equal(*pair) for pair in zip(np.atleast_1d(got), np.atleast_1d(wanted), strict=True))
+
+for lasting in (0, 1):
+    for name, (stream, change) in CHANGES.items():
+        before, wanted, failures = pickle.dumps(stream), change(stream.copy()).result(), 0
+        for n in range(1, 201):
+            one = stream.copy()
+            if is_memory_error(outcome(n, lasting, change, one), name, n):
+                failures += 1
+                assert pickle.dumps(one) == before, (name, n)
+                change(one)
+            assert equal(one.result(), wanted), (name, n)
+        assert failures > 3, (name, failures)
+    for name, call in CALLS.items():
+        wanted, failures = call(), 0
+        for n in range(1, 201):
+            got = outcome(n, lasting, call)
+            if is_memory_error(got, name, n):
+                failures += 1
+            else:
+                assert equal(got, wanted), (name, n)
+        assert failures > 3, (name, failures)
+print("done")
+"""
+
+
+@pytest.fixture(scope="module")
+def shim(tmp_path_factory):
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    if sys.platform != "linux" or compiler is None or "musl" in (os.confstr("CS_GNU_LIBC_VERSION") or "musl"):
+        pytest.skip("needs glibc and a C compiler")
+    folder = tmp_path_factory.mktemp("shim")
+    (folder / "shim.c").write_text(SHIM)
+    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", "shim.so", "shim.c"], cwd=folder, check=True)
+    return folder / "shim.so"
+
+
+def test_the_nth_allocation_fails(shim):
+    pytest.importorskip("dask.array")
+    run = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(shim)],
+        env={**os.environ, "LD_PRELOAD": str(shim), "PYTHONMALLOC": "malloc", "OPENBLAS_NUM_THREADS": "1"},
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert (run.stdout, run.stderr, run.returncode) == ("done\n", "", 0)
