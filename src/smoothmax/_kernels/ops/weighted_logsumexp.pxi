@@ -35,7 +35,7 @@ cdef inline real moderate(real _) noexcept nogil:
 
 cdef inline bint is_moderate(real best, real maximum, real size) noexcept nogil:
     """Whether a block may be tried with weights as they are: moderate, and no inf among or before its elements."""
-    return (best < INFINITY) & (maximum < INFINITY) & (size <= moderate(size))
+    return (best < INFINITY) & (maximum < INFINITY) & (size <= moderate(<real>0))
 
 
 cdef inline bint nothing_in(real best, real size) noexcept nogil:
@@ -57,8 +57,9 @@ cdef inline bint is_sound(double total, double present, real largest) noexcept n
 
 # Rows -----------------------------------------------------------------------------------------------------------------
 
-cdef bint add_row_block(WeightedSum *sum, bint any_size, const real *a, const real *b, Py_ssize_t rows, real *tail,
-                        real *tail_b, Py_ssize_t remaining, real best, real size, real least) noexcept nogil:
+cdef bint add_row_block(WeightedSum *sum, WeightRange sizes, const real *a, const real *b, Py_ssize_t rows,
+                        real *tail, real *tail_b, Py_ssize_t remaining, real best, real size,
+                        real least) noexcept nogil:
     """Add a block with no term above exp(best)*size to a row's sum.
 
     False if MODERATE weights gave a sum that is not sound; then nothing has changed.
@@ -74,10 +75,10 @@ cdef bint add_row_block(WeightedSum *sum, bint any_size, const real *a, const re
     cdef double sums[LANES]
     cdef double carries[LANES]
     take_weighted(sum, 0, &moved)
-    if any_size:
+    if sizes == ANY_SIZE:
         exponent = exponent_above(best, a, b, rows*width + remaining, 1, 1)
     move_weighted(&moved, best, exponent)
-    weighted_shifts_of(finite_reference(<real>moved.reference), <real>moved.exponent, any_size, shift, round_bias,
+    weighted_shifts_of(finite_reference(<real>moved.reference), <real>moved.exponent, sizes, shift, round_bias,
                        underflow_below)
     largest = largest_term(best, size, shift[0], round_bias[0] + exponent)
     spread(shift[0], shift)
@@ -87,12 +88,11 @@ cdef bint add_row_block(WeightedSum *sum, bint any_size, const real *a, const re
     for j in range(width):
         sums[j] = 0
         carries[j] = 0
-    sum_weighted(any_size, a, width, b, width, rows, shift, round_bias, underflow_below, bias, rows, sums, carries)
+    sum_weighted(sizes, a, width, b, width, rows, shift, round_bias, underflow_below, bias, rows, sums, carries)
     if remaining:
-        sum_weighted(any_size, tail, width, tail_b, width, 1, shift, round_bias, underflow_below, bias, 0, sums,
-                     carries)
-    total = weighted_sum_of_lanes(sums, carries, &carry, best)
-    if any_size:
+        sum_weighted(sizes, tail, width, tail_b, width, 1, shift, round_bias, underflow_below, bias, 0, sums, carries)
+    total = weighted_sum_of_lanes(sums, carries, &carry, <real>0)
+    if sizes == ANY_SIZE:
         put_weighted(sum, 0, &moved)
         join_weighted(sum, 0, total, carry, a, b, rows*width + remaining, 1, 1)
     elif nothing_in(best, size) & (total == 0) | is_sound(total, moved.sum, largest):
@@ -134,13 +134,13 @@ cdef void reduce_weighted_row(State *state, const real *a, const real *b, Py_ssi
         best = max_of_lanes(maximum) if size > 0 else <real>-INFINITY
         done = False
         if is_moderate(best, <real>sum.reference[0], size):
-            done = add_row_block(sum, False, a, b, rows, tail, tail_b, remaining, best, size, least)
+            done = add_row_block(sum, MODERATE, a, b, rows, tail, tail_b, remaining, best, size, least)
         if not done:
             spread(<real>-INFINITY, maximum)
             max_weighted_lanes(a, width, b, width, rows, maximum)
             if remaining:
                 max_weighted_lanes(tail, width, tail_b, width, 1, maximum)
-            add_row_block(sum, True, a, b, rows, tail, tail_b, remaining, max_of_lanes(maximum), <real>1, least)
+            add_row_block(sum, ANY_SIZE, a, b, rows, tail, tail_b, remaining, max_of_lanes(maximum), <real>1, least)
         a += block
         b += block
         n -= block
@@ -204,7 +204,7 @@ cdef inline bint are_sound(const real *best, const real *size, const double *sum
     return not unsound
 
 
-cdef bint add_tile_block(WeightedSum *sum, Py_ssize_t first, bint any_size, const real *a, Py_ssize_t ld,
+cdef bint add_tile_block(WeightedSum *sum, Py_ssize_t first, WeightRange sizes, const real *a, Py_ssize_t ld,
                          const real *b, Py_ssize_t b_ld, Py_ssize_t rows, const real *best, const real *size,
                          const real *least) noexcept nogil:
     """add_row_block for as many columns as there are lanes, each with its reference."""
@@ -221,9 +221,9 @@ cdef bint add_tile_block(WeightedSum *sum, Py_ssize_t first, bint any_size, cons
     cdef double sums[LANES]
     cdef double carries[LANES]
     spread(<real>0, exponent)
-    if any_size or not raised_weighted(sum, first, best, &moved):
+    if sizes == ANY_SIZE or not raised_weighted(sum, first, best, &moved):
         for j in range(width):
-            if any_size:
+            if sizes == ANY_SIZE:
                 exponent[j] = exponent_above(best[j], a + j, b + j, rows, ld, b_ld)
             take_weighted(sum, first + j, &column)
             move_weighted(&column, best[j], exponent[j])
@@ -232,16 +232,16 @@ cdef bint add_tile_block(WeightedSum *sum, Py_ssize_t first, bint any_size, cons
     for j in range(width):
         reference[j] = finite_reference(<real>moved.reference[j])
     for j in range(width):
-        weighted_shifts_of(reference[j], <real>moved.exponent[j], any_size, &shift[j], &round_bias[j],
+        weighted_shifts_of(reference[j], <real>moved.exponent[j], sizes, &shift[j], &round_bias[j],
                            &underflow_below[j])
     for j in range(width):
         largest[j] = largest_term(best[j], size[j], shift[j], round_bias[j] + exponent[j])
         bias[j] = bias_of(largest[j], least[j])
         sums[j] = 0
         carries[j] = 0
-    sum_weighted(any_size, a, ld, b, b_ld, rows, shift, round_bias, underflow_below, bias,
-                 rows_ahead(rows, ld, best[0]), sums, carries)
-    if any_size:
+    sum_weighted(sizes, a, ld, b, b_ld, rows, shift, round_bias, underflow_below, bias, rows_ahead(rows, ld, <real>0),
+                 sums, carries)
+    if sizes == ANY_SIZE:
         put_weighted_lanes(sum, first, &moved, width)
         for j in range(width):
             join_weighted(sum, first + j, sums[j], carries[j], a + j, b + j, rows, ld, b_ld)
@@ -268,12 +268,12 @@ cdef void reduce_weighted_tile(State *state, const real *a, Py_ssize_t ld, const
             first = group*width
             done = scan_columns(a + first, ld, b + first, b_ld, block, sum.reference + first, maximum, high, low)
             if done:
-                done = add_tile_block(sum, first, False, a + first, ld, b + first, b_ld, block, maximum, high, low)
+                done = add_tile_block(sum, first, MODERATE, a + first, ld, b + first, b_ld, block, maximum, high, low)
             if not done:
                 spread(<real>-INFINITY, maximum)
                 max_weighted_lanes(a + first, ld, b + first, b_ld, block, maximum)
                 spread(<real>1, high)
-                add_tile_block(sum, first, True, a + first, ld, b + first, b_ld, block, maximum, high, low)
+                add_tile_block(sum, first, ANY_SIZE, a + first, ld, b + first, b_ld, block, maximum, high, low)
         a += block*ld
         b += block*b_ld
         rows -= block
@@ -372,8 +372,8 @@ cdef bint weighted_logsumexp_tile(const real *a, Py_ssize_t ld, const real *b, P
             bias[j] = bias_of(largest[j], least[j])
             sums[first + j] = 0
             carries[first + j] = 0
-        sum_weighted(False, a + first, ld, b + first, b_ld, rows, shift + first, round_bias, underflow_below, bias, 0,
-                     sums + first, carries + first)
+        sum_weighted(MODERATE, a + first, ld, b + first, b_ld, rows, shift + first, round_bias, underflow_below, bias,
+                     0, sums + first, carries + first)
         if not are_sound(maximum, size, sums + first, nothing, largest):
             return False
     for j in range(columns):
