@@ -60,8 +60,9 @@ cdef inline void pad_two(const real *x, const real *b, Py_ssize_t n, real *lanes
 
 # Columns that do not fill the lanes -----------------------------------------------------------------------------------
 #
-# The last group of lanes begins early enough to end with the columns, so some columns are done twice. That is impossible
-# where results replace the elements; there, memory up to the next multiple of the lanes may be used (interface.pxd).
+# The last group of lanes begins early enough to end with the columns, so some columns are done twice. That is
+# impossible where results replace the elements; there, memory up to the next multiple of the lanes may be used (see
+# interface.pxd).
 
 cdef inline Py_ssize_t filled(Py_ssize_t columns, Py_ssize_t width) noexcept nogil:
     """The least multiple of the lanes that holds so many columns."""
