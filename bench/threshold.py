@@ -5,9 +5,9 @@
 
 One thread computes a row of up to FUSED_SOFTMAX_ROW_BYTES in a fused kernel: its exponentials are stored in the result,
 and scaled when their sum is known. A longer row is done in pieces, which threads share. Each leaves a draft in the
-result: exponentials against the maximum so far, which a second pass corrects. A row of more than DRAFT_MAX_BYTES is read
-and exponentiated twice. Both limits are constants of the compiled package, so the script changes them in copies of the
-source.
+result: exponentials against the maximum so far, which a second pass corrects. A row of more than DRAFT_MAX_BYTES is
+read and exponentiated twice. Both limits are constants of the compiled package, so the script changes them in copies of
+the source.
 """
 
 import argparse

@@ -127,7 +127,7 @@ def problems() -> list[Problem]:
     square = (3 - 2 * mpmath.sqrt(mpf(2))) ** 2 * mpf("1.0001")
     exp = "exp(r) = 1 + r + r*r*exp_tail(r) for abs(r) <= log(2)/2; relative error of exp"
     log = "2 atanh(s) = 2 s + s*z*atanh_tail(z), z = s*s <= (3 - 2 sqrt(2))**2; relative error of atanh"
-    short = "atanh_tail, of doubles that are floats in the end"
+    short = "atanh_tail for doubles that are rounded to float in the end"
     return [
         Problem("exp_tail", exp, exp_tail, lambda r: r * r / mpmath.exp(r), -half, half, 4, 24),
         Problem("exp_tail", exp, exp_tail, lambda r: r * r / mpmath.exp(r), -half, half, 9, 53),
@@ -164,10 +164,11 @@ def typed(name: str, meaning: list[str], bodies: list[tuple[str, list[str]]]) ->
 
 def render() -> str:
     lines = [
-        "# Written by tools/coefficients.py; change that, not this.",
+        "# Written by tools/coefficients.py. Change that file, not this one.",
         "",
     ]
-    for part, meaning in (("high", "of so few bits that n*ln2_high is exact"), ("low", "the rest of log(2)")):
+    parts = (("high", "log(2) with so few bits that n*ln2_high is exact"), ("low", "what ln2_high lacks of log(2)"))
+    for part, meaning in parts:
         bodies = []
         for kind, bits, high_bits in (("float", 24, 14), ("double", 53, 39)):
             high = rounded(mpmath.log(2), high_bits)

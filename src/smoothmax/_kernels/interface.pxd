@@ -75,8 +75,8 @@ cdef struct State:
     DotSum dot
     Normalizer normalizer
     LossTerms loss
-    # Only a fused tile leaves another scaling than SHIFTED, and it is finished in the same call. So nothing that merges,
-    # packs or spreads states asks for it.
+    # Only a fused tile leaves another scaling than SHIFTED, and it is finished in the same call. So what merges, packs
+    # or spreads states need not ask for it.
     Scaling scaling
 
 
@@ -170,8 +170,8 @@ cdef struct Kernels:
     Finish finish
     WriteRow write_row
     WriteTile write_tile
-    # Sums of rounded exponentials cost a sixth less. `needs_exact` says whether a result needs better sums. Then `exact`
-    # computes them, and `replace_inexact` puts them in the place of those that were not good enough.
+    # Sums of rounded exponentials cost a sixth less. `needs_exact` says whether a result needs better sums. Then
+    # `exact` computes them, and `replace_inexact` puts them in the place of those that were not good enough.
     NeedsExact needs_exact
     ReplaceInexact replace_inexact
     const Kernels *exact

@@ -13,8 +13,8 @@ from smoothmax._kernels.interface cimport (
     LOG_SOFTMAX_VJP, LOGSUMEXP, LOGSUMEXP_AND_SOFTMAX, MERGEABLE_LOGSUMEXP, NLL, SHIFTED, SOFT_CROSS_ENTROPY,
     SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, SOFTMAX, SOFTMAX_VJP, WEIGHTED_LOGSUMEXP, Blend, CorrectRow, DataKernels,
     DotSum, DraftRow, Finish, FusedRow, FusedStateRow, FusedStateTile, FusedTile, FusedWeightedTile, JointRow, Kernels,
-    PartialSum, ReduceRow, ReduceTile, ScaleRow, ScaleTile, Select, State, Table, Transpose, WeightedSum, WriteRow,
-    WriteTile, clear, weighted_of,
+    PartialSum, ReduceRow, ReduceTile, ScaleRow, ScaleTile, Scaling, Select, State, Table, Transpose, WeightedSum,
+    WriteRow, WriteTile, clear, weighted_of,
 )
 from smoothmax._thresholds cimport (
     ALIASED_SOFTMAX_TILE_BYTES, ALIASED_SUM_TILE_BYTES, CACHE_LINE_BYTES, CARRY_QUADS_F32, CARRY_QUADS_F64, CARRY_ROWS,
@@ -58,6 +58,7 @@ include "ops/softmax_draft.pxi"
 include "ops/log_softmax.pxi"
 include "ops/logsumexp_and_softmax.pxi"
 include "ops/weighted_sum.pxi"
+include "ops/weighted_blocks.pxi"
 include "ops/weighted_logsumexp.pxi"
 include "ops/dot_sum.pxi"
 include "ops/vjp.pxi"

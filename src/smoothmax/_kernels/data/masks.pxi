@@ -27,9 +27,9 @@ cdef extern from * nogil:
     SMOOTHMAX_SELECT(smoothmax_select_f64, double, uint64_t)
     """
     void select_contiguous_f32 "smoothmax_select_f32"(const float *x, const unsigned char *mask, Py_ssize_t n,
-                                                          float fill, float *out)
+                                                      float fill, float *out)
     void select_contiguous_f64 "smoothmax_select_f64"(const double *x, const unsigned char *mask, Py_ssize_t n,
-                                                          double fill, double *out)
+                                                      double fill, double *out)
 
 
 cdef void select(const real *x, Py_ssize_t step, const unsigned char *mask, Py_ssize_t mask_step, Py_ssize_t rows,

@@ -5,9 +5,19 @@
 # that is larger than any sum of terms it meets, and is subtracted in the end; or the larger is chosen by comparison.
 # A carry of the elements' type has digits enough for CARRY_ROWS terms, then it goes into another sum.
 
-cdef inline real argument(real v, bint near, real shift, real underflow_below) noexcept nogil:
+cdef enum Store:            # what becomes of exponentials that are summed:
+    DISCARD
+    STORE                   # they are written, rounded
+
+
+cdef enum ShiftKind:        # what is known of the shifts in a loop:
+    ANY_SHIFT
+    ZERO_SHIFT              # all are 0, and need not be subtracted
+
+
+cdef inline real argument(real v, ShiftKind kind, real shift, real underflow_below) noexcept nogil:
     """The argument of exp for element v."""
-    return at_least(v if near else v - shift, underflow_below)
+    return at_least(v if kind == ZERO_SHIFT else v - shift, underflow_below)
 
 
 cdef inline real difference(real v, real maximum, real shift, real underflow_below) noexcept nogil:

@@ -6,9 +6,9 @@
 #
 # Each is a loop over the rows of a tile that is as wide as there are lanes.
 
-cdef inline void row_exp_sum_lanes(const real *x, Py_ssize_t rows, bint near, Terms terms, bint keep, real shift,
-                                   real round_bias, real underflow_below, Py_ssize_t ahead, real *out, real *totals,
-                                   double *carries, double *carries_low) noexcept nogil:
+cdef inline void row_exp_sum_lanes(const real *x, Py_ssize_t rows, ShiftKind kind, Terms terms, Store store,
+                                   real shift, real round_bias, real underflow_below, Py_ssize_t ahead, real *out,
+                                   real *totals, double *carries, double *carries_low) noexcept nogil:
     """Add the scaled exponentials of contiguous rows to totals[j] + carries[j].
 
     totals[j] begins from a bias that is larger than any term. So the larger operand of each addition is known, and
@@ -32,16 +32,16 @@ cdef inline void row_exp_sum_lanes(const real *x, Py_ssize_t rows, bint near, Te
         for i in range(fours):
             if ahead:
                 prefetch(x + ahead, 4*ld)
-            if not keep and out != NULL:
+            if store == DISCARD and out != NULL:
                 prefetch_to_write(out, 4*ld)
                 out += 4*ld
             for j in range(lanes_of(x)):
-                add_biased(&total[j], argument(x[j], near, shift, underflow_below), round_bias, terms, &unused, &low0)
-                add_biased(&total[j], argument(x[ld + j], near, shift, underflow_below), round_bias, terms, &unused,
+                add_biased(&total[j], argument(x[j], kind, shift, underflow_below), round_bias, terms, &unused, &low0)
+                add_biased(&total[j], argument(x[ld + j], kind, shift, underflow_below), round_bias, terms, &unused,
                            &low1)
-                add_biased(&total[j], argument(x[2*ld + j], near, shift, underflow_below), round_bias, terms, &unused,
+                add_biased(&total[j], argument(x[2*ld + j], kind, shift, underflow_below), round_bias, terms, &unused,
                            &low2)
-                add_biased(&total[j], argument(x[3*ld + j], near, shift, underflow_below), round_bias, terms, &unused,
+                add_biased(&total[j], argument(x[3*ld + j], kind, shift, underflow_below), round_bias, terms, &unused,
                            &low3)
                 carry[j] += (low0 + low1) + (low2 + low3)
             x += 4*ld
@@ -49,9 +49,9 @@ cdef inline void row_exp_sum_lanes(const real *x, Py_ssize_t rows, bint near, Te
             if terms != ROUNDED and ahead:
                 prefetch(x + ahead, ld)
             for j in range(lanes_of(x)):
-                add_biased(&total[j], argument(x[j], near, shift, underflow_below), round_bias, terms, &e[j], &low0)
+                add_biased(&total[j], argument(x[j], kind, shift, underflow_below), round_bias, terms, &e[j], &low0)
                 carry[j] += low0
-            if keep:
+            if store == STORE:
                 for j in range(lanes_of(x)):
                     out[j] = e[j]
                 out += ld
@@ -63,8 +63,9 @@ cdef inline void row_exp_sum_lanes(const real *x, Py_ssize_t rows, bint near, Te
 
 
 cdef inline void exp_sum_store_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const real *shift,
-                                     const real *round_bias, const real *underflow_below, bint keep, Py_ssize_t ahead,
-                                     real *out, Py_ssize_t out_ld, double *sums, real *carries) noexcept nogil:
+                                     const real *round_bias, const real *underflow_below, Store store,
+                                     Py_ssize_t ahead, real *out, Py_ssize_t out_ld, double *sums,
+                                     real *carries) noexcept nogil:
     """Add the scaled exponentials of column j to sums[j] + carries[j], and STORE them in `out`, rounded, or not.
 
     The maximum is among them, so nothing far below 1 matters, and a lane that begins from twice the largest exponential
@@ -78,7 +79,7 @@ cdef inline void exp_sum_store_lanes(const real *x, Py_ssize_t ld, Py_ssize_t ro
     cdef double error
     cdef Py_ssize_t block
     for j in range(lanes_of(x)):
-        total[j] = 2*scaled_one(x[0])
+        total[j] = 2*scaled_one(<real>0)
     while rows > 0:         # a carry takes only so many terms
         block = rows if rows < CARRY_ROWS else CARRY_ROWS
         for j in range(lanes_of(x)):
@@ -93,7 +94,7 @@ cdef inline void exp_sum_store_lanes(const real *x, Py_ssize_t ld, Py_ssize_t ro
                 carry[j] += (high - (result - total[j])) + tail*scale
                 total[j] = result
                 e[j] = multiply_add(tail, scale, high)
-            if keep:
+            if store == STORE:
                 for j in range(lanes_of(x)):
                     out[i*out_ld + j] = e[j]
         for j in range(lanes_of(x)):
@@ -106,7 +107,7 @@ cdef inline void exp_sum_store_lanes(const real *x, Py_ssize_t ld, Py_ssize_t ro
         out += block*out_ld
         rows -= block
     for j in range(lanes_of(x)):
-        sums[j] = two_sum(sums[j], total[j] - 2*scaled_one(x[0]), &error)
+        sums[j] = two_sum(sums[j], total[j] - 2*scaled_one(<real>0), &error)
         carries[j] += <real>error
 
 
@@ -129,7 +130,7 @@ cdef inline void exact_sum_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, 
             take_term(difference(v, maximum[j], shift[j], underflow_below[j]), round_bias[j], EXACT, &unused, &taken,
                       &lost)
             add(&s[j], &carry[j], taken, lost)
-            count[j] += one_if(v == maximum[j], v)
+            count[j] += one_if(v == maximum[j], <real>0)
     for j in range(lanes_of(x)):
         sums[j] = s[j]
         carries[j] = carry[j]

@@ -3,18 +3,18 @@
 #     online_max_sum_lanes    the maximum and the sum in one pass, from shifts that were guessed
 #     difference_sum_lanes    exp(v - maximum) with the difference in two parts: no shift, so nothing to divide by
 
-cdef inline void add_smaller(real *largest, real *total, real v, bint near, real shift, real round_bias,
+cdef inline void add_smaller(real *largest, real *total, real v, ShiftKind kind, real shift, real round_bias,
                              real underflow_below, Terms terms, real *low) noexcept nogil:
     """Keep the larger of `largest` and v, and add the exponential of the smaller."""
     cdef real less = largest[0] if v > largest[0] else v, unused, taken, lost
     largest[0] = larger(v, largest[0])
-    take_term(argument(less, near, shift, underflow_below), round_bias, terms, &unused, &taken, &lost)
+    take_term(argument(less, kind, shift, underflow_below), round_bias, terms, &unused, &taken, &lost)
     add_either(total, taken, low)
     if terms != ROUNDED:
         low[0] += lost
 
 
-cdef inline void online_max_sum_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, bint near, Terms terms,
+cdef inline void online_max_sum_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, ShiftKind kind, Terms terms,
                                       const real *shift, const real *round_bias, const real *underflow_below,
                                       Py_ssize_t ahead, const real *out, Py_ssize_t out_ld, real *maximum,
                                       real *totals, real *carries) noexcept nogil:
@@ -44,8 +44,8 @@ cdef inline void online_max_sum_lanes(const real *x, Py_ssize_t ld, Py_ssize_t r
             prefetch_to_write(out + out_ld, lanes_of(x))
             out += 2*out_ld
         for j in range(lanes_of(x)):
-            add_smaller(&largest[j], &total[j], x[j], near, shift[j], round_bias[j], underflow_below[j], terms, &low0)
-            add_smaller(&largest[j], &total[j], x[ld + j], near, shift[j], round_bias[j], underflow_below[j], terms,
+            add_smaller(&largest[j], &total[j], x[j], kind, shift[j], round_bias[j], underflow_below[j], terms, &low0)
+            add_smaller(&largest[j], &total[j], x[ld + j], kind, shift[j], round_bias[j], underflow_below[j], terms,
                         &low1)
             carry[j] += low0 + low1
         x += 2*ld
@@ -53,7 +53,7 @@ cdef inline void online_max_sum_lanes(const real *x, Py_ssize_t ld, Py_ssize_t r
         if out_ld:
             prefetch_to_write(out, lanes_of(x))
         for j in range(lanes_of(x)):
-            add_smaller(&largest[j], &total[j], x[j], near, shift[j], round_bias[j], underflow_below[j], terms, &low0)
+            add_smaller(&largest[j], &total[j], x[j], kind, shift[j], round_bias[j], underflow_below[j], terms, &low0)
             carry[j] += low0
     for j in range(lanes_of(x)):
         maximum[j] = largest[j]
@@ -70,25 +70,25 @@ cdef inline void online_max_sum(const real *x, Py_ssize_t ld, Py_ssize_t rows, T
     for j in range(lanes_of(x)):
         far |= shift[j] != 0
     if far:
-        online_max_sum_lanes(x, ld, rows, False, terms, shift, round_bias, underflow_below, ahead, out, out_ld,
+        online_max_sum_lanes(x, ld, rows, ANY_SHIFT, terms, shift, round_bias, underflow_below, ahead, out, out_ld,
                              maximum, totals, carries)
     else:
-        online_max_sum_lanes(x, ld, rows, True, terms, shift, round_bias, underflow_below, ahead, out, out_ld, maximum,
-                             totals, carries)
+        online_max_sum_lanes(x, ld, rows, ZERO_SHIFT, terms, shift, round_bias, underflow_below, ahead, out, out_ld,
+                             maximum, totals, carries)
 
 
 cdef inline void add_difference(real *total, real v, real maximum, real round_bias, real underflow_below,
-                                bint without_maximum, real *e, real *low) noexcept nogil:
+                                Inclusion inclusion, real *e, real *low) noexcept nogil:
     """Add exp(v - maximum), within 2**-57 (float: 2**-28) of it.
 
     The larger operand is known if the maximum is in the total. Not by add_either, of which GCC makes slower code here.
     """
     cdef real d, d_low, head, tail, scale, result, large, small
-    difference_in_two(v, maximum, underflow_below, without_maximum, &d, &d_low)
+    difference_in_two(v, maximum, underflow_below, inclusion, &d, &d_low)
     split_exp_of_two(d, d_low, round_bias, &head, &tail, &scale)
     head *= scale
     result = total[0] + head
-    if without_maximum:
+    if inclusion == WITHOUT_MAXIMUM:
         large = total[0] if total[0] > head else head
         small = head if total[0] > head else total[0]
     else:
@@ -99,7 +99,7 @@ cdef inline void add_difference(real *total, real v, real maximum, real round_bi
 
 
 cdef inline void difference_sum_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const real *maximum,
-                                      bint without_maximum, bint keep, Py_ssize_t ahead, real *out, Py_ssize_t out_ld,
+                                      Inclusion inclusion, Store store, Py_ssize_t ahead, real *out, Py_ssize_t out_ld,
                                       real *totals, real *carries, real *counts) noexcept nogil:
     """totals[j] + carries[j] becomes the sum of exp(v - maximum[j]) over column j, times 2**OFFSET.
 
@@ -115,8 +115,8 @@ cdef inline void difference_sum_lanes(const real *x, Py_ssize_t ld, Py_ssize_t r
     cdef real e1[LANES]
     cdef double carry_sum[LANES]
     cdef real low0, low1
-    cdef real round_bias = round_bias_of(<real>0), underflow_below = underflow_of(<real>0), one = scaled_one(x[0])
-    cdef real bias = 0 if without_maximum else 2*one
+    cdef real round_bias = round_bias_of(<real>0), underflow_below = underflow_of(<real>0), one = scaled_one(<real>0)
+    cdef real bias = 0 if inclusion == WITHOUT_MAXIMUM else 2*one
     cdef bint is_one_block = rows <= CARRY_ROWS
     for j in range(lanes_of(x)):
         total[j] = bias
@@ -132,27 +132,26 @@ cdef inline void difference_sum_lanes(const real *x, Py_ssize_t ld, Py_ssize_t r
                 prefetch(x + ahead, lanes_of(x))
                 prefetch(x + ahead + ld, lanes_of(x))
             for j in range(lanes_of(x)):
-                add_difference(&total[j], x[j], maximum[j], round_bias, underflow_below, without_maximum, &e0[j], &low0)
-                add_difference(&total[j], x[ld + j], maximum[j], round_bias, underflow_below, without_maximum, &e1[j],
-                               &low1)
+                add_difference(&total[j], x[j], maximum[j], round_bias, underflow_below, inclusion, &e0[j], &low0)
+                add_difference(&total[j], x[ld + j], maximum[j], round_bias, underflow_below, inclusion, &e1[j], &low1)
                 carry[j] += low0 + low1
-                if without_maximum:
-                    count[j] += one_if(x[j] == maximum[j], x[j]) + one_if(x[ld + j] == maximum[j], x[j])
-            if keep:
+                if inclusion == WITHOUT_MAXIMUM:
+                    count[j] += one_if(x[j] == maximum[j], <real>0) + one_if(x[ld + j] == maximum[j], <real>0)
+            if store == STORE:
                 for j in range(lanes_of(x)):
-                    out[j] = one if without_maximum and x[j] == maximum[j] else e0[j]
-                    out[out_ld + j] = one if without_maximum and x[ld + j] == maximum[j] else e1[j]
+                    out[j] = one if inclusion == WITHOUT_MAXIMUM and x[j] == maximum[j] else e0[j]
+                    out[out_ld + j] = one if inclusion == WITHOUT_MAXIMUM and x[ld + j] == maximum[j] else e1[j]
                 out += 2*out_ld
             x += 2*ld
         if block % 2:
             for j in range(lanes_of(x)):
-                add_difference(&total[j], x[j], maximum[j], round_bias, underflow_below, without_maximum, &e0[j], &low0)
+                add_difference(&total[j], x[j], maximum[j], round_bias, underflow_below, inclusion, &e0[j], &low0)
                 carry[j] += low0
-                if without_maximum:
-                    count[j] += one_if(x[j] == maximum[j], x[j])
-            if keep:
+                if inclusion == WITHOUT_MAXIMUM:
+                    count[j] += one_if(x[j] == maximum[j], <real>0)
+            if store == STORE:
                 for j in range(lanes_of(x)):
-                    out[j] = one if without_maximum and x[j] == maximum[j] else e0[j]
+                    out[j] = one if inclusion == WITHOUT_MAXIMUM and x[j] == maximum[j] else e0[j]
                 out += out_ld
             x += ld
         if is_one_block:

@@ -18,9 +18,9 @@ cdef inline real larger(real a, real b) noexcept nogil:
     return a if a > b else b
 
 
-cdef inline real at_least(real d, real underflow_below) noexcept nogil:
+cdef inline real at_least(real x, real least) noexcept nogil:
     """The larger of the two; nan stays."""
-    return underflow_below if d < underflow_below else d
+    return least if x < least else x
 
 
 cdef inline real one_if(bint condition, real _) noexcept nogil:
@@ -60,11 +60,12 @@ cdef inline void pad_two(const real *x, const real *b, Py_ssize_t n, real *lanes
 
 # Columns that do not fill the lanes -----------------------------------------------------------------------------------
 #
-# The last group of lanes begins early enough to end with the columns and does some columns again. Where results take
-# the place of elements it cannot, but there the memory has room for whole groups.
+# The last group of lanes begins early enough to end with the columns, so some columns are done twice. That is
+# impossible where results replace the elements; there, memory up to the next multiple of the lanes may be used (see
+# interface.pxd).
 
 cdef inline Py_ssize_t filled(Py_ssize_t columns, Py_ssize_t width) noexcept nogil:
-    """The least multiple of the lanes that has room for so many columns."""
+    """The least multiple of the lanes that holds so many columns."""
     return (columns + width - 1)//width*width
 
 
@@ -116,11 +117,11 @@ cdef inline double sum_of_lanes(double *sums, const real *carries, double *carry
         else:
             c[j] = carries[j]
     if real is float:
-        fold_sum(sums, c, 16, carries[0])
-    fold_sum(sums, c, 8, carries[0])
-    fold_sum(sums, c, 4, carries[0])
-    fold_sum(sums, c, 2, carries[0])
-    fold_sum(sums, c, 1, carries[0])
+        fold_sum(sums, c, 16, <real>0)
+    fold_sum(sums, c, 8, <real>0)
+    fold_sum(sums, c, 4, <real>0)
+    fold_sum(sums, c, 2, <real>0)
+    fold_sum(sums, c, 1, <real>0)
     if real is float:
         carry[0] = 0
         return sums[0]

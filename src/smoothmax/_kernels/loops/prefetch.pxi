@@ -20,6 +20,10 @@ cdef extern from * nogil:
     void prefetch_line_to_write "SMOOTHMAX_PREFETCH_TO_WRITE"(const void *p)
 
 
+cdef enum:
+    NO_PREFETCH = 0
+
+
 cdef inline void prefetch(const real *x, Py_ssize_t n) noexcept nogil:
     """Prefetch n elements that will be read soon; they need not exist.
 
@@ -57,7 +61,7 @@ cdef inline Py_ssize_t lanes_ahead(const real *x, Py_ssize_t ld, Py_ssize_t rows
     """
     if rows <= COLUMN_PREFETCH_MIN_ROWS or rows*ld*<Py_ssize_t>sizeof(real) <= COLUMN_PREFETCH_MIN_BYTES:
         return 0
-    return rows_ahead(lanes_of(x), ld, x[0])
+    return rows_ahead(lanes_of(x), ld, <real>0)
 
 
 cdef inline void prefetch_below(const real *x, Py_ssize_t ld, const real *out, Py_ssize_t out_ld,

@@ -10,6 +10,11 @@
 # no maximum is left out, and rounding errors are kept to all their digits. A term of weight 0 is 0 whatever a is. A
 # weight that is not finite makes its term nan, and special_sum decides what was meant.
 
+cdef enum WeightRange:
+    MODERATE                # weights multiply the scale of exp as they are
+    ANY_SIZE                # their powers of two are added to the exponent
+
+
 cdef inline real min_normal(real _) noexcept nogil:
     if real is float:
         return <float>1.1754943508222875e-38
@@ -19,7 +24,7 @@ cdef inline real min_normal(real _) noexcept nogil:
 
 cdef inline real split_weight(real b, real *m) noexcept nogil:
     """k, and in `m` the significand with b's sign. Both are finite whatever b is; the k of 0 is below all others."""
-    cdef bint tiny = magnitude(b) < min_normal(b)
+    cdef bint tiny = magnitude(b) < min_normal(<real>0)
     cdef uint32_t u32, k32
     cdef uint64_t u64, k64
     cdef real k
@@ -112,10 +117,10 @@ cdef inline void any_term(real a, real b, real shift, real round_bias, real unde
 
 
 cdef inline void add_term(real *total, real a, real b, real shift, real round_bias, real underflow_below,
-                          bint any_size, real *low) noexcept nogil:
+                          WeightRange sizes, real *low) noexcept nogil:
     """Add b exp(a - shift) to a total that is larger; low is what the total does not take, rounded once."""
     cdef real head, tail, factor, result
-    if any_size:
+    if sizes == ANY_SIZE:
         any_term(a, b, shift, round_bias, underflow_below, &head, &tail, &factor)
     else:
         moderate_term(a, b, shift, round_bias, underflow_below, &head, &tail, &factor)
@@ -126,7 +131,7 @@ cdef inline void add_term(real *total, real a, real b, real shift, real round_bi
 
 cdef inline void sum_weighted_lanes(const real *a, Py_ssize_t ld, const real *b, Py_ssize_t b_ld, Py_ssize_t rows,
                                     const real *shift, const real *round_bias, const real *underflow_below,
-                                    const real *bias, bint any_size, Py_ssize_t ahead, double *sums,
+                                    const real *bias, WeightRange sizes, Py_ssize_t ahead, double *sums,
                                     double *carries) noexcept nogil:
     """Add the weighted exponentials of column j to sums[j] + carries[j]; at most ROW_BLOCK_LANES rows.
 
@@ -148,19 +153,16 @@ cdef inline void sum_weighted_lanes(const real *a, Py_ssize_t ld, const real *b,
                 prefetch_l2(a + (ahead + j)*ld, lanes_of(a))
                 prefetch_l2(b + (ahead + j)*b_ld, lanes_of(b))
         for j in range(lanes_of(a)):
-            add_term(&total[j], a[j], b[j], shift[j], round_bias[j], underflow_below[j], any_size, &low0)
-            add_term(&total[j], a[ld + j], b[b_ld + j], shift[j], round_bias[j], underflow_below[j], any_size, &low1)
-            add_term(&total[j], a[2*ld + j], b[2*b_ld + j], shift[j], round_bias[j], underflow_below[j], any_size,
-                     &low2)
-            add_term(&total[j], a[3*ld + j], b[3*b_ld + j], shift[j], round_bias[j], underflow_below[j], any_size,
-                     &low3)
+            add_term(&total[j], a[j], b[j], shift[j], round_bias[j], underflow_below[j], sizes, &low0)
+            add_term(&total[j], a[ld + j], b[b_ld + j], shift[j], round_bias[j], underflow_below[j], sizes, &low1)
+            add_term(&total[j], a[2*ld + j], b[2*b_ld + j], shift[j], round_bias[j], underflow_below[j], sizes, &low2)
+            add_term(&total[j], a[3*ld + j], b[3*b_ld + j], shift[j], round_bias[j], underflow_below[j], sizes, &low3)
             add_low(&carry[j], &carry_low[j], (low0 + low1) + (low2 + low3))
         a += 4*ld
         b += 4*b_ld
     for i in range(rows % 4):
         for j in range(lanes_of(a)):
-            add_term(&total[j], a[i*ld + j], b[i*b_ld + j], shift[j], round_bias[j], underflow_below[j], any_size,
-                     &low0)
+            add_term(&total[j], a[i*ld + j], b[i*b_ld + j], shift[j], round_bias[j], underflow_below[j], sizes, &low0)
             add_low(&carry[j], &carry_low[j], low0)
     for j in range(lanes_of(a)):
         sums[j] = two_sum(sums[j], <double>(total[j] - bias[j]), &error)
@@ -171,13 +173,15 @@ cdef inline void sum_weighted_lanes(const real *a, Py_ssize_t ld, const real *b,
         carries[j] = error + carry_low[j]
 
 
-cdef void sum_weighted(bint any_size, const real *a, Py_ssize_t ld, const real *b, Py_ssize_t b_ld, Py_ssize_t rows,
-                       const real *shift, const real *round_bias, const real *underflow_below, const real *bias,
-                       Py_ssize_t ahead, double *sums, double *carries) noexcept nogil:
-    if any_size:
-        sum_weighted_lanes(a, ld, b, b_ld, rows, shift, round_bias, underflow_below, bias, True, ahead, sums, carries)
+cdef void sum_weighted(WeightRange sizes, const real *a, Py_ssize_t ld, const real *b, Py_ssize_t b_ld,
+                       Py_ssize_t rows, const real *shift, const real *round_bias, const real *underflow_below,
+                       const real *bias, Py_ssize_t ahead, double *sums, double *carries) noexcept nogil:
+    if sizes == ANY_SIZE:
+        sum_weighted_lanes(a, ld, b, b_ld, rows, shift, round_bias, underflow_below, bias, ANY_SIZE, ahead, sums,
+                           carries)
     else:
-        sum_weighted_lanes(a, ld, b, b_ld, rows, shift, round_bias, underflow_below, bias, False, ahead, sums, carries)
+        sum_weighted_lanes(a, ld, b, b_ld, rows, shift, round_bias, underflow_below, bias, MODERATE, ahead, sums,
+                           carries)
 
 
 cdef inline void fold_weighted(double *sums, double *carries, double *lows, Py_ssize_t half) noexcept nogil:

@@ -1,6 +1,6 @@
-# Written by tools/coefficients.py; change that, not this.
+# Written by tools/coefficients.py. Change that file, not this one.
 
-# of so few bits that n*ln2_high is exact, in the type of x
+# log(2) with so few bits that n*ln2_high is exact, in the type of x
 cdef inline real ln2_high(real x) noexcept nogil:
     if real is float:
         return <float>0.69317626953125
@@ -8,7 +8,7 @@ cdef inline real ln2_high(real x) noexcept nogil:
         return 0.6931471805601177
 
 
-# the rest of log(2), in the type of x
+# what ln2_high lacks of log(2), in the type of x
 cdef inline real ln2_low(real x) noexcept nogil:
     if real is float:
         return <float>-2.9088971132296138e-05
@@ -65,7 +65,7 @@ cdef inline real atanh_tail(real x) noexcept nogil:
         return y
 
 
-# atanh_tail, of doubles that are floats in the end
+# atanh_tail for doubles that are rounded to float in the end
 cdef inline double short_atanh_tail(double x) noexcept nogil:
     cdef double y
     # error 4.84e-12 = 2**-37.59

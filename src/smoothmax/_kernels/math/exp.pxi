@@ -21,6 +21,11 @@ cdef enum Terms:            # how an exponential goes into a sum:
     IN_TWO_PARTS            # in two parts. The second may be 7 % of it: not for sums that the maximum is taken out of
 
 
+cdef enum Inclusion:        # whether the maximum's own exponential is in a sum:
+    WITHOUT_MAXIMUM         # it is left out, and the elements that equal the maximum are counted
+    WITH_MAXIMUM
+
+
 cdef inline real scaled_one(real _) noexcept nogil:
     """2**OFFSET. An exponential of at most 1, or of at most 1.42 where it has a shift, is less than twice that."""
     if real is float:
@@ -118,15 +123,15 @@ cdef inline void exp_of_maximum(real maximum, double *p, double *p_low) noexcept
     exp_in_two(remainder, round_bias_of(exponent_of(remainder)), p, p_low)
 
 
-cdef inline void scaled_exp_of_maximum(real maximum, bint from_maximum, double *p, double *p_low) noexcept nogil:
+cdef inline void scaled_exp_of_maximum(real maximum, Scaling scaling, double *p, double *p_low) noexcept nogil:
     """p + p_low for a state of this scaling: exp_of_maximum, or 2**OFFSET where the sums are of exp(x - maximum)."""
-    if from_maximum:
+    if scaling == FROM_MAXIMUM:
         p[0], p_low[0] = scaled_one(maximum), 0
     else:
         exp_of_maximum(maximum, p, p_low)
 
 
-cdef inline void difference_in_two(real v, real maximum, real underflow_below, bint without_maximum, real *d,
+cdef inline void difference_in_two(real v, real maximum, real underflow_below, Inclusion inclusion, real *d,
                                    real *low) noexcept nogil:
     """v - maximum rounded, and what that lost.
 
@@ -134,6 +139,8 @@ cdef inline void difference_in_two(real v, real maximum, real underflow_below, b
     WITHOUT_MAXIMUM.
     """
     cdef real rounded = v - maximum, seen = rounded - v, lost = (v - (rounded - seen)) - (maximum + seen)
-    cdef bint is_none = (v == maximum) | (rounded < underflow_below) if without_maximum else rounded < underflow_below
-    d[0] = underflow_below if is_none else rounded
-    low[0] = 0 if is_none else lost
+    cdef bint vanishes = rounded < underflow_below
+    if inclusion == WITHOUT_MAXIMUM:
+        vanishes = (v == maximum) | vanishes
+    d[0] = underflow_below if vanishes else rounded
+    low[0] = 0 if vanishes else lost

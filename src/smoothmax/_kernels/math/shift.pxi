@@ -14,8 +14,7 @@
 # of any other is 0 in the result. There abs(x) >= NEAR - VANISH = 754 (116) and abs(x - c) <= GRID/2 + VANISH
 # = 1002 (120) < 2**10 (2**7), so x - c is a multiple of ulp(x) and has at most 53 (24) bits.
 #
-# From HUGE = 2**60 (2**27) on, multiples of GRID are not representable more finely than m itself, and c = m. So it is
-# for infinities.
+# From HUGE = 2**60 (2**27) on, ulp(m) is GRID/2 or more, so c = m is as coarse a grid. The same holds for infinities.
 #
 # The grid is coarse so that sums of neighbouring blocks mostly have the same c: moving a sum from one maximum to
 # another is then a multiplication by a power of two, which rounds nothing.

@@ -7,7 +7,7 @@ cdef extern from * nogil:
     /* product_error is a*b - p, where p is a*b rounded. multiplied is a*(b + low), rounded once. left_of is
        (a + low)*b - taken, where taken is what a sum took of a*b. Where fma is one instruction they call it explicitly,
        because -ffp-contract may fuse the wrong one of two products. Elsewhere they take Dekker's product (Numerische
-       Mathematik 18, 1971); a compiler that may contract its products has fma.
+       Mathematik 18, 1971), which a compiler must not contract: where it could, there is fma.
 
        probability is multiplied where the parts of Dekker's product might vanish: without it, softmax results near
        1e-300 were 2.3 ULP off.
@@ -45,7 +45,7 @@ cdef extern from * nogil:
         return (float)((double)a*((double)b + low));
     }
     static inline double smoothmax_probability_f64(double e, double inverse, double low) {
-        /* by 2**64 and back; not where weights make the factor so large that nothing vanishes, and that may overflow */
+        /* Scale by 2**64 and back, but not a factor so large that nothing vanishes: that might overflow. */
         int small = fabs(inverse) < 1e-30;
         double up = small ? 18446744073709551616.0 : 1, down = small ? 5.421010862427522e-20 : 1;
         return smoothmax_multiplied_f64(e, inverse*up, low*up)*down;

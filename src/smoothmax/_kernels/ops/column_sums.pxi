@@ -7,6 +7,11 @@
 #
 # Columns of few rows take differences from the maximum in two parts instead, which needs no shift (P19).
 
+cdef enum TileSums:         # how whole columns are summed:
+    BY_SHIFT                # in one pass, from a guess
+    BY_DIFFERENCES          # from the maximum, in two passes: few rows
+
+
 cdef inline real guess_of_maximum(const real *x, Py_ssize_t ld, Py_ssize_t rows) noexcept nogil:
     """The largest of three elements, if it is finite: the maximum is probably not far above."""
     cdef real first = x[0], middle = x[rows//2*ld], last = x[(rows - 1)*ld]
@@ -98,7 +103,7 @@ cdef inline void reduce_columns(State *state, const real *x, Py_ssize_t ld, Py_s
                 maximum[j] = <real>state.sum.maximum[first + j]
                 reference = guess_of_maximum(x + first + j, ld, block)
                 reference = maximum[j] if magnitude(maximum[j]) < INFINITY else reference
-                lowered_shifts_of(reference, headroom(reference), &shift[j], &round_bias[j], &underflow_below[j])
+                lowered_shifts_of(reference, headroom(<real>0), &shift[j], &round_bias[j], &underflow_below[j])
             online_max_sum(x + first, ld, block, terms, shift, round_bias, underflow_below, block*ld, <real *>NULL, 0,
                            maximum, totals, carries)
             foreseen = 1
@@ -128,7 +133,7 @@ cdef void replace_unforeseen(const real *x, Py_ssize_t ld, Py_ssize_t rows, cons
     cdef bint foreseen
     spread(<real>-INFINITY, maxima)
     max_lanes(x, ld, rows, maxima)
-    difference_sum_lanes(x, ld, rows, maxima, True, False, 0, <real *>NULL, 0, sums, lows, equal)
+    difference_sum_lanes(x, ld, rows, maxima, WITHOUT_MAXIMUM, DISCARD, NO_PREFETCH, <real *>NULL, 0, sums, lows, equal)
     for j in range(lanes_of(x)):
         foreseen = has_headroom(maximum[j], shift[j], round_bias[j])
         totals[j] = totals[j] if foreseen else sums[j]
@@ -150,9 +155,9 @@ cdef inline void sum_of_columns(const real *x, Py_ssize_t ld, Py_ssize_t rows, T
     cdef real round_bias[LANES]
     cdef real underflow_below[LANES]
     cdef real head, tail, scale, p, p_low, total, low, inverse, quotient, product
-    cdef real unscaled = <real>1/scaled_one(x[0])
+    cdef real unscaled = <real>1/scaled_one(<real>0)
     for j in range(lanes_of(x)):
-        lowered_shifts_of(guess_of_maximum(x + j, ld, rows), headroom(x[0]), &shift[j], &round_bias[j],
+        lowered_shifts_of(guess_of_maximum(x + j, ld, rows), headroom(<real>0), &shift[j], &round_bias[j],
                           &underflow_below[j])
         maximum[j] = x[j]
     online_max_sum(x + ld, ld, rows - 1, terms, shift, round_bias, underflow_below, ahead, out, out_ld, maximum,
@@ -175,7 +180,7 @@ cdef inline void sum_of_columns(const real *x, Py_ssize_t ld, Py_ssize_t rows, T
         replace_unforeseen(x, ld, rows, shift, round_bias, maximum, totals, carries, counts)
 
 
-cdef inline void log_sums_of_columns(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, bint is_short,
+cdef inline void log_sums_of_columns(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, TileSums way,
                                      Terms terms, const real *out, Py_ssize_t out_ld, real *maximum, real *log_sum,
                                      real *log_sum_low) noexcept nogil:
     """The maximum and log_sum of each column, in two parts.
@@ -190,11 +195,11 @@ cdef inline void log_sums_of_columns(const real *x, Py_ssize_t ld, Py_ssize_t ro
     cdef real counts[TILE_COLUMNS]
     for group in range(groups):
         first = first_column(group, width, columns)
-        if is_short:
+        if way == BY_DIFFERENCES:
             spread(<real>-INFINITY, maximum + first)
             max_lanes(x + first, ld, rows, maximum + first)
-            difference_sum_lanes(x + first, ld, rows, maximum + first, True, False, ahead, <real *>NULL, 0,
-                                 totals + first, carries + first, counts + first)
+            difference_sum_lanes(x + first, ld, rows, maximum + first, WITHOUT_MAXIMUM, DISCARD, ahead, <real *>NULL,
+                                 0, totals + first, carries + first, counts + first)
         else:
             sum_of_columns(x + first, ld, rows, terms, ahead, out + first, out_ld, maximum + first, totals + first,
                            carries + first, counts + first)

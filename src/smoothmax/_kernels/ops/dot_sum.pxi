@@ -9,6 +9,11 @@
 # reference adds: nothing cancels. An element of weight 0 adds nothing, whatever x is. Every addition keeps what it
 # rounds off; floats are added in double.
 
+cdef enum DotTerms:         # what is summed:
+    PRODUCTS                # b*(x - reference) and b, or
+    WEIGHTS_ALONE           # b, in the place of the products
+
+
 cdef struct ColumnDot:
     # One column of a DotSum.
     double dot
@@ -69,7 +74,7 @@ cdef inline void add_signed(double *total, real *carry, real high, real low) noe
 
 
 cdef inline void dot_lanes(const real *x, Py_ssize_t ld, const real *b, Py_ssize_t b_ld, Py_ssize_t rows,
-                           const real *reference, bint only_b, double *sums, real *carries, double *masses,
+                           const real *reference, DotTerms terms, double *sums, real *carries, double *masses,
                            real *mass_carries) noexcept nogil:
     """Add column j's b*(x - reference[j]) to sums[j] + carries[j] and its b to masses[j]; or b alone to the first."""
     cdef Py_ssize_t i, j
@@ -86,7 +91,7 @@ cdef inline void dot_lanes(const real *x, Py_ssize_t ld, const real *b, Py_ssize
     for i in range(rows):
         for j in range(lanes_of(b)):
             w = b[i*b_ld + j]
-            if only_b:
+            if terms == WEIGHTS_ALONE:
                 add_signed(&s[j], &carry[j], w, <real>0)
             else:
                 d = x[i*ld + j] - reference[j]
@@ -102,12 +107,12 @@ cdef inline void dot_lanes(const real *x, Py_ssize_t ld, const real *b, Py_ssize
 
 
 cdef double plain_dot(const real *x, const real *b, Py_ssize_t n, Py_ssize_t step, Py_ssize_t b_step, real reference,
-                      bint only_b) noexcept nogil:
+                      DotTerms terms) noexcept nogil:
     """The sum without its rounding errors, which mean nothing where it is not finite."""
     cdef Py_ssize_t i
     cdef double total = 0
     for i in range(n):
-        if only_b:
+        if terms == WEIGHTS_ALONE:
             total += b[i*b_step]
         elif b[i*b_step] != 0:
             total += <double>b[i*b_step]*(x[i*step] - reference)
@@ -115,7 +120,7 @@ cdef double plain_dot(const real *x, const real *b, Py_ssize_t n, Py_ssize_t ste
 
 
 cdef void add_dot_row(State *state, const real *x, const real *b, Py_ssize_t n, real reference,
-                      bint only_b) noexcept nogil:
+                      DotTerms terms) noexcept nogil:
     """Add a block of at most ROW_BLOCK_LANES lanes to column 0."""
     cdef Py_ssize_t width = lanes_of(b), rows = n//width, remaining = n - rows*width, j
     cdef double total, carry, mass, mass_carry
@@ -132,23 +137,23 @@ cdef void add_dot_row(State *state, const real *x, const real *b, Py_ssize_t n, 
         carries[j] = 0
         masses[j] = 0
         mass_carries[j] = 0
-    dot_lanes(x, width, b, width, rows, references, only_b, sums, carries, masses, mass_carries)
+    dot_lanes(x, width, b, width, rows, references, terms, sums, carries, masses, mass_carries)
     if remaining:
         spread(<real>0, tail)
         spread(<real>0, tail_b)
         for j in range(remaining):
             tail[j] = x[rows*width + j]
             tail_b[j] = b[rows*width + j]
-        dot_lanes(tail, width, tail_b, width, 1, references, only_b, sums, carries, masses, mass_carries)
+        dot_lanes(tail, width, tail_b, width, 1, references, terms, sums, carries, masses, mass_carries)
     total = sum_of_lanes(sums, carries, &carry)
     if not is_finite(total + carry):
-        total, carry = plain_dot(x, b, n, 1, 1, reference, only_b), 0
+        total, carry = plain_dot(x, b, n, 1, 1, reference, terms), 0
     mass = sum_of_lanes(masses, mass_carries, &mass_carry)
     join_dot(&state.dot, 0, total, carry, mass, mass_carry)
 
 
 cdef void add_dot_tile(State *state, Py_ssize_t first, const real *x, Py_ssize_t ld, const real *b, Py_ssize_t b_ld,
-                       Py_ssize_t rows, const real *reference, bint only_b) noexcept nogil:
+                       Py_ssize_t rows, const real *reference, DotTerms terms) noexcept nogil:
     """Add a block of as many columns as there are lanes to the columns from `first` on."""
     cdef Py_ssize_t j
     cdef double total
@@ -161,35 +166,36 @@ cdef void add_dot_tile(State *state, Py_ssize_t first, const real *x, Py_ssize_t
         carries[j] = 0
         masses[j] = 0
         mass_carries[j] = 0
-    dot_lanes(x, ld, b, b_ld, rows, reference, only_b, sums, carries, masses, mass_carries)
+    dot_lanes(x, ld, b, b_ld, rows, reference, terms, sums, carries, masses, mass_carries)
     for j in range(lanes_of(b)):
         total = sums[j]
         if is_finite(total + carries[j]):
             join_dot(&state.dot, first + j, total, carries[j], masses[j], mass_carries[j])
         else:
-            join_dot(&state.dot, first + j, plain_dot(x + j, b + j, rows, ld, b_ld, reference[j], only_b), 0,
-                     masses[j], mass_carries[j])
+            join_dot(&state.dot, first + j, plain_dot(x + j, b + j, rows, ld, b_ld, reference[j], terms), 0, masses[j],
+                     mass_carries[j])
 
 
-cdef inline void reduce_dot_row(State *state, const real *x, const real *b, Py_ssize_t n, bint only_b) noexcept nogil:
+cdef inline void reduce_dot_row(State *state, const real *x, const real *b, Py_ssize_t n,
+                                DotTerms terms) noexcept nogil:
     cdef Py_ssize_t block
     while n > 0:
         block = min_of(n, ROW_BLOCK_LANES*lanes_of(x))
-        add_dot_row(state, x, b, block, <real>0, only_b)
+        add_dot_row(state, x, b, block, <real>0, terms)
         x += block
         b += block
         n -= block
 
 
 cdef inline void reduce_dot_tile(State *state, const real *x, Py_ssize_t ld, const real *b, Py_ssize_t b_ld,
-                                 Py_ssize_t rows, Py_ssize_t columns, bint only_b) noexcept nogil:
+                                 Py_ssize_t rows, Py_ssize_t columns, DotTerms terms) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), block, group
     cdef real reference[LANES]
     spread(<real>0, reference)
     while rows > 0:
         block = min_of(rows, ROW_BLOCK_LANES)
         for group in range((columns + width - 1)//width):
-            add_dot_tile(state, group*width, x + group*width, ld, b + group*width, b_ld, block, reference, only_b)
+            add_dot_tile(state, group*width, x + group*width, ld, b + group*width, b_ld, block, reference, terms)
         x += block*ld
         b += block*b_ld
         rows -= block
@@ -198,21 +204,21 @@ cdef inline void reduce_dot_tile(State *state, const real *x, Py_ssize_t ld, con
 # As kernels, with the reference 0 -------------------------------------------------------------------------------------
 
 cdef void reduce_products_row(State *state, const real *x, const real *b, Py_ssize_t n) noexcept nogil:
-    reduce_dot_row(state, x, b, n, False)
+    reduce_dot_row(state, x, b, n, PRODUCTS)
 
 
 cdef void reduce_products_tile(State *state, const real *x, Py_ssize_t ld, const real *b, Py_ssize_t b_ld,
                                Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
-    reduce_dot_tile(state, x, ld, b, b_ld, rows, columns, False)
+    reduce_dot_tile(state, x, ld, b, b_ld, rows, columns, PRODUCTS)
 
 
 cdef void reduce_weights_row(State *state, const real *x, const real *b, Py_ssize_t n) noexcept nogil:
-    reduce_dot_row(state, x, b, n, True)
+    reduce_dot_row(state, x, b, n, WEIGHTS_ALONE)
 
 
 cdef void reduce_weights_tile(State *state, const real *x, Py_ssize_t ld, const real *b, Py_ssize_t b_ld,
                               Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
-    reduce_dot_tile(state, x, ld, b, b_ld, rows, columns, True)
+    reduce_dot_tile(state, x, ld, b, b_ld, rows, columns, WEIGHTS_ALONE)
 
 
 cdef void finish_dot(State *state, Py_ssize_t columns, real *_, real *__) noexcept nogil:

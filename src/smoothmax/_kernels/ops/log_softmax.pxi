@@ -14,9 +14,9 @@
 cdef void finish_log_softmax(State *state, Py_ssize_t columns, real *_, real *__) noexcept nogil:
     """log_sum, unless a fused tile has left it already."""
     if state.scaling == FROM_MAXIMUM:
-        log_sums_of(state, columns, True, <real>0)
+        log_sums_of(state, columns, FROM_MAXIMUM, <real>0)
     elif state.scaling == SHIFTED:
-        log_sums_of(state, columns, False, <real>0)
+        log_sums_of(state, columns, SHIFTED, <real>0)
 
 
 # Rows -----------------------------------------------------------------------------------------------------------------
@@ -29,10 +29,10 @@ cdef void write_log_softmax_row(const State *state, const real *x, const real *_
     cdef real log_sum[LANES]
     spread(<real>state.sum.maximum[0], maximum)
     spread(<real>state.normalizer.log_sum[0], log_sum)
-    log_softmax_lanes(x, width, rows, maximum, log_sum, out, width, 0)
+    log_softmax_lanes(x, width, rows, maximum, log_sum, out, width, NO_PREFETCH)
     if remaining:
         pad(x + rows*width, remaining, tail)
-        log_softmax_lanes(tail, width, 1, maximum, log_sum, tail, width, 0)
+        log_softmax_lanes(tail, width, 1, maximum, log_sum, tail, width, NO_PREFETCH)
         unpad(tail, remaining, out + rows*width)
 
 
@@ -45,27 +45,27 @@ cdef void correct_log_softmax_row(const State *state, const real *_, Py_ssize_t 
     write_log_softmax_row(state, out, out, n, out)
 
 
-cdef inline void log_softmax_of_row(const real *x, Py_ssize_t n, bint is_long_row, real *out) noexcept nogil:
+cdef inline void log_softmax_of_row(const real *x, Py_ssize_t n, Precision precision, real *out) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), rows = n//width, remaining = n - rows*width
     cdef double total, carry, count, low
     cdef real tail[LANES]
     cdef real maximum[LANES]
     cdef real log_sum[LANES]
-    total = sum_of_row(x, n, is_long_row, False, out, tail, maximum, &carry, &count)
-    spread(<real>log_sum_of(maximum[0], False, count, total, carry, &low), log_sum)
+    total = sum_of_row(x, n, precision, out, tail, maximum, &carry, &count)
+    spread(<real>log_sum_of(maximum[0], SHIFTED, count, total, carry, &low), log_sum)
     spread(maximum[0], maximum)
-    log_softmax_lanes(x, width, rows, maximum, log_sum, out, width, 0)
+    log_softmax_lanes(x, width, rows, maximum, log_sum, out, width, NO_PREFETCH)
     if remaining:
-        log_softmax_lanes(tail, width, 1, maximum, log_sum, tail, width, 0)
+        log_softmax_lanes(tail, width, 1, maximum, log_sum, tail, width, NO_PREFETCH)
         unpad(tail, remaining, out + rows*width)
 
 
 cdef void log_softmax_of_long_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
-    log_softmax_of_row(x, n, True, out)
+    log_softmax_of_row(x, n, ROUNDED_SUM, out)
 
 
 cdef void log_softmax_of_short_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
-    log_softmax_of_row(x, n, False, out)
+    log_softmax_of_row(x, n, EXACT_SUM, out)
 
 
 cdef void log_softmax_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
@@ -80,7 +80,7 @@ cdef void log_softmax_row(const real *x, Py_ssize_t n, real *out) noexcept nogil
     else:
         spread(<real>log_sum_of_lane_row(x, n, lanes, maximum, &low), log_sum)
         spread(maximum[0], maximum)
-        log_softmax_lanes(lanes, 0, 1, maximum, log_sum, lanes, 0, 0)
+        log_softmax_lanes(lanes, 0, 1, maximum, log_sum, lanes, 0, NO_PREFETCH)
         unpad(lanes, n, out)
 
 
@@ -100,28 +100,28 @@ cdef void write_log_softmax_tile(const State *state, const real *x, Py_ssize_t l
         log_softmax_lanes(x + first, ld, rows, maximum, log_sum, out + first, out_ld, prefetch_rows)
 
 
-cdef inline void log_softmax_of_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, bint is_short,
+cdef inline void log_softmax_of_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, TileSums way,
                                      real *out, Py_ssize_t out_ld) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), group, first
     cdef real maximum[TILE_COLUMNS]
     cdef real log_sum[TILE_COLUMNS]
     cdef real log_sum_low[TILE_COLUMNS]
     columns = columns_to_do(x, out, columns)
-    log_sums_of_columns(x, ld, rows, columns, is_short, ROUNDED, out, rows_ahead(out_ld, out_ld, x[0]), maximum,
-                        log_sum, log_sum_low)
+    log_sums_of_columns(x, ld, rows, columns, way, ROUNDED, out, rows_ahead(out_ld, out_ld, <real>0), maximum, log_sum,
+                        log_sum_low)
     for group in range((columns + width - 1)//width):
         first = first_column(group, width, columns)
-        log_softmax_lanes(x + first, ld, rows, maximum + first, log_sum + first, out + first, out_ld, 0)
+        log_softmax_lanes(x + first, ld, rows, maximum + first, log_sum + first, out + first, out_ld, NO_PREFETCH)
 
 
 cdef void log_softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
                            Py_ssize_t out_ld) noexcept nogil:
-    log_softmax_of_tile(x, ld, rows, columns, False, out, out_ld)
+    log_softmax_of_tile(x, ld, rows, columns, BY_SHIFT, out, out_ld)
 
 
 cdef void log_softmax_short_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
                                  Py_ssize_t out_ld) noexcept nogil:
-    log_softmax_of_tile(x, ld, rows, columns, True, out, out_ld)
+    log_softmax_of_tile(x, ld, rows, columns, BY_DIFFERENCES, out, out_ld)
 
 
 # Table ----------------------------------------------------------------------------------------------------------------

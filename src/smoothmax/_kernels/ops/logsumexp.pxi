@@ -67,21 +67,21 @@ cdef void finish_logsumexp(State *state, Py_ssize_t columns, real *out, real *si
 #
 # Long and short rows have functions of their own, so that a row that fits in the lanes does not pay for their stack.
 
-cdef inline void logsumexp_of_row(const real *x, Py_ssize_t n, bint is_long_row, real *out) noexcept nogil:
+cdef inline void logsumexp_of_row(const real *x, Py_ssize_t n, Precision precision, real *out) noexcept nogil:
     cdef real tail[LANES]
     cdef real maximum
     cdef double total, carry, count, log_sum, low
-    total = sum_of_row(x, n, is_long_row, True, <real *>NULL, tail, &maximum, &carry, &count)
-    log_sum = log_sum_of(maximum, False, count, total, carry, &low)
+    total = sum_of_row(x, n, precision, <real *>NULL, tail, &maximum, &carry, &count)
+    log_sum = log_sum_of(maximum, SHIFTED, count, total, carry, &low)
     out[0] = <real>add_log_sum(<double>maximum, log_sum, low)
 
 
 cdef void logsumexp_of_long_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
-    logsumexp_of_row(x, n, True, out)
+    logsumexp_of_row(x, n, ADAPTIVE_SUM, out)
 
 
 cdef void logsumexp_of_short_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
-    logsumexp_of_row(x, n, False, out)
+    logsumexp_of_row(x, n, EXACT_SUM, out)
 
 
 cdef void logsumexp_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
@@ -98,18 +98,18 @@ cdef void logsumexp_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
 
 
 cdef void joint_row_of_logsumexp(State *state, Py_ssize_t column, const real *x, Py_ssize_t n) noexcept nogil:
-    sum_row_into(state, column, x, n, True)
+    sum_row_into(state, column, x, n, ADAPTIVE_SUM)
 
 
 # Fused tiles ----------------------------------------------------------------------------------------------------------
 
-cdef inline void logsumexp_of_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, bint is_short,
+cdef inline void logsumexp_of_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, TileSums way,
                                    real *out) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), whole = columns//width*width, first, j
     cdef real maximum[TILE_COLUMNS]
     cdef real log_sum[TILE_COLUMNS]
     cdef real log_sum_low[TILE_COLUMNS]
-    log_sums_of_columns(x, ld, rows, columns, is_short, EXACT, <real *>NULL, 0, maximum, log_sum, log_sum_low)
+    log_sums_of_columns(x, ld, rows, columns, way, EXACT, <real *>NULL, 0, maximum, log_sum, log_sum_low)
     for j in range(whole):
         out[j] = add_log_sum(maximum[j], log_sum[j], log_sum_low[j])
     if whole < columns:
@@ -120,12 +120,12 @@ cdef inline void logsumexp_of_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows
 
 cdef void logsumexp_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
                          Py_ssize_t _) noexcept nogil:
-    logsumexp_of_tile(x, ld, rows, columns, False, out)
+    logsumexp_of_tile(x, ld, rows, columns, BY_SHIFT, out)
 
 
 cdef void logsumexp_short_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
                                Py_ssize_t _) noexcept nogil:
-    logsumexp_of_tile(x, ld, rows, columns, True, out)
+    logsumexp_of_tile(x, ld, rows, columns, BY_DIFFERENCES, out)
 
 
 # Tables ---------------------------------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ cdef void exp_sum_store_row(State *state, const real *x, Py_ssize_t n, real *out
     else:
         shifts_of(maximum, &shift, &round_bias, &underflow_below)
         bias = bias_for(maximum - shift, round_bias, underflow_below)
-        total = sum_row(x, n, tail, EXACT, True, bias, shift, round_bias, underflow_below, n, out, &carry)
+        total = sum_row(x, n, tail, EXACT, STORE, bias, shift, round_bias, underflow_below, n, out, &carry)
         count = 1
         total = take_out_maximum(total, carry, maximum - shift, round_bias, EXACT, &carry)
         if has_lost_digits(total, n, bias):
@@ -63,8 +63,8 @@ cdef void exp_sum_store_tile(State *state, const real *x, Py_ssize_t ld, Py_ssiz
         first = first_column(group, width, columns)
         spread(<real>-INFINITY, maximum)
         max_lanes(x + first, ld, rows, maximum)
-        difference_sum_lanes(x + first, ld, rows, maximum, True, True, ahead, out + first, out_ld, totals, carries,
-                             counts)
+        difference_sum_lanes(x + first, ld, rows, maximum, WITHOUT_MAXIMUM, STORE, ahead, out + first, out_ld, totals,
+                             carries, counts)
         for j in range(width):
             state.sum.maximum[first + j] = maximum[j]
             state.sum.others[first + j] = two_sum(totals[j], carries[j], &error)
@@ -104,9 +104,9 @@ cdef void scale_tile(const State *state, const real *e, Py_ssize_t rows, Py_ssiz
 cdef void finish_logsumexp_and_softmax(State *state, Py_ssize_t columns, real *out, real *sign) noexcept nogil:
     finish_logsumexp(state, columns, out, sign)
     if state.scaling == FROM_MAXIMUM:
-        probability_factors(state, columns, True, <real>0)
+        probability_factors(state, columns, FROM_MAXIMUM, <real>0)
     else:
-        probability_factors(state, columns, False, <real>0)
+        probability_factors(state, columns, SHIFTED, <real>0)
 
 
 # Table ----------------------------------------------------------------------------------------------------------------

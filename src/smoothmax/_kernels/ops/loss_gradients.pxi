@@ -11,11 +11,12 @@
 #
 # Every factor is two doubles: rounded one after the other, they cost a gradient 5 ULP.
 
-cdef inline void exp_of_target(real target, real maximum, bint from_maximum, double *at, double *at_low) noexcept nogil:
+cdef inline void exp_of_target(real target, real maximum, Scaling scaling, double *at, double *at_low) noexcept nogil:
     """The target's exponential in two parts, scaled as the sum is. 0 stands in for no target, and may be above all."""
     cdef real shift, round_bias, underflow_below, d, d_low, head, tail, scale
-    if from_maximum:
-        difference_in_two(target if target < maximum else maximum, maximum, underflow_of(<real>0), False, &d, &d_low)
+    if scaling == FROM_MAXIMUM:
+        difference_in_two(target if target < maximum else maximum, maximum, underflow_of(<real>0), WITH_MAXIMUM, &d,
+                          &d_low)
         split_exp_of_two(d, d_low, round_bias_of(<real>0), &head, &tail, &scale)
         at[0] = (head + tail)*scale
         at_low[0] = ((head - (head + tail)) + tail)*scale
@@ -24,7 +25,7 @@ cdef inline void exp_of_target(real target, real maximum, bint from_maximum, dou
         exp_in_two(at_least(target - shift, underflow_below), round_bias, at, at_low)
 
 
-cdef inline void gradient_factors(State *state, Py_ssize_t columns, bint from_maximum, bint soft,
+cdef inline void gradient_factors(State *state, Py_ssize_t columns, Scaling scaling, TargetKind kind,
                                   real type_) noexcept nogil:
     """The factors of the exponentials and of b, and the gradient at the target."""
     cdef Py_ssize_t j
@@ -36,12 +37,12 @@ cdef inline void gradient_factors(State *state, Py_ssize_t columns, bint from_ma
     add_product(state.loss.hard, state.loss.hard_low, gain, gain_low, &hard, &hard_low, type_)
     add_product(state.loss.soft, state.loss.soft_low, gain, gain_low, &slope, &slope_low, type_)
     for j in range(columns):
-        total = scaled_total(state, j, from_maximum, &low, type_)
+        total = scaled_total(state, j, scaling, &low, type_)
         invert(total, low, &inverse, &inverse_low)
         # 1 - p of the target is the sum of the others over the whole sum. If the target is the maximum, leave that out.
         # Otherwise no more than half of the sum is subtracted, and no digit is lost.
-        scaled_exp_of_maximum(<real>state.sum.maximum[j], from_maximum, &p, &p_low)
-        exp_of_target(<real>state.loss.target_logit[j], <real>state.sum.maximum[j], from_maximum, &at, &at_low)
+        scaled_exp_of_maximum(<real>state.sum.maximum[j], scaling, &p, &p_low)
+        exp_of_target(<real>state.loss.target_logit[j], <real>state.sum.maximum[j], scaling, &at, &at_low)
         is_maximum = state.loss.target_logit[j] == state.sum.maximum[j]
         others = two_sum((state.sum.count[j] - 1)*p if is_maximum else total,
                          state.sum.others[j] if is_maximum else -at, &others_low)
@@ -49,7 +50,7 @@ cdef inline void gradient_factors(State *state, Py_ssize_t columns, bint from_ma
         own = own_low = value = value_low = 0
         add_product(hard, hard_low, state.loss.target_weight[j], 0, &own, &own_low, type_)
         add_product(own, own_low, others, others_low, &value, &value_low, type_)
-        if soft:
+        if kind == SOFT:
             state.loss.slope[j], state.loss.slope_low[j] = slope*state.loss.counts[j], slope_low*state.loss.counts[j]
             for_all = for_all_low = 0
             add_product(state.loss.slope[j], state.loss.slope_low[j], state.dot.mass[j], state.dot.mass_low[j],
@@ -68,21 +69,21 @@ cdef inline void gradient_factors(State *state, Py_ssize_t columns, bint from_ma
         state.loss.at_target[j] = -(multiplied(inverse, value, value_low) + value*inverse_low)
 
 
-cdef inline void finish_gradient(State *state, Py_ssize_t columns, bint soft, real type_) noexcept nogil:
+cdef inline void finish_gradient(State *state, Py_ssize_t columns, TargetKind kind, real type_) noexcept nogil:
     if state.scaling == FROM_MAXIMUM:
-        gradient_factors(state, columns, True, soft, type_)
+        gradient_factors(state, columns, FROM_MAXIMUM, kind, type_)
     else:
-        gradient_factors(state, columns, False, soft, type_)
+        gradient_factors(state, columns, SHIFTED, kind, type_)
 
 
 cdef void finish_hard_gradient(State *state, Py_ssize_t columns, real *out, real *sign) noexcept nogil:
     finish_hard_loss(state, columns, out, sign)
-    finish_gradient(state, columns, False, <real>0)
+    finish_gradient(state, columns, HARD, <real>0)
 
 
 cdef void finish_soft_gradient(State *state, Py_ssize_t columns, real *out, real *sign) noexcept nogil:
     finish_soft_loss(state, columns, out, sign)
-    finish_gradient(state, columns, True, <real>0)
+    finish_gradient(state, columns, SOFT, <real>0)
 
 
 # Results with weights of all classes ----------------------------------------------------------------------------------
@@ -123,11 +124,11 @@ cdef void write_gradient_row(const State *state, const real *x, const real *b, P
     spread(slope[0], slope)
     spread(slope_low[0], slope_low)
     gradient_lanes(x, width, b, width, rows, shift, round_bias, underflow_below, factor, factor_low, slope, slope_low,
-                   out, width, 0)
+                   out, width, NO_PREFETCH)
     if remaining:
         pad_two(x + rows*width, b + rows*width, remaining, tail, tail_b)
         gradient_lanes(tail, width, tail_b, width, 1, shift, round_bias, underflow_below, factor, factor_low, slope,
-                       slope_low, tail, width, 0)
+                       slope_low, tail, width, NO_PREFETCH)
         unpad(tail, remaining, out + rows*width)
 
 

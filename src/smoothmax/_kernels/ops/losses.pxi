@@ -12,6 +12,11 @@
 # A loss without a gradient has room in its 2 ULP for ROUNDED sums, of rows and of tiles. It may differ in the last bit
 # from the loss that comes with its gradient.
 
+cdef enum TargetKind:       # what a loss is of:
+    HARD                    # a class for each reduction, or
+    SOFT                    # weights of all classes, and perhaps a class
+
+
 # Sums -----------------------------------------------------------------------------------------------------------------
 
 cdef void loss_state_row(State *state, const real *x, Py_ssize_t n, real *out) noexcept nogil:
@@ -23,12 +28,12 @@ cdef void loss_state_row(State *state, const real *x, Py_ssize_t n, real *out) n
 
 
 cdef inline void loss_state_of_tile(State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
-                                    bint is_short) noexcept nogil:
+                                    TileSums way) noexcept nogil:
     cdef Py_ssize_t j
     cdef real maximum[TILE_COLUMNS]
     cdef real log_sum[TILE_COLUMNS]
     cdef real log_sum_low[TILE_COLUMNS]
-    log_sums_of_columns(x, ld, rows, columns, is_short, ROUNDED, <real *>NULL, 0, maximum, log_sum, log_sum_low)
+    log_sums_of_columns(x, ld, rows, columns, way, ROUNDED, <real *>NULL, 0, maximum, log_sum, log_sum_low)
     for j in range(columns):
         state.sum.maximum[j] = maximum[j]
         state.normalizer.log_sum[j] = <double>log_sum[j] + log_sum_low[j] if real is float else log_sum[j]
@@ -38,23 +43,23 @@ cdef inline void loss_state_of_tile(State *state, const real *x, Py_ssize_t ld, 
 
 cdef void loss_state_tile(State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *_,
                           Py_ssize_t __) noexcept nogil:
-    loss_state_of_tile(state, x, ld, rows, columns, False)
+    loss_state_of_tile(state, x, ld, rows, columns, BY_SHIFT)
 
 
 cdef void loss_state_short_tile(State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
                                 real *_, Py_ssize_t __) noexcept nogil:
-    loss_state_of_tile(state, x, ld, rows, columns, True)
+    loss_state_of_tile(state, x, ld, rows, columns, BY_DIFFERENCES)
 
 
 cdef void joint_row_of_loss(State *state, Py_ssize_t column, const real *x, Py_ssize_t n) noexcept nogil:
-    sum_row_into(state, column, x, n, False)
+    sum_row_into(state, column, x, n, ROUNDED_SUM)
 
 
 cdef inline void take_dot_row(State *state, const real *x, const real *b, Py_ssize_t n, double old) noexcept nogil:
     """Add to the DotSum the block that has just gone into the PartialSum, whose maximum was `old` before."""
     cdef real reference = finite_reference(<real>state.sum.maximum[0])
     move_dot(&state.dot, 0, finite_reference(old), reference)
-    add_dot_row(state, x, b, n, reference, False)
+    add_dot_row(state, x, b, n, reference, PRODUCTS)
 
 
 cdef void reduce_soft_row(State *state, const real *x, const real *b, Py_ssize_t n) noexcept nogil:
@@ -85,7 +90,7 @@ cdef void reduce_soft_tile(State *state, const real *x, Py_ssize_t ld, const rea
             for j in range(width):
                 reference[j] = finite_reference(<real>state.sum.maximum[first + j])
                 move_dot(&state.dot, first + j, finite_reference(old[first + j]), reference[j])
-            add_dot_tile(state, first, x + first, ld, b + first, b_ld, block, reference, False)
+            add_dot_tile(state, first, x + first, ld, b + first, b_ld, block, reference, PRODUCTS)
         x += block*ld
         b += block*b_ld
         rows -= block
@@ -167,10 +172,10 @@ cdef inline void add_product(double a, double a_low, double b, double b_low, dou
 
 
 cdef inline double loss_of(const State *state, Py_ssize_t j, double log_prob, double log_prob_low, double soft_sum,
-                           bint soft, real type_) noexcept nogil:
+                           TargetKind kind, real type_) noexcept nogil:
     """A factor of 0 drops its term, whatever that is. HARD: the target alone, which counts once."""
     cdef double value = 0, low = 0, factor = 0, factor_low = 0, exact
-    if soft:
+    if kind == SOFT:
         add_product(state.loss.hard, state.loss.hard_low, state.loss.target_weight[j], 0, &factor, &factor_low, type_)
         if factor != 0:
             add_product(factor, factor_low, log_prob, log_prob_low, &value, &low, type_)
@@ -191,7 +196,7 @@ cdef void finish_log_prob(State *state, Py_ssize_t columns, real *out, real *sig
     cdef double low
     finish_log_softmax(state, columns, out, sign)
     for j in range(columns):
-        out[j] = <real>log_prob_of(state, j, &low, out[0])
+        out[j] = <real>log_prob_of(state, j, &low, <real>0)
 
 
 cdef void finish_hard_loss(State *state, Py_ssize_t columns, real *out, real *sign) noexcept nogil:
@@ -199,8 +204,8 @@ cdef void finish_hard_loss(State *state, Py_ssize_t columns, real *out, real *si
     cdef double log_prob, low
     finish_log_softmax(state, columns, out, sign)
     for j in range(columns):
-        log_prob = log_prob_of(state, j, &low, out[0])
-        out[j] = <real>loss_of(state, j, log_prob, low, 0, False, out[0])
+        log_prob = log_prob_of(state, j, &low, <real>0)
+        out[j] = <real>loss_of(state, j, log_prob, low, 0, HARD, <real>0)
 
 
 cdef void finish_soft_loss(State *state, Py_ssize_t columns, real *out, real *sign) noexcept nogil:
@@ -208,16 +213,16 @@ cdef void finish_soft_loss(State *state, Py_ssize_t columns, real *out, real *si
     cdef double log_prob, low
     finish_log_softmax(state, columns, out, sign)
     for j in range(columns):
-        log_prob = log_prob_of(state, j, &low, out[0])
-        out[j] = <real>loss_of(state, j, log_prob, low, soft_sum_of(state, j), True, out[0])
+        log_prob = log_prob_of(state, j, &low, <real>0)
+        out[j] = <real>loss_of(state, j, log_prob, low, soft_sum_of(state, j), SOFT, <real>0)
 
 
 cdef void finish_nll(State *state, Py_ssize_t columns, real *out, real *sign) noexcept nogil:
     """x is log p already."""
     cdef Py_ssize_t j
     for j in range(columns):
-        out[j] = <real>loss_of(state, j, state.loss.target_logit[j], 0, state.dot.dot[j] + state.dot.dot_low[j], True,
-                               out[0])
+        out[j] = <real>loss_of(state, j, state.loss.target_logit[j], 0, state.dot.dot[j] + state.dot.dot_low[j], SOFT,
+                               <real>0)
 
 
 # Tables ---------------------------------------------------------------------------------------------------------------

@@ -16,16 +16,18 @@ cdef inline void split_inverse(double inverse, double inverse_low, real *high, r
     low[0] = <real>((inverse - high[0]) + inverse_low)
 
 
-cdef inline double log_sum_of(real maximum, bint from_maximum, double count, double others, double others_low,
+cdef inline double log_sum_of(real maximum, Scaling scaling, double count, double others, double others_low,
                               double *low) noexcept nogil:
     """log(count + (others + others_low)/p), and in `low` what rounding lost; a double is enough for float."""
     cdef double p, p_low, inverse, q, product
-    scaled_exp_of_maximum(maximum, from_maximum, &p, &p_low)
+    scaled_exp_of_maximum(maximum, scaling, &p, &p_low)
     inverse = 1/p
     if real is float:
         low[0] = 0
-        return short_log(count, (others + others_low)*inverse if from_maximum else (others + others_low)/(p + p_low))
-    elif from_maximum:
+        return short_log(count,
+                         (others + others_low)*inverse if scaling == FROM_MAXIMUM
+                         else (others + others_low)/(p + p_low))
+    elif scaling == FROM_MAXIMUM:
         return split_log(count, others*inverse, others_low*inverse, <double>0, low)
     else:
         q = others*inverse
@@ -34,13 +36,13 @@ cdef inline double log_sum_of(real maximum, bint from_maximum, double count, dou
         return split_log(count, q, p_low, <double>0, low)
 
 
-cdef inline void log_sums_of(State *state, Py_ssize_t columns, bint from_maximum, real _) noexcept nogil:
+cdef inline void log_sums_of(State *state, Py_ssize_t columns, Scaling scaling, real _) noexcept nogil:
     cdef Py_ssize_t j
     cdef double others, others_low, low
     for j in range(columns):
         # After many merges, others_low is no longer small beside others.
         others = two_sum(state.sum.others[j], state.sum.others_low[j], &others_low)
-        state.normalizer.log_sum[j] = log_sum_of(<real>state.sum.maximum[j], from_maximum, state.sum.count[j], others,
+        state.normalizer.log_sum[j] = log_sum_of(<real>state.sum.maximum[j], scaling, state.sum.count[j], others,
                                                  others_low, &low)
         state.normalizer.log_sum_low[j] = low
 
@@ -51,13 +53,13 @@ cdef inline real log_of_scaled(real count, real total, real carry, real *low) no
     return split_log(count, high*unscaled, error*unscaled, <real>0, low)
 
 
-cdef inline real saturates_above_of(real maximum, bint from_maximum, double total, double low) noexcept nogil:
+cdef inline real saturates_above_of(real maximum, Scaling scaling, double total, double low) noexcept nogil:
     """The limit above which probabilities are 1: 0.75 where the maximum is all of the sum, otherwise inf.
 
     The exponential of a single element is rounded and its reciprocal is not, so their product might miss 1 by an ULP.
     """
     cdef double p, p_low, others, limit
-    scaled_exp_of_maximum(maximum, from_maximum, &p, &p_low)
+    scaled_exp_of_maximum(maximum, scaling, &p, &p_low)
     others = (total - p) + (low - p_low)
     if real is float:
         limit = 1.4901161193847656e-08          # 2**-26
@@ -66,11 +68,10 @@ cdef inline real saturates_above_of(real maximum, bint from_maximum, double tota
     return <real>0.75 if others <= limit*total else <real>INFINITY
 
 
-cdef inline double scaled_total(const State *state, Py_ssize_t j, bint from_maximum, double *low,
-                                real _) noexcept nogil:
+cdef inline double scaled_total(const State *state, Py_ssize_t j, Scaling scaling, double *low, real _) noexcept nogil:
     """The scaled sum with the maximum in it; nan where no element is finite, or one is inf."""
     cdef double p, p_low, product, error, total
-    scaled_exp_of_maximum(<real>state.sum.maximum[j], from_maximum, &p, &p_low)
+    scaled_exp_of_maximum(<real>state.sum.maximum[j], scaling, &p, &p_low)
     product = state.sum.count[j]*p
     total = two_sum(product, state.sum.others[j], &error)
     error += product_error(state.sum.count[j], p, product) + state.sum.count[j]*p_low + state.sum.others_low[j]
@@ -78,11 +79,11 @@ cdef inline double scaled_total(const State *state, Py_ssize_t j, bint from_maxi
     return total if magnitude(state.sum.maximum[j]) < INFINITY else <double>NAN
 
 
-cdef inline void probability_factors(State *state, Py_ssize_t columns, bint from_maximum, real type_) noexcept nogil:
+cdef inline void probability_factors(State *state, Py_ssize_t columns, Scaling scaling, real type_) noexcept nogil:
     """The reciprocal of each sum, for operations that count the maximum apart."""
     cdef Py_ssize_t j
     cdef double total, low
     for j in range(columns):
-        total = scaled_total(state, j, from_maximum, &low, type_)
+        total = scaled_total(state, j, scaling, &low, type_)
         invert(total, low, &state.normalizer.inverse[j], &state.normalizer.inverse_low[j])
-        state.normalizer.saturates_above[j] = saturates_above_of(<real>state.sum.maximum[j], from_maximum, total, low)
+        state.normalizer.saturates_above[j] = saturates_above_of(<real>state.sum.maximum[j], scaling, total, low)

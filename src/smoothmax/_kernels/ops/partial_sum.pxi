@@ -1,6 +1,7 @@
 # PartialSum: what is known of the elements seen so far, and the law by which two of them are merged.
 #
-#     (m, count, others)  stands for  exp(m) (count + others/p),   p = exp(m) as the kernels scale it
+#     (m, n, s)  stands for  exp(m) (n + s):   m the maximum, n the count, s = others/p, p = exp(m) as the kernels scale
+#                 it, see math/shift.pxi
 #
 #     identity         (-inf, 0, 0)
 #     merge            (m, n, s) + (m', n', s') = (m, n + n', s + s')                          if m = m'

@@ -11,7 +11,7 @@
 # Worst inputs: 4000 equal elements at -16 beside one at 0 were 4.6 ULP off when the limit of has_lost_digits did not
 # grow with n: equal elements are all rounded the same way, in the total and in the carry.
 
-cdef inline double sum_row(const real *x, Py_ssize_t n, real *tail, Terms terms, bint keep, real bias, real shift,
+cdef inline double sum_row(const real *x, Py_ssize_t n, real *tail, Terms terms, Store store, real bias, real shift,
                            real round_bias, real underflow_below, Py_ssize_t ahead, real *out,
                            double *carry) noexcept nogil:
     """The sum of all exponentials of a block; to STORE is to write them to `out`, those of the tail too."""
@@ -27,15 +27,15 @@ cdef inline double sum_row(const real *x, Py_ssize_t n, real *tail, Terms terms,
         carries[j] = 0
         carries_low[j] = 0
     if rows and shift == 0:
-        row_exp_sum_lanes(x, rows, True, terms, keep, shift, round_bias, underflow_below, ahead, out, totals, carries,
-                          carries_low)
+        row_exp_sum_lanes(x, rows, ZERO_SHIFT, terms, store, shift, round_bias, underflow_below, ahead, out, totals,
+                          carries, carries_low)
     elif rows:
-        row_exp_sum_lanes(x, rows, False, terms, keep, shift, round_bias, underflow_below, ahead, out, totals, carries,
-                          carries_low)
+        row_exp_sum_lanes(x, rows, ANY_SHIFT, terms, store, shift, round_bias, underflow_below, ahead, out, totals,
+                          carries, carries_low)
     if remaining:
-        row_exp_sum_lanes(tail, 1, False, terms, keep, shift, round_bias, underflow_below, 0,
-                          tail if keep else <real *>NULL, totals, carries, carries_low)
-        if keep:
+        row_exp_sum_lanes(tail, 1, ANY_SHIFT, terms, store, shift, round_bias, underflow_below, NO_PREFETCH,
+                          tail if store == STORE else <real *>NULL, totals, carries, carries_low)
+        if store == STORE:
             unpad(tail, remaining, out + rows*width)
     for j in range(width):
         if real is float:
@@ -110,7 +110,7 @@ cdef inline double sum_of_block(const real *x, Py_ssize_t n, real *tail, real la
         return exact_sum_of_block(x, n, maximum, carry, count)
     shifts_of(maximum, &shift, &round_bias, &underflow_below)
     bias = bias_for(remainder_of(largest, shift), round_bias, underflow_below)
-    total = sum_row(x, n, tail, terms, False, bias, shift, round_bias, underflow_below, ahead, destination, carry)
+    total = sum_row(x, n, tail, terms, DISCARD, bias, shift, round_bias, underflow_below, ahead, destination, carry)
     count[0] = 0
     if largest == maximum:
         count[0] = 1
@@ -146,39 +146,45 @@ cdef inline void reduce_blocks(State *state, const real *x, Py_ssize_t n, Terms 
 
 # Whole rows -----------------------------------------------------------------------------------------------------------
 
+cdef enum Precision:        # of a row's sum:
+    EXACT_SUM
+    ROUNDED_SUM
+    ADAPTIVE_SUM            # ROUNDED terms, and EXACT ones again where logsumexp needs them
+
+
 cdef inline bint is_long(const real *x, Py_ssize_t n) noexcept nogil:
     """Whether a row is long enough for rounded exponentials to be faster than exact ones (P18)."""
     return n >= ROUNDED_MIN_LANE_ROWS*lanes_of(x)
 
 
-cdef inline double sum_of_row(const real *x, Py_ssize_t n, bint is_long_row, bint adaptive, real *destination,
-                              real *tail, real *maximum, double *carry, double *count) noexcept nogil:
-    """sum_of_block of a whole row; ADAPTIVE terms are summed again, EXACT, where logsumexp needs it.
+cdef inline double sum_of_row(const real *x, Py_ssize_t n, Precision precision, real *destination, real *tail,
+                              real *maximum, double *carry, double *count) noexcept nogil:
+    """sum_of_block of a whole row.
 
     `destination` is where results will be written, or NULL. It is prefetched meanwhile, as is the row that probably
     comes next (P10).
     """
     cdef double total
     maximum[0] = max_of_row(x, n, tail)
-    if is_long_row:
+    if precision != EXACT_SUM:
         total = sum_of_block(x, n, tail, maximum[0], maximum[0], ROUNDED, n, destination, carry, count)
-        if not (adaptive and needs_exact_sum(maximum[0], count[0], total)):
+        if not (precision == ADAPTIVE_SUM and needs_exact_sum(maximum[0], count[0], total)):
             return total
     return exact_sum_of_block(x, n, maximum[0], carry, count)
 
 
 cdef inline void sum_row_into(State *state, Py_ssize_t column, const real *x, Py_ssize_t n,
-                              bint adaptive) noexcept nogil:
+                              Precision precision) noexcept nogil:
     """Reduce a row into one column of a state."""
     cdef real tail[LANES]
     cdef real maximum
     cdef double total, carry, count
-    total = sum_of_row(x, n, True, adaptive, <real *>NULL, tail, &maximum, &carry, &count)
+    total = sum_of_row(x, n, precision, <real *>NULL, tail, &maximum, &carry, &count)
     state.sum.maximum[column], state.sum.count[column] = maximum, count
     state.sum.others[column], state.sum.others_low[column] = total, carry
 
 
-cdef inline double sum_of_lane_row(const real *lanes, real maximum, bint without_maximum, real *e, double *carry,
+cdef inline double sum_of_lane_row(const real *lanes, real maximum, Inclusion inclusion, real *e, double *carry,
                                    double *count) noexcept nogil:
     """difference_sum_lanes of one row that fits in the lanes, folded."""
     cdef Py_ssize_t j
@@ -188,10 +194,11 @@ cdef inline double sum_of_lane_row(const real *lanes, real maximum, bint without
     cdef real counts[LANES]
     cdef double sums[LANES]
     spread(maximum, maxima)
-    difference_sum_lanes(lanes, 0, 1, maxima, without_maximum, not without_maximum, 0, e, 0, totals, carries, counts)
+    difference_sum_lanes(lanes, 0, 1, maxima, inclusion, STORE if inclusion == WITH_MAXIMUM else DISCARD, NO_PREFETCH,
+                         e, 0, totals, carries, counts)
     for j in range(lanes_of(lanes)):
         sums[j] = totals[j]
-    count[0] = count_of_lanes(counts) if without_maximum else 0
+    count[0] = count_of_lanes(counts) if inclusion == WITHOUT_MAXIMUM else 0
     return sum_of_lanes(sums, carries, carry)
 
 
@@ -199,5 +206,5 @@ cdef inline double log_sum_of_lane_row(const real *x, Py_ssize_t n, real *lanes,
                                        double *low) noexcept nogil:
     cdef double others, others_low, count
     maximum[0] = max_of_lane_row(x, n, lanes)
-    others = sum_of_lane_row(lanes, maximum[0], True, <real *>NULL, &others_low, &count)
-    return log_sum_of(maximum[0], True, count, others, others_low, low)
+    others = sum_of_lane_row(lanes, maximum[0], WITHOUT_MAXIMUM, <real *>NULL, &others_low, &count)
+    return log_sum_of(maximum[0], FROM_MAXIMUM, count, others, others_low, low)

@@ -15,7 +15,7 @@
 # in a first pass and exponentiated again in a second.
 
 cdef void reduce_softmax_row(State *state, const real *x, const real *_, Py_ssize_t n) noexcept nogil:
-    reduce_softmax_blocks(state, x, n, False, <real *>NULL, NULL)
+    reduce_softmax_blocks(state, x, n, DISCARD, <real *>NULL, NULL)
 
 
 cdef void reduce_softmax_tile(State *state, const real *x, Py_ssize_t ld, const real *_, Py_ssize_t _ld,
@@ -42,8 +42,8 @@ cdef void reduce_softmax_tile(State *state, const real *x, Py_ssize_t ld, const 
                           &underflow_below[j])
                 sums[j] = 0
                 carries[j] = 0
-            exp_sum_store_lanes(x + first, ld, block, shift, round_bias, underflow_below, False,
-                                rows_ahead(block, ld, x[0])*ld, maximum, width, sums, carries)
+            exp_sum_store_lanes(x + first, ld, block, shift, round_bias, underflow_below, DISCARD,
+                                rows_ahead(block, ld, <real>0)*ld, maximum, width, sums, carries)
             for j in range(width):
                 sums[j] = two_sum(sums[j], carries[j], &error)
                 join(&state.sum, first + j, sums[j], error, 0)
@@ -57,7 +57,7 @@ cdef void finish_softmax(State *state, Py_ssize_t columns, real *_, real *__) no
     for j in range(columns):
         total = two_sum(state.sum.others[j], state.sum.others_low[j], &low)
         invert(total, low, &state.normalizer.inverse[j], &state.normalizer.inverse_low[j])
-        state.normalizer.saturates_above[j] = saturates_above_of(<real>state.sum.maximum[j], False, total, low)
+        state.normalizer.saturates_above[j] = saturates_above_of(<real>state.sum.maximum[j], SHIFTED, total, low)
 
 
 # Rows -----------------------------------------------------------------------------------------------------------------
@@ -71,13 +71,13 @@ cdef void softmax_of_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
     cdef real saturates_above[LANES]
     maximum = max_of_row(x, n, tail)
     shifts_of(maximum, &shift, &round_bias, &underflow_below)
-    total = sum_row(x, n, tail, IN_TWO_PARTS, True, 2*scaled_one(x[0]), shift, round_bias, underflow_below, n, out,
+    total = sum_row(x, n, tail, IN_TWO_PARTS, STORE, 2*scaled_one(<real>0), shift, round_bias, underflow_below, n, out,
                     &carry)
     invert(total, carry, &inverse, &inverse_low)
     split_inverse(inverse, inverse_low, scale, scale_low)
     spread(scale[0], scale)
     spread(scale_low[0], scale_low)
-    spread(saturates_above_of(maximum, False, total, carry), saturates_above)
+    spread(saturates_above_of(maximum, SHIFTED, total, carry), saturates_above)
     scale_contiguous(out, n, <real *>NULL, scale, scale_low, saturates_above)
 
 
@@ -89,7 +89,7 @@ cdef void softmax_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
     if n > lanes_of(x):
         softmax_of_row(x, n, out)
     else:
-        total = sum_of_lane_row(lanes, max_of_lane_row(x, n, lanes), False, lanes, &carry, &count)
+        total = sum_of_lane_row(lanes, max_of_lane_row(x, n, lanes), WITH_MAXIMUM, lanes, &carry, &count)
         invert(total, carry, &value, &value_low)
         split_inverse(value, value_low, inverse, inverse_low)
         spread(inverse[0], inverse)
@@ -112,11 +112,12 @@ cdef void write_softmax_row(const State *state, const real *x, const real *_, Py
     spread(scale[0], scale)
     spread(scale_low[0], scale_low)
     spread(<real>state.normalizer.saturates_above[0], saturates_above)
-    softmax_lanes(x, width, rows, shift, round_bias, underflow_below, scale, scale_low, saturates_above, out, width, 0)
+    softmax_lanes(x, width, rows, shift, round_bias, underflow_below, scale, scale_low, saturates_above, out, width,
+                  NO_PREFETCH)
     if remaining:
         pad(x + rows*width, remaining, tail)
         softmax_lanes(tail, width, 1, shift, round_bias, underflow_below, scale, scale_low, saturates_above, tail,
-                      width, 0)
+                      width, NO_PREFETCH)
         unpad(tail, remaining, out + rows*width)
 
 
@@ -146,13 +147,13 @@ cdef void softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t
             shifts_of(maximum[j], &shift[j], &round_bias[j], &underflow_below[j])
             sums[j] = 0
             carries[j] = 0
-        exp_sum_store_lanes(x + first, ld, rows, shift, round_bias, underflow_below, True, ahead, out + first, out_ld,
+        exp_sum_store_lanes(x + first, ld, rows, shift, round_bias, underflow_below, STORE, ahead, out + first, out_ld,
                             sums, carries)
         for j in range(width):
             sums[j] = two_sum(sums[j], carries[j], &error)
             invert(sums[j], error, &inverse, &inverse_low)
             split_inverse(inverse, inverse_low, &scale[j], &scale_low[j])
-            saturates_above[j] = saturates_above_of(maximum[j], False, sums[j], error)
+            saturates_above[j] = saturates_above_of(maximum[j], SHIFTED, sums[j], error)
         scale_lanes(out + first, out_ld, rows, <real *>NULL, scale, scale_low, saturates_above, out + first, out_ld)
 
 
@@ -171,8 +172,8 @@ cdef void softmax_short_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_s
         first = first_column(group, width, columns)
         spread(<real>-INFINITY, maximum)
         max_lanes(x + first, ld, rows, maximum)
-        difference_sum_lanes(x + first, ld, rows, maximum, False, True, ahead, out + first, out_ld, totals, carries,
-                             counts)
+        difference_sum_lanes(x + first, ld, rows, maximum, WITH_MAXIMUM, STORE, ahead, out + first, out_ld, totals,
+                             carries, counts)
         for j in range(width):
             totals[j] = sum_in_two(totals[j], carries[j], &error)
             invert(totals[j], error, &inverse[j], &inverse_low[j])

@@ -8,7 +8,7 @@
 # A draft is possible where the block's shift is 0. A block without one is exponentiated in the second pass: the same
 # bits.
 
-cdef inline void reduce_softmax_blocks(State *state, const real *x, Py_ssize_t n, bint drafts, real *out,
+cdef inline void reduce_softmax_blocks(State *state, const real *x, Py_ssize_t n, Store store, real *out,
                                        double *maxima) noexcept nogil:
     """Sum all exponentials, the maximum's too, into others + others_low, and leave a draft or not."""
     cdef Py_ssize_t block
@@ -21,15 +21,15 @@ cdef inline void reduce_softmax_blocks(State *state, const real *x, Py_ssize_t n
         move_maximum(&state.sum, 0, max_of_row(x, block, tail))
         maximum = finite_reference(<real>state.sum.maximum[0])
         shifts_of(maximum, &shift, &round_bias, &underflow_below)
-        stores = drafts and magnitude(state.sum.maximum[0]) <= can_be_corrected(x[0])
+        stores = store == STORE and magnitude(state.sum.maximum[0]) <= can_be_corrected(<real>0)
         if stores:
-            total = sum_row(x, block, tail, IN_TWO_PARTS, True, 2*scaled_one(x[0]), shift, round_bias, underflow_below,
-                            block, out, &carry)
+            total = sum_row(x, block, tail, IN_TWO_PARTS, STORE, 2*scaled_one(<real>0), shift, round_bias,
+                            underflow_below, block, out, &carry)
         else:
-            total = sum_row(x, block, tail, IN_TWO_PARTS, False, 2*scaled_one(x[0]), shift, round_bias,
+            total = sum_row(x, block, tail, IN_TWO_PARTS, DISCARD, 2*scaled_one(<real>0), shift, round_bias,
                             underflow_below, block, out, &carry)
         join(&state.sum, 0, total, carry, 0)
-        if drafts:
+        if store == STORE:
             maxima[0] = state.sum.maximum[0] if stores else <double>NAN
             maxima += 1
             out += block
@@ -38,7 +38,7 @@ cdef inline void reduce_softmax_blocks(State *state, const real *x, Py_ssize_t n
 
 
 cdef void draft_softmax_row(State *state, const real *x, Py_ssize_t n, real *out, double *maxima) noexcept nogil:
-    reduce_softmax_blocks(state, x, n, True, out, maxima)
+    reduce_softmax_blocks(state, x, n, STORE, out, maxima)
 
 
 cdef inline double can_be_corrected(real _) noexcept nogil:

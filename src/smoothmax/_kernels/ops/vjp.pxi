@@ -33,10 +33,10 @@ cdef void write_softmax_vjp_row(const State *state, const real *x, const real *b
     cdef real dot_low[LANES]
     spread(<real>state.dot.dot[0], dot)
     spread(<real>state.dot.dot_low[0], dot_low)
-    softmax_vjp_lanes(x, width, b, width, rows, dot, dot_low, out, width, 0)
+    softmax_vjp_lanes(x, width, b, width, rows, dot, dot_low, out, width, NO_PREFETCH)
     if remaining:
         pad_two(x + rows*width, b + rows*width, remaining, tail, tail_b)
-        softmax_vjp_lanes(tail, width, tail_b, width, 1, dot, dot_low, tail, width, 0)
+        softmax_vjp_lanes(tail, width, tail_b, width, 1, dot, dot_low, tail, width, NO_PREFETCH)
         unpad(tail, remaining, out + rows*width)
 
 
@@ -91,11 +91,12 @@ cdef void write_log_softmax_vjp_row(const State *state, const real *x, const rea
     cdef real round_bias = round_bias_of(<real>0), underflow_below = underflow_of(<real>0)
     spread(<real>state.dot.dot[0], total)
     spread(<real>state.dot.dot_low[0], total_low)
-    log_softmax_vjp_lanes(x, width, b, width, rows, round_bias, underflow_below, total, total_low, out, width, 0)
+    log_softmax_vjp_lanes(x, width, b, width, rows, round_bias, underflow_below, total, total_low, out, width,
+                          NO_PREFETCH)
     if remaining:
         pad_two(x + rows*width, b + rows*width, remaining, tail, tail_b)
         log_softmax_vjp_lanes(tail, width, tail_b, width, 1, round_bias, underflow_below, total, total_low, tail,
-                              width, False)
+                              width, NO_PREFETCH)
         unpad(tail, remaining, out + rows*width)
 
 

@@ -54,10 +54,10 @@ cdef inline real weighted_underflow_of(real exponent) noexcept nogil:
         return (exponent - (1535 + 1100))*0.6931471805599453
 
 
-cdef inline void weighted_shifts_of(real reference, real count, bint any_size, real *shift, real *round_bias,
+cdef inline void weighted_shifts_of(real reference, real count, WeightRange sizes, real *shift, real *round_bias,
                                     real *underflow_below) noexcept nogil:
     lowered_shifts_of(reference, count, shift, round_bias, underflow_below)
-    if any_size:
+    if sizes == ANY_SIZE:
         underflow_below[0] = weighted_underflow_of(round_bias_of(<real>0) - round_bias[0])
 
 
