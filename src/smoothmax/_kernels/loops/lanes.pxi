@@ -33,6 +33,13 @@ cdef inline void spread(real value, real *lanes) noexcept nogil:
         lanes[j] = value
 
 
+cdef inline void spread_shifts(real maximum, real *shift, real *round_bias, real *underflow_below) noexcept nogil:
+    shifts_of(maximum, shift, round_bias, underflow_below)
+    spread(shift[0], shift)
+    spread(round_bias[0], round_bias)
+    spread(underflow_below[0], underflow_below)
+
+
 cdef inline void pad(const real *x, Py_ssize_t n, real *lanes) noexcept nogil:
     """The last n elements of a row, filled up with -inf."""
     cdef int j, left = <int>n       # ints of the elements' width, for a masked load

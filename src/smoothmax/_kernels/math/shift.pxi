@@ -96,13 +96,6 @@ cdef inline void shifts_of(real maximum, real *shift, real *round_bias, real *un
     lowered_shifts_of(maximum, <real>0, shift, round_bias, underflow_below)
 
 
-cdef inline void spread_shifts(real maximum, real *shift, real *round_bias, real *underflow_below) noexcept nogil:
-    shifts_of(maximum, shift, round_bias, underflow_below)
-    spread(shift[0], shift)
-    spread(round_bias[0], round_bias)
-    spread(underflow_below[0], underflow_below)
-
-
 cdef inline real headroom(real _) noexcept nogil:
     """How many exponents the exponentials are lowered by where elements may lie above the guessed maximum.
 
