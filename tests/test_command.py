@@ -130,7 +130,7 @@ def test_a_symbolic_link_is_followed(folder):
     assert os.listdir("elsewhere") == ["result.npy"]
 
 
-def test_a_link_to_nothing_makes_what_it_names(folder):
+def test_a_link_to_nothing_makes_what_it_names():
     os.symlink("real.npy", "link.npy")
     os.symlink("link.npy", "link of a link.npy")
     assert main(["softmax", "logits.npy", "-o", "link of a link.npy"]) == 0
@@ -207,7 +207,7 @@ def refused(folder, capsys, arguments):
         ("words.npy", "x must be an array of numbers, got dtype <U3"),
         ("dates.npy", "x must be an array of numbers, got dtype datetime64[D]"),
         ("subarray.npy", "cannot read 'subarray.npy': it must hold an array of numbers, got dtype ('<f8', (2,))"),
-        ("-", "cannot read '-': standard input may have no end; ./- is a file of that name"),
+        ("-", "cannot read '-': the input must be a file; ./- is one of that name"),
         ("structure.npy", "x must be an array of numbers, got dtype [('a', '<f8')]"),
     ],
 )
@@ -287,7 +287,7 @@ def test_unknown_function(folder, capsys):
         (
             "-",
             ["--force"],
-            "cannot write '-': standard output cannot be written out of order; ./- is a file of that name",
+            "cannot write '-': the output must be a file; ./- is one of that name",
         ),
         ("nowhere/p.npy", [], "cannot write 'nowhere/p.npy': there is no folder '{folder}/nowhere'"),
         ("old.npy/p.npy", [], "cannot write 'old.npy/p.npy': there is no folder '{folder}/old.npy'"),
@@ -319,7 +319,7 @@ def test_a_name_that_is_too_long(folder, capsys):
     )
 
 
-def test_the_longest_name_works(folder):
+def test_the_longest_name_works():
     name = "x" * 251 + ".npy"
     assert main(["softmax", "logits.npy", "-o", name]) == 0
     np.testing.assert_array_equal(np.load(name), smoothmax.softmax(LOGITS))

@@ -65,7 +65,7 @@ def test_a_store_that_cannot_be_written(capsys, monkeypatch):
     assert message == "cannot write 'y.zarr': No space left on device"
 
 
-def test_a_store_that_outgrows_the_disk(folder):
+def test_a_store_that_outgrows_the_disk():
     """Told to the process as a limit of the size of files."""
     resource = pytest.importorskip("resource")
     store = zarr.open("x.zarr", mode="w", shape=(4000,), chunks=(2000,), dtype="f8")

@@ -35,7 +35,7 @@ def run_bench(options: argparse.Namespace) -> None:
 def run_function(options: argparse.Namespace) -> None:
     stores = [is_store(path) for path in (options.input, options.output)]
     if options.input == "-":
-        raise Unreadable("-", "standard input may have no end; ./- is a file of that name")
+        raise Unreadable("-", "the input must be a file; ./- is one of that name")
     prepare(options.output, folder=stores[1], replace=options.force)
     if stores[0] != stores[1]:
         raise Refused(f"input and output must both be .zarr or both be .npy, got {options.input!r}, {options.output!r}")
