@@ -136,7 +136,8 @@ def test_a_damaged_chunk_is_an_error_of_the_input(folder, capsys):
 
 @pytest.mark.parametrize("metadata", [b"", b"{", b"[]", b'{"zarr_format": 3, "node_type": "array"}'])
 def test_damaged_metadata_is_an_error_of_the_input(folder, capsys, metadata):
-    (folder / "x.zarr" / "zarr.json").write_bytes(metadata)
+    (path,) = [path for path in (folder / "x.zarr").iterdir() if path.name in ("zarr.json", ".zarray")]
+    path.write_bytes(metadata)
     assert failed(capsys, ["softmax", "x.zarr", "-o", "y.zarr"]).startswith("cannot read 'x.zarr': not a zarr array: ")
 
 
