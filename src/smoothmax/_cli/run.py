@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import importlib
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -83,7 +84,6 @@ def progress_bar(total: int) -> Iterator[Callable[[int], object]]:
 def find_tqdm() -> Any:
     """The class, or None if tqdm is not installed: a folder called tqdm can be imported, but has no such attribute."""
     try:
-        from tqdm import tqdm
+        return getattr(importlib.import_module("tqdm"), "tqdm", None)
     except ImportError:
         return None
-    return tqdm
