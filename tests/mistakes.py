@@ -1,6 +1,6 @@
-"""Any call with one mistake in it, as a hypothesis strategy, and the error that answers it.
+"""Hypothesis strategies for calls with one mistake, and the error that each must raise.
 
-Each function makes its mistake in a legal call, and returns the type of the error and what it must say.
+Each function puts its mistake into a legal call, and returns the type of the error and a part of its message.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ NO_NUMBERS = st.sampled_from(["U3", "S1", "O", "M8[s]", "m8[D]", "V2"])
 
 
 def far(call: Call, draw: Draw) -> int:
-    """An axis that is not there; 0 and -1 are, even of a scalar."""
+    """An axis that the input has not; even a scalar has 0 and -1."""
     ndim = max(len(call.shape), 1)
     return draw(st.integers(ndim, 99) | st.integers(-99, -ndim - 1))
 
 
 def reset(call: Call, shape: tuple[int, ...]) -> None:
-    """An input of this shape, and no argument that has to broadcast with it."""
+    """Give the call an input of this shape, and remove the arguments that would have to broadcast with it."""
     call.given, call.shape = np.ones(shape), shape
     for name in ("b", "where"):
         call.arguments.pop(name, None)
@@ -154,6 +154,6 @@ MISTAKES = {
 
 @st.composite
 def mistakes(draw: Draw, name: str) -> tuple[Call, type[Exception], str]:
-    """A legal call but for the mistake of this name, the error that answers it, and what it must say."""
+    """A call that is legal but for the mistake of this name, the type of the error, and a part of its message."""
     call: Call = draw(calls())
     return call, *MISTAKES[name](call, draw)

@@ -1,4 +1,4 @@
-"""python -m smoothmax bench: the cases that were asked for, as a table, as JSON, as a picture; what is refused."""
+"""python -m smoothmax bench measures the shapes that are asked for, and prints a table or JSON or draws a picture."""
 
 import json
 import re
@@ -17,7 +17,7 @@ def quick(tmp_path, monkeypatch):
     monkeypatch.setattr(_compare, "ROUNDS", 1)
 
 
-def test_table(capsys):
+def test_table_has_a_line_for_each_function_type_and_shape(capsys):
     assert main(["bench", "--shape", "4,7", "--shape", "5", "--axis", "0", "--dtype", "float32"]) == 0
     out, err = capsys.readouterr()
     lines = [line.split()[:2] for line in out.splitlines() if " x " in line]
@@ -27,7 +27,7 @@ def test_table(capsys):
     assert err == ""
 
 
-def test_json(capsys):
+def test_json_has_the_figures_and_the_configuration(capsys):
     assert main(["bench", "--shape", "4,7", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["configuration"]["Kernels"]["variant"]
@@ -41,7 +41,7 @@ def test_json(capsys):
         assert record["ulp"]["smoothmax"] is None or record["ulp"]["smoothmax"] <= 2
 
 
-def test_plot(capsys, tmp_path):
+def test_plot_is_a_picture(capsys, tmp_path):
     assert main(["bench", "--shape", "4,7", "--dtype", "float64", "--plot", "out.png"]) == 0
     assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
     assert "softmax" in capsys.readouterr().out
@@ -60,7 +60,7 @@ def test_plot(capsys, tmp_path):
         (["--shape", "4", "--axis", "none"], "axis must be one integer"),
     ],
 )
-def test_refused(capsys, options, message):
+def test_wrong_arguments_are_refused(capsys, options, message):
     assert main(["bench", *options]) == 2
     assert capsys.readouterr() == ("", f"smoothmax: error: {message}\n")
 
@@ -71,7 +71,7 @@ def test_a_plot_that_cannot_be_written_is_named(capsys, name):
     assert capsys.readouterr().err.startswith(f"smoothmax: error: cannot write '{name}': ")
 
 
-def test_a_plot_without_matplotlib(capsys, monkeypatch):
+def test_a_plot_needs_matplotlib(capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     assert main(["bench", "--shape", "4", "--plot", "out.png"]) == 2

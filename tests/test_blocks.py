@@ -1,4 +1,4 @@
-"""Files larger than the memory that is allowed: right whatever the blocks, within it, and whole or not at all."""
+"""Files larger than the memory that is allowed: results are right for any blocks, and memory stays within the limit."""
 
 import contextlib
 import itertools
@@ -28,7 +28,7 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def tiny_blocks(monkeypatch):
-    """As if a megabyte were 3000 bytes: a few hundred elements at a time."""
+    """Make a megabyte 3000 bytes, so that blocks have a few hundred elements; the blocks that were read."""
     monkeypatch.setitem(arguments.UNITS, "mb", 3000)
     monkeypatch.setattr(blocks, "STRETCH_MIN_BYTES", 64)
     taken = []
@@ -62,7 +62,7 @@ def test_regions_cover_an_array_once(shape):
 
 
 @pytest.mark.parametrize("shape", [(), (7,), (5, 6), (1, 9, 1), (3, 4, 5), (2, 3, 2, 5)], ids=str)
-def test_runs_are_where_a_region_lies(shape):
+def test_stretches_are_where_a_region_lies(shape):
     numbers = np.arange(np.prod(shape, dtype=int)).reshape(shape)
     rng = np.random.default_rng(0)
     for _ in range(200):
@@ -79,7 +79,7 @@ def test_runs_are_where_a_region_lies(shape):
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("axis", ["none", "0", "1", "2", "-1", "0,1", "0,2", "1,2"])
 @pytest.mark.parametrize("keepdims", [False, True])
-def test_any_axis_and_order(name, dtype, order, axis, keepdims, tiny_blocks):
+def test_results_are_right_for_every_axis_and_order(name, dtype, order, axis, keepdims, tiny_blocks):
     x = np.array(np.random.default_rng(1).normal(size=(20, 30, 17)) * 30, dtype, order=order)
     np.save("x.npy", x)
     options = ["--keepdims"] if keepdims and name == "logsumexp" else []
@@ -96,7 +96,7 @@ def test_any_axis_and_order(name, dtype, order, axis, keepdims, tiny_blocks):
 
 
 @pytest.mark.parametrize("given", ["f2", "i2", ">f8", "?"])
-def test_types_that_are_converted(name, given, tiny_blocks):
+def test_types_that_are_converted_give_right_results(name, given, tiny_blocks):
     x = (np.random.default_rng(2).normal(size=(300, 40)) * 3).astype(given)
     np.save("x.npy", x)
     for axis in (0, 1):
@@ -107,7 +107,7 @@ def test_types_that_are_converted(name, given, tiny_blocks):
     assert len(tiny_blocks) > 10
 
 
-def test_special_values_over_many_blocks(name, tiny_blocks):
+def test_special_values_survive_many_blocks(name, tiny_blocks):
     x = np.zeros((3000, 4))
     x[:, 1] = -np.inf
     x[1500, 2:] = np.inf, np.nan
@@ -117,7 +117,7 @@ def test_special_values_over_many_blocks(name, tiny_blocks):
     assert len(tiny_blocks) > 10
 
 
-def test_a_large_result_of_logsumexp(monkeypatch, tiny_blocks):
+def test_a_large_result_of_logsumexp_is_written_in_blocks(monkeypatch, tiny_blocks):
     monkeypatch.setattr(npy, "WHOLE_RESULT_BYTES", 100)
     for order in "CF":
         x = np.array(np.random.default_rng(3).normal(size=(2, 300, 3)), order=order)
@@ -151,7 +151,7 @@ def peak_of(*arguments):
 
 
 def made(shape, dtype):
-    """A file of numbers that repeat, without holding them."""
+    """A file of numbers that repeat every 1000 rows, made without holding them all; the rows that repeat."""
     file = np.lib.format.open_memmap("x.npy", "w+", dtype, shape)
     part = np.random.default_rng(4).normal(size=(1000, shape[1])).astype(dtype) * 5
     for i in range(0, shape[0], 1000):
@@ -166,7 +166,7 @@ def hold_softmax_to_memory(shape, axis, memory):
     taken = peak_of("softmax", "x.npy", "-o", "y.npy", "--axis", axis, "--max-memory", f"{memory}")
     size = os.path.getsize("x.npy")
     assert size > 2 * memory
-    assert taken <= memory + 4 * MB  # and whatever Python holds for the while
+    assert taken <= memory + 4 * MB  # and what Python itself holds meanwhile
     y = np.load("y.npy", mmap_mode="r")
     if axis == "1":
         exact = reference("softmax", part[:100], 1)
@@ -183,13 +183,13 @@ def hold_softmax_to_memory(shape, axis, memory):
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/status")
 @pytest.mark.parametrize("axis", ["0", "1", "none"])
-def test_memory(axis):
+def test_memory_stays_within_its_limit(axis):
     hold_softmax_to_memory((40_000, 500), axis, 20 * MB)
 
 
 @pytest.mark.disk
 @pytest.mark.parametrize("axis", ["0", "1", "none"])
-def test_memory_of_8_gb(axis):
+def test_memory_stays_within_its_limit_for_8_gb(axis):
     hold_softmax_to_memory((1_000_000, 2000), axis, 512 * MB)
 
 
@@ -204,7 +204,7 @@ def nothing_left_behind(folder):
 
 
 @pytest.mark.parametrize("axis", ["0", "1"])
-def test_a_file_that_shrinks_meanwhile(folder, capsys, monkeypatch, tiny_blocks, axis):
+def test_a_file_that_shrinks_meanwhile_is_an_error(folder, capsys, monkeypatch, tiny_blocks, axis):
     np.save("x.npy", np.zeros((3000, 8)))
     inner = blocks.Job.read
 
@@ -220,7 +220,7 @@ def test_a_file_that_shrinks_meanwhile(folder, capsys, monkeypatch, tiny_blocks,
     assert len(tiny_blocks) >= 3
 
 
-def test_a_disk_that_cannot_be_read(folder, capsys, monkeypatch):
+def test_a_disk_that_cannot_be_read_is_an_error(folder, capsys, monkeypatch):
     np.save("x.npy", np.zeros((30, 8)))
 
     class Bad:
@@ -238,7 +238,7 @@ def test_a_disk_that_cannot_be_read(folder, capsys, monkeypatch):
 
 
 def limited(arguments, size):
-    """The exit code and the errors of a process that may write files of so many bytes; SIGXFSZ is Python's OSError."""
+    """The exit code and the errors of a process whose files may have so many bytes: Python makes it an OSError."""
     script = (
         "import resource, sys; from smoothmax.__main__ import main;"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size})); sys.exit(main(sys.argv[1:]))"
@@ -249,14 +249,14 @@ def limited(arguments, size):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of POSIX")
 @pytest.mark.parametrize("axis", ["0", "1"])
-def test_a_disk_that_is_full_in_the_middle(folder, axis):
+def test_a_disk_that_fills_up_leaves_nothing_behind(folder, axis):
     np.save("x.npy", np.zeros((300_000, 8)))
     with nothing_left_behind(folder):
         code, message = limited(["softmax", "x.npy", "-o", "y.npy", "--axis", axis, "--max-memory", "1MB"], 10 * MB)
     assert (code, message) == (2, "smoothmax: error: cannot write 'y.npy': File too large\n")
 
 
-def test_an_interrupt_in_the_middle(folder, capsys, monkeypatch, tiny_blocks):
+def test_an_interrupt_leaves_nothing_behind(folder, capsys, monkeypatch, tiny_blocks):
     np.save("x.npy", np.zeros((3000, 8)))
     inner = npy_format.NpyWriter.__setitem__
 
@@ -277,7 +277,7 @@ def test_an_interrupt_in_the_middle(folder, capsys, monkeypatch, tiny_blocks):
 
 
 @pytest.mark.parametrize("text", ["512", "0MB", "lots", "5 TB", "-3MB", "1e9"])
-def test_sizes_that_are_none(capsys, text):
+def test_what_is_no_size_is_refused(capsys, text):
     message = error_of(capsys, ["softmax", "x.npy", "-o", "y.npy", f"--max-memory={text}"])
     assert message == f"max-memory must be a size such as 512MB or 2GiB, 1MB at least, got {text!r}"
 
@@ -294,14 +294,14 @@ def test_sizes_that_are_none(capsys, text):
         ("9" * 5000 + "GB", sys.maxsize),
     ],
 )
-def test_sizes(text, size):
+def test_sizes_have_units_and_no_upper_limit(text, size):
     assert arguments.parse(["softmax", "x.npy", "-o", "y.npy", "--max-memory", text]).max_memory == size
 
 
 @pytest.mark.parametrize(
     ("terminal", "options", "bar"), [(True, [], True), (True, ["--quiet"], False), (False, [], False)]
 )
-def test_a_bar_on_a_terminal_only(capsys, monkeypatch, terminal, options, bar):
+def test_only_a_terminal_shows_a_progress_bar(capsys, monkeypatch, terminal, options, bar):
     pytest.importorskip("tqdm")
     np.save("x.npy", np.zeros((300, 8)))
     monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)

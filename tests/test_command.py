@@ -1,4 +1,4 @@
-"""python -m smoothmax on files. Whole error lines, exit codes, and what is left behind."""
+"""The command on .npy files: results, whole error lines, exit codes, and what is left behind."""
 
 import io
 import os
@@ -53,14 +53,14 @@ def npy(array):
         (["--axis", "2", "--dtype", "float32"], {"axis": 2, "dtype": np.float32}),
     ],
 )
-def test_output_is_the_function_s_result_bit_for_bit(folder, capsys, name, options, keywords):
+def test_output_is_the_result_of_the_function_bit_for_bit(folder, capsys, name, options, keywords):
     assert main([name, "logits.npy", "-o", "result.npy", *options]) == 0
     assert (folder / "result.npy").read_bytes() == npy(getattr(smoothmax, name)(LOGITS, **keywords))
     assert capsys.readouterr() == ("", "")
     assert sorted(os.listdir()) == ["logits.npy", "result.npy"]
 
 
-def test_keepdims():
+def test_keepdims_keeps_reduced_axes():
     assert main(["logsumexp", "logits.npy", "-o", "result.npy", "--axis", "1", "--keepdims"]) == 0
     np.testing.assert_array_equal(np.load("result.npy"), smoothmax.logsumexp(LOGITS, axis=1, keepdims=True))
     assert np.load("result.npy").shape == (4, 1, 5)
@@ -78,22 +78,22 @@ def test_keepdims():
     ],
     ids=["Fortran", "float32", "big-endian", "empty", "0-d", "special"],
 )
-def test_any_layout_and_type(folder, array):
+def test_every_layout_and_type_is_read(folder, array):
     np.save("logits.npy", array)
     assert main(["softmax", "logits.npy", "-o", "result.npy"]) == 0
     assert (folder / "result.npy").read_bytes() == npy(smoothmax.softmax(array))
 
 
 @pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
-def test_versions_of_the_format(version):
+def test_every_version_of_the_format_is_read(version):
     with open("logits.npy", "wb") as file:
         np.lib.format.write_array(file, LOGITS, version=version)
     assert main(["softmax", "logits.npy", "-o", "result.npy"]) == 0
     np.testing.assert_array_equal(np.load("result.npy"), smoothmax.softmax(LOGITS))
 
 
-def test_a_file_of_python_2(capsys):
-    """Its header ends a long integer with L, which NumPy reads with a warning."""
+def test_a_file_that_python_2_wrote_is_read_without_a_warning(capsys):
+    """Its header writes integers as 4L, which NumPy reads with a warning."""
     plain = npy(LOGITS)
     header = plain[10 : plain.index(b"\n")].replace(b"(4, 3, 5)", b"(4L, 3L, 5L)").replace(b"   ", b"", 1)
     with open("logits.npy", "wb") as file:
@@ -104,25 +104,25 @@ def test_a_file_of_python_2(capsys):
 
 
 def test_what_follows_the_array_is_not_read(folder):
-    """As with numpy.load: several arrays may stand in a file."""
+    """As by numpy.load: a file may hold several arrays."""
     (folder / "logits.npy").write_bytes(npy(LOGITS) + npy(np.ones(3)))
     assert main(["softmax", "logits.npy", "-o", "result.npy"]) == 0
     np.testing.assert_array_equal(np.load("result.npy"), smoothmax.softmax(LOGITS))
 
 
-def test_force_replaces(folder):
+def test_force_replaces_an_output(folder):
     (folder / "result.npy").write_bytes(b"old")
     assert main(["softmax", "logits.npy", "-o", "result.npy", "--force"]) == 0
     np.testing.assert_array_equal(np.load("result.npy"), smoothmax.softmax(LOGITS))
 
 
-def test_force_in_place():
+def test_force_replaces_the_input_by_its_own_result():
     assert main(["softmax", "logits.npy", "-o", "logits.npy", "--force"]) == 0
     np.testing.assert_array_equal(np.load("logits.npy"), smoothmax.softmax(LOGITS))
     assert os.listdir() == ["logits.npy"]
 
 
-def test_a_symbolic_link_is_followed(folder):
+def test_an_output_that_is_a_symbolic_link_is_followed(folder):
     (folder / "elsewhere").mkdir()
     os.symlink(folder / "elsewhere" / "result.npy", "link.npy")
     assert main(["softmax", "logits.npy", "-o", "link.npy"]) == 0
@@ -130,7 +130,7 @@ def test_a_symbolic_link_is_followed(folder):
     assert os.listdir("elsewhere") == ["result.npy"]
 
 
-def test_a_link_to_nothing_makes_what_it_names(folder):
+def test_a_link_to_nothing_creates_the_file_that_it_names():
     os.symlink("real.npy", "link.npy")
     os.symlink("link.npy", "link of a link.npy")
     assert main(["softmax", "logits.npy", "-o", "link of a link.npy"]) == 0
@@ -183,7 +183,7 @@ BAD_FILES = {
 
 
 def refused(folder, capsys, arguments):
-    """The message of a command that is refused; that no file has changed."""
+    """The message of a command that is refused and has changed no file."""
     before = contents(folder)
     message = error_of(capsys, arguments)
     assert contents(folder) == before
@@ -207,11 +207,11 @@ def refused(folder, capsys, arguments):
         ("words.npy", "x must be an array of numbers, got dtype <U3"),
         ("dates.npy", "x must be an array of numbers, got dtype datetime64[D]"),
         ("subarray.npy", "cannot read 'subarray.npy': it must hold an array of numbers, got dtype ('<f8', (2,))"),
-        ("-", "cannot read '-': standard input may have no end; ./- is a file of that name"),
+        ("-", "cannot read '-': the input must be a file; ./- is one of that name"),
         ("structure.npy", "x must be an array of numbers, got dtype [('a', '<f8')]"),
     ],
 )
-def test_bad_input(folder, capsys, name, message):
+def test_an_unreadable_input_is_named_with_the_reason(folder, capsys, name, message):
     (folder / "folder").mkdir()
     np.savez("archive.npz", LOGITS)
     for bad, data in BAD_FILES.items():
@@ -219,14 +219,14 @@ def test_bad_input(folder, capsys, name, message):
     assert refused(folder, capsys, ["softmax", name, "-o", "result.npy"]) == message
 
 
-def test_more_axes_than_numpy_has(folder, capsys):
+def test_more_axes_than_numpy_has_are_refused(folder, capsys):
     (folder / "deep.npy").write_bytes(BAD_FILES["deep.npy"])
     message = refused(folder, capsys, ["softmax", "deep.npy", "-o", "result.npy"])
-    assert message.startswith("cannot read 'deep.npy': maximum supported dimension")  # and NumPy's limit, which varies
+    assert message.startswith("cannot read 'deep.npy': maximum supported dimension")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a device of POSIX")
-def test_input_that_is_no_file(folder, capsys):
+def test_a_device_is_not_read(folder, capsys):
     message = refused(folder, capsys, ["softmax", "/dev/null", "-o", "result.npy"])
     assert message == "cannot read '/dev/null': not a regular file"
 
@@ -247,11 +247,11 @@ def test_input_that_is_no_file(folder, capsys):
         (["two\nlines"], "unrecognized arguments: two lines"),
     ],
 )
-def test_bad_options(folder, capsys, options, message):
+def test_a_wrong_option_is_named(folder, capsys, options, message):
     assert refused(folder, capsys, ["softmax", "logits.npy", "-o", "result.npy", *options]) == message
 
 
-def test_an_axis_beyond_any_integer(folder, capsys):
+def test_an_axis_beyond_all_integers_is_refused(folder, capsys):
     refused(folder, capsys, ["softmax", "logits.npy", "-o", "result.npy", "--axis", str(10**30)])
 
 
@@ -263,11 +263,11 @@ def test_an_axis_beyond_any_integer(folder, capsys):
         (["--force"], "the following arguments are required: function"),
     ],
 )
-def test_missing_arguments(folder, capsys, arguments, message):
+def test_missing_arguments_are_named(folder, capsys, arguments, message):
     assert refused(folder, capsys, arguments) == message
 
 
-def test_unknown_function(folder, capsys):
+def test_an_unknown_function_is_named(folder, capsys):
     message = refused(folder, capsys, ["softmin", "logits.npy", "-o", "result.npy"])
     # versions of Python differ in the quotes
     assert message.replace("'", "") == (
@@ -287,13 +287,13 @@ def test_unknown_function(folder, capsys):
         (
             "-",
             ["--force"],
-            "cannot write '-': standard output cannot be written out of order; ./- is a file of that name",
+            "cannot write '-': the output must be a file; ./- is one of that name",
         ),
         ("nowhere/p.npy", [], "cannot write 'nowhere/p.npy': there is no folder '{folder}/nowhere'"),
         ("old.npy/p.npy", [], "cannot write 'old.npy/p.npy': there is no folder '{folder}/old.npy'"),
     ],
 )
-def test_bad_output(folder, capsys, output, force, message):
+def test_an_unwritable_output_is_named_with_the_reason(folder, capsys, output, force, message):
     (folder / "folder").mkdir()
     (folder / "old.npy").write_bytes(b"old")
     resolved = os.path.realpath(folder)
@@ -301,7 +301,7 @@ def test_bad_output(folder, capsys, output, force, message):
     assert refused(folder, capsys, arguments) == message.format(folder=resolved)
 
 
-def test_links_that_lead_to_each_other(folder, capsys):
+def test_links_that_lead_to_each_other_are_refused(folder, capsys):
     os.symlink("there.npy", "back.npy")
     os.symlink("back.npy", "there.npy")
     wrong = "Too many levels of symbolic links"
@@ -312,14 +312,14 @@ def test_links_that_lead_to_each_other(folder, capsys):
     assert os.path.islink("back.npy")
 
 
-def test_a_name_that_is_too_long(folder, capsys):
+def test_a_name_that_is_too_long_is_refused(folder, capsys):
     name = "x" * 300 + ".npy"
     assert (
         refused(folder, capsys, ["softmax", "logits.npy", "-o", name]) == f"cannot write {name!r}: File name too long"
     )
 
 
-def test_the_longest_name_works(folder):
+def test_the_longest_name_works():
     name = "x" * 251 + ".npy"
     assert main(["softmax", "logits.npy", "-o", name]) == 0
     np.testing.assert_array_equal(np.load(name), smoothmax.softmax(LOGITS))
@@ -354,7 +354,7 @@ def test_a_device_is_not_replaced(folder, capsys):
     assert message == "cannot write '/dev/null': it exists and is not a regular file"
 
 
-def test_a_folder_that_is_not_writable(folder, capsys, monkeypatch):
+def test_a_folder_that_is_not_writable_is_named(folder, capsys, monkeypatch):
     (folder / "kept").mkdir()
     monkeypatch.setattr(os, "access", lambda path, mode: not (path.endswith("kept") and mode & os.W_OK))  # root may
     message = refused(folder, capsys, ["softmax", "logits.npy", "-o", "kept/p.npy"])
@@ -375,13 +375,13 @@ def raising(error):
         (NotImplementedError("complex is not implemented yet"), "complex is not implemented yet"),
     ],
 )
-def test_functions_that_give_up(folder, capsys, monkeypatch, error, message):
+def test_an_error_of_the_function_is_one_line(folder, capsys, monkeypatch, error, message):
     monkeypatch.setattr(functions, "softmax", raising(error))
     assert refused(folder, capsys, ["softmax", "logits.npy", "-o", "result.npy"]) == message
 
 
 @pytest.mark.parametrize("step", ["__setitem__", "fsync", "replace"])
-def test_a_write_that_fails(folder, capsys, monkeypatch, step):
+def test_the_old_output_stays_if_a_write_fails(folder, capsys, monkeypatch, step):
     module = NpyWriter if step == "__setitem__" else os
     monkeypatch.setattr(module, step, raising(OSError(28, "No space left on device")))
     (folder / "result.npy").write_bytes(b"old")
@@ -390,8 +390,8 @@ def test_a_write_that_fails(folder, capsys, monkeypatch, step):
 
 
 @pytest.mark.parametrize("length", [130, 200, 10000])
-def test_a_file_that_outgrows_its_limit(length):
-    """np.save loses the end of such files in silence where it is shorter than a buffer."""
+def test_a_full_disk_leaves_nothing_behind(length):
+    """np.save would lose the end of such a file in silence, if that is shorter than its buffer."""
     resource = pytest.importorskip("resource")
     np.save("logits.npy", np.zeros(length))
     hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]

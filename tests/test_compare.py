@@ -1,4 +1,4 @@
-"""python -m smoothmax without arguments: the comparison. What it prints, and that its errors and times are right."""
+"""python -m smoothmax without arguments prints a comparison, whose errors and times are right."""
 
 import os
 import re
@@ -29,7 +29,7 @@ def lines_of_table(out, ratios):
     return [match.groups() for match in matches]
 
 
-def test_all_of_it_without_scipy():
+def test_everything_is_printed_without_scipy():
     code, out, err = python(WITHOUT_SCIPY + QUICKLY, [])
     assert (code, err) == (0, "")
     assert out.startswith(f"Versions:\n  smoothmax: {smoothmax.__version__}\n")
@@ -40,8 +40,8 @@ def test_all_of_it_without_scipy():
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
-def test_a_reader_that_goes_away():
-    """As head does. No traceback, and none when the interpreter empties its buffer at exit."""
+def test_it_ends_quietly_when_its_reader_goes_away():
+    """As head does. The interpreter flushes stdout once more at exit: that must not fail either."""
     gone, pipe = os.pipe()
     os.close(gone)
     with os.fdopen(pipe, "w") as output:
@@ -50,7 +50,7 @@ def test_a_reader_that_goes_away():
     assert (run.returncode, run.stderr) == (1, "")
 
 
-def test_with_scipy(capsys, monkeypatch):
+def test_scipy_is_compared_if_it_is_installed(capsys, monkeypatch):
     scipy = pytest.importorskip("scipy")
     monkeypatch.setattr(_compare, "CASES", [((10,), 0), ((50, 3), 1)])
     monkeypatch.setattr(_compare, "SECONDS", 0.001)
@@ -60,7 +60,7 @@ def test_with_scipy(capsys, monkeypatch):
     assert len(lines_of_table(out, RATIO + RATIO)) == 12
 
 
-def test_where_no_type_is_wider_than_float64(capsys, monkeypatch):
+def test_errors_of_float64_are_left_out_if_no_type_is_wider(capsys, monkeypatch):
     monkeypatch.setattr(_compare, "CASES", [((10,), 0)])
     monkeypatch.setattr(_compare, "SECONDS", 0)
     monkeypatch.setattr(_compare, "WIDE", np.float64)
@@ -74,7 +74,7 @@ def test_where_no_type_is_wider_than_float64(capsys, monkeypatch):
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("name", ["logsumexp", "softmax", "log_softmax"])
 def test_errors_are_those_that_mpmath_finds(name, dtype):
-    """Of results that are wrong by up to 50 units, so that a measure that finds nothing would show."""
+    """The results are made wrong by up to 50 units, so that a measure that finds nothing fails."""
     if np.finfo(_compare.WIDE).nmant <= np.finfo(dtype).nmant:
         pytest.skip("no wider type to measure with")
     x = np.random.default_rng(3).normal(scale=5, size=(40, 3)).astype(dtype)
@@ -118,12 +118,12 @@ def test_the_contenders_compute_the_same():
     ("seconds", "text"),
     [(3.14e-7, "314 ns"), (9.996e-7, "1 us"), (1.234e-3, "1.23 ms"), (2.5, "2.5 s")],
 )
-def test_durations(seconds, text):
+def test_durations_have_three_digits_and_a_unit(seconds, text):
     assert _compare.duration(seconds) == text
 
 
-def test_the_best_of_a_call_is_taken(monkeypatch):
-    """The clock below stands still but for what the functions say that they take: 5 and 1, then 3 and 2 seconds."""
+def test_the_fastest_round_counts(monkeypatch):
+    """The clock is advanced by the functions alone: by 5 and 1 seconds in the first round, by 3 and 2 in the second."""
     clock = SimpleNamespace(now=0.0, took={"a": [], "b": []})
 
     def taking(name, *seconds):

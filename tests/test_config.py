@@ -1,4 +1,4 @@
-"""show_config, the choice of a variant by SMOOTHMAX_KERNEL, and what an import loads."""
+"""What show_config reports, the choice of a variant by SMOOTHMAX_KERNEL, and what an import loads."""
 
 import ast
 import importlib.metadata
@@ -25,7 +25,7 @@ def python(script, **environment):
 # The configuration ---------------------------------------------------------------------------------------------------
 
 
-def test_dicts():
+def test_dicts_has_versions_kernels_machine_and_extensions():
     config = smoothmax.show_config(mode="dicts")
     assert list(config) == ["Versions", "Kernels", "Machine Information", "SIMD Extensions"]
     assert config["Versions"] == {
@@ -64,7 +64,7 @@ def test_features_and_model_are_what_the_system_lists():
     assert processor == (models[0] if models else platform.processor() or "unknown")
 
 
-def test_stdout(capsys, monkeypatch):
+def test_stdout_has_a_line_for_each_entry(capsys, monkeypatch):
     monkeypatch.setattr(_dispatch, "FEATURES", {"avx2": True, "fma": True, "avx512f": False})
     assert smoothmax.show_config() is None
     lines = capsys.readouterr().out.splitlines()
@@ -78,7 +78,7 @@ def test_stdout(capsys, monkeypatch):
     assert lines[-3:] == ["SIMD Extensions:", "  found: avx2, fma", "  not found: avx512f"]
 
 
-def test_stdout_of_an_empty_list(capsys, monkeypatch):
+def test_an_empty_list_is_printed_as_a_dash(capsys, monkeypatch):
     monkeypatch.setattr(_dispatch, "FEATURES", {"avx2": False})
     smoothmax.show_config("stdout")
     assert capsys.readouterr().out.endswith("  found: -\n  not found: avx2\n")
@@ -89,7 +89,7 @@ def test_dicts_prints_nothing(capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_another_mode():
+def test_another_mode_is_an_error():
     with pytest.raises(AttributeError) as caught:
         smoothmax.show_config(mode="yaml")
     assert str(caught.value) == "mode must be 'stdout' or 'dicts', got 'yaml'"
@@ -123,7 +123,7 @@ def test_configuration_where_proc_is_not_mounted(monkeypatch):
     assert smoothmax.show_config("dicts")["Machine Information"]["processor"]
 
 
-def test_unknown_attribute():
+def test_an_unknown_attribute_is_an_error():
     with pytest.raises(AttributeError) as caught:
         smoothmax.logsummexp  # noqa: B018
     assert str(caught.value) == "module 'smoothmax' has no attribute 'logsummexp'"
@@ -133,18 +133,18 @@ def test_unknown_attribute():
 
 
 @pytest.mark.parametrize("name", RUNNABLE)
-def test_override(name):
+def test_the_environment_chooses_a_variant(name):
     script = "import smoothmax as s; print(s.show_config('dicts')['Kernels']['variant'], s.softmax([0.0, 0]))"
     run = python(script, SMOOTHMAX_KERNEL=name)
     assert (run.stdout, run.stderr) == (f"{name} [0.5 0.5]\n", "")
 
 
-def test_an_empty_name_means_the_best():
+def test_an_empty_name_chooses_the_best_variant():
     run = python("from smoothmax._kernels import dispatch; print(dispatch.variant)", SMOOTHMAX_KERNEL="")
     assert (run.stdout, run.stderr) == (f"{RUNNABLE[0]}\n", "")
 
 
-def test_unknown_variant_on_import():
+def test_an_unknown_variant_is_an_error_on_import():
     run = python("import smoothmax", SMOOTHMAX_KERNEL="avx9000")
     assert run.returncode == 1
     assert run.stderr.splitlines()[-1] == (
@@ -160,7 +160,7 @@ def refusal(name):
 
 @pytest.fixture
 def processor(monkeypatch):
-    """Call it with the features that the processor shall lack. All variants are built."""
+    """A function that makes the processor lack the given features. All variants are built."""
 
     def lacks(*missing):
         monkeypatch.setattr(_dispatch, "is_built", lambda _: True)
@@ -169,14 +169,14 @@ def processor(monkeypatch):
     return lacks
 
 
-def test_a_variant_that_the_processor_lacks(processor):
+def test_a_variant_that_the_processor_cannot_run_is_refused(processor):
     processor("fma", "avx512bw", "avx512vl")
     assert refusal("x86-64-v3") == "SMOOTHMAX_KERNEL='x86-64-v3' needs a processor with fma"
     assert refusal("x86-64-v4") == "SMOOTHMAX_KERNEL='x86-64-v4' needs a processor with fma, avx512bw, avx512vl"
     assert _dispatch.choose("baseline") == "baseline"
 
 
-def test_a_variant_that_is_not_built(processor, monkeypatch):
+def test_a_variant_that_is_not_built_is_refused(processor, monkeypatch):
     processor()
     monkeypatch.setattr(_dispatch, "is_built", lambda name: name == "baseline")
     assert refusal("x86-64-v3") == "SMOOTHMAX_KERNEL='x86-64-v3' was not built with this installation of smoothmax"
@@ -186,7 +186,7 @@ def test_a_variant_that_is_not_built(processor, monkeypatch):
 @pytest.mark.parametrize(
     ("missing", "best"), [((), "x86-64-v4"), (("avx512cd",), "x86-64-v3"), (("bmi2",), "baseline")]
 )
-def test_the_best_that_runs_is_chosen(processor, missing, best):
+def test_the_best_variant_that_runs_is_chosen(processor, missing, best):
     processor(*missing)
     assert _dispatch.choose(None) == best
     assert _dispatch.choose("") == best
@@ -195,7 +195,7 @@ def test_the_best_that_runs_is_chosen(processor, missing, best):
 # Import --------------------------------------------------------------------------------------------------------------
 
 
-def test_modules_that_an_import_loads():
+def test_an_import_loads_only_what_a_call_needs():
     run = python(
         "import sys, numpy; before = set(sys.modules); import smoothmax, smoothmax._kernels.dispatch as d;"
         "print(sorted(set(sys.modules) - before), d.module_of(d.variant))"

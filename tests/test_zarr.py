@@ -1,4 +1,4 @@
-"""From .zarr to .zarr on the command line: the functions' results, whole stores, one line where it cannot be."""
+"""The command on .zarr stores: the functions' results, whole stores, and one line for what is impossible."""
 
 import os
 import stat
@@ -35,7 +35,7 @@ def failed(capsys, arguments):
 
 
 @pytest.mark.parametrize("axis", ["none", "0", "-1"])
-def test_results(name, function, axis, capsys):
+def test_results_are_those_of_the_functions(name, function, axis, capsys):
     assert main([name, "x.zarr", "-o", "y.zarr", f"--axis={axis}"]) == 0
     wanted = function(X, axis=None if axis == "none" else int(axis))
     got = zarr.open("y.zarr", mode="r")
@@ -45,7 +45,7 @@ def test_results(name, function, axis, capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_an_output_that_exists(capsys):
+def test_only_force_replaces_an_output(capsys):
     assert main(["logsumexp", "x.zarr", "-o", "y.zarr", "--axis", "0", "--dtype", "float32"]) == 0
     message = failed(capsys, ["softmax", "x.zarr", "-o", "y.zarr"])
     assert message == "cannot write 'y.zarr': it exists, and --force is not given"
@@ -55,7 +55,7 @@ def test_an_output_that_exists(capsys):
     assert sorted(os.listdir()) == ["x.zarr", "y.zarr"]
 
 
-def test_a_store_that_cannot_be_written(capsys, monkeypatch):
+def test_an_error_while_writing_leaves_nothing_behind(capsys, monkeypatch):
     def full(_, path):
         os.mkdir(path)
         raise OSError(28, "No space left on device")
@@ -65,8 +65,8 @@ def test_a_store_that_cannot_be_written(capsys, monkeypatch):
     assert message == "cannot write 'y.zarr': No space left on device"
 
 
-def test_a_store_that_outgrows_the_disk(folder):
-    """Told to the process as a limit of the size of files."""
+def test_a_full_disk_leaves_nothing_behind():
+    """The disk of this process is full from 5000 bytes of a file on."""
     resource = pytest.importorskip("resource")
     store = zarr.open("x.zarr", mode="w", shape=(4000,), chunks=(2000,), dtype="f8")
     store[:] = np.random.default_rng(1).normal(size=4000)
@@ -89,13 +89,13 @@ def test_a_replaced_store_keeps_its_permissions(monkeypatch, exchange):
     assert sorted(os.listdir()) == ["x.zarr", "y.zarr"]
 
 
-def test_a_store_in_place():
+def test_a_store_can_be_replaced_by_its_own_result():
     assert main(["softmax", "x.zarr", "-o", "x.zarr", "--force"]) == 0
     np.testing.assert_allclose(zarr.open("x.zarr", mode="r")[...], smoothmax.softmax(X), rtol=1e-14)
     assert os.listdir() == ["x.zarr"]
 
 
-def test_a_trailing_slash():
+def test_trailing_slashes_make_no_difference():
     assert main(["softmax", "x.zarr/", "-o", "y.zarr/"]) == 0
     assert main(["softmax", "x.zarr", "-o", "y.zarr//", "--force"]) == 0
     assert zarr.open("y.zarr", mode="r").shape == X.shape
@@ -136,11 +136,12 @@ def test_a_damaged_chunk_is_an_error_of_the_input(folder, capsys):
 
 @pytest.mark.parametrize("metadata", [b"", b"{", b"[]", b'{"zarr_format": 3, "node_type": "array"}'])
 def test_damaged_metadata_is_an_error_of_the_input(folder, capsys, metadata):
-    (folder / "x.zarr" / "zarr.json").write_bytes(metadata)
+    (path,) = [path for path in (folder / "x.zarr").iterdir() if path.name in ("zarr.json", ".zarray")]
+    path.write_bytes(metadata)
     assert failed(capsys, ["softmax", "x.zarr", "-o", "y.zarr"]).startswith("cannot read 'x.zarr': not a zarr array: ")
 
 
-def test_what_is_refused(folder, capsys, monkeypatch):
+def test_the_message_names_what_is_wrong(folder, capsys, monkeypatch):
     np.save("x.npy", X)
     both = "input and output must both be .zarr or both be .npy, got "
     assert failed(capsys, ["softmax", "x.zarr", "-o", "y.npy"]) == both + "'x.zarr', 'y.npy'"

@@ -1,6 +1,6 @@
-"""The comparison that `python -m smoothmax` prints: time and error beside NumPy's formulas and SciPy, measured here.
+"""The comparison that `python -m smoothmax` prints: times and errors of smoothmax, NumPy's formulas and SciPy.
 
-Errors are measured against the wider type that NumPy has; nothing that smoothmax computes is taken for granted.
+Errors are measured against results in a wider type of NumPy, without the help of smoothmax.
 """
 
 import importlib
@@ -17,7 +17,7 @@ __all__ = ["compare"]
 Array = np.ndarray[Any, Any]
 Function = Callable[..., Any]
 Case = tuple[tuple[int, ...], int]
-Record = dict[str, Any]  # of one line of the table: seconds a call and errors in ULP, by who
+Record = dict[str, Any]  # one line of the table: seconds of a call and errors in ULP of each contender
 
 CASES: Sequence[Case] = (
     ((10,), 0),
@@ -28,12 +28,12 @@ CASES: Sequence[Case] = (
     ((16, 3, 224, 224), 1),
 )
 TYPES = ("float64", "float32")
-SPREAD = 5  # standard deviation of the logits: classifiers' are of this size
-SECONDS = 0.15  # a line of the table, for all its contenders together
-ROUNDS = 3  # at least
-SAMPLE = 200_000  # elements whose results are compared, and more where one reduction has more
+SPREAD = 5  # standard deviation of the input: about that of a classifier's logits
+SECONDS = 0.15  # of measuring for a line of the table, all its contenders taken together
+ROUNDS = 3  # of measuring, even if they take longer than SECONDS
+SAMPLE = 200_000  # elements whose results are compared; more if one reduction has more
 
-# The reference rounds at 2**-53 for float32 and at 2**-64 for float64, where long double has that much.
+# The reference has 64 bits if long double has, otherwise 53, enough to measure float32 alone.
 WIDE: type[np.floating[Any]] = np.longdouble if np.finfo(np.longdouble).nmant >= 63 else np.float64
 
 # Contenders ----------------------------------------------------------------------------------------------------------
@@ -67,7 +67,7 @@ TEXTBOOK: dict[str, Function] = {
 
 
 def import_scipy() -> tuple[str, dict[str, Function]]:
-    """SciPy's version and its functions; nothing of either where it is not installed."""
+    """SciPy's version and its functions; both are empty if it is not installed."""
     try:
         special = importlib.import_module("scipy.special")
         return importlib.import_module("scipy").__version__, {name: getattr(special, name) for name in OURS}
@@ -79,24 +79,24 @@ def import_scipy() -> tuple[str, dict[str, Function]]:
 
 
 def reference(x: Array, axis: int) -> dict[str, tuple[Array, Array]]:
-    """For each function the result in WIDE, and the number whose unit in the last place its error is counted in.
+    """For each function the result in WIDE, and the numbers whose units in the last place measure its error.
 
-    The largest element stays out of the sum, so that log1p keeps the digits of results near 0. What is left of the
-    reference's own error is that of x - m, abs(x - m)/2 units of WIDE: hundredths of one of x's.
+    The maximum is kept apart from the sum of the others, because log1p then keeps the digits of results near 0. The
+    reference itself errs by the rounding of x - maximum: some abs(x - maximum)/2 units of WIDE, hundredths of one of x.
     """
-    top = np.expand_dims(np.argmax(x, axis=axis), axis)
+    largest = np.expand_dims(np.argmax(x, axis=axis), axis)
     wide = x.astype(WIDE)
-    m = np.take_along_axis(wide, top, axis)
-    d = wide - m
-    e = np.exp(d)
-    np.put_along_axis(e, top, 0, axis)
-    rest = np.sum(e, axis=axis, keepdims=True)
-    np.put_along_axis(e, top, 1, axis)
-    logarithm = np.log1p(rest)
-    total = np.squeeze(m + logarithm, axis=axis)
-    # Where m and the logarithm cancel, their own rounding is all that a result in x's type can be held to.
-    scale = np.squeeze(np.maximum(np.abs(m), logarithm), axis=axis)
-    probabilities, logarithms = e / (1 + rest), d - logarithm
+    maximum = np.take_along_axis(wide, largest, axis)
+    differences = wide - maximum
+    exps = np.exp(differences)
+    np.put_along_axis(exps, largest, 0, axis)
+    others = np.sum(exps, axis=axis, keepdims=True)
+    np.put_along_axis(exps, largest, 1, axis)
+    logarithm = np.log1p(others)
+    total = np.squeeze(maximum + logarithm, axis=axis)
+    # If the maximum and the logarithm cancel, a result in x's type cannot be better than the rounding of these two.
+    scale = np.squeeze(np.maximum(np.abs(maximum), logarithm), axis=axis)
+    probabilities, logarithms = exps / (1 + others), differences - logarithm
     return {
         "logsumexp": (total, np.maximum(np.abs(total), scale)),
         "softmax": (probabilities, probabilities),
@@ -105,7 +105,7 @@ def reference(x: Array, axis: int) -> dict[str, tuple[Array, Array]]:
 
 
 def largest_error(result: Any, exact: Array, scale: Array) -> float:
-    """In units in the last place, of the type of `result`, of `scale`."""
+    """The largest error, in units in the last place that `scale` has in the type of `result`."""
     result = np.asarray(result)[: len(exact)] if exact.ndim else np.asarray(result)
     unit = np.spacing(np.abs(scale).astype(result.dtype))
     return float(np.max(np.abs(result.astype(WIDE) - exact) / unit))
@@ -115,15 +115,15 @@ def largest_error(result: Any, exact: Array, scale: Array) -> float:
 
 
 def best_times(functions: Sequence[Function], x: Array, axis: int) -> list[float]:
-    """Seconds a call of each. They take turns, so that whatever else the machine does meets them all alike."""
+    """Seconds of a call of each. They take turns, so that other load on the machine meets all of them alike."""
     timers = [timeit.Timer("f(x, axis=axis)", globals={"f": f, "x": x, "axis": axis}) for f in functions]
-    slowest = SECONDS / (8 * len(timers))  # of a turn, where a single call is not slower
-    turns = [max(1, int(slowest / max(timer.timeit(1), timer.timeit(1)))) for timer in timers]
+    turn_seconds = SECONDS / (8 * len(timers))
+    calls = [max(1, int(turn_seconds / max(timer.timeit(1), timer.timeit(1)))) for timer in timers]
     best = [float("inf")] * len(timers)
     start, rounds = timeit.default_timer(), 0
     while rounds < ROUNDS or timeit.default_timer() - start < SECONDS:
-        for i, (timer, turn) in enumerate(zip(timers, turns, strict=True)):
-            best[i] = min(best[i], timer.timeit(turn) / turn)
+        for i, (timer, number) in enumerate(zip(timers, calls, strict=True)):
+            best[i] = min(best[i], timer.timeit(number) / number)
         rounds += 1
     return best
 
@@ -150,7 +150,7 @@ def ulps(error: float | None) -> str:
 
 
 def measured(shape: tuple[int, ...], axis: int, dtype: str, scipy: dict[str, Function]) -> Iterator[Record]:
-    """Seconds and errors of each function on random numbers of this shape, as soon as they are measured."""
+    """Measure each function on random numbers of this shape, and yield its record."""
     x = np.random.default_rng(0).normal(scale=SPREAD, size=shape).astype(dtype)
     sample = x if axis == 0 else x[: max(1, SAMPLE * len(x) // x.size)]
     exact = reference(sample, axis) if np.finfo(WIDE).nmant > np.finfo(x.dtype).nmant else None
@@ -178,7 +178,7 @@ def print_line(record: Record) -> None:
 
 
 def compare(cases: Sequence[Case] | None = None, types: Sequence[str] = TYPES, quiet: bool = False) -> list[Record]:
-    """Measure each function, type and shape, and print a line as soon as it is done, unless `quiet`."""
+    """Measure each function, type and shape; print each line when it is measured, unless `quiet`."""
     version, scipy = import_scipy()
     if not quiet:
         print_explanation(version)

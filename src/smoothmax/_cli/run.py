@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import importlib
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -35,7 +36,7 @@ def run_bench(options: argparse.Namespace) -> None:
 def run_function(options: argparse.Namespace) -> None:
     stores = [is_store(path) for path in (options.input, options.output)]
     if options.input == "-":
-        raise Unreadable("-", "standard input may have no end; ./- is a file of that name")
+        raise Unreadable("-", "the input must be a file; ./- is one of that name")
     prepare(options.output, folder=stores[1], replace=options.force)
     if stores[0] != stores[1]:
         raise Refused(f"input and output must both be .zarr or both be .npy, got {options.input!r}, {options.output!r}")
@@ -83,7 +84,6 @@ def progress_bar(total: int) -> Iterator[Callable[[int], object]]:
 def find_tqdm() -> Any:
     """The class, or None if tqdm is not installed: a folder called tqdm can be imported, but has no such attribute."""
     try:
-        from tqdm import tqdm
+        return getattr(importlib.import_module("tqdm"), "tqdm", None)
     except ImportError:
         return None
-    return tqdm

@@ -17,6 +17,7 @@ from smoothmax._scale.workspace import Workspace, clear_abandoned, workspace
 __all__ = ["new_file", "new_folder", "prepare"]
 
 EXISTS = "it exists, and --force is not given"
+FLUSHING_THREADS = 8
 
 
 def prepare(path: str, *, folder: bool, replace: bool) -> None:
@@ -25,7 +26,7 @@ def prepare(path: str, *, folder: bool, replace: bool) -> None:
     `folder` says whether the output is a folder or a file.
     """
     if path == "-":
-        raise Unwritable(path, "standard output cannot be written out of order; ./- is a file of that name")
+        raise Unwritable(path, "the output must be a file; ./- is one of that name")
     if not os.path.basename(path.rstrip(os.sep + (os.altsep or "")) if folder else path):
         raise Unwritable(path, "it names no file")
     target = os.path.realpath(path)
@@ -98,7 +99,15 @@ def keep_permissions(space: Workspace) -> None:
 
 def flush_folder(folder: str) -> None:
     """Make the system write all files below the folder to the disk."""
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            with open(os.path.join(parent, name), "rb+", buffering=0) as file:
-                os.fsync(file.fileno())
+    from concurrent.futures import ThreadPoolExecutor  # slow to import
+
+    paths = [os.path.join(parent, name) for parent, _, names in os.walk(folder) for name in names]
+    # File systems write what is flushed at the same time together: 1025 chunks take 0.2 s, one after the other 5 s.
+    with ThreadPoolExecutor(FLUSHING_THREADS) as pool:
+        for _ in pool.map(flush_file, paths):
+            pass
+
+
+def flush_file(path: str) -> None:
+    with open(path, "rb+", buffering=0) as file:
+        os.fsync(file.fileno())

@@ -4,7 +4,7 @@ import os
 import stat
 from typing import Any
 
-from smoothmax._scale.errors import Refused, Unreadable, reason
+from smoothmax._scale.errors import Refused, Unreadable, Unwritable, reason
 from smoothmax._scale.output import new_folder
 
 __all__ = ["transform"]
@@ -53,6 +53,10 @@ def transform(name: str, source: str, target: str, *, replace: bool, **keywords:
             while wait([written], timeout=0.1).not_done:  # Windows interrupts no wait without a limit
                 pass
             written.result()
+        except (Refused, OSError, MemoryError, TypeError, ValueError, NotImplementedError):
+            raise
+        except Exception as error:  # zarr 2 hides errors of the system behind KeyError
+            raise Unwritable(target, reason(error.__context__ or error)) from error
         finally:
             reader.stopped = True
 
@@ -86,12 +90,13 @@ def open_array(path: str) -> Any:
         raise Unreadable(path, reason(error)) from error
     try:
         array = open_zarr(path, mode="r")
-    except FileNotFoundError as error:
-        raise Unreadable(path, "there is no zarr array in it") from error
-    except OSError as error:
-        raise Unreadable(path, reason(error)) from error
     except Exception as error:  # arbitrary bytes make zarr raise more than ValueError
-        raise Unreadable(path, f"not a zarr array: {reason(error)}") from error
+        why = f"not a zarr array: {reason(error)}"
+        if "NotFound" in type(error).__name__:  # FileNotFoundError, and what zarr 2 has instead
+            why = "there is no zarr array in it"
+        elif isinstance(error, OSError):
+            why = reason(error)
+        raise Unreadable(path, why) from error
     if isinstance(array, Group):
         raise Unreadable(path, "it must hold an array, got a group")
     return array
