@@ -15,27 +15,27 @@ CHUNK = 1 << 26
 
 
 def peak():
-    """Bytes of memory that the process had at most, on Linux."""
+    """The largest number of bytes that the process has held so far, on Linux."""
     with open("/proc/self/status") as status:
         return next(int(line.split()[1]) << 10 for line in status if line.startswith("VmHWM"))
 
 
 def assert_all_but_one(x, others, one):
-    """Within 2 ULP; in pieces, since a comparison of all of them would take another 2 GB."""
+    """Both are within 2 ULP. Compared in chunks, since a comparison of the whole array would take another 2 GB."""
     np.testing.assert_array_max_ulp(x[PLACE], np.float32(one), 2)
     x[PLACE] = others
     np.testing.assert_array_max_ulp(x[0], np.float32(others), 2)
     assert all(np.all(x[i : i + CHUNK] == x[0]) for i in range(0, N, CHUNK))
 
 
-def test_a_broadcast_row():
-    """Which takes no memory; reading it takes seconds, so the shortest that overflows an int is read once."""
+def test_logsumexp_of_a_broadcast_row():
+    """It takes no memory, but seconds to read: the shortest row that overflows an int, read once."""
     assert logsumexp(np.broadcast_to(np.float32(0), (N,))) == np.float32(np.log(N))
 
 
 @pytest.mark.large
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/status")
-def test_a_row():
+def test_a_row_of_more_than_2_to_the_31_elements():
     x = np.empty(N, np.float32)
     x.fill(0)  # unlike np.zeros, takes the memory now, so that what is measured is the calls'
     x[PLACE] = VALUE
@@ -57,13 +57,13 @@ def test_a_row():
 
     x.fill(0)
     x[PLACE] = np.float32(VALUE).byteswap()
-    x = x.view(x.dtype.newbyteorder())[::-1]  # brought together in scratch
+    x = x.view(x.dtype.newbyteorder())[::-1]  # staged in the scratch
     assert_sum()
     assert peak() - before < 2 * CHUNK  # what the comparisons take, and a hundredth of the row
 
 
 @pytest.mark.large
-def test_columns():
+def test_columns_of_more_than_2_to_the_31_elements():
     x = np.zeros((N, 2), np.int8)
     x[PLACE, 1] = VALUE
     np.testing.assert_array_max_ulp(logsumexp(x, axis=0), np.array([np.log(N), VALUE + LOG_REST]), 1)

@@ -1,6 +1,6 @@
-"""Many threads on one input, forks while another thread computes, processes that start from nothing, interrupts.
+"""Many threads on one input, forks while another thread computes, new processes, and interrupts.
 
-All of it where each call stays on its thread, and where calls are shared by threads.
+Each test runs twice: with calls that stay on their thread, and with calls that threads share.
 """
 
 import multiprocessing
@@ -26,7 +26,7 @@ FUNCTIONS = {"logsumexp": logsumexp, "softmax": softmax, "log_softmax": log_soft
 
 @pytest.fixture(params=[1, 3], autouse=True, ids=["alone", "shared"])
 def threads(request):
-    """Of each call; X is large enough to be shared, as float32 too."""
+    """The number of threads of each call. X is large enough to be shared, also as float32."""
     before = smoothmax.get_num_threads()
     smoothmax.set_num_threads(request.param)
     yield request.param
@@ -34,7 +34,7 @@ def threads(request):
 
 
 def everything(x=X):
-    """One of each kind of call, as bytes."""
+    """The results of one call of each kind, as bytes."""
     results = []
     for axis in (None, 0, 1):
         for function in FUNCTIONS.values():
@@ -74,7 +74,7 @@ def test_threads_see_errors_of_their_own():
 
 @pytest.fixture
 def busy():
-    """Another thread that computes until the test is over."""
+    """Another thread, which computes until the test is over."""
     stop = threading.Event()
     large = np.random.default_rng(1).normal(size=(1000, 1000))
 
@@ -94,7 +94,7 @@ def busy():
 
 
 def child_that(work):
-    """Exit code of a forked child that works; one that hangs is ended by an alarm."""
+    """The exit code of a forked child that does the work. An alarm ends a child that hangs."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # Python's own, about threads and fork
         child = os.fork()
@@ -153,7 +153,7 @@ print("done")
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_parent_and_child_end_as_usual(threads):
-    """Not by os._exit: the interpreter of the child has threads to wait for that are not there."""
+    """Neither calls os._exit: the child's interpreter must not wait for threads that only its parent has."""
     run = in_python(FORK_AND_END.format(threads=threads))
     assert (run.stdout, run.stderr, run.returncode) == ("done\ndone\n", "", 0)
 
@@ -200,8 +200,8 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
-def test_multiprocessing(method, threads, tmp_path):
-    """While another thread of the parent computes."""
+def test_worker_processes_give_the_same_bits(method, threads, tmp_path):
+    """Also while another thread of the parent computes."""
     script = tmp_path / "pool.py"
     script.write_text(POOL)
     run = in_python(str(script), method, str(threads))
@@ -210,7 +210,7 @@ def test_multiprocessing(method, threads, tmp_path):
 
 # Interrupts ----------------------------------------------------------------------------------------------------------
 
-# The results of long calls are written over each other: n elements that take no memory.
+# A long call on n elements that take no memory: all results are written to the same place.
 INTERRUPTED = """
 import signal, sys, threading, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent in the background of a script ignores it
@@ -247,7 +247,7 @@ except KeyboardInterrupt:
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_interrupt_of_a_long_call(name, threads):
-    """The exception comes when the call is over, which takes about a second, and more where that was too short."""
+    """The exception is raised when the call is over. A call that is over before the signal comes is made longer."""
     for n in (2**30, 2**32, 2**34):
         command = [sys.executable, "-c", INTERRUPTED, name, str(n), str(threads)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -263,7 +263,7 @@ def test_interrupt_of_a_long_call(name, threads):
     raise AssertionError(out)
 
 
-# Each time from a signal that comes at another moment, while the pool grows.
+# The signal comes at another moment each time, while the pool grows.
 ALWAYS_INTERRUPTED = """
 import signal, sys
 import numpy as np
@@ -293,7 +293,7 @@ for i in range(500):
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="signals of POSIX")
-def test_interrupts_at_any_moment(threads):
-    """None of them leaves a lock taken, and the next call waiting for it."""
+def test_an_interrupt_at_any_moment_leaves_no_lock_held(threads):
+    """The next call would wait for it for ever."""
     run = in_python(ALWAYS_INTERRUPTED, str(threads))
     assert (run.stdout, run.stderr, run.returncode) == ("", "", 0)

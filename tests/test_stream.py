@@ -375,6 +375,12 @@ FIRST_USE = """if True:
     def size():
         return int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 
+    # Compile what is imported: CPython's compiler raises errors of its own where it gets no memory.
+    sys.dont_write_bytecode = False
+    if os.fork() == 0:
+        smoothmax.LogSumExp
+        os._exit(0)
+    os.wait()
     outcomes = []
     for more in range(0, 3_000_000, 60_000):
         if os.fork() == 0:
@@ -388,6 +394,9 @@ FIRST_USE = """if True:
                 code = 0
             except MemoryError:
                 code = 1
+            except BaseException as error:
+                resource.setrlimit(resource.RLIMIT_AS, limit)
+                print(more, repr(error), file=sys.stderr, flush=True)
             finally:
                 os._exit(code)
         outcomes.append(os.waitstatus_to_exitcode(os.wait()[1]))

@@ -46,12 +46,10 @@ if not TYPE_CHECKING:  # a type checker would take any name for one that exists
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         try:
             from smoothmax._partial.stream import LogSumExp
-        except ImportError as error:
-            # The system's loader says nothing of memory where it cannot map a module into it. Take as much to see.
-            if error.path is not None:
-                import os
-
-                bytearray(2 * os.path.getsize(error.path))
+        except ImportError:
+            # The system's loader does not say that it lacks memory to map a module. More than any module needs, and
+            # more than malloc has in reserve, is a MemoryError then; where there is memory, this touches none of it.
+            bytes(1 << 26)
             raise
 
         globals()[name] = LogSumExp

@@ -77,4 +77,4 @@ cdef enum:
     SPIN_YIELDS = 100               # times that a thread looks for work before it sleeps: some 50 us (P23)
     MAX_QUEUES = 64                 # into which the items of a call are divided
     MAX_THREADS = 1024              # that a call may ask for; a product of it and a small factor fits an int
-    QUOTA_SECONDS = 1               # for which the CPU quota of a control group is believed: reading it takes up to 0.2 ms
+    QUOTA_SECONDS = 1               # for which a CPU quota is believed: reading it takes up to 0.2 ms

@@ -1,7 +1,12 @@
-"""Arrays of states: what a part of the elements amounts to, to be merged with the rest and finished, or written from.
+"""Arrays of partial sums: reduced from elements, merged with others, and finished or used to write results.
 
-An array of states has the dtype STATE, and the shape of the elements with the reduced axes of length 1. States of
-different operations, types or versions are no kin: whoever keeps them must know what they belong to.
+A partial sum is what some of the elements of a reduction amount to: their maximum, how many equal it, and the sum of
+the others in two parts. Partial sums form a monoid: the merge of two is the partial sum of the elements of both,
+whatever the grouping, and that of no elements changes nothing.
+
+An array of partial sums has the dtype STATE, and the shape of the elements with the reduced axes of length 1. Partial
+sums of different operations, types or versions must not be merged; nothing in them tells them apart, so that who keeps
+them has to know.
 """
 
 import math
@@ -32,13 +37,13 @@ OPERATIONS = {
     "log_softmax": LOG_SOFTMAX,
 }
 STATE = np.dtype([("top", np.float64), ("count", np.float64), ("rest", np.float64), ("carry", np.float64)])
-COMPUTED = ("float64", "float32", "float16")    # the types that have states
+COMPUTED = ("float64", "float32", "float16")    # the types of results that have partial sums
 
 
 # Checks --------------------------------------------------------------------------------------------------------------
 
 def check_axis(axis):
-    """Refuse what no array could be reduced along."""
+    """Refuse an axis that no array can have."""
     cdef Shape shape
     shape.ndim = MAX_NDIM
     mark_axes(as_axis(axis), &shape)
@@ -53,33 +58,33 @@ def axes_of(axis, int ndim):
 
 
 def checked_dtype(dtype):
-    """A type that has states."""
+    """The type, if its results have partial sums."""
     if dtype not in COMPUTED:
         raise TypeError(f"dtype must be float32, float64 or float16, got {dtype}")
     return dtype
 
 
 def dtype_of(a, b=None, dtype=None):
-    """The type of a result of these arguments, which has states."""
+    """The type of the result of these arguments; refused if its results have no partial sums."""
     cdef cnp.ndarray array = as_array(a, "a"), weights = None if b is None else as_array(b, "b")
     return checked_dtype(result_dtype(a, array, b, weights, requested_dtype(dtype)))
 
 
-# From elements to states and from states to results -----------------------------------------------------------------
+# From elements to partial sums, and from these to results ------------------------------------------------------------
 
 cdef const Kernels *kernels(object operation, object dtype) except NULL:
     return kernels_of(OPERATIONS[operation], dtype == np.float64)
 
 
 def empty_states(shape):
-    """The states of reductions that have seen nothing."""
+    """The partial sums of no elements."""
     states = np.empty(shape, STATE)
     states[...] = (-INFINITY, 0, 0, 0)
     return states
 
 
 def reduced(operation, a, axis, b, where, dtype):
-    """The states of the elements along the axes, and the shape that the elements are broadcast to."""
+    """The partial sums of the elements along the axes, and the shape that the elements are broadcast to."""
     cdef cnp.ndarray array = as_array(a, "a"), weights = None, mask = None, states
     cdef Shape shape
     cdef Plan plan
@@ -110,19 +115,19 @@ def reduced(operation, a, axis, b, where, dtype):
 
 
 cdef int check_states(cnp.ndarray states, const Shape *shape) except -1:
-    """Refuse states that do not broadcast to the reductions of elements of this shape."""
+    """Refuse partial sums that do not broadcast to the reductions of elements of this shape."""
     cdef int i, missing = shape.ndim - cnp.PyArray_NDIM(states)
     cdef bint fits = missing >= 0
     for i in range(max(missing, 0), shape.ndim):
         n = cnp.PyArray_DIM(states, i - missing)
         fits = fits and (n == 1 or not shape.reduced[i] and n == shape.shape[i])
     if not fits:
-        raise ValueError(f"states of shape {np.shape(states)} are not those of the reductions of the elements")
+        raise ValueError(f"partial sums of shape {np.shape(states)} are not those of the reductions of the elements")
     return 0
 
 
 def written(operation, x, axis, where, cnp.ndarray states, dtype, out=None):
-    """softmax or log_softmax of elements whose reductions, with others, have these states."""
+    """softmax or log_softmax of elements, given the partial sums of their whole reductions."""
     cdef cnp.ndarray array = as_array(x, "x"), mask = None, result
     cdef Shape shape
     cdef Plan plan
@@ -150,9 +155,9 @@ def written(operation, x, axis, where, cnp.ndarray states, dtype, out=None):
 
 
 def finished(operation, states, dtype, bint signed=False, result=None):
-    """The results of logsumexp in the shape of the states; the pair of them and their signs if `signed`.
+    """The results of logsumexp in the shape of the partial sums; the pair of them and their signs if `signed`.
 
-    `dtype` is the type that the states were computed in, `result` that of the results if it is another.
+    `dtype` is the type that the partial sums were computed in, `result` that of the results if it is another.
     """
     cdef Environment environment
     cdef cnp.ndarray source = np.ascontiguousarray(states)
@@ -178,10 +183,11 @@ def finished(operation, states, dtype, bint signed=False, result=None):
 
 
 def widened(operation, states, dtype):
-    """States of float32 or float16 as weighted states of float64; a new array.
+    """Partial sums of float32 or float16 as weighted ones of float64, in a new array.
 
-    The two types scale their sums in ways of their own. So each state becomes that of a single element, the logarithm
-    of its sum in float64, which float32 cannot tell from the sum; its weight is the sum's sign.
+    Each type scales its sums in its own way, so they cannot be converted number by number. Instead each sum becomes
+    that of a single element, its logarithm in float64, whose rounding error float32 cannot show. The weight of the
+    element is the sign of the sum.
     """
     cdef Environment environment
     cdef cnp.ndarray source = np.ascontiguousarray(states)
@@ -201,8 +207,7 @@ def widened(operation, states, dtype):
             functions.finish(&state, columns, rounded, rounded_signs)
             for j in range(columns):
                 sign[done + j] = rounded_signs[j]
-                # What is infinite or nan is right as it is; the rest, of any size, is known in float64.
-                value[done + j] = rounded[j]
+                value[done + j] = rounded[j]        # right if it is infinite or nan; else known in float64
                 if rounded[j] - rounded[j] == 0:
                     value[done + j] = state.sum.maximum[j] + state.normalizer.log_sum[j]
             done += columns
@@ -210,7 +215,7 @@ def widened(operation, states, dtype):
     return reduced("weighted_logsumexp", values, (), signs, True, np.dtype(np.float64))[0]
 
 
-# Between states ------------------------------------------------------------------------------------------------------
+# Merges --------------------------------------------------------------------------------------------------------------
 
 cdef void merge_run(const Kernels *functions, char *held, const char *others, Py_ssize_t n) noexcept nogil:
     cdef Py_ssize_t done = 0, columns
@@ -225,7 +230,7 @@ cdef void merge_run(const Kernels *functions, char *held, const char *others, Py
 
 
 def joined(operation, states, others, dtype):
-    """The states merged with others of the same reductions; a new array."""
+    """The partial sums merged with others of the same reductions, in a new array."""
     cdef Environment environment
     cdef const Kernels *functions = kernels(operation, dtype)
     cdef cnp.ndarray result = np.array(states, order="C"), source = np.ascontiguousarray(others)
@@ -238,7 +243,7 @@ def joined(operation, states, others, dtype):
 
 
 def merged(operation, states, axes, dtype):
-    """The states of each reduction merged along the axes, in their order; a new array."""
+    """The partial sums merged along the axes, in their order, in a new array."""
     cdef Environment environment
     cdef const Kernels *functions = kernels(operation, dtype)
     cdef cnp.ndarray rows, result
@@ -259,7 +264,7 @@ def merged(operation, states, axes, dtype):
 
 
 def weighed(states, dtype):
-    """States of logsumexp without weights as those of weights of 1; a new array."""
+    """Partial sums without weights as those of weights of 1, in a new array."""
     cdef Environment environment
     cdef cnp.ndarray result = np.array(states, order="C")
     cdef Weigh function = weigh_of(dtype == np.float64)
