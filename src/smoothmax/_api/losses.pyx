@@ -152,7 +152,8 @@ def log_softmax_vjp(g, logp, axis=None, *, out=None):
 
     Notes
     -----
-    The sum is compensated. The largest error is 3 ULP of the larger of the two terms of the difference.
+    The sum is compensated. The largest error is 3 ULP of the larger of the two terms of the difference, and where
+    ``exp(logp)`` is subnormal, half of its ULP times the sum of `g` beside that.
 
     Examples
     --------
