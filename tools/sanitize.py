@@ -156,7 +156,7 @@ def main() -> int:
     parser.add_argument("--kernels", default="", help="the variants that are built besides the baseline, as x86_64_v3")
     parser.add_argument("--seconds", type=float, default=120, help="how long the fuzzer runs, or the threads do")
     parser.add_argument("--seed", default="", help="of the fuzzer")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()  # tests may follow options
     folder = build(options.kind, options.kernels)
     if options.kind == "thread":
         script = folder / "races.py"
