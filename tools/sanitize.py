@@ -25,7 +25,7 @@ SANITIZERS = {"address": "address,undefined", "thread": "thread"}
 OPTIONS = {
     "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1:detect_stack_use_after_return=1:handle_segv=1",
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=0",
-    "TSAN_OPTIONS": "halt_on_error=0:exitcode=66:history_size=4:report_signal_unsafe=0",
+    "TSAN_OPTIONS": "halt_on_error=0:exitcode=66:history_size=4:report_signal_unsafe=0:die_after_fork=0",
 }
 # A fork in a process with threads is what a test of forks is about; and hypothesis would call its deadlines exceeded.
 PYTEST = ("-q", "-x", "-p", "no:cacheprovider", "-n", "0", "-W", "ignore::DeprecationWarning")
@@ -156,7 +156,7 @@ def main() -> int:
     parser.add_argument("--kernels", default="", help="the variants that are built besides the baseline, as x86_64_v3")
     parser.add_argument("--seconds", type=float, default=120, help="how long the fuzzer runs, or the threads do")
     parser.add_argument("--seed", default="", help="of the fuzzer")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()  # tests may follow options
     folder = build(options.kind, options.kernels)
     if options.kind == "thread":
         script = folder / "races.py"

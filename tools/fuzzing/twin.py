@@ -73,7 +73,9 @@ def shifted(x: Array, w: Array, where: Array) -> tuple[Array, ...]:
     size = np.where(taken, x + np.log(np.abs(np.where(taken, w, 1))), -np.inf)
     top = np.max(size, axis=-1, keepdims=True, initial=-np.inf)
     shift = np.where(np.isfinite(top), top, 0)
-    terms = np.where(taken, np.sign(w) * np.exp(size - shift), 0)
+    # Beside a term of inf no finite one counts, however large: exp of that might be inf here.
+    exponent = np.where((top == np.inf) & (size < np.inf), -np.inf, size - shift)
+    terms = np.where(taken, np.sign(w) * np.exp(exponent), 0)
     return taken, size, top, shift, terms
 
 
@@ -116,7 +118,7 @@ def logsumexp(x: Array, b: Array | None, where: Array, signed: bool, eps: Any, m
         )
         parts = np.max(parts, axis=-1, initial=0)
         unit = np.maximum(unit, parts)
-        slack = slack * (condition + 1) + 3 * (condition - 1 + (condition > 1)) * eps + 2 * parts * eps * 2
+        slack = slack * (condition + 1) + 3 * (condition - 1 + (condition > 1)) * eps + 4 * parts * eps + 2 * eps
         # Of a sum that is nothing but rounding, no digit is known.
         unknown = np.isfinite(condition) & (condition > 0.01 / eps) | (
             (total == 0) & (sizes > 0) & np.any(w < 0, axis=-1)
@@ -219,7 +221,8 @@ def losses(
     unknown = counted[:, None] & (by == 0)
     gradients = Expected(gradient, GRADIENT, of_gradient / by, gradient_slack / by, unknown)
     if reduction == "none":
-        return [Expected(loss, LOSS if single else SOFT_LOSS, 0.0, slack), gradients]
+        # What are no log-probabilities may cancel: then the terms count.
+        return [Expected(loss, LOSS if single else SOFT_LOSS, sizes, slack), gradients]
     whole = Expected(
         np.sum(loss) / by, REDUCED_LOSS, np.sum(sizes) / by, (np.sum(slack) + rows * TINY * np.sum(sizes)) / by
     )

@@ -1,0 +1,143 @@
+"""The machines that look for faults see one that is put in front of them."""
+
+import pathlib
+import sys
+
+import numpy as np
+import pytest
+
+import smoothmax
+
+TOOLS = pathlib.Path(__file__).parents[1] / "tools"
+
+
+@pytest.fixture
+def fuzz(monkeypatch):
+    monkeypatch.syspath_prepend(str(TOOLS))
+    import fuzz
+
+    return fuzz
+
+
+@pytest.fixture
+def bits(monkeypatch):
+    monkeypatch.syspath_prepend(str(TOOLS))
+    import bits
+
+    return bits
+
+
+ARRAY = {"dtype": "f8", "numbers": "ordinary", "seed": 3, "how": {"guard": "end"}}
+CALL = {"do": "reduction", "function": "softmax", "shape": [5, 40], "x": ARRAY, "axis": 1}
+
+
+def test_three_hundred_random_calls_are_as_they_should_be(fuzz):
+    for seed in range(300):
+        case = fuzz.random_case(seed)
+        if case["do"] in ("file", "blocks"):
+            continue
+        found = ""
+        try:
+            fuzz.run(case)
+        except fuzz.Failure as failure:
+            found = str(failure)
+        assert not found or fuzz.known(case, found), case
+
+
+def test_the_same_seed_is_the_same_call(fuzz):
+    assert fuzz.random_case(12345) == fuzz.random_case(12345)
+
+
+def wrong(result):
+    def function(x, axis=None, **_):
+        return result(np.exp(x) / np.sum(np.exp(x), axis=axis, keepdims=True))
+
+    return function
+
+
+def seven_ulp(p):
+    p[2, 3] *= 1 + 7 * np.finfo(p.dtype).eps
+    return p
+
+
+@pytest.mark.parametrize(
+    ("result", "says"),
+    [
+        (lambda p: p * (1 + 1e-13), "value:"),
+        (seven_ulp, "value:"),
+        (lambda p: p.astype(np.float32), "type:"),
+        (lambda p: p[:, :7], "shape:"),
+        (lambda p: np.asarray(p, order="F"), "order:"),
+        (lambda p: np.sqrt(-p), "warning:"),
+        (lambda p: p.size // 0, "error: ZeroDivisionError"),
+    ],
+)
+def test_a_fault_is_found_and_named(fuzz, monkeypatch, result, says):
+    monkeypatch.setattr(smoothmax, "softmax", wrong(result))
+    with pytest.raises(fuzz.Failure) as failure:
+        fuzz.run(CALL)
+    assert str(failure.value).startswith(says)
+
+
+def test_writing_to_the_input_and_beside_the_output_is_found(fuzz, monkeypatch):
+    right = smoothmax.softmax
+
+    def writes_to_its_input(x, axis=None, **_):
+        result = right(x, axis=axis)
+        x[0, 0] += 1
+        return result
+
+    def writes_beside(x, axis=None, out=None):
+        right(x, axis=axis, out=out)
+        np.lib.stride_tricks.as_strided(out, (1,), (8,))[...] = 0  # its first element is the other's last but one
+        np.ndarray((1,), "f8", out.base, 0)[...] = 5
+        return out
+
+    monkeypatch.setattr(smoothmax, "softmax", writes_to_its_input)
+    with pytest.raises(fuzz.Failure, match="wrote to an input"):
+        fuzz.run(CALL)
+    monkeypatch.setattr(smoothmax, "softmax", writes_beside)
+    out = {"is": "fresh", "dtype": None, "how": {"guard": "end"}, "by": 1}
+    with pytest.raises(fuzz.Failure, match="wrote beside the output"):
+        fuzz.run(CALL | {"out": out})
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks")
+def test_a_read_past_the_end_is_found_and_made_smaller(fuzz, monkeypatch):
+    right = smoothmax.softmax
+
+    def reads_one_more(x, axis=None, **_):
+        if x.shape[1] > 2:
+            np.lib.stride_tricks.as_strided(x, (x.size + 1,), (8,))[-1] + 1.0
+        return right(x, axis=axis)
+
+    monkeypatch.setattr(smoothmax, "softmax", reads_one_more)
+    failure = fuzz.outcome(CALL)
+    assert failure == "died: SIGSEGV"
+    small, said = fuzz.shrunk(CALL, failure, 60)
+    assert said == failure
+    assert small["shape"] == [1, 3]
+
+
+def test_recordings_are_equal_until_a_bit_moves(bits, monkeypatch, tmp_path, capsys):
+    before, again, after = (str(tmp_path / name) for name in ("before.npz", "again.npz", "after.npz"))
+    few = "^softmax f8 row n=(7|300)$"
+    bits.record(before, None, few, False)
+    bits.record(again, before, few, False)
+    assert bits.compare(before, again, 5) == 0
+    right = smoothmax.softmax
+
+    def moved(x, **options):
+        p = right(x, **options)
+        p[-1] = np.nextafter(p[-1], 2)
+        return p
+
+    monkeypatch.setattr(smoothmax, "softmax", moved)
+    bits.record(after, before, few, False)
+    capsys.readouterr()
+    assert bits.compare(before, after, 5) == 1
+    said = capsys.readouterr().out
+    assert "2 of 2 calls differ" in said
+    assert "1 of 7 by up to 1 ULP" in said
+    assert "1 of 64 samples by up to 1 ULP" in said
+    assert "1 of 16 parts" in said
