@@ -51,6 +51,8 @@ def test_examples_of_pages(page: str) -> None:
 
 def test_pages_have_examples() -> None:
     assert {"README.md", "docs/losses.md", "docs/porting.md"} <= set(PAGES)
+
+
 def test_every_function_of_dask_has_its_examples_tested() -> None:
     pytest.importorskip("dask.array")
     names = importlib.import_module("smoothmax.dask").__all__

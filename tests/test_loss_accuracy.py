@@ -119,3 +119,16 @@ def test_losses_of_shares_whose_top_rises_late():
     losses, _, _ = exact(x.T, shares.T.astype(Long), shares.T.sum(axis=1, keepdims=True), None)
     found = cross_entropy(x, shares, 0, reduction="none")
     assert np.max(np.abs(found - losses) / ulp(losses, np.float64)) <= SOFT_LOSS
+
+
+def test_weights_near_the_largest_number():
+    """Without fma, the exact product of two numbers overflowed where one of them was 2**996 or more."""
+    x = np.array([[1.0, 2.0], [3.0, 1.0]])
+    for reduction, scale in (("mean", 1.0), ("sum", 1e305)):
+        plain = cross_entropy(x, [0, 1], label_smoothing=0.1, reduction=reduction)
+        heavy = cross_entropy(x, [0, 1], weight=[1e305, 1e305], label_smoothing=0.1, reduction=reduction)
+        assert heavy == pytest.approx(plain * scale, rel=1e-14)
+    gradient = cross_entropy_and_grad(x, [0, 1], weight=[1e305, 1e305], reduction="sum")[1]
+    np.testing.assert_allclose(gradient, 1e305 * cross_entropy_and_grad(x, [0, 1], reduction="sum")[1], rtol=1e-14)
+    vjp = log_softmax_vjp(x * 1e305, -x)
+    np.testing.assert_allclose(vjp, 1e305 * log_softmax_vjp(x, -x), rtol=1e-14)

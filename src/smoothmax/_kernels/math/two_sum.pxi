@@ -16,6 +16,8 @@ cdef extern from * nogil:
        because take_out_maximum subtracts a term that is computed again. Polynomials are left to the compiler, which
        finds them in one block. */
     #include <math.h>
+    #include <stdint.h>
+    #include <string.h>
     #if defined(__FP_FAST_FMA) || defined(__FMA__) || defined(__aarch64__)
     static inline double smoothmax_product_error_f64(double a, double b, double p) { return fma(a, b, -p); }
     static inline float smoothmax_product_error_f32(float a, float b, float p) { return fmaf(a, b, -p); }
@@ -31,9 +33,17 @@ cdef extern from * nogil:
         return fmaf(low, b, fmaf(a, b, -taken));
     }
     #else
+    /* The upper 26 bits of a, rounded: by its bits, since Veltkamp's product with 2**27 + 1 overflows from 2**996 on. */
+    static inline double smoothmax_upper_half(double a) {
+        uint64_t bits;
+        memcpy(&bits, &a, 8);
+        bits = (bits + 0x4000000u) & ~(uint64_t)0x7FFFFFFu;
+        memcpy(&a, &bits, 8);
+        return a;
+    }
     static inline double smoothmax_product_error_f64(double a, double b, double p) {
-        double ca = 134217729.0*a, a_high = ca - (ca - a), a_low = a - a_high;
-        double cb = 134217729.0*b, b_high = cb - (cb - b), b_low = b - b_high;
+        double a_high = smoothmax_upper_half(a), a_low = a - a_high;
+        double b_high = smoothmax_upper_half(b), b_low = b - b_high;
         return ((a_high*b_high - p) + a_high*b_low + a_low*b_high) + a_low*b_low;
     }
     static inline float smoothmax_product_error_f32(float a, float b, float p) { return (float)((double)a*b - p); }
