@@ -130,7 +130,7 @@ def test_targets_are_smoothed_in_a_type_that_holds_the_result(blocks, kind, smoo
 
 
 @pytest.mark.parametrize("blocks", [(1, 2), (1, 1)], ids=str)
-@pytest.mark.parametrize("size", [1e-320, 1e-45, 1e-39, 1e38, 1e300])
+@pytest.mark.parametrize("size", [1e-320, 1e-45, 1e-39, 1e38, 1e295])
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_class_weights_keep_their_own_range(blocks, size, smoothing):
     """A mean of float32 losses is in range although their sum and that of the weights are not."""
