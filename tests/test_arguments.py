@@ -341,6 +341,14 @@ def test_nothing_warns_whatever_errstate_says():
 # Targets -------------------------------------------------------------------------------------------------------------
 
 
+def test_a_single_unsigned_target_has_no_axis():
+    for dtype in ("u1", "u4", "u8", ">u8"):
+        target = np.array(1, dtype)
+        assert smoothmax.log_prob([1.0, 3.0], target) == smoothmax.log_prob([1.0, 3.0], 1)
+        assert smoothmax.cross_entropy([1.0, 3.0], target, ignore_index=1, reduction="sum") == 0
+
+
+
 @pytest.mark.parametrize("loss", [cross_entropy, nll_loss])
 def test_unsigned_targets_are_ignored_by_their_own_value(loss):
     x, targets = np.arange(6.0).reshape(2, 3), np.array([2**64 - 1, 1], np.uint64)

@@ -36,12 +36,7 @@ def test_three_hundred_random_calls_are_as_they_should_be(fuzz):
         case = fuzz.random_case(seed)
         if case["do"] in ("file", "blocks"):
             continue
-        found = ""
-        try:
-            fuzz.run(case)
-        except fuzz.Failure as failure:
-            found = str(failure)
-        assert not found or fuzz.known(case, found), case
+        fuzz.run(case)
 
 
 def test_the_same_seed_is_the_same_call(fuzz):

@@ -23,7 +23,6 @@ import mmap
 import os
 import pathlib
 import random
-import re
 import signal
 import struct
 import sys
@@ -49,20 +48,6 @@ Case = dict[str, Any]
 BATCH = 2000  # calls of one child
 HANGS = 120  # seconds without an end of a call
 INF, NAN = np.inf, np.nan
-
-# Faults that are known and not mended yet: what the failure says, what the call is like, and where it is described.
-KNOWN: tuple[tuple[str, str, str], ...] = (
-    ("FloatingPointError|encountered in cast", "'out'", "issue 18, 10: a longdouble result cast to a narrower out"),
-    ("OverflowError", r"10\*\*400", "issue 18, 26"),
-)
-
-
-def known(case: Case, failure: str) -> str | None:
-    """Where the fault is described, if it is known."""
-    return next(
-        (where for says, like, where in KNOWN if re.search(says, failure) and re.search(like, repr(case))), None
-    )
-
 
 RUNNERS: dict[str, Callable[[Memory, Case], None]] = {
     "reduction": run_reduction, "product": run_product, "loss": run_loss, "stream": run_stream, "file": run_file,
@@ -253,10 +238,6 @@ def fuzz(seed: int, calls: float, seconds: float, most: int) -> int:
         counts.update(json.loads(text_at(memory, 8192) or "{}"))
         if failure:
             case = random_case(number + done)
-            if described := known(case, failure):
-                counts[described] += 1
-                made, number = made + done + 1, number + done + 1
-                continue
             key = f"{case['do']} {kind_of(failure)} {case.get('argument', '')} {case.get('value', '')}"
             seen[key] += 1
             if seen[key] <= 3:

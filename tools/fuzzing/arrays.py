@@ -11,7 +11,7 @@ from fuzzing.memory import Memory
 Array = np.ndarray[Any, Any]
 Case = dict[str, Any]
 INF, NAN = np.inf, np.nan
-BYTES_OF_TRUE = (1,)  # to be (1, 1, 1, 2, 255) as soon as any byte that is not 0 is true, in masks too
+BYTES_OF_TRUE = (1, 1, 1, 2, 255)  # any byte but 0 is true
 
 
 def shape_of(a: Case, shape: list[int]) -> tuple[int, ...]:

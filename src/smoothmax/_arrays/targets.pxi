@@ -77,7 +77,7 @@ cdef cnp.ndarray as_classes(cnp.ndarray targets, Py_ssize_t classes, object igno
     if targets.descr.kind == b"u" and cnp.PyArray_ITEMSIZE(targets) >= <int>sizeof(Py_ssize_t):
         # What intp cannot hold becomes its largest number, which is no class. A target to be ignored is found before
         # that, among the numbers that were given, and marked by one that no unsigned target becomes.
-        result = as_indices(np.minimum(targets, np.uint64(bounds.max)), True)
+        result = as_indices(np.asarray(np.minimum(targets, np.uint64(bounds.max))), True)
         ignoring = ignore_index is not None and 0 <= ignore_index <= np.iinfo(np.uint64).max
         if ignoring:
             ignored = INTPTR_MIN
