@@ -182,7 +182,7 @@ def test_error_is_within_the_promise(name, function, dtype, family):
 
 @pytest.mark.parametrize("n", [10**5, 10**7])
 @pytest.mark.parametrize("value", [0.0, 0.1, -3.7, 1e4])
-def test_flat_data(name, function, dtype, n, value):
+def test_equal_elements_are_within_the_promise(name, function, dtype, n, value):
     value = float(dtype(value))
     exact = reference_of_rows(name, np.array([[value]]), np.array([n]))
     got = np.asarray(function(np.full(n, value, dtype)))
@@ -192,7 +192,7 @@ def test_flat_data(name, function, dtype, n, value):
 
 @pytest.mark.parametrize("n", [10**5, 10**7])
 @pytest.mark.parametrize("depth", [0.7, 12.0])
-def test_long_rows_of_few_values(name, function, dtype, n, depth):
+def test_long_rows_are_within_the_promise(name, function, dtype, n, depth):
     """97 different values in no order: the oracle knows how many there are of each."""
     rng = np.random.default_rng(n)
     values = np.unique((-depth * rng.random(97)).astype(dtype))
@@ -218,7 +218,7 @@ LONGEST_FUSED_ROW = {
 
 @pytest.mark.parametrize("spread", [1, 10, 300])
 @pytest.mark.parametrize("more", [0, 64, 2_000_000])
-def test_rows_fused_and_too_long_to_be(name, function, dtype, spread, more):
+def test_rows_beside_the_fused_limit_are_within_the_promise(name, function, dtype, spread, more):
     nbytes = LONGEST_FUSED_ROW[name] + more
     n = nbytes // np.dtype(dtype).itemsize
     assert (explain(function, np.zeros((1, n), dtype))["name"] == "SINGLE_ROW") == (more == 0)
@@ -230,7 +230,7 @@ def test_rows_fused_and_too_long_to_be(name, function, dtype, spread, more):
 
 
 @pytest.mark.parametrize("spread", [1, 300])
-def test_tiles_too_tall_to_be_fused(name, function, dtype, spread):
+def test_tiles_beyond_the_fused_limit_are_within_the_promise(name, function, dtype, spread):
     rows = (np.random.default_rng(7).standard_normal((66, 2500)) * spread).astype(dtype)
     route = explain(function, np.ascontiguousarray(rows.T), axis=0)
     assert route["name"] == ("ONE_PASS_TILE" if name == "logsumexp" else "TWO_PASS_TILE")
@@ -239,7 +239,7 @@ def test_tiles_too_tall_to_be_fused(name, function, dtype, spread):
         assert_within(f"{name} {layout}", call(function, rows, layout), exact, rows, bound(name, 2500))
 
 
-def test_examples_of_the_contract():
+def test_examples_that_ruin_the_textbook_formulas_are_right():
     """Those that ruin the textbook formulas."""
     for row in ([600.0, 700.0, 800.0], [-1000.0, -900.0, -800.0], [700.0, 800.0, 900.0, 1000.0], [1000.0, 1000.0],
                 [0.0, -40.0], [20.0, 0.0]):  # fmt: skip

@@ -16,7 +16,7 @@ GAPS = {np.float32: [20, 38, 40, 41, 41.5, 42, 43, 90, 300], np.float64: [50, 50
 
 @pytest.mark.parametrize("n", [3, 8, 19, 300])
 @pytest.mark.parametrize("offset", [0, 180, -230, 5000])
-def test_a_top_far_above_the_guess(function, name, dtype, n, offset):
+def test_a_maximum_far_above_the_estimate_costs_no_digits(function, name, dtype, n, offset):
     """Above some distance the column is summed again, and only that one."""
     rng = np.random.default_rng(n)
     ordinary = rng.standard_normal((n, 96)).astype(dtype)
@@ -36,7 +36,7 @@ def test_a_top_far_above_the_guess(function, name, dtype, n, offset):
 
 @pytest.mark.parametrize("n", [8, 19, 700])
 @pytest.mark.parametrize("offset", [0, 50, -5000])
-def test_a_guess_that_is_not_finite(function, name, dtype, n, offset):
+def test_an_estimate_that_is_not_finite_costs_no_digits(function, name, dtype, n, offset):
     """0 stands in for it, however far that is from the column."""
     x = (np.random.default_rng(n).standard_normal((n, 70)) + offset).astype(dtype)
     x[[0, n // 2, n - 1], ::3] = -np.inf
@@ -45,7 +45,7 @@ def test_a_guess_that_is_not_finite(function, name, dtype, n, offset):
 
 @pytest.mark.parametrize("n", [8, 30, 3000])
 @pytest.mark.parametrize("offset", [0, 1000])
-def test_many_elements_that_alone_would_vanish(function, name, dtype, n, offset):
+def test_elements_that_would_vanish_alone_add_up(function, name, dtype, n, offset):
     distance = 105 if dtype is np.float32 else 746
     for row in (0, 3, n - 1):
         x = np.full((n, 64), offset - distance, dtype)
@@ -56,7 +56,7 @@ def test_many_elements_that_alone_would_vanish(function, name, dtype, n, offset)
 
 
 @pytest.mark.parametrize("n", [3, 19, 300])
-def test_tops_between_two_exponents(function, name, dtype, n):
+def test_maxima_between_two_exponents_cost_no_digits(function, name, dtype, n):
     """Half an exponent more or less: whatever rounds it, in whichever loop, must round it alike."""
     halves = (np.arange(-40, 41) + 0.5) * np.log(2)
     tops = np.concatenate([np.nextafter(halves.astype(dtype), dtype(s)) for s in (-np.inf, np.inf)])
@@ -68,7 +68,7 @@ def test_tops_between_two_exponents(function, name, dtype, n):
 
 
 @pytest.mark.parametrize("n", [5, 19, 300, 1500])
-def test_losses_of_rising_columns(dtype, n):
+def test_losses_of_rising_columns_are_within_the_promise(dtype, n):
     """Every element is a new top, and the one before goes into the sum."""
     rng = np.random.default_rng(n)
     x = np.sort(4 * rng.standard_normal((n, 70)), axis=0).astype(dtype)
@@ -98,7 +98,7 @@ def most_rows(name, dtype):
 
 @pytest.mark.parametrize("which", range(3))
 @pytest.mark.parametrize("name", ["softmax", "log_softmax"])
-def test_results_of_many_columns(name, dtype, which):
+def test_bands_are_within_the_promise_in_any_layout(name, dtype, which):
     function, shape = getattr(smoothmax, name), shapes(most_rows(name, dtype))[which]
     x = (3 * np.random.default_rng(1).standard_normal(shape)).astype(dtype)
     axis = len(shape) - 2
@@ -124,7 +124,7 @@ def test_results_of_many_columns(name, dtype, which):
 
 @pytest.mark.parametrize("which", range(3))
 @pytest.mark.parametrize("probable", [False, True])
-def test_gradients_of_many_columns(dtype, which, probable):
+def test_gradients_of_bands_are_those_of_rows(dtype, which, probable):
     """The gradients of columns are those of the rows of the transposed array, but for the last bits."""
     shape = shapes(most_rows("cross_entropy_and_grad", dtype))[which]
     rng = np.random.default_rng(3)

@@ -37,7 +37,9 @@ COMBINATIONS = [
 
 
 @pytest.mark.parametrize(("probable", "weighted", "ignore_index", "smoothing", "reduction"), COMBINATIONS)
-def test_every_combination_of_arguments(dtype, probable, weighted, ignore_index, smoothing, reduction):
+def test_every_combination_of_arguments_is_within_the_promise(
+    dtype, probable, weighted, ignore_index, smoothing, reduction
+):
     x, targets = logits_and_targets(dtype, probable)
     if ignore_index == -100:
         targets[3:5] = ignore_index
@@ -56,7 +58,7 @@ def test_every_combination_of_arguments(dtype, probable, weighted, ignore_index,
     np.testing.assert_allclose(from_log_probs, loss, rtol=1e-5 if dtype == np.float32 else 1e-13)
 
 
-def test_the_combinations_differ():
+def test_every_argument_changes_the_loss():
     """Every argument matters in the numbers that the test above uses."""
     x, targets = logits_and_targets(np.float64, False)
     weight = np.random.default_rng(1).uniform(0.2, 3, CLASSES)
@@ -69,7 +71,7 @@ def test_the_combinations_differ():
 
 @pytest.mark.parametrize("spread", [0.1, 3, 40, 300])
 @pytest.mark.parametrize("classes", [1, 2, 3, 10, 31, 33, 70, 300])
-def test_accuracy(dtype, classes, spread):
+def test_losses_of_classes_are_within_the_promise(dtype, classes, spread):
     rng = np.random.default_rng(classes)
     x = (spread * rng.standard_normal((80, classes))).astype(dtype)
     targets = np.where(rng.random(80) < 0.5, x.argmax(axis=1), rng.integers(0, classes, 80))
@@ -80,7 +82,7 @@ def test_accuracy(dtype, classes, spread):
 
 @pytest.mark.parametrize("spread", [0.1, 3, 40, 300])
 @pytest.mark.parametrize("classes", [2, 9, 40, 100])
-def test_accuracy_of_gradients_and_soft_losses(dtype, classes, spread):
+def test_gradients_and_soft_losses_are_within_the_promise(dtype, classes, spread):
     x, targets = logits_and_targets(dtype, False, 40, classes, spread, seed=classes)
     x[:9] -= np.arange(9, dtype=dtype)[:, None] * 30
     targets[::2] = x.argmax(axis=1)[::2]
@@ -116,7 +118,7 @@ def moved(array, axis, order):
 @pytest.mark.parametrize("axis", [0, 1, 2])
 @pytest.mark.parametrize("probable", [False, True])
 @pytest.mark.parametrize("shape", [(3, 4, 5), (2, 70, 9), (3, 2, 300), (40, 3, 60), (1, 1, 1), (2, 33, 2000)])
-def test_any_axis_and_layout(dtype, shape, probable, axis, order):
+def test_any_axis_and_layout_gives_the_results_of_rows(dtype, shape, probable, axis, order):
     rng = np.random.default_rng(3)
     x = (3 * rng.standard_normal(shape)).astype(dtype)
     targets = rng.random(shape).astype(dtype) if probable else rng.integers(0, shape[-1], shape[:-1])
@@ -144,7 +146,7 @@ def test_any_axis_and_layout(dtype, shape, probable, axis, order):
 
 
 @pytest.mark.parametrize("kind", ["i1", "u1", "i2", "i4", "u4", "i8", "u8", ">i8", ">u2"])
-def test_targets_of_any_integer_type(kind):
+def test_targets_may_have_any_integer_type(kind):
     x, targets = logits_and_targets(np.float64, False)
     wanted = cross_entropy(x, targets, reduction="none")
     np.testing.assert_array_equal(cross_entropy(x, targets.astype(kind), reduction="none"), wanted)
@@ -155,7 +157,7 @@ def test_targets_of_any_integer_type(kind):
 
 
 @pytest.mark.parametrize("kind", ["f2", "i4", "u1", "?", ">f4"])
-def test_logits_of_other_types(kind):
+def test_logits_of_other_types_are_computed_in_float32_or_float64(kind):
     x = np.array([[3, 0, 1], [0, 1, 1], [1, 1, 0]]).astype(kind)
     loss, gradient = cross_entropy_and_grad(x, [0, 1, 2])
     computed = np.float32 if kind in ("f2", ">f4") else np.float64
@@ -166,7 +168,7 @@ def test_logits_of_other_types(kind):
     np.testing.assert_array_equal(gradient, wanted_gradient.astype(result))
 
 
-def test_a_single_position(dtype):
+def test_a_single_position_gives_a_scalar(dtype):
     x = np.array([1, 2, 3], dtype)
     for reduction in ("none", "sum", "mean"):
         loss = cross_entropy(x, 1, reduction=reduction)
@@ -175,7 +177,7 @@ def test_a_single_position(dtype):
     assert type(log_prob(x, 1)) is dtype
 
 
-def test_all_targets_ignored(dtype):
+def test_ignoring_all_targets_gives_gradients_of_zero(dtype):
     x = np.full((3, 4), np.nan, dtype)
     for smoothing in (0.0, 0.3):
         for reduction, wanted in (("mean", np.nan), ("sum", 0.0), ("none", np.zeros(3))):
@@ -204,7 +206,7 @@ def test_an_ignored_position_counts_for_nothing_whatever_it_is(dtype, axis):
 
 
 @pytest.mark.parametrize("shape", [(0, 3), (2, 0), (0, 0), (0,)])
-def test_nothing(dtype, shape):
+def test_empty_logits_have_a_loss_of_zero(dtype, shape):
     x = np.empty(shape, dtype)
     loss, gradient = cross_entropy_and_grad(x, x, reduction="sum")
     assert loss == 0
@@ -216,7 +218,7 @@ def test_nothing(dtype, shape):
         assert log_prob(x, np.empty(0, int)).shape == (0,)
 
 
-def test_special_values(dtype):
+def test_special_values_are_those_of_log_softmax(dtype):
     """As log_softmax has them; a probability of 0 drops its class."""
     inf, nan = np.inf, np.nan
     x = np.array([[0, -inf, 1], [-inf, -inf, -inf], [0, inf, 1], [0, nan, 1]], dtype)
@@ -230,7 +232,7 @@ def test_special_values(dtype):
     assert np.isnan(cross_entropy_and_grad(x, [0, 0, 0, 0], reduction="sum")[1][1:]).all()
 
 
-def test_a_loss_beyond_measure_is_inf(dtype):
+def test_a_loss_beyond_the_largest_number_is_inf(dtype):
     """And one that is nearly so is itself: what products lose of such numbers is nan without an fma."""
     zeros = np.zeros((1, 2), dtype)
     low = np.array([[0, -np.inf]], dtype)
@@ -245,7 +247,7 @@ def test_a_loss_beyond_measure_is_inf(dtype):
         assert cross_entropy(zeros, [1], weight=[1, 1.5e300], reduction="none") == pytest.approx(1.5e300 * np.log(2))
 
 
-def test_out_and_in_place(dtype):
+def test_out_may_overlap_either_input(dtype):
     for probable, order in itertools.product((False, True), "CF"):
         x, targets = logits_and_targets(dtype, probable, rows=90, classes=70)
         x = np.asarray(x, order=order)

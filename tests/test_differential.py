@@ -161,7 +161,7 @@ def output(call, shape, dtype):
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_any_call(part):
+def test_any_call_agrees_with_the_reference(part):
     assert_all_came_up(examples(calls(), check_call, EXAMPLES // PARTS, part), OPTIONS)
 
 
@@ -199,7 +199,7 @@ def check_complex_call(call):
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_any_complex_call(part):
+def test_any_complex_call_agrees_with_the_reference(part):
     chosen = examples(complex_calls(), check_complex_call, EXAMPLES // PARTS // 4, part)
     shared = ("function", "axes", "layout", "axis", "keepdims", "return_sign", "where")
     wanted = {name: OPTIONS[name] for name in shared} | {"type": COMPLEX_TYPES, "b": ["none", "array", "wider array"]}
@@ -213,5 +213,5 @@ def check_mistake(example):
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_any_mistake(mistake):
+def test_any_mistake_raises_its_error(mistake):
     examples(mistakes(mistake), check_mistake, EXAMPLES // len(MISTAKES) // 2)

@@ -44,7 +44,7 @@ def bound(distance):
     return EPS * (distance / 2 + (probabilities * distance / 2).sum(axis=1, keepdims=True) + 8)
 
 
-def test_probabilities(digits):
+def test_probabilities_are_those_of_scikit_learn(digits):
     model, images, path, distance = digits
     expected = model.predict_proba(images)
     probabilities = through_the_command("softmax", path)
@@ -57,7 +57,7 @@ def test_probabilities(digits):
     assert distance.max() > 15  # tiny probabilities are among them
 
 
-def test_log_probabilities(digits):
+def test_log_probabilities_are_those_of_scikit_learn(digits):
     model, images, path, distance = digits
     expected = model.predict_log_proba(images)
     assert np.all(np.isfinite(expected))
@@ -68,7 +68,7 @@ def test_log_probabilities(digits):
     assert np.all(np.abs(logarithms - expected) <= bound(distance) + 3 * EPS * np.abs(expected))
 
 
-def test_the_two_agree(digits):
+def test_log_softmax_is_the_logarithm_of_softmax(digits):
     *_, path, _ = digits
     probabilities, logarithms = through_the_command("softmax", path), through_the_command("log_softmax", path)
     # Both are within 2 units in the last place; exp multiplies that by its argument, and rounds once more.

@@ -93,7 +93,7 @@ def run(program, patch, path):
     ],
     ids=["gaussian mixture", "naive Bayes", "logistic regression", "hidden Markov model"],
 )
-def test_same_results(program, package, called, tmp_path):
+def test_programs_give_the_same_results_with_smoothmax(program, package, called, tmp_path):
     pytest.importorskip(package)  # hmmlearn has no wheels for the newest Pythons
     theirs, ours = run(program, "", tmp_path / "theirs.npz"), run(program, PATCH, tmp_path / "ours.npz")
     assert ours["called"].tolist() == called

@@ -24,19 +24,19 @@ def first(name):
 
 
 @pytest.mark.parametrize(("axis", "named"), [(2, 2), (-3, -3), (100, 100), ((0, 5), 5), ((-7,), -7), (np.int64(2), 2)])
-def test_axis_out_of_range(function, axis, named):
+def test_an_axis_out_of_range_is_named(function, axis, named):
     with raises(AxisError, f"axis {named} is out of bounds for array of dimension 2"):
         function(X, axis=axis)
 
 
-def test_axis_out_of_range_of_a_scalar(function):
+def test_an_axis_out_of_range_of_a_scalar_is_named(function):
     for axis in (1, -2, (0,), (-1,)):
         named = axis[0] if isinstance(axis, tuple) else axis
         with raises(AxisError, f"axis {named} is out of bounds for array of dimension 0"):
             function(1.0, axis=axis)
 
 
-def test_axis_beyond_every_integer(function):
+def test_an_axis_beyond_every_integer_is_refused(function):
     for axis in (2**31, -(2**31) - 1, 2**62, 2**63 - 1, -(2**63)):
         with raises(AxisError, f"axis {axis} is out of bounds for array of dimension 2"):
             function(X, axis=axis)
@@ -46,7 +46,7 @@ def test_axis_beyond_every_integer(function):
 
 
 @pytest.mark.parametrize(("axis", "named"), [((0, 0), 0), ((1, -1), 1), ((0, 1, -2), 0), ((-1, 1), 1)])
-def test_axis_given_twice(function, axis, named):
+def test_an_axis_given_twice_is_named(function, axis, named):
     with raises(ValueError, f"axis {named} is given more than once in axis={axis!r}"):
         function(X, axis=axis)
 
@@ -87,18 +87,18 @@ class NoIndex:
     ],
     ids=repr,
 )
-def test_axis_of_the_wrong_kind(function, axis):
+def test_an_axis_of_the_wrong_kind_is_shown(function, axis):
     with raises(TypeError, f"axis must be None, an int or a tuple of ints, got {axis!r}"):
         function(X, axis=axis)
 
 
 @pytest.mark.parametrize("axis", [np.array([0]), np.array([0, 1]), np.array(1.0)], ids=repr)
-def test_axis_that_is_an_array(function, axis):
+def test_an_axis_that_is_an_array_is_refused(function, axis):
     with pytest.raises(TypeError):
         function(X, axis=axis)
 
 
-def test_axis_whose_index_fails(function):
+def test_an_error_of_an_index_is_raised_as_it_is(function):
     class Fails:
         def __index__(self):
             raise RuntimeError("no index today")
@@ -110,7 +110,7 @@ def test_axis_whose_index_fails(function):
 
 
 @pytest.mark.parametrize("shape", [(3, 1), (4,), (), (1, 3), (3, 4, 1), (4, 3), (0,)])
-def test_out_of_another_shape(name, function, dtype, shape):
+def test_out_of_another_shape_is_refused(name, function, dtype, shape):
     needed = (3,) if name == "logsumexp" else (3, 4)
     out = np.full(shape, 7, dtype)
     with raises(ValueError, f"out must have shape {needed}, got {shape}"):
@@ -118,14 +118,14 @@ def test_out_of_another_shape(name, function, dtype, shape):
     assert (out == 7).all()
 
 
-def test_out_of_another_shape_with_keepdims():
+def test_keepdims_changes_the_shape_that_out_must_have():
     with raises(ValueError, "out must have shape (3, 1), got (3,)"):
         smoothmax.logsumexp(X, axis=1, keepdims=True, out=np.empty(3))
     with raises(ValueError, "out must have shape (), got (1,)"):
         smoothmax.logsumexp(X, out=np.empty(1))
 
 
-def test_out_that_is_read_only(name, function):
+def test_a_read_only_out_is_refused(name, function):
     out = np.full(() if name == "logsumexp" else X.shape, 7.0)
     out.flags.writeable = False
     with raises(ValueError, "out must be writeable, got a read-only array"):
@@ -136,7 +136,7 @@ def test_out_that_is_read_only(name, function):
 @pytest.mark.parametrize(
     "kind", [np.int64, np.int8, np.uint64, bool, object, "U5", "S3", "M8[s]", "m8[s]", "V8"], ids=str
 )
-def test_out_that_cannot_hold_the_result(name, function, dtype, kind):
+def test_out_that_cannot_hold_the_result_is_refused(name, function, dtype, kind):
     out = np.zeros(() if name == "logsumexp" else X.shape, kind)
     before = out.tobytes()
     text = f"out must have a dtype that {np.dtype(dtype)} can be cast to by 'same_kind', got {np.dtype(kind)}"
@@ -148,12 +148,12 @@ def test_out_that_cannot_hold_the_result(name, function, dtype, kind):
 @pytest.mark.parametrize(
     "out", [[1.0, 2.0], "out", 3.0, (np.empty(3),), bytearray(8), np.float64(1)], ids=lambda out: type(out).__name__
 )
-def test_out_that_is_no_array(function, out):
+def test_out_that_is_no_array_is_refused(function, out):
     with raises(TypeError, f"out must be a NumPy array, got {type(out).__name__}"):
         function(X, out=out)
 
 
-def test_out_that_is_masked(name, function):
+def test_a_masked_out_is_refused(name, function):
     with raises(TypeError, "out must not be a masked array"):
         function(X, out=np.ma.zeros(() if name == "logsumexp" else X.shape))
 
@@ -161,12 +161,12 @@ def test_out_that_is_masked(name, function):
 @pytest.mark.parametrize(
     "kind", [np.int32, bool, complex, np.complex64, object, "U3", "M8[s]", "m8[s]", "V4", np.uint8], ids=str
 )
-def test_dtype_that_is_none_of_the_four(function, kind):
+def test_a_dtype_that_is_none_of_the_four_is_refused(function, kind):
     with raises(TypeError, f"dtype must be float32, float64, float16 or longdouble, got {np.dtype(kind)}"):
         function(X, dtype=kind)
 
 
-def test_dtype_that_is_no_dtype(function):
+def test_a_dtype_that_numpy_does_not_know_is_refused(function):
     for kind in ("no such type", 3, [1], X):
         with pytest.raises(TypeError):
             function(X, dtype=kind)
@@ -188,30 +188,30 @@ def test_dtype_that_is_no_dtype(function):
     ],
     ids=lambda x: str(x.dtype),
 )
-def test_input_that_is_no_number(function, first, x):
+def test_input_that_is_not_numeric_is_refused(function, first, x):
     with raises(TypeError, f"{first} must be an array of numbers, got dtype {x.dtype}"):
         function(x)
 
 
-def test_input_that_is_masked(function, first, dtype):
+def test_masked_input_is_refused(function, first, dtype):
     x = np.ma.masked_array(np.zeros(3, dtype), [True, False, False])
     with raises(TypeError, f"{first} must not be a masked array: pass its data, and the inverted mask as where="):
         function(x)
 
 
-def test_input_that_is_ragged(function):
+def test_ragged_input_is_refused(function):
     with pytest.raises(ValueError, match="inhomogeneous"):
         function([[1.0], [1.0, 2.0]])
 
 
-def test_no_memory_for_the_result(name, function):
+def test_a_lack_of_memory_for_the_result_is_a_memory_error(name, function):
     """A broadcast input of 2**61 bytes takes none; its results would take more than there is."""
     x = np.broadcast_to(np.array(1.0), (2**58,) if name != "logsumexp" else (2**58, 1))
     with pytest.raises(MemoryError):
         function(x, axis=-1)
 
 
-def test_positional_arguments(function):
+def test_wrong_numbers_and_names_of_arguments_are_refused(function):
     with pytest.raises(TypeError):
         function()
     with pytest.raises(TypeError):
@@ -220,7 +220,7 @@ def test_positional_arguments(function):
         function(X, axes=0)
 
 
-def test_any_combination_of_bad_arguments_is_an_exception(name, function):
+def test_any_combination_of_arguments_returns_or_raises(name, function):
     """Whatever comes, in any combination: a result or an error, and the interpreter lives."""
     rng = np.random.default_rng(2026)
     inputs = [
@@ -301,7 +301,7 @@ def test_any_combination_of_bad_arguments_is_an_exception(name, function):
     assert results > 20
 
 
-def test_a_failed_call_leaves_out_alone(name, function):
+def test_a_failed_call_does_not_change_out(name, function):
     out = np.full((3,) if name == "logsumexp" else (3, 4), 7.0)
     for arguments in (
         {"axis": 5},

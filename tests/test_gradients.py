@@ -45,7 +45,7 @@ def exact_products(g, p, logp):
 @pytest.mark.parametrize("spread", [0.1, 3, 30])
 @pytest.mark.parametrize("n", [1, 2, 9, 16, 33, 70, 400])
 @pytest.mark.parametrize("axis", [0, 1])
-def test_accuracy_of_products(dtype, n, spread, axis):
+def test_products_are_within_the_promise(dtype, n, spread, axis):
     rng = np.random.default_rng(n)
     x = (spread * rng.standard_normal((9, n))).astype(dtype)
     p, logp = softmax(x, axis=1), log_softmax(x, axis=1)
@@ -91,7 +91,7 @@ def test_products_chain_to_the_gradient_of_a_loss():
 
 
 @pytest.mark.parametrize("axis", [None, (0, 2), 1, ()])
-def test_products_along_any_axes(dtype, axis):
+def test_products_are_right_along_any_axes(dtype, axis):
     rng = np.random.default_rng(4)
     x, g = rng.standard_normal((2, 3, 4, 50)).astype(dtype)
     x, g = x[..., None] + rng.standard_normal(5).astype(dtype), g[..., None] * np.ones(5, dtype)
@@ -106,7 +106,7 @@ def test_products_along_any_axes(dtype, axis):
 
 
 @pytest.mark.parametrize("product", [softmax_vjp, log_softmax_vjp])
-def test_products_in_place(dtype, product):
+def test_products_may_overwrite_either_argument(dtype, product):
     rng = np.random.default_rng(6)
     for shape, axis in (((40, 70), 1), ((70, 90), 0), ((9, 3), 1)):
         g, p = rng.standard_normal(shape).astype(dtype), softmax(rng.standard_normal(shape).astype(dtype), axis)
@@ -121,7 +121,7 @@ def test_products_in_place(dtype, product):
         np.testing.assert_array_equal(product(both[1 : shape[0] + 1], p, axis, out=both[: shape[0]]), wanted)
 
 
-def test_types_of_products():
+def test_products_have_the_promoted_type():
     one = np.ones((2, 3))
     for kinds, result in ((("f4", "f4"), "f4"), (("f4", "f8"), "f8"), (("i4", "f4"), "f8"), (("f2", "f2"), "f2")):
         g, p = (one.astype(kind) for kind in kinds)
@@ -130,7 +130,7 @@ def test_types_of_products():
     assert softmax_vjp(np.ones((0, 3)), np.ones((0, 3))).shape == (0, 3)
 
 
-def test_special_values_of_products(dtype):
+def test_products_are_nan_where_a_gradient_is_not_finite(dtype):
     inf, nan = np.inf, np.nan
     x = np.array([0, -inf, 1], dtype)
     g = np.array([1, 2, 3], dtype)
@@ -160,7 +160,7 @@ def test_value_and_gradient_are_those_of_the_two_functions(dtype, shape):
         assert value.dtype == gradient.dtype == dtype
 
 
-def test_special_values_of_value_and_gradient(dtype):
+def test_special_values_are_those_of_the_two_functions(dtype):
     inf, nan = np.inf, np.nan
     for row in ([-inf, -inf], [inf, 0], [nan, 0], [0, -inf], [0, -40], [], [1], [-inf], [inf], [700, 800, 1000]):
         for repeated in (1, 70):
@@ -170,7 +170,7 @@ def test_special_values_of_value_and_gradient(dtype):
             np.testing.assert_allclose(gradient, softmax(x, axis=1), rtol=4 * np.finfo(dtype).eps)
 
 
-def test_where_out_and_dtype_of_value_and_gradient():
+def test_where_out_and_dtype_mean_what_they_mean_to_the_two_functions():
     rng = np.random.default_rng(9)
     x = rng.standard_normal((30, 70)).astype(np.float32)
     where = rng.random((30, 70)) < 0.7

@@ -28,14 +28,14 @@ def assert_all_but_one(x, others, one):
     assert all(np.all(x[i : i + CHUNK] == x[0]) for i in range(0, N, CHUNK))
 
 
-def test_logsumexp_of_a_broadcast_row():
+def test_a_broadcast_row_beyond_32_bits_is_right():
     """It takes no memory, but seconds to read: the shortest row that overflows an int, read once."""
     assert logsumexp(np.broadcast_to(np.float32(0), (N,))) == np.float32(np.log(N))
 
 
 @pytest.mark.large
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/status")
-def test_a_row_of_more_than_2_to_the_31_elements():
+def test_a_row_beyond_32_bits_is_right():
     x = np.empty(N, np.float32)
     x.fill(0)  # unlike np.zeros, takes the memory now, so that what is measured is the calls'
     x[PLACE] = VALUE
@@ -63,7 +63,7 @@ def test_a_row_of_more_than_2_to_the_31_elements():
 
 
 @pytest.mark.large
-def test_columns_of_more_than_2_to_the_31_elements():
+def test_columns_beyond_32_bits_are_right():
     x = np.zeros((N, 2), np.int8)
     x[PLACE, 1] = VALUE
     np.testing.assert_array_max_ulp(logsumexp(x, axis=0), np.array([np.log(N), VALUE + LOG_REST]), 1)

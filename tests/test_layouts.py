@@ -111,7 +111,7 @@ def count_of(shape, axis):
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.__name__)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_every_layout_and_axis(name, function, dtype, shape, layout):
+def test_every_layout_and_axis_is_within_the_promise(name, function, dtype, shape, layout):
     plain = values(shape, dtype)
     x = layout(plain)
     assert x.shape == shape
@@ -141,7 +141,7 @@ def test_softmax_keeps_the_memory_order(dtype, layout):
             assert got.flags.owndata
 
 
-def test_forms_of_axis(function, dtype):
+def test_all_forms_of_an_axis_mean_the_same(function, dtype):
     x = values((3, 4, 5), dtype)
     for forms in (
         (None, (0, 1, 2), (2, -2, 0), (-1, -2, -3)),
@@ -157,14 +157,14 @@ def test_forms_of_axis(function, dtype):
     np.testing.assert_array_equal(function(x), function(x, None))
 
 
-def test_reducing_nothing(name, function, dtype):
+def test_axis_without_axes_reduces_nothing(name, function, dtype):
     x = values((3, 4), dtype)
     wanted = {"logsumexp": x, "softmax": np.ones_like(x), "log_softmax": np.zeros_like(x)}[name]
     for layout in LAYOUTS:
         np.testing.assert_array_equal(function(layout(x), axis=()), wanted)
 
 
-def test_axis_of_a_scalar(name, function, dtype):
+def test_a_scalar_has_the_axes_0_and_minus_1(name, function, dtype):
     """As np.sum has it."""
     x = np.array(0.25, dtype)
     wanted = {"logsumexp": 0.25, "softmax": 1, "log_softmax": 0}[name]
@@ -176,7 +176,7 @@ def test_axis_of_a_scalar(name, function, dtype):
 
 
 @pytest.mark.parametrize("shape", [(7,), (70,), (1000,), (70, 30), (9, 300), (3, 5, 90)], ids=str)
-def test_broadcast_input(name, function, dtype, shape):
+def test_broadcast_input_is_within_the_promise(name, function, dtype, shape):
     """Zero strides: along all axes, and along some."""
     promise = bound(name, count_of(shape, None))
     whole = np.broadcast_to(np.array(1.75, dtype), shape)
@@ -190,7 +190,7 @@ def test_broadcast_input(name, function, dtype, shape):
             assert got.flags.writeable
 
 
-def test_windows_that_overlap(name, function, dtype):
+def test_overlapping_windows_are_within_the_promise(name, function, dtype):
     x = np.lib.stride_tricks.sliding_window_view(values((200,), dtype), 60)
     for axis in (0, 1, None):
         assert np.all(ulp_error(function(x, axis=axis), reference(name, x, axis)) <= bound(name, 60))
@@ -215,7 +215,7 @@ def test_the_same_bits_at_every_alignment(name, function, dtype, n):
                 assert placed.tobytes() == wanted, offset
 
 
-def test_many_axes(name, function):
+def test_as_many_axes_as_numpy_has_are_accepted(name, function):
     """As many as NumPy has."""
     x = values((2, 3), np.float64)
     most = 64 if int(np.__version__.split(".")[0]) >= 2 else 32
@@ -226,14 +226,14 @@ def test_many_axes(name, function):
     assert function(most_axes, axis=-1).ndim == (most - 1 if name == "logsumexp" else most)
 
 
-def test_many_axes_that_cannot_be_merged(name, function):
+def test_axes_that_cannot_be_merged_are_within_the_promise(name, function):
     x = values((3,) * 7, np.float64)
     x = x[(slice(0, 3, 2),) * 7].transpose(3, 0, 6, 1, 5, 2, 4)
     for axis in ((0, 2, 4, 6), (1, 3, 5), (6,), None):
         assert np.all(ulp_error(function(x, axis=axis), reference(name, x, axis)) <= bound(name, 128))
 
 
-def test_power_of_two_strides(name, function, dtype):
+def test_strides_of_a_power_of_two_are_within_the_promise(name, function, dtype):
     x = values((128, 2048), dtype)[:, ::16]
     for axis in (0, 1):
         assert np.all(ulp_error(function(x, axis=axis), reference(name, x, axis)) <= bound(name, 128))
@@ -245,7 +245,7 @@ def test_power_of_two_strides(name, function, dtype):
     [(10,), (9001,), (200_000,), (150, 70), (2000, 64), (300, 10), (3001, 10), (1025, 63), (300, 1024), (900, 1024)],
     ids=str,
 )
-def test_bits_at_an_odd_address(function, dtype, shape):
+def test_an_odd_address_does_not_change_the_bits(function, dtype, shape):
     """Elements that no pointer may point to are brought together first, and must be summed in the same order."""
     x = values(shape, dtype)
     odd = np.zeros(x.nbytes + 1, np.uint8)[1:].view(dtype).reshape(shape)

@@ -30,7 +30,7 @@ def back_again(name, results):
 
 @pytest.mark.parametrize("n", SHORT)
 @pytest.mark.parametrize("offset", [0.0, 3000.0])
-def test_short_lengths(name, function, dtype, n, offset):
+def test_short_lengths_are_within_the_promise(name, function, dtype, n, offset):
     rows = rotations(row_of(n, dtype) + dtype(offset), n)
     exact = reference(name, rows, axis=1)
     assert np.all(ulp_error(one_by_one(function, rows), exact) <= bound(name, n))
@@ -43,7 +43,7 @@ def test_short_lengths(name, function, dtype, n, offset):
 
 @pytest.mark.parametrize("rows", [2, 3, 15, 16, 17, 33])
 @pytest.mark.parametrize("n", [257, 511, 1000, 2048, 2049, 4096, 4097])
-def test_a_row_is_the_same_among_any_number(function, dtype, n, rows):
+def test_the_number_of_rows_does_not_change_the_bits_of_a_row(function, dtype, n, rows):
     """Rows that are finished together are finished alike, whichever are the last; those of 256 or less may be tiles."""
     x = rotations(row_of(n, dtype), 40)
     all_ = function(x, axis=1)
@@ -55,7 +55,7 @@ def test_a_row_is_the_same_among_any_number(function, dtype, n, rows):
 
 
 @pytest.mark.parametrize("n", LONG)
-def test_lengths_around_blocks(name, function, dtype, n):
+def test_lengths_around_blocks_are_within_the_promise(name, function, dtype, n):
     """65 rotations: past every lane, and the element that was the last of a block is the first of the next."""
     count = 65 if n < 1000 else 9
     rows = rotations(row_of(n, dtype), count)
@@ -68,7 +68,7 @@ def test_lengths_around_blocks(name, function, dtype, n):
 
 
 @pytest.mark.parametrize("n", [*range(1, 34), 63, 64, 65, 127, 128, 129, 257, 511, 513])
-def test_one_large_element_in_every_place(name, function, dtype, n):
+def test_one_large_element_counts_once_in_every_place(name, function, dtype, n):
     """A lane that is left out, or counted twice, is off by the whole of the result here."""
     rows = np.full((n, n), -3.0, dtype)
     np.fill_diagonal(rows, 2.0)
@@ -79,7 +79,7 @@ def test_one_large_element_in_every_place(name, function, dtype, n):
 
 @pytest.mark.parametrize("columns", [*range(1, 20), 31, 32, 33, 63, 64, 65, 66, 127, 128, 129, 130, 200])
 @pytest.mark.parametrize("n", [1, 2, 7, 40, 60])
-def test_every_number_of_reductions_side_by_side(name, function, dtype, columns, n):
+def test_any_number_of_columns_is_within_the_promise(name, function, dtype, columns, n):
     rows = (np.random.default_rng(columns).standard_normal((columns, n)) * 5).astype(dtype)
     exact = reference(name, rows, axis=1)
     for layout in LAYOUTS:
@@ -88,7 +88,7 @@ def test_every_number_of_reductions_side_by_side(name, function, dtype, columns,
 
 @pytest.mark.parametrize("columns", [2, 3, 5, 10, 16, 31, 33, 63])
 @pytest.mark.parametrize("n", [1025, 2049, 3001])
-def test_few_columns_that_are_long(name, function, dtype, columns, n):
+def test_narrow_columns_are_within_the_promise(name, function, dtype, columns, n):
     """Several rows of them fill a tile; the last ones are too few for that, and each column has a top of its own."""
     rows = (np.random.default_rng(columns).standard_normal((columns, n)) * 5).astype(dtype)
     rows[np.arange(columns), -1 - np.arange(columns)] = 40

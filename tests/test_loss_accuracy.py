@@ -47,7 +47,7 @@ def exact(x, factors, shared, target):
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.9, 1.0])
 @pytest.mark.parametrize("probable", [False, True])
 @pytest.mark.parametrize("classes", [2, 3, 9, 40, 100, 300, 1001])
-def test_no_error_is_beyond_the_promise(dtype, classes, probable, smoothing):
+def test_losses_and_gradients_are_within_the_promise(dtype, classes, probable, smoothing):
     rng = np.random.default_rng(classes)
     positions = ELEMENTS // classes
     for weighted, spread in itertools.product((False, True), (0.02, 0.3, 4, 60)):
@@ -78,7 +78,7 @@ def test_no_error_is_beyond_the_promise(dtype, classes, probable, smoothing):
 
 @pytest.mark.parametrize("spread", [0.02, 0.3, 4, 60])
 @pytest.mark.parametrize("classes", [2, 3, 9, 40, 300, 1001])
-def test_no_vector_jacobian_product_is_beyond_the_promise(dtype, classes, spread):
+def test_vector_jacobian_products_are_within_the_promise(dtype, classes, spread):
     rng = np.random.default_rng(classes)
     shape = (10 * ELEMENTS // classes, classes)
     logp = log_softmax((spread * rng.standard_normal(shape)).astype(dtype), axis=1)
@@ -90,7 +90,7 @@ def test_no_vector_jacobian_product_is_beyond_the_promise(dtype, classes, spread
 
 @pytest.mark.parametrize("positions", [1, 2, 7, 31, 119, 128, 1000, 4097])
 @pytest.mark.parametrize("weight", [None, 0.1])
-def test_sums_of_equal_losses(dtype, positions, weight):
+def test_sums_of_equal_losses_are_within_the_promise(dtype, positions, weight):
     """All of them are rounded the same way, which adds up unless it is kept."""
     arguments = {"weight": None if weight is None else np.full(257, weight)}
     x, targets = np.zeros((positions, 257), dtype), np.zeros(positions, int)
@@ -101,7 +101,7 @@ def test_sums_of_equal_losses(dtype, positions, weight):
 
 
 @pytest.mark.parametrize("weight", [1e-140, 1e30, 1e200, 1e290, 1e300])
-def test_gradients_beside_the_target_with_extreme_weights(weight):
+def test_gradients_with_extreme_weights_are_within_the_promise(weight):
     x = 3 * np.random.default_rng(1).standard_normal((50, 40))
     _, gradient = cross_entropy_and_grad(x, np.zeros(50, int), weight=np.full(40, weight), reduction="none")
     _, wanted, _ = exact(x, np.eye(40)[[0] * 50], np.ones((50, 1)), np.zeros(50, int))
@@ -109,7 +109,7 @@ def test_gradients_beside_the_target_with_extreme_weights(weight):
     assert np.max(np.abs(gradient[:, 1:] - wanted) / ulp(np.abs(wanted), np.float64)) <= GRADIENT
 
 
-def test_losses_of_shares_whose_top_rises_late():
+def test_losses_whose_maximum_rises_late_are_within_the_promise():
     """A block's sum moves to the next one's top, thousands above: neither the way nor its product may be rounded."""
     rng = np.random.default_rng(4)
     x = rng.uniform(-2000, 1500, (40, 20_000))

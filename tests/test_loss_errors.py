@@ -38,12 +38,12 @@ def with_targets(request):
 @pytest.mark.parametrize(
     ("targets", "wrong", "place"), [([0, 4, 1], 4, 1), ([0, 1, -1], -1, 2), ([2**40, 9, 1], 2**40, 0)]
 )
-def test_a_target_that_is_no_class(with_targets, targets, wrong, place):
+def test_a_target_that_is_no_class_is_named(with_targets, targets, wrong, place):
     with raises(IndexError, f"targets must be in range(4), the number of classes, got {wrong} at ({place},)"):
         with_targets(X, targets)
 
 
-def test_a_target_that_is_no_class_among_several_axes(with_targets):
+def test_a_target_that_is_no_class_is_named_with_its_index_along_all_axes(with_targets):
     targets = np.zeros((2, 5), np.uint64)
     targets[1, 3] = 2**64 - 100  # -100, if it were taken for a signed number
     arguments = {} if with_targets is log_prob else {"ignore_index": -100}
@@ -53,7 +53,7 @@ def test_a_target_that_is_no_class_among_several_axes(with_targets):
         with_targets(X[0], 4)
 
 
-def test_a_negative_class_that_is_not_the_ignored_one(loss):
+def test_a_negative_class_that_is_not_ignored_is_named(loss):
     loss(X, [0, -100, 1], ignore_index=-100)
     with raises(IndexError, "targets must be in range(4), the number of classes, got -100 at (1,)"):
         loss(X, [0, -100, 1])
@@ -64,25 +64,25 @@ def test_a_negative_class_that_is_not_the_ignored_one(loss):
 
 
 @pytest.mark.parametrize("shape", [(), (4,), (2,), (3, 1), (4, 3), (3, 4, 1), (1, 3)])
-def test_targets_of_another_shape(loss, shape):
+def test_targets_of_another_shape_are_refused(loss, shape):
     with raises(ValueError, f"{SHAPES}{shape}"):
         loss(X, np.zeros(shape, int))
 
 
-def test_targets_of_another_shape_for_log_prob():
+def test_log_prob_refuses_probabilities():
     with raises(ValueError, "targets must have shape (3,), got (3, 4)"):
         log_prob(X, X.astype(int))
 
 
 @pytest.mark.parametrize("kind", ["f8", "f4", "?", "f2", "c16"])
-def test_class_indices_that_are_no_integers(with_targets, kind):
+def test_class_indices_that_are_no_integers_are_refused(with_targets, kind):
     with raises(
         TypeError, f"targets of shape (3,) must be class indices of an integer type, got dtype {np.dtype(kind)}"
     ):
         with_targets(X, np.zeros(3, kind))
 
 
-def test_probabilities_that_are_no_real_numbers(loss):
+def test_probabilities_that_are_not_real_are_refused(loss):
     with raises(TypeError, "targets must be real, got dtype complex128"):
         loss(X, X + 0j)
     with raises(TypeError, "targets must be an array of numbers, got dtype <U1"):
@@ -90,12 +90,12 @@ def test_probabilities_that_are_no_real_numbers(loss):
 
 
 @pytest.mark.parametrize("shape", [(), (3,), (5,), (4, 1), (1, 4), (1,)])
-def test_a_weight_of_the_wrong_length(loss, shape):
+def test_a_weight_of_the_wrong_length_is_refused(loss, shape):
     with raises(ValueError, f"weight must have shape (4,), one for each class, got {shape}"):
         loss(X, [0, 1, 2], weight=np.ones(shape))
 
 
-def test_a_weight_that_is_not_real(loss):
+def test_a_weight_that_is_not_real_is_refused(loss):
     with raises(TypeError, "weight must be real, got dtype complex128"):
         loss(X, [0, 1, 2], weight=np.ones(4, complex))
     with raises(TypeError, "weight must not be a masked array"):
@@ -103,40 +103,40 @@ def test_a_weight_that_is_not_real(loss):
 
 
 @pytest.mark.parametrize("reduction", ["Mean", "", None, "average", True])
-def test_an_unknown_reduction(loss, reduction):
+def test_an_unknown_reduction_is_refused(loss, reduction):
     with raises(ValueError, f"reduction must be 'none', 'sum' or 'mean', got {reduction!r}"):
         loss(X, [0, 1, 2], reduction=reduction)
 
 
 @pytest.mark.parametrize("smoothing", [-0.1, 1.5, np.nan, np.inf])
-def test_smoothing_out_of_range(loss, smoothing):
+def test_smoothing_out_of_range_is_refused(loss, smoothing):
     with raises(ValueError, f"label_smoothing must be between 0 and 1, got {smoothing!r}"):
         loss(X, [0, 1, 2], label_smoothing=smoothing)
 
 
-def test_smoothing_that_is_no_number(loss):
+def test_smoothing_that_is_no_number_is_refused(loss):
     with pytest.raises(TypeError):
         loss(X, [0, 1, 2], label_smoothing="much")
 
 
 @pytest.mark.parametrize("index", [1.0, "1", True, [1], np.True_])
-def test_an_ignored_class_that_is_no_integer(loss, index):
+def test_an_ignored_class_that_is_no_integer_is_refused(loss, index):
     with raises(TypeError, f"ignore_index must be None or an int, got {index!r}"):
         loss(X, [0, 1, 2], ignore_index=index)
 
 
-def test_an_ignored_class_beside_probabilities(loss):
+def test_an_ignored_class_beside_probabilities_is_refused(loss):
     with raises(ValueError, "ignore_index must be None where targets are probabilities, got 1"):
         loss(X, X, ignore_index=1)
 
 
 @pytest.mark.parametrize("axis", [None, (0,), (0, 1)])
-def test_more_than_one_axis_of_classes(with_targets, axis):
+def test_more_than_one_axis_of_classes_is_refused(with_targets, axis):
     with raises(TypeError, f"axis must be an int, got {axis!r}"):
         with_targets(X, [0, 1, 2], axis)
 
 
-def test_an_axis_that_is_not_there(with_targets):
+def test_an_axis_out_of_range_is_named(with_targets):
     with raises(AxisError, "axis 2 is out of bounds for array of dimension 2"):
         with_targets(X, [0, 1, 2], 2)
     with raises(AxisError, "axis -1 is out of bounds for array of dimension 0"):
@@ -146,7 +146,7 @@ def test_an_axis_that_is_not_there(with_targets):
 
 
 @pytest.mark.parametrize("kind", [np.longdouble, np.complex64, np.complex128])
-def test_types_that_have_no_kernels(kind):
+def test_types_without_kernels_are_refused(kind):
     array = X.astype(kind)
     said = "must be of float64, float32, float16, an integer type or bool, got dtype"
     for function, name in ((cross_entropy, "logits"), (log_prob, "logits"), (nll_loss, "log_probs")):
@@ -161,7 +161,7 @@ def test_types_that_have_no_kernels(kind):
             function(array, X)
 
 
-def test_masked_arrays():
+def test_masked_arrays_are_refused():
     masked = np.ma.ones((3, 4))
     with raises(TypeError, "logits must not be a masked array"):
         cross_entropy(masked, [0, 1, 2])
@@ -175,7 +175,7 @@ def test_masked_arrays():
         logsumexp_and_softmax(masked)
 
 
-def test_a_gradient_of_another_shape():
+def test_a_gradient_of_another_shape_is_refused():
     for function, name in ((softmax_vjp, "p"), (log_softmax_vjp, "logp")):
         with raises(ValueError, f"g must have the shape of {name}, (3, 4), got (4,)"):
             function(X[0], X)
@@ -190,7 +190,7 @@ CALLS = {
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-def test_bad_outputs(call):
+def test_out_that_cannot_hold_the_result_is_refused(call):
     with raises(ValueError, "out must have shape (3, 4), got (3,)"):
         call(out=np.empty(3))
     with raises(TypeError, "out must be a NumPy array, got list"):

@@ -42,7 +42,7 @@ def test_no_temporary_of_the_size_of_the_input(name, function, dtype, shape, lay
         assert without >= (result.nbytes if result.ndim else 0)  # NumPy tells tracemalloc what it takes
 
 
-def test_peak_of_a_process(name, dtype):
+def test_calls_take_at_most_1_mib_of_resident_memory(name, dtype):
     """Scratch that tracemalloc does not see would show in the peak of the resident memory."""
     if not sys.platform.startswith("linux"):
         pytest.skip("reads /proc/self/status")
@@ -117,7 +117,7 @@ def test_the_gil_is_released_for_a_short_row(dtype):
     assert progress_during(lambda: [softmax(x, out=out) for _ in range(5000)]) > 0
 
 
-def test_many_threads_at_once(function, dtype):
+def test_calls_from_many_threads_give_right_results(function, dtype):
     rng = np.random.default_rng(4)
     inputs = [
         rng.standard_normal(shape).astype(dtype) for shape in ((3,), (700,), (60_000,), (90, 70), (70, 900), (5, 7, 9))

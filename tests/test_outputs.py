@@ -33,7 +33,7 @@ def outputs(shape, dtype):
 
 
 @pytest.mark.parametrize("shape", [(5,), (300,), (9, 20), (70, 70), (9, 130), (3, 4, 5), (5, 9, 300)], ids=str)
-def test_every_layout_of_out(name, function, dtype, shape):
+def test_every_layout_of_out_is_within_the_promise(name, function, dtype, shape):
     for source in (values(shape, dtype), np.asfortranarray(values(shape, dtype)), values(shape, dtype)[..., ::-1]):
         for axis in (None, 0, -1, (0, len(shape) - 1)[: len(shape)], ()):
             exact = reference(name, source, axis)
@@ -54,7 +54,7 @@ def test_nothing_around_out_is_written(name, function, dtype):
                 assert (wide == 7).all()
 
 
-def test_keepdims_and_out(dtype):
+def test_keepdims_and_out_go_together(dtype):
     x = values((3, 4, 5), dtype)
     for axis, shape in ((1, (3, 1, 5)), ((0, 2), (1, 4, 1)), (None, (1, 1, 1)), ((), (3, 4, 5))):
         out = np.empty(shape, dtype)
@@ -66,7 +66,7 @@ def test_keepdims_and_out(dtype):
     "shape", [(1,), (10,), (5000,), (200_000,), (10, 7), (7, 100), (100, 70), (2000, 70), (4, 5, 6)], ids=str
 )
 @pytest.mark.parametrize("name", TRANSFORMS)
-def test_in_place(name, function, dtype, shape):
+def test_a_call_in_place_gives_the_same_results(name, function, dtype, shape):
     for axis in (None, 0, -1):
         for order in ("C", "F"):
             x = np.array(values(shape, dtype), order=order)
@@ -128,7 +128,7 @@ def test_out_may_overlap_the_input_of_a_reduction(dtype):
         assert ulp_error(x[2, 3], exact) <= bound("logsumexp", x.size)
 
 
-def test_out_of_the_other_type(name, function, dtype):
+def test_out_of_the_other_type_gets_the_result_cast(name, function, dtype):
     """The computation is in the input's type; the result is cast to out's, as same_kind allows both ways."""
     other = np.float32 if dtype == np.float64 else np.float64
     for shape in ((5,), (9, 20), (100, 70), (4, 5000), (70, 2000)):
@@ -144,7 +144,7 @@ def test_out_of_the_other_type(name, function, dtype):
                 assert np.all(ulp_error(narrow, exact) <= promise), (label, axis)
 
 
-def test_out_of_the_other_type_over_the_input(dtype):
+def test_out_of_the_other_type_may_overlap_the_input(dtype):
     other = np.float32 if dtype == np.float64 else np.float64
     for name in TRANSFORMS:
         buffer = np.zeros(8 * 600, np.uint8)
@@ -158,7 +158,7 @@ def test_out_of_the_other_type_over_the_input(dtype):
         np.testing.assert_array_equal(out, wanted)
 
 
-def test_out_and_a_subclass(name, function, dtype):
+def test_out_may_be_of_a_subclass(name, function, dtype):
     class Marked(np.ndarray):
         pass
 
@@ -196,7 +196,7 @@ def test_out_without_axes_is_returned_as_it_is(name, function, dtype):
         assert out == function(given)
 
 
-def test_out_of_an_empty_input(name, function, dtype):
+def test_out_of_an_empty_input_is_filled_and_returned(name, function, dtype):
     for shape, axis in (((0,), None), ((0, 3), 0), ((0, 3), 1), ((3, 0), 1)):
         out = np.full(result_shape(name, shape, axis), 7, dtype)
         assert function(np.empty(shape, dtype), axis=axis, out=out) is out
@@ -206,7 +206,7 @@ def test_out_of_an_empty_input(name, function, dtype):
 @pytest.mark.parametrize(
     "wanted", ["float32", np.float32, np.dtype("f4"), "f8", float, np.dtype(">f8"), np.dtype(">f4")], ids=str
 )
-def test_dtype(name, function, dtype, wanted):
+def test_the_input_is_cast_to_dtype_first(name, function, dtype, wanted):
     """Input is cast first, and everything is in that type."""
     native = np.dtype(wanted).newbyteorder("=")
     for shape, axis in (((5,), None), ((9, 20), 1), ((100, 70), 0), ((7, 9, 11), (0, 2))):
@@ -221,7 +221,7 @@ def test_dtype(name, function, dtype, wanted):
                 assert got.strides == np.empty_like(given, dtype=native).strides
 
 
-def test_dtype_that_overflows(name, function):
+def test_input_beyond_the_range_of_dtype_is_infinite(name, function):
     """A float64 out of float32's range is an infinity as float32, without a warning."""
     with np.errstate(all="raise"):
         got = function(np.array([1e300, 0.0]), dtype=np.float32)
@@ -230,7 +230,7 @@ def test_dtype_that_overflows(name, function):
     )
 
 
-def test_dtype_and_out(function):
+def test_out_gets_the_result_cast_from_dtype(function):
     x = values((9, 20), np.float64)
     for kind in (np.float32, np.float64):
         wanted = np.asarray(function(x, axis=1, dtype=np.float32)).astype(kind)

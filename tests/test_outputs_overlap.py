@@ -36,7 +36,7 @@ def layouts(shape, dtype):
 
 @pytest.mark.parametrize("shape", [(5,), (3, 70), (70, 3), (4, 9, 6), (2, 5000)])
 @each_type
-def test_any_layout(dtype, shape):
+def test_out_may_have_any_layout(dtype, shape):
     x = (np.random.default_rng(0).normal(size=shape) * 3).astype(dtype)
     for axis in range(len(shape)):
         for function in (softmax, log_softmax, logsumexp):
@@ -54,7 +54,7 @@ def test_any_layout(dtype, shape):
 
 @pytest.mark.parametrize("out_type", [np.float16, np.float32, np.float64, np.longdouble, np.complex64, np.clongdouble])
 @each_type
-def test_any_type_of_the_same_kind(dtype, out_type):
+def test_out_may_have_any_type_of_the_same_kind(dtype, out_type):
     x = (np.random.default_rng(1).normal(size=(20, 70)) * 3).astype(dtype)
     for function in (softmax, log_softmax, logsumexp):
         wanted = function(x, axis=1)
@@ -69,7 +69,7 @@ def test_any_type_of_the_same_kind(dtype, out_type):
 @pytest.mark.parametrize("shape", [(9,), (5000,), (20, 70), (70, 20), (7, 8, 9)])
 @each_type
 @each_transform
-def test_in_place(function, dtype, shape):
+def test_a_call_in_place_gives_the_same_results(function, dtype, shape):
     base = (np.random.default_rng(2).normal(size=shape) * 3).astype(dtype)
     for axis in (None, *range(len(shape))):
         for view in (np.array, np.asfortranarray, lambda x: np.repeat(x, 2, 0)[::2], lambda x: x[::-1].copy()[::-1]):
@@ -107,7 +107,7 @@ def overlaps(shape, dtype):
 @pytest.mark.parametrize("shape", [(10,), (5000,), (30, 30), (3, 100), (100, 3)])
 @each_type
 @each_transform
-def test_overlap(function, dtype, shape):
+def test_out_may_overlap_the_input(function, dtype, shape):
     for axis in (None, *range(len(shape))):
         for x, out in overlaps(shape, dtype):
             wanted = function(x.copy(order="K"), axis=axis)
@@ -116,7 +116,7 @@ def test_overlap(function, dtype, shape):
 
 
 @each_type
-def test_logsumexp_into_its_input(dtype):
+def test_logsumexp_may_write_into_its_input(dtype):
     base = (np.random.default_rng(7).normal(size=(40, 40)) * 3).astype(dtype)
     for axis in (0, 1):
         for row in (0, 1, 39):
@@ -138,7 +138,7 @@ def test_logsumexp_into_its_input(dtype):
 
 
 @each_type
-def test_out_is_the_weights(dtype):
+def test_out_may_be_the_weights(dtype):
     a = np.random.default_rng(8).normal(size=(40, 40)).astype(dtype)
     weights = np.random.default_rng(9).uniform(0, 2, (40, 40)).astype(dtype)
     for axis in (0, 1):
@@ -163,7 +163,7 @@ def test_out_is_the_weights(dtype):
 
 
 @each_type
-def test_out_is_the_mask(dtype):
+def test_out_may_overlap_the_mask(dtype):
     """A mask that lies in the memory of the result, byte for byte."""
     x = np.random.default_rng(10).normal(size=(30, 50)).astype(dtype)
     chosen = np.random.default_rng(11).random((30, 50)) < 0.5
@@ -178,7 +178,7 @@ def test_out_is_the_mask(dtype):
             np.testing.assert_array_equal(out, wanted)
 
 
-def test_out_of_0_axes():
+def test_out_without_axes_is_returned():
     for dtype in TYPES:
         out = np.zeros((), dtype)
         assert logsumexp(np.zeros(5, dtype), out=out) is out
@@ -191,7 +191,7 @@ def test_out_of_0_axes():
         assert sign == -1
 
 
-def test_a_refused_out_is_not_touched():
+def test_a_refused_call_does_not_change_out():
     out = np.full(3, 7.0)
     for args in ({"axis": 1}, {"axis": 0, "b": np.zeros(7)}, {"axis": 0, "where": [1, 0]}, {"axis": 0, "dtype": int}):
         with pytest.raises((ValueError, TypeError)):

@@ -34,7 +34,7 @@ def slack(x, ulps, size=None):
 
 
 @given(arrays(finite), st.data())
-def test_accuracy_of_anything_finite(x, data):
+def test_anything_finite_is_within_the_promise(x, data):
     axis = data.draw(st.none() | hnp.valid_tuple_axes(x.ndim) | st.integers(-x.ndim, x.ndim - 1))
     for name in ("logsumexp", "softmax", "log_softmax"):
         got = getattr(smoothmax, name)(x, axis=axis)
@@ -59,7 +59,7 @@ def test_softmax_sums_to_one(x):
 
 
 @given(rows(st.integers(-2000, 2000).map(lambda i: i / 8)), st.integers(-(10**4), 10**4))
-def test_a_shift_that_rounds_nothing(x, shift):
+def test_an_exact_shift_changes_only_logsumexp(x, shift):
     """Softmax and log_softmax do not change by more than the promise, logsumexp changes by the shift."""
     moved = x + x.dtype.type(shift)
     assert np.array_equal(moved - x.dtype.type(shift), x)
@@ -107,7 +107,7 @@ def test_logsumexp_is_between_its_bounds(x):
 
 
 @given(rows(moderate), st.data())
-def test_logsumexp_is_monotonous(x, data):
+def test_logsumexp_is_monotonic(x, data):
     up = data.draw(hnp.arrays(x.dtype, x.shape, elements=st.floats(0, 10, width=32)))
     larger = x + up
     error = slack(x, LOGSUMEXP, max(np.abs(larger).max(), np.abs(x).max(), np.log(x.size)))
@@ -136,7 +136,7 @@ def test_log_softmax_is_the_logarithm_of_softmax(x):
 
 
 @given(rows(finite))
-def test_log_softmax_is_the_rest_of_logsumexp(x):
+def test_log_softmax_is_x_minus_logsumexp(x):
     total = np.float64(smoothmax.logsumexp(x))
     with np.errstate(over="ignore"):
         wanted = (x.astype(np.float64) - total).astype(x.dtype)
@@ -159,7 +159,7 @@ def test_softmax_is_the_slope_of_logsumexp(x):
 
 
 @given(rows(finite))
-def test_one_more_element_that_is_nothing(x):
+def test_one_more_minus_infinity_changes_nothing_else(x):
     more = np.append(x, x.dtype.type(-np.inf))
     for name in ("logsumexp", "softmax", "log_softmax"):
         assert np.all(ulp_error(getattr(smoothmax, name)(more), reference(name, more)) <= bound(name, x.size))

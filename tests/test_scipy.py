@@ -21,14 +21,14 @@ PORTING = Path(__file__).parents[1] / "docs" / "porting.md"
 RTOL = {np.float64: 4e-15, np.float32: 3e-6}
 
 
-def test_examples_of_logsumexp():
+def test_documented_examples_of_logsumexp_hold():
     """From the documentation of scipy.special.logsumexp."""
     a = np.arange(10.0)
     assert smoothmax.logsumexp(a) == pytest.approx(9.4586297444267107, rel=2e-16)
     assert smoothmax.logsumexp(a) == pytest.approx(np.log(np.sum(np.exp(a))), rel=1e-15)
 
 
-def test_examples_of_softmax():
+def test_documented_examples_of_softmax_hold():
     """From the documentation of scipy.special.softmax."""
     x = np.array([[1, 0.5, 0.2, 3], [1, -1, 7, 3], [2, 12, 13, 3]])
     np.testing.assert_allclose(smoothmax.softmax(x), scipy.special.softmax(x), RTOL[np.float64])
@@ -42,12 +42,12 @@ def test_examples_of_softmax():
     np.testing.assert_allclose(smoothmax.softmax(x, axis=0), printed, atol=6e-7)
 
 
-def test_examples_of_log_softmax():
+def test_documented_examples_of_log_softmax_hold():
     """From the documentation of scipy.special.log_softmax."""
     np.testing.assert_array_equal(smoothmax.log_softmax(np.array([1000.0, 1.0])), [0, -999])
 
 
-def test_the_documented_way_with_masked_arrays():
+def test_a_mask_may_be_given_as_weights_of_0():
     """From the documentation of scipy.special.logsumexp: the mask as weights of 0."""
     masked = np.ma.array([np.log(2), 2, np.log(3)], mask=[False, True, False])
     assert logsumexp(masked.data, b=(~masked.mask).astype(int)) == pytest.approx(np.log(5), rel=1e-15)
@@ -57,14 +57,14 @@ def test_the_documented_way_with_masked_arrays():
 # What SciPy's tests ask for, on other numbers -------------------------------------------------------------------------
 
 
-def test_the_plain_formula_where_nothing_overflows(dtype):
+def test_results_are_those_of_the_plain_formula_where_nothing_overflows(dtype):
     rng = np.random.default_rng(1)
     a, b = rng.uniform(-40, 40, (2, 300)).astype(dtype)
     np.testing.assert_allclose(logsumexp(a), np.log(np.sum(np.exp(a))), RTOL[dtype])
     np.testing.assert_allclose(logsumexp(a, b=np.abs(b)), np.log(np.sum(np.abs(b) * np.exp(a))), RTOL[dtype])
 
 
-def test_what_overflows_in_the_plain_formula():
+def test_elements_that_overflow_in_the_plain_formula_are_right():
     assert logsumexp([2000.0, 2000.0]) == pytest.approx(2000 + np.log(2), rel=1e-15)
     assert logsumexp(np.full(700, 30000)) == pytest.approx(30000 + np.log(700), rel=1e-15)
     assert logsumexp([2000, 2000], b=[0.3, 0.3]) == pytest.approx(2000 + np.log(0.6), rel=1e-15)
@@ -74,14 +74,14 @@ def test_what_overflows_in_the_plain_formula():
     assert logsumexp(a, axis=(-1, -2)) == logsumexp(a, axis=(0, 1)) == 3e12
 
 
-def test_tiny_probabilities():
+def test_tiny_probabilities_keep_their_digits():
     p, b = np.full((2, 200_000), 1e-42), np.linspace(2, 900, 200_000)
     for axis in (None, 0, 1):
         np.testing.assert_allclose(np.exp(logsumexp(np.log(p), axis=axis)), p.sum(axis=axis), 1e-13)
         np.testing.assert_allclose(np.exp(logsumexp(np.log(p), axis=axis, b=b)), (b * p).sum(axis=axis), 1e-13)
 
 
-def test_shapes_with_weights_and_sign():
+def test_value_and_sign_have_the_shape_of_the_reduction():
     a = np.ones((2, 1, 5, 3))
     for axis, shape in ((2, (2, 1, 3)), ((0, 2), (1, 3)), (None, ())):
         value, sign = logsumexp(a, axis=axis, b=np.ones_like(a), return_sign=True)
@@ -89,7 +89,7 @@ def test_shapes_with_weights_and_sign():
     assert logsumexp(np.zeros((2, 1, 3, 1)), b=np.ones((4, 1, 6)), axis=()).shape == (2, 4, 3, 6)
 
 
-def test_signs():
+def test_the_sign_is_that_of_the_weighted_sum():
     assert logsumexp([2, 2, 2], b=[1, -1, -1], return_sign=True) == (pytest.approx(2.0, rel=1e-15), -1.0)
     assert logsumexp([2, 2], b=[1, -1], return_sign=True) == (-INF, 0.0)
     assert logsumexp([INF], return_sign=True) == (INF, 1.0)
@@ -103,13 +103,13 @@ def test_signs():
     np.testing.assert_array_equal(logsumexp(a, axis=1, b=b), np.where(sign < 0, NAN, value))
 
 
-def test_what_is_near_0(dtype):
+def test_two_elements_give_the_result_of_logaddexp(dtype):
     a = np.array([0, -30], dtype)
     np.testing.assert_allclose(logsumexp(a), np.logaddexp(*a), RTOL[dtype])
 
 
 @pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
-def test_complex_sums(dtype):
+def test_complex_results_are_those_of_the_plain_formula(dtype):
     rng = np.random.default_rng(3)
     z = (rng.uniform(1, 40, (20, 90)) + 1j * rng.uniform(-40, 40, (20, 90))).astype(dtype)
     total, rtol = np.sum(np.exp(z.astype(complex)), axis=1), 3e4 * np.finfo(dtype).eps
@@ -128,7 +128,7 @@ def test_a_small_imaginary_part_keeps_its_digits():
     assert result.imag == pytest.approx(2e-18, rel=1e-15)
 
 
-def test_arguments_are_left_alone(name, function):
+def test_arguments_are_not_changed(name, function):
     a, b, where = np.array([5.0, 4.0]), np.array([3.0, 0.0]), np.array([True, False])
     function(a, where=where)
     if name == "logsumexp":
@@ -136,14 +136,14 @@ def test_arguments_are_left_alone(name, function):
     assert [a.tolist(), b.tolist(), where.tolist()] == [[5, 4], [3, 0], [True, False]]
 
 
-def test_numbers_lists_and_integers(function):
+def test_numbers_lists_and_integers_give_the_results_of_arrays(function):
     for number in (2, -7.5, 1 + 2j):
         assert function(number) == function(np.array(number)) == function([number])
     for rows in ([3, 1, -1], [[2000, 0, 0, 0], [0, 1, 2, 3]]):
         np.testing.assert_array_equal(function(rows), function(np.array(rows, float)))
 
 
-def test_rows_that_are_known(dtype):
+def test_rows_of_known_results_are_right(dtype):
     """By hand: 1 and 3 in 4, and what is far below."""
     x = np.log(np.array([[1, 3], [3, 1]], dtype))
     for shift in (0, 90):
@@ -165,7 +165,7 @@ def test_rows_that_are_known(dtype):
 
 
 @pytest.mark.parametrize("ndim", range(5))
-def test_shapes_and_axes(name, function, dtype, ndim):
+def test_shapes_and_axes_are_those_of_scipy(name, function, dtype, ndim):
     """But for keepdims of a scalar: SciPy makes it (1,), np.sum leaves it ()."""
     theirs = getattr(scipy.special, name)
     rng = np.random.default_rng(ndim)
@@ -190,7 +190,7 @@ def test_positional_arguments_are_those_of_scipy(dtype):
         )
 
 
-def test_special_values(name, function):
+def test_special_values_are_those_of_scipy(name, function):
     numbers = [0.0, -2.0, 800.0, INF, -INF, NAN]
     for x in itertools.chain.from_iterable(itertools.product(numbers, repeat=n) for n in (1, 2, 3)):
         with np.errstate(all="ignore"):
@@ -198,7 +198,7 @@ def test_special_values(name, function):
         np.testing.assert_allclose(function(np.array(x)), wanted, RTOL[np.float64])
 
 
-def test_special_values_and_signs_with_weights():
+def test_special_values_with_weights_are_those_of_scipy():
     """But for weights of 0 and for sums that cancel, the table's first lines, where SciPy is wrong in many ways."""
     numbers, weights = [0.0, -2.0, 3.0, INF, -INF, NAN], [1.0, -1.0, 2.0, -0.5, INF, NAN]
     compared = 0
@@ -215,7 +215,7 @@ def test_special_values_and_signs_with_weights():
     assert compared > 1000
 
 
-def test_types_of_results(name, function):
+def test_types_of_results_are_those_of_scipy(name, function):
     """But for small integers, which softmax and log_softmax of SciPy take for float16 or float32."""
     kinds = np.typecodes["AllInteger"] + np.typecodes["AllFloat"] + ("?" if name == "logsumexp" else "")
     small = "" if name == "logsumexp" else "bBhH"
@@ -227,7 +227,7 @@ def test_types_of_results(name, function):
         assert function(x[0]).dtype == wanted
 
 
-def test_types_of_results_with_weights():
+def test_types_of_results_with_weights_are_those_of_scipy():
     kinds = "?" + np.typecodes["AllInteger"] + np.typecodes["AllFloat"]
     arrays = [np.ones(3, kind) for kind in kinds] + [2, 2.5, 1j, True]
     for a, b in itertools.product(arrays, repeat=2):
@@ -258,12 +258,12 @@ def shown(call, module):
     return str(result) if isinstance(result, np.dtype) else np.array2string(np.asarray(result), precision=3)
 
 
-def test_there_is_a_table():
+def test_the_table_of_differences_is_found():
     assert len(differences()) >= 15
 
 
 @pytest.mark.parametrize(("call", "theirs", "ours"), differences(), ids=lambda text: text.replace("/", " "))
-def test_difference(call, theirs, ours):
+def test_a_line_of_the_table_holds_for_both_libraries(call, theirs, ours):
     assert shown(call, smoothmax) == ours
     if scipy.__version__.startswith("1.17."):
         assert shown(call, scipy.special) == theirs

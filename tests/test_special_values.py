@@ -56,7 +56,7 @@ def everywhere(function, rows):
 @pytest.mark.parametrize("n", LENGTHS)
 @pytest.mark.parametrize("special", [s for s in LOGSUMEXP if s != (-INF,)], ids=str)
 @pytest.mark.parametrize("ordinary", [0.5, 5000.0, -INF])
-def test_infinity_and_nan(dtype, special, n, ordinary):
+def test_infinity_and_nan_give_the_results_of_the_contract(dtype, special, n, ordinary):
     if len(special) > n:
         n = len(special)
     rows = rows_with(special, n, dtype, ordinary)
@@ -70,7 +70,7 @@ def test_infinity_and_nan(dtype, special, n, ordinary):
 
 
 @pytest.mark.parametrize("n", LENGTHS)
-def test_all_minus_infinity(dtype, n):
+def test_a_row_of_minus_infinity_gives_minus_infinity_or_nan(dtype, n):
     rows = np.full((70 if n < 1000 else 9, n), -INF, dtype)
     for where, got in everywhere(smoothmax.logsumexp, rows):
         np.testing.assert_array_equal(got, np.full(len(rows), -INF), where)
@@ -101,7 +101,7 @@ def test_minus_infinity_adds_nothing(dtype, n, gone, value):
 
 @pytest.mark.parametrize("first", [-INF, NAN, INF])
 @pytest.mark.parametrize("n", [4096, 9000, 20000])
-def test_whole_blocks_of_one_kind(dtype, first, n):
+def test_whole_blocks_of_one_special_value_are_within_the_promise(dtype, first, n):
     """Blocks of nothing but -inf, nan or inf before, between and after ordinary ones."""
     rows = np.zeros((9, n), dtype)
     for i in range(9):
@@ -115,7 +115,7 @@ def test_whole_blocks_of_one_kind(dtype, first, n):
 
 
 @pytest.mark.parametrize("special", [NAN, INF, -INF])
-def test_a_special_column_leaves_its_neighbours_alone(function, dtype, special):
+def test_a_special_column_does_not_change_its_neighbours(function, dtype, special):
     rng = np.random.default_rng(5)
     for n in (3, 40, 200):
         rows = rng.standard_normal((130, n)).astype(dtype)
@@ -131,7 +131,7 @@ def test_a_special_column_leaves_its_neighbours_alone(function, dtype, special):
 
 
 @pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0), (2, 0, 4), (0, 0)])
-def test_empty(dtype, shape):
+def test_empty_input_gives_minus_infinity_or_nothing(dtype, shape):
     x = np.zeros(shape, dtype)
     for function in (smoothmax.softmax, smoothmax.log_softmax):
         for axis in (None, 0, -1, tuple(range(len(shape))), ()):
@@ -148,7 +148,7 @@ def test_empty(dtype, shape):
             np.testing.assert_array_equal(got, np.full(np.shape(wanted), -INF))
 
 
-def test_one_element(dtype):
+def test_a_single_element_is_exact(dtype):
     for value in (0.0, -0.0, 1.5, 5e4, -3e38, 1e-40, INF, -INF, NAN):
         x = np.array([value], dtype)
         finite = np.isfinite(value)
@@ -157,7 +157,7 @@ def test_one_element(dtype):
         np.testing.assert_array_equal(smoothmax.log_softmax(x), np.array([0 if finite else NAN], dtype))
 
 
-def test_signed_zeros_and_subnormals(dtype):
+def test_signed_zeros_and_subnormals_count_as_zeros(dtype):
     tiny = np.finfo(dtype).smallest_subnormal
     for a, b in ((0.0, -0.0), (-0.0, -0.0), (tiny, -tiny), (tiny, 0)):
         x = np.array([a, b], dtype)
@@ -166,7 +166,7 @@ def test_signed_zeros_and_subnormals(dtype):
         np.testing.assert_array_equal(smoothmax.log_softmax(x), [-dtype(np.log(2.0))] * 2)
 
 
-def test_at_the_ends_of_the_range(dtype):
+def test_the_largest_numbers_do_not_overflow(dtype):
     most = np.finfo(dtype).max
     x = np.array([most, -most, most], dtype)
     assert smoothmax.logsumexp(x) == most

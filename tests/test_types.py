@@ -32,7 +32,7 @@ def same(got, wanted):
     [(t, t) for t in (*FLOATS, np.complex64, np.complex128, np.clongdouble)]
     + [(t, np.float64) for t in (bool, *INTEGERS)],
 )
-def test_result_type(function, dtype, result):
+def test_results_have_the_type_of_the_table(function, dtype, result):
     for order in "<>":
         x = np.ones((3, 4), np.dtype(dtype).newbyteorder(order))
         got = function(x, axis=0)
@@ -72,7 +72,7 @@ def test_integers_are_doubles_from_the_start(function, dtype):
 @pytest.mark.parametrize(
     "x", [3, 2.5, True, np.float32(1.5), [1, 2], (1.0, 2.0), [[1, 2], [3, 4]], [], [[]], [True, False], range(4), 1j]
 )
-def test_lists_and_scalars(function, x):
+def test_lists_and_scalars_give_the_results_of_arrays(function, x):
     same(function(x), function(np.asarray(x))) if np.ndim(x) else same(
         np.asarray(function(x)), np.asarray(function(np.asarray(x)))
     )
@@ -105,7 +105,7 @@ class Exchange:
 
 @each_function
 @pytest.mark.parametrize("wrap", [Array, Exchange, memoryview, lambda x: x.view(np.recarray)])
-def test_other_arrays(function, wrap):
+def test_arrays_of_other_libraries_are_converted(function, wrap):
     for dtype in (np.float32, np.float64, np.int16):
         x = np.random.default_rng(2).normal(size=(20, 30)).astype(dtype)
         same(function(wrap(x), axis=1), function(x, axis=1))
@@ -117,7 +117,7 @@ def test_other_arrays(function, wrap):
 
 @each_function
 @pytest.mark.parametrize("dtype", [*FLOATS, np.int32, np.uint64, np.complex128])
-def test_memory(function, dtype):
+def test_byte_order_alignment_and_strides_do_not_change_the_values(function, dtype):
     """Byte order, alignment, strides and permissions do not change the values."""
     x = (np.random.default_rng(3).normal(size=(33, 70)) * 3).astype(dtype)
     unaligned = np.zeros(x.nbytes + 1, np.uint8)[1:].view(dtype).reshape(x.shape)
@@ -142,7 +142,7 @@ def test_memory(function, dtype):
 
 
 @each_function
-def test_zero_strides(function):
+def test_zero_strides_do_not_change_the_values(function):
     for dtype in FLOATS:
         x = np.broadcast_to(np.arange(5, dtype=dtype), (70, 5))
         for axis in (None, 0, 1):
@@ -168,7 +168,7 @@ def nearest_half(x):
     return np.asarray(x, np.float64).astype(np.float16)
 
 
-def test_every_float16():
+def test_every_float16_has_the_nearest_result():
     """Each value alone, each against 0, and every one with a weight or by a mask."""
     with np.errstate(all="ignore"):
         got = logsumexp(HALVES[:, None], axis=1)
@@ -191,7 +191,7 @@ def test_every_float16():
             assert np.max(np.abs(got[finite] - exact[finite]) / np.spacing(np.abs(nearest_half(exact[finite])))) <= 0.51
 
 
-def test_every_float16_as_a_weight_and_in_other_types():
+def test_every_float16_is_right_as_a_weight_and_in_other_types():
     with np.errstate(all="ignore"):
         value, sign = logsumexp(np.zeros((2**16, 1), np.float16), axis=1, b=HALVES[:, None], return_sign=True)
         exact = np.log(np.abs(HALVES.astype(np.float64)))
@@ -297,7 +297,7 @@ def test_complex_means_what_scipy_means(dtype):
             np.testing.assert_allclose(got, scipy.special.log_softmax(z, axis=axis), rtol=rtol, atol=rtol)
 
 
-def test_complex_special():
+def test_complex_results_have_the_principal_angle():
     assert logsumexp(np.array([0j, 1j * np.pi])) == scipy.special.logsumexp(np.array([0j, 1j * np.pi]))
     # The imaginary part of the logarithm of a negative sum is pi, never -pi.
     for x in ([0j], [0j, 1j], [1 - 0j], [0j, 0j]):
@@ -309,7 +309,7 @@ def test_complex_special():
     assert logsumexp(np.zeros(0, complex)) == -np.inf
 
 
-def test_complex_infinity():
+def test_complex_infinities_have_the_angle_of_their_terms():
     """-inf adds nothing whatever its angle is. +inf has the angle of its terms, or NumPy's where these differ."""
     angles = [0.0, -0.0, 0.75, 2.36, -2.36, -0.79, np.inf, -np.inf, np.nan]
     parts = [complex(real, angle) for real in (-np.inf, np.inf) for angle in angles]
@@ -337,7 +337,7 @@ def test_complex_infinity():
 @each_function
 @each_float
 @pytest.mark.parametrize("given", [*FLOATS, bool, np.int8, np.uint64])
-def test_dtype_is_computed_in(function, dtype, given):
+def test_the_computation_is_in_dtype(function, dtype, given):
     x = (np.random.default_rng(6).normal(size=(20, 70)) * 3).astype(given)
     for axis in (None, 0, 1):
         got = function(x, axis=axis, dtype=dtype)
@@ -424,7 +424,7 @@ def refused(error, text, function, *args, **kwargs):
 
 @each_function
 @pytest.mark.parametrize(("x", "name"), REFUSED, ids=[name for _, name in REFUSED])
-def test_what_is_not_a_number(function, x, name):
+def test_input_that_is_not_numeric_is_refused(function, x, name):
     who = "a" if function is logsumexp else "x"
     refused(TypeError, f"{who} must be an array of numbers, got dtype {name}", function, x)
     if x is not None:
@@ -432,7 +432,7 @@ def test_what_is_not_a_number(function, x, name):
 
 
 @each_function
-def test_masked_arrays(function):
+def test_masked_arrays_are_refused(function):
     who = "a" if function is logsumexp else "x"
     text = "must not be a masked array: pass its data, and the inverted mask as where="
     for x in (np.ma.array([1.0, 2.0], mask=[True, False]), np.ma.zeros(3), np.ma.masked):
@@ -443,13 +443,13 @@ def test_masked_arrays(function):
 
 
 @each_function
-def test_masks_that_are_none(function):
+def test_masks_that_are_not_boolean_are_refused(function):
     for where, name in ((None, "object"), ([0, 1], "int64"), (1, "int64"), (np.zeros(2), "float64"), ("x", "<U1")):
         refused(TypeError, f"where must be an array of bool, got dtype {name}", function, ZEROS, where=where)
 
 
 @each_function
-def test_axes(function):
+def test_wrong_axes_are_refused(function):
     x = np.zeros((2, 3))
     for axis, index in ((2, 2), (-3, -3), ((0, 5), 5), (10**30, 10**30), (-(2**64), -(2**64))):
         text = f"axis {index} is out of bounds for array of dimension 2"
@@ -465,7 +465,7 @@ def test_axes(function):
 
 
 @each_function
-def test_shapes(function):
+def test_shapes_that_do_not_broadcast_are_refused(function):
     x = np.zeros((2, 3))
     text = "where of shape (2,) does not broadcast with the input of shape (2, 3)"
     refused(ValueError, text, function, x, where=np.ones(2, bool))
@@ -478,7 +478,7 @@ def test_shapes(function):
 
 
 @each_function
-def test_outputs(function):
+def test_wrong_outputs_are_refused(function):
     x = np.zeros((2, 3))
     shape = (2, 1) if function is logsumexp else (2, 3)
     args = {"axis": 1, "keepdims": True} if function is logsumexp else {"axis": 1}
@@ -504,7 +504,7 @@ def test_dtype_of_another_byte_order_is_taken_as_native(function):
 
 
 @each_function
-def test_dtypes(function):
+def test_wrong_dtypes_are_refused(function):
     for dtype, name in (
         (int, "int64"),
         (complex, "complex128"),
@@ -522,7 +522,7 @@ def test_dtypes(function):
 
 
 @each_function
-def test_keywords(function):
+def test_unknown_keywords_are_refused(function):
     with pytest.raises(TypeError):
         function(ZEROS, nothing=1)
     with pytest.raises(TypeError):

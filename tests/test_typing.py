@@ -30,7 +30,7 @@ def agrees(value: object, declared: object) -> bool:
     return type(value) is declared
 
 
-def test_every_declared_type_comes_back(monkeypatch):
+def test_every_declared_type_is_returned(monkeypatch):
     compared = 0
 
     def assert_type(value, declared):

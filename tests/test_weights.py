@@ -109,7 +109,7 @@ def test_elements_of_weight_0_leave_no_trace(path, dtype, n, first, last):
 
 @pytest.mark.parametrize("kind", KINDS)
 @each_type
-def test_error(dtype, kind):
+def test_error_is_within_the_promise(dtype, kind):
     rng = np.random.default_rng(17)
     for n in LENGTHS:
         for _ in range(3 if n <= 129 else 1):
@@ -121,7 +121,7 @@ def test_error(dtype, kind):
 
 @pytest.mark.parametrize("kind", ["ordinary", "probabilities", "one and little else", "mixed signs"])
 @each_type
-def test_error_over_many_blocks(dtype, kind):
+def test_error_over_many_blocks_is_within_the_promise(dtype, kind):
     """Against exact products in longdouble, which is far better than the bound."""
     n = 300_000
     a, b = (x.astype(dtype) for x in random_case(kind, n, np.random.default_rng(5)))
@@ -138,7 +138,7 @@ def test_error_over_many_blocks(dtype, kind):
 
 @pytest.mark.parametrize("n", [10, 100, 3000, 20000])
 @each_type
-def test_blocks_that_rise(dtype, n):
+def test_rising_blocks_keep_their_digits(dtype, n):
     """Far from 0 the reference of the sum is a coarse grid's, and a later block moves it."""
     for low in (-9000, -3000, -1600, -500, -130, 100, 400, 1400, 3000, 5000):
         for step in (1, 30, 100, 400, 512, 700, 1500):
@@ -152,7 +152,7 @@ def test_blocks_that_rise(dtype, n):
 
 @each_path
 @each_type
-def test_extreme_weights(dtype, path):
+def test_extreme_weights_neither_overflow_nor_vanish(dtype, path):
     """No weight that is representable makes a representable result overflow or vanish."""
     info = np.finfo(dtype)
     top = np.log(float(info.max))
@@ -173,14 +173,14 @@ def test_extreme_weights(dtype, path):
 
 
 @each_type
-def test_the_overflow_examples(dtype):
+def test_examples_that_overflow_elsewhere_are_right(dtype):
     assert logsumexp(dtype([0, 110]), b=dtype([1e30, 1e-30])) == pytest.approx(69.0775527898, rel=1e-6)
     assert logsumexp(dtype([1000, 1000]), b=dtype([1, 1])) == dtype(1000.6931471805599)
     assert logsumexp(dtype([1000, -INF]), b=dtype([0, 1])) == -INF
     assert logsumexp(dtype([800, 800]), b=dtype([1, -1])) == -INF
 
 
-def test_huge_elements_with_huge_weights():
+def test_huge_elements_with_huge_weights_are_right():
     assert logsumexp([1e19], b=[1e300]) == 1e19
     assert logsumexp([1e308, -1e308], b=[1e300, 1e300]) == 1e308
     assert logsumexp(np.float32([1e30]), b=np.float32([1e30])) == np.float32(1e30)
@@ -188,7 +188,7 @@ def test_huge_elements_with_huge_weights():
 
 @each_path
 @each_type
-def test_huge_elements_with_weights_of_any_size(dtype, path):
+def test_huge_elements_with_weights_of_any_size_are_within_the_promise(dtype, path):
     """Where elements are so far apart that a logarithm of a weight rounds to a neighbour, or to nothing."""
     info = np.finfo(dtype)
     sizes = [float(info.max), float(info.max) ** 0.5, 1, float(info.tiny)]
@@ -255,7 +255,7 @@ SPECIAL = [
 
 @pytest.mark.parametrize("case", SPECIAL, ids=str)
 @each_type
-def test_special_values(dtype, case):
+def test_special_values_give_the_results_of_the_table(dtype, case):
     a, b, value, sign = case
     # Among neighbours without weight, so that every lane, the tail and later blocks see them; in both orders.
     for before, after in ((0, 0), (1, 0), (5, 90), (64, 3), (129, 0), (3000, 5000)):
@@ -271,7 +271,7 @@ def test_special_values(dtype, case):
 
 @each_path
 @each_type
-def test_special_values_in_different_blocks(dtype, path):
+def test_special_values_of_different_blocks_are_merged(dtype, path):
     n = 20000
     for where, a_at, b_at, value, sign in [
         ((0, n - 1), (INF, INF), (1, -1), NAN, NAN),
@@ -323,7 +323,7 @@ BROADCASTS = [
 
 @pytest.mark.parametrize(("shape", "b_shape"), BROADCASTS)
 @each_type
-def test_broadcasts(dtype, shape, b_shape):
+def test_weights_and_elements_broadcast_both_ways(dtype, shape, b_shape):
     rng = np.random.default_rng(1)
     a, b = rng.normal(size=shape).astype(dtype), rng.normal(size=b_shape).astype(dtype)
     full_a, full_b = (np.array(x) for x in np.broadcast_arrays(a, b))
@@ -354,7 +354,7 @@ def test_weights_of_one_change_nothing_but_rounding(dtype):
             np.testing.assert_array_max_ulp(logsumexp(a, axis, b=weights), logsumexp(a, axis), 2)
 
 
-def test_sign_without_weights():
+def test_the_sign_without_weights_is_that_of_the_sum():
     value, sign = logsumexp([[1, 2], [-INF, -INF], [NAN, 1], [INF, 1]], axis=1, return_sign=True)
     np.testing.assert_array_equal(value, logsumexp([[1, 2], [-INF, -INF], [NAN, 1], [INF, 1]], axis=1))
     np.testing.assert_array_equal(sign, [1, 0, NAN, 1])
@@ -382,7 +382,7 @@ def test_nothing_warns_or_raises_whatever_errstate_says():
 
 @pytest.mark.parametrize("n", [300, 1000, 4099])
 @pytest.mark.parametrize("columns", [2, 3, 10, 31])
-def test_a_row_of_weights_over_few_long_columns(dtype, columns, n):
+def test_a_row_of_weights_has_the_bits_of_weights_for_every_element(dtype, columns, n):
     """The row is repeated, and only what fills up the last one has no weight: not even an infinite one counts there."""
     rng = np.random.default_rng(columns)
     x = (3 * rng.standard_normal((n, columns))).astype(dtype)
@@ -400,7 +400,7 @@ def test_a_row_of_weights_over_few_long_columns(dtype, columns, n):
 
 @pytest.mark.parametrize("n", [300, 1000, 4099])
 @pytest.mark.parametrize("columns", [2, 3, 10, 31, 33, 63])
-def test_a_weight_for_each_row_of_few_long_columns(dtype, columns, n):
+def test_a_weight_for_each_row_has_the_bits_of_weights_for_every_element(dtype, columns, n):
     rng = np.random.default_rng(columns)
     x = (3 * rng.standard_normal((n, columns))).astype(dtype)
     column = rng.uniform(-1, 2, (n, 1)).astype(dtype)
@@ -424,7 +424,7 @@ def test_a_weight_for_each_row_of_few_long_columns(dtype, columns, n):
 
 @pytest.mark.parametrize("n", [1, 2, 10, 64, 65])
 @pytest.mark.parametrize("columns", [40, 64, 1000])
-def test_short_columns_are_as_with_signs(dtype, columns, n):
+def test_the_sign_does_not_change_the_bits_of_short_columns(dtype, columns, n):
     """Without signs they are done at once, unless a weight is beyond measure, and with signs never: the same bits."""
     rng = np.random.default_rng(n)
     for order, huge in itertools.product("CF", (False, True)):

@@ -49,7 +49,7 @@ def removed(x, mask):
 
 @pytest.mark.parametrize("shape", SHAPES)
 @each_type
-def test_a_mask_is_minus_inf(dtype, shape):
+def test_a_masked_element_is_as_minus_infinity(dtype, shape):
     x = example(shape, dtype)
     for seed, share in enumerate((0.2, 0.5, 0.9)):
         mask = np.random.default_rng(seed).random(shape) < share
@@ -71,7 +71,7 @@ def test_a_mask_is_minus_inf(dtype, shape):
 
 
 @each_type
-def test_a_mask_deletes(dtype):
+def test_a_masked_element_is_as_deleted(dtype):
     x = example(3000, dtype)
     for n in (1, 2, 17, 64, 300, 2900):
         mask = np.zeros(3000, bool)
@@ -85,7 +85,7 @@ def test_a_mask_deletes(dtype):
 
 
 @each_type
-def test_true_is_no_mask(dtype):
+def test_a_mask_of_true_changes_nothing(dtype):
     x = example((30, 70), dtype)
     for axis in (None, 0, 1):
         for function in (logsumexp, softmax, log_softmax):
@@ -95,7 +95,7 @@ def test_true_is_no_mask(dtype):
 
 
 @each_type
-def test_everything_masked(dtype):
+def test_masking_everything_gives_the_results_of_no_element(dtype):
     for shape in FLAT_SHAPES:
         x = example(shape, dtype)
         if x.dtype.kind in "fc":
@@ -112,7 +112,7 @@ def test_everything_masked(dtype):
 
 @pytest.mark.parametrize("bad", [NAN, INF, -INF])
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble, np.complex64])
-def test_what_is_masked_does_not_leak(dtype, bad):
+def test_masked_elements_do_not_change_the_results(dtype, bad):
     rng = np.random.default_rng(8)
     for shape, axis in [
         ((5,), 0),
@@ -140,7 +140,7 @@ def test_what_is_masked_does_not_leak(dtype, bad):
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
-def test_special_values_that_take_part(dtype):
+def test_special_values_that_are_not_masked_count(dtype):
     for x, mask, total, p, logp in [
         ([INF, 1, INF], [True, True, False], INF, [NAN, NAN, 0], [NAN, -INF, -INF]),
         ([NAN, 1, 5], [True, True, False], NAN, [NAN, NAN, 0], [NAN, NAN, -INF]),
@@ -161,7 +161,7 @@ def test_special_values_that_take_part(dtype):
 
 @pytest.mark.parametrize(("shape", "mask_shape"), BROADCASTS)
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
-def test_broadcasts(dtype, shape, mask_shape):
+def test_masks_and_elements_broadcast_both_ways(dtype, shape, mask_shape):
     x, mask = example(shape, dtype), np.random.default_rng(4).random(mask_shape) < 0.6
     wide_x, wide_mask = (np.array(a) for a in np.broadcast_arrays(x, mask))
     for axis in (None, (), *range(wide_x.ndim), tuple(range(wide_x.ndim))):
@@ -179,7 +179,7 @@ def test_broadcasts(dtype, shape, mask_shape):
 @pytest.mark.parametrize("shape", [(7,), (5000,), (30, 70), (70, 30), (300, 4, 3)])
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble, np.complex64])
 @each_transform
-def test_in_place(function, fill, dtype, shape):
+def test_a_masked_call_in_place_gives_the_same_results(function, fill, dtype, shape):
     mask = np.random.default_rng(6).random(shape) < 0.5
     for axis in (None, *range(len(shape))):
         for order in "CF":
@@ -192,7 +192,7 @@ def test_in_place(function, fill, dtype, shape):
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.longdouble])
-def test_layouts_of_masks(dtype):
+def test_the_layout_of_a_mask_does_not_change_the_results(dtype):
     x = example((60, 130), dtype)
     mask = np.random.default_rng(7).random((60, 130)) < 0.5
     spread = np.zeros((120, 390), bool)
@@ -206,7 +206,7 @@ def test_layouts_of_masks(dtype):
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])
 @pytest.mark.parametrize("length", [5_000, 150_000])
-def test_long_rows_that_are_nan_leave_out_what_is_masked(dtype, length, wrong):
+def test_masked_elements_of_long_rows_of_nan_have_the_fill(dtype, length, wrong):
     """Rows in pieces, whose elements wait in the result, as drafts or as they are."""
     x, mask = np.zeros(length, dtype), np.arange(length) % 3 > 0
     x[4] = wrong

@@ -79,7 +79,7 @@ cdef inline void online_max_sum(const real *x, Py_ssize_t ld, Py_ssize_t rows, T
 
 cdef inline void add_difference(real *total, real v, real maximum, real round_bias, real underflow_below,
                                 Inclusion inclusion, real *e, real *low) noexcept nogil:
-    """Add exp(v - maximum), within 2**-57 (float: 2**-28) of it.
+    """Add exp(v - maximum), within 0.3 u of it, u = 2**-53 (float: 2**-24).
 
     The larger operand is known if the maximum is in the total. Not by add_either, of which GCC makes slower code here.
     """
@@ -122,7 +122,7 @@ cdef inline void difference_sum_lanes(const real *x, Py_ssize_t ld, Py_ssize_t r
         total[j] = bias
         count[j] = 0
         carry_sum[j] = 0
-    while True:         # a carry takes only so many terms; the carries' sum is 7 % of the whole and needs no carry
+    while True:         # a carry takes only so many terms; the carries' sum is 9 % of the whole and needs no carry
         block = rows if rows < CARRY_ROWS else CARRY_ROWS
         rows -= block
         for j in range(lanes_of(x)):

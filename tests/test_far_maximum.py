@@ -21,7 +21,7 @@ def error(found, exact, dtype):
 
 @pytest.mark.parametrize("dtype", DISTANCES)
 @pytest.mark.parametrize("n", [300, 1000, 2515, 8192, 65_551])
-def test_many_equal_elements_far_below(dtype, n):
+def test_many_equal_elements_far_below_the_maximum_keep_their_digits(dtype, n):
     rng = np.random.default_rng(n)
     with mpmath.workprec(200):
         for distance in DISTANCES[dtype] + rng.uniform(0, 0.5, 41):
@@ -41,7 +41,7 @@ def test_many_equal_elements_far_below(dtype, n):
 
 @pytest.mark.parametrize("dtype", DISTANCES)
 @pytest.mark.parametrize("n", [3, 40, 1000, 300_000])
-def test_several_tops(dtype, n):
+def test_several_equal_maxima_all_count(dtype, n):
     """Whether they are counted or summed, in a row at once, in pieces, and where the sign is wanted too."""
     for tops in (2, 3):
         x = np.full(n, -60, dtype)
