@@ -16,7 +16,7 @@ from cpython.pythread cimport (
 )
 from libc.stdlib cimport calloc, free
 
-from smoothmax._kernels.environment cimport Environment, enter_environment, leave_environment
+from smoothmax._kernels.environment cimport Environment, enter_environment
 from smoothmax._schedule.atomics cimport exchange, fetch_and_increment, keep_bits, load, replace
 from smoothmax._thresholds cimport MAX_QUEUES, SPIN_YIELDS
 

@@ -33,7 +33,7 @@ cdef extern from * nogil:
         return fmaf(low, b, fmaf(a, b, -taken));
     }
     #else
-    /* The upper 26 bits of a, rounded: by its bits, since Veltkamp's product with 2**27 + 1 overflows from 2**996 on. */
+    /* The upper 26 bits of a, rounded, taken from its bits: Veltkamp's product with 2**27 + 1 overflows from 2**996. */
     static inline double smoothmax_upper_half(double a) {
         uint64_t bits;
         memcpy(&bits, &a, 8);
