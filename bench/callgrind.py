@@ -9,6 +9,7 @@ import ctypes
 import importlib.util
 import itertools
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -201,8 +202,8 @@ def count_calls() -> dict[str, Counts]:
         raise SystemExit("valgrind is not installed; in Debian: apt-get install valgrind")
     with tempfile.TemporaryDirectory() as folder:
         library = Path(folder).resolve() / "collect.so"
-        compiler = os.environ.get("CC", "cc")
-        subprocess.run([compiler, "-shared", "-fPIC", str(BENCH / "collect.c"), "-o", str(library)], check=True)
+        compiler = shlex.split(os.environ.get("CC", "cc"))  # it may be "ccache gcc"
+        subprocess.run([*compiler, "-shared", "-fPIC", str(BENCH / "collect.c"), "-o", str(library)], check=True)
         chosen = [variant for variant in VARIANTS if can_be_counted(variant)]
         with ThreadPoolExecutor() as pool:
             return dict(zip(chosen, pool.map(count, chosen, itertools.repeat(library)), strict=True))
