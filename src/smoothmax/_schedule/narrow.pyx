@@ -218,7 +218,7 @@ cdef void write_narrow(const Unit *unit, Py_ssize_t first, Py_ssize_t n, const S
         spread_normalizer(state, columns, part.first, part.columns, of_part)
         while part.left:
             next_rows(&part)
-            in_place = not unit.staged_out and part.left >= part.width
+            in_place = is_contiguous(plan, &plan.kept, RESULT) and part.left >= part.width
             if not in_place:
                 part.rows = min(part.rows, NARROW_STAGED_ROWS)
             destination = unit.bases.data[RESULT] + (part.done + part.first)*stride

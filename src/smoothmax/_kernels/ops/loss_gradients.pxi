@@ -30,7 +30,7 @@ cdef inline void gradient_factors(State *state, Py_ssize_t columns, Scaling scal
     """The factors of the exponentials and of b, and the gradient at the target."""
     cdef Py_ssize_t j
     cdef double total, low, inverse, inverse_low, p, p_low, at, at_low, others, others_low, value, value_low
-    cdef double gain, gain_low, own, own_low, shared, shared_low, for_all, for_all_low
+    cdef double down, up, weight, gain, gain_low, own, own_low, shared, shared_low, for_all, for_all_low
     cdef double hard = 0, hard_low = 0, slope = 0, slope_low = 0
     cdef bint is_maximum
     invert(state.loss.denominator, 0, &gain, &gain_low)
@@ -49,7 +49,6 @@ cdef inline void gradient_factors(State *state, Py_ssize_t columns, Scaling scal
         others_low += state.sum.others_low[j] + (state.sum.count[j] - 1)*p_low if is_maximum else low - at_low
         own = own_low = value = value_low = 0
         add_product(hard, hard_low, state.loss.target_weight[j], 0, &own, &own_low, type_)
-        add_product(own, own_low, others, others_low, &value, &value_low, type_)
         if kind == SOFT:
             state.loss.slope[j], state.loss.slope_low[j] = slope*state.loss.counts[j], slope_low*state.loss.counts[j]
             for_all = for_all_low = 0
@@ -57,16 +56,22 @@ cdef inline void gradient_factors(State *state, Py_ssize_t columns, Scaling scal
                         &for_all, &for_all_low, type_)
             shared = two_sum(own, for_all, &shared_low)
             shared_low += own_low + for_all_low
-            add_product(slope*state.loss.target_weight[j], slope_low*state.loss.target_weight[j], total, low, &value,
-                        &value_low, type_)
-            add_product(for_all, for_all_low, -at, -at_low, &value, &value_low, type_)
         else:
-            shared, shared_low = own, own_low
+            shared, shared_low, for_all = own, own_low, 0
+        # The sums are scaled by 2**OFFSET, so their products with weights beyond 2**400 might overflow.
+        down, up = 1, 1
+        if magnitude(own) > 2.582249878086909e+120 or magnitude(for_all) > 2.582249878086909e+120:
+            down, up = 7.458340731200207e-155, 1.3407807929942597e+154      # 2**-512, 2**512
+        add_product(own*down, own_low*down, others, others_low, &value, &value_low, type_)
+        if kind == SOFT:
+            weight = state.loss.target_weight[j]*down
+            add_product(slope*weight, slope_low*weight, total, low, &value, &value_low, type_)
+            add_product(for_all*down, for_all_low*down, -at, -at_low, &value, &value_low, type_)
         state.normalizer.inverse[j] = shared*inverse
         state.normalizer.inverse_low[j] = product_error(shared, inverse, state.normalizer.inverse[j]) + (
             shared*inverse_low + shared_low*inverse)
         state.normalizer.saturates_above[j] = INFINITY
-        state.loss.at_target[j] = -(multiplied(inverse, value, value_low) + value*inverse_low)
+        state.loss.at_target[j] = -(multiplied(inverse, value, value_low) + value*inverse_low)*up
 
 
 cdef inline void finish_gradient(State *state, Py_ssize_t columns, TargetKind kind, real type_) noexcept nogil:
