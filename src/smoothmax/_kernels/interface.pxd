@@ -108,11 +108,10 @@ ctypedef void (*Merge)(State *state, const State *other, Py_ssize_t first, Py_ss
 ctypedef bint (*NeedsExact)(const State *state, Py_ssize_t columns) noexcept nogil
 ctypedef void (*ReplaceInexact)(State *state, const State *exact, Py_ssize_t columns) noexcept nogil
 ctypedef void (*Finish)(State *state, Py_ssize_t columns, void *out, void *sign) noexcept nogil
+ctypedef void (*WriteRow)(const State *state, const void *x, const void *b, Py_ssize_t n, void *out) noexcept nogil
 ctypedef void (*WriteTile)(const State *state, const void *x, Py_ssize_t ld, const void *b, Py_ssize_t b_ld,
                            Py_ssize_t rows, Py_ssize_t columns, void *out, Py_ssize_t out_ld,
                            Py_ssize_t prefetch_rows) noexcept nogil
-ctypedef void (*WriteRow)(WriteTile write_tile, const State *state, const void *x, const void *b, Py_ssize_t n,
-                          void *out) noexcept nogil
 ctypedef void (*DraftRow)(State *state, const void *x, Py_ssize_t n, void *out, double *maxima) noexcept nogil
 ctypedef void (*CorrectRow)(const State *state, const void *x, Py_ssize_t n, void *out,
                             const double *maxima) noexcept nogil
@@ -169,6 +168,7 @@ cdef struct Kernels:
     ReduceTile reduce_tile
     Merge merge
     Finish finish
+    WriteRow write_row
     WriteTile write_tile
     # Sums of rounded exponentials cost a sixth less. `needs_exact` says whether a result needs better sums. Then
     # `exact` computes them, and `replace_inexact` puts them in the place of those that were not good enough.
@@ -205,12 +205,11 @@ cdef struct Kernels:
 
 
 cdef struct DataKernels:
-    # What all operations share: it prepares elements for their kernels and puts results in their places.
+    # What prepares elements for the kernels and puts results in their places.
     Select select               # `fill` takes the place of elements whose mask is 0; steps from row to row in bytes
     Transpose transpose         # rows of few columns; and
     Transpose transpose_back    # few rows of many columns
     Blend blend                 # b*scale + offset, times factors, in the place of b
-    WriteRow write_row          # the results of a row, by the operation's write_tile
 
 
 cdef struct Table:

@@ -53,7 +53,6 @@ include "ops/normalizer.pxi"
 include "ops/row_sums.pxi"
 include "ops/column_sums.pxi"
 include "ops/logsumexp.pxi"
-include "ops/write_row.pxi"
 include "ops/softmax.pxi"
 include "ops/softmax_draft.pxi"
 include "ops/log_softmax.pxi"
@@ -98,7 +97,6 @@ cdef void fill_data(DataKernels *kernels, real _) noexcept:
     kernels.transpose = <Transpose>transpose[real]
     kernels.transpose_back = <Transpose>transpose_back[real]
     kernels.blend = <Blend>blend[real]
-    kernels.write_row = <WriteRow>write_row[real]
 
 
 cdef Table TABLE

@@ -173,7 +173,7 @@ cdef inline bint has_one_weight_a_row(const Plan *plan) noexcept nogil:
 
 cdef inline bint writes(const Plan *plan) noexcept nogil:
     """Whether the walk makes a second pass, which writes a result for each element."""
-    return plan.kernels.write_tile != NULL and plan.passes != FIRST
+    return plan.kernels.write_row != NULL and plan.passes != FIRST
 
 
 cdef inline void bases_at(Bases *bases, const Plan *plan, const Cursor *cursor) noexcept nogil:

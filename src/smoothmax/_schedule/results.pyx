@@ -20,7 +20,7 @@ cdef void finish(const Unit *unit, State *state) noexcept nogil:
         pack(state, unit.columns, unit.bases.data[STATES], inner_stride(&plan.kept, STATES))
         return
     plan.kernels.finish(state, unit.columns, values, signs if signed else NULL)
-    if plan.kernels.write_tile == NULL:
+    if plan.kernels.write_row == NULL:
         plan.store(values, unit.columns, unit.bases.data[RESULT], inner_stride(&plan.kept, RESULT),
                    plan.swapped[RESULT])
     elif plan.data[VALUE] != NULL:

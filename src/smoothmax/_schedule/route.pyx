@@ -114,7 +114,7 @@ cdef void divide(const Plan *plan, Route *route) noexcept nogil:
 
 cdef inline bint can_gather(const Plan *plan, const Route *route) noexcept nogil:
     """Whether the result of a row can hold its elements or exponentials between the two passes."""
-    return (plan.kernels.write_tile != NULL and not route.staged_out and plan.passes == BOTH
+    return (plan.kernels.write_row != NULL and not route.staged_out and plan.passes == BOTH
             and plan.data[WEIGHTS] == NULL and not plan.is_loss and plan.reduced.ndim <= 1
             and route.length*plan.itemsize <= DRAFT_MAX_BYTES)
 
@@ -149,7 +149,7 @@ cdef void route_of(const Plan *plan, Route *route) noexcept nogil:
     route.staged_in = not (plan.data[MASK] == NULL and not plan.blended and worth_reading_in_place
                            and is_contiguous(plan, side, ELEMENTS) and is_contiguous(plan, side, WEIGHTS))
     route.staged_out = not (is_contiguous(plan, side, RESULT)
-                            and (plan.kernels.write_tile == NULL or worth_reading_in_place))
+                            and (plan.kernels.write_row == NULL or worth_reading_in_place))
     route.lane_columns = TILE_COLUMNS
     if not route.narrow_rows and not (route.staged_in and route.staged_out):
         route.lane_columns = LANE_BYTES//plan.itemsize
@@ -180,6 +180,6 @@ cdef void route_of(const Plan *plan, Route *route) noexcept nogil:
     if route.name == DRAFT_ROW:
         route.piece_blocks = (route.piece*plan.itemsize + ROW_BLOCK_BYTES - 1)//ROW_BLOCK_BYTES
         route.drafts = route.pieces*route.piece_blocks
-    elif route.is_tile or route.staged_in or route.staged_out and plan.kernels.write_tile != NULL:
+    elif route.is_tile or route.staged_in or route.staged_out and plan.kernels.write_row != NULL:
         route.staged_elements = size if route.fused and size > SCRATCH_ELEMENTS else SCRATCH_ELEMENTS
         route.staged_regions = 2 if plan.data[WEIGHTS] != NULL or plan.data[MASK] != NULL and route.is_tile else 1

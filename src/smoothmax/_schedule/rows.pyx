@@ -13,7 +13,7 @@ cdef void fused_row(const Unit *unit, State *state) noexcept nogil:
     cdef const Plan *plan = unit.plan
     cdef Py_ssize_t n = unit.route.length
     cdef Cursor cursor
-    cdef bint reduces = plan.kernels.write_tile == NULL
+    cdef bint reduces = plan.kernels.write_row == NULL
     cdef char *out = unit.space.elements if reduces or unit.staged_out else unit.bases.data[RESULT]
     cdef const char *elements = out if unit.staged_in else unit.bases.data[ELEMENTS]
     cdef double value

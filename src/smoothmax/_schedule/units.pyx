@@ -42,8 +42,7 @@ cdef void write_blocks(const Unit *unit, Py_ssize_t first, Py_ssize_t n, Py_ssiz
             kernels.write_tile(state, feed.elements, feed.ld, feed.weights, feed.weights_ld, feed.rows, unit.columns,
                                feed.out, feed.out_ld, prefetch_rows)
         else:
-            unit.plan.data_kernels.write_row(kernels.write_tile, state, feed.elements, feed.weights, feed.rows,
-                                             feed.out)
+            kernels.write_row(state, feed.elements, feed.weights, feed.rows, feed.out)
         deliver(&feed)
 
 

@@ -55,6 +55,16 @@ cdef inline void unpad(const real *lanes, Py_ssize_t n, real *out) noexcept nogi
             out[j] = lanes[j]
 
 
+cdef inline void pad_two(const real *x, const real *b, Py_ssize_t n, real *lanes, real *lanes_b) noexcept nogil:
+    """The last n elements of two rows, filled up with 0."""
+    cdef Py_ssize_t j
+    spread(<real>0, lanes)
+    spread(<real>0, lanes_b)
+    for j in range(n):
+        lanes[j] = x[j]
+        lanes_b[j] = b[j]
+
+
 # Columns that do not fill the lanes -----------------------------------------------------------------------------------
 #
 # The last group of lanes begins early enough to end with the columns, so some columns are done twice. That is

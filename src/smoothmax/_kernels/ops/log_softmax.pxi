@@ -21,13 +21,28 @@ cdef void finish_log_softmax(State *state, Py_ssize_t columns, real *_, real *__
 
 # Rows -----------------------------------------------------------------------------------------------------------------
 
+cdef void write_log_softmax_row(const State *state, const real *x, const real *_, Py_ssize_t n,
+                                real *out) noexcept nogil:
+    cdef Py_ssize_t width = lanes_of(x), rows = n//width, remaining = n - rows*width, j
+    cdef real tail[LANES]
+    cdef real maximum[LANES]
+    cdef real log_sum[LANES]
+    spread(<real>state.sum.maximum[0], maximum)
+    spread(<real>state.normalizer.log_sum[0], log_sum)
+    log_softmax_lanes(x, width, rows, maximum, log_sum, out, width, NO_PREFETCH)
+    if remaining:
+        pad(x + rows*width, remaining, tail)
+        log_softmax_lanes(tail, width, 1, maximum, log_sum, tail, width, NO_PREFETCH)
+        unpad(tail, remaining, out + rows*width)
+
+
 cdef void draft_log_softmax_row(State *state, const real *x, Py_ssize_t n, real *out, double *_) noexcept nogil:
     reduce_blocks(state, x, n, ROUNDED, out)
 
 
 cdef void correct_log_softmax_row(const State *state, const real *_, Py_ssize_t n, real *out,
                                   const double *__) noexcept nogil:
-    write_row(<WriteTile>write_log_softmax_tile[real], state, out, <real *>NULL, n, out)
+    write_log_softmax_row(state, out, out, n, out)
 
 
 cdef inline void log_softmax_of_row(const real *x, Py_ssize_t n, Precision precision, real *out) noexcept nogil:
@@ -116,6 +131,7 @@ cdef void fill_log_softmax(Kernels *kernels, real _) noexcept:
     kernels.reduce_tile = <ReduceTile>reduce_tile_rounded[real]
     kernels.merge = merge_f32 if real is float else merge_f64
     kernels.finish = <Finish>finish_log_softmax[real]
+    kernels.write_row = <WriteRow>write_log_softmax_row[real]
     kernels.write_tile = <WriteTile>write_log_softmax_tile[real]
     kernels.draft_row = <DraftRow>draft_log_softmax_row[real]
     kernels.correct_row = <CorrectRow>correct_log_softmax_row[real]

@@ -119,6 +119,7 @@ cdef void fill_exp_sum_store(Kernels *kernels, real _) noexcept:
     kernels.fused_state_tile = <FusedStateTile>exp_sum_store_tile[real]
     kernels.scale_row = <ScaleRow>scale_row[real]
     kernels.scale_tile = <ScaleTile>scale_tile[real]
+    kernels.write_row = <WriteRow>write_softmax_row[real]
     kernels.write_tile = <WriteTile>write_softmax_tile[real]
 
 

@@ -110,6 +110,33 @@ cdef inline void gradient_lanes(const real *x, Py_ssize_t ld, const real *b, Py_
             out[i*out_ld + j] = y[j]
 
 
+cdef void write_gradient_row(const State *state, const real *x, const real *b, Py_ssize_t n, real *out) noexcept nogil:
+    cdef Py_ssize_t width = lanes_of(x), rows = n//width, remaining = n - rows*width
+    cdef real tail[LANES]
+    cdef real tail_b[LANES]
+    cdef real shift[LANES]
+    cdef real round_bias[LANES]
+    cdef real underflow_below[LANES]
+    cdef real factor[LANES]
+    cdef real factor_low[LANES]
+    cdef real slope[LANES]
+    cdef real slope_low[LANES]
+    spread_shifts(<real>state.sum.maximum[0], shift, round_bias, underflow_below)
+    split_inverse(state.normalizer.inverse[0], state.normalizer.inverse_low[0], factor, factor_low)
+    spread(factor[0], factor)
+    spread(factor_low[0], factor_low)
+    split_inverse(state.loss.slope[0], state.loss.slope_low[0], slope, slope_low)
+    spread(slope[0], slope)
+    spread(slope_low[0], slope_low)
+    gradient_lanes(x, width, b, width, rows, shift, round_bias, underflow_below, factor, factor_low, slope, slope_low,
+                   out, width, NO_PREFETCH)
+    if remaining:
+        pad_two(x + rows*width, b + rows*width, remaining, tail, tail_b)
+        gradient_lanes(tail, width, tail_b, width, 1, shift, round_bias, underflow_below, factor, factor_low, slope,
+                       slope_low, tail, width, NO_PREFETCH)
+        unpad(tail, remaining, out + rows*width)
+
+
 cdef void write_gradient_tile(const State *state, const real *x, Py_ssize_t ld, const real *b, Py_ssize_t b_ld,
                               Py_ssize_t rows, Py_ssize_t columns, real *out, Py_ssize_t out_ld,
                               Py_ssize_t prefetch_rows) noexcept nogil:
@@ -145,4 +172,5 @@ cdef void fill_hard_gradient(Kernels *kernels, real type_) noexcept:
 cdef void fill_soft_gradient(Kernels *kernels, real type_) noexcept:
     fill_soft_loss(kernels, type_)
     kernels.finish = <Finish>finish_soft_gradient[real]
+    kernels.write_row = <WriteRow>write_gradient_row[real]
     kernels.write_tile = <WriteTile>write_gradient_tile[real]

@@ -98,6 +98,29 @@ cdef void softmax_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
         unpad(lanes, n, out)
 
 
+cdef void write_softmax_row(const State *state, const real *x, const real *_, Py_ssize_t n, real *out) noexcept nogil:
+    cdef Py_ssize_t width = lanes_of(x), rows = n//width, remaining = n - rows*width, j
+    cdef real tail[LANES]
+    cdef real shift[LANES]
+    cdef real round_bias[LANES]
+    cdef real underflow_below[LANES]
+    cdef real scale[LANES]
+    cdef real scale_low[LANES]
+    cdef real saturates_above[LANES]
+    spread_shifts(<real>state.sum.maximum[0], shift, round_bias, underflow_below)
+    split_inverse(state.normalizer.inverse[0], state.normalizer.inverse_low[0], scale, scale_low)
+    spread(scale[0], scale)
+    spread(scale_low[0], scale_low)
+    spread(<real>state.normalizer.saturates_above[0], saturates_above)
+    softmax_lanes(x, width, rows, shift, round_bias, underflow_below, scale, scale_low, saturates_above, out, width,
+                  NO_PREFETCH)
+    if remaining:
+        pad(x + rows*width, remaining, tail)
+        softmax_lanes(tail, width, 1, shift, round_bias, underflow_below, scale, scale_low, saturates_above, tail,
+                      width, NO_PREFETCH)
+        unpad(tail, remaining, out + rows*width)
+
+
 # Tiles ----------------------------------------------------------------------------------------------------------------
 
 cdef void softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
@@ -185,6 +208,7 @@ cdef void fill_softmax(Kernels *kernels, real _) noexcept:
     kernels.reduce_tile = <ReduceTile>reduce_softmax_tile[real]
     kernels.merge = merge_f32 if real is float else merge_f64
     kernels.finish = <Finish>finish_softmax[real]
+    kernels.write_row = <WriteRow>write_softmax_row[real]
     kernels.write_tile = <WriteTile>write_softmax_tile[real]
     kernels.draft_row = <DraftRow>draft_softmax_row[real]
     kernels.correct_row = <CorrectRow>correct_softmax_row[real]

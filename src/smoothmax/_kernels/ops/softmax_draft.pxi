@@ -71,7 +71,7 @@ cdef void correct_softmax_row(const State *state, const real *x, Py_ssize_t n, r
     while n > 0:
         block = min_of(n, ROW_BLOCK_LANES*width)
         if maxima[0] != maxima[0]:
-            write_row(<WriteTile>write_softmax_tile[real], state, x, <real *>NULL, block, out)
+            write_softmax_row(state, x, <real *>NULL, block, out)
         else:
             power = exponent_of(<real>maxima[0]) - exponent
             spread(<real>ldexp(1, <int>power), powers)

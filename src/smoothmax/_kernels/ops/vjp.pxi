@@ -24,6 +24,22 @@ cdef inline void softmax_vjp_lanes(const real *x, Py_ssize_t ld, const real *b, 
             out[i*out_ld + j] = y[j]
 
 
+cdef void write_softmax_vjp_row(const State *state, const real *x, const real *b, Py_ssize_t n,
+                                real *out) noexcept nogil:
+    cdef Py_ssize_t width = lanes_of(x), rows = n//width, remaining = n - rows*width
+    cdef real tail[LANES]
+    cdef real tail_b[LANES]
+    cdef real dot[LANES]
+    cdef real dot_low[LANES]
+    spread(<real>state.dot.dot[0], dot)
+    spread(<real>state.dot.dot_low[0], dot_low)
+    softmax_vjp_lanes(x, width, b, width, rows, dot, dot_low, out, width, NO_PREFETCH)
+    if remaining:
+        pad_two(x + rows*width, b + rows*width, remaining, tail, tail_b)
+        softmax_vjp_lanes(tail, width, tail_b, width, 1, dot, dot_low, tail, width, NO_PREFETCH)
+        unpad(tail, remaining, out + rows*width)
+
+
 cdef void write_softmax_vjp_tile(const State *state, const real *x, Py_ssize_t ld, const real *b, Py_ssize_t b_ld,
                                  Py_ssize_t rows, Py_ssize_t columns, real *out, Py_ssize_t out_ld,
                                  Py_ssize_t prefetch_rows) noexcept nogil:
@@ -43,6 +59,7 @@ cdef void fill_softmax_vjp(Kernels *kernels, real _) noexcept:
     kernels.reduce_tile = <ReduceTile>reduce_products_tile[real]
     kernels.merge = merge_dot
     kernels.finish = <Finish>finish_dot[real]
+    kernels.write_row = <WriteRow>write_softmax_vjp_row[real]
     kernels.write_tile = <WriteTile>write_softmax_vjp_tile[real]
 
 
@@ -62,6 +79,25 @@ cdef inline void log_softmax_vjp_lanes(const real *x, Py_ssize_t ld, const real 
             y[j] = b[i*b_ld + j] - multiplied(p, total[j], total_low[j])
         for j in range(lanes_of(x)):
             out[i*out_ld + j] = y[j]
+
+
+cdef void write_log_softmax_vjp_row(const State *state, const real *x, const real *b, Py_ssize_t n,
+                                    real *out) noexcept nogil:
+    cdef Py_ssize_t width = lanes_of(x), rows = n//width, remaining = n - rows*width
+    cdef real tail[LANES]
+    cdef real tail_b[LANES]
+    cdef real total[LANES]
+    cdef real total_low[LANES]
+    cdef real round_bias = round_bias_of(<real>0), underflow_below = underflow_of(<real>0)
+    spread(<real>state.dot.dot[0], total)
+    spread(<real>state.dot.dot_low[0], total_low)
+    log_softmax_vjp_lanes(x, width, b, width, rows, round_bias, underflow_below, total, total_low, out, width,
+                          NO_PREFETCH)
+    if remaining:
+        pad_two(x + rows*width, b + rows*width, remaining, tail, tail_b)
+        log_softmax_vjp_lanes(tail, width, tail_b, width, 1, round_bias, underflow_below, total, total_low, tail,
+                              width, NO_PREFETCH)
+        unpad(tail, remaining, out + rows*width)
 
 
 cdef void write_log_softmax_vjp_tile(const State *state, const real *x, Py_ssize_t ld, const real *b, Py_ssize_t b_ld,
@@ -84,4 +120,5 @@ cdef void fill_log_softmax_vjp(Kernels *kernels, real _) noexcept:
     kernels.reduce_tile = <ReduceTile>reduce_weights_tile[real]
     kernels.merge = merge_dot
     kernels.finish = <Finish>finish_dot[real]
+    kernels.write_row = <WriteRow>write_log_softmax_vjp_row[real]
     kernels.write_tile = <WriteTile>write_log_softmax_vjp_tile[real]
