@@ -10,6 +10,16 @@ cdef enum Store:            # what becomes of exponentials that are summed:
     STORE                   # they are written, rounded
 
 
+cdef enum ShiftKind:        # what is known of the shifts in a loop:
+    ANY_SHIFT
+    ZERO_SHIFT              # all are 0, and need not be subtracted
+
+
+cdef inline real argument(real v, ShiftKind kind, real shift, real underflow_below) noexcept nogil:
+    """The argument of exp for element v."""
+    return at_least(v if kind == ZERO_SHIFT else v - shift, underflow_below)
+
+
 cdef inline real difference(real v, real maximum, real shift, real underflow_below) noexcept nogil:
     """The argument of exp for element v; underflow_below, where exp is 0, for the maximum itself (inf - inf is nan)."""
     cdef real d = v - shift

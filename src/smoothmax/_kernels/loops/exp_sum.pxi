@@ -6,9 +6,9 @@
 #
 # Each is a loop over the rows of a tile that is as wide as there are lanes.
 
-cdef inline void row_exp_sum_lanes(const real *x, Py_ssize_t rows, Terms terms, Store store, real shift,
-                                   real round_bias, real underflow_below, Py_ssize_t ahead, real *out, real *totals,
-                                   double *carries, double *carries_low) noexcept nogil:
+cdef inline void row_exp_sum_lanes(const real *x, Py_ssize_t rows, ShiftKind kind, Terms terms, Store store,
+                                   real shift, real round_bias, real underflow_below, Py_ssize_t ahead, real *out,
+                                   real *totals, double *carries, double *carries_low) noexcept nogil:
     """Add the scaled exponentials of contiguous rows to totals[j] + carries[j].
 
     totals[j] begins from a bias that is larger than any term. So the larger operand of each addition is known, and
@@ -36,17 +36,20 @@ cdef inline void row_exp_sum_lanes(const real *x, Py_ssize_t rows, Terms terms, 
                 prefetch_to_write(out, 4*ld)
                 out += 4*ld
             for j in range(lanes_of(x)):
-                add_biased(&total[j], at_least(x[j] - shift, underflow_below), round_bias, terms, &unused, &low0)
-                add_biased(&total[j], at_least(x[ld + j] - shift, underflow_below), round_bias, terms, &unused, &low1)
-                add_biased(&total[j], at_least(x[2*ld + j] - shift, underflow_below), round_bias, terms, &unused, &low2)
-                add_biased(&total[j], at_least(x[3*ld + j] - shift, underflow_below), round_bias, terms, &unused, &low3)
+                add_biased(&total[j], argument(x[j], kind, shift, underflow_below), round_bias, terms, &unused, &low0)
+                add_biased(&total[j], argument(x[ld + j], kind, shift, underflow_below), round_bias, terms, &unused,
+                           &low1)
+                add_biased(&total[j], argument(x[2*ld + j], kind, shift, underflow_below), round_bias, terms, &unused,
+                           &low2)
+                add_biased(&total[j], argument(x[3*ld + j], kind, shift, underflow_below), round_bias, terms, &unused,
+                           &low3)
                 carry[j] += (low0 + low1) + (low2 + low3)
             x += 4*ld
         for i in range(block - 4*fours):
             if terms != ROUNDED and ahead:
                 prefetch(x + ahead, ld)
             for j in range(lanes_of(x)):
-                add_biased(&total[j], at_least(x[j] - shift, underflow_below), round_bias, terms, &e[j], &low0)
+                add_biased(&total[j], argument(x[j], kind, shift, underflow_below), round_bias, terms, &e[j], &low0)
                 carry[j] += low0
             if store == STORE:
                 for j in range(lanes_of(x)):

@@ -3,21 +3,21 @@
 #     online_max_sum_lanes    the maximum and the sum in one pass, from shifts that were guessed
 #     difference_sum_lanes    exp(v - maximum) with the difference in two parts: no shift, so nothing to divide by
 
-cdef inline void add_smaller(real *largest, real *total, real v, real shift, real round_bias, real underflow_below,
-                             Terms terms, real *low) noexcept nogil:
+cdef inline void add_smaller(real *largest, real *total, real v, ShiftKind kind, real shift, real round_bias,
+                             real underflow_below, Terms terms, real *low) noexcept nogil:
     """Keep the larger of `largest` and v, and add the exponential of the smaller."""
     cdef real less = largest[0] if v > largest[0] else v, unused, taken, lost
     largest[0] = larger(v, largest[0])
-    take_term(at_least(less - shift, underflow_below), round_bias, terms, &unused, &taken, &lost)
+    take_term(argument(less, kind, shift, underflow_below), round_bias, terms, &unused, &taken, &lost)
     add_either(total, taken, low)
     if terms != ROUNDED:
         low[0] += lost
 
 
-cdef inline void online_max_sum_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, Terms terms, const real *shift,
-                                      const real *round_bias, const real *underflow_below, Py_ssize_t ahead,
-                                      const real *out, Py_ssize_t out_ld, real *maximum, real *totals,
-                                      real *carries) noexcept nogil:
+cdef inline void online_max_sum_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, ShiftKind kind, Terms terms,
+                                      const real *shift, const real *round_bias, const real *underflow_below,
+                                      Py_ssize_t ahead, const real *out, Py_ssize_t out_ld, real *maximum,
+                                      real *totals, real *carries) noexcept nogil:
     """One-pass maximum and sum: exponentiate and add the smaller of the running maximum and the next element.
 
     In the end all elements are summed but the maximum; no digit is lost where it lies far above all others. One carry
@@ -44,20 +44,37 @@ cdef inline void online_max_sum_lanes(const real *x, Py_ssize_t ld, Py_ssize_t r
             prefetch_to_write(out + out_ld, lanes_of(x))
             out += 2*out_ld
         for j in range(lanes_of(x)):
-            add_smaller(&largest[j], &total[j], x[j], shift[j], round_bias[j], underflow_below[j], terms, &low0)
-            add_smaller(&largest[j], &total[j], x[ld + j], shift[j], round_bias[j], underflow_below[j], terms, &low1)
+            add_smaller(&largest[j], &total[j], x[j], kind, shift[j], round_bias[j], underflow_below[j], terms, &low0)
+            add_smaller(&largest[j], &total[j], x[ld + j], kind, shift[j], round_bias[j], underflow_below[j], terms,
+                        &low1)
             carry[j] += low0 + low1
         x += 2*ld
     if rows % 2:
         if out_ld:
             prefetch_to_write(out, lanes_of(x))
         for j in range(lanes_of(x)):
-            add_smaller(&largest[j], &total[j], x[j], shift[j], round_bias[j], underflow_below[j], terms, &low0)
+            add_smaller(&largest[j], &total[j], x[j], kind, shift[j], round_bias[j], underflow_below[j], terms, &low0)
             carry[j] += low0
     for j in range(lanes_of(x)):
         maximum[j] = largest[j]
         totals[j] = total[j]
         carries[j] = carry[j]
+
+
+cdef inline void online_max_sum(const real *x, Py_ssize_t ld, Py_ssize_t rows, Terms terms, const real *shift,
+                                const real *round_bias, const real *underflow_below, Py_ssize_t ahead, const real *out,
+                                Py_ssize_t out_ld, real *maximum, real *totals, real *carries) noexcept nogil:
+    """online_max_sum_lanes, which subtracts nothing where all shifts are 0."""
+    cdef Py_ssize_t j
+    cdef int far = 0
+    for j in range(lanes_of(x)):
+        far |= shift[j] != 0
+    if far:
+        online_max_sum_lanes(x, ld, rows, ANY_SHIFT, terms, shift, round_bias, underflow_below, ahead, out, out_ld,
+                             maximum, totals, carries)
+    else:
+        online_max_sum_lanes(x, ld, rows, ZERO_SHIFT, terms, shift, round_bias, underflow_below, ahead, out, out_ld,
+                             maximum, totals, carries)
 
 
 cdef inline void add_difference(real *total, real v, real maximum, real round_bias, real underflow_below,

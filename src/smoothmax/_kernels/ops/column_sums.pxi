@@ -104,8 +104,8 @@ cdef inline void reduce_columns(State *state, const real *x, Py_ssize_t ld, Py_s
                 reference = guess_of_maximum(x + first + j, ld, block)
                 reference = maximum[j] if magnitude(maximum[j]) < INFINITY else reference
                 lowered_shifts_of(reference, headroom(<real>0), &shift[j], &round_bias[j], &underflow_below[j])
-            online_max_sum_lanes(x + first, ld, block, terms, shift, round_bias, underflow_below, block*ld,
-                                 <real *>NULL, 0, maximum, totals, carries)
+            online_max_sum(x + first, ld, block, terms, shift, round_bias, underflow_below, block*ld, <real *>NULL, 0,
+                           maximum, totals, carries)
             foreseen = 1
             for j in range(width):
                 foreseen &= can_join(maximum[j], shift[j], round_bias[j])
@@ -160,8 +160,8 @@ cdef inline void sum_of_columns(const real *x, Py_ssize_t ld, Py_ssize_t rows, T
         lowered_shifts_of(guess_of_maximum(x + j, ld, rows), headroom(<real>0), &shift[j], &round_bias[j],
                           &underflow_below[j])
         maximum[j] = x[j]
-    online_max_sum_lanes(x + ld, ld, rows - 1, terms, shift, round_bias, underflow_below, ahead, out, out_ld, maximum,
-                         totals, carries)
+    online_max_sum(x + ld, ld, rows - 1, terms, shift, round_bias, underflow_below, ahead, out, out_ld, maximum,
+                   totals, carries)
     for j in range(lanes_of(x)):
         split_exp(maximum[j] - shift[j], round_bias[j], &head, &tail, &scale)
         scale *= unscaled

@@ -26,11 +26,14 @@ cdef inline double sum_row(const real *x, Py_ssize_t n, real *tail, Terms terms,
         totals[j] = bias
         carries[j] = 0
         carries_low[j] = 0
-    if rows:
-        row_exp_sum_lanes(x, rows, terms, store, shift, round_bias, underflow_below, ahead, out, totals, carries,
-                          carries_low)
+    if rows and shift == 0:
+        row_exp_sum_lanes(x, rows, ZERO_SHIFT, terms, store, shift, round_bias, underflow_below, ahead, out, totals,
+                          carries, carries_low)
+    elif rows:
+        row_exp_sum_lanes(x, rows, ANY_SHIFT, terms, store, shift, round_bias, underflow_below, ahead, out, totals,
+                          carries, carries_low)
     if remaining:
-        row_exp_sum_lanes(tail, 1, terms, store, shift, round_bias, underflow_below, NO_PREFETCH,
+        row_exp_sum_lanes(tail, 1, ANY_SHIFT, terms, store, shift, round_bias, underflow_below, NO_PREFETCH,
                           tail if store == STORE else <real *>NULL, totals, carries, carries_low)
         if store == STORE:
             unpad(tail, remaining, out + rows*width)
