@@ -21,7 +21,7 @@ SANITIZE = os.environ.get("SMOOTHMAX_SANITIZE", "")
 # Compiled the same for every processor.
 PORTABLE = (
     "_api.functions", "_api.losses", "_arrays.call", "_arrays.elements", "_arrays.losses", "_kernels.dispatch",
-    "_partial.states", "_schedule.feed", "_schedule.narrow", "_schedule.pool", "_schedule.results", "_schedule.route",
+    "_partial.states", "_schedule.narrow", "_schedule.pool", "_schedule.results", "_schedule.route",
     "_schedule.rows", "_schedule.scratch", "_schedule.threads", "_schedule.tiles", "_schedule.units", "_schedule.walk",
     "_thresholds",
 )  # fmt: skip

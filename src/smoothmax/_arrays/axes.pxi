@@ -121,8 +121,6 @@ cdef Py_ssize_t size_of(const Shape *shape) except -1:
     cdef double size = 1
     cdef Py_ssize_t total = 1
     cdef int i
-    if shape.ndim == 1:
-        return shape.shape[0]
     for i in range(shape.ndim):
         size *= <double>shape.shape[i]
     if not size > 0:    # nan where a length of 0 follows lengths whose product is infinite

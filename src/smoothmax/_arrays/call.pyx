@@ -66,7 +66,7 @@ cdef object reduce_array(object a, object axis, object b, object keepdims, objec
         if computing not in KERNEL_DTYPES:
             return plain_logsumexp(array, weights, mask, &shape, keep, signed, out, wide, chosen)
         computing = kernel_type(computing)
-    size = size_of(&shape)
+    size = shape.shape[0] if shape.ndim == 1 else size_of(&shape)       # a call costs a row of ten 2 %
     ndim = result_shape(&shape, keep, lengths)
     if out is not None:
         check_out(out, ndim, lengths, KERNEL_DTYPES[number])
@@ -128,7 +128,7 @@ cdef object transform_array(Operation operation, object x, object axis, object w
         number = chosen.num
         if number not in KERNEL_DTYPES:
             return plain_transform(operation, array, mask, &shape, out, chosen)
-    size = size_of(&shape)
+    size = shape.shape[0] if shape.ndim == 1 else size_of(&shape)       # a call costs a row of ten 2 %
     if out is not None:
         check_out(out, shape.ndim, shape.shape, KERNEL_DTYPES[number])
         result = out

@@ -2,8 +2,14 @@
 # where it lies if it can be, and is staged in the scratch otherwise. Results go the same two ways back.
 
 from smoothmax._kernels.interface cimport State
-from smoothmax._schedule.plan cimport Bases, Cursor, Plan
-from smoothmax._schedule.route cimport Route
+from smoothmax._schedule.plan cimport (
+    ELEMENTS, RESULT, WEIGHTS, Bases, Cursor, Plan, advance, contiguous, copy_cursor, inner_stride, place, start,
+)
+from smoothmax._schedule.route cimport GATHERED_ROW, Route
+from smoothmax._schedule.scratch cimport (
+    fill_masked_row, fill_masked_tile, stage_row, stage_tile, unstage_row, unstage_tile,
+)
+from smoothmax._thresholds cimport SCRATCH_TILE_ROWS, STAGED_ROW_BYTES, TILE_COLUMNS
 
 cdef struct Workspace:
     # The memory of a thread beside the arrays of the call, as large as the route needs (see walk.pyx).
@@ -45,9 +51,89 @@ cdef struct Feed:
     Py_ssize_t out_ld
 
 
-cdef void start_feed(Feed *feed, const Unit *unit, Py_ssize_t first, Py_ssize_t n) noexcept nogil
-cdef void next_block(Feed *feed) noexcept nogil
-# The same for the second pass, whose blocks have a place for their results.
-cdef void start_writing(Feed *feed, const Unit *unit, Py_ssize_t first, Py_ssize_t n) noexcept nogil
-cdef void next_block_to_write(Feed *feed) noexcept nogil
-cdef void deliver(Feed *feed) noexcept nogil
+# Inline, because a call of another module for each block would show in short rows.
+
+cdef inline void start_feed(Feed *feed, const Unit *unit, Py_ssize_t first, Py_ssize_t n) noexcept nogil:
+    """Feed n positions of the reduced axes from `first` on."""
+    cdef Py_ssize_t itemsize = unit.plan.itemsize
+    feed.unit = unit
+    start(&feed.cursor, &unit.plan.reduced, 0, first, n)
+    feed.source = ELEMENTS
+    feed.in_place = not unit.staged_in
+    if unit.route.fused:
+        feed.staged_rows = n
+    else:
+        feed.staged_rows = SCRATCH_TILE_ROWS if unit.route.is_tile else STAGED_ROW_BYTES//itemsize
+    feed.ld = feed.weights_ld = TILE_COLUMNS
+    if not unit.staged_in:
+        feed.ld = inner_stride(&unit.plan.reduced, ELEMENTS)//itemsize
+        feed.weights_ld = inner_stride(&unit.plan.reduced, WEIGHTS)//itemsize
+
+
+cdef inline void read_in_place(Feed *feed) noexcept nogil:
+    feed.elements = feed.unit.bases.data[feed.source] + feed.cursor.offset[feed.source]
+    feed.weights = place(&feed.unit.bases, &feed.cursor, WEIGHTS)
+    advance(&feed.cursor, feed.rows)
+
+
+cdef inline void stage(Feed *feed, char *destination) noexcept nogil:
+    cdef const Unit *unit = feed.unit
+    feed.elements, feed.weights = destination, unit.space.weights
+    if unit.route.is_tile:
+        stage_tile(unit.plan, &unit.bases, &feed.cursor, feed.rows, unit.columns, destination, unit.space.weights)
+    else:
+        stage_row(unit.plan, &unit.bases, &feed.cursor, feed.rows, destination, unit.space.weights)
+
+
+cdef inline void next_block(Feed *feed) noexcept nogil:
+    cdef const Unit *unit = feed.unit
+    if feed.in_place:
+        feed.rows = contiguous(&feed.cursor, feed.cursor.left)
+        read_in_place(feed)
+        return
+    feed.rows = min(feed.cursor.left, feed.staged_rows)
+    if unit.route.name == GATHERED_ROW:
+        stage(feed, unit.bases.data[RESULT] + feed.cursor.offset[RESULT])
+    else:
+        stage(feed, unit.space.elements)
+
+
+cdef inline void start_writing(Feed *feed, const Unit *unit, Py_ssize_t first, Py_ssize_t n) noexcept nogil:
+    start_feed(feed, unit, first, n)
+    copy_cursor(&feed.out_cursor, &feed.cursor)
+    feed.out_ld = TILE_COLUMNS
+    if not unit.staged_out:
+        feed.out_ld = inner_stride(&unit.plan.reduced, RESULT)//unit.plan.itemsize
+    if unit.route.name == GATHERED_ROW:
+        feed.source = RESULT
+        feed.in_place = True
+
+
+cdef inline void next_block_to_write(Feed *feed) noexcept nogil:
+    cdef const Unit *unit = feed.unit
+    feed.rows = feed.cursor.left
+    if feed.in_place or not unit.staged_out:
+        feed.rows = contiguous(&feed.cursor, feed.rows)
+    if not feed.in_place or unit.staged_out:
+        feed.rows = min(feed.rows, feed.staged_rows)
+    if feed.in_place:
+        read_in_place(feed)
+    else:
+        stage(feed, unit.space.elements)
+    feed.out = unit.space.elements if unit.staged_out else unit.bases.data[RESULT] + feed.out_cursor.offset[RESULT]
+
+
+cdef inline void deliver(Feed *feed) noexcept nogil:
+    """Bring the results of the block to their places, once a kernel has computed them."""
+    cdef const Unit *unit = feed.unit
+    if unit.route.is_tile:
+        fill_masked_tile(unit.plan, &unit.bases, &feed.out_cursor, feed.rows, unit.columns, feed.out,
+                         feed.out_ld*unit.plan.itemsize)
+    else:
+        fill_masked_row(unit.plan, &unit.bases, &feed.out_cursor, feed.rows, feed.out)
+    if not unit.staged_out:
+        advance(&feed.out_cursor, feed.rows)
+    elif unit.route.is_tile:
+        unstage_tile(unit.plan, &unit.bases, &feed.out_cursor, feed.rows, unit.columns, unit.space.elements)
+    else:
+        unstage_row(unit.plan, &unit.bases, &feed.out_cursor, feed.rows, unit.space.elements)

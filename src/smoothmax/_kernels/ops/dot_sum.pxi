@@ -47,6 +47,8 @@ cdef void move_column_dot(ColumnDot *column, double old, double reference) noexc
 
 cdef void move_dot(DotSum *sum, Py_ssize_t j, double old, double reference) noexcept nogil:
     cdef ColumnDot column
+    if old == reference or sum.mass[j] == 0:        # most columns, which are not worth copying
+        return
     column.dot, column.dot_low, column.mass, column.mass_low = sum.dot[j], sum.dot_low[j], sum.mass[j], sum.mass_low[j]
     move_column_dot(&column, old, reference)
     sum.dot[j], sum.dot_low[j] = column.dot, column.dot_low

@@ -32,7 +32,7 @@ cdef inline void gradient_factors(State *state, Py_ssize_t columns, Scaling scal
     cdef double total, low, inverse, inverse_low, p, p_low, at, at_low, others, others_low, value, value_low
     cdef double down, up, weight, gain, gain_low, own, own_low, shared, shared_low, for_all, for_all_low
     cdef double hard = 0, hard_low = 0, slope = 0, slope_low = 0
-    cdef bint is_maximum
+    cdef bint is_maximum, is_large
     invert(state.loss.denominator, 0, &gain, &gain_low)
     add_product(state.loss.hard, state.loss.hard_low, gain, gain_low, &hard, &hard_low, type_)
     add_product(state.loss.soft, state.loss.soft_low, gain, gain_low, &slope, &slope_low, type_)
@@ -59,9 +59,9 @@ cdef inline void gradient_factors(State *state, Py_ssize_t columns, Scaling scal
         else:
             shared, shared_low, for_all = own, own_low, 0
         # The sums are scaled by 2**OFFSET, so their products with weights beyond 2**400 might overflow.
-        down, up = 1, 1
-        if magnitude(own) > 2.582249878086909e+120 or magnitude(for_all) > 2.582249878086909e+120:
-            down, up = 7.458340731200207e-155, 1.3407807929942597e+154      # 2**-512, 2**512
+        is_large = (magnitude(own) > 2.582249878086909e+120) | (magnitude(for_all) > 2.582249878086909e+120)
+        down = 7.458340731200207e-155 if is_large else 1        # 2**-512
+        up = 1.3407807929942597e+154 if is_large else 1
         add_product(own*down, own_low*down, others, others_low, &value, &value_low, type_)
         if kind == SOFT:
             weight = state.loss.target_weight[j]*down
