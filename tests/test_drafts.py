@@ -1,4 +1,4 @@
-"""Softmax of a long row drafts exponentials in the result and corrects them. Two passes without a draft give the same bits."""
+"""Softmax of a long row drafts exponentials in the result and corrects them, with the bits of two passes without drafts."""
 
 import numpy as np
 import pytest

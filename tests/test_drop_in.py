@@ -1,4 +1,4 @@
-"""Programs of other projects give the same results, except for rounding, with these functions instead of scipy.special's.
+"""Programs of other projects give the same results, to rounding, with these functions instead of scipy.special's.
 
 The tests also check that the programs call the functions. bench/drop_in.py times such programs.
 """
