@@ -1,4 +1,4 @@
-"""A cache of right answers in a folder: the tests run once for each variant of the kernels, and expect the same answers.
+"""A cache of right answers in a folder: the tests of every variant of the kernels expect the same answers.
 
 SMOOTHMAX_ANSWERS names the folder, which holds until NumPy or mpmath changes; without it nothing is cached. This file
 knows neither the questions nor the answers.

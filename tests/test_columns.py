@@ -1,4 +1,4 @@
-"""Columns side by side. Each is summed relative to an estimate of its maximum, and bands of tiles are written in turn."""
+"""Columns side by side. Each is summed relative to an estimate of its maximum, and tiles of a band write in turn."""
 
 import numpy as np
 import pytest

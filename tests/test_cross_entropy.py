@@ -106,7 +106,7 @@ def test_a_confident_right_answer_keeps_its_digits():
 
 
 def moved(array, axis, order):
-    """The array with its last axis moved to `axis`, in C or F order, or with the axis of classes backwards in memory."""
+    """The array with its last axis moved to `axis`, in C or F order, or with that axis backwards in memory."""
     array = np.moveaxis(array, -1, axis)
     if order in "CF":
         return array.copy(order=order)

@@ -1,4 +1,4 @@
-"""Any legal call agrees with a slow and obvious reference in NumPy's longdouble, and any illegal call says what is wrong.
+"""Any legal call agrees with a slow, obvious reference in NumPy's longdouble, and any illegal call says what is wrong.
 
 SMOOTHMAX_EXAMPLES sets the number of legal calls with real numbers. There are fewer complex and illegal calls.
 """
@@ -22,7 +22,7 @@ WIDE = np.longdouble
 
 
 def examples(strategy, check, number, part=0):
-    """Check a number of examples. Return how often each option occurred, or None if the examples are too few to tell."""
+    """Check a number of examples. Return how often each option occurred, or None if too few examples were asked for."""
     chosen, count = Counter(), 0
 
     @seed(part)
@@ -59,7 +59,7 @@ def natural(call):
 
 
 def reference(call, dtype):
-    """Result, sign, the size that errors are relative to, and the condition, in longdouble. Only the maximum is shifted."""
+    """Result, sign, the size that errors are relative to, and the condition, by the shifted formula in longdouble."""
     shape, axis = call.shape, call.arguments["axis"]
     axis = None if not shape and axis is not None else axis
     x, where = np.broadcast_to(call.x.astype(dtype).astype(WIDE), shape), np.broadcast_to(call.where, shape)

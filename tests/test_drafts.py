@@ -1,4 +1,4 @@
-"""Softmax of a long row drafts exponentials in the result and corrects them, with the bits of two passes without drafts."""
+"""Softmax of a long row drafts exponentials in the result and corrects them. Without drafts it has the same bits."""
 
 import numpy as np
 import pytest

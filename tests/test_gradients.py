@@ -1,4 +1,4 @@
-"""Gradients agree with exact derivatives and with differences of the functions, and have the properties of gradients."""
+"""Gradients agree with exact derivatives and with differences of the functions, and have their properties."""
 
 import itertools
 
@@ -34,7 +34,7 @@ def rows_of(count):
 
 
 def exact_products(g, p, logp):
-    """p*(g - sum(p*g)) and g - exp(logp)*sum(g) of one row, and the size of the larger term of the second difference."""
+    """p*(g - sum(p*g)) and g - exp(logp)*sum(g) of one row, and the size of the larger term of the second one."""
     g, p, e = [number(v) for v in g], [number(v) for v in p], [context.exp(number(v)) for v in logp]
     dot, total = context.fsum(v * w for v, w in zip(g, p, strict=True)), context.fsum(g)
     of_softmax = [q * (v - dot) for q, v in zip(p, g, strict=True)]

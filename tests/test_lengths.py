@@ -75,7 +75,7 @@ def test_the_number_of_rows_does_not_change_the_bits_of_a_row(function, dtype, n
 
 @pytest.mark.parametrize("n", around(*BOUNDARIES))
 def test_lengths_around_blocks_are_within_the_promise(name, function, dtype, n):
-    """By rotation, each value of a short row comes into every lane, and the last of a block becomes first of the next."""
+    """By rotation, values of a short row come into every lane, and the last of a block becomes first of the next."""
     count = 65 if n < 1000 else 9
     rows = rotations(row_of(n, dtype), count)
     exact = reference(name, rows[:1], axis=1)

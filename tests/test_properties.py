@@ -85,7 +85,7 @@ def test_order_does_not_matter(x, random):
 
 @given(rows(finite))
 def test_softmax_keeps_the_order(x):
-    """The result of a larger element is not smaller by more than the errors of the two. Equal elements have equal results."""
+    """A larger element has no smaller result, except for the errors of the two. Equal elements have equal results."""
     x = np.sort(x)
     for name, ulps in (("softmax", SOFTMAX), ("log_softmax", LOG_SOFTMAX)):
         got = getattr(smoothmax, name)(x)

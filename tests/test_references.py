@@ -117,7 +117,7 @@ class Statistics(ctypes.Structure):
 
 
 def memory():
-    """The number of blocks that Python has allocated, and of bytes that the GNU C library has (0 with another library)."""
+    """How many blocks Python has allocated, and how many bytes the GNU C library has (0 with another library)."""
     gc.collect()
     library = ctypes.CDLL(None) if sys.platform == "linux" else None
     if not hasattr(library, "mallinfo2"):

@@ -1,4 +1,4 @@
-"""nan, infinities and empty input give the results of the contract's table, in every lane and layout, and never warn."""
+"""nan, infinities and empty input give the results of the contract's table in every lane and layout, and never warn."""
 
 import warnings
 
@@ -105,7 +105,7 @@ def test_minus_infinity_adds_nothing(dtype, n, gone, value):
 @pytest.mark.parametrize("first", [-INF, NAN, INF])
 @pytest.mark.parametrize("n", [BLOCK, 2 * BLOCK + 808, 5 * BLOCK - 480])
 def test_whole_blocks_of_one_special_value_are_within_the_promise(dtype, first, n):
-    """Half of the elements are -inf, nan or inf, before, between or after ordinary ones: longer rows have whole blocks."""
+    """Half of the elements, in long rows whole blocks, are -inf, nan or inf, before, between or after ordinary ones."""
     rows = np.zeros((9, n), dtype)
     for i in range(9):
         rows[i, i * n // 9 : i * n // 9 + n // 2] = first

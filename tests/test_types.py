@@ -210,7 +210,7 @@ def test_every_float16_is_right_as_a_weight_and_in_other_types():
 
 
 def test_float16_is_rounded_once_to_nearest_even():
-    """logsumexp of one float32 number rounds it to float16: ties between two float16, and their neighbours."""
+    """The results are those of single float32 numbers: ties between two float16 numbers, and their neighbours."""
     x = np.concatenate([HALVES[:0x7BFF].astype(np.float32), HALVES[1:0x7C00].astype(np.float32)])
     x = np.unique(x)
     middle = (x[1:] + x[:-1]) / 2
@@ -310,7 +310,7 @@ def test_complex_results_have_the_principal_angle():
 
 
 def test_complex_infinities_have_the_angle_of_their_terms():
-    """-inf adds nothing, whatever its angle is. A sum of +inf has the angle of its terms; if they differ, that of NumPy."""
+    """-inf adds nothing, whatever its angle. A sum of +inf has the angle of its terms, or NumPy's angle if they differ."""
     angles = [0.0, -0.0, 0.75, 2.36, -2.36, -0.79, np.inf, -np.inf, np.nan]
     parts = [complex(real, angle) for real in (-np.inf, np.inf) for angle in angles]
     for pair in itertools.product([*parts, 1.5 - 2j], repeat=2):
