@@ -310,7 +310,7 @@ def test_complex_results_have_the_principal_angle():
 
 
 def test_complex_infinities_have_the_angle_of_their_terms():
-    """-inf adds nothing, whatever its angle. A sum of +inf has the angle of its terms, or NumPy's angle if they differ."""
+    """-inf adds nothing, whatever its angle. A sum of +inf has the angle of its terms, or NumPy's if they differ."""
     angles = [0.0, -0.0, 0.75, 2.36, -2.36, -0.79, np.inf, -np.inf, np.nan]
     parts = [complex(real, angle) for real in (-np.inf, np.inf) for angle in angles]
     for pair in itertools.product([*parts, 1.5 - 2j], repeat=2):
