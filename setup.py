@@ -25,7 +25,7 @@ PORTABLE = (
     "_schedule.rows", "_schedule.scratch", "_schedule.threads", "_schedule.tiles", "_schedule.units", "_schedule.walk",
     "_thresholds",
 )  # fmt: skip
-# The kernels are compiled once for each instruction set. _kernels/dispatch.pyx states which features each needs to run.
+# The kernels are compiled once for each instruction set. _kernels/dispatch.pyx states the features that each needs.
 VARIANTS = {"baseline": []}
 if platform.machine().lower() in ("x86_64", "amd64"):
     VARIANTS["x86_64_v3"] = ["-march=x86-64-v3"]
@@ -35,9 +35,9 @@ if unknown := set(wanted) - set(VARIANTS):
     raise SystemExit(f"SMOOTHMAX_BUILD_KERNELS names {', '.join(sorted(unknown))}: there are {', '.join(VARIANTS)}")
 VARIANTS = {name: flags for name, flags in VARIANTS.items() if not wanted or name in wanted or name == "baseline"}
 
-# GCC would replace short loops that fill or copy memory by calls of the C library. In a call of ten elements these cost
-# more than all its exponentials. The flags of Python have -g, which takes five sixths of the size of a kernel module and
-# a third of the time to compile it (2026-11).
+# GCC would replace loops that fill or copy memory by calls of the C library. With ten elements these cost a call more
+# than all its exponentials. The flags of Python have -g, which takes five sixths of the size of a kernel module and a
+# third of the time to compile it (2026-11).
 PORTABLE_FLAGS = ["-O3", "-fno-tree-loop-distribute-patterns", "-g0"]
 # GCC vectorises clamps only with -fno-trapping-math. -ffast-math would cancel the rounding constants.
 # An exponential is one long chain of instructions. Only with these flags of scheduling does GCC mix several chains.

@@ -21,7 +21,7 @@ def unique(values: Iterable[str]) -> list[str]:
 
 
 def rivals(results: dict[str, Any], reusing: bool | None = None) -> list[str]:
-    """The other libraries in the results: all, or only those that reuse (or do not reuse) the memory of their results."""
+    """The other libraries in the results: all, or only those that reuse (or do not reuse) the memory of results."""
     names = unique(name for *_, cell in results["cells"] for name in cell if name not in (OWN, OWN_REUSING))
     return [name for name in names if reusing is None or (name in REUSING) == reusing]
 

@@ -18,8 +18,8 @@ from bench.contenders import load
 FIGURES = BENCH / "instructions.json"
 
 TOLERANCE = 0.05
-# Figures of different compilers differ by up to this much. A loop that is not vectorised takes from 1.6 times (two lanes
-# of float64) to 8 times the instructions, so the guard still notices it.
+# Figures of different compilers differ by up to this much. A loop that is not vectorised takes from 1.6 times the
+# instructions (two lanes of float64) to 8 times, so the guard still notices it.
 OTHER_TOLERANCE = 0.3
 
 
@@ -48,7 +48,7 @@ def written(figures: dict[str, Any]) -> str:
 
 
 def complaints(measured: dict[str, Any], committed: dict[str, Any], tolerance: float, exact: bool) -> list[str]:
-    """Figures that are too high. With `exact` also those that are too low, since a stale figure would hide the next loss."""
+    """Figures that are too high. With `exact` also those that are too low: a stale figure would hide the next loss."""
     found = []
     for variant, counts in measured["instructions"].items():
         expected = {name: row[variant] for name, row in committed["instructions"].items()}

@@ -199,9 +199,10 @@ def scipy_part() -> list[float]:
 def against_scipy() -> Iterator[Figure]:
     """The times of each library in new processes of its own, which take turns, since a program uses one of them.
 
-    glibc gives freed memory back at first. There SciPy's temporaries are fetched anew in each call, and smoothmax's one
-    result is not: of the three states the kindest to smoothmax. In one process, in turns, that result is fetched anew
-    too; where freed memory is kept nobody's is. Both are printed beside it.
+    In such a process glibc returns freed memory to the system. Each call of SciPy then gets new pages for its
+    temporaries, while the one result of smoothmax keeps its pages. This is the state that favours smoothmax most. In
+    one process where the two take turns, that result gets new pages too. Where glibc keeps freed memory, nothing does.
+    The table shows these two states as well.
     """
     own, other = "smoothmax", "scipy.special"
     for (name, dtype), factor in SCIPY_FACTOR.items():
