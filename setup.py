@@ -1,8 +1,8 @@
-"""What pyproject.toml cannot say: the extension modules, and switches for building them otherwise.
+"""The extension modules, and switches for other builds of them. pyproject.toml cannot state these.
 
 SMOOTHMAX_DEBUG=1            no optimisation, debugging symbols
 SMOOTHMAX_SANITIZE=address   any value of -fsanitize=
-SMOOTHMAX_BUILD_KERNELS=x86_64_v3,...   build these variants of the kernels only; the baseline is always among them
+SMOOTHMAX_BUILD_KERNELS=x86_64_v3,...   builds only the baseline and these variants of the kernels
 SMOOTHMAX_COVERAGE=1         line tracing of the Cython code, for coverage's Cython plugin
 """
 
@@ -18,14 +18,14 @@ DEBUG = os.environ.get("SMOOTHMAX_DEBUG", "0") not in ("", "0")
 COVERAGE = os.environ.get("SMOOTHMAX_COVERAGE", "0") not in ("", "0")
 SANITIZE = os.environ.get("SMOOTHMAX_SANITIZE", "")
 
-# Compiled the same for every processor.
+# Modules that are compiled once, for every processor.
 PORTABLE = (
     "_api.functions", "_api.losses", "_arrays.call", "_arrays.elements", "_arrays.losses", "_kernels.dispatch",
     "_partial.states", "_schedule.narrow", "_schedule.pool", "_schedule.results", "_schedule.route",
     "_schedule.rows", "_schedule.scratch", "_schedule.threads", "_schedule.tiles", "_schedule.units", "_schedule.walk",
     "_thresholds",
 )  # fmt: skip
-# The kernels, once for each instruction set. _kernels/dispatch.pyx says what each needs to run.
+# The kernels are compiled once for each instruction set. _kernels/dispatch.pyx states the features that each needs.
 VARIANTS = {"baseline": []}
 if platform.machine().lower() in ("x86_64", "amd64"):
     VARIANTS["x86_64_v3"] = ["-march=x86-64-v3"]
@@ -35,33 +35,33 @@ if unknown := set(wanted) - set(VARIANTS):
     raise SystemExit(f"SMOOTHMAX_BUILD_KERNELS names {', '.join(sorted(unknown))}: there are {', '.join(VARIANTS)}")
 VARIANTS = {name: flags for name, flags in VARIANTS.items() if not wanted or name in wanted or name == "baseline"}
 
-# Memory filled and copied by calls of the C library costs a call of ten elements more than all its exponentials.
-# Python's own flags have -g: five sixths of a kernel module's size, a third of the time to compile it (2026-11).
+# GCC would replace loops that fill or copy memory by calls of the C library. With ten elements these cost a call more
+# than all its exponentials. The flags of Python have -g, which takes five sixths of the size of a kernel module and a
+# third of the time to compile it (2026-11).
 PORTABLE_FLAGS = ["-O3", "-fno-tree-loop-distribute-patterns", "-g0"]
-# Without -fno-trapping-math the clamps stay scalar; -ffast-math and its parts would cancel the rounding constants.
-# Scheduling mixes the instructions of several exponentials, each of which is one long chain: GCC does not by itself.
-# Loops over 16 lanes would be unrolled whole before they could be vectorised, and stay scalar: all of what float64 does
-# between blocks, a sixth of its time.
+# GCC vectorises clamps only with -fno-trapping-math. -ffast-math would cancel the rounding constants.
+# An exponential is one long chain of instructions. Only with these flags of scheduling does GCC mix several chains.
+# GCC would unroll loops over 16 lanes completely before it vectorises them, and leave them scalar. In float64 all that
+# happens between blocks is such loops, a sixth of its time.
 KERNEL_FLAGS = [
     *PORTABLE_FLAGS, "-fno-trapping-math", "-fno-math-errno", "-ffp-contract=fast", "-fschedule-insns",
     "-fsched-pressure", "--param=max-completely-peel-times=8",
 ]  # fmt: skip
 
-
-# What the kernels call inline must be: the lanes are local arrays that no pointer may reach, and widths are constants.
+# Functions of the kernels must be inlined: lanes are local arrays that no pointer may reach, and widths are constants.
 ALWAYS_INLINE = () if os.name == "nt" else (("CYTHON_INLINE", "inline __attribute__((always_inline))"),)
 
 
 class BuildExtensions(build_ext):
-    """Compile side by side; give MSVC its own flags, and the baseline alone."""
+    """Compile modules in parallel. With MSVC, use its own flags and build only the baseline."""
 
     def finalize_options(self) -> None:
-        """As many compilers as processors, unless -j says otherwise: half the time on two."""
+        """Run one compiler for each processor, unless -j says otherwise."""
         super().finalize_options()
         self.parallel = self.parallel or os.cpu_count()
 
     def build_extensions(self) -> None:
-        """Called by setuptools once the compiler is known."""
+        """Set the flags of MSVC. setuptools calls this once the compiler is known."""
         if self.compiler.compiler_type == "msvc":
             self.extensions = [e for e in self.extensions if not e.optional]
             for extension in self.extensions:
@@ -73,7 +73,7 @@ def extension(name: str, flags: list[str], macros: tuple[tuple[str, str], ...] =
     if DEBUG:
         flags = [*flags, "-O0", "-g"]
     if SANITIZE:
-        # Kernels at -O3 take the sanitizers half an hour; -O1 finds the same.
+        # At -O3 the sanitizers take half an hour to compile the kernels. At -O1 they find the same.
         optimisation = ["-O1"] if name.startswith("_kernels.") else []
         flags = [*flags, *optimisation, f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer", "-g"]
     return Extension(
@@ -81,7 +81,7 @@ def extension(name: str, flags: list[str], macros: tuple[tuple[str, str], ...] =
         [f"src/smoothmax/{name.replace('.', '/')}.pyx"],
         include_dirs=[numpy.get_include()],
         extra_compile_args=flags,
-        optional=any(flag.startswith("-march") for flag in flags),  # a compiler without the flag builds the rest
+        optional=any(flag.startswith("-march") for flag in flags),  # a compiler without the flag skips the module
         extra_link_args=[f"-fsanitize={SANITIZE}"] if SANITIZE else [],
         define_macros=[
             ("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION"),

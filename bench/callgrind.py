@@ -1,8 +1,8 @@
-"""Fixed calls, and how many instructions each takes in which function, counted by `valgrind --tool=callgrind`.
+"""Fixed calls, and the instructions that each takes in each function, counted by `valgrind --tool=callgrind`.
 
-Counted inside smoothmax's shared objects alone: what the C library does depends on the processor and the size of its
-caches, what the interpreter does on its version. Every variant of the kernels that callgrind knows has a process of its
-own, which runs `python -m bench.callgrind`. Compares nothing.
+Only instructions of smoothmax's shared objects count. Those of the C library depend on the processor and the size of
+its caches, and those of the interpreter on its version. Each variant of the kernels that callgrind can run gets a
+process of its own, which runs `python -m bench.callgrind`. This file compares nothing.
 """
 
 import ctypes
@@ -40,19 +40,19 @@ Counts = dict[str, Counter[str]]  # of a call: "shared object:function" to instr
 
 @dataclass(frozen=True)
 class Call:
-    """A name for the table, and what is called with which arguments."""
+    """A name for the table, and the arguments of the call."""
 
     name: str
     shape: tuple[int, ...]
     axis: int
     extra: str = ""  # "b" or "where"
-    plain: bool = False  # without `out`: allocation is part of the call
+    plain: bool = False  # without `out`, so that the call allocates its result
 
 
 CALLS = (
     Call("row of 10", (10,), 0, plain=True),
     Call("row of 4096", (4096,), 0),
-    Call("row of 300000", (300_000,), 0),  # beyond the threshold of softmax, and two pieces
+    Call("row of 300000", (300_000,), 0),  # too long to be fused, and so in several pieces
     Call("(1000, 10) axis 1", (1000, 10), 1),
     Call("(1000, 64) axis 0", (1000, 64), 0),
     Call("(10000, 3) axis 0", (10_000, 3), 0),
@@ -63,20 +63,20 @@ CALLS = (
     Call("(1000, 64) axis 0, b", (1000, 64), 0, extra="b"),
 )
 
-# Losses, products and streams; a position's classes lie along the axis.
+# Shapes and axes for losses, products and streams. The classes of a position lie along the axis.
 CLASSES = (((8, 1000), 1), ((1000, 10), 1), ((19, 1024), 0))
 
 
 def aligned(shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
-    """An empty array that begins at a cache line, so that the count does not depend on where memory happened to be."""
+    """An empty array that begins at a cache line, so that the count does not depend on its address."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    room = np.empty(size + 64, np.uint8)
-    first = -room.ctypes.data % 64
-    return room[first : first + size].view(dtype).reshape(shape)
+    memory = np.empty(size + 64, np.uint8)
+    first = -memory.ctypes.data % 64
+    return memory[first : first + size].view(dtype).reshape(shape)
 
 
 def scattered(shape: tuple[int, ...], dtype: str, seed: int) -> NDArray[Any]:
-    """Numbers from -6 to 6, the same with every version of NumPy: multiples of an odd number, modulo 2^32."""
+    """Numbers from -6 to 6 from multiples of an odd number modulo 2^32, which every version of NumPy computes alike."""
     array = aligned(shape, dtype)
     position = np.arange(seed, seed + array.size, dtype=np.uint64)
     array[...] = ((position * 0x9E3779B1 % 2**32) / 2.0**32 * 12 - 6).reshape(shape)
@@ -125,7 +125,7 @@ def calls_with_classes(smoothmax: Any, shape: tuple[int, ...], axis: int, dtype:
 
 
 def make_calls(library: str) -> None:
-    """Each call twice, the second time counted: what is looked up once is not the call's."""
+    """Make each call twice, and count the second, which finds everything that is looked up only once."""
     collect = ctypes.CDLL(library)
     prepared = list(calls())
     for _, call in prepared:
@@ -138,9 +138,9 @@ def make_calls(library: str) -> None:
 
 
 def count(variant: str, library: Path) -> Counts:
-    """All calls, with the kernels of one variant."""
+    """The counts of all calls, with the kernels of one variant."""
     dumps = library.parent / f"{variant}.out"
-    # Names and positions in full: abbreviations hold for one dump, and all of them are in one file.
+    # Names and positions in full, since an abbreviation holds for one dump, and one file has all dumps.
     options = ["--instr-atstart=no", "--combine-dumps=yes", "--compress-strings=no", "--compress-pos=no"]
     valgrind = ["valgrind", "--tool=callgrind", *options, f"--callgrind-out-file={dumps}"]
     answer = subprocess.run(
@@ -164,7 +164,7 @@ def package_folder() -> str:
 
 
 def inside(dumps: str, folder: str) -> Counts:
-    """What callgrind's dumps attribute to the functions of shared objects in a folder, by the name of the dump."""
+    """The instructions of the functions of shared objects in a folder, for each dump of callgrind by its name."""
     counts: Counts = {}
     name, shared_object, function, of_callee = "", "", "", False
     for line in dumps.splitlines():
@@ -197,7 +197,7 @@ def can_be_counted(variant: str) -> bool:
 
 
 def count_calls() -> dict[str, Counts]:
-    """All calls, with every variant that can run here."""
+    """The counts of all calls, with every variant that can run here."""
     if not shutil.which("valgrind"):
         raise SystemExit("valgrind is not installed; in Debian: apt-get install valgrind")
     with tempfile.TemporaryDirectory() as folder:

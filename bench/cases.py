@@ -1,6 +1,6 @@
-"""The grid: which arrays are timed, reduced along which axis. Knows neither functions nor libraries.
+"""The grid of arrays that are timed, and the axis that each is reduced along. It knows neither functions nor libraries.
 
-A new cell is a new line of CASES. A case that is not a plain random array is a view of one.
+A new line of CASES is a new row of the grid. Every case is a random array or a view of one.
 """
 
 from collections.abc import Callable
@@ -30,16 +30,16 @@ def every_third_column(array: NDArray[Any]) -> NDArray[Any]:
 
 @dataclass(frozen=True)
 class Case:
-    """An input: its name in the report, the shape of the array that it is a view of, and the reduced axis."""
+    """An input: its name in the report, the shape of the array that it is, or is a view of, and the reduced axis."""
 
     name: str
     shape: tuple[int, ...]
     axis: int
-    quick: bool = False  # --quick times it
+    quick: bool = False  # timed with --quick too
     view: Callable[[NDArray[Any]], NDArray[Any]] = itself
 
     def make(self, dtype: str) -> NDArray[np.floating]:
-        """Normal numbers of spread 3, as a classifier's scores are; the same ones on every run."""
+        """Normal numbers of spread 3, like the scores of a classifier, and the same in every run."""
         rng = np.random.default_rng(20240229)
         return self.view((3.0 * rng.standard_normal(self.shape)).astype(dtype))
 

@@ -1,4 +1,4 @@
-"""Who is held against whom: libraries that allocate their results against a call that does, the others against `out=`.
+"""Which calls are compared: a library that allocates its result with a call that does, any other with `out=`.
 
 A cell of the results has the seconds and the largest error of every contender: {"smoothmax": [1.2e-6, 0.9], ...}.
 """
@@ -10,7 +10,7 @@ __all__ = ["OWN", "OWN_REUSING", "REUSING", "Cell", "factor", "losses", "rivals"
 
 OWN = "smoothmax"
 OWN_REUSING = "smoothmax out="
-# The arena of ONNX Runtime hands out the memory of the last result again; here it is bound to one result for good.
+# ONNX Runtime would reuse the memory of the last result from its arena anyway. Here its output is bound to one array.
 REUSING = ("ONNX Runtime",)
 
 Cell = dict[str, list[float]]
@@ -21,7 +21,7 @@ def unique(values: Iterable[str]) -> list[str]:
 
 
 def rivals(results: dict[str, Any], reusing: bool | None = None) -> list[str]:
-    """The other libraries in the results; all of them, or only those that reuse, or do not reuse, their memory."""
+    """The other libraries in the results: all, or only those that reuse (or do not reuse) the memory of results."""
     names = unique(name for *_, cell in results["cells"] for name in cell if name not in (OWN, OWN_REUSING))
     return [name for name in names if reusing is None or (name in REUSING) == reusing]
 

@@ -1,4 +1,4 @@
-"""Options of the benchmarks, and the cores they may use. Settled before any contender is loaded."""
+"""Options of the benchmarks, and the cores that they may use. Both are set before any contender is loaded."""
 
 import os
 from typing import Any
@@ -10,7 +10,7 @@ from bench import contenders
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("smoothmax")
-    group.addoption("--quick", action="store_true", help="a few cases, once: under a minute")
+    group.addoption("--quick", action="store_true", help="time a few cases once, in less than a minute")
     group.addoption(
         "--threads", type=int, default=contenders.all_cores(), help="cores that every contender may use (default: all)"
     )
@@ -22,7 +22,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
-    """Say in the JSON what the figures depend on, and leave out the hundreds of rounds behind each of them."""
+    """Add what the figures depend on to the JSON, and remove the hundreds of single times behind each figure."""
     dispatch = contenders.load("smoothmax._kernels.dispatch")
     for entry in output_json["benchmarks"]:
         entry["stats"].pop("data", None)

@@ -1,7 +1,7 @@
-"""Who is timed: each library as a way to turn an array into a call without arguments. Times and checks nothing.
+"""The libraries that are timed. Each turns an array into a call without arguments. This file times and checks nothing.
 
-Conversion to a library's own arrays, compilation and loading happen in `prepare`, outside of what is timed; allocating
-the result is part of every call but those that bench/comparison.py names. A library that is not installed is left out.
+`prepare` converts the array to the library's own, compiles and loads, so that none of it is timed. Each call allocates
+its result, except those that bench/comparison.py names. A library that is not installed is left out.
 """
 
 import functools
@@ -25,18 +25,18 @@ Call = Callable[[], Any]
 
 
 def all_cores() -> int:
-    """How many this process may use."""
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def use_cores(count: int) -> None:
-    """Hold this process, and every library it loads afterwards, to `count` cores. Call it before any of them loads."""
+    """Restrict this process, and every library that it loads afterwards, to `count` cores."""
     if hasattr(os, "sched_setaffinity"):
         allowed = sorted(os.sched_getaffinity(0))
         if count > len(allowed):
             raise ValueError(f"{count} threads need as many cores, this process may use {len(allowed)}")
-        os.sched_setaffinity(0, allowed[-count:])  # the first core is the one that answers most interrupts
-    # JAX takes as many threads as it finds cores, and PyTorch and ONNX Runtime are told when they are loaded.
+        os.sched_setaffinity(0, allowed[-count:])  # the first core handles most interrupts
+    # JAX starts as many threads as it finds cores. PyTorch and ONNX Runtime get their number when they are loaded.
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "SMOOTHMAX_NUM_THREADS"):
         os.environ[variable] = str(count)
     if count == 1:
@@ -44,10 +44,10 @@ def use_cores(count: int) -> None:
 
 
 def keep_freed_memory() -> None:
-    """Begin in the state of a program that has run for a while, the kinder one to libraries with many temporaries.
+    """Begin in the state of a program that has run for a while, which favours libraries with many temporaries.
 
-    glibc gives freed memory back to the system, and pays for every page again, until a large block was once freed.
-    Which state a contender met would depend on the order of the cases.
+    Until a large block is freed for the first time, glibc returns freed memory to the system, and gets every page
+    anew. Without this call, the state that a contender meets would depend on the order of the cases.
     """
     bytearray(31 << 20)
 
@@ -56,7 +56,7 @@ def keep_freed_memory() -> None:
 
 
 def load(module: str) -> Any:
-    """A module that need not be installed, and has no types to be held to."""
+    """A module, by its name: it may be missing, and mypy does not check its types."""
     return importlib.import_module(module)
 
 
@@ -65,7 +65,7 @@ def smoothmax_call(function: str, array: Array, axis: int) -> Call:
 
 
 def result_like(function: str, array: Array, axis: int) -> Array:
-    """Room for the result, in the memory order that the result would have."""
+    """An empty array for the result, in the memory order of the result."""
     if function == "logsumexp":
         return np.empty(array.shape[:axis] + array.shape[axis + 1 :], array.dtype)
     return np.empty_like(array)
@@ -92,7 +92,7 @@ def numpy_log_softmax(x: Array, axis: int) -> Any:
 
 
 def numpy_call(function: str, array: Array, axis: int) -> Call:
-    """The textbook formulas, as anybody would write them."""
+    """The textbook formulas."""
     formulas = {"logsumexp": numpy_logsumexp, "softmax": numpy_softmax, "log_softmax": numpy_log_softmax}
     return functools.partial(formulas[function], array, axis)
 
@@ -127,7 +127,7 @@ def jax_compiled(function: str, axis: int) -> Any:
 
 
 def onnx_call(function: str, array: Array, axis: int) -> Call:
-    """A model of one node, its input and its output bound to memory that is there: nothing is copied or allocated."""
+    """A model of one node. Its input and its output are bound to arrays, so nothing is copied or allocated."""
     onnxruntime = load("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
@@ -159,14 +159,14 @@ def onnx_model(function: str, dtype: str, shape: tuple[int, ...], axis: int) -> 
         [helper.make_tensor_value_info("x", kind, shape)],
         [helper.make_tensor_value_info("y", kind, result)],
     )
-    # Operators of 2021: with those of 2023, the axes to be reduced would be an input.
+    # The operators of 2021. In those of 2023 the reduced axes are an input.
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     return bytes(model.SerializeToString())
 
 
 @dataclass(frozen=True)
 class Library:
-    """The package whose version counts, how it is called, and what else has to be installed."""
+    """The package whose version is reported, how it is called, and the other packages that it needs."""
 
     package: str
     call: Callable[[str, Array, int], Call]
@@ -188,7 +188,7 @@ LIBRARIES = {
 
 
 def names() -> list[str]:
-    """The installed contenders; none is imported for the answer."""
+    """The installed contenders. None is imported to find out."""
     return [
         name
         for name, library in LIBRARIES.items()
@@ -197,12 +197,12 @@ def names() -> list[str]:
 
 
 def versions() -> dict[str, str]:
-    """Contender to version."""
+    """The version of each contender."""
     return {name: importlib.metadata.version(LIBRARIES[name].package) for name in names() if name != OWN_REUSING}
 
 
 def prepare(name: str, function: str, array: Array, axis: int) -> Call:
-    """A call without arguments that computes `function` of the array along the axis; it has been made once."""
+    """A call without arguments that computes `function` of the array along the axis. It has been made once already."""
     call = LIBRARIES[name].call(function, array, axis)
     call()
     return call

@@ -1,13 +1,13 @@
-"""How long other people's programs take with smoothmax in the place of scipy.special's three functions.
+"""How long programs of other projects take with smoothmax in the place of scipy.special's three functions.
 
     python -m bench.drop_in               print the table, of one thread
     python -m bench.drop_in --threads 2
     python -m bench.drop_in --write       and put it into docs/benchmarks.md
 
-Every measurement is a process of its own; those before and after take turns, and the best time of each counts. "Before"
-is the program as it is. scikit-learn takes logsumexp and softmax not from SciPy but from copies of its own, for arrays
-of other libraries: they are replaced too. One thread, because what else the programs do is done by OpenBLAS, whose
-threads wait for each other on a busy machine. Needs scikit-learn and hmmlearn: pip install ".[test]".
+Every measurement runs in a process of its own. Processes before and after take turns, and the best time of each counts.
+"Before" is the program as it is. scikit-learn has its own copies of logsumexp and softmax, for arrays of other
+libraries. They are replaced too. The default is one thread, because OpenBLAS does the other work of these programs, and
+its threads wait for each other on a busy machine. The script needs scikit-learn and hmmlearn: pip install ".[test]".
 """
 
 import argparse
@@ -37,7 +37,7 @@ Replaced = tuple[Any, str, Callable[..., Any]]
 
 
 def own_functions() -> list[Replaced]:
-    """Module, name and replacement."""
+    """Triples of a module, a name in it and the replacement."""
     import scipy.special
     from sklearn.utils import _array_api, extmath
 
@@ -57,13 +57,13 @@ def own_functions() -> list[Replaced]:
 
 
 class Clock:
-    """The time spent in what it wraps, and that of all that happens."""
+    """Measures a step, and how much of it is spent in the functions that the clock wraps."""
 
     def __init__(self) -> None:
         self.inside = 0.0
 
     def wrap(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The function, with its time taken."""
+        """The function, timed."""
 
         @functools.wraps(function)
         def timed(*args: Any, **kwargs: Any) -> Any:
@@ -76,7 +76,7 @@ class Clock:
         return timed
 
     def best(self, step: Callable[[], Any]) -> list[float]:
-        """Seconds of a step, and how many of them were inside."""
+        """The seconds of a step, and the seconds inside of the wrapped functions: the best of several times."""
         times = []
         for _ in range(REPEATS):
             self.inside = 0.0
@@ -86,7 +86,7 @@ class Clock:
         return min(times)
 
 
-# The programs: from random numbers to steps ---------------------------------------------------------------------------
+# The programs: functions of a random generator to steps ---------------------------------------------------------------
 
 
 def gaussian_mixture(rng: np.random.Generator) -> dict[str, Callable[[], Any]]:
@@ -165,10 +165,10 @@ PROGRAMS: dict[str, Callable[[np.random.Generator], dict[str, Callable[[], Any]]
 
 
 def part(program: str, replace: bool) -> dict[str, list[float]]:
-    """Seconds of each step of a program, and of the functions in question, in this process."""
+    """The seconds of each step of a program and of the functions in it, measured in this process."""
     warnings.simplefilter("ignore")
     clock = Clock()
-    # Before the modules that take these functions by name are imported.
+    # Replaced before any module is imported that imports the functions by name.
     for module, name, own in own_functions():
         setattr(module, name, clock.wrap(own if replace else getattr(module, name)))
     return {name: clock.best(step) for name, step in PROGRAMS[program](np.random.default_rng(0)).items()}
@@ -183,7 +183,7 @@ def in_process(program: str, replace: bool, threads: int) -> Any:
 
 @dataclass
 class Step:
-    """Best seconds of a step and inside the functions, before and after."""
+    """The best seconds of a step and of the functions in it, before and after."""
 
     program: str
     name: str
@@ -200,7 +200,7 @@ class Step:
 
 
 def measure(program: str, rounds: int, threads: int) -> list[Step]:
-    """All steps of a program; processes before and after take turns."""
+    """The times of all steps of a program."""
     best: list[dict[str, list[float]]] = [{}, {}]
     for _ in range(rounds):
         for replace in (False, True):
@@ -211,7 +211,7 @@ def measure(program: str, rounds: int, threads: int) -> list[Step]:
 
 
 def lines(threads: int, rounds: int) -> list[str]:
-    """The table, and what it depends on."""
+    """The table, below the conditions that it depends on."""
     rows = []
     for program in PROGRAMS:
         for step in measure(program, rounds, threads):
@@ -228,7 +228,7 @@ def lines(threads: int, rounds: int) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Time other people's programs with smoothmax in them.")
+    parser = argparse.ArgumentParser(description="Time programs of other projects with smoothmax in them.")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")

@@ -1,11 +1,12 @@
-"""How far from the machine's limit: every large cell of the grid as a multiple of the least time that it could take.
+"""How far smoothmax is from the limit of the machine: large cells of the grid as multiples of their least time.
 
-    python -m bench.floor              print the table, of as many threads as there are cores
+    python -m bench.floor              print the table, with as many threads as there are cores
     python -m bench.floor --threads 1
     python -m bench.floor --write      and put it into docs/benchmarks.md
 
-The least time is the larger of reading the input at the bandwidth of memory and of a bare loop that takes the maximum,
-the exponentials and their sum in L1, both measured here, with as many threads. Cells have 10^5 elements or more.
+The least time is the larger of two: that of reading the input at the bandwidth of memory, and that of a bare loop in L1
+that computes the maximum, the exponentials and their sum. The script measures both with the same number of threads.
+Large cells have 10^5 elements or more.
 """
 
 import argparse
@@ -27,7 +28,7 @@ ITEMSIZE = {"float64": 8, "float32": 4}
 
 @dataclass(frozen=True)
 class Limits:
-    """What a number of threads can do at most."""
+    """The fastest that a number of threads can read, copy and exponentiate."""
 
     read: float  # ns a byte
     copy: float  # ns a byte, read and written
@@ -35,24 +36,24 @@ class Limits:
 
     @classmethod
     def of(cls, machine: Machine) -> "Limits":
-        """Measured now."""
+        """The limits of a machine, measured now."""
         return cls(machine.reading(), machine.copying(), {dtype: machine.exp_sum(dtype) for dtype in DTYPES})
 
     def or_better(self, other: "Limits") -> "Limits":
-        """The less of two measurements each: a machine may be slow for a while."""
+        """The smaller of two measurements of each limit, since a machine may be slow for a while."""
         exp_sum = {dtype: min(self.exp_sum[dtype], other.exp_sum[dtype]) for dtype in DTYPES}
         return Limits(min(self.read, other.read), min(self.copy, other.copy), exp_sum)
 
-    def floor(self, elements: int, dtype: str) -> float:
-        """Seconds."""
+    def least(self, elements: int, dtype: str) -> float:
+        """The least seconds of a call with these elements."""
         return max(elements * ITEMSIZE[dtype] * self.read, elements * self.exp_sum[dtype]) * 1e-9
 
     def copying(self, elements: int, dtype: str) -> float:
-        """Seconds that reading the elements and writing as many results takes."""
+        """The seconds of reading the elements and writing as many results."""
         return elements * ITEMSIZE[dtype] * self.copy * 1e-9
 
     def described(self) -> str:
-        """All of it in words."""
+        """The limits in words."""
         bare = ", ".join(f"{self.exp_sum[dtype]:.3f} ns an element of {dtype}" for dtype in DTYPES)
         return f"memory is read at {1 / self.read:.1f} GB/s and copied at {1 / self.copy:.1f} GB/s; bare loop: {bare}"
 
@@ -63,7 +64,7 @@ def case_input(case: Case, dtype: str) -> Any:
 
 
 def seconds(case: Case) -> dict[tuple[str, str], list[float]]:
-    """Of a call and of one with out=, for every type and function."""
+    """The seconds of a call, and of a call with out=, for every type and function."""
     found = {}
     for dtype in DTYPES:
         x = case_input(case, dtype)
@@ -75,13 +76,13 @@ def seconds(case: Case) -> dict[tuple[str, str], list[float]]:
 
 
 def row(case: Case, found: dict[tuple[str, str], list[float]], limits: Limits) -> list[str]:
-    """One line: for every function and type the multiple of a call and, where results are large, with out=."""
+    """A row of the table: the multiples for every function and type, in brackets with out=."""
     cells, elements = [case.name], case_input(case, DTYPES[0]).size
     for dtype in DTYPES:
-        least = limits.floor(elements, dtype)
+        least = limits.least(elements, dtype)
         for function in FUNCTIONS:
             own, reusing = found[dtype, function]
-            # One result a reduction: allocating it does not count, unless reductions are short.
+            # logsumexp has one result for each reduction, so out= saves little.
             cells.append(
                 f"{own / least:.2f}" if function == "logsumexp" else f"{own / least:.2f} ({reusing / least:.2f})"
             )
@@ -98,14 +99,14 @@ def lines(machine: Machine, variant: str) -> list[str]:
     number = "one thread" if machine.threads == 1 else f"{machine.threads} threads"
     return [
         f"{processor()}, {number}, kernels {variant}: {limits.described()}. Multiples of the larger of the two, in "
-        "brackets with `out=`; copy: what it takes to read the input and write as much.",
+        "brackets with `out=`; copy: the time of reading the input and writing as much.",
         "",
         *table(head, [row(case, one, limits) for case, one in zip(cases, found, strict=True)]),
     ]
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Hold large cells against what the machine can do.")
+    parser = argparse.ArgumentParser(description="Compare large cells of the grid with the limits of the machine.")
     parser.add_argument("--threads", type=int, default=all_cores())
     parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
     arguments = parser.parse_args()

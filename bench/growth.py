@@ -1,10 +1,10 @@
-"""Time per element from 10^3 to 10^9 float32 elements of one row: flat, but where a cache ends.
+"""The time per element of one row of 10^3 to 10^9 float32. It changes only where the row exceeds a cache.
 
-    python -m bench.growth               bench/growth.png, and the table in docs/benchmarks.md; 6 GB of memory, minutes
-    python -m bench.growth --up-to 7     a smaller largest power of ten
+    python -m bench.growth               write bench/growth.png and the table in docs/benchmarks.md: 6 GB, minutes
+    python -m bench.growth --up-to 7     stop at 10^7 elements
 
-With one thread, and with as many as there are cores. softmax and log_softmax write over their input, to save memory:
-their time does not depend on the numbers. Needs matplotlib.
+The script measures with one thread, and with as many as there are cores. To save memory, softmax and log_softmax
+overwrite their input; their time does not depend on the numbers. The script needs matplotlib.
 """
 
 import argparse
@@ -23,35 +23,35 @@ from bench.yardsticks import BENCH, best_seconds, processor
 
 PLOT = BENCH / "growth.png"
 STYLES = {"logsumexp": "#0072B2", "softmax": "#D55E00", "log_softmax": "#009E73"}
-SPENT = 2e9  # elements that are timed at each size, in all rounds; two rounds at least
+SPENT = 2e9  # elements that are timed at each size, in all rounds; there are at least two rounds
 
 Times = dict[str, list[float]]  # of a function, ns an element
 
 
 def sizes(largest: int) -> list[int]:
-    """Two a decade."""
+    """The sizes of rows: two for each power of ten."""
     return [digit * 10**power for power in range(3, largest) for digit in (1, 3)] + [10**largest]
 
 
 def measure(threads: int, largest: int) -> Times:
-    """In a process that is held to so many cores."""
+    """The times of all sizes, in this process, which is restricted to a number of cores."""
     use_cores(threads)
     import numpy as np
 
     pattern = (3 * np.random.default_rng(20240229).standard_normal(10**6)).astype(np.float32)
-    room = np.empty(10**largest, np.float32)
+    longest = np.empty(10**largest, np.float32)
     times: Times = {function: [] for function in FUNCTIONS}
     for n in sizes(largest):
         for function in FUNCTIONS:
             for first in range(0, n, pattern.size):
-                room[first : min(n, first + pattern.size)] = pattern[: n - first]
-            times[function].append(nanoseconds(function, room[:n]))
+                longest[first : min(n, first + pattern.size)] = pattern[: n - first]
+            times[function].append(nanoseconds(function, longest[:n]))
         print(n, *(f"{times[function][-1]:.3f}" for function in FUNCTIONS), file=sys.stderr, flush=True)
     return times
 
 
 def nanoseconds(function: str, x: Any) -> float:
-    """Best time an element, of a call that is made often enough to be timed."""
+    """The best time for each element, of a call that is repeated until it can be timed."""
     call = functools.partial(getattr(load("smoothmax"), function), x, **({} if function == "logsumexp" else {"out": x}))
     number = max(1, 10**6 // x.size)
     rounds = max(2, min(50, int(SPENT / (x.size * number))))
@@ -72,7 +72,7 @@ def in_process(threads: int, largest: int) -> Times:
 
 
 def caches() -> dict[str, int]:
-    """Bytes of the data caches of the first core, where Linux tells them."""
+    """The bytes of the data caches of the first core, on Linux."""
     found = {}
     for index in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
         if (index / "type").read_text().strip() != "Instruction":
@@ -83,7 +83,7 @@ def caches() -> dict[str, int]:
 
 
 def draw(figures: dict[int, Times], largest: int) -> None:
-    """Full lines for one thread, dashed ones for all."""
+    """Draw solid lines for one thread, and dashed lines for all threads."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D

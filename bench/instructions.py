@@ -1,9 +1,9 @@
-"""How many instructions fixed calls take, against committed figures: a kernel that is no longer vectorised shows.
+"""The instructions of fixed calls, compared with committed figures. A kernel that is no longer vectorised takes more.
 
-    python -m bench.instructions           exit code 1 if a figure is off by more than the tolerance
-    python -m bench.instructions --write   measure and write bench/instructions.json; to be committed with its cause
+    python -m bench.instructions           exit with code 1 if a figure differs by more than the tolerance
+    python -m bench.instructions --write   measure and write bench/instructions.json, to be committed with its cause
 
-callgrind.py has the calls and counts them. Times nothing.
+callgrind.py has the calls and counts their instructions. This file times nothing.
 """
 
 import argparse
@@ -18,18 +18,18 @@ from bench.contenders import load
 FIGURES = BENCH / "instructions.json"
 
 TOLERANCE = 0.05
-# Compilers differ by that much for good reasons. A loop that is not vectorised takes from 1.6 (two float64 lanes) to 8
-# times the instructions, so the guard still sees it.
+# Figures of different compilers differ by up to this much. A loop that is not vectorised takes from 1.6 times the
+# instructions (two lanes of float64) to 8 times, so the guard still notices it.
 OTHER_TOLERANCE = 0.3
 
 
 def measure() -> dict[str, Any]:
-    """Figures of all variants that can run here, and what they depend on."""
+    """The figures of all variants that can run here, and what they depend on."""
     counts = count_calls()
     environment = {
         "machine": platform.machine(),
         "compiler": load("smoothmax._kernels.dispatch").compiler,
-        "Cython": type(load("smoothmax").logsumexp).__module__,  # the one that compiled it
+        "Cython": type(load("smoothmax").logsumexp).__module__,  # the version that compiled the package
         "Python": ".".join(platform.python_version_tuple()[:2]),
     }
     totals = {
@@ -39,7 +39,7 @@ def measure() -> dict[str, Any]:
 
 
 def written(figures: dict[str, Any]) -> str:
-    """One call a line with the counts of all variants, so that a difference can be read."""
+    """JSON with one call and its counts in each line, so that a diff is readable."""
     instructions = figures["instructions"]
     by_call = {name: {v: instructions[v][name] for v in instructions} for name in next(iter(instructions.values()))}
     lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(counts)}" for name, counts in by_call.items())
@@ -48,7 +48,7 @@ def written(figures: dict[str, Any]) -> str:
 
 
 def complaints(measured: dict[str, Any], committed: dict[str, Any], tolerance: float, exact: bool) -> list[str]:
-    """What is off; with `exact`, what takes less too: a figure that is too large lets the next loss pass."""
+    """Figures that are too high. With `exact` also those that are too low: a stale figure would hide the next loss."""
     found = []
     for variant, counts in measured["instructions"].items():
         expected = {name: row[variant] for name, row in committed["instructions"].items()}
@@ -62,13 +62,13 @@ def complaints(measured: dict[str, Any], committed: dict[str, Any], tolerance: f
 
 
 def compare(measured: dict[str, Any], committed: dict[str, Any]) -> int:
-    """Print what is off, and say by the exit code whether anything is."""
+    """Print the figures that differ, and return 1 if there are any."""
     here = measured["environment"]
     of = committed["environment"]
     differing = [f"{what} {of[what]} ({here[what]} here)" for what in of if here[what] != of[what]]
     tolerance = OTHER_TOLERANCE if differing else TOLERANCE
     if differing:
-        print(f"the committed figures are of {', '.join(differing)}: only increases over {tolerance:.0%} are errors")
+        print(f"the committed figures are from {', '.join(differing)}: only increases over {tolerance:.0%} are errors")
     found = complaints(measured, committed, tolerance, exact=not differing)
     if not found:
         print(f"{len(committed['instructions'])} calls take the instructions they should")

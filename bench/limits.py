@@ -1,11 +1,10 @@
-"""The figures that smoothmax must reach, each measured against its yardstick in the same run. Compares with no peer but
-those the requirements name; the grid of all peers is test_speed.py's.
+"""The figures that smoothmax must reach. Each is measured in the same run as what it is compared with.
 
     python -m bench.limits            print the table
     python -m bench.limits --strict   and exit with code 1 if a required figure is missed
 
-Everything runs on one core. Times are the best of many rounds in which the measured and its yardstick take turns;
-SciPy's and smoothmax's of 10^6 elements, of processes that take turns.
+SciPy is the only rival here; test_speed.py times all rivals. Everything runs on one core. A time is the best of many
+rounds in which the two sides take turns. For 10^6 elements of SciPy and smoothmax, processes take turns.
 """
 
 import argparse
@@ -31,7 +30,7 @@ FUNCTIONS = ("logsumexp", "softmax", "log_softmax")
 
 # What is required -----------------------------------------------------------------------------------------------------
 CALL_OF_10 = 0.7  # of np.add(x, x)
-CALL_OF_1000 = 1.5  # of what each of 16 such rows takes in one call; those of logsumexp are finished together
+CALL_OF_1000 = 1.5  # of the time of each of 16 such rows in one call, where logsumexp takes 16 logarithms together
 AXIS_0 = 1.3  # of axis 1, (1000, 1000)
 L1_VARIANT = "x86-64-v3"
 L1_LOOP = {"float64": 1.3 / 1.0, "float32": 0.45 / 0.32}  # of the bare loop
@@ -50,7 +49,7 @@ IMPORT_MS = 15.0  # beyond import numpy
 
 @dataclass(frozen=True)
 class Figure:
-    """One line of the table; `passed` is None where nothing is required."""
+    """A line of the table. `passed` is None if no figure is required."""
 
     what: str
     required: str
@@ -137,7 +136,7 @@ def axes() -> Iterator[Figure]:
 
 
 def l1_part() -> dict[str, list[float]]:
-    """Nanoseconds an element of logsumexp and of the bare loop, under the variant that the environment names."""
+    """Nanoseconds per element of logsumexp and of the bare loop, with the variant that the environment names."""
     import numpy as np
 
     smoothmax = load("smoothmax")
@@ -198,11 +197,12 @@ def scipy_part() -> list[float]:
 
 
 def against_scipy() -> Iterator[Figure]:
-    """Each library in fresh processes of its own, in turns: a program has one of them.
+    """The times of each library in new processes of its own, which take turns, since a program uses one of them.
 
-    glibc gives freed memory back at first. There SciPy's temporaries are fetched anew in each call, and smoothmax's one
-    result is not: of the three states the kindest to smoothmax. In one process, in turns, that result is fetched anew
-    too; where freed memory is kept nobody's is. Both are printed beside it.
+    In such a process glibc returns freed memory to the system. Each call of SciPy then gets new pages for its
+    temporaries, while the one result of smoothmax keeps its pages. This is the state that favours smoothmax most. In
+    one process where the two take turns, that result gets new pages too. Where glibc keeps freed memory, nothing does.
+    The table shows these two states as well.
     """
     own, other = "smoothmax", "scipy.special"
     for (name, dtype), factor in SCIPY_FACTOR.items():
@@ -228,7 +228,7 @@ MEMORY_CASES = {"one row": ((2**24,), 0), "axis 1": ((4096, 4096), 1), "axis 0":
 
 
 def traced() -> Iterator[Figure]:
-    """What Python's and NumPy's allocators see."""
+    """The peak memory that the allocators of Python and NumPy see."""
     import numpy as np
 
     smoothmax = load("smoothmax")
@@ -244,20 +244,20 @@ def traced() -> Iterator[Figure]:
 
 
 def peak_resident() -> int:
-    """Bytes. Of this process alone: getrusage's figure starts from that of the process that started this one."""
+    """The peak of this process, in bytes. That of getrusage would start from the process that started this one."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
 
 
 def resident_part() -> int:
-    """What the system sees: growth of the peak resident set by one call, beyond the result, in bytes."""
+    """The bytes by which one call raises the peak of the resident memory, beyond its result."""
     import numpy as np
 
     name, case = os.environ["SMOOTHMAX_CASE"].split(":")
     shape, axis = MEMORY_CASES[case]
     call = getattr(load("smoothmax"), name)
     x = np.ones(shape, np.float32)
-    result = call(np.ones((50, 50), np.float32), axis)  # what is loaded or allocated once is not the call's
+    result = call(np.ones((50, 50), np.float32), axis)  # loads and allocates what is needed only once
     before = peak_resident()
     result = call(x, axis)
     return int(peak_resident() - before - result.nbytes)
@@ -279,7 +279,7 @@ def memory_figure(what: str, worst: int) -> Figure:
 
 
 def import_time() -> Iterator[Figure]:
-    """Both imports in one process, numpy first, so that what is left is smoothmax's own."""
+    """The time of importing smoothmax after NumPy, in one process."""
     script = "import time, numpy; t = time.perf_counter(); import smoothmax; print(time.perf_counter() - t)"
     seconds = min(float(subprocess.check_output([sys.executable, "-c", script])) for _ in range(20))
     yield Figure(

@@ -1,11 +1,11 @@
-"""How fast cross-entropy and its gradient are beside PyTorch's and NumPy's formulas.
+"""How fast cross-entropy and its gradient are, compared with PyTorch and with the formulas in NumPy.
 
-    python -m bench.losses                  print the table, of one thread
-    python -m bench.losses --threads 2      of two
+    python -m bench.losses                  print the table, with one thread
+    python -m bench.losses --threads 2      with two threads
     python -m bench.losses --write          and put it into docs/benchmarks.md
 
-Every contender is checked against the formulas in the next wider type before it is timed. Contenders of a case are
-timed in turns, and the best time counts. `--check` compares all combinations of the arguments with PyTorch's instead.
+Every contender is checked with the formulas in longdouble before it is timed. The contenders of a case take turns, and
+the best time counts. `--check` times nothing, and compares all combinations of the arguments with PyTorch.
 """
 
 import argparse
@@ -26,8 +26,8 @@ from bench.yardsticks import processor
 CASES = (((64, 50257), 1), ((1024, 1000), 1), ((10000, 10), 1), ((8, 19, 128, 128), 1))
 DTYPES = ("float64", "float32")
 ROUNDS = 20
-TURN = 4  # calls; the first one wakes a library's threads
-PAUSE = 0.01  # seconds before a turn: OpenMP's threads spin for a while after PyTorch's, on a core of who comes next
+TURN = 4  # calls; the first of them wakes the threads of a library
+PAUSE = 0.01  # seconds before a turn, for the threads of OpenMP spin for a while after a call of PyTorch
 Array = NDArray[Any]
 
 
@@ -47,7 +47,7 @@ def smoothmax_calls(x: Array, targets: Array, axis: int) -> tuple[contenders.Cal
 
 
 def numpy_calls(x: Array, targets: Array, axis: int) -> tuple[contenders.Call, contenders.Call]:
-    """As anybody would write it."""
+    """The textbook formulas."""
     places = np.expand_dims(targets, axis)
 
     def log_softmax() -> Array:
@@ -93,7 +93,7 @@ PACKAGES = {"NumPy": "numpy", "PyTorch": "torch"}
 
 
 def check(x: Array, targets: Array, axis: int, calls: tuple[contenders.Call, contenders.Call]) -> None:
-    """Refuse to time what is wrong."""
+    """Raise an error if a contender's results are wrong."""
     loss, gradient = numpy_calls(x.astype(np.longdouble), targets, axis)[1]()
     found, (again, found_gradient) = calls[0](), calls[1]()
     eps = float(np.finfo(x.dtype).eps)
@@ -114,13 +114,13 @@ def best_times(calls: list[contenders.Call]) -> list[float]:
 
 
 def times_of(calls: tuple[contenders.Call, ...]) -> list[str]:
-    """The time of the first, and how many times as long the others take."""
+    """The time of the first call, and those of the others as multiples of it."""
     own, *others = best_times(list(calls))
     return [f"{own * 1e3:.3g} ms", *(f"{seconds / own:.2g}x" for seconds in others)]
 
 
 def lines(threads: int) -> list[str]:
-    """The table, and what it depends on."""
+    """The table, below the conditions that it depends on."""
     names = [name for name in CONTENDERS if name in contenders.names()]
     rows = []
     for (shape, axis), dtype in itertools.product(CASES, DTYPES):
@@ -143,7 +143,7 @@ def lines(threads: int) -> list[str]:
 
 
 def compare_with_torch() -> None:
-    """Values and gradients of every combination of the arguments."""
+    """Compare the values and gradients of every combination of the arguments."""
     torch, package = contenders.load("torch"), contenders.load("smoothmax")
     rng = np.random.default_rng(1)
     compared = 0
@@ -176,14 +176,14 @@ def compare_with_torch() -> None:
             near = {"rtol": 2e-5, "atol": 2e-6} if dtype == "float32" else {"rtol": 1e-12, "atol": 1e-14}
             what = f"{shape} {dtype} {given.shape} {weight is None} {ignored} {smoothing} {reduction}"
             np.testing.assert_allclose(loss, wanted.detach().numpy(), **near, err_msg=what)
-            if given.flat[0] != -100:  # where all are ignored, torch divides 0 by 0 here and there
+            if given.flat[0] != -100:  # where all targets are ignored, some gradients of torch are 0/0
                 np.testing.assert_allclose(gradient, leaf.grad.numpy(), **near, err_msg=what)
             compared += 1
     print(f"{compared} combinations agree with PyTorch {torch.__version__}")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Time cross-entropy beside PyTorch and NumPy.")
+    parser = argparse.ArgumentParser(description="Time cross-entropy, and compare it with PyTorch and NumPy.")
     parser.add_argument("--threads", type=int, default=1, help="cores that every contender may use (default: 1)")
     parser.add_argument("--check", action="store_true", help="compare with PyTorch instead of timing")
     parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")

@@ -1,11 +1,12 @@
-"""What was wanted and is not reached, cell by cell, beside what the least work of such a cell takes on this machine.
+"""The cells of the grid that miss their aim, and the least time that each could take on this machine.
 
-    python -m bench.missed           print the table: of the cells that bench/results.json says are missed
+    python -m bench.missed           print the table of the cells that miss their aim in bench/results.json
     python -m bench.missed --write   and put it into docs/benchmarks.md
 
-Wanted is half of the time of the fastest of NumPy, SciPy, PyTorch and JAX, and no more than ONNX Runtime's. The least
-work is that of bare_loop.cpp, which compensates nothing, and a pass over memory: one that reads the elements and, where
-each has a result, writes as many. All are timed here, in three sweeps; which rival counts is taken from the results.
+The aim is half the time of the fastest of NumPy, SciPy, PyTorch and JAX, and no more than the time of ONNX Runtime. The
+least time is the larger of two: that of bare_loop.cpp, which compensates nothing, and that of a pass over memory, which
+reads the elements and, where each has a result, writes as many. The script times all of them again in three sweeps. The
+rival of a cell is taken from the results.
 """
 
 import argparse
@@ -23,24 +24,24 @@ from bench.pages import PAGE, put, table
 from bench.report import RESULTS
 from bench.yardsticks import Machine, processor
 
-ADVANTAGE = 2.0  # over those that allocate their results; 1 over those that do not
+ADVANTAGE = 2.0  # over libraries that allocate their results; over those that do not, the aim is 1
 SWEEPS = 3  # some time apart, since a machine may be slow for a while
-SECONDS, CALLS = 0.05, 10  # of a call in each, at least
-PAUSE = 0.01  # until OpenMP's threads have stopped spinning
+SECONDS, CALLS = 0.05, 10  # that each call is timed for in a sweep, at least
+PAUSE = 0.01  # seconds, until the threads of OpenMP stop spinning
 
 Loop = tuple[str, int, Any]  # a method of Machine, threads, and its argument
 
 
 @dataclass(frozen=True)
 class Aim:
-    """A rival, the call of smoothmax that is held against it, and the part of the rival's time that it may take."""
+    """A rival, the call of smoothmax that is compared with it, and the part of the rival's time that it may take."""
 
     rival: str
     own: str
     part: float
 
     def missed_by(self, cell: Cell) -> float:
-        """How many times as long as wanted; up to 1 nothing is missed."""
+        """The time as a multiple of the aim. Up to 1, the aim is reached."""
         return cell[self.own][0] / (self.part * cell[self.rival][0])
 
 
@@ -51,7 +52,7 @@ def aims(results: dict[str, Any], cell: Cell) -> list[Aim]:
 
 
 def best(call: Callable[[], Any]) -> float:
-    """Seconds, of several calls."""
+    """The seconds of the fastest of several calls."""
     time.sleep(PAUSE)
     fastest, begun, calls = float("inf"), time.perf_counter(), 0
     while calls < CALLS or time.perf_counter() - begun < SECONDS:
@@ -63,7 +64,7 @@ def best(call: Callable[[], Any]) -> float:
 
 
 class Least:
-    """What the least work takes, with as many threads as smoothmax has for an array: the best of all sweeps."""
+    """The least times of arrays, with as many threads as smoothmax uses for them: the best of all sweeps."""
 
     def __init__(self, threads: int) -> None:
         variant = load("smoothmax._kernels.dispatch").variant
@@ -73,16 +74,16 @@ class Least:
         self.timed: set[Loop] = set()  # in this sweep
 
     def time(self, loop: Loop) -> None:
-        """Once a sweep."""
+        """Time the loop, unless this sweep has timed it already."""
         if loop not in self.timed:
             self.timed.add(loop)
             name, threads, of = loop
             self.best[loop] = min(getattr(self.machines[threads], name)(of), self.best.get(loop, float("inf")))
 
     def loops(self, x: Any, function: str) -> list[tuple[Loop, int]]:
-        """The bare loop, then the passes over memory, each with the number of elements or bytes.
+        """The bare loop and then the passes over memory, each with its number of elements or bytes.
 
-        A view reads all lines of the array that it is a view of.
+        Reading a view fetches all cache lines of the array that it is a view of.
         """
         threads = max(self.machines) if x.nbytes >= self.shared else 1
         read = (x if x.base is None else x.base).nbytes
@@ -93,13 +94,13 @@ class Least:
         return found
 
     def of(self, x: Any, function: str) -> tuple[float, float]:
-        """Seconds of the bare loop, and of memory."""
+        """The seconds of the bare loop, and of the passes over memory."""
         bare, *memory = (size * self.best[loop] * 1e-9 for loop, size in self.loops(x, function))
         return bare, max(memory)
 
 
 def missed_cells(results: dict[str, Any]) -> list[tuple[str, str, str, Aim]]:
-    """Function, type, case, and the aim that is missed by the most."""
+    """Function, type and case of each cell that misses an aim, and the aim that it misses by the most."""
     found = []
     for function, dtype, name, cell in results["cells"]:
         by, _, aim = max((aim.missed_by(cell), aim.rival, aim) for aim in aims(results, cell))
@@ -112,7 +113,7 @@ def lines(results: dict[str, Any]) -> list[str]:
     cases = {case.name: case for case in CASES}
     least = Least(results["threads"])
     missed = missed_cells(results)
-    times = [(float("inf"), float("inf"))] * len(missed)  # smoothmax's, and what was wanted
+    times = [(float("inf"), float("inf"))] * len(missed)  # of smoothmax, and the aim
     for _sweep in range(SWEEPS):
         least.timed.clear()
         for i, (function, dtype, name, aim) in enumerate(missed):
@@ -133,11 +134,11 @@ def lines(results: dict[str, Any]) -> list[str]:
             microseconds(bare), microseconds(memory),
         ])  # fmt: skip
     return [
-        f"{len(rows)} of {len(results['cells'])} cells, of which {reached} are reached when timed again, in µs; "
-        f"{processor()}, {results['threads']} threads. Bold, {beyond} cells: less than the bare loop or memory alone "
-        "takes.",
+        f"{len(rows)} of {len(results['cells'])} cells missed their aim, of which {reached} reach it when timed again, "
+        f"in µs; {processor()}, {results['threads']} threads. In {beyond} cells, in bold, the aim is below the time of "
+        "the bare loop or of memory alone.",
         "",
-        *table(["", "", "smoothmax", "wanted", "because of", "bare loop", "memory"], rows),
+        *table(["", "", "smoothmax", "aim", "rival", "bare loop", "memory"], rows),
     ]
 
 
@@ -146,7 +147,7 @@ def microseconds(seconds: float) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Hold what is missed against what the machine can do.")
+    parser = argparse.ArgumentParser(description="Compare missed aims with the limits of the machine.")
     parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
     arguments = parser.parse_args()
     results = json.loads(RESULTS.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Put what a script measured between two markers of a page, so that nobody types a figure by hand."""
+"""Writes what a script measured between two markers of a page, so that nobody types figures by hand."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 
 
 def table(head: list[str], rows: list[list[str]]) -> list[str]:
-    """Lines of Markdown; all columns but the first are numbers."""
+    """A table as lines of Markdown. All columns except the first are numbers."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     return ["| " + " | ".join(line) + " |" for line in lines]
 
@@ -16,8 +16,8 @@ def table(head: list[str], rows: list[list[str]]) -> list[str]:
 def replaced(page: str, name: str, lines: list[str]) -> str | None:
     """The page with the lines between the markers of that name, or None where they are missing."""
     begin_marker, end_marker = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-    before, begin, rest = page.partition(begin_marker)
-    _, end, after = rest.partition(end_marker)
+    before, begin, following = page.partition(begin_marker)
+    _, end, after = following.partition(end_marker)
     return "\n".join([before + begin, *lines, end + after]) if begin and end else None
 
 

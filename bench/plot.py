@@ -1,4 +1,4 @@
-"""The pictures of speed: every comparison as a point, and every library's speed beside its error. Needs matplotlib."""
+"""The pictures of speed: every comparison as a point, and the speed and error of every library. Needs matplotlib."""
 
 import math
 import statistics
@@ -15,7 +15,7 @@ from bench.comparison import OWN, REUSING, factor, rivals, unique
 
 __all__ = ["draw_grid", "draw_summary"]
 
-# Wong's colours that the colour-blind can tell apart, and a shape each for those who see none.
+# Wong's colours, which the colour-blind can tell apart. Each library has a shape of its own too.
 STYLES = {
     "NumPy": ("#0072B2", "o"),
     "SciPy": ("#E69F00", "s"),
@@ -28,7 +28,7 @@ OWN_STYLE = ("#000000", "*")
 
 
 def draw_grid(results: dict[str, Any], path: Path, digest: str) -> None:
-    """Six panels: types down, functions across; one line a case, one point a rival."""
+    """Draw a panel for each type and function, with a line for each case and a point for each rival."""
     functions = unique(cell[0] for cell in results["cells"])
     dtypes = unique(cell[1] for cell in results["cells"])
     cases = unique(cell[2] for cell in results["cells"])
@@ -76,7 +76,7 @@ def label(name: str) -> str:
 
 
 def draw_panel(panel: Axes, cells: dict[str, Any], cases: list[str], names: list[str]) -> None:
-    """One function and type: the points of every case on its own line."""
+    """Draw the points of one function and type. Each case has a line of its own."""
     panel.set_xscale("log")
     panel.axvspan(1e-3, 1, color="#F6D5D5", zorder=0)
     panel.axvline(1, color="#333333", linewidth=1.2, zorder=1)
@@ -86,7 +86,7 @@ def draw_panel(panel: Axes, cells: dict[str, Any], cases: list[str], names: list
         for i, name in enumerate(names):
             if name in cells[case]:
                 color, marker = STYLES.get(name, OTHER)
-                shift = 0.17 * (i - (len(names) - 1) / 2)  # points of one case do not hide each other
+                shift = 0.17 * (i - (len(names) - 1) / 2)  # so that points of a case do not hide each other
                 panel.plot(
                     factor(cells[case], name),
                     y + shift,
@@ -101,7 +101,7 @@ def draw_panel(panel: Axes, cells: dict[str, Any], cases: list[str], names: list
 
 
 def draw_summary(results: dict[str, Any], path: Path, digest: str) -> None:
-    """One panel a function: across, how many times as long a library takes; up, its largest error."""
+    """Draw a panel for each function: a library's time as a multiple of smoothmax's across, its largest error up."""
     functions = unique(cell[0] for cell in results["cells"])
     names = rivals(results)
     mpl.rcParams.update({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False})
@@ -125,7 +125,7 @@ def draw_summary(results: dict[str, Any], path: Path, digest: str) -> None:
 
 
 def draw_speed_and_error(panel: Axes, cells: list[dict[str, Any]], names: list[str]) -> None:
-    """The median and the range of the factor of each library, at the height of its largest error."""
+    """Draw the median and the range of the factor of each library, at the height of its largest error."""
     panel.set_xscale("log")
     panel.set_yscale("log")
     panel.axvspan(1e-3, 1, color="#F6D5D5", zorder=0)
@@ -137,7 +137,7 @@ def draw_speed_and_error(panel: Axes, cells: list[dict[str, Any]], names: list[s
         found = [cell for cell in cells if name in cell]
         factors = [factor(cell, name) for cell in found]
         error = max(cell[name][1] for cell in found)
-        # Libraries that share a formula share an error. They are drawn above each other, or they would hide each other.
+        # Libraries with the same formula have the same error. One is drawn a little higher, so that both can be seen.
         while any(abs(math.log(error / other)) < math.log(1.5) for other in drawn):
             error *= 1.1
         drawn.append(error)

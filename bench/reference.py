@@ -1,11 +1,11 @@
-"""The right answers that contenders are held against, and the distance from them in ULP. Times nothing.
+"""The right answers that the results of contenders are compared with, and the distance in ULP. Times nothing.
 
-The reference is the formula in the next wider type: float32 in float64, float64 in longdouble, with the largest element
-kept apart from the sum so that nothing cancels. Its error, relative to the wider type's unit u: the difference x - m is
-off by u/2 of itself, which exp multiplies by |x - m| (under 40 here), exp adds 1, and NumPy's pairwise sum of n
-positive terms at most 24 + log2(n): under 100 u in all, and u is 2**-11 of a float64's unit (2**-29 of a float32's), so
-the reference is off by less than 0.05 ULP. Wherever mpmath is quick enough this is not believed but checked: the first
-and the last row of every case, up to MPMATH_ELEMENTS elements a row.
+The reference is the formula in the next wider type: float32 in float64, float64 in longdouble. The largest element is
+not part of the sum, so that nothing cancels. Let u be a unit in the last place of the wider type. The difference x - m
+has a relative error of u/2, which exp multiplies by |x - m| (under 40 here). exp adds 1 u, and NumPy's pairwise sum of
+n positive terms adds at most 24 + log2(n). Together these are under 100 u. Since u is 2**-11 of a unit of float64
+(2**-29 of one of float32), the reference is off by less than 0.05 ULP. mpmath checks this in the first and the last row
+of every case, unless a row has more than MPMATH_ELEMENTS elements.
 """
 
 from typing import Any
@@ -18,14 +18,14 @@ __all__ = ["GROSS", "largest_error", "reference"]
 
 MPMATH_ELEMENTS = 10_000
 REFERENCE_ULP = 0.05
-# Beyond this an answer is wrong, not inaccurate: relative for softmax and for logarithms over 1, absolute below.
+# An answer with a larger error is wrong. The error is relative for softmax and logarithms above 1, and else absolute.
 GROSS = 1e-2
 
 Reference = dict[str, NDArray[Any]]
 
 
 def reference(array: NDArray[np.floating], axis: int) -> Reference:
-    """All three functions of the array in the wider type, and under "scale" the size that rounds logsumexp's result."""
+    """The three functions of the array in the wider type, and as "scale" the number whose ULP counts for logsumexp."""
     wide: Any = np.float64 if array.dtype == np.float32 else np.longdouble
     if np.finfo(wide).nmant < np.finfo(array.dtype).nmant + 11:
         raise RuntimeError(f"{array.dtype} needs a wider type to be checked, and longdouble is none on this platform")
@@ -34,12 +34,12 @@ def reference(array: NDArray[np.floating], axis: int) -> Reference:
     difference: NDArray[Any] = array.astype(wide) - largest
     exponential = np.exp(difference)
     np.put_along_axis(exponential, position, 0, axis)
-    rest = exponential.sum(axis, keepdims=True)
+    others = exponential.sum(axis, keepdims=True)
     np.put_along_axis(exponential, position, 1, axis)
-    log_sum = np.log1p(rest)
+    log_sum = np.log1p(others)
     answers = {
         "logsumexp": np.squeeze(largest + log_sum, axis),
-        "softmax": exponential / (1 + rest),
+        "softmax": exponential / (1 + others),
         "log_softmax": difference - log_sum,
     }
     answers["scale"] = np.maximum(np.abs(answers["logsumexp"]), np.squeeze(np.maximum(np.abs(largest), log_sum), axis))
@@ -48,7 +48,7 @@ def reference(array: NDArray[np.floating], axis: int) -> Reference:
 
 
 def check_reference(array: NDArray[np.floating], axis: int, answers: Reference) -> None:
-    """Hold the first and the last row against mpmath; raise if they are further off than the reference may be."""
+    """Compare the first and the last row with mpmath, and raise an error if they differ by more than REFERENCE_ULP."""
     n = array.shape[axis]
     if n > MPMATH_ELEMENTS:
         return
@@ -68,14 +68,14 @@ def check_reference(array: NDArray[np.floating], axis: int, answers: Reference) 
 
 
 def ulps_from(value: Any, exact: mpmath.mpf, scale: Any, dtype: np.dtype[Any]) -> float:
-    """Distance of a wide number from an exact one, in units in the last place that `scale` has in dtype."""
+    """The distance of a wide number from an exact one, in units in the last place of `scale` in dtype."""
     head = float(value)
-    tail = float(value - type(value)(head))  # a longdouble in two parts, since mpmath takes no longdouble
+    tail = float(value - type(value)(head))  # two parts, since mpmath does not take a longdouble
     return float(abs(mpmath.mpf(head) + mpmath.mpf(tail) - exact) / float(np.spacing(np.abs(scale).astype(dtype))))
 
 
 def largest_error(result: NDArray[np.floating], answers: Reference, function: str) -> float:
-    """Largest error in ULP of the correctly rounded result; for logsumexp, of the largest of it, m and log(sum).
+    """The largest error, in ULP of the correctly rounded result, or for logsumexp of the largest of it, m and log(sum).
 
     Raises
     ------

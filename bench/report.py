@@ -2,9 +2,9 @@
 
     python -m bench.report raw.json   reduce to bench/results.json, draw both pictures, write both pages
     python -m bench.report            the same from bench/results.json
-    python -m bench.report --check    exit code 1 if a page or a picture does not belong to bench/results.json
+    python -m bench.report --check    exit with code 1 if a page or a picture does not match bench/results.json
 
-A time is the best of all sweeps. Checking needs the standard library alone; bench/plot.py draws.
+A time is the best of all sweeps. bench/plot.py draws; without drawing, only the standard library is needed.
 """
 
 import argparse
@@ -31,7 +31,7 @@ Results = dict[str, Any]
 
 
 def reduce(raw: dict[str, Any]) -> Results:
-    """Best time and largest error of every contender in every cell, and what they depend on."""
+    """The best time and the largest error of every contender in every cell, and what they depend on."""
     cells: dict[tuple[str, str, str], dict[str, list[float]]] = {}
     for entry in raw["benchmarks"]:
         info = entry["extra_info"]
@@ -54,14 +54,14 @@ def reduce(raw: dict[str, Any]) -> Results:
 
 
 def written(results: Results) -> str:
-    """The results as JSON with one cell a line, so that a difference can be read."""
+    """The results as JSON with one cell in each line, so that a diff is readable."""
     cells = ",\n".join("  " + json.dumps(cell, ensure_ascii=False) for cell in results["cells"])
     head = json.dumps({k: v for k, v in results.items() if k != "cells"}, ensure_ascii=False, indent=1)
     return f'{head[:-2]},\n "cells": [\n{cells}\n ]\n}}\n'
 
 
 def digest(results: Results) -> str:
-    """What ties the plot to the results it was drawn from."""
+    """The hash of the results. A plot contains that of the results that it was drawn from."""
     return hashlib.sha256(written(results).encode()).hexdigest()
 
 
@@ -76,7 +76,7 @@ def duration(seconds: float) -> str:
 
 
 def times(ratio: float, mark: str = "x") -> str:
-    """How many times faster, two or three digits; a loss is bold."""
+    """How many times faster smoothmax is, with two or three digits. A case that it loses is bold."""
     digits = 0 if ratio >= 10 else 1 if ratio >= 1 else 2
     text = f"{ratio:.{digits}f}{mark}"
     return text if ratio >= 1 else f"**{text}**"
@@ -92,7 +92,7 @@ def cells_of(results: Results, kind: str, name: str) -> list[dict[str, list[floa
 
 
 def summary(results: Results, names: list[str]) -> list[str]:
-    """One line a rival: median and range of the factor over all cases."""
+    """A line for each rival: the median and the range of the factor over all cases."""
     rows = []
     for name in names:
         row = [name]
@@ -105,14 +105,14 @@ def summary(results: Results, names: list[str]) -> list[str]:
 
 
 def ulps(error: float) -> str:
-    """An error in ULP with two digits."""
+    """An error in ULP, with two digits."""
     if error >= 1e5:
         return f"{error:.1e}".replace("e+0", "e").replace("e+", "e")
     return f"{error:.1f}" if error < 10 else f"{float(f'{error:.2g}'):.0f}"
 
 
 def errors(results: Results) -> list[str]:
-    """One line a contender: the largest error over all cases."""
+    """A line for each contender: the largest error over all cases."""
     rows = []
     for name in [OWN, *rivals(results)]:
         row = [name]
@@ -123,7 +123,7 @@ def errors(results: Results) -> list[str]:
 
 
 def speed_and_error(results: Results) -> list[str]:
-    """One line a contender, one column a function: median and range of the factor, and the largest error."""
+    """A line for each contender and a column for each function: median and range of the factor, and largest error."""
     functions = unique(function for function, *_ in results["cells"])
     rows = []
     for name in [OWN, *rivals(results)]:
@@ -142,7 +142,7 @@ def speed_and_error(results: Results) -> list[str]:
 
 
 def every_case(results: Results, own: str, names: list[str]) -> list[str]:
-    """One line a case: smoothmax's time, and how many times slower the fastest of these rivals is."""
+    """A line for each case: the time of smoothmax, and how many times as long the fastest of these rivals takes."""
     kinds = kinds_of(results)
     cells = {(f"{function} {dtype}", case): cell for function, dtype, case, cell in results["cells"]}
     rows = []
@@ -158,7 +158,7 @@ def every_case(results: Results, own: str, names: list[str]) -> list[str]:
 
 
 def reusing(results: Results) -> list[str]:
-    """The part on libraries that write to memory that is there."""
+    """The table of the libraries that reuse the memory of their results."""
     if not (names := rivals(results, reusing=True)):
         return []
     return [
@@ -185,7 +185,7 @@ def conditions(results: Results) -> str:
 
 
 def summary_block(results: Results) -> list[str]:
-    """What stands in README.md between the markers."""
+    """The lines of README.md between the markers."""
     reusing_names = " and ".join(name for name in rivals(results) if name in REUSING)
     threads = "one thread" if results["threads"] == 1 else f"{results['threads']} threads"
     cases = len(unique(case for _, _, case, _ in results["cells"]))
@@ -203,7 +203,7 @@ def summary_block(results: Results) -> list[str]:
 
 
 def grid_block(results: Results) -> list[str]:
-    """What stands in docs/benchmarks.md between the markers."""
+    """The lines of docs/benchmarks.md between the markers."""
     names = rivals(results, reusing=False)
     return [
         "How many times as long each library takes as smoothmax: the median over all cases, and the range. Under 1 "
@@ -227,12 +227,12 @@ def grid_block(results: Results) -> list[str]:
 
 
 def blocks(results: Results) -> dict[Path, tuple[str, list[str]]]:
-    """The pages, and the markers and lines that each has of these results."""
+    """The pages, each with the name of its markers and the lines between them."""
     return {README: ("speed", summary_block(results)), PAGE: ("grid", grid_block(results))}
 
 
 def complaints(results: Results) -> list[str]:
-    """What is not as the results say."""
+    """The pages and pictures that do not match the results."""
     found = []
     for path, (markers, lines) in blocks(results).items():
         page = path.read_text(encoding="utf-8")

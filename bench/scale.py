@@ -1,6 +1,6 @@
-"""What streaming, files and Dask cost beside one array: python -m bench.scale [--elements 1e8]. Writes nothing.
+"""What streaming, files and Dask cost, compared with one array: python -m bench.scale [--elements 1e8]. Writes nothing.
 
-Times are the best of rounds in which the contenders take turns; the figures of docs/scale.md come from here.
+A time is the best of rounds in which the contenders take turns. The figures of docs/scale.md come from this script.
 """
 
 import argparse
@@ -46,7 +46,7 @@ def streamed(x: Any, chunk: int) -> Any:
 
 
 def with_dask(x: Any) -> Any:
-    """The textbook's formula on a dask array."""
+    """The textbook formula for a dask array."""
     m = x.max()
     return m + da.log(da.exp(x - m).sum())
 
@@ -92,7 +92,7 @@ def compare_files(elements: int, rounds: int, folder: str | None) -> None:
             show(f"{elements} float32 in {where}, axis {axis}", times, elements)
             both = times["softmax of the array"] + times["cp"]
             print(f"  from file to file / (array + cp): {times['from file to file'] / both:.2f}")
-            script = (  # not ru_maxrss: a new process begins with its parent's
+            script = (  # does not use ru_maxrss, in which a new process begins with the peak of its parent
                 "import sys; from smoothmax.__main__ import main; main(sys.argv[1:]);"
                 "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
             )
@@ -104,7 +104,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--elements", type=float, default=1e8)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--folder", help="for files: /dev/shm leaves the disk out")
+    parser.add_argument("--folder", help="where files are written: in /dev/shm no disk is involved")
     options = parser.parse_args()
     size = int(options.elements)
     compare_streams(size, options.rounds)

@@ -1,7 +1,7 @@
-"""Time every contender on every case. A contender is checked against the reference before it is timed.
+"""Time every contender on every case. A contender is checked with the reference before it is timed.
 
-The machine may be noisy, so the whole grid is swept SWEEPS times, minutes apart, with the contenders of a cell next to
-each other; the report takes the best time of all sweeps. A disturbance of seconds then spoils nobody's figure.
+The machine may be noisy, so the whole grid is timed SWEEPS times, minutes apart, and the contenders of a cell one after
+the other. The report takes the best time of all sweeps, so a disturbance of seconds spoils no figure.
 """
 
 import functools
@@ -31,7 +31,7 @@ def case_reference(case: Case, dtype: str) -> Reference:
 
 @functools.cache
 def error_of(contender: str, function: str, case: Case, dtype: str) -> float:
-    """Largest error in ULP; computed in the first sweep, remembered for the others."""
+    """The largest error in ULP, which is computed in the first sweep and cached for the others."""
     call = contenders.prepare(contender, function, case_input(case, dtype), case.axis)
     result = np.asarray(call())
     assert result.dtype == dtype

@@ -1,13 +1,13 @@
-"""When softmax of a row is fused, leaves a draft, or is computed in two passes: the measurement behind two thresholds.
+"""The measurement behind two limits: of rows whose softmax is fused, and of rows whose softmax is drafted.
 
-    python -m bench.threshold             build smoothmax three times in a temporary folder, minutes, and compare
+    python -m bench.threshold             build smoothmax three times in a temporary folder, which takes minutes
     python -m bench.threshold --write     and put the table into docs/benchmarks.md
 
-One thread computes a row of up to FUSED_SOFTMAX_ROW_BYTES in a fused kernel: its exponentials are stored in the result,
-and scaled when their sum is known. A longer row is done in pieces, which threads share. Each leaves a draft in the
-result: exponentials against the maximum so far, which a second pass corrects. A row of more than DRAFT_MAX_BYTES is
-read and exponentiated twice. Both limits are constants of the compiled package, so the script changes them in copies of
-the source.
+One thread computes a row of up to FUSED_SOFTMAX_ROW_BYTES in a fused kernel. It stores the exponentials in the result,
+and scales them once their sum is known. A longer row has pieces, which threads share. The first pass over a piece
+leaves a draft in the result, exponentials relative to the maximum so far, and the second pass corrects it. Of a row
+of more than DRAFT_MAX_BYTES, both passes read the elements and exponentiate them. Both limits are constants of the
+compiled package, so the script changes them in copies of the source.
 """
 
 import argparse
@@ -30,11 +30,11 @@ SOURCE = "src/smoothmax"
 PLACES = {"FUSED_SOFTMAX_ROW_BYTES": "_thresholds.pxd", "DRAFT_MAX_BYTES": "_thresholds.pxd"}
 SIZES = tuple(2**power for power in range(15, 27))  # bytes
 BUILDS = {
-    "at_once": {"FUSED_SOFTMAX_ROW_BYTES": 2**60},
+    "fused": {"FUSED_SOFTMAX_ROW_BYTES": 2**60},
     "draft": {"FUSED_SOFTMAX_ROW_BYTES": 0, "DRAFT_MAX_BYTES": 2**60},
-    "twice": {"FUSED_SOFTMAX_ROW_BYTES": 0, "DRAFT_MAX_BYTES": 0},
+    "two passes": {"FUSED_SOFTMAX_ROW_BYTES": 0, "DRAFT_MAX_BYTES": 0},
 }
-TURNS = 5  # of the two builds: a disturbance meets both
+TURNS = 5  # of all builds, so that a disturbance affects them alike
 
 
 def stated(constant: str) -> re.Pattern[str]:
@@ -42,7 +42,7 @@ def stated(constant: str) -> re.Pattern[str]:
 
 
 def build(values: dict[str, int], folder: Path) -> None:
-    """A copy of the package with other thresholds; what does not depend on them is taken as it was built here."""
+    """Build a copy of the package with other limits. Modules that do not depend on them are not built again."""
     shutil.copytree(ROOT / "src", folder / "src")
     for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy2(ROOT / name, folder)
@@ -70,7 +70,7 @@ def times_of(folder: Path, threads: int) -> dict[str, list[float]]:
 
 
 def measure() -> dict[str, list[float]]:
-    """Nanoseconds an element of rows of all sizes, with whichever build is found first."""
+    """Nanoseconds per element for rows of all sizes, with the build that PYTHONPATH names."""
     import numpy as np
 
     softmax = load("smoothmax").softmax
@@ -100,7 +100,7 @@ def lines(best: dict[str, dict[str, list[float]]]) -> list[str]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Measure softmax of rows done at once, as drafts, and twice.")
+    parser = argparse.ArgumentParser(description="Measure softmax of rows: fused, drafted, and in two passes.")
     parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
     parser.add_argument("--part", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -108,8 +108,8 @@ def main() -> int:
         use_cores(arguments.part)
         print(json.dumps(measure()))
         return 0
-    ways = {"at once": ("at_once", 1)}
-    for name in ("draft", "twice"):
+    ways = {"fused": ("fused", 1)}
+    for name in ("draft", "two passes"):
         ways |= {name: (name, 1), f"{name}, {all_cores()} threads": (name, all_cores())}
     best: dict[str, dict[str, list[float]]] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -118,8 +118,8 @@ def main() -> int:
         for _ in range(TURNS):
             for way, (name, threads) in ways.items():
                 times = times_of(Path(folder, name), threads)
-                kept = best.setdefault(way, times)
-                best[way] = {dtype: [*map(min, kept[dtype], times[dtype])] for dtype in DTYPES}
+                so_far = best.setdefault(way, times)
+                best[way] = {dtype: [*map(min, so_far[dtype], times[dtype])] for dtype in DTYPES}
     found = lines(best)
     print("\n".join(found))
     if arguments.write:

@@ -1,9 +1,9 @@
-"""Where the work of a call is done: its instructions an element, and the parts of them in each of smoothmax's rooms.
+"""Where the work of a call is done: its instructions per element, and how they divide among three kinds of work.
 
     python -m bench.where           print the table
     python -m bench.where --write   and put it into docs/benchmarks.md
 
-Instructions are no time, but they can be counted again: where memory waits, floor.py says more.
+Instructions are not time, but every count of them is the same. floor.py shows where calls wait for memory.
 """
 
 import argparse
@@ -16,19 +16,19 @@ from bench.cases import DTYPES, FUNCTIONS
 from bench.pages import PAGE, put, table
 
 VARIANT = "x86-64-v3"
-# Substrings of "shared object:function", the first that fits; what fits none is the way from the call to the kernels.
-ROOMS = {
-    "moving": ("transpose", "select", "_gather:", "_elements:"),
+# Substrings of "shared object:function". The first kind that has one counts, and "walk" if none has one.
+KINDS = {
+    "staging": ("transpose", "select", "scratch:", "elements:"),
     "mathematics": ("x86_64_v3:",),
 }
 
 
-def room(place: str) -> str:
-    return next((name for name, parts in ROOMS.items() if any(part in place for part in parts)), "way")
+def kind_of(place: str) -> str:
+    return next((kind for kind, parts in KINDS.items() if any(part in place for part in parts)), "walk")
 
 
 def lines(counts: Counts) -> list[str]:
-    """One line a call, one column a function and type."""
+    """A line for each call, and a column for each function and type."""
     rows = []
     for call in CALLS:
         row = [call.name]
@@ -38,8 +38,8 @@ def lines(counts: Counts) -> list[str]:
                 row.append(described(functions, math.prod(call.shape)) if functions else "")
         rows.append(row)
     return [
-        f"Instructions an element under {VARIANT}; the parts of mathematics, of bringing elements together and "
-        "apart (masks, conversions, transpositions), and of the way from the call to the kernels:",
+        f"Instructions per element with {VARIANT}; the parts of mathematics, of staging (masks, conversions, "
+        "transpositions), and of everything from the call to the kernels:",
         "",
         *table(["", *(f"{function} {dtype}" for dtype in DTYPES for function in FUNCTIONS)], rows),
     ]
@@ -48,15 +48,14 @@ def lines(counts: Counts) -> list[str]:
 def described(functions: Counter[str], elements: int) -> str:
     parts: Counter[str] = Counter()
     for place, instructions in functions.items():
-        parts[room(place)] += instructions
+        parts[kind_of(place)] += instructions
     total = functions.total()
-    return f"{total / elements:.1f}: " + ", ".join(
-        f"{parts[name] / total:.0%}" for name in ("mathematics", "moving", "way")
-    )
+    kinds = ("mathematics", "staging", "walk")
+    return f"{total / elements:.1f}: " + ", ".join(f"{parts[kind] / total:.0%}" for kind in kinds)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Say where the instructions of fixed calls are.")
+    parser = argparse.ArgumentParser(description="Count the instructions of fixed calls by the kind of their work.")
     parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
     arguments = parser.parse_args()
     counts = count_calls()

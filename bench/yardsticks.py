@@ -1,4 +1,4 @@
-"""What smoothmax is held against besides its rivals: loops in C++, compiled here for a variant's instruction set."""
+"""Loops in C++ that smoothmax is compared with, compiled here for the instruction set of a variant."""
 
 import ctypes
 import functools
@@ -26,12 +26,12 @@ VARIANTS = {
 }
 IN_L1 = 4096  # elements
 BEYOND_CACHE = 2**26  # elements of float32: 256 MiB
-PASSED = 2**24  # bytes that one timing passes over, or more
-ROUNDS = 20  # of each, of a millisecond and more: a disturbance seldom leaves none alone
+PASSED = 2**24  # bytes that one timing passes over, at least
+ROUNDS = 20  # of each timing, of a millisecond or more: seldom are all of them disturbed
 
 
 def compile_loops(source: str, variant: str, folder: str) -> str:
-    """Path of the shared library that bench/`source` becomes."""
+    """Compile bench/`source` into a shared library, and return its path."""
     target = f"{folder}/{Path(source).stem}_{variant}.so"
     compiler = os.environ.get("CXX", "g++")
     subprocess.run([compiler, *FLAGS, *VARIANTS[variant], str(BENCH / source), "-o", target, "-lm"], check=True)
@@ -39,14 +39,14 @@ def compile_loops(source: str, variant: str, folder: str) -> str:
 
 
 def processor() -> str:
-    """Its name where Linux tells it."""
+    """The name of the processor, on Linux; elsewhere that of the architecture."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     return next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.machine())
 
 
 def best_seconds(calls: Sequence[Callable[[], Any]], number: int, rounds: int) -> list[float]:
-    """The shortest time of one call of each; they take turns, so that a disturbance meets them alike."""
+    """The shortest time of one call of each. They take turns, so that a disturbance affects them alike."""
     best = [float("inf")] * len(calls)
     repeat = range(number)
     for _ in range(rounds):
@@ -58,8 +58,8 @@ def best_seconds(calls: Sequence[Callable[[], Any]], number: int, rounds: int) -
     return best
 
 
-def together(calls: Sequence[Callable[[], Any]]) -> float:
-    """Seconds from the first to the last of calls that give up the GIL, each in a thread of its own."""
+def seconds_of_threads(calls: Sequence[Callable[[], Any]]) -> float:
+    """Make each call in a thread of its own, without the GIL: the seconds from the first start to the last end."""
     times = []
     barrier = threading.Barrier(len(calls))
 
@@ -87,32 +87,32 @@ class Machine:
         self.threads = threads
 
     def exp_sum(self, dtype: str) -> float:
-        """Nanoseconds an element of maximum, exponentials and sum, of rows in L1."""
+        """Nanoseconds per element of maximum, exponentials and sum of a row in L1."""
         count = 1000
         loop = self.bare[f"bare_{dtype}"]
         loop.restype, loop.argtypes = ctypes.c_double, [ctypes.c_void_p, ctypes.c_long, ctypes.c_long]
         rows = [np.random.default_rng(i).standard_normal(IN_L1).astype(dtype) for i in range(self.threads)]
         calls = [lambda x=x: loop(x.ctypes.data, IN_L1, count) for x in rows]  # type: ignore[misc]
-        return min(together(calls) for _ in range(5 * ROUNDS)) * 1e9 / (count * IN_L1 * self.threads)
+        return min(seconds_of_threads(calls) for _ in range(5 * ROUNDS)) * 1e9 / (count * IN_L1 * self.threads)
 
     def parts(self, elements: int) -> list[NDArray[np.float32]]:
-        """Runs of one array, one for each thread, of whole turns of the loops."""
+        """Parts of one array, one for each thread. Each is a multiple of what a turn of the loops takes."""
         array = np.ones(elements, np.float32)
         size = elements // self.threads // 512 * 512
         return [array[i * size : (i + 1) * size] for i in range(self.threads)]
 
-    def passing(self, loop: Any, runs: list[tuple[NDArray[np.float32], ...]]) -> float:
-        """Nanoseconds a byte of the first array of each run; passes of what a cache holds follow one another."""
-        loop.restype, loop.argtypes = ctypes.c_double, [ctypes.c_void_p] * len(runs[0]) + [ctypes.c_long] * 2
-        total = sum(run[0].nbytes for run in runs)
+    def passing(self, loop: Any, parts: list[tuple[NDArray[np.float32], ...]]) -> float:
+        """Nanoseconds per byte of the first array of each part. Short arrays are passed over repeatedly."""
+        loop.restype, loop.argtypes = ctypes.c_double, [ctypes.c_void_p] * len(parts[0]) + [ctypes.c_long] * 2
+        total = sum(part[0].nbytes for part in parts)
         passes = max(1, PASSED // total)
-        calls = [functools.partial(loop, *(array.ctypes.data for array in run), run[0].size, passes) for run in runs]
-        return min(together(calls) for _ in range(ROUNDS)) * 1e9 / (passes * total)
+        calls = [functools.partial(loop, *(x.ctypes.data for x in part), part[0].size, passes) for part in parts]
+        return min(seconds_of_threads(calls) for _ in range(ROUNDS)) * 1e9 / (passes * total)
 
     def reading(self, elements: int = BEYOND_CACHE) -> float:
-        """Nanoseconds a byte, of so many float32."""
+        """Nanoseconds per byte of reading a number of float32."""
         return self.passing(self.memory.read_all, [(x,) for x in self.parts(elements)])
 
     def copying(self, elements: int = BEYOND_CACHE) -> float:
-        """Nanoseconds a byte that is read, and written elsewhere."""
+        """Nanoseconds per byte of copying a number of float32."""
         return self.passing(self.memory.copy_all, list(zip(self.parts(elements), self.parts(elements), strict=True)))

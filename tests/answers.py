@@ -1,7 +1,7 @@
-"""Right answers kept in a folder: the tests run once for each variant of the kernels, and what is right is the same.
+"""A cache of right answers in a folder: the tests of every variant of the kernels expect the same answers.
 
-SMOOTHMAX_ANSWERS names the folder, for as long as neither NumPy nor mpmath changes; without it nothing is kept. Knows
-neither what is asked nor what is answered.
+SMOOTHMAX_ANSWERS names the folder, which holds until NumPy or mpmath changes; without it nothing is cached. This file
+knows neither the questions nor the answers.
 """
 
 import hashlib
@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = os.environ.get("SMOOTHMAX_ANSWERS")
-# Part of every question, so that changed sources find nothing that they would not answer themselves.
+# Part of every question, so that an answer that other sources computed is not found.
 SHARED = [Path(__file__).with_name(name).read_bytes() for name in ("oracle.py", "loss_reference.py")]
 
 
-def kept(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, asked once for the same arguments; those are told apart by all their bytes and types."""
+def cached(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a function compute the answer for equal arguments once. All bytes and types of the arguments are compared."""
     if not FOLDER:
         return function
 
@@ -33,7 +33,7 @@ def kept(function: Callable[..., Any]) -> Callable[..., Any]:
         if path.exists():
             return pickle.loads(path.read_bytes())
         found = function(*arguments, **keywords)
-        # Whole or not at all: other processes of the same run look for it.
+        # Renamed when it is complete, since other processes of the same run look for it.
         with tempfile.NamedTemporaryFile(dir=FOLDER, delete=False) as file:
             pickle.dump(found, file)
         os.replace(file.name, path)

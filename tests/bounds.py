@@ -1,4 +1,4 @@
-"""The promised largest errors, in ULP of the correctly rounded result. Stated here and nowhere else."""
+"""The promised largest errors, in ULP of the correctly rounded result. No other file states them."""
 
 SOFTMAX = 2.0
 LOG_SOFTMAX = 2.0
@@ -6,19 +6,19 @@ LOGSUMEXP = 1.5
 LOGSUMEXP_MANY = 1.0  # of at least MANY elements
 MANY = 1000
 LOG_PROB = 2.0
-LOSS = 2.0  # of a position, for class targets
+LOSS = 2.0  # of a position with a class as its target
 SOFT_LOSS = 3.0  # for probabilities and smoothing that are not negative
 REDUCED_LOSS = 4.0  # sums and means
 EQUAL_LOSSES = 1.5  # sums and means of positions that all have the same loss
-GRADIENT = 3.0  # for class targets; else of the larger of its two terms
-VJP = 3.0  # of the result and of the terms that it is a difference of
+GRADIENT = 3.0  # with a class as its target; otherwise in ULP of the larger of its two terms
+VJP = 3.0  # in ULP of the largest of the result and the two terms that it is the difference of
 LONGDOUBLE_LOGSUMEXP = 2.0
 LONGDOUBLE = 3.0  # softmax and log_softmax
 COMPLEX = 4.0  # in eps of the unit that the docstrings describe
 
 
 def bound(function: str, n: int) -> float:
-    """The promise for a reduction of n elements by the function of this name."""
+    """The promised largest error of the function of this name, for a reduction of n elements."""
     if function == "logsumexp":
         return LOGSUMEXP_MANY if n >= MANY else LOGSUMEXP
     return {"softmax": SOFTMAX, "log_softmax": LOG_SOFTMAX}[function]

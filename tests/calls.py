@@ -1,7 +1,7 @@
 """Any legal call of the three functions, as hypothesis strategies.
 
-Each call notes what was chosen by name, so that a test can see that every option comes up. Knows neither right
-answers nor errors.
+Each call records the options that were chosen, so that a test can check that every option occurs. This file knows
+neither right answers nor errors.
 """
 
 from __future__ import annotations
@@ -35,27 +35,27 @@ COMPLEX_TYPES = ["F", "D", ">c16"]
 
 @dataclass
 class Call:
-    """A call, and the arrays behind its arguments: in C order and of full strength, whatever layout is passed."""
+    """A call, and copies of its array arguments in C order, whatever layout is passed."""
 
     function: str
     x: Array
     given: Any
     b: Array | None = None
     where: Array = field(default_factory=lambda: np.array(True))
-    shape: tuple[int, ...] = ()  # that all of them broadcast to
+    shape: tuple[int, ...] = ()  # that all array arguments broadcast to
     arguments: dict[str, Any] = field(default_factory=dict)
     out: str | None = None
     chosen: list[tuple[str, Any]] = field(default_factory=list)
 
     def choose(self, draw: Callable[..., Any], name: str, options: Sequence[Any] | None = None) -> Any:
-        """Draw one of the options, and note it."""
+        """Draw one of the options, and record it."""
         value = draw(st.sampled_from(OPTIONS[name] if options is None else options))
         self.chosen.append((name, value))
         return value
 
     @property
     def result_shape(self) -> tuple[int, ...]:
-        """The shape of the result, as NumPy's reductions have it."""
+        """The shape of the result, by the rules of NumPy's reductions."""
         if self.function != "logsumexp":
             return self.shape
         axis = self.arguments["axis"] if self.shape else None
@@ -85,8 +85,8 @@ def numbers(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any, kind: 
     return np.asarray(x, dtype)
 
 
-def lay_out(call: Call, draw: Callable[..., Any], x: Array) -> Any:
-    """The array's values in another layout; C where the layout asks for more elements or axes than there are."""
+def in_some_layout(call: Call, draw: Callable[..., Any], x: Array) -> Any:
+    """The array's values in a layout that is drawn; in C order where the array is too small for that layout."""
     how = draw(st.sampled_from(OPTIONS["layout"]))
     given: Any = None
     if how == "F":
@@ -124,7 +124,7 @@ def shapes(draw: Callable[..., Any], ndim: int) -> tuple[int, ...]:
 
 
 def other_shape(draw: Callable[..., Any], shape: tuple[int, ...], wider: bool) -> tuple[int, ...]:
-    """A shape that broadcasts with this one; with an axis more, and some longer ones, if it is to be wider."""
+    """A shape that broadcasts with this one. A wider shape has one axis more, and is longer along some axes."""
     if not wider:
         other = tuple(n if draw(st.booleans()) else 1 for n in shape)
         return other[draw(st.integers(0, len(other))) :]
@@ -164,12 +164,12 @@ def calls(draw: Callable[..., Any]) -> Call:
     call.function = call.choose(draw, "function")
     call.shape = shapes(draw, call.choose(draw, "axes"))
     call.x = numbers(rng, call.shape, np.dtype(call.choose(draw, "type")), call.choose(draw, "numbers"))
-    call.given = lay_out(call, draw, call.x)
+    call.given = in_some_layout(call, draw, call.x)
     if call.function == "logsumexp":
         how = call.choose(draw, "b")
         if how != "none":
             call.b = weights(call, draw, rng, np.dtype(call.choose(draw, "type")))
-            call.arguments["b"] = call.b.item() if how == "number" else lay_out(call, draw, call.b)
+            call.arguments["b"] = call.b.item() if how == "number" else in_some_layout(call, draw, call.b)
             call.shape = np.broadcast_shapes(call.shape, call.b.shape)
         call.arguments |= {name: call.choose(draw, name) for name in ("keepdims", "return_sign")}
     choose_where(call, draw, rng)
@@ -188,7 +188,7 @@ def choose_where(call: Call, draw: Callable[..., Any], rng: np.random.Generator)
     elif how != "none":
         shape = other_shape(draw, call.shape, how == "wider array")
         call.where = np.asarray(rng.random(shape) < draw(st.sampled_from([0, 0.5, 0.9])))
-        call.arguments["where"] = lay_out(call, draw, call.where)
+        call.arguments["where"] = in_some_layout(call, draw, call.where)
         call.shape = np.broadcast_shapes(call.shape, shape)
 
 
@@ -202,14 +202,14 @@ def complex_calls(draw: Callable[..., Any]) -> Call:
     real, angle = 2 * rng.normal(size=(2, *call.shape))
     turns = draw(st.sampled_from([0.1, 1, 20]))
     call.x = np.asarray(real + 1j * turns * angle).astype(call.choose(draw, "type", COMPLEX_TYPES))
-    call.given = lay_out(call, draw, call.x)
+    call.given = in_some_layout(call, draw, call.x)
     if call.function == "logsumexp":
         if call.choose(draw, "b", ["none", "array", "wider array"]) != "none":
             dtype = np.dtype(call.choose(draw, "type of b", ["f4", "f8", *COMPLEX_TYPES]))
             shape = other_shape(draw, call.shape, dict(call.chosen)["b"] == "wider array")
             real, imaginary = rng.normal(size=(2, *shape))
             call.b = np.asarray(real + 1j * imaginary if dtype.kind == "c" else real).astype(dtype)
-            call.arguments["b"] = lay_out(call, draw, call.b)
+            call.arguments["b"] = in_some_layout(call, draw, call.b)
             call.shape = np.broadcast_shapes(call.shape, call.b.shape)
         call.arguments |= {name: call.choose(draw, name) for name in ("keepdims", "return_sign")}
     choose_where(call, draw, rng)

@@ -1,10 +1,10 @@
-"""What every test file may ask for, how many processes run them, and hypothesis without surprises."""
+"""Fixtures of all test files, the number of processes that run them, and repeatable settings of hypothesis."""
 
 import gc
 import os
 
-# Before anything loads it, and for the processes that tests start: its threads wait for each other on busy processors,
-# and products of such small matrices lose, on more threads, all that those gain.
+# One thread, set before anything loads OpenBLAS, and for the processes that tests start too. On a busy machine its
+# threads wait for each other longer than they save in products of matrices as small as these.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import hypothesis
@@ -13,31 +13,31 @@ import pytest
 
 import smoothmax
 
-# Repeatable everywhere: an example that fails in one place fails in all. --hypothesis-profile=search tries more.
+# An example that fails on one machine fails on all. --hypothesis-profile=search tries more examples.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=60)
 hypothesis.settings.register_profile("search", deadline=None, max_examples=5000)
 hypothesis.settings.load_profile("repeatable")
 
-MOST_PROCESSES = 4  # each imports SciPy and scikit-learn, and some tests take hundreds of MB
+MAX_PROCESSES = 4  # each imports SciPy and scikit-learn, and some tests take hundreds of MB
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the number
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """A process a processor, unless told otherwise by -n, or debugging is meant.
+    """Run one process for each processor, unless -n says otherwise or somebody debugs.
 
-    Here and not as addopts, which would break -p no:xdist and slow down what bench/ measures.
+    As addopts, this would break -p no:xdist and disturb the measurements of bench/.
     """
     if not config.pluginmanager.hasplugin("xdist") or hasattr(config, "workerinput"):
         return
     option = config.option
     if option.numprocesses is None and option.capture != "no" and not option.usepdb:
-        option.numprocesses, option.maxprocesses = "auto", option.maxprocesses or MOST_PROCESSES
+        option.numprocesses, option.maxprocesses = "auto", option.maxprocesses or MAX_PROCESSES
     if option.numprocesses and option.dist == "no":
-        option.dist = "worksteal"  # with -n's own choice, "load", one process ends half a minute after the other
+        option.dist = "worksteal"  # with "load", the default of -n, one process ends half a minute after the other
 
 
 def pytest_collection_finish() -> None:
-    """Nothing that exists by now is garbage before the end; looking through it takes 0.2 s each time."""
+    """Exclude all objects so far from garbage collections: they live until the end, and a pass takes 0.2 s."""
     gc.freeze()
 
 

@@ -1,8 +1,7 @@
-"""The places in memory that the same rows can lie in, each of which takes another way through the package.
+"""Layouts of the same rows in memory. Each makes calls take other routes, or the same route with other staging.
 
-What lies where is the tests' knowledge: contiguous rows and tiles of 64 columns are read where they are, all else is
-gathered first, and short rows are read as tiles. A layout is a function from rows (an array of two axes) to an array
-with the same values, the axis to reduce, and the way back from its result to rows.
+A layout is a function from rows (an array of two axes) to three things: an array with the same values, the axis to
+reduce, and a function from its result back to rows.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ def unaligned(rows: Any) -> Placed:
 
 
 def two_axes(rows: Any) -> Placed:
-    """Each row as a square or so, transposed, its elements in 2 axes around the kept one."""
+    """Each row becomes a matrix, as nearly square as possible. Its two axes lie around the axis of the rows."""
     n = rows.shape[1]
     width = next(i for i in range(int(n**0.5) or 1, 0, -1) if n % i == 0) if n else 1
     array = np.ascontiguousarray(rows.reshape(len(rows), width, n // width).transpose(1, 0, 2))
@@ -59,11 +58,11 @@ LAYOUTS = {
 
 
 def call(function: Callable[..., Any], rows: Any, layout: str = "last_axis") -> Any:
-    """The function's results for rows that lie so, as results of rows."""
+    """The function's results for rows in this layout, brought back to the layout of rows."""
     array, axis, back = LAYOUTS[layout](rows)
     return back(np.asarray(function(array, axis=axis)))
 
 
 def one_by_one(function: Callable[..., Any], rows: Any) -> Any:
-    """Every row in a call of its own."""
+    """The results of one call for each row."""
     return np.array([function(row) for row in rows], rows.dtype)

@@ -1,6 +1,6 @@
 """Hypothesis strategies for calls with one mistake, and the error that each must raise.
 
-Each function puts its mistake into a legal call, and returns the type of the error and a part of its message.
+Each function of MISTAKES puts its mistake into a legal call, and returns the type of the error and part of its message.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NO_NUMBERS = st.sampled_from(["U3", "S1", "O", "M8[s]", "m8[D]", "V2"])
 
 
 def far(call: Call, draw: Draw) -> int:
-    """An axis that the input has not; even a scalar has 0 and -1."""
+    """An axis that the input does not have. Even a scalar has the axes 0 and -1."""
     ndim = max(len(call.shape), 1)
     return draw(st.integers(ndim, 99) | st.integers(-99, -ndim - 1))
 

@@ -1,11 +1,11 @@
-"""What the three functions should have returned, to 90 bits or more, and how far a result is from that in ULP.
+"""The right results of the three functions to 90 bits or more, and the distance of a result from them in ULP.
 
-mpmath takes the logarithms, one a reduction. The exponentials, one an element, are pairs of doubles ("double-double":
-Dekker, Numerische Mathematik 18, 1971; Hida, Li and Bailey, 2001) so that a million of them take a second;
-test_oracle.py holds them against mpmath. Every exact value is a triple (high, low, k) that stands for
-(high + low)*2**k: nothing here underflows, whatever the spread of the input.
+mpmath computes the logarithms, one for each reduction. The exponentials, one for each element, are pairs of doubles
+("double-double": Dekker, Numerische Mathematik 18, 1971; Hida, Li and Bailey, 2001), so that a million of them take a
+second; test_oracle.py compares them with mpmath. Every exact value is a triple (high, low, k) that stands for
+(high + low)*2**k, so nothing underflows, whatever the spread of the input.
 
-Knows no code of the package, and no other library's softmax.
+This file knows no code of the package, and no other library's softmax.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 import mpmath
 import numpy as np
-from answers import kept
+from answers import cached
 from numpy.typing import NDArray
 
 Doubles = NDArray[np.float64]
@@ -30,7 +30,7 @@ context.prec = 240
 
 @dataclass
 class Exact:
-    """(high + low)*2**k, and the magnitude whose ULP counts if that is not the result's own (0 elsewhere)."""
+    """(high + low)*2**k. Errors are in ULP of the result, or of `at_least` where that is larger."""
 
     high: Doubles
     low: Doubles
@@ -41,21 +41,21 @@ class Exact:
         return Exact(self.high[index], self.low[index], self.k[index], self.at_least[index])
 
     def reshape(self, *shape: Any) -> Exact:
-        """Change the shape of every part."""
+        """The same values in another shape."""
         return self.map(lambda part: part.reshape(*shape))
 
     def map(self, change: Any) -> Exact:
-        """Apply the same change of layout to every part."""
+        """The same change of layout, made to every part."""
         return Exact(change(self.high), change(self.low), change(self.k), change(self.at_least))
 
     def rounded(self, dtype: Any = np.float64) -> NDArray[Any]:
-        """The results as a library without errors would give them, but for ties and subnormals, which round twice."""
+        """The correctly rounded results, except for ties and subnormals, which are rounded twice."""
         with np.errstate(all="ignore"):
             return ldexp(self.high, self.k).astype(dtype)
 
 
 def ulp_error(got: Any, exact: Exact) -> Doubles:
-    """abs(got - exact) in ULP of the correctly rounded result; infinite where only one of the two is not finite."""
+    """abs(got - exact) in ULP of the correctly rounded result; infinite where only one of the two is finite."""
     got = np.asarray(got)
     dtype = got.dtype.newbyteorder("=")
     if got.shape != exact.high.shape:
@@ -96,30 +96,31 @@ def normalized(axis: Any, ndim: int) -> list[int]:
     return sorted(int(i) % ndim for i in axes)
 
 
-@kept
+@cached
 def reference_of_rows(function: str, rows: Doubles, counts: NDArray[Any] | None = None) -> Exact:
     """The reference along the last of two axes; element j of every row stands for counts[j] equal ones."""
     repeats = np.ones(rows.shape[1], np.int64) if counts is None else np.asarray(counts)
-    tops = rows.max(axis=1, initial=-np.inf)  # nan if there is one
-    regular = np.isfinite(tops)
-    m = np.where(regular, tops, 0)[:, None]
+    maxima = rows.max(axis=1, initial=-np.inf)  # nan if there is one
+    regular = np.isfinite(maxima)
+    m = np.where(regular, maxima, 0)[:, None]
     safe = np.where(regular[:, None], rows, 0)
-    is_top = safe == m
+    is_maximum = safe == m
     with np.errstate(all="ignore"):
         d, d_low = difference(safe, m)
-    near = d > -3000  # what is not is 2**-4328, and that is nothing: 0 as a result, and no part of a sum
+    near = d > -3000  # the exponentials of others are below 2**-4328: 0 as a result, and without effect on a sum
     high, low, k = exp_pair(np.where(near, d, -3000), np.where(near, d_low, 0))
     gone = np.isneginf(safe)
     high[gone] = low[gone] = 0
-    # The sum over the elements that are not the maximum, relative to the largest of them.
-    other_k = np.where(is_top | gone, -(10**6), k).max(axis=1, initial=-(10**6))
-    fall = np.where(is_top, 0, k - other_k[:, None])
-    rest = sum_pairs(times(ldexp(high, fall), ldexp(low, fall), np.where(is_top, 0, repeats).astype(np.float64)))
-    count = np.where(is_top, repeats, 0).sum(axis=1)
+    # The sum of the elements that are not the maximum, relative to the largest of them.
+    other_k = np.where(is_maximum | gone, -(10**6), k).max(axis=1, initial=-(10**6))
+    fall = np.where(is_maximum, 0, k - other_k[:, None])
+    factors = np.where(is_maximum, 0, repeats).astype(np.float64)
+    others = sum_pairs(times(ldexp(high, fall), ldexp(low, fall), factors))
+    count = np.where(is_maximum, repeats, 0).sum(axis=1)
 
     if function == "softmax":
         total = add_pairs(
-            (count.astype(np.float64), np.zeros(len(rows))), (ldexp(rest[0], other_k), ldexp(rest[1], other_k))
+            (count.astype(np.float64), np.zeros(len(rows))), (ldexp(others[0], other_k), ldexp(others[1], other_k))
         )
         total = (np.maximum(total[0], 1), total[1])
         quotient = divide((high, low), (total[0][:, None], total[1][:, None]))
@@ -127,35 +128,35 @@ def reference_of_rows(function: str, rows: Doubles, counts: NDArray[Any] | None 
         exact.high[~regular] = np.nan
         return exact
 
-    logs = [log_of(int(c), r, s, int(e)) for c, r, s, e in zip(count, *rest, other_k, strict=True)]
+    logs = [log_of(int(c), r, s, int(e)) for c, r, s, e in zip(count, *others, other_k, strict=True)]
     if function == "logsumexp":
-        sums = [split(context.mpf(float(top)) + log) for top, log in zip(m[:, 0], logs, strict=True)]
+        sums = [split(context.mpf(float(maximum)) + log) for maximum, log in zip(m[:, 0], logs, strict=True)]
         exact = Exact(*columns(sums), np.zeros(len(rows)))
         size = np.maximum(np.abs(m[:, 0]), [abs(float(log)) for log in logs])
         exact.at_least[:] = np.where(m[:, 0] < 0, size, 0)
-        exact.high[~regular] = tops[~regular]
+        exact.high[~regular] = maxima[~regular]
         return exact
 
     log_high, log_low, log_k = columns([split(log) for log in logs])
     with np.errstate(all="ignore"):
         logs = add_pairs((d, d_low), (-ldexp(log_high, log_k)[:, None], -ldexp(log_low, log_k)[:, None]))
     exact = Exact(
-        np.where(is_top, -log_high[:, None], np.where(gone | np.isneginf(d), -np.inf, logs[0])),
-        np.where(is_top, -log_low[:, None], np.where(gone | np.isneginf(d), 0, logs[1])),
-        np.where(is_top, log_k[:, None], 0),
+        np.where(is_maximum, -log_high[:, None], np.where(gone | np.isneginf(d), -np.inf, logs[0])),
+        np.where(is_maximum, -log_low[:, None], np.where(gone | np.isneginf(d), 0, logs[1])),
+        np.where(is_maximum, log_k[:, None], 0),
         np.zeros(rows.shape),
     )
     nan_or_inf = np.where(np.isposinf(rows), np.nan, -np.inf)
-    exact.high[~regular] = np.where(np.isposinf(tops)[:, None], nan_or_inf, np.nan)[~regular]
+    exact.high[~regular] = np.where(np.isposinf(maxima)[:, None], nan_or_inf, np.nan)[~regular]
     return exact
 
 
-@functools.lru_cache(100_000)  # the same rows in many layouts, and rows of one element
-def log_of(count: int, rest: float, rest_low: float, k: int) -> Any:
-    """log(count + (rest + rest_low)*2**k); count is 0 only where there is nothing to add."""
+@functools.lru_cache(100_000)  # the same rows come in many layouts, and many rows have one element
+def log_of(count: int, others: float, others_low: float, k: int) -> Any:
+    """log(count + (others + others_low)*2**k); count is 0 only in a row without elements."""
     if count == 0:
         return context.mpf(0)
-    return context.log1p(context.ldexp(context.mpf(rest) + context.mpf(rest_low), k) + (count - 1))
+    return context.log1p(context.ldexp(context.mpf(others) + context.mpf(others_low), k) + (count - 1))
 
 
 def split(value: Any) -> tuple[float, float, int]:
@@ -179,7 +180,7 @@ def columns(triples: list[tuple[float, float, int]]) -> tuple[Doubles, Doubles, 
 
 
 def ldexp(x: Any, k: Any) -> Doubles:
-    """In two halves: 2**k alone may be out of range, and a first half in the normal range rounds once."""
+    """x*2**k. np.ldexp rounds once, also where 2**k is out of range; an int32 holds the clipped exponent."""
     k = np.clip(np.asarray(k), -4200, 4200).astype(np.int32)
     with np.errstate(all="ignore"):
         return np.ldexp(x, k)
@@ -192,7 +193,7 @@ def two_sum(a: Any, b: Any) -> Pair:
 
 
 def difference(a: Any, b: Any) -> Pair:
-    """The exact difference: near the largest double, two_sum may overflow on its way to a result that does not."""
+    """The exact difference. It is scaled near the largest double, where two_sum may overflow though its result fits."""
     scale = np.where(np.maximum(np.abs(a), np.abs(b)) > 2.0**1000, 2.0**-10, 1)
     high, low = two_sum(a * scale, -b * scale)
     return high / scale, low / scale
@@ -234,7 +235,7 @@ def divide(a: Pair, b: Pair) -> Pair:
 
 
 def sum_pairs(pairs: Pair) -> Pair:
-    """Along the last axis, by halves."""
+    """The sum along the last axis, by adding the second half to the first until one pair is left."""
     high, low = pairs
     if high.shape[1] == 0:
         return np.zeros(len(high)), np.zeros(len(high))
@@ -247,7 +248,7 @@ def sum_pairs(pairs: Pair) -> Pair:
 
 
 def parts(value: Any, sizes: list[int]) -> list[float]:
-    """`value` cut into doubles of so many bits."""
+    """The value as a sum of doubles with these numbers of bits."""
     found = []
     for bits in sizes:
         exponent = int(context.floor(context.log(abs(value), 2))) + 1
@@ -257,7 +258,7 @@ def parts(value: Any, sizes: list[int]) -> list[float]:
     return found
 
 
-STEPS = 256  # to a power of two
+STEPS = 256  # from one power of two to the next
 STEP = parts(context.log(2) / STEPS, [32, 32, 53])  # the first two times any n below are exact
 POWERS = np.array([parts(context.mpf(2) ** (context.mpf(i) / STEPS), [53, 53]) if i else [1, 0] for i in range(STEPS)])
 INVERSE_FACTORIALS = [parts(1 / context.factorial(i), [53, 53]) if i > 2 else [1 / max(i, 1), 0.0] for i in range(12)]
@@ -274,7 +275,7 @@ def exp_pair(high: Doubles, low: Doubles, chunk: int = 1 << 15) -> tuple[Doubles
         r = add_pairs(r, (-n * STEP[1], np.zeros_like(n)))
         r = add_pairs(r, (low[here], np.zeros_like(n)))
         r = add_pairs(r, two_product(-n, STEP[2]))
-        # exp(r) - 1 for abs(r) < 2**-9.5: the terms from r**5 on need no second double.
+        # exp(r) - 1 for abs(r) < 2**-9.5. The terms from r**5 on are so small that one double is enough for them.
         tail = np.zeros_like(n)
         for c in INVERSE_FACTORIALS[:5:-1]:
             tail = tail * r[0] + c[0]

@@ -1,4 +1,4 @@
-"""The promised largest errors, over the inputs that make softmax and logsumexp inaccurate, in every layout."""
+"""The promised largest errors, for inputs that make softmax and logsumexp inaccurate, in every layout."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ import smoothmax
 from smoothmax._schedule.explain import explain
 from smoothmax._thresholds import limits
 
-# Families of rows: functions of a generator and a type ---------------------------------------------------------------
+# Families of rows: functions of a random generator and a type --------------------------------------------------------
 
 
 def normal(spread, offset=0.0, n=500, count=70):
@@ -29,18 +29,18 @@ def uniform_below(depth, offset=0.0, n=24, count=200):
 
 
 def near_every_multiple_of_the_grid(rng, dtype):
-    """Maxima beyond which x is shifted, and at either side of where the shift steps."""
+    """Maxima around the largest that is not shifted, and around the places where the shift takes its next value."""
     grid, near = (32.0, 220.0) if dtype == np.float32 else (512.0, 1500.0)
     steps = np.concatenate([[near, grid * 7.5], grid * (np.arange(6, 18) + 0.5), grid * np.array([1000.5, 1e4 + 0.5])])
-    tops = np.concatenate([steps, np.nextafter(steps, np.inf), np.nextafter(steps, 0), steps + 0.3, steps - 0.3])
-    tops = np.concatenate([tops, -tops])[:, None]
-    depth = 80.0 * rng.random((len(tops), 60)) ** 3
+    maxima = np.concatenate([steps, np.nextafter(steps, np.inf), np.nextafter(steps, 0), steps + 0.3, steps - 0.3])
+    maxima = np.concatenate([maxima, -maxima])[:, None]
+    depth = 80.0 * rng.random((len(maxima), 60)) ** 3
     depth[:, 0] = 0
-    return rng.permuted((tops - depth).astype(dtype), axis=1)
+    return rng.permuted((maxima - depth).astype(dtype), axis=1)
 
 
 def rising(rng, dtype):
-    """Every block raises the maximum, past several steps of the shift."""
+    """Every block raises the maximum, in some rows by several steps of the shift."""
     span = 300.0 if dtype == np.float32 else 4000.0
     start = np.array([-span / 2, 0, span, -3 * span, 1e5, 0.3, 7, -7, 19])[:, None]
     speed = np.array([1, 1, 1, 1, 1, 0.001, 0.01, 0.1, 0.2])[:, None]
@@ -53,11 +53,11 @@ def falling(rng, dtype):
 
 
 def grid_crossed_late(rng, dtype):
-    """A last element that takes the maximum over a step of the shift, or over several, by more and less."""
+    """The last element raises the maximum by less than one step of the shift, by one, or by several."""
     grid, near = (32.0, 220.0) if dtype == np.float32 else (512.0, 1500.0)
-    tops = near + grid * np.array([-2, 0.4, 0.6, 1, 3.3, 10.2, -30, -80, 500])
+    maxima = near + grid * np.array([-2, 0.4, 0.6, 1, 3.3, 10.2, -30, -80, 500])
     leaps = grid * np.array([0.3, 0.6, 0.9, 1.1, 1.4, 1.9, 2.6, 5.2, 8.3])
-    pairs = np.array([(top, leap) for top in tops for leap in leaps])
+    pairs = np.array([(maximum, leap) for maximum in maxima for leap in leaps])
     rows = pairs[:, :1] - rng.random((len(pairs), 300)) * 3
     rows[:, 0] = pairs[:, 0]
     rows = rng.permuted(rows, axis=1)
@@ -74,7 +74,7 @@ def subnormal_tails(rng, dtype):
 
 
 def results_just_normal(rng, dtype):
-    """Results of up to a few times the smallest normal number, where an error of rounding is less than any number."""
+    """Results of up to a few times the smallest normal number, whose rounding errors are below the least number."""
     depth = 87.0 if dtype == np.float32 else 708.0
     rows = rng.uniform(0.5 - depth, 6 - depth, (400, 50))
     rows[:, 0] = np.linspace(-0.5, 3, 400)
@@ -93,8 +93,8 @@ def huge_input(rng, dtype):
 
 def pairs(rng, dtype):
     distance = np.concatenate([np.geomspace(1e-8, 760, 2000), rng.random(1000)])
-    top = np.concatenate([np.zeros(1500), rng.uniform(-5, 5, 1500)])
-    return rng.permuted(np.stack([top, top - distance], axis=1).astype(dtype), axis=1)
+    maximum = np.concatenate([np.zeros(1500), rng.uniform(-5, 5, 1500)])
+    return rng.permuted(np.stack([maximum, maximum - distance], axis=1).astype(dtype), axis=1)
 
 
 def triples(rng, dtype):
@@ -102,7 +102,7 @@ def triples(rng, dtype):
 
 
 def results_near_zero(rng, dtype):
-    """Logsumexp of little more than one zero, and of probabilities, where the two parts cancel."""
+    """Logarithms of sums near 1: one zero among small terms, and probabilities, where maximum and logarithm cancel."""
     tails = -rng.uniform(5, 200, (100, 40))
     tails[:50, 0] = 0
     shares = rng.random((50, 40)) ** 4
@@ -111,27 +111,27 @@ def results_near_zero(rng, dtype):
 
 
 def small_results_of_many(rng, dtype):
-    """The logarithm of a zero and a few exponentials: what these lose shows in it."""
+    """A zero and three exponentials that matter. The logarithm is small, so the errors of the three show in it."""
     rows = -rng.uniform(40, 90, (120, 1300))
     rows[:, 0] = 0
     rows[:, 1:4] = -rng.uniform(0.2, 4, (120, 1))
     return rng.permuted(rows.astype(dtype), axis=1)
 
 
-def one_dominant_equal_rest(rng, dtype):
+def one_dominant_equal_others(rng, dtype):
     rows = np.repeat(-np.arange(1.0, 81)[:, None], 130, axis=1)
     rows[:, 0] = 0
     return rng.permuted(rows.astype(dtype), axis=1)
 
 
-def one_dominant_random_rest(rng, dtype):
+def one_dominant_random_others(rng, dtype):
     rows = -np.arange(1.0, 81)[:, None] - rng.random((80, 130))
     rows[:, 0] = 0
     return rng.permuted(rows.astype(dtype), axis=1)
 
 
 def sum_just_above_a_power_of_two(rng, dtype):
-    """Two elements in one lane whose sum loses half a bit, and results just below 1: the worst place for a quotient."""
+    """Sums that lose half a bit and results just below 1, where the error of a quotient is largest."""
     rows = np.empty((2000, 4))
     rows[:, 0] = rng.uniform(-1, 1, 2000)
     rows[:, 1:] = rows[:, :1] - rng.uniform(2, 9, (2000, 3))
@@ -148,7 +148,7 @@ FAMILIES = {
         for family in (
             near_every_multiple_of_the_grid, rising, falling, grid_crossed_late, subnormal_tails, subnormal_input,
             results_just_normal, huge_input, pairs, triples, results_near_zero, small_results_of_many,
-            one_dominant_equal_rest, one_dominant_random_rest, sum_just_above_a_power_of_two,
+            one_dominant_equal_others, one_dominant_random_others, sum_just_above_a_power_of_two,
         )
     },
 }  # fmt: skip
@@ -193,7 +193,7 @@ def test_equal_elements_are_within_the_promise(name, function, dtype, n, value):
 @pytest.mark.parametrize("n", [10**5, 10**7])
 @pytest.mark.parametrize("depth", [0.7, 12.0])
 def test_long_rows_are_within_the_promise(name, function, dtype, n, depth):
-    """97 different values in no order: the oracle knows how many there are of each."""
+    """97 different values in random order. The oracle gets each value once, with its count."""
     rng = np.random.default_rng(n)
     values = np.unique((-depth * rng.random(97)).astype(dtype))
     index = rng.integers(0, len(values), n, dtype=np.uint8)
@@ -240,7 +240,6 @@ def test_tiles_beyond_the_fused_limit_are_within_the_promise(name, function, dty
 
 
 def test_examples_that_ruin_the_textbook_formulas_are_right():
-    """Those that ruin the textbook formulas."""
     for row in ([600.0, 700.0, 800.0], [-1000.0, -900.0, -800.0], [700.0, 800.0, 900.0, 1000.0], [1000.0, 1000.0],
                 [0.0, -40.0], [20.0, 0.0]):  # fmt: skip
         for name in ("logsumexp", "softmax", "log_softmax"):

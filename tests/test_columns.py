@@ -1,4 +1,4 @@
-"""Columns side by side: each is summed from a guess at its top, and results of many are written row by row."""
+"""Columns side by side. Each is summed relative to an estimate of its maximum, and tiles of a band write in turn."""
 
 import numpy as np
 import pytest
@@ -9,17 +9,22 @@ import smoothmax
 from smoothmax._schedule.explain import explain
 from smoothmax._thresholds import limits
 
-# Not the first, the middle or the last of a column, of which the guess is made; of 3 elements it is the middle.
+# The estimate is made of the first, the middle and the last element of a column. This row is none of them, unless the
+# column has 3 elements.
 HIDDEN = 1
+LIMITS = limits()
+# Rows of a tile from which on all three functions shift by the estimate. Shorter tiles take differences.
+SHIFTED = 1 + max(LIMITS[f"{kind}_DIFFERENCES_MAX_ROWS"] for kind in ("ROUNDED", "EXACT", "SOFTMAX"))
 GAPS = {np.float32: [20, 38, 40, 41, 41.5, 42, 43, 90, 300], np.float64: [50, 500, 605, 609, 610, 611, 615, 900, 3000]}
 
 
-@pytest.mark.parametrize("n", [3, 8, 19, 300])
+@pytest.mark.parametrize("n", [3, 8, 19, SHIFTED, 300])
 @pytest.mark.parametrize("offset", [0, 180, -230, 5000])
 def test_a_maximum_far_above_the_estimate_costs_no_digits(function, name, dtype, n, offset):
-    """Above some distance the column is summed again, and only that one."""
+    """A column whose maximum is far above the estimate is summed again. The bits of the others do not change."""
     rng = np.random.default_rng(n)
     ordinary = rng.standard_normal((n, 96)).astype(dtype)
+    assert n < SHIFTED or explain(function, ordinary, axis=0)["name"] in ("FUSED_TILE", "ONE_PASS_TILE")
     before = function(ordinary, axis=0)
     for gap in GAPS[dtype]:
         x = ordinary.copy()
@@ -34,16 +39,16 @@ def test_a_maximum_far_above_the_estimate_costs_no_digits(function, name, dtype,
             assert np.max(ulp_error(after[..., j], reference(name, x[:, j]))) <= bound(name, n)
 
 
-@pytest.mark.parametrize("n", [8, 19, 700])
+@pytest.mark.parametrize("n", [8, 19, SHIFTED, 700])
 @pytest.mark.parametrize("offset", [0, 50, -5000])
 def test_an_estimate_that_is_not_finite_costs_no_digits(function, name, dtype, n, offset):
-    """0 stands in for it, however far that is from the column."""
+    """0 takes its place, even if it is far from the elements of the column."""
     x = (np.random.default_rng(n).standard_normal((n, 70)) + offset).astype(dtype)
     x[[0, n // 2, n - 1], ::3] = -np.inf
     assert np.max(ulp_error(function(x, axis=0), reference(name, x, 0))) <= bound(name, n)
 
 
-@pytest.mark.parametrize("n", [8, 30, 3000])
+@pytest.mark.parametrize("n", [8, SHIFTED, 30, 3000])
 @pytest.mark.parametrize("offset", [0, 1000])
 def test_elements_that_would_vanish_alone_add_up(function, name, dtype, n, offset):
     distance = 105 if dtype is np.float32 else 746
@@ -55,21 +60,21 @@ def test_elements_that_would_vanish_alone_add_up(function, name, dtype, n, offse
         np.testing.assert_array_equal(function(x, axis=0)[..., ::63], function(x[some], axis=0))
 
 
-@pytest.mark.parametrize("n", [3, 19, 300])
+@pytest.mark.parametrize("n", [3, 19, SHIFTED, 300])
 def test_maxima_between_two_exponents_cost_no_digits(function, name, dtype, n):
-    """Half an exponent more or less: whatever rounds it, in whichever loop, must round it alike."""
+    """All loops must round such a maximum to the same exponent."""
     halves = (np.arange(-40, 41) + 0.5) * np.log(2)
-    tops = np.concatenate([np.nextafter(halves.astype(dtype), dtype(s)) for s in (-np.inf, np.inf)])
-    tops = np.concatenate([tops, halves.astype(dtype)])
-    x = (tops - np.abs(np.random.default_rng(n).standard_normal((n, tops.size)))).astype(dtype)
+    maxima = np.concatenate([np.nextafter(halves.astype(dtype), dtype(s)) for s in (-np.inf, np.inf)])
+    maxima = np.concatenate([maxima, halves.astype(dtype)])
+    x = (maxima - np.abs(np.random.default_rng(n).standard_normal((n, maxima.size)))).astype(dtype)
     for row in (0, n // 2, n - 1, 1):
-        x[row] = tops
+        x[row] = maxima
         assert np.max(ulp_error(function(x, axis=0), reference(name, x, 0))) <= bound(name, n)
 
 
 @pytest.mark.parametrize("n", [5, 19, 300, 1500])
 def test_losses_of_rising_columns_are_within_the_promise(dtype, n):
-    """Every element is a new top, and the one before goes into the sum."""
+    """In a rising column every element is a new maximum, and the one before it joins the sum."""
     rng = np.random.default_rng(n)
     x = np.sort(4 * rng.standard_normal((n, 70)), axis=0).astype(dtype)
     for rising in (x, x[::-1]):
@@ -80,16 +85,13 @@ def test_losses_of_rising_columns_are_within_the_promise(dtype, n):
         assert np.max(ulp_error(-found, exact)) <= LOSS
 
 
-LIMITS = limits()
-
-
 def shapes(rows):
-    """More tiles than write in turn, some not full, of one row more than are fused."""
+    """More tiles than a band has, some with fewer columns, and one row more than a fused tile has at most."""
     return [(rows + 1, 700), (2, rows + 1, 530), (2 * rows, 64 * 9 + 3)]
 
 
 def most_rows(name, dtype):
-    """How many rows of a tile are fused, at most."""
+    """The largest number of rows of a fused tile."""
     if name == "log_softmax":
         return LIMITS["FUSED_LOG_SOFTMAX_TILE_ROWS"]
     limit = LIMITS["FUSED_SOFTMAX_TILE_BYTES" if name == "softmax" else "FUSED_STATE_TILE_BYTES"]
@@ -125,7 +127,7 @@ def test_bands_are_within_the_promise_in_any_layout(name, dtype, which):
 @pytest.mark.parametrize("which", range(3))
 @pytest.mark.parametrize("probable", [False, True])
 def test_gradients_of_bands_are_those_of_rows(dtype, which, probable):
-    """The gradients of columns are those of the rows of the transposed array, but for the last bits."""
+    """The gradients of columns are those of the rows of the transposed array, except for the last bits."""
     shape = shapes(most_rows("cross_entropy_and_grad", dtype))[which]
     rng = np.random.default_rng(3)
     x = (3 * rng.standard_normal(shape)).astype(dtype)

@@ -1,4 +1,4 @@
-"""Losses: every combination of their arguments against the formulas, in the promised accuracy, and in every layout."""
+"""Losses: every combination of arguments is compared with the formulas, within the promised errors, in every layout."""
 
 import itertools
 import tracemalloc
@@ -59,7 +59,7 @@ def test_every_combination_of_arguments_is_within_the_promise(
 
 
 def test_every_argument_changes_the_loss():
-    """Every argument matters in the numbers that the test above uses."""
+    """With the numbers of the test above. Otherwise it would not notice an argument that is ignored."""
     x, targets = logits_and_targets(np.float64, False)
     weight = np.random.default_rng(1).uniform(0.2, 3, CLASSES)
     results = [
@@ -106,7 +106,7 @@ def test_a_confident_right_answer_keeps_its_digits():
 
 
 def moved(array, axis, order):
-    """The last axis of the array moved to `axis`, in memory of that order, or the class axis running backwards."""
+    """The array with its last axis moved to `axis`, in C or F order, or with that axis backwards in memory."""
     array = np.moveaxis(array, -1, axis)
     if order in "CF":
         return array.copy(order=order)
@@ -125,7 +125,7 @@ def test_any_axis_and_layout_gives_the_results_of_rows(dtype, shape, probable, a
     weight = rng.random(shape[-1])
     for smoothing, given in itertools.product((0.0, 0.2), (None, weight)):
         arguments = {"label_smoothing": smoothing, "weight": given, "reduction": "none"}
-        # Row by row is the way that the tests above hold against the formulas.
+        # The tests above compare calls of single rows with the formulas.
         rows, row_targets = x.reshape(-1, shape[-1]), targets.reshape(-1, *targets.shape[2:])
         wanted = [cross_entropy_and_grad(row, t, **arguments) for row, t in zip(rows, row_targets, strict=True)]
         losses = np.array([loss for loss, _ in wanted]).reshape(shape[:-1])
@@ -219,7 +219,7 @@ def test_empty_logits_have_a_loss_of_zero(dtype, shape):
 
 
 def test_special_values_are_those_of_log_softmax(dtype):
-    """As log_softmax has them; a probability of 0 drops its class."""
+    """A probability of 0 removes its class."""
     inf, nan = np.inf, np.nan
     x = np.array([[0, -inf, 1], [-inf, -inf, -inf], [0, inf, 1], [0, nan, 1]], dtype)
     for target in range(3):
@@ -233,7 +233,7 @@ def test_special_values_are_those_of_log_softmax(dtype):
 
 
 def test_a_loss_beyond_the_largest_number_is_inf(dtype):
-    """And one that is nearly so is itself: what products lose of such numbers is nan without an fma."""
+    """A loss just below is finite. Without an fma, the rounding errors of products of such numbers are nan."""
     zeros = np.zeros((1, 2), dtype)
     low = np.array([[0, -np.inf]], dtype)
     assert cross_entropy(low, [1]) == cross_entropy_and_grad(low, [1])[0] == np.inf
@@ -300,7 +300,7 @@ def test_bits_do_not_depend_on_threads(dtype, shape, axis):
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_no_temporary_of_the_size_of_the_logits(dtype, probable, weighted, smoothing):
-    """What a call takes is the gradient, and a few numbers for each position and each class."""
+    """A call allocates the gradient, and a few numbers for each position and each class."""
     x, targets = logits_and_targets(dtype, probable, rows=2000, classes=1000)
     weight = np.ones(1000) if weighted else None
     out = np.empty_like(x)

@@ -1,6 +1,6 @@
-"""Any legal call against a slow and obvious reference in longdouble NumPy; any illegal one must say what is wrong.
+"""Any legal call agrees with a slow, obvious reference in NumPy's longdouble, and any illegal call says what is wrong.
 
-SMOOTHMAX_EXAMPLES sets the number of legal calls with real numbers; of the others there are fewer.
+SMOOTHMAX_EXAMPLES sets the number of legal calls with real numbers. There are fewer complex and illegal calls.
 """
 
 import os
@@ -16,13 +16,13 @@ from mistakes import MISTAKES, mistakes
 import smoothmax
 
 EXAMPLES = int(os.environ.get("SMOOTHMAX_EXAMPLES", "1000"))
-PARTS = 4  # so that several processes have something to do
-ENOUGH = 1000  # examples in which every option must come up
+PARTS = 4  # which several processes can run
+ENOUGH = 1000  # examples, among which every option must occur
 WIDE = np.longdouble
 
 
 def examples(strategy, check, number, part=0):
-    """Check so many examples; return how often each option was among them, or None if they are too few to tell."""
+    """Check a number of examples. Return how often each option occurred, or None if too few examples were asked for."""
     chosen, count = Counter(), 0
 
     @seed(part)
@@ -40,26 +40,26 @@ def examples(strategy, check, number, part=0):
 
 
 def assert_all_came_up(chosen, wanted):
-    """Each of the options, in one of 500 examples at least."""
+    """Every option must occur in at least one of 500 examples."""
     for name, options in wanted.items():
         for option in options:
             assert chosen is None or chosen[name, option] >= ENOUGH // 500, f"{name}: {option}"
 
 
 def computed(dtype):
-    """The type of the result of an input of this type."""
+    """The type of the result for an input of this type."""
     return np.dtype(np.float64) if dtype.kind in "biu" else dtype.newbyteorder("=")
 
 
 def natural(call):
-    """The type of a call's result where no dtype is given."""
+    """The type of the result of a call without dtype."""
     if call.b is None or dict(call.chosen)["b"] == "number":
         return computed(call.x.dtype)
     return computed(np.result_type(call.x.dtype, call.b.dtype))
 
 
 def reference(call, dtype):
-    """Result, sign, and what an ULP is of: computed in longdouble, without any care but the shift."""
+    """Result, sign, the size that errors are relative to, and the condition, by the shifted formula in longdouble."""
     shape, axis = call.shape, call.arguments["axis"]
     axis = None if not shape and axis is not None else axis
     x, where = np.broadcast_to(call.x.astype(dtype).astype(WIDE), shape), np.broadcast_to(call.where, shape)
@@ -67,10 +67,9 @@ def reference(call, dtype):
     taken = where & (w != 0)
     options = {"axis": axis, "keepdims": True}
     size = np.where(taken, x + np.log(np.abs(w)), -INF)
-    top = np.max(size, **options, initial=-INF)
-    shift = np.where(np.isfinite(top), top, 0)
+    maximum = np.max(size, **options, initial=-INF)
+    shift = np.where(np.isfinite(maximum), maximum, 0)
     terms = np.where(taken, np.sign(w) * np.exp(size - shift), 0)
-    # One largest term of each reduction is left out of the sum, for what is near 0.
     total = np.sum(terms, **options)
     sizes = np.sum(np.abs(terms), **options)
     if call.function == "logsumexp":
@@ -86,25 +85,25 @@ def reference(call, dtype):
         squeeze = (lambda y: y) if call.arguments["keepdims"] else (lambda y: np.squeeze(y, axis=axis))
         return squeeze(value), squeeze(sign), squeeze(scale), squeeze(condition)
     none = ~np.any(where, **options)
-    bad = np.isnan(total) | (top == INF) | ((top == -INF) & ~none)
+    bad = np.isnan(total) | (maximum == INF) | ((maximum == -INF) & ~none)
     if call.function == "softmax":
         value = np.where(where, np.where(bad, NAN, terms / total), 0)
         return value, None, np.abs(value), np.ones_like(value)
     value = (x - shift) - np.log(total)
     value = np.where(
-        top == INF, np.where(np.isnan(total), NAN, np.where(x == INF, NAN, -INF)), np.where(bad, NAN, value)
+        maximum == INF, np.where(np.isnan(total), NAN, np.where(x == INF, NAN, -INF)), np.where(bad, NAN, value)
     )
     value = np.where(where, value, -INF)
     return value, None, np.maximum(np.abs(value), 1), np.ones_like(value)
 
 
 def agree(got, exact, scale, condition, dtype, ulps):
-    """Equal where it is not finite, within some ULP of `scale`, and of 1 times the condition, elsewhere."""
+    """Results must be equal where they are not finite, and elsewhere within some ULP of `scale` plus the condition."""
     info = np.finfo(dtype)
     with np.errstate(over="ignore"):
         rounded = exact.astype(dtype)
         unsure = np.isfinite(exact) & ~np.isfinite(rounded)  # beyond the type's range
-        lost = condition > 0.01 / info.eps  # nothing of the sum need be left
+        lost = condition > 0.01 / info.eps  # cancellation may have left no digit of the sum
     allowed = ulps * ((scale + (condition - 1)) * info.eps + WIDE(info.smallest_subnormal))
     with np.errstate(invalid="ignore"):
         right = (got == rounded) | (np.isnan(got) & np.isnan(rounded)) | (np.abs(got - exact) <= allowed) | lost
@@ -127,13 +126,13 @@ def check_call(call):
     assert isinstance(got, np.ndarray if exact.shape else np.generic)
     ulps = {"logsumexp": 3, "softmax": 2, "log_softmax": 2}[call.function]
     if dtype == WIDE:
-        # The reference has no more bits than this: the exponentials of both lose abs(x - m)/2.
+        # The reference has no more bits than the result: the exponentials of both are off by abs(x - m)/2 ULP.
         ulps, scale = 40, scale * 700
     agree(np.asarray(got), exact, scale, condition, dtype, ulps)
     if sign is not None:
         assert sign.shape == exact.shape
         assert sign.dtype == dtype
-        # With as much cancellation as there are bits, a sign is anyone's.
+        # Where cancellation leaves no digit, the sign is undetermined.
         sure = (condition < 0.01 / np.finfo(computing).eps) | np.isnan(condition) | np.isinf(exact)
         sure &= ~(np.isinf(exact) & (condition > 1) & (exact < 0))
         np.testing.assert_array_equal(np.asarray(sign)[sure], exact_sign.astype(dtype)[sure])
@@ -141,14 +140,14 @@ def check_call(call):
     if out is not None:
         returned = function(given_again, **args, out=out)
         assert (returned[0] if sign is not None else returned) is out
-        # Another layout of the result may mean another order of the sum, so the bits may differ.
+        # Another layout of the result can change the route and so the order of the sum: the bits may differ.
         coarse = max(computing, out.real.dtype.newbyteorder("="), key=lambda t: np.finfo(t).eps)
         agree(out.real.astype(out.real.dtype.newbyteorder("=")), exact, scale, condition, coarse, ulps)
         assert np.all(out.imag == 0)
 
 
 def output(call, shape, dtype):
-    """An array for the result, or None, and the input to give with it: that array itself, if it is to be in place."""
+    """An array for the result, or None, and the input to pass with it: the same array if the call is in place."""
     if call.out == "in place":
         x = call.given
         if call.function == "logsumexp" or not isinstance(x, np.ndarray) or x.shape != shape or x.dtype.kind != "f":
@@ -166,7 +165,7 @@ def test_any_call_agrees_with_the_reference(part):
 
 
 def check_complex_call(call):
-    """To 9 or 4 digits of the largest term: a sum of turning numbers cancels."""
+    """Results agree relative to the sum of the sizes of the terms: complex terms cancel."""
     function, args = getattr(smoothmax, call.function), call.arguments
     dtype = np.result_type(call.x.dtype, *[] if call.b is None else [call.b.dtype])
     got = function(call.given, **args)

@@ -1,6 +1,6 @@
-"""Other people's programs, as they are and with these functions in the place of scipy.special's: the same results.
+"""Programs of other projects give the same results, to rounding, with these functions instead of scipy.special's.
 
-To rounding, and the functions are really called. bench/drop_in.py times such programs.
+The tests also check that the programs call the functions. bench/drop_in.py times such programs.
 """
 
 import subprocess
@@ -9,8 +9,8 @@ import sys
 import numpy as np
 import pytest
 
-# Before anything is imported that takes the functions by name. scikit-learn has copies of logsumexp and softmax of its
-# own, for other arrays than NumPy's: they are replaced too.
+# The patch runs before any module is imported that imports the functions by name. scikit-learn has its own copies of
+# logsumexp and softmax, for arrays of other libraries than NumPy. The patch replaces them too.
 PATCH = """
 import scipy.special, smoothmax
 called = set()

@@ -1,4 +1,4 @@
-"""Bad arguments: which error, its whole text, nothing written, and never a crash."""
+"""Bad arguments: the type and the whole text of the error. Nothing is written, and nothing crashes."""
 
 import datetime
 import decimal
@@ -19,7 +19,7 @@ def raises(error, text):
 
 @pytest.fixture
 def first(name):
-    """What the first argument is called."""
+    """The name of the first argument."""
     return "a" if name == "logsumexp" else "x"
 
 
@@ -52,7 +52,7 @@ def test_an_axis_given_twice_is_named(function, axis, named):
 
 
 class NoIndex:
-    """No integer, and known by its name."""
+    """An object without __index__ that has a short repr."""
 
     def __repr__(self):
         return "NoIndex()"
@@ -140,7 +140,7 @@ def test_out_that_cannot_hold_the_result_is_refused(name, function, dtype, kind)
     out = np.zeros(() if name == "logsumexp" else X.shape, kind)
     before = out.tobytes()
     text = f"out must have a dtype that {np.dtype(dtype)} can be cast to by 'same_kind', got {np.dtype(kind)}"
-    with raises(TypeError, text):  # where NumPy's same_kind allows text and objects, this does not
+    with raises(TypeError, text):  # text and objects are refused, though NumPy's same_kind allows them
         function(X.astype(dtype), out=out)
     assert out.tobytes() == before
 
@@ -205,7 +205,7 @@ def test_ragged_input_is_refused(function):
 
 
 def test_a_lack_of_memory_for_the_result_is_a_memory_error(name, function):
-    """A broadcast input of 2**61 bytes takes none; its results would take more than there is."""
+    """A broadcast input of 2**61 bytes takes no memory. Its results would take more than there is."""
     x = np.broadcast_to(np.array(1.0), (2**58,) if name != "logsumexp" else (2**58, 1))
     with pytest.raises(MemoryError):
         function(x, axis=-1)
@@ -221,7 +221,7 @@ def test_wrong_numbers_and_names_of_arguments_are_refused(function):
 
 
 def test_any_combination_of_arguments_returns_or_raises(name, function):
-    """Whatever comes, in any combination: a result or an error, and the interpreter lives."""
+    """Any combination of arguments gives a result or one of four errors, and never ends the interpreter."""
     rng = np.random.default_rng(2026)
     inputs = [
         X,

@@ -1,4 +1,4 @@
-"""Gradients: against exact derivatives, against differences of the functions, and what holds for all of them."""
+"""Gradients agree with exact derivatives and with differences of the functions, and have their properties."""
 
 import itertools
 
@@ -34,7 +34,7 @@ def rows_of(count):
 
 
 def exact_products(g, p, logp):
-    """Of one row, p*(g - sum(p*g)) and g - exp(logp)*sum(g); and the size of the larger term of each difference."""
+    """p*(g - sum(p*g)) and g - exp(logp)*sum(g) of one row, and the size of the larger term of the second one."""
     g, p, e = [number(v) for v in g], [number(v) for v in p], [context.exp(number(v)) for v in logp]
     dot, total = context.fsum(v * w for v, w in zip(g, p, strict=True)), context.fsum(g)
     of_softmax = [q * (v - dot) for q, v in zip(p, g, strict=True)]
@@ -50,7 +50,7 @@ def test_products_are_within_the_promise(dtype, n, spread, axis):
     x = (spread * rng.standard_normal((9, n))).astype(dtype)
     p, logp = softmax(x, axis=1), log_softmax(x, axis=1)
     g = rng.standard_normal((9, n)).astype(dtype)
-    g[0] = 1  # a row of one value, of which nothing is left
+    g[0] = 1  # the product with a row of equal values is 0
     exacts = [exact_products(*rows) for rows in zip(g, p, logp, strict=True)]
 
     def along(array):
@@ -67,7 +67,7 @@ def test_products_are_within_the_promise(dtype, n, spread, axis):
 
 
 def test_long_products_keep_their_digits(dtype):
-    """Ten million terms that cancel but for one."""
+    """Ten million terms cancel, except for one."""
     n = 10**7
     g = np.tile(np.array([1, -1], dtype), n // 2)
     p = np.full(n, 1 / n, dtype)
@@ -79,7 +79,7 @@ def test_long_products_keep_their_digits(dtype):
 
 
 def test_products_chain_to_the_gradient_of_a_loss():
-    """Cross-entropy by its parts: the product with -1/n at the targets is the gradient of the mean."""
+    """The product with -1/n at the targets is the gradient of the mean of cross-entropy."""
     rng = np.random.default_rng(2)
     x, targets = rng.standard_normal((20, 6)), rng.integers(0, 6, 20)
     g = np.zeros_like(x)
@@ -219,7 +219,7 @@ def test_loss_is_convex_along_lines(ends, data, t, smoothing):
     first, last = ends
     between = t * last + (1 - t) * first
     chord = t * loss(last) + (1 - t) * loss(first)
-    slack = 8 * np.finfo(np.float64).eps * (1 + np.abs(ends).max())  # the point between is rounded, and so are losses
+    slack = 8 * np.finfo(np.float64).eps * (1 + np.abs(ends).max())  # the point between and the losses are rounded
     assert loss(between) <= chord + slack
     assert loss(between) >= 0
 
@@ -233,7 +233,7 @@ def test_gradient_sums_to_zero_over_classes(x, data):
 
 @pytest.mark.parametrize(("smoothing", "probable"), [(0.0, False), (0.2, False), (0.0, True), (0.2, True)])
 def test_gradient_is_the_slope_of_the_loss(smoothing, probable):
-    """Central differences of the loss in 96 digits, a step of 1e-30."""
+    """The slope is a central difference of the loss in 96 digits, with a step of 1e-30."""
     rng = np.random.default_rng(11)
     x, weight = rng.standard_normal(6) * 4, rng.uniform(0.5, 2, 6)
     target = rng.dirichlet(np.ones(6)) if probable else 2
@@ -249,7 +249,7 @@ def test_gradient_is_the_slope_of_the_loss(smoothing, probable):
 
 
 def loss_of_numbers(x, target, weight, smoothing):
-    """The loss of mpmath's own numbers, which need not be doubles: logsumexp less each logit, weighed."""
+    """The loss of numbers of mpmath, which need not be doubles: the weighted sum of logsumexp minus each logit."""
     n = len(x)
     log_sum = context.log(context.fsum(context.exp(v) for v in x))
     t = [number(c == target) for c in range(n)] if np.ndim(target) == 0 else [number(v) for v in target]
@@ -258,7 +258,7 @@ def loss_of_numbers(x, target, weight, smoothing):
 
 
 def test_the_reference_agrees_with_the_slope_of_its_loss():
-    """The formulas that all other tests rely on, held against the definition."""
+    """The other tests rely on the formulas of loss_reference.py. This one compares them with the definition."""
     rng = np.random.default_rng(12)
     x, weight = rng.standard_normal(5), rng.uniform(0.5, 2, 5)
     for target, smoothing in ((1, 0.0), (1, 0.3), (rng.dirichlet(np.ones(5)), 0.3)):

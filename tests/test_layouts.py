@@ -1,4 +1,4 @@
-"""Any memory layout: the same values, the same results; the input is left alone, and results keep its order."""
+"""Any memory layout gives the same results. The input is not changed, and results have its memory order."""
 
 import functools
 import itertools
@@ -9,6 +9,8 @@ from bounds import bound
 from oracle import reference, ulp_error
 
 import smoothmax
+from smoothmax._schedule.explain import explain
+from smoothmax._thresholds import limits
 
 SHAPES = [(), (1,), (7,), (5, 6), (3, 1, 4), (2, 3, 4), (9, 2, 5, 3), (2, 3, 1, 4, 2), (2, 3, 2, 2, 3, 2), (70, 3, 65)]
 
@@ -22,14 +24,14 @@ def fortran(x):
 
 
 def transposed(x):
-    """The axes in memory in reverse, but for the first two."""
+    """An array whose axes, except for the first two, lie in memory in reverse order."""
     order = [*range(x.ndim)]
     order[2:] = order[:1:-1]
     return x.transpose(order).copy(order="C").transpose(np.argsort(order))
 
 
 def moved(x):
-    """The last axis the slowest in memory."""
+    """An array whose last axis has the largest stride."""
     return np.moveaxis(np.ascontiguousarray(np.moveaxis(x, -1, 0)), 0, -1) if x.ndim else contiguous(x)
 
 
@@ -51,7 +53,7 @@ def strided(x):
 
 
 def padded(x):
-    """Rows with something in between: the last axis is contiguous, the others are not."""
+    """Rows with a gap between them: the last axis is contiguous, the others are not."""
     wide = np.full([n + 3 for n in x.shape], np.nan, x.dtype)
     inside = tuple(slice(1, n + 1) for n in x.shape)
     wide[inside] = x
@@ -123,9 +125,9 @@ def test_every_layout_and_axis_is_within_the_promise(name, function, dtype, shap
         assert got.dtype == dtype
         assert np.all(ulp_error(got, exact) <= promise), axis
         if name == "logsumexp":
-            kept = function(x, axis=axis, keepdims=True)
-            assert kept.shape == tuple(1 if axis is None or i in axis else n for i, n in enumerate(shape))
-            np.testing.assert_array_equal(kept.reshape(np.shape(got)), got)
+            with_axes = function(x, axis=axis, keepdims=True)
+            assert with_axes.shape == tuple(1 if axis is None or i in axis else n for i, n in enumerate(shape))
+            np.testing.assert_array_equal(with_axes.reshape(np.shape(got)), got)
     assert x.tobytes() == bytes_before
 
 
@@ -165,7 +167,7 @@ def test_axis_without_axes_reduces_nothing(name, function, dtype):
 
 
 def test_a_scalar_has_the_axes_0_and_minus_1(name, function, dtype):
-    """As np.sum has it."""
+    """As for np.sum."""
     x = np.array(0.25, dtype)
     wanted = {"logsumexp": 0.25, "softmax": 1, "log_softmax": 0}[name]
     for axis in (None, 0, -1, ()):
@@ -177,7 +179,7 @@ def test_a_scalar_has_the_axes_0_and_minus_1(name, function, dtype):
 
 @pytest.mark.parametrize("shape", [(7,), (70,), (1000,), (70, 30), (9, 300), (3, 5, 90)], ids=str)
 def test_broadcast_input_is_within_the_promise(name, function, dtype, shape):
-    """Zero strides: along all axes, and along some."""
+    """Strides are zero along all axes, or along some."""
     promise = bound(name, count_of(shape, None))
     whole = np.broadcast_to(np.array(1.75, dtype), shape)
     row = np.broadcast_to(values(shape[-1:], dtype), shape)
@@ -198,7 +200,7 @@ def test_overlapping_windows_are_within_the_promise(name, function, dtype):
 
 @pytest.mark.parametrize("n", [1, 3, 10, 33, 100, 1000, 5000, 9001])
 def test_the_same_bits_at_every_alignment(name, function, dtype, n):
-    """Data at every multiple of its size within a cache line, and at odd addresses too."""
+    """Arrays begin at every multiple of their item size within a cache line, and at odd addresses too."""
     rows = values((3, n), dtype)
     itemsize = rows.itemsize
     for shape, axis in (((n,), None), ((3, n), None), ((3, n), 1), ((n, 3), 0), ((3, n), 0)):
@@ -216,7 +218,7 @@ def test_the_same_bits_at_every_alignment(name, function, dtype, n):
 
 
 def test_as_many_axes_as_numpy_has_are_accepted(name, function):
-    """As many as NumPy has."""
+    """NumPy 2 has 64 axes, NumPy 1 has 32."""
     x = values((2, 3), np.float64)
     most = 64 if int(np.__version__.split(".")[0]) >= 2 else 32
     many = x.reshape((1,) * (most // 2 - 2) + (2,) + (1,) * (most // 2 - 4) + (3,))
@@ -239,14 +241,28 @@ def test_strides_of_a_power_of_two_are_within_the_promise(name, function, dtype)
         assert np.all(ulp_error(function(x, axis=axis), reference(name, x, axis)) <= bound(name, 128))
 
 
+LIMITS = limits()
+# Tiles with an aliased stride. log_softmax makes two passes over the first, and softmax over the second too.
+ALIASED = [
+    (LIMITS[limit] // (LIMITS["TILE_COLUMNS"] * 4) + 100, LIMITS["ALIASED_STRIDE_BYTES"] // 4)
+    for limit in ("ALIASED_SUM_TILE_BYTES", "ALIASED_SOFTMAX_TILE_BYTES")
+]
+
+
+def test_aliased_tiles_take_the_routes_that_are_meant(dtype):
+    for rows, of_softmax in zip(ALIASED, ("FUSED_TILE", "TWO_PASS_TILE"), strict=True):
+        x = np.zeros(rows, dtype)
+        assert explain(smoothmax.log_softmax, x, axis=0)["name"] == "TWO_PASS_TILE"
+        assert explain(smoothmax.softmax, x, axis=0)["name"] == of_softmax
+
+
 @pytest.mark.parametrize(
     "shape",
-    # The last two have rows 4 KiB apart: one is done in two passes by log_softmax, the other by softmax, too.
-    [(10,), (9001,), (200_000,), (150, 70), (2000, 64), (300, 10), (3001, 10), (1025, 63), (300, 1024), (900, 1024)],
+    [(10,), (9001,), (200_000,), (150, 70), (2000, 64), (300, 10), (3001, 10), (1025, 63), *ALIASED],
     ids=str,
 )
 def test_an_odd_address_does_not_change_the_bits(function, dtype, shape):
-    """Elements that no pointer may point to are brought together first, and must be summed in the same order."""
+    """Kernels cannot read misaligned elements where they lie. They are staged, and must be summed in the same order."""
     x = values(shape, dtype)
     odd = np.zeros(x.nbytes + 1, np.uint8)[1:].view(dtype).reshape(shape)
     odd[...] = x

@@ -1,4 +1,4 @@
-"""Every length around the kernels' lanes and blocks, and every lane with every value."""
+"""Every length around the lanes and the blocks of the kernels, and every value in every lane."""
 
 import numpy as np
 import pytest
@@ -7,14 +7,30 @@ from layouts import LAYOUTS, call, one_by_one
 from oracle import reference, ulp_error
 
 from smoothmax import cross_entropy
+from smoothmax._schedule.explain import explain
+from smoothmax._thresholds import limits
 
-BOUNDARIES = (48, 64, 96, 128, 256, 512, 1024, 2048, 4096, 8192)
-SHORT = range(1, 34)
-LONG = sorted({n + i for n in BOUNDARIES for i in (-1, 0, 1)})
+LIMITS = limits()
+COLUMNS = LIMITS["TILE_COLUMNS"]
+JOINT = LIMITS["JOINT_ROWS"]
+ITEMSIZES = (4, 8)
+BLOCKS = [LIMITS["ROW_BLOCK_BYTES"] // size for size in ITEMSIZES]
+BOUNDARIES = {
+    *(LIMITS[limit] for limit in ("TILE_SHORT_ELEMENTS", "TILE_COLUMNS", "TILE_LONG_ELEMENTS", "SCRATCH_TILE_ROWS")),
+    *(LIMITS[limit] for limit in ("MASK_BUFFER_ELEMENTS", "FUSED_LOG_SOFTMAX_TILE_ROWS", "SCRATCH_ELEMENTS")),
+    *(LIMITS["JOINT_ROW_MIN_BYTES"] // size for size in ITEMSIZES),
+    *BLOCKS,
+    3 * LIMITS["LANES_F32"],
+}
+SHORT = range(1, LIMITS["LANES_F32"] + 2)
+
+
+def around(*lengths):
+    return sorted({n + i for n in lengths for i in (-1, 0, 1)})
 
 
 def rotations(row, count):
-    """The row from `count` places on, so that each lane has each value if the row has no more than `count`."""
+    """The row from each of its first `count` elements on. If it has no more than those, each lane gets each value."""
     twice = np.resize(row, len(row) + count)
     return np.stack([twice[i : i + len(row)] for i in range(count)])
 
@@ -24,7 +40,7 @@ def row_of(n, dtype, spread=4.0):
 
 
 def back_again(name, results):
-    """Results of rotations, rotated back: row i has its element j where the first has it."""
+    """The results of rotations, rotated back: all rows then have the order of the first."""
     return results if name == "logsumexp" else np.stack([np.roll(r, i) for i, r in enumerate(results)])
 
 
@@ -41,11 +57,14 @@ def test_short_lengths_are_within_the_promise(name, function, dtype, n, offset):
         assert np.all(ulp_error(got, again) <= bound(name, n)), layout
 
 
-@pytest.mark.parametrize("rows", [2, 3, 15, 16, 17, 33])
-@pytest.mark.parametrize("n", [257, 511, 1000, 2048, 2049, 4096, 4097])
+@pytest.mark.parametrize("rows", [2, 3, JOINT - 1, JOINT, JOINT + 1, 2 * JOINT + 1])
+@pytest.mark.parametrize("n", [LIMITS["TILE_LONG_ELEMENTS"] + 1, 511, 1000, *BLOCKS, *(n + 1 for n in BLOCKS)])
 def test_the_number_of_rows_does_not_change_the_bits_of_a_row(function, dtype, n, rows):
-    """Rows that are finished together are finished alike, whichever are the last; those of 256 or less may be tiles."""
+    """The logarithms of joint rows are taken JOINT_ROWS at a time, and the last rows may be fewer."""
     x = rotations(row_of(n, dtype), 40)
+    joint = LIMITS["JOINT_ROW_MIN_BYTES"] <= x[0].nbytes <= LIMITS["ROW_BLOCK_BYTES"]
+    route = explain(cross_entropy, x[:rows], [5] * rows, reduction="none")
+    assert (route["name"] == "JOINT_ROWS") == joint
     all_ = function(x, axis=1)
     np.testing.assert_array_equal(function(x[:rows], axis=1), all_[:rows])
     np.testing.assert_array_equal(function(x[::-1][:rows], axis=1), all_[::-1][:rows])
@@ -54,9 +73,9 @@ def test_the_number_of_rows_does_not_change_the_bits_of_a_row(function, dtype, n
     )
 
 
-@pytest.mark.parametrize("n", LONG)
+@pytest.mark.parametrize("n", around(*BOUNDARIES))
 def test_lengths_around_blocks_are_within_the_promise(name, function, dtype, n):
-    """65 rotations: past every lane, and the element that was the last of a block is the first of the next."""
+    """By rotation, values of a short row come into every lane, and the last of a block becomes first of the next."""
     count = 65 if n < 1000 else 9
     rows = rotations(row_of(n, dtype), count)
     exact = reference(name, rows[:1], axis=1)
@@ -67,9 +86,11 @@ def test_lengths_around_blocks_are_within_the_promise(name, function, dtype, n):
         assert np.all(ulp_error(got, repeated) <= bound(name, n)), layout
 
 
-@pytest.mark.parametrize("n", [*range(1, 34), 63, 64, 65, 127, 128, 129, 257, 511, 513])
+@pytest.mark.parametrize(
+    "n", [*SHORT, *around(COLUMNS, LIMITS["SCRATCH_TILE_ROWS"]), LIMITS["TILE_LONG_ELEMENTS"] + 1, 511, 513]
+)
 def test_one_large_element_counts_once_in_every_place(name, function, dtype, n):
-    """A lane that is left out, or counted twice, is off by the whole of the result here."""
+    """If a loop left out a lane or counted it twice, the error would be as large as the result."""
     rows = np.full((n, n), -3.0, dtype)
     np.fill_diagonal(rows, 2.0)
     exact = reference(name, rows, axis=1)
@@ -77,7 +98,10 @@ def test_one_large_element_counts_once_in_every_place(name, function, dtype, n):
         assert np.all(ulp_error(call(function, rows, layout), exact) <= bound(name, n)), layout
 
 
-@pytest.mark.parametrize("columns", [*range(1, 20), 31, 32, 33, 63, 64, 65, 66, 127, 128, 129, 130, 200])
+@pytest.mark.parametrize(
+    "columns",
+    [*range(1, 20), *around(LIMITS["LANES_F32"], COLUMNS, 2 * COLUMNS), COLUMNS + 2, 2 * COLUMNS + 2, 200],
+)
 @pytest.mark.parametrize("n", [1, 2, 7, 40, 60])
 def test_any_number_of_columns_is_within_the_promise(name, function, dtype, columns, n):
     rows = (np.random.default_rng(columns).standard_normal((columns, n)) * 5).astype(dtype)
@@ -86,10 +110,11 @@ def test_any_number_of_columns_is_within_the_promise(name, function, dtype, colu
         assert np.all(ulp_error(call(function, rows, layout), exact) <= bound(name, n)), layout
 
 
-@pytest.mark.parametrize("columns", [2, 3, 5, 10, 16, 31, 33, 63])
-@pytest.mark.parametrize("n", [1025, 2049, 3001])
+@pytest.mark.parametrize("columns", [2, 3, 5, 10, 16, 31, 33, COLUMNS - 1])
+@pytest.mark.parametrize("n", [LIMITS["NARROW_MIN_ELEMENTS"] // 2 + 1, LIMITS["NARROW_MIN_ELEMENTS"] + 1, 3001])
 def test_narrow_columns_are_within_the_promise(name, function, dtype, columns, n):
-    """Several rows of them fill a tile; the last ones are too few for that, and each column has a top of its own."""
+    """Several rows fill the lanes, and the last rows are too few. Each column has its maximum in another row."""
+    assert explain(function, np.zeros((n, columns), dtype), axis=0)["name"] == "NARROW"
     rows = (np.random.default_rng(columns).standard_normal((columns, n)) * 5).astype(dtype)
     rows[np.arange(columns), -1 - np.arange(columns)] = 40
     rows[0] += 700

@@ -1,6 +1,6 @@
-"""The promised errors of losses and gradients, looked for among thousands of positions: extremes are rare.
+"""The promised errors of losses and gradients, in a search of thousands of positions, since extremes are rare.
 
-The formulas in long double, whose 11 bits more are enough to see an error of 3 ULP by.
+The right answers are the formulas in long double. Its 11 additional bits are enough to measure an error of 3 ULP.
 """
 
 import itertools
@@ -17,16 +17,16 @@ Long = np.longdouble
 
 
 def ulp(size, dtype):
-    """Of numbers of these sizes; none of a subnormal one."""
+    """The ULP of numbers of these sizes. Subnormal and smallest normal numbers have that of four times the smallest."""
     bits = np.finfo(dtype).nmant + 1
     size = np.maximum(size, 4 * np.finfo(dtype).tiny)
     return np.ldexp(np.ones_like(size, Long), np.frexp(size.astype(np.float64))[1] - bits)
 
 
 def exact(x, factors, shared, target):
-    """Losses of positions whose class c has factor factors[c]: their gradients, and the terms those consist of.
+    """Losses of positions whose class c has factor factors[c], their gradients, and the larger term of each gradient.
 
-    Of a single target that has the whole of the factors, the gradient is minus what the others' probabilities sum to.
+    Where the target has the whole factor, its gradient is minus the sum of the probabilities of the others.
     """
     rows = np.arange(len(x))
     distance = x.astype(Long) - x.max(axis=1, keepdims=True)
@@ -91,7 +91,7 @@ def test_vector_jacobian_products_are_within_the_promise(dtype, classes, spread)
 @pytest.mark.parametrize("positions", [1, 2, 7, 31, 119, 128, 1000, 4097])
 @pytest.mark.parametrize("weight", [None, 0.1])
 def test_sums_of_equal_losses_are_within_the_promise(dtype, positions, weight):
-    """All of them are rounded the same way, which adds up unless it is kept."""
+    """Equal terms have equal rounding errors, which add up unless the sum is compensated."""
     arguments = {"weight": None if weight is None else np.full(257, weight)}
     x, targets = np.zeros((positions, 257), dtype), np.zeros(positions, int)
     one = np.log(Long(257))
@@ -110,7 +110,7 @@ def test_gradients_with_extreme_weights_are_within_the_promise(weight):
 
 
 def test_losses_whose_maximum_rises_late_are_within_the_promise():
-    """A block's sum moves to the next one's top, thousands above: neither the way nor its product may be rounded."""
+    """The sum of a block moves to a maximum thousands above. Neither the distance nor its product may be rounded."""
     rng = np.random.default_rng(4)
     x = rng.uniform(-2000, 1500, (40, 20_000))
     x[:32] = np.minimum(x[:32], rng.uniform(-2000, 1000, 20_000))

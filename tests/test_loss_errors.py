@@ -1,4 +1,4 @@
-"""Bad arguments of losses and gradients: which error, its whole text, and nothing written."""
+"""Bad arguments of losses and gradients: the type and the whole text of the error. Nothing is written."""
 
 import re
 
@@ -45,7 +45,7 @@ def test_a_target_that_is_no_class_is_named(with_targets, targets, wrong, place)
 
 def test_a_target_that_is_no_class_is_named_with_its_index_along_all_axes(with_targets):
     targets = np.zeros((2, 5), np.uint64)
-    targets[1, 3] = 2**64 - 100  # -100, if it were taken for a signed number
+    targets[1, 3] = 2**64 - 100  # a signed number of the same bits would be -100
     arguments = {} if with_targets is log_prob else {"ignore_index": -100}
     with raises(IndexError, f"targets must be in range(3), the number of classes, got {2**64 - 100} at (1, 3)"):
         with_targets(np.zeros((2, 3, 5)), targets, 1, **arguments)

@@ -1,4 +1,4 @@
-"""What calls take: nothing beyond the result and 1 MiB, and no GIL while they run."""
+"""Calls allocate at most 1 MiB besides the result, and release the GIL while they run."""
 
 import subprocess
 import sys
@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from smoothmax import softmax
+from smoothmax._schedule.explain import explain
+from smoothmax._thresholds import limits
 
 MIB = 1 << 20
 
@@ -39,11 +41,11 @@ def test_no_temporary_of_the_size_of_the_input(name, function, dtype, shape, lay
             tracemalloc.stop()
         assert with_out < MIB
         assert without < result.nbytes + MIB
-        assert without >= (result.nbytes if result.ndim else 0)  # NumPy tells tracemalloc what it takes
+        assert without >= (result.nbytes if result.ndim else 0)  # NumPy reports its allocations to tracemalloc
 
 
 def test_calls_take_at_most_1_mib_of_resident_memory(name, dtype):
-    """Scratch that tracemalloc does not see would show in the peak of the resident memory."""
+    """The peak of the resident memory shows the scratch, which tracemalloc does not see."""
     if not sys.platform.startswith("linux"):
         pytest.skip("reads /proc/self/status")
     script = f"""
@@ -78,7 +80,7 @@ def test_calls_take_at_most_1_mib_of_resident_memory(name, dtype):
 
 
 def progress_during(call):
-    """How far another thread counts while `call` runs, threads being switched only where one lets go of the GIL."""
+    """How far another thread counts while `call` runs. Threads are switched only when one releases the GIL."""
     interval = sys.getswitchinterval()
     counted, go, stop = [0], threading.Event(), threading.Event()
 
@@ -86,7 +88,7 @@ def progress_during(call):
         go.wait()
         while not stop.is_set():
             counted[0] += 1
-            time.sleep(0)  # gives the GIL back to whoever waits for it
+            time.sleep(0)  # releases the GIL to the thread that waits for it
 
     thread = threading.Thread(target=count)
     thread.start()
@@ -104,16 +106,17 @@ def progress_during(call):
 
 @pytest.mark.parametrize("axis", [None, 0, 1])
 def test_the_gil_is_released(name, function, dtype, axis):
-    """Another thread counts while a kernel runs. It could not if the GIL were kept: no switch is due for 1000 s."""
+    """Another thread counts while a kernel runs. If the call held the GIL, no switch would come for 1000 s."""
     x = np.zeros((2000, 4000), dtype)
     out = np.empty(np.shape(x.sum(axis=axis)) if name == "logsumexp" else x.shape, dtype)
     assert progress_during(lambda: [function(x, axis=axis, out=out) for _ in range(20)]) > 0
 
 
 def test_the_gil_is_released_for_a_short_row(dtype):
-    """The longest that is done without a plan: another thread needs some time to wake."""
-    x = np.zeros(2**18 // np.dtype(dtype).itemsize, dtype)
+    """The row is the longest that takes no plan, since another thread needs some time to wake."""
+    x = np.zeros(limits()["FUSED_SOFTMAX_ROW_BYTES"] // np.dtype(dtype).itemsize, dtype)
     out = np.empty_like(x)
+    assert explain(softmax, x, out=out)["name"] == "SINGLE_ROW"
     assert progress_during(lambda: [softmax(x, out=out) for _ in range(5000)]) > 0
 
 

@@ -1,4 +1,4 @@
-"""out and dtype: where the result goes, what type it is and is computed in, and who may overlap whom."""
+"""out and dtype: where the result goes, its type and that of the computation, and which arrays may overlap."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def result_shape(name, shape, axis):
 
 
 def outputs(shape, dtype):
-    """Arrays of this shape in every layout that can be written to."""
+    """Writeable arrays of this shape, in every layout."""
     yield "contiguous", np.full(shape, 7, dtype)
     yield "fortran", np.full(shape, 7, dtype, order="F")
     yield "reversed", np.full(shape, 7, dtype)[(..., *[slice(None, None, -1)] * len(shape))]
@@ -82,7 +82,7 @@ def test_a_call_in_place_gives_the_same_results(name, function, dtype, shape):
 
 
 def overlapping(x):
-    """Views of one buffer that share memory with each other, and the names of their relations."""
+    """Pairs of views that share memory, with a name for how they overlap."""
     flat = x.ravel()
     n = flat.size // 2
     yield "shifted down", flat[:n], flat[1 : n + 1]
@@ -129,7 +129,7 @@ def test_out_may_overlap_the_input_of_a_reduction(dtype):
 
 
 def test_out_of_the_other_type_gets_the_result_cast(name, function, dtype):
-    """The computation is in the input's type; the result is cast to out's, as same_kind allows both ways."""
+    """The type of the computation is that of the input. The result is cast to the type of out, by same_kind."""
     other = np.float32 if dtype == np.float64 else np.float64
     for shape in ((5,), (9, 20), (100, 70), (4, 5000), (70, 2000)):
         x = values(shape, dtype)
@@ -207,7 +207,7 @@ def test_out_of_an_empty_input_is_filled_and_returned(name, function, dtype):
     "wanted", ["float32", np.float32, np.dtype("f4"), "f8", float, np.dtype(">f8"), np.dtype(">f4")], ids=str
 )
 def test_the_input_is_cast_to_dtype_first(name, function, dtype, wanted):
-    """Input is cast first, and everything is in that type."""
+    """The computation and the result have the type too."""
     native = np.dtype(wanted).newbyteorder("=")
     for shape, axis in (((5,), None), ((9, 20), 1), ((100, 70), 0), ((7, 9, 11), (0, 2))):
         x = values(shape, dtype)
@@ -222,7 +222,7 @@ def test_the_input_is_cast_to_dtype_first(name, function, dtype, wanted):
 
 
 def test_input_beyond_the_range_of_dtype_is_infinite(name, function):
-    """A float64 out of float32's range is an infinity as float32, without a warning."""
+    """A float64 beyond the range of float32 is cast to infinity, without a warning."""
     with np.errstate(all="raise"):
         got = function(np.array([1e300, 0.0]), dtype=np.float32)
     np.testing.assert_array_equal(

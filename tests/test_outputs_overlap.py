@@ -1,4 +1,4 @@
-"""`out`: any layout and byte order, and memory shared with the input, the weights or the mask."""
+"""`out` may have any layout and byte order, and may share memory with the input, the weights or the mask."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ each_type = pytest.mark.parametrize("dtype", TYPES)
 
 
 def layouts(shape, dtype):
-    """Arrays of the shape, each within memory that must stay as it is: (name, array, everything)."""
+    """Triples of a name, an array of the shape, and the memory that it is a view of."""
     dtype = np.dtype(dtype)
     n = int(np.prod(shape))
     guard = 64
@@ -60,7 +60,7 @@ def test_out_may_have_any_type_of_the_same_kind(dtype, out_type):
         wanted = function(x, axis=1)
         for name, out, _ in layouts(wanted.shape, out_type):
             function(x, axis=1, out=out)
-            if dtype is np.float16:  # computed in float32: a wider `out` may get more than float16 can hold
+            if dtype is np.float16:  # computed in float32, so a wider `out` may get digits that float16 cannot hold
                 np.testing.assert_allclose(out, wanted, rtol=2**-11, atol=2**-24, err_msg=name)
             else:
                 np.testing.assert_array_equal(out, wanted.astype(out_type), err_msg=name)
@@ -80,7 +80,7 @@ def test_a_call_in_place_gives_the_same_results(function, dtype, shape):
 
 
 def overlaps(shape, dtype):
-    """Pairs of arrays that share memory, the first with values."""
+    """Pairs of arrays that share memory. The first has values."""
     n = int(np.prod(shape))
     for distance in (1, 2, 7, n // 2 + 1, -1, -5):
         memory = (np.random.default_rng(3).normal(size=n + 2 * abs(distance)) * 3).astype(dtype)
@@ -97,7 +97,7 @@ def overlaps(shape, dtype):
     if len(shape) == 2 and shape[0] == shape[1]:
         x = (np.random.default_rng(6).normal(size=shape) * 3).astype(dtype)
         yield x, x.T
-    # The bytes of the input, not its elements.
+    # These two overlap by bytes that are not whole elements.
     raw = np.zeros((n + 1) * np.dtype(dtype).itemsize, np.uint8)
     x, out = raw[: -np.dtype(dtype).itemsize].view(dtype), raw[1 : 1 - np.dtype(dtype).itemsize].view(dtype)
     x[...] = np.arange(n) % 7
@@ -164,7 +164,7 @@ def test_out_may_be_the_weights(dtype):
 
 @each_type
 def test_out_may_overlap_the_mask(dtype):
-    """A mask that lies in the memory of the result, byte for byte."""
+    """The bytes of the mask lie in the memory of the result."""
     x = np.random.default_rng(10).normal(size=(30, 50)).astype(dtype)
     chosen = np.random.default_rng(11).random((30, 50)) < 0.5
     for function in (softmax, log_softmax, logsumexp):

@@ -1,4 +1,4 @@
-"""What holds for every input, whatever it is: hypothesis looks for one where it does not."""
+"""Properties that hold for every input. Hypothesis searches for an input that lacks one."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from oracle import reference, ulp_error
 import smoothmax
 
 dtypes = st.sampled_from([np.dtype(np.float64), np.dtype(np.float32)])
-# Numbers that may well be equal, close to each other, far apart, or not numbers at all.
+# Numbers that are often equal, close together or far apart, and in the end also numbers that are not finite.
 moderate = st.floats(-50, 50, width=32) | st.integers(-9, 9).map(float)
 finite = moderate | st.floats(allow_nan=False, allow_infinity=False, width=32)
 anything = finite | st.sampled_from([np.nan, np.inf, -np.inf])
@@ -27,7 +27,7 @@ def rows(elements):
 
 
 def slack(x, ulps, size=None):
-    """So many ULP of a number, or of each of an array; of the least normal number where it is smaller."""
+    """A number of ULP of each element, or of the smallest normal number if the element is smaller."""
     size = np.abs(x) if size is None else size
     info = np.finfo(x.dtype)
     return ulps * np.spacing(np.clip(size, info.tiny, info.max / 4).astype(x.dtype)).astype(np.float64)
@@ -60,7 +60,7 @@ def test_softmax_sums_to_one(x):
 
 @given(rows(st.integers(-2000, 2000).map(lambda i: i / 8)), st.integers(-(10**4), 10**4))
 def test_an_exact_shift_changes_only_logsumexp(x, shift):
-    """Softmax and log_softmax do not change by more than the promise, logsumexp changes by the shift."""
+    """Softmax and log_softmax change by no more than the promised errors, and logsumexp changes by the shift."""
     moved = x + x.dtype.type(shift)
     assert np.array_equal(moved - x.dtype.type(shift), x)
     for name, ulps in (("softmax", SOFTMAX), ("log_softmax", LOG_SOFTMAX)):
@@ -85,7 +85,7 @@ def test_order_does_not_matter(x, random):
 
 @given(rows(finite))
 def test_softmax_keeps_the_order(x):
-    """Neighbours in value may differ by their errors, so a larger element is no smaller by more than those."""
+    """A larger element has no smaller result, except for the errors of the two. Equal elements have equal results."""
     x = np.sort(x)
     for name, ulps in (("softmax", SOFTMAX), ("log_softmax", LOG_SOFTMAX)):
         got = getattr(smoothmax, name)(x)
@@ -100,10 +100,10 @@ def test_softmax_keeps_the_order(x):
 @given(rows(finite))
 def test_logsumexp_is_between_its_bounds(x):
     """max(x) <= logsumexp(x) <= max(x) + log(n)."""
-    got, top = np.float64(smoothmax.logsumexp(x)), np.float64(x.max())
-    error = slack(x, LOGSUMEXP, max(abs(top), np.log(x.size)))
-    assert got >= top - error
-    assert got <= top + np.log(x.size) + error
+    got, maximum = np.float64(smoothmax.logsumexp(x)), np.float64(x.max())
+    error = slack(x, LOGSUMEXP, max(abs(maximum), np.log(x.size)))
+    assert got >= maximum - error
+    assert got <= maximum + np.log(x.size) + error
 
 
 @given(rows(moderate), st.data())
@@ -125,7 +125,7 @@ def test_logsumexp_is_convex(x, data, eighths):
 
 @given(rows(finite))
 def test_log_softmax_is_the_logarithm_of_softmax(x):
-    """In the oracle's sense: each is right, and where softmax is normal, the two tell the same."""
+    """Where softmax is normal, its logarithm and log_softmax differ by no more than their errors."""
     p, log_p = smoothmax.softmax(x).astype(np.float64), smoothmax.log_softmax(x).astype(np.float64)
     normal = p >= np.finfo(x.dtype).tiny
     eps = np.finfo(x.dtype).eps

@@ -1,4 +1,4 @@
-"""100,000 calls of every kind, those that fail included, leave neither references nor memory behind."""
+"""100,000 calls of each kind, including those that fail, leave no references and no memory behind."""
 
 import ctypes
 import functools
@@ -19,13 +19,13 @@ A = np.random.default_rng(0).normal(size=(3, 5))
 HALF, SINGLE, LONG, COMPLEX = (A.astype(t) for t in (np.float16, np.float32, np.longdouble, complex))
 SWAPPED, INTEGERS = A.astype(">f8"), A.astype(int)
 MASK, WEIGHTS, ROW, SQUARE = A > 0, A + 1, np.zeros(3), np.zeros((3, 5))
-# Made once: np.zeros itself leaves a reference to its dtype behind (NumPy 2.4).
+# Allocated once, since np.zeros itself leaves a reference to its dtype behind (NumPy 2.4).
 SEVEN, INTEGER_ROW, COMPLEX_OUT, TEXT = np.zeros(7), np.zeros(3, int), np.zeros((3, 5), complex), np.array(["x"])
 READ_ONLY = np.zeros(3)
 READ_ONLY.flags.writeable = False
 WIDE = np.zeros((6, 5))
 MASKED = np.ma.array(A)
-# Every other column of it is shared, in pieces where it is one row.
+# Threads share a call of every second column: units along an axis, or pieces if all axes are reduced.
 LARGE = np.zeros((2 * max(limits()["SHARE_MIN_BYTES"], limits()["ROW_PIECE_BYTES"]) // (400 * 8) + 1, 400))
 LARGE_MASK, LARGE_OUT = np.zeros(LARGE.shape, bool), np.zeros(LARGE.shape)
 DTYPE, OTHER_DTYPE = np.dtype(np.float32), np.dtype("U3")
@@ -62,7 +62,7 @@ ONE = {
     "overlap": lambda: softmax(WIDE[:-1], axis=1, out=WIDE[1:]),
     "log_softmax": lambda: log_softmax(SINGLE),
 }
-# Microseconds each, so 1000 calls in a plain run.
+# A call takes microseconds or more, so a plain run makes 1000 of each.
 SLOW = {
     "longdouble": lambda: logsumexp(LONG, axis=1, b=WEIGHTS, return_sign=True),
     "longdouble log_softmax": lambda: log_softmax(LONG, axis=1, where=MASK),
@@ -117,7 +117,7 @@ class Statistics(ctypes.Structure):
 
 
 def memory():
-    """Python's blocks, and bytes that the C library has given away: the data of arrays, scratch. 0 for another one."""
+    """How many blocks Python has allocated, and how many bytes the GNU C library has (0 with another library)."""
     gc.collect()
     library = ctypes.CDLL(None) if sys.platform == "linux" else None
     if not hasattr(library, "mallinfo2"):
@@ -128,7 +128,7 @@ def memory():
 
 
 def kinds():
-    """Call, how often, and whether it fails."""
+    """Parameters of the test: a call, how often it is made, and whether it fails."""
     good, wrong = dict(ONE), dict(ONE_WRONG)
     for f in (logsumexp, softmax):
         good |= {f"{name}-{f.__name__}": functools.partial(call, f) for name, call in EITHER.items()}
@@ -150,10 +150,10 @@ def test_nothing_is_left_behind(call, calls, fails):
         repeat(call, calls, fails)
         new_blocks, new_size = memory()
     new_references = [sys.getrefcount(x) for x in ARGUMENTS]
-    # A reference or a block a call would be `calls` of them; caches of the interpreter may take a few.
+    # A reference or a block left behind by each call would be `calls` of them. Caches of the interpreter take a few.
     assert max(abs(new - old) for new, old in zip(new_references, references, strict=True)) <= 5
     assert new_blocks - blocks < calls // 2
-    assert new_size - size < 16 * calls  # the C library's smallest piece has 32 bytes
+    assert new_size - size < 16 * calls  # the smallest allocation of the C library has 32 bytes
 
 
 def test_a_failed_allocation_leaves_nothing(function):
@@ -167,7 +167,7 @@ def test_a_failed_allocation_leaves_nothing(function):
 
 
 def test_no_scratch_is_left_behind(name, dtype):
-    """What the kernels bring elements together in is not Python's, so tracemalloc does not count it."""
+    """Kernels allocate the scratch with malloc, so tracemalloc does not count it."""
     if not sys.platform.startswith("linux"):
         pytest.skip("reads /proc/self/status")
     script = f"""

@@ -1,6 +1,6 @@
-"""SciPy's calls, with SciPy's results: its documented examples, what its own tests ask for, and sweeps.
+"""Calls of SciPy have the results of SciPy: documented examples, the topics of SciPy's own tests, and sweeps.
 
-Where the table of differences in docs/porting.md says otherwise, both are as it says.
+Where results differ, both are those of the table of differences in docs/porting.md.
 """
 
 import itertools
@@ -17,7 +17,7 @@ from smoothmax import log_softmax, logsumexp, softmax
 INF, NAN = np.inf, np.nan
 PORTING = Path(__file__).parents[1] / "docs" / "porting.md"
 
-# SciPy's errors are hundreds of ULP where elements are far apart; on data as tame as this they are a few.
+# SciPy is off by hundreds of ULP where elements are far apart, but only by a few on data like these.
 RTOL = {np.float64: 4e-15, np.float32: 3e-6}
 
 
@@ -54,7 +54,7 @@ def test_a_mask_may_be_given_as_weights_of_0():
     assert logsumexp(masked.data, b=~masked.mask) == pytest.approx(np.log(5), rel=1e-15)
 
 
-# What SciPy's tests ask for, on other numbers -------------------------------------------------------------------------
+# The topics of SciPy's tests, with other numbers ----------------------------------------------------------------------
 
 
 def test_results_are_those_of_the_plain_formula_where_nothing_overflows(dtype):
@@ -99,7 +99,7 @@ def test_the_sign_is_that_of_the_weighted_sum():
     a, b = rng.standard_normal((2, 500, 3))
     value, sign = logsumexp(a, axis=1, b=b, return_sign=True)
     assert {-1.0, 1.0} == set(sign)
-    # Asked for or not, and whichever term is the largest: the value is the same, and nan if the sum is negative.
+    # The value does not depend on return_sign or on which term is the largest, but without it a negative sum is nan.
     np.testing.assert_array_equal(logsumexp(a, axis=1, b=b), np.where(sign < 0, NAN, value))
 
 
@@ -144,7 +144,7 @@ def test_numbers_lists_and_integers_give_the_results_of_arrays(function):
 
 
 def test_rows_of_known_results_are_right(dtype):
-    """By hand: 1 and 3 in 4, and what is far below."""
+    """Results by hand: probabilities of 1/4 and 3/4, and elements far below the maximum."""
     x = np.log(np.array([[1, 3], [3, 1]], dtype))
     for shift in (0, 90):
         for axis in (0, 1):
@@ -166,7 +166,7 @@ def test_rows_of_known_results_are_right(dtype):
 
 @pytest.mark.parametrize("ndim", range(5))
 def test_shapes_and_axes_are_those_of_scipy(name, function, dtype, ndim):
-    """But for keepdims of a scalar: SciPy makes it (1,), np.sum leaves it ()."""
+    """Except for keepdims of a scalar, whose shape is (1,) in SciPy and () in np.sum."""
     theirs = getattr(scipy.special, name)
     rng = np.random.default_rng(ndim)
     for _ in range(6):
@@ -199,7 +199,7 @@ def test_special_values_are_those_of_scipy(name, function):
 
 
 def test_special_values_with_weights_are_those_of_scipy():
-    """But for weights of 0 and for sums that cancel, the table's first lines, where SciPy is wrong in many ways."""
+    """Except for weights of 0 and for sums that cancel, which SciPy gets wrong: see the first lines of the table."""
     numbers, weights = [0.0, -2.0, 3.0, INF, -INF, NAN], [1.0, -1.0, 2.0, -0.5, INF, NAN]
     compared = 0
     for n in (1, 2):
@@ -216,7 +216,7 @@ def test_special_values_with_weights_are_those_of_scipy():
 
 
 def test_types_of_results_are_those_of_scipy(name, function):
-    """But for small integers, which softmax and log_softmax of SciPy take for float16 or float32."""
+    """Except for small integers, whose softmax and log_softmax SciPy computes in float16 or float32."""
     kinds = np.typecodes["AllInteger"] + np.typecodes["AllFloat"] + ("?" if name == "logsumexp" else "")
     small = "" if name == "logsumexp" else "bBhH"
     for kind in kinds:
@@ -241,7 +241,7 @@ def test_types_of_results_with_weights_are_those_of_scipy():
 
 
 def differences():
-    """Call, SciPy's result and smoothmax's, from the lines of the table that begin with a call."""
+    """The call, the result of SciPy and that of smoothmax, from each line of the table that begins with a call."""
     line = r"^\| `((?:logsumexp|softmax|log_softmax)\(.*?)`.*? \| (.+?) \| (.+?) \|$"
     return re.findall(line, PORTING.read_text(encoding="utf-8"), re.M)
 

@@ -1,4 +1,4 @@
-"""Wrong answers of SciPy 1.17.1, right here."""
+"""Calls that SciPy 1.17.1 answers wrongly, and smoothmax answers right."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def test_equal_and_opposite_weights_cancel():
 def test_weights_far_apart_in_float32_do_not_overflow():
     got = logsumexp(np.float32([0, 110]), b=np.float32([1e30, 1e-30]))
     assert got.dtype == np.float32
-    # exp(110)*1e-30 is 5.9e17, beside 1e30.
+    # exp(110)*1e-30 is 5.9e17, and the other term is 1e30.
     assert got == np.float32(np.log(1e30) + 5.9e-13)
 
 

@@ -1,4 +1,4 @@
-"""nan, infinities, nothing at all: the contract's table, in every lane and layout, and never a warning."""
+"""nan, infinities and empty input give the results of the contract's table in every lane and layout, and never warn."""
 
 import warnings
 
@@ -9,9 +9,11 @@ from layouts import LAYOUTS, call, one_by_one
 from oracle import reference, ulp_error
 
 import smoothmax
+from smoothmax._thresholds import limits
 
 NAN, INF = np.nan, np.inf
-# the special elements, then what comes out for them and for an ordinary element beside them
+LIMITS = limits()
+# The special elements of a row, and the result of logsumexp; None: as without them.
 LOGSUMEXP = {
     (-INF,): None,
     (INF,): INF,
@@ -23,8 +25,9 @@ LOGSUMEXP = {
     (-NAN,): NAN,
     (NAN, INF, -INF): NAN,
 }
-SOFTMAX_OTHERS = {key: (None if key == (-INF,) else NAN) for key in LOGSUMEXP}
-LENGTHS = (1, 2, 3, 8, 17, 32, 47, 49, 65, 300, 2100, 8300)
+SHORT, COLUMNS, LONG = (LIMITS[n] for n in ("TILE_SHORT_ELEMENTS", "TILE_COLUMNS", "TILE_LONG_ELEMENTS"))
+BLOCK = LIMITS["ROW_BLOCK_BYTES"] // 4
+LENGTHS = (1, 2, 3, 8, 17, 32, SHORT - 1, SHORT + 1, COLUMNS + 1, LONG + 44, BLOCK // 2 + 52, 2 * BLOCK + 108)
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +38,7 @@ def nothing_warns():
 
 
 def rows_with(special, n, dtype, ordinary=0.5):
-    """One row for each place of the first special element (66 of them in long rows), the others at random."""
+    """One row for each of up to 66 places of the first special element. The other special elements lie at random."""
     rng = np.random.default_rng(n)
     places = np.arange(n) if n <= 66 else np.array([*range(33), *rng.integers(33, n - 3, 16), n - 3, n - 2, n - 1])
     places = places[:: 1 if n < 100 else 3 if n < 1000 else 7]
@@ -83,7 +86,7 @@ def test_a_row_of_minus_infinity_gives_minus_infinity_or_nan(dtype, n):
 @pytest.mark.parametrize("gone", [1, 2, 0.5, -1])
 @pytest.mark.parametrize("value", [0.25, 7000.0, -7000.0])
 def test_minus_infinity_adds_nothing(dtype, n, gone, value):
-    """N equal elements, of which one, two, half or all but one are -inf."""
+    """Of n equal elements, one, two, half or all but one are replaced by -inf."""
     rng = np.random.default_rng(n)
     count = min(max(int(gone * n) if gone == 0.5 else gone % n if gone < 0 else gone, 0), n - 1)
     rows = np.full((70 if n < 1000 else 9, n), value, dtype)
@@ -100,9 +103,9 @@ def test_minus_infinity_adds_nothing(dtype, n, gone, value):
 
 
 @pytest.mark.parametrize("first", [-INF, NAN, INF])
-@pytest.mark.parametrize("n", [4096, 9000, 20000])
+@pytest.mark.parametrize("n", [BLOCK, 2 * BLOCK + 808, 5 * BLOCK - 480])
 def test_whole_blocks_of_one_special_value_are_within_the_promise(dtype, first, n):
-    """Blocks of nothing but -inf, nan or inf before, between and after ordinary ones."""
+    """Half of the elements, in long rows whole blocks, are -inf, nan or inf, before, between or after ordinary ones."""
     rows = np.zeros((9, n), dtype)
     for i in range(9):
         rows[i, i * n // 9 : i * n // 9 + n // 2] = first

@@ -1,4 +1,4 @@
-"""The example of docs/losses.md, trained with the loss and its gradient, has the coefficients of scikit-learn's."""
+"""The model of docs/losses.md, trained with the loss and its gradient, has the coefficients of scikit-learn's model."""
 
 import numpy as np
 import pytest
@@ -13,12 +13,12 @@ TRAINED = 1200
 
 
 def with_ones(images):
-    """A last column for the intercepts."""
+    """The images with a last column of ones, for the intercepts."""
     return np.column_stack([images / 16, np.ones(len(images))])
 
 
 def trained(images, labels):
-    """The coefficients of the multinomial model, those of the intercepts in the last row."""
+    """The coefficients of the multinomial model, with the intercepts in the last row."""
     x = with_ones(images)
 
     def objective(flat):

@@ -1,4 +1,4 @@
-"""The contract's table of types, line by line: what comes back from each, and what is refused in which words."""
+"""The contract's table of types, line by line: the type of each result, and the error of each refusal."""
 
 import itertools
 
@@ -81,7 +81,7 @@ def test_lists_and_scalars_give_the_results_of_arrays(function, x):
 
 
 class Array:
-    """Has `__array__` and nothing else, as pandas's objects have it."""
+    """An object with `__array__` and nothing else, like those of pandas."""
 
     def __init__(self, data):
         self.data = data
@@ -91,7 +91,7 @@ class Array:
 
 
 class Exchange:
-    """Has `__dlpack__` and no `__array__`."""
+    """An object with `__dlpack__` and without `__array__`."""
 
     def __init__(self, data):
         self.data = data
@@ -118,7 +118,7 @@ def test_arrays_of_other_libraries_are_converted(function, wrap):
 @each_function
 @pytest.mark.parametrize("dtype", [*FLOATS, np.int32, np.uint64, np.complex128])
 def test_byte_order_alignment_and_strides_do_not_change_the_values(function, dtype):
-    """Byte order, alignment, strides and permissions do not change the values."""
+    """Read-only memory does not change them either."""
     x = (np.random.default_rng(3).normal(size=(33, 70)) * 3).astype(dtype)
     unaligned = np.zeros(x.nbytes + 1, np.uint8)[1:].view(dtype).reshape(x.shape)
     unaligned[...] = x
@@ -133,7 +133,7 @@ def test_byte_order_alignment_and_strides_do_not_change_the_values(function, dty
             wanted = function(x, axis=axis)
             got = function(y, axis=axis)
             same(got, wanted)
-            # Sums of NumPy, in longdouble and complex, are not compensated.
+            # NumPy sums longdouble and complex, without compensation.
             rtol = (4 if wanted.dtype in (np.float16, np.float32, np.float64) else 100) * np.finfo(wanted.dtype).eps
             np.testing.assert_allclose(function(np.asfortranarray(y), axis=axis), wanted, rtol=rtol)
             back = wanted[(..., *[slice(None, None, -1)] * wanted.ndim)]
@@ -169,7 +169,7 @@ def nearest_half(x):
 
 
 def test_every_float16_has_the_nearest_result():
-    """Each value alone, each against 0, and every one with a weight or by a mask."""
+    """Each value alone, beside 0, and beside a 0 without weight or behind a mask."""
     with np.errstate(all="ignore"):
         got = logsumexp(HALVES[:, None], axis=1)
         np.testing.assert_array_equal(got, HALVES)
@@ -210,7 +210,7 @@ def test_every_float16_is_right_as_a_weight_and_in_other_types():
 
 
 def test_float16_is_rounded_once_to_nearest_even():
-    """Values between two float16 numbers, by way of the result: logsumexp of one float32 number."""
+    """The results are those of single float32 numbers: ties between two float16 numbers, and their neighbours."""
     x = np.concatenate([HALVES[:0x7BFF].astype(np.float32), HALVES[1:0x7C00].astype(np.float32)])
     x = np.unique(x)
     middle = (x[1:] + x[:-1]) / 2
@@ -227,7 +227,7 @@ def test_float16_is_rounded_once_to_nearest_even():
 
 
 def test_float64_is_rounded_once_to_float16():
-    """Not by way of float32, which makes a tie of what is next to one."""
+    """Rounding to float32 first would turn a neighbour of a tie into a tie."""
     x = np.unique(HALVES[np.isfinite(HALVES)]).astype(np.float64)
     middle = (x[1:] + x[:-1]) / 2
     ends = [65520, np.nextafter(65520, 0), 1e300, 5e-324, np.nextafter(2.0**-25, 1), np.inf, np.nan]
@@ -310,7 +310,7 @@ def test_complex_results_have_the_principal_angle():
 
 
 def test_complex_infinities_have_the_angle_of_their_terms():
-    """-inf adds nothing whatever its angle is. +inf has the angle of its terms, or NumPy's where these differ."""
+    """-inf adds nothing, whatever its angle. A sum of +inf has the angle of its terms, or NumPy's if they differ."""
     angles = [0.0, -0.0, 0.75, 2.36, -2.36, -0.79, np.inf, -np.inf, np.nan]
     parts = [complex(real, angle) for real in (-np.inf, np.inf) for angle in angles]
     for pair in itertools.product([*parts, 1.5 - 2j], repeat=2):
@@ -358,7 +358,7 @@ def test_the_computation_is_in_dtype(function, dtype, given):
 @pytest.mark.parametrize("out", [*FLOATS, np.complex64, np.clongdouble])
 @pytest.mark.parametrize("given", [*FLOATS, np.int8])
 def test_out_is_cast_from_the_type_of_the_computation(function, given, dtype, out):
-    """So a wider `out` of float16 has the digits of float32, as np.mean(x, out=out) has it, and all else is rounded."""
+    """So a wider `out` of float16 input gets the digits of float32, as from np.mean(x, out=out)."""
     x = (4 * np.random.default_rng(7).normal(size=(70, 9))).astype(given)
     with np.errstate(over="ignore"):
         for axis in (0, 1):
@@ -373,7 +373,7 @@ def test_out_is_cast_from_the_type_of_the_computation(function, given, dtype, ou
 @pytest.mark.parametrize("a", [*FLOATS, bool, np.int8, np.int64, np.complex64])
 @pytest.mark.parametrize("b", [*FLOATS, bool, np.int8, np.int64, np.complex64, np.complex128])
 def test_weights_take_part_in_promotion(a, b):
-    """As NumPy promotes the two, and float64 if that is no float: bool or int8 weights leave float32 what it is."""
+    """The type is that of NumPy's promotion, or float64 if that is no float. So int8 weights do not change float32."""
     wanted = np.result_type(a, b)
     wanted = np.dtype(np.float64) if wanted.kind in "bui" else wanted
     x, w = np.ones(3, a), np.ones(3, b)
@@ -393,7 +393,7 @@ def test_numbers_of_python_do_not_promote(dtype):
         assert logsumexp(x, b=number).dtype == dtype
         assert logsumexp(number, b=x).dtype == dtype
         assert logsumexp(np.ones(3, np.int8), b=number).dtype == logsumexp(number, b=number).dtype == np.float64
-    # A complex one makes complex what is of its width.
+    # A complex number makes the result complex, and does not change its width.
     assert logsumexp(x, b=1j).dtype == logsumexp(1j, b=x).dtype == np.result_type(dtype, np.complex64)
     assert logsumexp(x.astype(np.result_type(dtype, np.complex64)), b=1j).dtype == np.result_type(dtype, np.complex64)
     assert logsumexp(np.ones(3, np.int8), b=1j).dtype == logsumexp(2, b=1j).dtype == np.complex128

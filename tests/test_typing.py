@@ -1,7 +1,7 @@
-"""The types that the stub promises are those that come back.
+"""Functions return the types that the stubs declare.
 
-typing/check.py holds what a type checker concludes; mypy, called apart from the tests, checks the conclusions. Here the
-same lines run with an assert_type that looks at the value.
+typing/check.py states the types that a type checker infers, and mypy checks them in .ci/run. Here the same lines run
+with an assert_type that looks at the value.
 """
 
 import runpy
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 CHECK = Path(__file__).parent / "typing" / "check.py"
-ENOUGH = 90  # comparisons; there are more
+ENOUGH = 90  # comparisons that must be made, of a few more that there are
 
 
 def agrees(value: object, declared: object) -> bool:

@@ -1,4 +1,4 @@
-"""logsumexp with weights: broadcasting, signs, special values, the error against mpmath, every kernel variant."""
+"""logsumexp with weights: broadcasting, signs, special values, and the error, measured with mpmath."""
 
 import functools
 import itertools
@@ -6,17 +6,19 @@ import itertools
 import mpmath as mp
 import numpy as np
 import pytest
-from answers import kept
+from answers import cached
+from bounds import LOGSUMEXP
 
 from smoothmax import log_softmax, logsumexp, softmax
+from smoothmax._schedule.explain import explain
+from smoothmax._thresholds import limits
 
-PRECISION = 400  # bits of the oracle: enough for exponents of a few hundred that nearly cancel
-BOUND = 1.5  # ULP of the largest of the numbers that are added: see `error`
+PRECISION = 400  # bits of mpmath's numbers: enough for terms that nearly cancel and whose exponents are hundreds apart
 INF, NAN = np.inf, np.nan
 TYPES = [np.float32, np.float64]
 LENGTHS = [*range(1, 34), 63, 64, 65, 127, 128, 129, 300, 1000, 2049, 5000]
 
-# The three ways to the kernels: a row that lies in memory, columns that do, and elements that must be gathered.
+# Elements reach the kernels in three ways: as a row in memory, as columns in memory, and staged.
 PATHS = {
     "row": lambda a, b: logsumexp(a, b=b, return_sign=True),
     "tile": lambda a, b: tuple(r[3] for r in logsumexp(columns(a), axis=0, b=columns(b), return_sign=True)),
@@ -32,26 +34,26 @@ def columns(x, n=7):
     return np.repeat(x[:, None], n, axis=1)
 
 
-@functools.lru_cache(10)  # every path has the same sum
-@kept
+@functools.lru_cache(10)  # the paths have the same sum
+@cached
 def exact_sum(a, b):
-    """Sign and logarithm of the sum, the size that `error` measures in, and the condition."""
+    """Sign and logarithm of the sum, the number whose ULP `error` measures in, and the condition."""
     with mp.workprec(PRECISION):
         terms = [(mp.mpf(w) * mp.exp(mp.mpf(x)), x, w) for x, w in zip(a, b, strict=True) if w != 0]
         total = mp.fsum(t for t, _, _ in terms)
         exact = mp.log(abs(total))
-        top, x, w = max((abs(t), x, w) for t, x, w in terms)
-        size = max(abs(exact), abs(mp.log(top)))
-        if not exact == mp.log(top) == 0:
+        largest, x, w = max((abs(t), x, w) for t, x, w in terms)
+        size = max(abs(exact), abs(mp.log(largest)))
+        if not exact == mp.log(largest) == 0:
             size = max(size, abs(mp.mpf(x)), abs(mp.log(abs(mp.mpf(w)))))
         return mp.sign(total), exact, size, mp.fsum(abs(t) for t, _, _ in terms) / abs(total)
 
 
 def error(got, sign, a, b):
-    """The error of log(abs(sum)) in ULP.
+    """The error of log(abs(sum)) in ULP of the largest of the result, a and log|b| of the largest term.
 
-    Of the largest of the result and of the two numbers, a and log|b|, whose sum is the shift: where these cancel, no
-    algorithm that is given b and not its logarithm could do better. Where terms cancel, divided by the condition.
+    Where a and log|b| cancel, no algorithm that gets b, and not its logarithm, can be more accurate. Where terms
+    cancel, the error is divided by the condition.
     """
     exact_sign, exact, size, condition = exact_sum(tuple(a.tolist()), tuple(b.tolist()))
     assert sign == exact_sign
@@ -98,7 +100,7 @@ KINDS = (
     ("n", "first", "last"), [(65, 0, 64), (65, 64, 65), (2049, 0, 2048), (5000, 4999, 5000), (5000, 0, 1)]
 )
 def test_elements_of_weight_0_leave_no_trace(path, dtype, n, first, last):
-    """Blocks of nothing else, so far above the others that these are 0 beside them, before and behind."""
+    """Blocks of weight 0 lie before and behind the others, so far above them that exp of the others would be 0."""
     a, b = np.full(n, 1500 if dtype == np.float64 else 300, dtype), np.zeros(n, dtype)
     a[first:last] = 0
     b[first:last] = 1
@@ -116,13 +118,13 @@ def test_error_is_within_the_promise(dtype, kind):
             a, b = (x.astype(dtype) for x in random_case(kind, n, rng))
             for name, path in PATHS.items():
                 value, sign = path(a, b)
-                assert error(value, sign, a, b) <= BOUND, (name, n)
+                assert error(value, sign, a, b) <= LOGSUMEXP, (name, n)
 
 
 @pytest.mark.parametrize("kind", ["ordinary", "probabilities", "one and little else", "mixed signs"])
 @each_type
 def test_error_over_many_blocks_is_within_the_promise(dtype, kind):
-    """Against exact products in longdouble, which is far better than the bound."""
+    """The right answer is the sum of the products in longdouble, whose error is far below the bound."""
     n = 300_000
     a, b = (x.astype(dtype) for x in random_case(kind, n, np.random.default_rng(5)))
     wide = np.longdouble
@@ -133,13 +135,13 @@ def test_error_over_many_blocks_is_within_the_promise(dtype, kind):
         assert sign == np.sign(total)
         exact = np.log(np.abs(total))
         allowed = max(np.spacing(dtype(max(np.abs(exact), 1e-3))), (size / np.abs(total) - 1) * np.finfo(dtype).eps)
-        assert abs(wide(value) - exact) <= BOUND * allowed
+        assert abs(wide(value) - exact) <= LOGSUMEXP * allowed
 
 
 @pytest.mark.parametrize("n", [10, 100, 3000, 20000])
 @each_type
 def test_rising_blocks_keep_their_digits(dtype, n):
-    """Far from 0 the reference of the sum is a coarse grid's, and a later block moves it."""
+    """Far from 0 the shift is a multiple of a large number, and a later block raises it."""
     for low in (-9000, -3000, -1600, -500, -130, 100, 400, 1400, 3000, 5000):
         for step in (1, 30, 100, 400, 512, 700, 1500):
             a = np.repeat(dtype([low, low + step, low + step]), n)
@@ -153,23 +155,23 @@ def test_rising_blocks_keep_their_digits(dtype, n):
 @each_path
 @each_type
 def test_extreme_weights_neither_overflow_nor_vanish(dtype, path):
-    """No weight that is representable makes a representable result overflow or vanish."""
+    """A representable result neither overflows nor vanishes, whatever representable weights it has."""
     info = np.finfo(dtype)
-    top = np.log(float(info.max))
+    most = np.log(float(info.max))
     sizes = [info.smallest_subnormal, info.tiny / 2, info.tiny, 1e-30, 1, 1e30, info.max]
     if dtype is np.float64:
         sizes += [1e-300, 1e300, 2.0**400, 2.0**401]
     for size in sizes:
         for other in sizes:
-            for shift in (0, top, -top, 3 * top, -3 * top):
-                # The product b*exp(a) of both is the same size; neither factor alone says which term counts.
+            for shift in (0, most, -most, 3 * most, -3 * most):
+                # All terms b*exp(a) have the same size, though their factors differ.
                 a = np.array([-np.log(float(size)) + shift, -np.log(float(other)) + shift, shift], dtype)
                 b = np.array([size, other, 1], dtype)
                 value, sign = path(a, b)
-                assert error(value, sign, a, b) <= BOUND, (size, other, shift)
+                assert error(value, sign, a, b) <= LOGSUMEXP, (size, other, shift)
                 value, sign = path(a, -b)
                 assert sign == -1
-                assert error(value, sign, a, -b) <= BOUND, (size, other, shift)
+                assert error(value, sign, a, -b) <= LOGSUMEXP, (size, other, shift)
 
 
 @each_type
@@ -189,28 +191,28 @@ def test_huge_elements_with_huge_weights_are_right():
 @each_path
 @each_type
 def test_huge_elements_with_weights_of_any_size_are_within_the_promise(dtype, path):
-    """Where elements are so far apart that a logarithm of a weight rounds to a neighbour, or to nothing."""
+    """The spacing of such elements is as large as the logarithm of a weight, or larger."""
     info = np.finfo(dtype)
     sizes = [float(info.max), float(info.max) ** 0.5, 1, float(info.tiny)]
     between = np.full(5000, -INF, dtype)
     for start in (18, 18.5, 19, 300) if dtype is np.float64 else (8, 8.5, 9, 30):
         for sign in (1, -1):
-            top = dtype(sign * 10.0**start)
-            for other in (top, np.nextafter(top, dtype(-INF)), dtype(top - 100)):
+            largest = dtype(sign * 10.0**start)
+            for other in (largest, np.nextafter(largest, dtype(-INF)), dtype(largest - 100)):
                 for first in sizes:
                     for second in sizes:
-                        a, b = np.array([top, other], dtype), np.array([first, -second], dtype)
-                        if top == other and first == second:
+                        a, b = np.array([largest, other], dtype), np.array([first, -second], dtype)
+                        if largest == other and first == second:
                             continue
                         value, sign_of = path(a, b)
-                        assert error(value, sign_of, a, b) <= BOUND, (a, b)
-                        # And in different blocks.
+                        assert error(value, sign_of, a, b) <= LOGSUMEXP, (a, b)
+                        # The same two elements, in different blocks.
                         a = np.concatenate([a[:1], between, a[1:]])
                         b = np.concatenate([b[:1], np.ones_like(between), b[1:]])
                         np.testing.assert_array_equal(path(a, b), (value, sign_of))
 
 
-# Special values: elements, weights, log|sum|, sign. Where the sign is -1 the value without it is nan.
+# Special values: elements, weights, log|sum|, sign. Without return_sign, a sum of sign -1 gives nan.
 SPECIAL = [
     ([-INF, -INF], [1, 2], -INF, 0),
     ([-INF, -INF], [-1, 2], -INF, 0),
@@ -257,7 +259,7 @@ SPECIAL = [
 @each_type
 def test_special_values_give_the_results_of_the_table(dtype, case):
     a, b, value, sign = case
-    # Among neighbours without weight, so that every lane, the tail and later blocks see them; in both orders.
+    # Elements of weight 0 lie before and after them, so that they come into every lane, the remainder and later blocks.
     for before, after in ((0, 0), (1, 0), (5, 90), (64, 3), (129, 0), (3000, 5000)):
         for one in (1, -1):
             full_a = np.concatenate([np.full(before, NAN), a[::one], np.full(after, INF)]).astype(dtype)
@@ -294,7 +296,7 @@ def test_opposite_weights_cancel_exactly(dtype, path):
         a = rng.choice([-7, 0, 3], n // 2)
         b = rng.choice([0.5, 2, 8], n // 2)
         a, b = np.concatenate([a, a[::-1]]).astype(dtype), np.concatenate([b, -b[::-1]]).astype(dtype)
-        # Equal terms are equal numbers; sums of them may round, but not by more than the sum of sizes allows.
+        # Partial sums of the terms may round, so what is left is at most the rounding error of the sum of their sizes.
         value, sign = path(a, b)
         size = logsumexp(a, b=np.abs(b))
         assert (value == -INF and sign == 0) or value - size <= np.log(np.finfo(dtype).eps), (n, value, sign)
@@ -364,7 +366,7 @@ def test_the_sign_without_weights_is_that_of_the_sum():
     for n in (1, 10, 1000):
         x = np.linspace(-3, 3, n)
         for keepdims in (False, True):
-            negative = logsumexp(x, b=-1, keepdims=keepdims, return_sign=True)  # whose memory may be had again
+            negative = logsumexp(x, b=-1, keepdims=keepdims, return_sign=True)  # the next call may get its memory
             assert np.all(negative[1] == -1)
             del negative
             value, sign = logsumexp(x, keepdims=keepdims, return_sign=True)
@@ -380,10 +382,24 @@ def test_nothing_warns_or_raises_whatever_errstate_says():
         logsumexp([1e308, -1e308], b=[1e-308, 1e308])
 
 
-@pytest.mark.parametrize("n", [300, 1000, 4099])
+LIMITS = limits()
+COLUMNS = LIMITS["TILE_COLUMNS"]
+
+
+def narrow_length(columns, more):
+    """Rows of narrow columns: the fewest that there can be, and some more."""
+    return -(-LIMITS["NARROW_MIN_ELEMENTS"] // columns) + more
+
+
+def assert_narrow(*args, **kwargs):
+    assert explain(logsumexp, *args, axis=0, return_sign=True, **kwargs)["name"] == "NARROW"
+
+
+@pytest.mark.parametrize("more", [0, 700, 4099])
 @pytest.mark.parametrize("columns", [2, 3, 10, 31])
-def test_a_row_of_weights_has_the_bits_of_weights_for_every_element(dtype, columns, n):
-    """The row is repeated, and only what fills up the last one has no weight: not even an infinite one counts there."""
+def test_a_row_of_weights_has_the_bits_of_weights_for_every_element(dtype, columns, more):
+    """Narrow columns repeat the row of weights. The padding of the last row has no weight, also if one is infinite."""
+    n = narrow_length(columns, more)
     rng = np.random.default_rng(columns)
     x = (3 * rng.standard_normal((n, columns))).astype(dtype)
     row = rng.uniform(-1, 2, (1, columns)).astype(dtype)
@@ -391,6 +407,8 @@ def test_a_row_of_weights_has_the_bits_of_weights_for_every_element(dtype, colum
         row[0, 1] = special
         whole = np.broadcast_to(row, x.shape).copy()
         for given in (row, np.repeat(row, 2, axis=1)[:, ::2], row.astype(row.dtype.newbyteorder())):
+            assert_narrow(x, b=given)
+            assert_narrow(x, b=whole)
             value, sign = logsumexp(x, axis=0, b=given, return_sign=True)
             wanted, wanted_sign = logsumexp(x, axis=0, b=whole, return_sign=True)
             np.testing.assert_array_equal(value, wanted)
@@ -398,9 +416,10 @@ def test_a_row_of_weights_has_the_bits_of_weights_for_every_element(dtype, colum
         assert np.isposinf(value[1]) == np.isinf(special)
 
 
-@pytest.mark.parametrize("n", [300, 1000, 4099])
-@pytest.mark.parametrize("columns", [2, 3, 10, 31, 33, 63])
-def test_a_weight_for_each_row_has_the_bits_of_weights_for_every_element(dtype, columns, n):
+@pytest.mark.parametrize("more", [0, 700, 4099])
+@pytest.mark.parametrize("columns", [2, 3, 10, 31, 33, COLUMNS - 1])
+def test_a_weight_for_each_row_has_the_bits_of_weights_for_every_element(dtype, columns, more):
+    n = narrow_length(columns, more)
     rng = np.random.default_rng(columns)
     x = (3 * rng.standard_normal((n, columns))).astype(dtype)
     column = rng.uniform(-1, 2, (n, 1)).astype(dtype)
@@ -415,6 +434,8 @@ def test_a_weight_for_each_row_has_the_bits_of_weights_for_every_element(dtype, 
         column.astype(column.dtype.newbyteorder()),
     ):
         for where in (True, mask):
+            assert_narrow(x, b=given, where=where)
+            assert_narrow(x, b=whole, where=where)
             value, sign = logsumexp(x, axis=0, b=given, where=where, return_sign=True)
             wanted, wanted_sign = logsumexp(x, axis=0, b=whole, where=where, return_sign=True)
             np.testing.assert_array_equal(value, wanted)
@@ -422,10 +443,13 @@ def test_a_weight_for_each_row_has_the_bits_of_weights_for_every_element(dtype, 
     assert np.all(np.isfinite(value))
 
 
-@pytest.mark.parametrize("n", [1, 2, 10, 64, 65])
-@pytest.mark.parametrize("columns", [40, 64, 1000])
+FUSED = LIMITS["WEIGHTED_TILE_BLOCK_ROWS"]
+
+
+@pytest.mark.parametrize("n", [1, 2, 10, FUSED, FUSED + 1])
+@pytest.mark.parametrize("columns", [40, COLUMNS, 1000])
 def test_the_sign_does_not_change_the_bits_of_short_columns(dtype, columns, n):
-    """Without signs they are done at once, unless a weight is beyond measure, and with signs never: the same bits."""
+    """Without signs tiles are fused, except where a weight is too large for that. With signs they never are."""
     rng = np.random.default_rng(n)
     for order, huge in itertools.product("CF", (False, True)):
         x = np.array(30 * rng.standard_normal((n, columns)), dtype, order=order)
@@ -433,6 +457,10 @@ def test_the_sign_does_not_change_the_bits_of_short_columns(dtype, columns, n):
         b[0, 3] = np.finfo(dtype).max / 4 if huge else 0
         x[:, 5], b[:, 7] = -np.inf, 0
         x[0, 9] = np.nan
+        narrow = order == "C" and columns < COLUMNS and x.size >= LIMITS["NARROW_MIN_ELEMENTS"]
+        with_sign, without = ("NARROW", "NARROW") if narrow else ("ONE_PASS_TILE", "FUSED_TILE")
+        assert explain(logsumexp, x, axis=0, b=b, return_sign=True)["name"] == with_sign
+        assert explain(logsumexp, x, axis=0, b=b)["name"] == (without if n <= FUSED else with_sign)
         value, sign = logsumexp(x, axis=0, b=b, return_sign=True)
         np.testing.assert_array_equal(logsumexp(x, axis=0, b=b), value)
         np.testing.assert_array_equal(sign[[5, 7, 9]], [0, 0, np.nan])

@@ -1,9 +1,11 @@
-"""Masks: a False element takes no part. Results have the bits of the call with -inf in its place."""
+"""Masks: an element whose mask is False does not count. Results have the bits of a call with -inf in its place."""
 
 import numpy as np
 import pytest
 
-from smoothmax import log_softmax, logsumexp, softmax
+from smoothmax import log_softmax, logsumexp, logsumexp_and_softmax, softmax
+from smoothmax._schedule.explain import explain
+from smoothmax._thresholds import limits
 
 INF, NAN = np.inf, np.nan
 TYPES = [np.float16, np.float32, np.float64, np.longdouble, np.int32, np.complex128]
@@ -40,7 +42,7 @@ def example(shape, dtype, seed=0):
 
 
 def removed(x, mask):
-    """X as the type of the result, with -inf where the mask is False."""
+    """The elements in the type of the result, with -inf where the mask is False."""
     x, mask = np.broadcast_arrays(x, mask)
     return np.where(
         mask, x if x.dtype.kind in "fc" else x.astype(float), x.dtype.type(-INF) if x.dtype.kind in "f" else -INF
@@ -204,14 +206,28 @@ def test_the_layout_of_a_mask_does_not_change_the_results(dtype):
                 np.testing.assert_array_equal(function(x, axis=axis, where=other), wanted)
 
 
+def gradient(x, **arguments):
+    return logsumexp_and_softmax(x, **arguments)[1]
+
+
+# A function, the result at masked elements, the limit of its fused rows, and the route of longer ones.
+LONG_ROWS = [
+    (softmax, 0, "FUSED_SOFTMAX_ROW_BYTES", "DRAFT_ROW"),
+    (log_softmax, -INF, "FUSED_SUM_ROW_BYTES", "DRAFT_ROW"),
+    (gradient, 0, "FUSED_STATE_ROW_BYTES", "GATHERED_ROW"),
+]
+
+
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])
-@pytest.mark.parametrize("length", [5_000, 150_000])
-def test_masked_elements_of_long_rows_of_nan_have_the_fill(dtype, length, wrong):
-    """Rows in pieces, whose elements wait in the result, as drafts or as they are."""
-    x, mask = np.zeros(length, dtype), np.arange(length) % 3 > 0
-    x[4] = wrong
-    for function, left_out in ((softmax, 0), (log_softmax, -np.inf)):
+@pytest.mark.parametrize("more", [0, 1, 100_000])
+def test_masked_elements_of_long_rows_of_nan_have_the_fill(dtype, more, wrong):
+    """The result of a long row holds exponentials or elements between the two passes, also where it is masked."""
+    for function, fill, limit, route in LONG_ROWS:
+        length = limits()[limit] // np.dtype(dtype).itemsize + more
+        x, mask = np.zeros(length, dtype), np.arange(length) % 3 > 0
+        x[4] = wrong
+        assert explain(function, x, where=mask)["name"] == (route if more else "FUSED_ROW")
         for out in (None, np.empty_like(x), x.copy()):
             got = function(x, where=mask, out=out)
             assert np.isnan(got[mask]).any()
-            np.testing.assert_array_equal(got[~mask], left_out)
+            np.testing.assert_array_equal(got[~mask], fill)
