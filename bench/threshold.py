@@ -30,7 +30,7 @@ SOURCE = "src/smoothmax"
 PLACES = {"FUSED_SOFTMAX_ROW_BYTES": "_thresholds.pxd", "DRAFT_MAX_BYTES": "_thresholds.pxd"}
 SIZES = tuple(2**power for power in range(15, 27))  # bytes
 BUILDS = {
-    "at_once": {"FUSED_SOFTMAX_ROW_BYTES": 2**60},
+    "fused": {"FUSED_SOFTMAX_ROW_BYTES": 2**60},
     "draft": {"FUSED_SOFTMAX_ROW_BYTES": 0, "DRAFT_MAX_BYTES": 2**60},
     "twice": {"FUSED_SOFTMAX_ROW_BYTES": 0, "DRAFT_MAX_BYTES": 0},
 }
@@ -100,7 +100,7 @@ def lines(best: dict[str, dict[str, list[float]]]) -> list[str]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Measure softmax of rows done at once, as drafts, and twice.")
+    parser = argparse.ArgumentParser(description="Measure softmax of rows fused, as drafts, and twice.")
     parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
     parser.add_argument("--part", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -108,7 +108,7 @@ def main() -> int:
         use_cores(arguments.part)
         print(json.dumps(measure()))
         return 0
-    ways = {"at once": ("at_once", 1)}
+    ways = {"fused": ("fused", 1)}
     for name in ("draft", "twice"):
         ways |= {name: (name, 1), f"{name}, {all_cores()} threads": (name, all_cores())}
     best: dict[str, dict[str, list[float]]] = {}
