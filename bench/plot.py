@@ -105,7 +105,7 @@ def draw_summary(results: dict[str, Any], path: Path, digest: str) -> None:
     functions = unique(cell[0] for cell in results["cells"])
     names = rivals(results)
     mpl.rcParams.update({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False})
-    figure = Figure(figsize=(10, 3.6), layout="constrained")
+    figure = Figure(figsize=(10, 4.4), layout="constrained")
     panels = figure.subplots(1, len(functions), sharex=True, sharey=True, squeeze=False)
     for panel, function in zip(panels.flat, functions, strict=True):
         cells = [cell for f, _, _, cell in results["cells"] if f == function]
@@ -133,18 +133,18 @@ def draw_speed_and_error(panel: Axes, cells: list[dict[str, Any]], names: list[s
     panel.set_axisbelow(True)
     panel.plot(1, max(cell[OWN][1] for cell in cells), OWN_STYLE[1], color=OWN_STYLE[0], markersize=14, zorder=4)
     drawn: list[float] = []
-    for name in names:
-        found = [cell for cell in cells if name in cell]
-        factors = [factor(cell, name) for cell in found]
-        error = max(cell[name][1] for cell in found)
-        # Libraries with the same formula have the same error. One is drawn a little higher, so that both can be seen.
-        while any(abs(math.log(error / other)) < math.log(1.5) for other in drawn):
-            error *= 1.1
+    errors = {name: max(cell[name][1] for cell in cells if name in cell) for name in names}
+    for name in sorted(names, key=errors.__getitem__):
+        factors = [factor(cell, name) for cell in cells if name in cell]
+        error = errors[name]
+        # Libraries that share a formula share an error. They are drawn above each other, or they would hide each other.
+        while any(abs(math.log(error / other)) < math.log(1.6) for other in drawn):
+            error *= 1.05
         drawn.append(error)
         color, marker = STYLES.get(name, OTHER)
         panel.plot([min(factors), max(factors)], [error, error], color=color, linewidth=1.2, zorder=2)
         panel.plot(
-            statistics.median(factors), error, marker, color=color, markersize=8, markeredgecolor="white", zorder=3
+            statistics.median(factors), error, marker, color=color, markersize=7.5, markeredgecolor="white", zorder=3
         )
     panel.set_xlim(0.3, 500)
     panel.xaxis.set_major_locator(LogLocator())

@@ -35,6 +35,7 @@ def entries():
         r'<a id="p(\d+)"></a>\n### P(\d+)\. .+\n((?:(?!<a id|^#).*\n)*)', text_of(ROOT / "docs/performance.md"), re.M
     ):
         assert anchor == title
+        assert int(title) not in found, f"there are two entries P{title}"
         line = re.search(r"^Limits: ([^#]+?)\.\s+Measured:\s", body, re.M)
         assert line or re.search(r"^Measured: ", body, re.M), f"P{title} does not say when it was measured"
         found[int(title)] = set(re.findall(r"`([A-Z0-9_]+)`", line.group(1))) if line else set()
