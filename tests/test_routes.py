@@ -43,6 +43,11 @@ def name(function, *args, **kwargs):
     return explain(function, *args, **kwargs)["name"]
 
 
+def fused_tile_of(function, dtype):
+    """The route of a fused tile of many rows: softmax of float32 takes differences of any number."""
+    return "FUSED_DIFFERENCES_TILE" if function is softmax and dtype == np.float32 else "FUSED_TILE"
+
+
 # Each case: a limit and what it decides, and the routes of a call on its lower and on its upper side.
 def fused_rows(function, limit, longer):
     def case(dtype):
@@ -96,7 +101,7 @@ def gathered_to(dtype):
 def short_tiles_by_length(dtype):
     n, m = L["TILE_SHORT_ELEMENTS"], L["TILE_SHORT_MIN_COLUMNS"]
     return [
-        ("FUSED_TILE", softmax, ones(m, n, dtype=dtype), 1),
+        (fused_tile_of(softmax, dtype), softmax, ones(m, n, dtype=dtype), 1),
         ("FUSED_ROW", softmax, ones(m, n + 1, dtype=dtype), 1),
     ]
 
@@ -105,14 +110,14 @@ def short_tiles_by_columns(dtype):
     n, m = L["TILE_SHORT_ELEMENTS"], L["TILE_SHORT_MIN_COLUMNS"]
     return [
         ("FUSED_ROW", softmax, ones(m - 1, n, dtype=dtype), 1),
-        ("FUSED_TILE", softmax, ones(m, n, dtype=dtype), 1),
+        (fused_tile_of(softmax, dtype), softmax, ones(m, n, dtype=dtype), 1),
     ]
 
 
 def long_tiles_by_length(dtype):
     n, m = L["TILE_LONG_ELEMENTS"], L["TILE_LONG_MIN_COLUMNS"]
     return [
-        ("FUSED_TILE", softmax, ones(m, n, dtype=dtype), 1),
+        (fused_tile_of(softmax, dtype), softmax, ones(m, n, dtype=dtype), 1),
         ("FUSED_ROW", softmax, ones(m, n + 1, dtype=dtype), 1),
     ]
 
@@ -121,7 +126,7 @@ def long_tiles_by_columns(dtype):
     n, m = L["TILE_LONG_ELEMENTS"], L["TILE_LONG_MIN_COLUMNS"]
     return [
         ("FUSED_ROW", softmax, ones(m - 1, n, dtype=dtype), 1),
-        ("FUSED_TILE", softmax, ones(m, n, dtype=dtype), 1),
+        (fused_tile_of(softmax, dtype), softmax, ones(m, n, dtype=dtype), 1),
     ]
 
 
@@ -129,8 +134,8 @@ def differences(function, limit):
     def case(dtype):
         n = L[limit]
         return [
-            ("FUSED_SHORT_TILE", function, ones(n, 100, dtype=dtype), 0),
-            ("FUSED_TILE", function, ones(n + 1, 100, dtype=dtype), 0),
+            ("FUSED_DIFFERENCES_TILE", function, ones(n, 100, dtype=dtype), 0),
+            (fused_tile_of(function, dtype), function, ones(n + 1, 100, dtype=dtype), 0),
         ]
 
     return case
@@ -140,7 +145,7 @@ def fused_tiles(function, limit, longer, columns=65):
     def case(dtype):
         n = L[limit] if limit.endswith("_ROWS") else elements(L[limit], dtype) // L["TILE_COLUMNS"]
         return [
-            ("FUSED_TILE", function, ones(n, columns, dtype=dtype), 0),
+            (fused_tile_of(function, dtype), function, ones(n, columns, dtype=dtype), 0),
             (longer, function, ones(n + 1, columns, dtype=dtype), 0),
         ]
 
@@ -169,7 +174,7 @@ def aliased_tiles(function, limit, longer):
         n = elements(L[limit], dtype) // L["TILE_COLUMNS"]
         columns = elements(L["ALIASED_STRIDE_BYTES"], dtype)
         return [
-            ("FUSED_TILE", function, ones(n, columns, dtype=dtype), 0),
+            (fused_tile_of(function, dtype), function, ones(n, columns, dtype=dtype), 0),
             (longer, function, ones(n + 1, columns, dtype=dtype), 0),
         ]
 
@@ -181,7 +186,7 @@ def aliased_only_where_rows_are_read_in_place(dtype):
     columns = elements(L["ALIASED_STRIDE_BYTES"], dtype)
     return [
         ("TWO_PASS_TILE", softmax, ones(n, columns, dtype=dtype), 0),
-        ("FUSED_TILE", softmax, ones(n, columns, dtype=np.int32), 0, True, None, dtype),
+        (fused_tile_of(softmax, dtype), softmax, ones(n, columns, dtype=np.int32), 0, True, None, dtype),
     ]
 
 
@@ -197,7 +202,7 @@ def narrow_to(dtype):
     n, m = 1000, L["TILE_COLUMNS"]
     return [
         ("NARROW", softmax, ones(n, m - 1, dtype=dtype), 0),
-        ("FUSED_TILE", softmax, ones(n, m, dtype=dtype), 0),
+        (fused_tile_of(softmax, dtype), softmax, ones(n, m, dtype=dtype), 0),
     ]
 
 

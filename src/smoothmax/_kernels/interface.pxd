@@ -183,15 +183,15 @@ cdef struct Kernels:
     CorrectRow correct_row
     # Fused: one call goes from the elements of a row or tile of at most *_bytes (0: never) to the results; `out` has
     # a single row where the operation reduces. Columns of at most `differences_max_rows` rows are done by the function
-    # with `short` in its name. fused_aliased_tile_bytes is the limit for rows that lie a multiple of
-    # ALIASED_STRIDE_BYTES apart.
+    # with `differences` in its name, which takes the difference from the maximum in two parts.
+    # fused_aliased_tile_bytes is the limit for rows that lie a multiple of ALIASED_STRIDE_BYTES apart.
     Py_ssize_t fused_row_bytes
     Py_ssize_t fused_tile_bytes
     Py_ssize_t fused_aliased_tile_bytes
     Py_ssize_t differences_max_rows
     FusedRow fused_row
     FusedTile fused_tile
-    FusedTile fused_short_tile
+    FusedTile fused_differences_tile
     FusedWeightedTile fused_weighted_tile   # False if a state is needed; then nothing is written
     JointRow joint_row                      # reduces a row of JOINT_ROW_MIN_BYTES to ROW_BLOCK_BYTES into one column
     # Fused with a state, under the same limits, in the place of the fused functions above: one call reduces a whole row
@@ -199,7 +199,7 @@ cdef struct Kernels:
     # `finish` computes their factors, and `scale` multiplies.
     FusedStateRow fused_state_row
     FusedStateTile fused_state_tile
-    FusedStateTile fused_state_short_tile
+    FusedStateTile fused_state_differences_tile
     ScaleRow scale_row
     ScaleTile scale_tile
 

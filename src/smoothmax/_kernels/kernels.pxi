@@ -4,6 +4,7 @@
 # with its formula and its error bound at the top and its part of the table at the bottom; data/ what moves elements.
 
 from cpython.pycapsule cimport PyCapsule_New
+from cpython.pyport cimport PY_SSIZE_T_MAX
 from libc.math cimport ldexp
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy

@@ -39,7 +39,7 @@ def explain(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> dict[
     >>> import smoothmax
     >>> from smoothmax._schedule.explain import explain
     >>> explain(smoothmax.softmax, np.zeros((1000, 10)), axis=1)["name"]
-    'FUSED_SHORT_TILE'
+    'FUSED_DIFFERENCES_TILE'
     """
     routes: list[dict[str, Any]] = []
     before = walk.collect(routes)

@@ -8,7 +8,7 @@ cdef enum RouteName:
     SINGLE_ROW          # the whole array is one short contiguous row, which needs no plan
     FUSED_ROW           # one kernel takes a row from elements to results
     JOINT_ROWS          # rows of logsumexp or of a loss, whose logarithms are taken JOINT_ROWS at a time
-    FUSED_SHORT_TILE    # one kernel takes a tile of few rows, by differences in two parts
+    FUSED_DIFFERENCES_TILE  # one kernel takes a tile, by differences from the maximum in two parts: mostly few rows
     FUSED_TILE          # one kernel takes a tile, by shifts
     NARROW              # several rows of a few long columns fill the lanes
     ONE_PASS_ROW        # a row is reduced block by block into a partial sum

@@ -5,7 +5,8 @@
     all axes reduced, contiguous, no mask, weights or out           SINGLE_ROW      (_arrays, by walk_row's limit)
     2 to 63 dense columns, enough elements                          NARROW
     short reductions side by side, or the kept axis innermost: tiles
-        up to fused_tile_bytes                                      FUSED_SHORT_TILE of few rows, else FUSED_TILE
+        up to fused_tile_bytes                                      FUSED_DIFFERENCES_TILE of few rows and of softmax of
+                                                                    float32, else FUSED_TILE
         more                                                        ONE_PASS_TILE, TWO_PASS_TILE (in bands)
     rows
         up to fused_row_bytes                                       JOINT_ROWS of short logsumexp, else FUSED_ROW
@@ -125,7 +126,7 @@ cdef inline RouteName name_of(const Plan *plan, const Route *route) noexcept nog
     if route.is_tile:
         if not route.fused:
             return TWO_PASS_TILE if writes(plan) else ONE_PASS_TILE
-        return FUSED_SHORT_TILE if route.length <= plan.kernels.differences_max_rows else FUSED_TILE
+        return FUSED_DIFFERENCES_TILE if route.length <= plan.kernels.differences_max_rows else FUSED_TILE
     if route.fused:
         return JOINT_ROWS if can_be_joint(plan, route) else FUSED_ROW
     if can_gather(plan, route):

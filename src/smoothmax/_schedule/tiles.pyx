@@ -6,7 +6,7 @@ from smoothmax._schedule.plan cimport (
     ELEMENTS, MASK, RESULT, WEIGHTS, Cursor, Plan, inner_stride, start,
 )
 from smoothmax._schedule.results cimport finish, put_targets, take_targets
-from smoothmax._schedule.route cimport FUSED_SHORT_TILE
+from smoothmax._schedule.route cimport FUSED_DIFFERENCES_TILE
 from smoothmax._schedule.scratch cimport fill_masked_tile, stage_tile, unstage_tile
 from smoothmax._thresholds cimport TILE_COLUMNS
 
@@ -15,7 +15,7 @@ cdef void fused_tile(const Unit *unit, State *state) noexcept nogil:
     """Take one block, of all rows, from elements to results."""
     cdef const Plan *plan = unit.plan
     cdef Py_ssize_t n = unit.route.length, ld = TILE_COLUMNS, out_ld = TILE_COLUMNS, weights_ld = TILE_COLUMNS
-    cdef bint few_rows = unit.route.name == FUSED_SHORT_TILE
+    cdef bint by_differences = unit.route.name == FUSED_DIFFERENCES_TILE
     cdef Cursor cursor
     cdef const char *elements = unit.space.elements
     cdef const char *weights = unit.space.weights
@@ -30,8 +30,9 @@ cdef void fused_tile(const Unit *unit, State *state) noexcept nogil:
     if not unit.staged_out:
         out_ld = inner_stride(&plan.reduced, RESULT)//plan.itemsize
     if plan.kernels.fused_state_tile != NULL:
-        if few_rows:
-            plan.kernels.fused_state_short_tile(state, elements, ld, n, unit.columns, unit.space.elements, TILE_COLUMNS)
+        if by_differences:
+            plan.kernels.fused_state_differences_tile(state, elements, ld, n, unit.columns, unit.space.elements,
+                                                      TILE_COLUMNS)
         else:
             plan.kernels.fused_state_tile(state, elements, ld, n, unit.columns, unit.space.elements, TILE_COLUMNS)
         take_targets(unit, state)               # from memory that is out of cache by now
@@ -45,8 +46,8 @@ cdef void fused_tile(const Unit *unit, State *state) noexcept nogil:
             plan.kernels.reduce_tile(state, elements, ld, weights, weights_ld, n, unit.columns)
             finish(unit, state)
             return
-    elif few_rows:
-        plan.kernels.fused_short_tile(elements, ld, n, unit.columns, out, out_ld)
+    elif by_differences:
+        plan.kernels.fused_differences_tile(elements, ld, n, unit.columns, out, out_ld)
     else:
         plan.kernels.fused_tile(elements, ld, n, unit.columns, out, out_ld)
     if plan.kernels.write_tile == NULL:

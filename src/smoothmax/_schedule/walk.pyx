@@ -15,7 +15,7 @@ from smoothmax._schedule.plan cimport (
 from smoothmax._schedule.pool cimport Queue, share, take
 from smoothmax._schedule.results cimport finish, put_targets, take_targets
 from smoothmax._schedule.route cimport (
-    DRAFT_ROW, EMPTY, FUSED_ROW, FUSED_SHORT_TILE, FUSED_TILE, GATHERED_ROW, JOINT_ROWS, NARROW, ONE_PASS_ROW,
+    DRAFT_ROW, EMPTY, FUSED_DIFFERENCES_TILE, FUSED_ROW, FUSED_TILE, GATHERED_ROW, JOINT_ROWS, NARROW, ONE_PASS_ROW,
     ONE_PASS_TILE, PLAIN, SINGLE_ROW, TWO_PASS_ROW, TWO_PASS_TILE, Route, RouteName, route_of, tiles_across,
 )
 from smoothmax._schedule.threads cimport threads_of_caller
@@ -371,10 +371,11 @@ cdef int walk(const Plan *plan) except -2:
 # For explain ---------------------------------------------------------------------------------------------------------
 
 NAMES = {
-    SINGLE_ROW: "SINGLE_ROW", FUSED_ROW: "FUSED_ROW", JOINT_ROWS: "JOINT_ROWS", FUSED_SHORT_TILE: "FUSED_SHORT_TILE",
-    FUSED_TILE: "FUSED_TILE", NARROW: "NARROW", ONE_PASS_ROW: "ONE_PASS_ROW", ONE_PASS_TILE: "ONE_PASS_TILE",
-    TWO_PASS_ROW: "TWO_PASS_ROW", TWO_PASS_TILE: "TWO_PASS_TILE", GATHERED_ROW: "GATHERED_ROW", DRAFT_ROW: "DRAFT_ROW",
-    EMPTY: "EMPTY", PLAIN: "PLAIN",
+    SINGLE_ROW: "SINGLE_ROW", FUSED_ROW: "FUSED_ROW", JOINT_ROWS: "JOINT_ROWS",
+    FUSED_DIFFERENCES_TILE: "FUSED_DIFFERENCES_TILE", FUSED_TILE: "FUSED_TILE", NARROW: "NARROW",
+    ONE_PASS_ROW: "ONE_PASS_ROW", ONE_PASS_TILE: "ONE_PASS_TILE", TWO_PASS_ROW: "TWO_PASS_ROW",
+    TWO_PASS_TILE: "TWO_PASS_TILE", GATHERED_ROW: "GATHERED_ROW", DRAFT_ROW: "DRAFT_ROW", EMPTY: "EMPTY",
+    PLAIN: "PLAIN",
 }
 cdef list routes = None         # what explain collects; None while nobody asks
 

@@ -119,8 +119,8 @@ cdef void log_softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssi
     log_softmax_of_tile(x, ld, rows, columns, BY_SHIFT, out, out_ld)
 
 
-cdef void log_softmax_short_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
-                                 Py_ssize_t out_ld) noexcept nogil:
+cdef void log_softmax_differences_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
+                                       Py_ssize_t out_ld) noexcept nogil:
     log_softmax_of_tile(x, ld, rows, columns, BY_DIFFERENCES, out, out_ld)
 
 
@@ -138,7 +138,7 @@ cdef void fill_log_softmax(Kernels *kernels, real _) noexcept:
     kernels.fused_row = <FusedRow>log_softmax_row[real]
     kernels.fused_row_bytes = FUSED_SUM_ROW_BYTES
     kernels.fused_tile = <FusedTile>log_softmax_tile[real]
-    kernels.fused_short_tile = <FusedTile>log_softmax_short_tile[real]
+    kernels.fused_differences_tile = <FusedTile>log_softmax_differences_tile[real]
     kernels.differences_max_rows = ROUNDED_DIFFERENCES_MAX_ROWS
     kernels.fused_tile_bytes = FUSED_LOG_SOFTMAX_TILE_ROWS*TILE_COLUMNS*sizeof(real)
     kernels.fused_aliased_tile_bytes = ALIASED_SUM_TILE_BYTES

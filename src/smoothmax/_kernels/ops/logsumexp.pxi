@@ -123,8 +123,8 @@ cdef void logsumexp_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize
     logsumexp_of_tile(x, ld, rows, columns, BY_SHIFT, out)
 
 
-cdef void logsumexp_short_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
-                               Py_ssize_t _) noexcept nogil:
+cdef void logsumexp_differences_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
+                                     Py_ssize_t _) noexcept nogil:
     logsumexp_of_tile(x, ld, rows, columns, BY_DIFFERENCES, out)
 
 
@@ -141,7 +141,7 @@ cdef void fill_logsumexp(Kernels *kernels, real _) noexcept:
     kernels.joint_row = <JointRow>joint_row_of_logsumexp[real]
     kernels.fused_row_bytes = FUSED_SUM_ROW_BYTES
     kernels.fused_tile = <FusedTile>logsumexp_tile[real]
-    kernels.fused_short_tile = <FusedTile>logsumexp_short_tile[real]
+    kernels.fused_differences_tile = <FusedTile>logsumexp_differences_tile[real]
     kernels.differences_max_rows = EXACT_DIFFERENCES_MAX_ROWS
     kernels.fused_tile_bytes = FUSED_SUM_TILE_BYTES
     kernels.fused_aliased_tile_bytes = ALIASED_SUM_TILE_BYTES

@@ -46,8 +46,8 @@ cdef void loss_state_tile(State *state, const real *x, Py_ssize_t ld, Py_ssize_t
     loss_state_of_tile(state, x, ld, rows, columns, BY_SHIFT)
 
 
-cdef void loss_state_short_tile(State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
-                                real *_, Py_ssize_t __) noexcept nogil:
+cdef void loss_state_differences_tile(State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
+                                      real *_, Py_ssize_t __) noexcept nogil:
     loss_state_of_tile(state, x, ld, rows, columns, BY_DIFFERENCES)
 
 
@@ -239,7 +239,7 @@ cdef void fill_hard_loss(Kernels *kernels, real _) noexcept:
     kernels.fused_state_row = <FusedStateRow>loss_state_row[real]
     kernels.joint_row = <JointRow>joint_row_of_loss[real]
     kernels.fused_state_tile = <FusedStateTile>loss_state_tile[real]
-    kernels.fused_state_short_tile = <FusedStateTile>loss_state_short_tile[real]
+    kernels.fused_state_differences_tile = <FusedStateTile>loss_state_differences_tile[real]
 
 
 cdef void fill_log_prob(Kernels *kernels, real type_) noexcept:
