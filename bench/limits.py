@@ -201,7 +201,7 @@ def against_scipy() -> Iterator[Figure]:
 
     In such a process glibc returns freed memory to the system. Each call of SciPy then gets new pages for its
     temporaries, while the one result of smoothmax keeps its pages. This is the state that favours smoothmax most. In
-    one process where the two take turns, that result gets new pages too. Where glibc keeps freed memory, nothing does.
+    one process where the two take turns, that result gets new pages too. Where glibc keeps freed memory, neither does.
     The table shows these two states as well.
     """
     own, other = "smoothmax", "scipy.special"

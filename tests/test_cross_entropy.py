@@ -11,6 +11,7 @@ from oracle import reference, ulp_error
 
 import smoothmax
 from smoothmax import cross_entropy, cross_entropy_and_grad, log_prob, log_softmax, nll_loss
+from smoothmax._schedule.explain import explain
 
 ROWS, CLASSES = 7, 5
 
@@ -291,6 +292,7 @@ def test_bits_do_not_depend_on_threads(dtype, shape, axis):
             value, gradient = call()
         for threads in (2, 5):
             with smoothmax.num_threads(threads):
+                assert explain(call)["shared"] != "alone"
                 again, gradient_again = call()
             assert np.array_equal(value, again)
             assert gradient.tobytes() == gradient_again.tobytes()

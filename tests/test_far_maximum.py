@@ -45,7 +45,7 @@ def test_many_equal_elements_far_below_the_maximum_keep_their_digits(dtype, n):
 @pytest.mark.parametrize("dtype", DISTANCES)
 @pytest.mark.parametrize("n", [3, 40, 1000, LONG])
 def test_several_equal_maxima_all_count(dtype, n):
-    """Fused rows sum them, and partial sums count them, in pieces too. With return_sign no row is fused."""
+    """Fused rows sum the maxima, and partial sums count them, in every piece. With return_sign no row is fused."""
     assert explain(smoothmax.logsumexp, np.zeros(n, dtype))["name"] == ("SINGLE_ROW" if n < LONG else "ONE_PASS_ROW")
     assert n < LONG or explain(smoothmax.logsumexp_and_softmax, np.zeros(n, dtype))["pieces"] > 1
     for maxima in (2, 3):

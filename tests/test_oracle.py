@@ -1,4 +1,4 @@
-"""The oracle itself, held against mpmath and the definitions."""
+"""The oracle itself agrees with mpmath and with the definitions."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from oracle import context, exp_pair, reference, reference_of_rows, ulp_error
 
 
 def from_definition(name, row):
-    """The formulas of the contract, word for word, in 2400 bits."""
+    """The formulas of the contract as they are written, in 2400 bits."""
     with context.workprec(2400):
         x = [context.mpf(float(v)) for v in row]
         m = max(x)

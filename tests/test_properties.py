@@ -11,7 +11,7 @@ from oracle import reference, ulp_error
 import smoothmax
 
 dtypes = st.sampled_from([np.dtype(np.float64), np.dtype(np.float32)])
-# Numbers that are often equal, close together or far apart, and in the end also numbers that are not finite.
+# Numbers that are often equal, close to each other or far apart; `anything` adds those that are not finite.
 moderate = st.floats(-50, 50, width=32) | st.integers(-9, 9).map(float)
 finite = moderate | st.floats(allow_nan=False, allow_infinity=False, width=32)
 anything = finite | st.sampled_from([np.nan, np.inf, -np.inf])

@@ -1,4 +1,4 @@
-"""Which route a call takes, for tests and for readers who wonder."""
+"""The route that a call takes, for tests and for readers of the code."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ def explain(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> dict[
     Parameters
     ----------
     function : callable
-        A function of smoothmax, or any other that calls one of them once.
+        A function of smoothmax, or one that calls a function of smoothmax once.
     *args, **kwargs
         Its arguments.
 
@@ -27,11 +27,11 @@ def explain(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> dict[
     Raises
     ------
     ValueError
-        The call took no route, or several: it is no call of one function of smoothmax.
+        The call took no route or several, so it did not call exactly one function of smoothmax.
 
     Notes
     -----
-    Calls that other threads make meanwhile are noted too.
+    Routes of calls that other threads make at the same time are recorded too.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-# Narrow: a few long columns, several of whose rows fill the lanes.
+# Narrow columns: they are few and long, and several of their rows fill the lanes.
 
 from smoothmax._kernels.interface cimport Kernels, State
 from smoothmax._schedule.feed cimport Unit

@@ -1,4 +1,4 @@
-"""Narrow columns: a few long columns, several of whose rows side by side fill the lanes of a tile.
+"""Narrow columns: they are few and long, and several of their rows fill the lanes of a tile.
 
 The elements of c columns are one contiguous stretch. It is read as rows of W = lcm(c, lanes) elements. The partial sums
 of these W columns are computed a tile at a time, and then column j is merged into column j mod c. The last row is
@@ -18,13 +18,13 @@ from smoothmax._thresholds cimport NARROW_STAGED_ROWS, TILE_COLUMNS
 
 
 cdef struct Part:
-    # The stretch from some row on, seen as rows of `width` elements, of which `columns` from `first` on are a tile.
+    # One tile of the stretch: `columns` columns from `first` on, of rows of `width` elements.
     const Unit *unit
     Py_ssize_t width
     Py_ssize_t first
     Py_ssize_t columns
-    Py_ssize_t done             # elements of all columns before the block,
-    Py_ssize_t left             # and from there on
+    Py_ssize_t done             # elements of all columns that lie before the block, and
+    Py_ssize_t left             # those from the block on
     # The block. Its last row may have fewer columns.
     Py_ssize_t rows
     const char *elements
@@ -72,7 +72,7 @@ cdef inline void pad(const Plan *plan, char *row, Py_ssize_t used, Py_ssize_t wi
 
 
 cdef void stage_row_of_weights(Part *part, char *row) noexcept nogil:
-    """Stage the one row of weights as often as the columns of the stretch repeat; absent columns weigh 0."""
+    """Stage the row of weights, repeated for every row of the columns. Absent columns get a weight of 0."""
     cdef const Plan *plan = part.unit.plan
     cdef Py_ssize_t columns = inner_shape(&plan.kept), used = min(part.left, part.width), j
     for j from 0 <= j < used by columns:
@@ -111,7 +111,7 @@ cdef void repeat_weights(const Part *part, char *weights) noexcept nogil:
 
 
 cdef void stage_part(Part *part, char *elements, char *weights) noexcept nogil:
-    """Stage the rows of the block; `weights` is NULL where they are staged otherwise, or there are none."""
+    """Stage the rows of the block. `weights` is NULL if there are none, or another function stages them."""
     cdef const Plan *plan = part.unit.plan
     cdef Py_ssize_t stride = inner_stride(&plan.kept, ELEMENTS), weights_stride = inner_stride(&plan.kept, WEIGHTS)
     cdef Py_ssize_t i, at, used, step = TILE_COLUMNS*plan.itemsize
@@ -127,7 +127,7 @@ cdef void stage_part(Part *part, char *elements, char *weights) noexcept nogil:
 
 
 cdef void next_rows(Part *part) noexcept nogil:
-    """Set the block: all whole rows where they lie, or up to NARROW_STAGED_ROWS in the scratch, or the last row."""
+    """Set the block to all whole rows where they lie, to NARROW_STAGED_ROWS or fewer in the scratch, or to the last."""
     cdef const Unit *unit = part.unit
     cdef const Plan *plan = unit.plan
     cdef char *elements = unit.space.elements

@@ -1,4 +1,4 @@
-# A state as it is kept between calls: what the kernels need to go on, in an array with one for each reduction.
+# A partial sum as it is stored between walks, in an array with one for each reduction.
 
 from libc.string cimport memcpy
 

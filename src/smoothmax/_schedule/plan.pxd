@@ -19,7 +19,7 @@ cdef enum:
     WEIGHTS
     MASK
     RESULT
-    VALUE                       # one number for each reduction, where the result has one for each element
+    VALUE                       # one number for each reduction, if the result has one for each element
     SIGN
     TARGET                      # the class of each reduction, negative for none; Py_ssize_t
     FACTORS                     # numbers that multiply the weights
@@ -28,7 +28,7 @@ cdef enum:
 
 
 cdef enum Passes:
-    # A walk can stop after its first pass and store the partial sums. A later walk makes the second pass from them.
+    # A walk can stop after the first pass and store the partial sums. A later walk then makes the second pass.
     BOTH
     FIRST
     SECOND
@@ -51,7 +51,7 @@ cdef struct Plan:
     char *data[ROLES]           # NULL where the call has no such array
     bint direct[ROLES]          # kernels can read the elements: native, aligned, of the type they compute in
     bint swapped[ROLES]         # the elements have the other byte order
-    bint converted              # the input has another type than the kernels compute in
+    bint converted              # the type of the input is not the type that the kernels compute in
     Load load
     Load load_weights
     Load load_factors
@@ -66,7 +66,7 @@ cdef struct Plan:
     Py_ssize_t first_class[ROLES]
     Py_ssize_t class_stride[ROLES]
     const double *class_weights             # NULL: all are 1
-    int *wrong                              # set to 1 where a target is no class; NULL if targets were checked
+    int *wrong                              # set to 1 if a target is no class; NULL if the targets were checked before
     double hard, hard_low
     double soft, soft_low
     double denominator                      # of gradients
@@ -105,7 +105,7 @@ cdef inline void start(Cursor *cursor, const Axes *axes, int first, Py_ssize_t p
 
 
 cdef inline void advance(Cursor *cursor, Py_ssize_t steps) noexcept nogil:
-    """Move `steps` positions along the innermost axis, at most to its end, where the next axis is stepped."""
+    """Move `steps` positions along the innermost axis, at most to its end. At the end the next axis moves by one."""
     cdef const Axes *axes = cursor.axes
     cdef int i, role
     cursor.left -= steps
@@ -124,7 +124,7 @@ cdef inline void advance(Cursor *cursor, Py_ssize_t steps) noexcept nogil:
 
 
 cdef inline void copy_cursor(Cursor *cursor, const Cursor *other) noexcept nogil:
-    """Copy the axes in use only: all 64 take 0.2 us, as long as a small tile (P26)."""
+    """Copy only the axes in use. Copying all 64 takes 0.2 us, as long as a small tile (P26)."""
     cdef int i, role
     cursor.axes, cursor.first, cursor.left = other.axes, other.first, other.left
     for i in range(other.axes.ndim):
@@ -156,7 +156,7 @@ cdef inline Py_ssize_t inner_stride(const Axes *axes, int role) noexcept nogil:
 
 
 cdef inline bint is_contiguous(const Plan *plan, const Axes *axes, int role) noexcept nogil:
-    """Whether kernels can read the innermost axis of an array where it lies. An absent array hinders nothing."""
+    """Whether kernels can read the innermost axis of an array where it lies, or the call has no such array."""
     return plan.data[role] == NULL or (
         plan.direct[role] and (inner_shape(axes) == 1 or inner_stride(axes, role) == plan.itemsize))
 
@@ -167,7 +167,7 @@ cdef inline bint has_one_row_of_weights(const Plan *plan) noexcept nogil:
 
 
 cdef inline bint has_one_weight_a_row(const Plan *plan) noexcept nogil:
-    """Whether the weights are the same along the innermost kept axis, and not along the reduced one."""
+    """Whether the weights are the same along the innermost kept axis, but differ along the reduced axis."""
     return inner_stride(&plan.kept, WEIGHTS) == 0 and not has_one_row_of_weights(plan)
 
 

@@ -1,8 +1,8 @@
-"""The pool of threads that help a call, and how work is handed to them. Knows nothing of the work.
+"""The pool of threads that help a call, and how work is handed to them. This file knows nothing of the work.
 
 The calling thread does one item of work after the other, and so does every helper that joins it. At the end the calling
-thread waits for the helpers that have begun, and not for those that have not: on a busy machine it may have done all of
-the work before a helper is given a processor.
+thread waits only for the helpers that have begun. On a busy machine it may have done all of the work before a helper
+gets a processor.
 
 Helpers are threads that Python knows nothing of. They wait in C and never take the GIL, so no interrupt can come
 between a call and its helpers, and work is handed over by changing a word that the helper watches.

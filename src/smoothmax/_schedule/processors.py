@@ -1,8 +1,8 @@
-"""How many processors' time the system grants this process: the CPU quotas of its control groups, on Linux.
+"""How many processors the system grants this process: the CPU quotas of its control groups, on Linux.
 
-A container that is started with ``--cpus=2`` sees every processor of its host, and may use the time of two. Threads
-beyond a quota make nothing faster: once the group has used up its share of a period, all of its threads stop until the
-next one.
+A container that is started with ``--cpus=2`` sees every processor of its host, but may use the time of only two. More
+threads than that make nothing faster: once the group has used its share of a period, all its threads stop until the
+next period.
 """
 
 import os  # pathlib would take longer to import than all of this file takes to run
@@ -24,7 +24,7 @@ def cpu_quota(root: str = "/") -> int | None:
 
 
 def quotas(root: str) -> Iterator[tuple[int, int]]:
-    """Microseconds of processor time in a period of so many: of each group of this process and of those around it."""
+    """Pairs of quota and period in microseconds, of each group of this process and of the groups around it."""
     for line in read(os.path.join(root, "proc/self/cgroup")).splitlines():
         _, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
@@ -37,7 +37,7 @@ def quotas(root: str) -> Iterator[tuple[int, int]]:
 
 
 def groups(root: str, mounted: tuple[str, ...], path: str) -> Iterator[str]:
-    """The directories of a group and of all around it. A container may see its own group as the outermost."""
+    """The directories of a group and of all groups around it. A container may see its own group as the outermost."""
     names = [name for name in path.split("/") if name not in ("", "..")]  # ".." leads out of a container's view
     for mount in mounted:
         for depth in range(len(names), -1, -1):
@@ -45,7 +45,7 @@ def groups(root: str, mounted: tuple[str, ...], path: str) -> Iterator[str]:
 
 
 def pairs(text: str) -> Iterator[tuple[int, int]]:
-    """The numbers of "200000 100000"; nothing for "max 100000", "-1 100000" and for files that are not there."""
+    """The two numbers of "200000 100000"; nothing for "max 100000", "-1 100000" or a file that does not exist."""
     words = text.split()
     if len(words) == 2 and all(word.isdecimal() for word in words) and int(words[0]) > 0 and int(words[1]) > 0:
         yield int(words[0]), int(words[1])

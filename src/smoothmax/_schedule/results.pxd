@@ -1,4 +1,4 @@
-# What a unit does between its sums and its results: the targets of losses, and the numbers of each reduction.
+# Between the sums of a unit and its results: the targets of losses, and the numbers of each reduction.
 
 from smoothmax._kernels.interface cimport State
 from smoothmax._schedule.feed cimport Unit
@@ -9,7 +9,7 @@ cdef void look_up_targets(const Unit *unit, State *state) noexcept nogil
 cdef void store_at_targets(const Unit *unit, const State *state) noexcept nogil
 
 
-# Most calls have no targets, and a call of ten elements should not pay for a call of another module.
+# Inline, because most calls have no targets, and a call of another module is slow beside ten elements.
 
 cdef inline void take_targets(const Unit *unit, State *state) noexcept nogil:
     if unit.plan.is_loss:

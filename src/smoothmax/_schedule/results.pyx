@@ -1,4 +1,4 @@
-"""From the sums of a unit to its results: look up targets, finish sums, store numbers and what is at the targets."""
+"""From the sums of a unit to its results: look up targets, finish sums, store numbers and the results at targets."""
 
 from smoothmax._kernels.interface cimport State
 from smoothmax._schedule.atomics cimport exchange
@@ -45,7 +45,7 @@ cdef inline double element_at(const Plan *plan, bint direct, bint wide, const ch
 
 
 cdef inline void pick(const Unit *unit, State *state, bint direct, bint wide) noexcept nogil:
-    """Read the elements at the targets. A target that is ignored, or is no class, counts nothing."""
+    """Read the elements at the targets. A reduction whose target is ignored, or is no class, does not count."""
     cdef const Plan *plan = unit.plan
     cdef const char *targets = unit.bases.data[TARGET]
     cdef const char *elements = unit.bases.data[ELEMENTS] + plan.first_class[ELEMENTS]
@@ -66,7 +66,7 @@ cdef inline void pick(const Unit *unit, State *state, bint direct, bint wide) no
 
 
 cdef void look_up_targets(const Unit *unit, State *state) noexcept nogil:
-    """Set what a loss knows of each reduction: whether it counts, and the element and the weight of its class."""
+    """Set the terms of a loss: whether each reduction counts, and the element and the weight of its class."""
     cdef const Plan *plan = unit.plan
     cdef const char *targets = unit.bases.data[TARGET]
     cdef const double *weights = plan.class_weights
@@ -116,6 +116,6 @@ cdef void store_at_targets(const Unit *unit, const State *state) noexcept nogil:
         target = (<const Py_ssize_t *>(targets + j*target_step))[0]
         if target >= 0:
             put_at(plan, direct, wide, results + j*step + target*class_step, state.loss.at_target[j])
-        elif state.loss.at_target[j] != 0:      # nan, where an element of an ignored reduction is not finite
+        elif state.loss.at_target[j] != 0:      # nan, because an element of an ignored reduction is not finite
             for c in range(unit.route.length):
                 put_at(plan, direct, wide, results + j*step + c*class_step, 0)

@@ -1,8 +1,8 @@
-"""Choose the computing path of a call. No other place decides.
+"""Choose the computing path of a call. No other file does.
 
     longdouble, complex                                             PLAIN           (_arrays)
     no element                                                      EMPTY           (_arrays)
-    all axes reduced, contiguous, no mask, weights or out           SINGLE_ROW      (_arrays, by walk_row's limit)
+    all axes reduced, short, contiguous, no mask, no weights        SINGLE_ROW      (_arrays, by the limit in walk_row)
     2 to 63 dense columns, enough elements                          NARROW
     short reductions side by side, or the kept axis innermost: tiles
         up to fused_tile_bytes                                      FUSED_DIFFERENCES_TILE of few rows and of softmax of
@@ -33,8 +33,7 @@ cdef inline Py_ssize_t size_of_stride(Py_ssize_t stride) noexcept nogil:
 
 
 cdef inline bint makes_tiles(const Plan *plan, Py_ssize_t n) noexcept nogil:
-    """Whether reductions are laid side by side: short ones whatever their strides, long ones where the kept axis is
-    the innermost."""
+    """Whether reductions make tiles: short ones whatever their strides, long ones if the kept axis has the smaller."""
     cdef Py_ssize_t columns = inner_shape(&plan.kept)
     cdef bint across = (
         size_of_stride(inner_stride(&plan.kept, ELEMENTS)) < size_of_stride(inner_stride(&plan.reduced, ELEMENTS)))
@@ -43,11 +42,11 @@ cdef inline bint makes_tiles(const Plan *plan, Py_ssize_t n) noexcept nogil:
 
 
 cdef inline Py_ssize_t fused_tile_bytes(const Plan *plan) noexcept nogil:
-    """The bytes of a tile up to which its fused kernel is the faster.
+    """The largest number of bytes of a tile whose fused kernel is the faster.
 
-    Fewer where the rows of the tile share a few sets of the cache (P9). Tiles that are staged first, or whose
-    exponentials are stored in the scratch, have no such rows. The stride decides and not the address, on which the bits
-    must not depend.
+    It is smaller if the rows of the tile share a few sets of the cache (P9). That does not happen to tiles that are
+    staged, or whose exponentials are stored in the scratch. Only the stride decides, because the bits of a result must
+    not depend on addresses.
     """
     cdef Py_ssize_t stride = inner_stride(&plan.reduced, ELEMENTS)
     cdef bint read_in_place = (plan.kernels.fused_state_tile == NULL and plan.data[WEIGHTS] == NULL
@@ -64,9 +63,9 @@ cdef inline bint is_dense(const Plan *plan, int role) noexcept nogil:
 
 
 cdef inline Py_ssize_t narrow_rows_of(const Plan *plan) noexcept nogil:
-    """How many rows of a few columns fill the lanes, if every array that matters is one contiguous stretch; else 0.
+    """How many rows of narrow columns fill the lanes; 0 if the columns are not narrow.
 
-    A mask must lie as the elements do; weights too, or be one for each column, or one for each row of the columns.
+    Every array must be one contiguous stretch. Weights may also be one for each column or one for each row.
     """
     cdef Py_ssize_t columns = inner_shape(&plan.kept), n = count(&plan.reduced, 0)
     cdef Py_ssize_t lanes = LANE_BYTES//plan.itemsize, width = lanes
@@ -76,7 +75,7 @@ cdef inline Py_ssize_t narrow_rows_of(const Plan *plan) noexcept nogil:
         return 0
     if plan.data[MASK] != NULL and not (is_dense(plan, MASK) and inner_stride(&plan.kept, MASK) == 1):
         return 0
-    # Merged sums do not hold what losses and gradients make of their weights; those of logsumexp they do.
+    # A merge of columns knows the sums of weighted logsumexp, but not those of losses and gradients.
     if plan.data[WEIGHTS] != NULL and (
             transforms or plan.is_loss or not (is_dense(plan, WEIGHTS) or has_one_weight_a_row(plan)) and (
                 not has_one_row_of_weights(plan) or plan.data[MASK] != NULL)):
@@ -92,11 +91,10 @@ cdef inline bint can_be_joint(const Plan *plan, const Route *route) noexcept nog
 
 
 cdef void divide(const Plan *plan, Route *route) noexcept nogil:
-    """Divide a long reduction into pieces, by its shape alone: their partial sums are merged in the same order, whoever
-    computes them."""
+    """Divide a long reduction into pieces. Only the shape counts, so threads do not change the order of the merges."""
     cdef Py_ssize_t n = route.length, columns = inner_shape(&plan.kept), most, granule
     if route.narrow_rows:
-        # A quarter of the columns, if that is between the two limits: 64 partial sums and more are merged for each.
+        # A quarter of the elements, within the two limits: after each piece, 64 partial sums or more are merged.
         most = min(max(ROW_PIECE_BYTES//plan.itemsize, n*columns//4), TILE_PIECE_BYTES//plan.itemsize)//columns
     elif route.is_tile:
         most = TILE_PIECE_BYTES//(TILE_COLUMNS*plan.itemsize)
@@ -106,7 +104,7 @@ cdef void divide(const Plan *plan, Route *route) noexcept nogil:
     route.pieces = (n + route.piece - 1)//route.piece
     if route.is_tile and not route.narrow_rows:
         return
-    # The pieces are equally long, in whole lanes or whole narrow rows: what is aligned in one is aligned in all.
+    # All pieces but the last are equally long, in whole lanes or narrow rows, and so have the alignment of the first.
     granule = route.narrow_rows if route.narrow_rows else LANE_BYTES//plan.itemsize
     route.piece = (n + route.pieces - 1)//route.pieces
     route.piece += (granule - route.piece % granule) % granule
@@ -145,7 +143,7 @@ cdef void route_of(const Plan *plan, Route *route) noexcept nogil:
     route.narrow_rows = narrow_rows_of(plan)
     route.is_tile = route.narrow_rows > 0 or makes_tiles(plan, n)
     side = &plan.kept if route.is_tile else &plan.reduced
-    # Contiguous stretches of a row that are shorter than a few lanes are worth copying into longer ones.
+    # Short contiguous stretches of a row are faster to read once they are copied into a long one (P2).
     worth_reading_in_place = route.is_tile or n == inner or inner >= CONTIGUOUS_MIN_ELEMENTS
     route.staged_in = not (plan.data[MASK] == NULL and not plan.blended and worth_reading_in_place
                            and is_contiguous(plan, side, ELEMENTS) and is_contiguous(plan, side, WEIGHTS))
@@ -158,10 +156,10 @@ cdef void route_of(const Plan *plan, Route *route) noexcept nogil:
     route.fused = (not route.narrow_rows and plan.data[SIGN] == NULL and plan.passes == BOTH
                    and size*plan.itemsize <= (fused_tile_bytes(plan) if route.is_tile
                                               else plan.kernels.fused_row_bytes))
-    # The kernels may then compute a column twice, which must still be there the second time.
+    # These kernels may compute a column twice, so its elements must not be overwritten by its results.
     route.any_columns = (route.fused and route.is_tile and plan.data[WEIGHTS] == NULL
                          and plan.data[ELEMENTS] != plan.data[RESULT])
-    if route.fused and plan.reduced.ndim > 1:       # a fused kernel takes one block
+    if route.fused and plan.reduced.ndim > 1:       # a fused kernel takes one block, which only staging can provide
         route.staged_in = route.staged_out = True
     route.piece, route.pieces, route.piece_blocks = n, 1, 0
     if not route.fused:

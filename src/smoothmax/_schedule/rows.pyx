@@ -9,7 +9,7 @@ from smoothmax._thresholds cimport JOINT_ROWS, ROW_BLOCK_BYTES
 
 
 cdef void fused_row(const Unit *unit, State *state) noexcept nogil:
-    """Take one block from elements to results. A staged row is staged where its results go, if that is contiguous."""
+    """Take one block from elements to results. A row is staged in its own results, if these are contiguous."""
     cdef const Plan *plan = unit.plan
     cdef Py_ssize_t n = unit.route.length
     cdef Cursor cursor
@@ -42,7 +42,7 @@ cdef void fused_row(const Unit *unit, State *state) noexcept nogil:
 
 
 cdef void joint_rows(const Unit *unit, State *state) noexcept nogil:
-    """Sum rows one by one, and take their logarithms together: several cost hardly more than one."""
+    """Sum rows one by one, and take their logarithms in one loop, where several cost hardly more than one."""
     cdef const Plan *plan = unit.plan
     cdef Py_ssize_t n = unit.route.length
     cdef Cursor cursor

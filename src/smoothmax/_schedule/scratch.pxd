@@ -1,4 +1,4 @@
-# Staging: elements that kernels cannot read where they lie are copied into the scratch, and results back from there.
+# Staging copies elements that kernels cannot read where they lie into the scratch, and results from there to the array.
 
 from smoothmax._schedule.plan cimport Bases, Cursor, Plan
 
@@ -11,7 +11,7 @@ cdef void unstage_tile(const Plan *plan, const Bases *bases, Cursor *cursor, Py_
                        char *results) noexcept nogil
 
 # Masked elements are staged as -inf, so results are right unless the reduction is nan. Then all its results are nan, so
-# it is enough to look at the first; these functions put plan.fill in the place of the masked ones.
+# testing the first is enough. In that case these functions replace the results of masked elements by plan.fill.
 cdef void fill_masked_row(const Plan *plan, const Bases *bases, const Cursor *at, Py_ssize_t n,
                           char *results) noexcept nogil
 cdef void fill_masked_tile(const Plan *plan, const Bases *bases, const Cursor *at, Py_ssize_t rows, Py_ssize_t columns,

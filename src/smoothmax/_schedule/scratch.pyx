@@ -157,9 +157,9 @@ cdef void transpose(const Plan *plan, const Bases *bases, const Cursor *cursor, 
 
 cdef void transpose_masked(const Plan *plan, const Bases *bases, const Cursor *cursor, Py_ssize_t rows,
                            Py_ssize_t columns, char *tile, char *masked) noexcept nogil:
-    """Transpose elements whose mask lies as they do. `masked` holds them in between.
+    """Transpose elements whose mask has the same layout. `masked` stores them between the mask and the transposition.
 
-    The mask is applied in one go where nothing lies between their rows.
+    One call applies the mask if nothing lies between the rows.
     """
     cdef const char *source = place(bases, cursor, ELEMENTS)
     cdef const char *mask = place(bases, cursor, MASK)
@@ -173,7 +173,7 @@ cdef void transpose_masked(const Plan *plan, const Bases *bases, const Cursor *c
 
 
 cdef void clear_absent_columns(const Plan *plan, Py_ssize_t rows, Py_ssize_t columns, char *tile) noexcept nogil:
-    """Put 0 where a tile has no columns: kernels compute whole lanes."""
+    """Put 0 where a tile has no columns, because kernels compute whole lanes."""
     cdef Py_ssize_t i, width = TILE_COLUMNS*plan.itemsize, used = columns*plan.itemsize
     if columns < TILE_COLUMNS:
         for i in range(rows):

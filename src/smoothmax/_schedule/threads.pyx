@@ -1,4 +1,4 @@
-"""How many threads a call may use: what a block of code says, else the process, else the environment and the system."""
+"""How many threads a call may use: as num_threads says, else set_num_threads, else the environment and the system."""
 
 import contextvars
 import operator
@@ -45,7 +45,7 @@ def _limit_of_environment(environment):
 
 
 def _at_most_limit(text):
-    """The integer, or MAX_THREADS if that is less. int() refuses more than 4300 digits."""
+    """The integer, or MAX_THREADS if that is less. Long numbers are not converted: int() refuses 4300 digits."""
     digits = text.lstrip("0")
     return MAX_THREADS if len(digits) > 9 else min(int(digits), MAX_THREADS)
 
@@ -189,10 +189,10 @@ class num_threads:
 
 
 cdef class OneThread:
-    """Context manager for code of smoothmax that runs in a thread of somebody's pool: as num_threads(1), of one thread.
+    """Context manager with the effect of num_threads(1), for code of smoothmax that runs in a thread of another pool.
 
-    It allocates nothing, so it cannot fail: a context variable needs memory to be set and to be set back, and CPython
-    3.11 ends the process where it gets none.
+    It allocates nothing, so it cannot fail. num_threads sets a context variable, which takes memory, and CPython 3.11
+    ends the process if it gets none.
     """
 
     def __enter__(self):

@@ -35,7 +35,7 @@ cdef void fused_tile(const Unit *unit, State *state) noexcept nogil:
                                                       TILE_COLUMNS)
         else:
             plan.kernels.fused_state_tile(state, elements, ld, n, unit.columns, unit.space.elements, TILE_COLUMNS)
-        take_targets(unit, state)               # from memory that is out of cache by now
+        take_targets(unit, state)               # their elements may have left the cache by now
         finish(unit, state)
         if plan.kernels.write_tile == NULL:
             return

@@ -1,11 +1,11 @@
-# A unit from its elements to its results: at once, or piece by piece.
+# Take a unit from its elements to its results, fused or piece by piece.
 
 from smoothmax._kernels.interface cimport Kernels, State
 from smoothmax._schedule.feed cimport Unit
 from smoothmax._schedule.packed cimport unpack
 from smoothmax._schedule.plan cimport BOTH, FIRST, STATES, Plan, inner_stride
 
-# A piece is part of a reduction. Several threads may share the pieces of a unit.
+# A piece is a part of each reduction of the unit. Several threads may share the pieces of a unit.
 cdef void reduce_piece(const Unit *unit, const Kernels *kernels, Py_ssize_t piece, State *state) noexcept nogil
 cdef void write_piece(const Unit *unit, Py_ssize_t piece, const State *state) noexcept nogil
 cdef void walk_unit(const Unit *unit) noexcept nogil
@@ -13,7 +13,7 @@ cdef void walk_band(const Unit *units, Py_ssize_t n) noexcept nogil
 
 
 cdef inline const Kernels *kernels_to_reduce(const Plan *plan) noexcept nogil:
-    """Partial sums that a later walk merges cannot be computed again, so they are computed by kernels that need not."""
+    """The kernels of the first pass. Sums for a later walk cannot be computed again, so they must not be in doubt."""
     return plan.kernels.mergeable if plan.passes == FIRST and plan.kernels.mergeable != NULL else plan.kernels
 
 

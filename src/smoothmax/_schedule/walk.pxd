@@ -1,4 +1,4 @@
-# From a plan to its results: the only way from the arrays of a call to the kernels.
+# From a plan to its results. The arrays of a call reach the kernels only through these functions.
 
 from smoothmax._kernels.interface cimport Kernels
 from smoothmax._schedule.plan cimport Plan

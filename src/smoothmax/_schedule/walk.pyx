@@ -30,9 +30,9 @@ from smoothmax._thresholds cimport (
 # Memory --------------------------------------------------------------------------------------------------------------
 
 cdef bint allocate(Workspace *space, const Plan *plan, const Route *route, bint only_staging) noexcept nogil:
-    """Allocate what a thread needs for whole units, or for the staging of pieces alone; False without memory.
+    """Allocate what a thread needs for whole units, or only for the staging of pieces. False if there is no memory.
 
-    Fused routes have no partial sums beyond `state`, which the caller sets: on the stack it costs small calls nothing.
+    Fused routes need no state besides `state`. The caller has it on its stack, where it costs small calls nothing.
     """
     cdef size_t region = route.staged_elements*plan.itemsize, drafts = 0, states = route.name == NARROW, size
     if not only_staging:
@@ -72,7 +72,7 @@ cdef void take_tile(Unit *unit, const Cursor *cursor, Py_ssize_t tile) noexcept 
     cdef Py_ssize_t columns = inner_shape(&plan.kept), first = tile*route.unit_columns
     cdef int role
     cdef bint fills_lanes
-    if first > columns:         # the columns that the tile before has left
+    if first > columns:         # the second tile of the columns that full tiles leave
         first = columns - columns % route.lane_columns
     bases_at(&unit.bases, plan, cursor)
     for role in range(ROLES):
@@ -128,7 +128,7 @@ cdef void walk_tiles(const Plan *plan, const Route *route, Py_ssize_t first, Py_
 
 cdef void walk_bands(const Plan *plan, const Route *route, Py_ssize_t first, Py_ssize_t n,
                      const Workspace *space) noexcept nogil:
-    """walk_tiles for tiles that write in turn."""
+    """Walk n tiles from the unit `first` on. The tiles of a band write in turn."""
     cdef Cursor cursor
     cdef Unit band[BAND_MAX_TILES]
     cdef Py_ssize_t across = tiles_across(plan, route), tile = first % across, tiles, i
@@ -211,7 +211,7 @@ cdef struct SharedPieces:
 
 
 cdef bint join(Unit *unit, const SharedPieces *shared, Workspace *space) noexcept nogil:
-    """Set the unit to the shared one with memory of this thread's own; drafts are shared."""
+    """Set the unit to the shared one, with memory of this thread for staging. Drafts are shared."""
     unit[0] = shared.unit
     if not allocate(space, unit.plan, unit.route, True):
         return False
@@ -261,7 +261,7 @@ cdef int share_sums(SharedPieces *shared, const Kernels *kernels, State *state, 
 
 
 cdef int share_unit(SharedPieces *shared, Py_ssize_t threads) except -2:
-    """walk_unit, the pieces shared."""
+    """Take a unit from elements to results, with threads that share its pieces."""
     cdef const Unit *unit = &shared.unit
     cdef const Plan *plan = unit.plan
     cdef State *state = unit.space.state
@@ -318,9 +318,9 @@ cdef int share_pieces(const Plan *plan, const Route *route, Py_ssize_t threads) 
 
 cdef bint walk_row(const Kernels *kernels, const void *elements, Py_ssize_t n, Py_ssize_t itemsize,
                    void *result) noexcept:
-    """Take the route SINGLE_ROW: a contiguous row from elements to results; False if it is too long for that.
+    """Take the route SINGLE_ROW, from elements to results of a contiguous row. False if the row is too long for that.
 
-    With a plan, softmax of ten elements takes 1700 instructions instead of 950 (P27).
+    Without a plan softmax of ten elements takes 950 instructions, instead of 1700 (P27).
     """
     cdef Environment environment
     if n*itemsize > kernels.fused_row_bytes:
@@ -377,11 +377,11 @@ NAMES = {
     TWO_PASS_TILE: "TWO_PASS_TILE", GATHERED_ROW: "GATHERED_ROW", DRAFT_ROW: "DRAFT_ROW", EMPTY: "EMPTY",
     PLAIN: "PLAIN",
 }
-cdef list routes = None         # what explain collects; None while nobody asks
+cdef list routes = None         # that explain collects; None while it does not run
 
 
 def collect(list collected):
-    """Describe every route taken from now on in this list; None ends that. Returns the list before."""
+    """Append a description of every route from now on to this list, or to none. Returns the list of before."""
     global routes
     before, routes = routes, collected
     return before
