@@ -1,5 +1,6 @@
-# A feed hands kernels one block after the other: contiguous, aligned, of the type they compute in. A block is read
-# where it lies if it can be, and is staged in the scratch otherwise. Results go the same two ways back.
+# A feed hands kernels one block after the other: contiguous, aligned, and of the type that they compute in. A block
+# that kernels cannot read where it lies is staged in the scratch. Results too are written in place or through the
+# scratch.
 
 from smoothmax._kernels.interface cimport State
 from smoothmax._schedule.plan cimport (
@@ -12,15 +13,15 @@ from smoothmax._schedule.scratch cimport (
 from smoothmax._thresholds cimport SCRATCH_TILE_ROWS, STAGED_ROW_BYTES, TILE_COLUMNS
 
 cdef struct Workspace:
-    # The memory of a thread beside the arrays of the call, as large as the route needs (see walk.pyx).
-    char *memory                # that all of it lies in; NULL where nothing was allocated
+    # The memory of a thread besides the arrays of the call, as much as the route needs (see walk.pyx).
+    char *memory                # the allocation that has all of it; NULL if nothing was allocated
     char *elements              # staged elements, or results on their way out
     char *weights               # staged weights, or masked elements about to be transposed
     double *drafts              # the maximum of each block of a draft, or nan
     State *state                # of the unit, or of the first tile of a band
-    State *other                # of one more piece of it
+    State *other                # of the piece that is merged into `state` next
     State *exact                # of the unit, from exact exponentials
-    State *part                 # of the lanes that narrow columns fill
+    State *part                 # of a tile of narrow columns, before its lanes are merged
 
 
 cdef struct Unit:
@@ -38,8 +39,8 @@ cdef struct Feed:
     const Unit *unit
     Cursor cursor               # the elements to come
     Cursor out_cursor           # the results to come
-    Py_ssize_t staged_rows      # of a block that is staged
-    int source                  # the role whose array is read: ELEMENTS, or RESULT where elements were gathered into it
+    Py_ssize_t staged_rows      # that a staged block has at most
+    int source                  # the role whose array is read: ELEMENTS, or RESULT after elements were gathered into it
     bint in_place
     # The block. Its rows are elements where the unit is a row.
     Py_ssize_t rows
@@ -124,7 +125,7 @@ cdef inline void next_block_to_write(Feed *feed) noexcept nogil:
 
 
 cdef inline void deliver(Feed *feed) noexcept nogil:
-    """Bring the results of the block to their places, once a kernel has computed them."""
+    """Fill masked results, and store the results of the block if they lie in the scratch."""
     cdef const Unit *unit = feed.unit
     if unit.route.is_tile:
         fill_masked_tile(unit.plan, &unit.bases, &feed.out_cursor, feed.rows, unit.columns, feed.out,

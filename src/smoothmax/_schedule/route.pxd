@@ -7,15 +7,15 @@ from smoothmax._schedule.plan cimport Plan
 cdef enum RouteName:
     SINGLE_ROW          # the whole array is one short contiguous row, which needs no plan
     FUSED_ROW           # one kernel takes a row from elements to results
-    JOINT_ROWS          # rows of logsumexp or of a loss, whose logarithms are taken JOINT_ROWS at a time
+    JOINT_ROWS          # sums of rows (logsumexp or a loss) whose logarithms are taken JOINT_ROWS at a time
     FUSED_DIFFERENCES_TILE  # one kernel takes a tile, by differences from the maximum in two parts: mostly few rows
     FUSED_TILE          # one kernel takes a tile, by shifts
-    NARROW              # several rows of a few long columns fill the lanes
+    NARROW              # the columns are few and long, and several of their rows fill the lanes
     ONE_PASS_ROW        # a row is reduced block by block into a partial sum
-    ONE_PASS_TILE
-    TWO_PASS_ROW        # and read again for its results
-    TWO_PASS_TILE
-    GATHERED_ROW        # a row is gathered into its result, which the second pass reads
+    ONE_PASS_TILE       # the same for a tile
+    TWO_PASS_ROW        # a second pass reads the row again, and writes its results
+    TWO_PASS_TILE       # the same for a tile
+    GATHERED_ROW        # the first pass gathers the row into its result, where the second pass reads it
     DRAFT_ROW           # the first pass leaves exponentials in the result, and the second corrects them
     EMPTY               # there is no element to walk
     PLAIN               # NumPy computes longdouble and complex
@@ -27,7 +27,7 @@ cdef enum:
 
 cdef struct Route:
     RouteName name
-    bint fused                  # from elements to results in one kernel: what is reduced stays in cache
+    bint fused                  # one kernel goes from elements to results, which stay in cache between its steps
     bint is_tile                # a unit is several reductions side by side, not a row
     bint staged_in              # elements and weights reach the kernels through the scratch
     bint staged_out             # results leave through the scratch
@@ -37,24 +37,24 @@ cdef struct Route:
     Py_ssize_t unit_columns     # reductions of a unit: TILE_COLUMNS of a tile, JOINT_ROWS, or 1
     Py_ssize_t lane_columns     # a tile of a multiple of so many columns need not be staged
     Py_ssize_t narrow_rows      # rows of NARROW columns that are read as one
-    Py_ssize_t piece            # elements of a reduction that are reduced on their own,
-    Py_ssize_t pieces           # and how many such pieces a reduction has
-    Py_ssize_t piece_blocks     # of a draft
+    Py_ssize_t piece            # elements of a piece of a reduction, and
+    Py_ssize_t pieces           # how many pieces a reduction has
+    Py_ssize_t piece_blocks     # blocks of a piece of a draft
     Py_ssize_t band_tiles       # tiles side by side that write in turn; 1: each writes alone
     # The memory that a thread needs.
     Py_ssize_t staged_elements  # in each region of the scratch; 0: nothing is staged
-    Py_ssize_t staged_regions   # 2 where there are weights, or masks that are transposed
-    Py_ssize_t drafts           # maxima of a draft's blocks
+    Py_ssize_t staged_regions   # 2 if there are weights, or a tile has a mask
+    Py_ssize_t drafts           # blocks of a draft, each of which has its maximum
 
 
 cdef void route_of(const Plan *plan, Route *route) noexcept nogil
 
 
 cdef inline Py_ssize_t tiles_across(const Plan *plan, const Route *route) noexcept nogil:
-    """The units along the innermost kept axis.
+    """The number of units along the innermost kept axis.
 
-    The columns left by full tiles make two tiles: one that fills its lanes, and one that does not and is staged. They
-    make one where the kernels take any number of columns, as joint rows do.
+    The columns that are left after full tiles make up to two tiles: one that fills its lanes and need not be staged,
+    and one for the others. They make one tile if the kernels take any number of columns.
     """
     cdef Py_ssize_t columns = plan.kept.shape[0] if plan.kept.ndim else 1
     cdef Py_ssize_t left = columns % route.unit_columns
