@@ -249,6 +249,16 @@ def test_infinite_terms(a, b, value, sign):
         np.testing.assert_allclose([got, got_sign], [value, sign], rtol=1e-15)
 
 
+@pytest.mark.parametrize("dtype", [np.longdouble, np.complex64, np.complex128])
+def test_huge_numbers_far_apart(dtype):
+    """The rounding error of a difference is then a large number itself, and no exponent."""
+    for x in ([1e34, 2.2e34, -3e33], [3e37, -1e38, 2.99999e37], [1e20, 1e19, 3.0]):
+        x = np.array(np.float32(x), dtype)
+        assert logsumexp(x) == np.max(x.real)
+        assert softmax(x).real.tolist() == (x.real == np.max(x.real)).tolist()
+        np.testing.assert_array_equal(log_softmax(x), x - np.max(x.real))
+
+
 def test_no_warning_for_any_value():
     values = [0.0, -0.0, 1e-4940, 1e300, -1e300, "1e4000", "-1e4000", "1e-4000", INF, -INF, NAN]
     grid = np.array(np.meshgrid(*[LONG(values)] * 2)).reshape(2, -1).T

@@ -212,6 +212,7 @@ def scaled_exp(d: Array, low: Array, exponent: Array) -> Array:
     exp(d) = 2**n exp(r), n = round(d/log(2)), and the two powers are added.
     """
     limited = np.clip(np.where(np.isfinite(d), d, -1e5), -1e5, 1e5)
+    low = np.where(limited == d, low, 0)  # the rounding error of a huge difference is no small number
     n = np.rint(limited / LOG_2)
     r = (limited - n * LOG_2) - n * LOG_2_LOW.astype(d.dtype)
     e = np.ldexp(np.exp(r + low), (n.astype(np.intc) + exponent).astype(np.intc))
