@@ -14,27 +14,29 @@ template <typename real> struct Type;
 template <> struct Type<double> {
     typedef double vector __attribute__((vector_size(WIDTH), aligned(8)));
     typedef std::uint64_t bits __attribute__((vector_size(WIDTH)));
-    static constexpr double magic = 0x1.8p52 + 1023, floor = -708, high = 0x1.62e42fefa0000p-1, low = 0x1.cf79abc9e3b39p-40;
+    static constexpr double round_bias = 0x1.8p52 + 1023, underflow_below = -708;
+    static constexpr double high = 0x1.62e42fefa0000p-1, low = 0x1.cf79abc9e3b39p-40;
     static constexpr int degree = 11, exponent = 52;
 };
 template <> struct Type<float> {
     typedef float vector __attribute__((vector_size(WIDTH), aligned(4)));
     typedef std::uint32_t bits __attribute__((vector_size(WIDTH)));
-    static constexpr float magic = 0x1.8p23f + 127, floor = -87, high = 0x1.62e400p-1f, low = 0x1.7f7d1cp-20f;
+    static constexpr float round_bias = 0x1.8p23f + 127, underflow_below = -87;
+    static constexpr float high = 0x1.62e400p-1f, low = 0x1.7f7d1cp-20f;
     static constexpr int degree = 6, exponent = 23;
 };
 
 constexpr double COEFFICIENTS[] = {1,         1,          1 / 2.,     1 / 6.,       1 / 24.,       1 / 120.,
                                    1 / 720.,  1 / 5040.,  1 / 40320., 1 / 362880.,  1 / 3628800.,  1 / 39916800.};
 
-// d*log2(e) + magic has n, the biased exponent of the result, in its low bits.
+// d*log2(e) + round_bias has n, the biased exponent of the result, in its low bits.
 template <typename real> inline typename Type<real>::vector exponential(typename Type<real>::vector d) {
     using T = Type<real>;
     using vector = typename T::vector;
-    vector bottom = vector{} + T::floor;
+    vector bottom = vector{} + T::underflow_below;
     d = d > bottom ? d : bottom;
-    vector z = d * real(0x1.71547652b82fep0) + T::magic;
-    vector n = z - T::magic;
+    vector z = d * real(0x1.71547652b82fep0) + T::round_bias;
+    vector n = z - T::round_bias;
     vector r = (d - n * T::high) - n * T::low;
     vector p = vector{} + real(COEFFICIENTS[T::degree]);
 #pragma GCC unroll 16

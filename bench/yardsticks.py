@@ -27,7 +27,7 @@ VARIANTS = {
 IN_L1 = 4096  # elements
 BEYOND_CACHE = 2**26  # elements of float32: 256 MiB
 PASSED = 2**24  # bytes that one timing passes over, at least
-ROUNDS = 20  # of each timing, of a millisecond or more: seldom are all of them disturbed
+ROUNDS = 20  # of each timing, of a millisecond or more: they are seldom all disturbed
 
 
 def compile_loops(source: str, variant: str, folder: str) -> str:

@@ -190,7 +190,7 @@ def test_weights_of_any_size(b):
 
 
 @pytest.mark.skipif(np.finfo(LONG).maxexp < 16_000, reason="longdouble has no more range than double")
-def test_exponentials_and_weights_that_only_together_are_in_range():
+def test_exponentials_and_weights_whose_product_alone_is_in_range():
     tiny, huge = np.finfo(LONG).smallest_subnormal, np.finfo(LONG).max
     wanted = 22_000 + np.log(LONG(2)) * -16445
     assert logsumexp(LONG([22_000, -22_000]), b=[tiny, huge]) == pytest.approx(float(wanted), rel=1e-15)

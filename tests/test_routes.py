@@ -10,6 +10,7 @@ import smoothmax
 from smoothmax import (
     cross_entropy,
     cross_entropy_and_grad,
+    log_prob,
     log_softmax,
     logsumexp,
     logsumexp_and_softmax,
@@ -156,7 +157,7 @@ def fused_state_tiles(dtype):
     n = elements(L["FUSED_STATE_TILE_BYTES"], dtype) // L["TILE_COLUMNS"]
     targets = np.zeros(65, int)
     return [
-        ("FUSED_TILE", cross_entropy_and_grad, ones(n, 65, dtype=dtype), targets, 0),
+        ("FUSED_DIFFERENCES_TILE", cross_entropy_and_grad, ones(n, 65, dtype=dtype), targets, 0),
         ("TWO_PASS_TILE", cross_entropy_and_grad, ones(n + 1, 65, dtype=dtype), targets, 0),
     ]
 
@@ -221,7 +222,14 @@ def long_rows_without_results(dtype):
 
 
 def no_elements(dtype):
-    return [("EMPTY", softmax, ones(0, 3, dtype=dtype), 1), ("EMPTY", logsumexp, ones(3, 0, dtype=dtype), 1)]
+    nothing = ones(0, 3, dtype=dtype)
+    others = [
+        ("EMPTY", logsumexp_and_softmax, nothing, 1),
+        ("EMPTY", softmax_vjp, nothing, nothing, 1),
+        ("EMPTY", cross_entropy, nothing, np.zeros(0, int)),
+        ("EMPTY", log_prob, nothing, np.zeros(0, int)),
+    ]
+    return [*others, ("EMPTY", softmax, nothing, 1), ("EMPTY", logsumexp, nothing.T, 1)]
 
 
 def without_kernels(dtype):

@@ -1,4 +1,5 @@
-# Every tuning limit of the package. All rooms may read this file; it reads none.
+# Every tuning limit of the schedule and the kernels. Those of files and Dask alone stand in _scale (P43). All rooms may
+# read this file; it reads none.
 #
 # A limit has its unit in its name. Where a measurement set it, P-numbers name the entry of docs/performance.md that has
 # the figures. Limits that must be multiples of one another, because the bits of a result depend on it, are compared
@@ -22,7 +23,7 @@ cdef enum:
     TILE_LONG_ELEMENTS = 256        # of at most so many elements, where at least
     TILE_LONG_MIN_COLUMNS = 32      # so many lie side by side (P1)
     NARROW_MIN_ELEMENTS = 2048      # of all columns together, for which merging the lanes' sums pays (P12)
-    CONTIGUOUS_MIN_ELEMENTS = 256   # a contiguous stretch this long is not worth copying beside the next (P2)
+    CONTIGUOUS_MIN_ELEMENTS = 256   # contiguous stretches this long are read in place, shorter ones gathered (P2)
     JOINT_ROWS = 16                 # short rows whose logarithms are taken together (P15),
     JOINT_ROW_MIN_BYTES = 1024      # of at least so many bytes each
 
@@ -46,9 +47,9 @@ cdef enum:
 
     # Pieces of one long reduction (P3) --------------------------------------------------------------------------------
     ROW_PIECE_BYTES = 262144        # of a row
-    TILE_PIECE_BYTES = 1048576      # of a tile; of narrow columns something between the two
+    TILE_PIECE_BYTES = 1048576      # of a tile; pieces of narrow columns lie between the two
     MAX_PIECES = 64                 # their sums take 600 KiB
-    DRAFT_MAX_BYTES = 67108864      # of a row whose exponentials are kept in the result and corrected there (P4)
+    DRAFT_MAX_BYTES = 67108864      # of a row whose exponentials are stored in the result and corrected there (P4)
     BAND_ROWS = 16                  # tiles side by side write so many rows in turn,
     BAND_ROW_BYTES = 2048           # over so many bytes of a row,
     BAND_MAX_TILES = 8              # and at most so many tiles (P8)

@@ -30,7 +30,7 @@ cdef int refuse_subclass(object x, str name) except -1:
 
 
 cdef cnp.ndarray converted(object x, str name):
-    """Anything but an exact ndarray. Subclasses stay as they are: a view of one would outlive its memory."""
+    """The array of anything but an exact ndarray. A subclass stays as it is: a view would outlive its memory."""
     if isinstance(x, np.ndarray):
         refuse_subclass(x, name)
         return x

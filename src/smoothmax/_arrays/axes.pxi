@@ -96,7 +96,7 @@ cdef void shape_of(cnp.ndarray array, Shape *shape) noexcept:
 
 
 cdef int broadcast(cnp.ndarray array, cnp.ndarray other, str name, Shape *shape) except -1:
-    """Widen the shape, so far that of `array` and whatever was broadcast with it, to hold `other` too."""
+    """Broadcast `other` with the shape, which so far is that of `array` and what was broadcast with it."""
     cdef int i, ndim = cnp.PyArray_NDIM(other), first
     cdef cnp.npy_intp n
     if ndim > shape.ndim:
@@ -211,7 +211,7 @@ cdef void insert_axis(Axes *axes, const Shape *shape, int source, const bint *fl
 
 
 cdef bint are_mergeable(const Axes *axes, int inner, int outer) noexcept:
-    """Whether one axis takes the steps of both, in every array."""
+    """Whether two axes can become one: in every array, a step of the outer is the length of the inner."""
     cdef int role
     for role in range(ROLES):
         if axes.stride[role][outer] != axes.shape[inner]*axes.stride[role][inner]:

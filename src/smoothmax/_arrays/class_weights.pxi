@@ -15,7 +15,7 @@ cdef enum Reduction:
 
 
 cdef enum:
-    FLOAT32_BITS = 16       # powers of two that float32 computation of a weighted loss has room for, either side of 1
+    FLOAT32_BITS = 16       # float32 losses stay in range if multiplied by weights from 2**-16 to 2**16
     SUM_BITS = 64           # binary logarithm of how many numbers a sum has at most
     WEIGHT_BITS = 512       # half of the exponents of float64
 
@@ -114,7 +114,7 @@ cdef double sum_of_losses(cnp.ndarray losses):
 
 
 cdef double reduced_loss(cnp.ndarray losses, double denominator):
-    """The sum of the losses over the denominator; finite where that is, even if the sum is not."""
+    """The sum of the losses divided by the denominator; a finite quotient is found even if the sum overflows."""
     cdef double total = sum_of_losses(losses)
     if isfinite(total):
         return total/denominator

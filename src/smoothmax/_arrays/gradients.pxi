@@ -42,6 +42,7 @@ cdef object value_and_softmax(object a, object axis, object keepdims, object whe
         put_value(&plan, value, computing, &shape, keep)
         walk_arrays(&plan, &shape)
     else:
+        note(EMPTY)
         value.fill(-np.inf)
     return value[()] if ndim == 0 else value, result[()] if out is None and shape.ndim == 0 else result
 
@@ -73,4 +74,6 @@ cdef object product_array(Operation operation, object g, object p, str name, obj
         prepare(&plan, operation, &shape, array, cotangent, None, computing)
         put_result(&plan, result, computing, &shape)
         walk_arrays(&plan, &shape)
+    else:
+        note(EMPTY)
     return result[()] if out is None and shape.ndim == 0 else result

@@ -21,6 +21,8 @@ from smoothmax._kernels.interface cimport (
     Operation,
 )
 from smoothmax._schedule.plan cimport FACTORS, WEIGHTS, Plan
+from smoothmax._schedule.route cimport EMPTY
+from smoothmax._schedule.walk cimport note
 
 from smoothmax._arrays.call import KERNEL_DTYPES
 
@@ -70,7 +72,9 @@ cdef object log_prob_of_arrays(cnp.ndarray array, cnp.ndarray given, object axis
     size = size_of(&shape)
     classes = as_classes(given, shape.shape[class_axis], None, CHECKED_BY_WALK if size else CHECKED_HERE)
     value = np.empty(positions, KERNEL_DTYPES[number])
-    if size:
+    if not size:
+        note(EMPTY)
+    else:
         prepare(&plan, LOG_PROB, &shape, array, None, None, computing)
         put_reduced_result(&plan, value, computing, &shape, keepdims=False)
         put_classes(&plan, classes, class_axis, &shape, &wrong)
@@ -95,7 +99,7 @@ cdef Operation operation_of(LossInput kind, LossResult wanted, bint soft):
 
 
 cdef void put_label(Plan *plan, double hard, double hard_low, double soft, double soft_low) noexcept:
-    """Note the factors of the target and of the weights in what a class counts, each in two parts."""
+    """Note the factors of the target and of the weights of all classes, each in two parts."""
     plan.hard, plan.hard_low = hard, hard_low
     plan.soft, plan.soft_low = soft, soft_low
 
@@ -129,8 +133,7 @@ cdef object loss_array(LossInput kind, LossResult wanted, object logits, object 
 cdef object loss_of_arrays(LossInput kind, LossResult wanted, cnp.ndarray array, cnp.ndarray given, object axis,
                            cnp.ndarray weights, object ignore_index, double smoothing, Reduction reduction,
                            object out):
-    """loss_array, once no more code of the user's will run. The caller has made NumPy ignore all that it could warn of.
-    """
+    """loss_array after all code of the user's has run. The caller has silenced NumPy's warnings."""
     cdef cnp.ndarray classes = None, probabilities = None, value, result = None
     cdef Shape shape
     cdef Plan plan
@@ -187,7 +190,9 @@ cdef object loss_of_arrays(LossInput kind, LossResult wanted, cnp.ndarray array,
             if not isfinite(denominator):       # a common factor of all weights cancels in a mean
                 weights = weights*np.ldexp(1.0, -WEIGHT_BITS)
                 denominator = sum_of_weights(classes, weights)
-    if size:
+    if not size:
+        note(EMPTY)
+    else:
         soft = classes is None or smoothing > 0
         prepare(&plan, operation_of(kind, wanted, soft), &shape, array, probabilities, None, computing)
         if wanted == LOSS_AND_GRADIENT:

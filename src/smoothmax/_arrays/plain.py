@@ -95,7 +95,7 @@ def irregular_sums(a: Array, b: Array, taken: Array) -> tuple[Array, Array]:
     if a.dtype.kind == "c":
         parts.append(infinite_sum(infinite, direction.imag))
         sign = unit(as_complex(*parts))
-        # Terms that all point in one direction do so together; of several, the sizes would have to be known.
+        # If all infinite terms point in one direction, so does their sum. Otherwise it would depend on their sizes.
         first = np.take_along_axis(direction, np.argmax(infinite, axis=1)[:, None], axis=1)
         same = np.all(~infinite | (direction == first), axis=1)
         sign = np.where(same & infinite.any(axis=1), first[:, 0], sign)
@@ -178,7 +178,7 @@ def finite(x: Array) -> Array:
 
 
 def sum_in_two(x: Array) -> tuple[Array, Array]:
-    """The sums along the last of two axes, by halves, and what rounding kept out of them."""
+    """The sums along the last of two axes, by repeated halving, and their rounding errors."""
     low = np.zeros(len(x), x.dtype)
     while x.shape[1] > 1:
         half = x.shape[1] // 2

@@ -11,10 +11,10 @@ from smoothmax._schedule.plan cimport ELEMENTS, RESULT, TARGET, Plan
 
 
 cdef enum RangeCheck:
-    # Who looks whether targets are classes.
+    # Where it is checked that targets are classes.
     CHECKED_HERE
-    # The walk does, as it looks the classes up. A loss without a gradient has written nothing by then that anybody
-    # sees, and a check before it would take a twentieth of the time of 19 classes, all on one thread (2026-11).
+    # The walk checks targets when it looks them up. That is safe for a loss without a gradient, because nobody sees its
+    # results before. A check before the walk, on one thread, would take a twentieth of the time of 19 classes (P35).
     CHECKED_BY_WALK
 
 
@@ -75,8 +75,8 @@ cdef cnp.ndarray as_classes(cnp.ndarray targets, Py_ssize_t classes, object igno
         raise TypeError(f"targets of shape {(<object>targets).shape} must be class indices of an integer type, "
                         f"got dtype {targets.descr}")
     if targets.descr.kind == b"u" and cnp.PyArray_ITEMSIZE(targets) >= <int>sizeof(Py_ssize_t):
-        # What intp cannot hold becomes its largest number, which is no class. A target to be ignored is found before
-        # that, among the numbers that were given, and marked by one that no unsigned target becomes.
+        # A number that intp cannot hold becomes the largest intp, which is no class. Targets to be ignored are found
+        # among the numbers as given, and marked by a negative one, which no unsigned target becomes.
         result = as_indices(np.asarray(np.minimum(targets, np.uint64(bounds.max))), True)
         ignoring = ignore_index is not None and 0 <= ignore_index <= np.iinfo(np.uint64).max
         if ignoring:

@@ -81,7 +81,7 @@ def import_scipy() -> tuple[str, dict[str, Function]]:
 def reference(x: Array, axis: int) -> dict[str, tuple[Array, Array]]:
     """For each function the result in WIDE, and the numbers whose units in the last place measure its error.
 
-    The maximum is kept apart from the sum of the others, because log1p then keeps the digits of results near 0. The
+    The sum leaves the maximum out, because log1p of the others has the digits of results near 0. The
     reference itself errs by the rounding of x - maximum: some abs(x - maximum)/2 units of WIDE, hundredths of one of x.
     """
     largest = np.expand_dims(np.argmax(x, axis=axis), axis)

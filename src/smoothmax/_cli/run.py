@@ -65,13 +65,13 @@ def is_store(path: str) -> bool:
 
 @contextlib.contextmanager
 def no_progress(_: int) -> Iterator[Callable[[int], object]]:
-    """What to tell how many bytes were read, and shows nothing."""
+    """A function that takes how many bytes were read, and shows nothing."""
     yield int
 
 
 @contextlib.contextmanager
 def progress_bar(total: int) -> Iterator[Callable[[int], object]]:
-    """What to tell how many bytes were read: a bar on a terminal if tqdm is installed, otherwise nothing."""
+    """A function that takes how many bytes were read: on a terminal it moves a bar, if tqdm is installed."""
     tqdm = find_tqdm() if sys.stderr.isatty() else None
     if tqdm is None:
         with no_progress(total) as tell:

@@ -1,8 +1,8 @@
 # The floating-point environment that kernels need: round to nearest, keep subnormal numbers, trap nothing.
 #
 # A caller may have another one, as after torch.set_flush_denormal(True) or fesetround. Then equal calls would give
-# different bits, and constants that round would round the wrong way. Whoever calls kernels enters the standard
-# environment before and leaves it after. That costs a look at one register where it is the caller's own.
+# different bits, and constants that round would round the wrong way. Code that calls kernels enters the standard
+# environment first and restores the caller's afterwards. If both are the same, that costs one look at a register.
 
 cdef extern from * nogil:
     """

@@ -25,7 +25,7 @@ cdef struct PartialSum:
 
 
 cdef struct WeightedSum:
-    # The same of a logsumexp with weights (see ops/weighted_sum.pxi), in the place of a PartialSum. The sum of
+    # What logsumexp with weights has in the place of a PartialSum (see ops/weighted_sum.pxi). The sum of
     # b*exp(a) is (sum + sum_low) times exp(reference) 2**exponent, scaled.
     double reference[TILE_COLUMNS]      # near the largest a + log(abs(b))
     double exponent[TILE_COLUMNS]       # 0 unless the reference is too coarse to be near
@@ -34,7 +34,7 @@ cdef struct WeightedSum:
 
 
 cdef struct DotSum:
-    # Of operations on two arrays: the sum of b*(x - maximum), or of b*x, or of b alone; and of b.
+    # Sums over two arrays: `dot` of b*(x - maximum), b*x or b, as the operation needs it, and `mass` of b.
     double dot[TILE_COLUMNS]
     double dot_low[TILE_COLUMNS]        # its rounding errors
     double mass[TILE_COLUMNS]
@@ -51,14 +51,14 @@ cdef struct Normalizer:
 
 
 cdef struct LossTerms:
-    # What a loss has besides its sums: `look_up` brings what `finish` takes,
+    # What a loss needs besides its sums. look_up_targets() sets what `finish` reads:
     double target_logit[TILE_COLUMNS]   # the element at the target; 0 where there is no target
     double target_weight[TILE_COLUMNS]  # the weight of the target's class; 0 where there is no target
     double counts[TILE_COLUMNS]         # 1, or 0 for a reduction that is ignored
     double hard, hard_low               # the factor of the target, in two parts,
     double soft, soft_low               # the factor of b,
     double denominator                  # and what gradients are divided by;
-    # and `finish` leaves what the results need.
+    # `finish` sets what the results need:
     double at_target[TILE_COLUMNS]      # the result at the target
     double slope[TILE_COLUMNS]          # the factor of b in the other results, and
     double slope_low[TILE_COLUMNS]      # its rounding error
@@ -217,6 +217,6 @@ cdef struct Table:
     Kernels f64[OPERATIONS]
     DataKernels data_f32
     DataKernels data_f64
-    # Makes of a state of logsumexp without weights one with weights that are all 1.
+    # Turn a state of logsumexp without weights into one whose weights are all 1.
     Weigh weigh_f32
     Weigh weigh_f64

@@ -5,8 +5,8 @@ the others in two parts. Partial sums form a monoid: the merge of two is the par
 whatever the grouping, and that of no elements changes nothing.
 
 An array of partial sums has the dtype STATE, and the shape of the elements with the reduced axes of length 1. Partial
-sums of different operations, types or versions must not be merged; nothing in them tells them apart, so that who keeps
-them has to know.
+sums of different operations, types or versions must not be merged. Nothing in the array tells them apart: the caller
+has to know.
 """
 
 import math
@@ -26,6 +26,8 @@ from smoothmax._arrays.call cimport (
 )
 from smoothmax._schedule.packed cimport Packed, pack, unpack
 from smoothmax._schedule.plan cimport FIRST, RESULT, SECOND, STATES, Plan, Store
+from smoothmax._schedule.route cimport EMPTY
+from smoothmax._schedule.walk cimport note
 from smoothmax._thresholds cimport TILE_COLUMNS
 
 cnp.import_array()
@@ -36,7 +38,7 @@ OPERATIONS = {
     "softmax": SOFTMAX,
     "log_softmax": LOG_SOFTMAX,
 }
-STATE = np.dtype([("top", np.float64), ("count", np.float64), ("rest", np.float64), ("carry", np.float64)])
+STATE = np.dtype([(field, np.float64) for field in ("maximum", "count", "others", "others_low")])
 COMPUTED = ("float64", "float32", "float16")    # the types of results that have partial sums
 
 
@@ -110,6 +112,7 @@ def reduced(operation, a, axis, b, where, dtype):
         take_reduced_strides(states, STATES, &shape, keepdims=True)
         walk_arrays(&plan, &shape)
     else:
+        note(EMPTY)
         states = empty_states(np.shape(states))
     return states, whole_shape(&shape)
 
@@ -151,6 +154,8 @@ def written(operation, x, axis, where, cnp.ndarray states, dtype, out=None):
         take_strides(states, STATES, &shape)
         put_result(&plan, result, computing, &shape)
         walk_arrays(&plan, &shape)
+    else:
+        note(EMPTY)
     return result
 
 

@@ -1,4 +1,4 @@
-"""LogSumExp: the logsumexp of data that arrives in chunks, kept as an array of partial sums.
+"""LogSumExp: the logsumexp of data that arrives in chunks, as an array of partial sums.
 
 A partial sum is what the elements so far amount to. Partial sums form a monoid: the merge of two is the partial sum of
 all their elements, whatever the grouping. states.pyx makes, merges and finishes them; this file keeps the promises of
@@ -61,7 +61,7 @@ class LogSumExp:
     Notes
     -----
     For each result the object holds a partial sum of 32 bytes, however many elements there were: the largest element,
-    how many elements equal it, and the sum over the others in two parts. To merge two of them rounds nothing but the
+    how many elements equal it, and the sum over the others in two parts. Merging two of them rounds nothing but the
     sum, which is compensated. So the result has the error of `logsumexp` whatever the order and the grouping of updates
     and merges, and the same bits if these are the same.
 

@@ -73,7 +73,7 @@ def transform(job: Job, source: NpyReader, target: Any) -> None:
 
 
 def transform_in_two_passes(job: Job, source: NpyReader, target: Any, region: Region) -> None:
-    """Reductions that no block can hold: half of the memory is for their states, the other for blocks."""
+    """Compute reductions that no block can hold, with half of the memory for states and half for blocks."""
     element_bytes = source.dtype.itemsize + job.dtype.itemsize
     block_elements = min(BLOCK_BYTES, job.max_memory // 2) // element_bytes
     axes = range(len(region))

@@ -198,7 +198,7 @@ def check_targets(targets: Any, logits: Any, axis: int) -> None:
 
 
 def loss_of_nothing(logits: Any, targets: Any, weight: Any, axis: int, **arguments: Any) -> Any:
-    """The loss of no positions: it has the type of any other, and what is refused is refused here as well."""
+    """The loss of no positions. It has the type of any other loss, and raises the same errors for arguments."""
     shape = [0] * logits.ndim
     shape[axis] = logits.shape[axis]
     own = shape if targets.ndim == logits.ndim else shape[:axis] + shape[axis + 1 :]

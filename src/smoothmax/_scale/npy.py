@@ -33,7 +33,8 @@ def transform(
     replace: bool,
     progress: Progress,
 ) -> None:
-    """Read `source`, write `target`. `progress` is told how many bytes will be read, and returns what to tell of each.
+    """Read `source`, write `target`. `progress` takes how many bytes will be read. Its context is a function to call
+    with the bytes of each read.
 
     Raises Unreadable or Unwritable for the files, and what the functions raise for wrong arguments.
     """

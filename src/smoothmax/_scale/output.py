@@ -102,7 +102,7 @@ def flush_folder(folder: str) -> None:
     from concurrent.futures import ThreadPoolExecutor  # slow to import
 
     paths = [os.path.join(parent, name) for parent, _, names in os.walk(folder) for name in names]
-    # File systems write what is flushed at the same time together: 1025 chunks take 0.2 s, one after the other 5 s.
+    # File systems combine flushes that arrive at the same time: 1025 chunks take 0.2 s, one by one 5 s (P43).
     with ThreadPoolExecutor(FLUSHING_THREADS) as pool:
         for _ in pool.map(flush_file, paths):
             pass

@@ -36,7 +36,7 @@ class Workspace:
         return os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o600)
 
     def clear(self) -> None:
-        """Give the name back to the former output if nothing has it, and remove the rest as far as possible."""
+        """Give the name back to the former output if nothing has it, and remove everything else as far as possible."""
         with contextlib.suppress(OSError):
             if os.path.lexists(self.former) and not os.path.lexists(self.target):
                 os.rename(self.former, self.target)

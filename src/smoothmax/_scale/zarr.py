@@ -46,8 +46,8 @@ def transform(name: str, source: str, target: str, *, replace: bool, **keywords:
     reader = ChunkReader(source, array)
     result = getattr(functions, name)(da.from_array(reader, chunks=array.chunks), **keywords)
     with new_folder(target, replace=replace) as folder, ThreadPoolExecutor(1) as thread:
-        # An interrupt is raised in this thread, at once, while zarr's own thread goes on: in the folder that would be
-        # removed meanwhile. In another thread the writing comes to its own end, which is soon if nothing can be read.
+        # An interrupt is raised in this thread. If this thread wrote, the folder would be removed while zarr's thread
+        # still writes into it. Another thread finishes writing, which is soon if nothing can be read any more.
         written = thread.submit(write, result, folder)
         try:
             while wait([written], timeout=0.1).not_done:  # Windows interrupts no wait without a limit

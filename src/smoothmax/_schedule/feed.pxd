@@ -61,10 +61,7 @@ cdef inline void start_feed(Feed *feed, const Unit *unit, Py_ssize_t first, Py_s
     start(&feed.cursor, &unit.plan.reduced, 0, first, n)
     feed.source = ELEMENTS
     feed.in_place = not unit.staged_in
-    if unit.route.fused:
-        feed.staged_rows = n
-    else:
-        feed.staged_rows = SCRATCH_TILE_ROWS if unit.route.is_tile else STAGED_ROW_BYTES//itemsize
+    feed.staged_rows = SCRATCH_TILE_ROWS if unit.route.is_tile else STAGED_ROW_BYTES//itemsize
     feed.ld = feed.weights_ld = TILE_COLUMNS
     if not unit.staged_in:
         feed.ld = inner_stride(&unit.plan.reduced, ELEMENTS)//itemsize

@@ -35,8 +35,8 @@ cdef enum Passes:
 
 
 cdef struct Axes:
-    # Either the reduced or the kept axes of a call. The innermost axis, of the smallest stride in the elements, comes
-    # first. Strides are in bytes.
+    # The reduced axes of a call, or all others (`kept`). The innermost axis, with the smallest stride of the elements,
+    # comes first. Strides are in bytes.
     int ndim
     Py_ssize_t shape[MAX_DIMENSIONS]
     Py_ssize_t stride[ROLES][MAX_DIMENSIONS]

@@ -8,8 +8,8 @@ cdef enum RouteName:
     SINGLE_ROW          # the whole array is one short contiguous row, which needs no plan
     FUSED_ROW           # one kernel takes a row from elements to results
     JOINT_ROWS          # sums of rows (logsumexp or a loss) whose logarithms are taken JOINT_ROWS at a time
-    FUSED_DIFFERENCES_TILE  # one kernel takes a tile, by differences from the maximum in two parts: mostly few rows
-    FUSED_TILE          # one kernel takes a tile, by shifts
+    FUSED_DIFFERENCES_TILE  # one kernel takes a tile, by differences from the maximum in two parts
+    FUSED_TILE          # one kernel takes a tile, each column by a shift of its own
     NARROW              # the columns are few and long, and several of their rows fill the lanes
     ONE_PASS_ROW        # a row is reduced block by block into a partial sum
     ONE_PASS_TILE       # the same for a tile
@@ -19,10 +19,6 @@ cdef enum RouteName:
     DRAFT_ROW           # the first pass leaves exponentials in the result, and the second corrects them
     EMPTY               # there is no element to walk
     PLAIN               # NumPy computes longdouble and complex
-
-
-cdef enum:
-    ROUTES = PLAIN + 1
 
 
 cdef struct Route:

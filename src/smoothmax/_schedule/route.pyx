@@ -86,7 +86,7 @@ cdef inline Py_ssize_t narrow_rows_of(const Plan *plan) noexcept nogil:
 
 
 cdef inline bint can_be_joint(const Plan *plan, const Route *route) noexcept nogil:
-    return (route.fused and not route.is_tile and plan.kernels.joint_row != NULL and count(&plan.kept, 0) > 1
+    return (plan.kernels.joint_row != NULL and count(&plan.kept, 0) > 1
             and JOINT_ROW_MIN_BYTES <= route.length*plan.itemsize <= ROW_BLOCK_BYTES)
 
 

@@ -13,8 +13,8 @@ cdef extern from * nogil:
     """
     #if defined(__linux__)
     #include <sched.h>
-    /* As many bits as a kernel may have processors (NR_CPUS is at most 8192): sched_getaffinity refuses a smaller mask.
-       A call takes 0.2 us, os.sched_getaffinity, which makes a set of integers, 1 to 10. */
+    /* sched_getaffinity refuses a mask with fewer bits than a kernel can have processors: NR_CPUS, at most 8192. A call
+       takes 0.2 us. os.sched_getaffinity takes 1 to 10, because it makes a set of integers. */
     static int smoothmax_processors(void) {
         unsigned long mask[8192/(8*sizeof(unsigned long))];
         if (sched_getaffinity(0, sizeof mask, (cpu_set_t *)mask)) return 0;
@@ -208,7 +208,7 @@ one_thread = OneThread()
 
 
 def _allowed_by_system():
-    """The processors that this thread may run on, or fewer if the time of fewer is granted."""
+    """The number of processors that this thread may run on, but at most the CPU quota of its control groups."""
     global _quota, _quota_until
     cdef int processors = processors_of_thread()
     now = time.monotonic()

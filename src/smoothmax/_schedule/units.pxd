@@ -13,7 +13,7 @@ cdef void walk_band(const Unit *units, Py_ssize_t n) noexcept nogil
 
 
 cdef inline const Kernels *kernels_to_reduce(const Plan *plan) noexcept nogil:
-    """The kernels of the first pass. Sums for a later walk cannot be computed again, so they must not be in doubt."""
+    """The kernels of the first pass. Stored sums cannot be computed again, so they must not need exact terms."""
     return plan.kernels.mergeable if plan.passes == FIRST and plan.kernels.mergeable != NULL else plan.kernels
 
 

@@ -72,7 +72,7 @@ cdef void take_tile(Unit *unit, const Cursor *cursor, Py_ssize_t tile) noexcept 
     cdef Py_ssize_t columns = inner_shape(&plan.kept), first = tile*route.unit_columns
     cdef int role
     cdef bint fills_lanes
-    if first > columns:         # the second tile of the columns that full tiles leave
+    if first > columns:         # the columns left by full tiles make two tiles, and this is the second
         first = columns - columns % route.lane_columns
     bases_at(&unit.bases, plan, cursor)
     for role in range(ROLES):
@@ -377,11 +377,11 @@ NAMES = {
     TWO_PASS_TILE: "TWO_PASS_TILE", GATHERED_ROW: "GATHERED_ROW", DRAFT_ROW: "DRAFT_ROW", EMPTY: "EMPTY",
     PLAIN: "PLAIN",
 }
-cdef list routes = None         # that explain collects; None while it does not run
+cdef list routes = None         # in which explain collects; None while it does not run
 
 
 def collect(list collected):
-    """Append a description of every route from now on to this list, or to none. Returns the list of before."""
+    """Append descriptions of all routes from now on to this list; None stops it. Returns the list used before."""
     global routes
     before, routes = routes, collected
     return before

@@ -34,7 +34,7 @@ cdef extern from * nogil:
 
 cdef void select(const real *x, Py_ssize_t step, const unsigned char *mask, Py_ssize_t mask_step, Py_ssize_t rows,
                  Py_ssize_t n, double fill, real *out, Py_ssize_t out_step) noexcept nogil:
-    """out[i] of each row is x[i], or `fill` where mask[i] is 0, and True may be any other byte; in place too.
+    """out[i] of each row is x[i], or `fill` where mask[i] is 0. Any other byte is True. `out` may be x.
 
     Steps are in bytes.
     """

@@ -1,7 +1,7 @@
 # Transposing: short rows become columns of a tile, and the other way round.
 #
-# It is done in blocks of four by four, which gives a vector where one element after the other is a load and an
-# insertion. What is left of a side is done by a block that overlaps the one before.
+# Blocks of four by four are transposed in vector registers; element by element, each would take a load and an
+# insertion. If a side is no multiple of four, its last block overlaps the one before.
 
 cdef extern from * nogil:
     """

@@ -1,9 +1,9 @@
 # Adding a term to a compensated sum: the steps that the loops over exponentials are made of.
 #
 # A sum is kept in two numbers, the total and a carry of what its additions round off (Dekker, Numerische Mathematik 18,
-# 1971). Where the larger operand is known, the error of an addition takes two operations. So a total begins from a bias
-# that is larger than any sum of terms it meets, and is subtracted in the end; or the larger is chosen by comparison.
-# A carry of the elements' type has digits enough for CARRY_ROWS terms, then it goes into another sum.
+# 1971). If the larger operand is known, the error of an addition takes two operations. So a total begins from a bias
+# that is larger than every term and is subtracted at the end, or the larger operand is found by a comparison. A carry
+# of the elements' type has enough digits for CARRY_ROWS terms. Then it is added to another sum.
 
 cdef enum Store:            # what becomes of exponentials that are summed:
     DISCARD

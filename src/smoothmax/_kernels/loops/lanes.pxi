@@ -1,5 +1,5 @@
-# Lanes: as many elements as a loop handles at a time, LANE_BYTES of them. What is done to all of them, and how they
-# are folded into one.
+# Lanes are the LANE_BYTES of elements that a loop handles at a time. This file fills them and folds them into one
+# number.
 #
 # A row is read as a tile that is as wide as there are lanes, with one shift for all. Loops over lanes have a constant
 # number of turns and touch local arrays only: that is what compilers vectorise.

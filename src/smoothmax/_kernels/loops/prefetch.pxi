@@ -1,4 +1,4 @@
-# Prefetching: what the processor does not foresee.
+# Prefetch what the processor does not fetch by itself.
 #
 # Most kernels read a block for its maximum first, as fast as it comes from memory, and then sum it, which is bound by
 # arithmetic. The next block is prefetched meanwhile. `ahead` is the distance in elements, or 0 for no prefetching.
@@ -36,7 +36,7 @@ cdef inline void prefetch(const real *x, Py_ssize_t n) noexcept nogil:
 
 
 cdef inline void prefetch_l2(const real *x, Py_ssize_t n) noexcept nogil:
-    """prefetch into L2, where L1 has no room (P21)."""
+    """prefetch, but into L2, because L1 is full (P10)."""
     cdef Py_ssize_t j, line = CACHE_LINE_BYTES//<Py_ssize_t>sizeof(real)
     for j from 0 <= j < n by line:
         prefetch_line_l2(x + j + line - 1)

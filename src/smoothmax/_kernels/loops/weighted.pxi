@@ -6,9 +6,9 @@
 # costs twice as much. A block whose sum is small beside what its largest element and largest weight could give is
 # summed again in this way.
 #
-# Terms may cancel, and where the sum is 1 and little else, all digits of the result are in what additions round off. So
-# no maximum is left out, and rounding errors are kept to all their digits. A term of weight 0 is 0 whatever a is. A
-# weight that is not finite makes its term nan, and special_sum decides what was meant.
+# Terms may cancel, and if the sum is just above 1, all digits of its logarithm come from what additions round off. So
+# no maximum is left out, and rounding errors are stored with all their digits. A term of weight 0 is 0 whatever a is.
+# A weight that is not finite makes its term nan; special_sum then computes the result.
 
 cdef enum WeightRange:
     MODERATE                # weights multiply the scale of exp as they are

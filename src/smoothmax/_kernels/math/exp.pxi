@@ -18,7 +18,7 @@
 cdef enum Terms:            # how an exponential goes into a sum:
     ROUNDED                 # within 0.9 ULP, which costs a sixth less (P18);
     EXACT                   # rounded, and what that lost; or
-    IN_TWO_PARTS            # in two parts. The second may be 9 % of it: not for sums that the maximum is taken out of
+    IN_TWO_PARTS            # in two parts, the second up to 9 % of it: not for sums from which a term is taken out
 
 
 cdef enum Inclusion:        # whether the maximum's own exponential is in a sum:
@@ -90,8 +90,8 @@ cdef inline real scaled_exp(real d, real round_bias) noexcept nogil:
 cdef inline void take_term(real d, real round_bias, Terms terms, real *e, real *taken, real *lost) noexcept nogil:
     """exp(d): e is the rounded exponential, and taken + lost is what goes into a sum.
 
-    e is not computed as (head + tail)*scale, the same number where any digit of it counts: that keeps one more number
-    in a register, and softmax needs all of them.
+    e could also be computed as (head + tail)*scale, the same number wherever its digits count. That would take one more
+    register, and softmax has none left (P29).
     """
     cdef real head, tail, scale, high
     if terms == ROUNDED:

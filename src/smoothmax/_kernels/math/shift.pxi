@@ -4,7 +4,7 @@
 #
 #     exp(x - m) = exp(x - c) 2**-N * constant,      N = the integer nearest to (m - c)/log(2),
 #
-# with a shift c for which x - c is exact for every x that counts. N is added to the exponent and rounds nothing. So
+# with a shift c for which x - c is exact for every x that counts. N is taken from the exponent and rounds nothing. So
 # the only error is that of exp itself. The constant is the same for all elements and cancels in the quotient: sums and
 # exponentials are scaled alike, and p is the kernels' own value of exp(m), near 1 (times 2**OFFSET, see math/exp.pxi).
 #

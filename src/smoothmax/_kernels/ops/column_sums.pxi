@@ -2,8 +2,8 @@
 #
 # 1. Guess each column's maximum from three elements, or take the state's.
 # 2. Read each element once, for the maximum and the sum together, with shifts from the guess and headroom above it.
-# 3. A column whose maximum has no headroom was not foreseen: sum it again by itself. What a column's neighbours are
-#    must not show in its bits.
+# 3. If the maximum of a column exceeds the headroom, the guess was wrong. Sum that column again by itself, because the
+#    bits of a column must not depend on its neighbours.
 #
 # Columns of few rows take differences from the maximum in two parts instead, which needs no shift (P19).
 
@@ -21,9 +21,9 @@ cdef inline real guess_of_maximum(const real *x, Py_ssize_t ld, Py_ssize_t rows)
 
 
 cdef inline void take_maxima(State *state, Py_ssize_t first, const real *maximum) noexcept nogil:
-    """Let a block's maxima be the state's.
+    """Raise the state's maxima to those of a block.
 
-    The block's sum began from the old maximum, so it has the old maximum once where that was surpassed.
+    The block's sum began from the old maximum. Where that was surpassed, the sum already contains it once.
     """
     cdef Py_ssize_t j
     cdef int raised = 0, old = 0
@@ -53,7 +53,7 @@ cdef void join_unforeseen(State *state, Py_ssize_t first, const real *x, Py_ssiz
                           real *carries) noexcept nogil:
     """Sum the block again for the columns whose maximum was not foreseen, and join that to the state.
 
-    Their maximum, totals and carries become those of no element.
+    Afterwards their maximum, totals and carries are those of an empty sum.
     """
     cdef Py_ssize_t j
     cdef real maxima[LANES]
@@ -185,8 +185,8 @@ cdef inline void log_sums_of_columns(const real *x, Py_ssize_t ld, Py_ssize_t ro
                                      real *log_sum_low) noexcept nogil:
     """The maximum and log_sum of each column, in two parts.
 
-    All sums come before all logarithms, which then wait for each other less. Loops go over whole groups of lanes, and
-    the last group by itself: a loop over all columns would leave scalar what fills no lanes.
+    All sums are taken first, because logarithms side by side wait less for each other. The last group of lanes has a
+    loop of its own: a single loop over all columns would compute those that fill no lanes one by one.
     """
     cdef Py_ssize_t width = lanes_of(x), groups = (columns + width - 1)//width, group, first, j
     cdef Py_ssize_t ahead = lanes_ahead(x, ld, rows), whole = columns//width*width

@@ -5,9 +5,9 @@
 #     change of reference from r to r':   dot + (r - r')*mass
 #
 # The reference is 0, or the maximum of the state's PartialSum, which the kernels of logsumexp have brought up to date.
-# x is never above the maximum, so terms whose weights have one sign have one sign, and so has what a change of
-# reference adds: nothing cancels. An element of weight 0 adds nothing, whatever x is. Every addition keeps what it
-# rounds off; floats are added in double.
+# x never exceeds the maximum. So if all weights have the same sign, all terms have one sign, and so has what a change
+# of reference adds: nothing cancels. An element of weight 0 adds nothing, whatever x is. What an addition rounds off
+# is added to `dot_low`; floats are added in double.
 
 cdef enum DotTerms:         # what is summed:
     PRODUCTS                # b*(x - reference) and b, or

@@ -116,7 +116,8 @@ cdef void fill_exp_sum_store(Kernels *kernels, real _) noexcept:
     kernels.fused_row_bytes = FUSED_STATE_ROW_BYTES
     kernels.fused_tile_bytes = FUSED_STATE_TILE_BYTES
     kernels.fused_state_row = <FusedStateRow>exp_sum_store_row[real]
-    kernels.fused_state_tile = <FusedStateTile>exp_sum_store_tile[real]
+    kernels.fused_state_tile = kernels.fused_state_differences_tile = <FusedStateTile>exp_sum_store_tile[real]
+    kernels.differences_max_rows = PY_SSIZE_T_MAX
     kernels.scale_row = <ScaleRow>scale_row[real]
     kernels.scale_tile = <ScaleTile>scale_tile[real]
     kernels.write_row = <WriteRow>write_softmax_row[real]

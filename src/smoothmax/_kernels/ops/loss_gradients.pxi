@@ -6,13 +6,13 @@
 #
 # 1. Sum EXACT terms, and store the exponentials where that is fused (ops/logsumexp_and_softmax.pxi).
 # 2. The first term is softmax with another factor.
-# 3. At the target, where the first and the last term would cancel, both are taken together: -hard w_t (1 - p_t), and
-#    1 - p_t is what the others sum to, over the whole sum. It is written in the end, over what stands there.
+# 3. At the target the first and the last term would cancel. Compute both as -hard w_t (1 - p_t), where 1 - p_t is the
+#    sum of the others divided by the whole sum, and write that at the end, over the result of step 2.
 #
 # Every factor is two doubles: rounded one after the other, they cost a gradient 5 ULP.
 
 cdef inline void exp_of_target(real target, real maximum, Scaling scaling, double *at, double *at_low) noexcept nogil:
-    """The target's exponential in two parts, scaled as the sum is. 0 stands in for no target, and may be above all."""
+    """The target's exponential in two parts, scaled as the sum is. Without a target, `target` is 0, however large."""
     cdef real shift, round_bias, underflow_below, d, d_low, head, tail, scale
     if scaling == FROM_MAXIMUM:
         difference_in_two(target if target < maximum else maximum, maximum, underflow_of(<real>0), WITH_MAXIMUM, &d,

@@ -9,8 +9,8 @@
 # Error: 2 ULP for class targets; 3 ULP with weights b that are not negative. Worst found: 1.7 ULP for rows (1024, 1000)
 # and (64, 50257). Every factor is two doubles: rounded one after the other, they cost a loss 3.3 ULP.
 #
-# A loss without a gradient has room in its 2 ULP for ROUNDED sums, of rows and of tiles. It may differ in the last bit
-# from the loss that comes with its gradient.
+# A loss without a gradient sums ROUNDED terms in long rows and in fused tiles, which its 2 ULP allow. So it may differ
+# in the last bit from the loss that comes with its gradient.
 
 cdef enum TargetKind:       # what a loss is of:
     HARD                    # a class for each reduction, or
@@ -173,7 +173,7 @@ cdef inline void add_product(double a, double a_low, double b, double b_low, dou
 
 cdef inline double loss_of(const State *state, Py_ssize_t j, double log_prob, double log_prob_low, double soft_sum,
                            TargetKind kind, real type_) noexcept nogil:
-    """A factor of 0 drops its term, whatever that is. HARD: the target alone, which counts once."""
+    """The loss of one reduction. A factor of 0 drops its term, even inf or nan. HARD: only the target has a term."""
     cdef double value = 0, low = 0, factor = 0, factor_low = 0, exact
     if kind == SOFT:
         add_product(state.loss.hard, state.loss.hard_low, state.loss.target_weight[j], 0, &factor, &factor_low, type_)

@@ -12,12 +12,12 @@
 # of a stream, the blocks of Dask arrays and of files. The order of merging is fixed by the shape, so the bits of a
 # result do not depend on who did which part.
 #
-# What merging does: the sum with the smaller maximum is moved to the larger. Its maximum, now among the others, joins
-# their sum, which is then multiplied by exp(m' - m): mostly a power of two, see math/shift.pxi. others_low takes every
-# rounding error, so 10^5 merges still leave less than 1 ULP in logsumexp.
+# To merge, the sum with the smaller maximum m' is brought to the larger, m. The elements that it counts join its
+# others, and that sum is multiplied by exp(m' - m), mostly a power of two (see math/shift.pxi). others_low takes every
+# rounding error, so after 10^5 merges logsumexp is still within 1 ULP.
 #
-# The maximum is counted and kept apart because of logsumexp near 0: log(1 + s) keeps the digits of a small s. softmax
-# does not need that and has the maximum among the others.
+# Elements that equal the maximum are counted and not summed, because log(1 + s) has all digits of a small s where
+# logsumexp is near 0. softmax does not need that and has the maximum among the others.
 
 cdef struct ColumnSum:
     # One column of a PartialSum.
@@ -155,7 +155,7 @@ cdef bint any_needs_exact(const State *state, Py_ssize_t columns, real _) noexce
 
 
 cdef void replace_inexact(State *state, const State *exact, Py_ssize_t columns, real _) noexcept nogil:
-    """Only the columns that need it: what a column's neighbours are must not show in its bits."""
+    """Replace only the columns that need it, because the bits of a column must not depend on its neighbours."""
     cdef Py_ssize_t j
     for j in range(columns):
         if needs_exact_sum(<real>state.sum.maximum[j], state.sum.count[j], state.sum.others[j]):

@@ -2,8 +2,8 @@
 #
 # 1. Read a block for its maximum.
 # 2. Sum all exponentials, the maximum's too: no element has to be compared.
-# 3. Take the maximum's term out again, exactly the one that went in. That leaves digits enough unless the maximum is
-#    far above all others; then sum the block again and leave the maximum out (exact_sum_of_block).
+# 3. Subtract the maximum's term again, with exactly the bits that were added. If the maximum is far above all others,
+#    too few digits are left; then sum the block again without the maximum (exact_sum_of_block).
 #
 # Long rows sum ROUNDED terms first, see needs_exact_sum. A row that does not fill the lanes is summed as a short column
 # is, by differences in two parts: the fewest steps that wait for each other.
@@ -14,7 +14,7 @@
 cdef inline double sum_row(const real *x, Py_ssize_t n, real *tail, Terms terms, Store store, real bias, real shift,
                            real round_bias, real underflow_below, Py_ssize_t ahead, real *out,
                            double *carry) noexcept nogil:
-    """The sum of all exponentials of a block; to STORE is to write them to `out`, those of the tail too."""
+    """The sum of all exponentials of a block. STORE writes them to `out`, including those of the tail."""
     cdef Py_ssize_t width = lanes_of(x), rows = n//width, remaining = n - rows*width, j
     cdef double error
     cdef real totals[LANES]
@@ -72,7 +72,7 @@ cdef inline bint has_lost_digits(double others, Py_ssize_t n, real bias) noexcep
 
 
 cdef double exact_sum_of_block(const real *x, Py_ssize_t n, real maximum, double *carry, double *count) noexcept nogil:
-    """sum_of_block where the others may be as small as they like."""
+    """sum_of_block for others of any size, however far below the maximum they are."""
     cdef Py_ssize_t width = lanes_of(x), rows = n//width, j
     cdef real tail[LANES]
     cdef real maxima[LANES]
@@ -100,9 +100,10 @@ cdef double exact_sum_of_block(const real *x, Py_ssize_t n, real maximum, double
 
 cdef inline double sum_of_block(const real *x, Py_ssize_t n, real *tail, real largest, real maximum, Terms terms,
                                 Py_ssize_t ahead, real *destination, double *carry, double *count) noexcept nogil:
-    """The exponentials of a block, and how often `maximum`, no less than the largest element, is counted besides.
+    """The sum of a block's exponentials without `count` of those that equal the maximum.
 
-    `destination` is where results will be written, or NULL.
+    `maximum` is that of the row so far and no less than `largest`, that of the block. `destination` is where results
+    will be written, or NULL.
     """
     cdef double total
     cdef real shift, round_bias, underflow_below, bias

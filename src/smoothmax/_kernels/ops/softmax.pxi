@@ -2,9 +2,9 @@
 #
 #     softmax(x) = exp(x - m) / sum exp(x - m),    m the maximum
 #
-# Error: 2 ULP, of normal and subnormal results. Worst found: 1.63 ULP in long rows, because a carry of float32 takes
-# CARRY_ROWS terms (with 32 it was 1.95); tests/test_exp.py holds all float32 arguments, tests/test_accuracy.py the
-# rest.
+# Error: 2 ULP, of normal and subnormal results. Worst found: 1.74 ULP (docs/numerics.md). A carry of float32 takes
+# CARRY_ROWS terms and no more, because 32 terms gave 1.95 ULP in long rows. tests/test_exp.py checks every float32
+# argument, tests/test_accuracy.py everything else.
 #
 # 1. Read for the maximum.
 # 2. Exponentiate with the shift of the maximum, sum in two parts, and store the exponentials where the result will be.

@@ -12,9 +12,9 @@ cdef inline real largest_term(real maximum, real size, real shift, real round_bi
 
 
 cdef inline real bias_of(real largest, real least) noexcept nogil:
-    """A power of two that a total may begin from: whatever its terms have summed to, the next is smaller.
+    """A power of two for a total to begin from, such that the total is always larger than the next term.
 
-    Terms that are not negative only add to it. Of others there may be ROW_BLOCK_LANES below 0 before the first above.
+    Terms that are not negative only enlarge the total. Otherwise up to ROW_BLOCK_LANES negative ones may come first.
     """
     return largest*(<real>1 if least >= 0 else <real>(2*ROW_BLOCK_LANES))
 
@@ -33,7 +33,7 @@ cdef inline bint is_moderate(real best, real maximum, real size) noexcept nogil:
 
 
 cdef inline bint nothing_in(real best, real size) noexcept nogil:
-    """Whether a block has no term: then its sum is 0 rather than lost."""
+    """Whether a block has no term, so that a sum of 0 is right and has lost no digits."""
     return (best == -INFINITY) | (size == 0)
 
 
@@ -142,7 +142,7 @@ cdef void reduce_weighted_row(State *state, const real *a, const real *b, Py_ssi
 
 # Tiles ----------------------------------------------------------------------------------------------------------------
 #
-# Loops over lanes vectorise only while each says one thing, and not where they gather a yes or no.
+# These loops vectorise only if each computes one thing, and if none combines conditions into one answer.
 
 cdef inline bint any_equal(const real *lanes, real value) noexcept nogil:
     cdef Py_ssize_t j

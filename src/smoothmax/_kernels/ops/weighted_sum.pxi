@@ -6,9 +6,9 @@
 #     merge            the sum with the smaller reference is moved to the larger, then both are added
 #     associative and commutative, but for rounding errors that sum_low keeps
 #
-# The reference r is only near the largest a + log(abs(b)), and nothing is counted: terms may cancel, so no term may be
-# kept apart. e is 0 but where r is from HUGE on: there r is so coarse that rounding it may take more than the exponent
-# has headroom for. logsumexp([1e19], b=[1e300]) has a reference of 1e19 and a term that is exp(690) times as much.
+# The reference r is only near the largest a + log(abs(b)). No term is counted apart, because terms may cancel. e is 0
+# unless r is HUGE or more. Such an r is so coarse that its rounding error may exceed the headroom of the exponent:
+# logsumexp([1e19], b=[1e300]) has a reference of 1e19 and a term that is exp(690) times as much.
 #
 # A sum that is not finite has the reference inf, and is inf, -inf or nan.
 
