@@ -1,0 +1,55 @@
+"""Nothing is read beyond an array: each ends at a page that may not be touched, in a process that would die of it."""
+
+import subprocess
+import sys
+
+import pytest
+
+CHILD = """
+import ctypes, mmap, sys
+import numpy as np
+import smoothmax
+
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mprotect.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+maps = []
+
+def at_the_end(array):
+    \"\"\"A copy that ends where memory may not be touched.\"\"\"
+    array = np.ascontiguousarray(array)
+    size = -(-max(array.nbytes, 1) // mmap.PAGESIZE) * mmap.PAGESIZE
+    maps.append(mmap.mmap(-1, size + mmap.PAGESIZE))
+    start = ctypes.addressof(ctypes.c_char.from_buffer(maps[-1]))
+    assert libc.mprotect(start + size, mmap.PAGESIZE, 0) == 0
+    copy = np.frombuffer(maps[-1], np.uint8, array.nbytes, size - array.nbytes).view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+rng = np.random.default_rng(1)
+for columns in (2, 3, 7, 16, 28, 31, 33, 47, 63):
+    for n in (2048 // columns + 1, 129, 131, 257, 1000):
+        for dtype in (np.float32, np.float64):
+            x = rng.normal(size=(n, columns)).astype(dtype)
+            weights = rng.normal(size=(n, columns)).astype(dtype)
+            mask = rng.random((n, columns)) < 0.8
+            given = at_the_end(x)
+            for b in (weights, weights[:, :1], weights[:1]):
+                found = smoothmax.logsumexp(given, 0, at_the_end(b), return_sign=True)
+                wanted = smoothmax.logsumexp(x, 0, b, return_sign=True)
+                assert np.array_equal(found, wanted, equal_nan=True)
+            for function in (smoothmax.logsumexp, smoothmax.softmax, smoothmax.log_softmax):
+                found = function(given, 0, where=at_the_end(mask))
+                assert np.array_equal(found, function(x, 0, where=mask), equal_nan=True)
+                assert np.array_equal(function(given, 1), function(x, 1))
+            out = at_the_end(np.empty_like(x))
+            smoothmax.softmax(given, 0, out=out)
+            assert np.array_equal(out, smoothmax.softmax(x, 0))
+print("done")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mprotect is called as Linux has it")
+def test_narrow_columns_and_their_weights_end_where_memory_does():
+    """A weight a row was read for a row of which no column was left: (129, 28) float32 died."""
+    run = subprocess.run([sys.executable, "-c", CHILD], capture_output=True, text=True, timeout=120)
+    assert (run.stdout, run.stderr, run.returncode) == ("done\n", "", 0)
