@@ -304,3 +304,26 @@ def test_the_loss_of_a_dask_array_is_a_dask_array():
     with dask.config.set(scheduler="sync"):
         for result in results:
             np.testing.assert_allclose(result.compute(), smoothmax.cross_entropy(X, TARGETS), rtol=1e-14)
+
+
+@pytest.mark.parametrize("chunks", [(1, 2), (3, 2), (1, 1)])
+@pytest.mark.parametrize("w", [1e308, 1e-310, 5e-324])
+def test_a_mean_is_finite_whatever_factor_its_weights_share(chunks, w):
+    """The factor cancels, but products of weights and losses are out of range with it, and so is their sum."""
+    for row, scale in (([0.4, 0.0], 1.0), ([0.0, 10.0], 1.0)):
+        x = np.array([row] * 3)
+        wanted = smoothmax.cross_entropy(x, [0, 0, 0]) * scale
+        weight = np.array([w, w])
+        for number in (1, 3):
+            got = smoothmax.cross_entropy(x[:number], [0] * number, weight=weight)
+            assert got == pytest.approx(wanted, rel=1e-14)
+        lazy = smoothmax.dask.cross_entropy(da.from_array(x, chunks=chunks), [0, 0, 0], weight=weight)
+        assert lazy.compute() == pytest.approx(wanted, rel=1e-14)
+
+
+@pytest.mark.skipif(np.finfo(np.longdouble).maxexp <= 1024, reason="longdouble has no wider range than float64")
+@pytest.mark.parametrize("chunks", [(1, 2), (2, 2), (2, 1)])
+def test_a_mean_is_finite_where_its_losses_are(chunks):
+    x = np.array([[1e308, -7e307]] * 2)
+    wanted = smoothmax.cross_entropy(x, [1, 1])
+    assert smoothmax.dask.cross_entropy(da.from_array(x, chunks=chunks), [1, 1]).compute() == wanted == 1.7e308

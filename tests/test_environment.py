@@ -76,6 +76,8 @@ def everything(dtype):
     }
     return calls | {
         "weights": lambda: smoothmax.logsumexp(ten, b=weights),
+        "subnormal weight": lambda: smoothmax.logsumexp(ten, b=1e-310),
+        "subnormal weight of a stream": lambda: smoothmax.LogSumExp(dtype=dtype).update(ten, 1e-310).result(),
         "float16": lambda: smoothmax.softmax(ten, dtype=np.float16),
         "smoothed loss": lambda: smoothmax.cross_entropy(large, targets, label_smoothing=0.3),
         "gradient": lambda: smoothmax.cross_entropy_and_grad(large, targets)[1],

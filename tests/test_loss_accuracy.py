@@ -132,3 +132,18 @@ def test_weights_near_the_largest_number():
     np.testing.assert_allclose(gradient, 1e305 * cross_entropy_and_grad(x, [0, 1], reduction="sum")[1], rtol=1e-14)
     vjp = log_softmax_vjp(x * 1e305, -x)
     np.testing.assert_allclose(vjp, 1e305 * log_softmax_vjp(x, -x), rtol=1e-14)
+
+
+@pytest.mark.parametrize("w", [5e-324, 1e-310, 1e-300, 1e155, 1e308])
+def test_a_common_factor_of_weights_cancels_in_a_mean(w):
+    x = np.array([[0.0, 10.0]])
+    for n in (1, 2, 5):
+        rows, targets = np.repeat(x, n, 0), [0] * n
+        for smoothing in (0.0, 0.1):
+            loss, gradient = cross_entropy_and_grad(rows, targets, label_smoothing=smoothing)
+            heavy = cross_entropy_and_grad(rows, targets, weight=[w, w], label_smoothing=smoothing)
+            assert heavy[0] == pytest.approx(loss, rel=1e-14)
+            np.testing.assert_allclose(heavy[1], gradient, rtol=1e-13)
+            assert cross_entropy(rows, targets, weight=[w, w], label_smoothing=smoothing) == pytest.approx(
+                loss, rel=1e-14
+            )

@@ -71,6 +71,11 @@ cdef enum:
     CARRY_QUADS_F32 = 2             # of rounded terms: so many times four
     CARRY_QUADS_F64 = 8
 
+    # Arguments --------------------------------------------------------------------------------------------------------
+    OVERLAP_MAX_WORK = 10000        # of NumPy's search for memory that strided arrays share; then a copy is made (P24)
+    CLASS_WEIGHT_BITS = 16          # class weights from 2**-16 to 2**16 leave losses of float32 in float32's range
+    SMOOTHED_ONES_MAX_CLASSES = 32768       # with an array of ones for what smoothing spreads; else one number
+
     # Threads ----------------------------------------------------------------------------------------------------------
     GIL_MIN_ELEMENTS = 500          # below, releasing the GIL costs more than it is worth, as in NumPy (P5)
     SHARE_MIN_BYTES = 262144        # from which a call is shared: work of some 35 us (P6)

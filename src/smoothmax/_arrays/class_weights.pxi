@@ -6,6 +6,7 @@ from libc.math cimport fabs, isfinite, ldexp
 
 from smoothmax._kernels.dispatch cimport kernels_of
 from smoothmax._kernels.interface cimport LOG_SOFTMAX_VJP, Kernels, State, clear
+from smoothmax._thresholds cimport CLASS_WEIGHT_BITS, SMOOTHED_ONES_MAX_CLASSES
 
 
 cdef enum Reduction:
@@ -15,9 +16,7 @@ cdef enum Reduction:
 
 
 cdef enum:
-    FLOAT32_BITS = 16       # float32 losses stay in range if multiplied by weights from 2**-16 to 2**16
     SUM_BITS = 64           # binary logarithm of how many numbers a sum has at most
-    WEIGHT_BITS = 512       # half of the exponents of float64
 
 
 cdef Reduction as_reduction(object reduction) except *:
@@ -63,7 +62,7 @@ cdef bint suit_float32(cnp.ndarray weights) noexcept:
     cdef double size
     for i in range(cnp.PyArray_SIZE(weights)):
         size = fabs(weight[i])
-        if size != 0 and isfinite(size) and not ldexp(1, -FLOAT32_BITS) <= size <= ldexp(1, FLOAT32_BITS):
+        if size != 0 and isfinite(size) and not ldexp(1, -CLASS_WEIGHT_BITS) <= size <= ldexp(1, CLASS_WEIGHT_BITS):
             return False
     return True
 
@@ -77,7 +76,20 @@ cdef cnp.ndarray one_a_class(cnp.ndarray weights, Py_ssize_t n, object dtype):
     """What smoothing spreads over the classes; a single number where an array of ones would be large."""
     if weights is not None:
         return np.ascontiguousarray(weights, dtype=dtype)
-    return np.ones(n if n <= 32768 else 1, dtype)
+    return np.ones(n if n <= SMOOTHED_ONES_MAX_CLASSES else 1, dtype)
+
+
+cdef cnp.ndarray scaled_for_mean(cnp.ndarray weights, cnp.ndarray classes):
+    """The weights times a power of two that takes the largest one near 1: a common factor cancels in a mean.
+
+    Products with losses, and sums of them, might leave the range of float64 otherwise. The largest is that of the
+    targets' classes, or of all classes if `classes` is None.
+    """
+    counting = weights if classes is None else np.take(weights, np.compress(np.ravel(classes) >= 0, classes))
+    largest = np.max(np.abs(counting), initial=0.0)
+    if not 0 < largest < np.inf:
+        return weights
+    return np.ldexp(weights, -np.frexp(largest)[1])
 
 
 # Sums ----------------------------------------------------------------------------------------------------------------

@@ -55,7 +55,9 @@ cdef object computing_dtype(object result, object b, cnp.ndarray weights):
     """
     if type(b) in WEAK_DTYPES:
         size = abs(b)
-        return np.promote_types(result, np.float64) if 0 < size < FLT_MIN or FLT_MAX < size else result
+        # By its bytes: the caller's floating-point environment may compare subnormal numbers as 0.
+        is_zero = size == 0 and (type(b) is not float or not any(np.float64(size).tobytes()))
+        return np.promote_types(result, np.float64) if not is_zero and size < FLT_MIN or FLT_MAX < size else result
     return np.promote_types(result, weights.descr) if weights.descr.kind in b"fc" else result
 
 

@@ -186,10 +186,9 @@ cdef object loss_of_arrays(LossInput kind, LossResult wanted, cnp.ndarray array,
         elif weights is None:
             denominator = np.count_nonzero(np.greater_equal(classes, 0))
         else:
+            if not suit_float32(weights):
+                weights = scaled_for_mean(weights, classes if smoothing == 0 else None)
             denominator = sum_of_weights(classes, weights)
-            if not isfinite(denominator):       # a common factor of all weights cancels in a mean
-                weights = weights*np.ldexp(1.0, -WEIGHT_BITS)
-                denominator = sum_of_weights(classes, weights)
     if not size:
         note(EMPTY)
     else:

@@ -4,6 +4,8 @@ cimport numpy as cnp
 import numpy as np
 from numpy.exceptions import TooHardError
 
+from smoothmax._thresholds cimport OVERLAP_MAX_WORK
+
 
 cdef int check_out(object out, int ndim, const cnp.npy_intp *shape, object dtype) except -1:
     cdef int i
@@ -42,7 +44,7 @@ cdef bint share_memory(cnp.ndarray one, cnp.ndarray other) except -1:
     if is_contiguous(one) and is_contiguous(other):
         return begin < other_begin + cnp.PyArray_NBYTES(other) and other_begin < begin + cnp.PyArray_NBYTES(one)
     try:
-        return np.shares_memory(one, other, max_work=10000)
+        return np.shares_memory(one, other, max_work=OVERLAP_MAX_WORK)
     except TooHardError:
         return True
 

@@ -21,7 +21,9 @@ def computing_dtype(dtype: np.dtype[Any], b: Any) -> np.dtype[Any]:
         return dtype
     if type(b) in (bool, int, float):
         size = abs(b)
-        fits = size == 0 or not size < np.inf or LEAST <= size <= GREATEST
+        # By its bytes: the caller's floating-point environment may compare subnormal numbers as 0.
+        is_zero = size == 0 and not any(np.float64(size).tobytes())
+        fits = is_zero or not size < np.inf or LEAST <= size <= GREATEST
     else:
         given = getattr(b, "dtype", None)
         given = given if isinstance(given, np.dtype) else np.asarray(b).dtype

@@ -17,6 +17,7 @@ from smoothmax._api import losses
 from smoothmax._partial import states
 from smoothmax._scale.dask_blocks import block_sums, merged, named, split_every_of
 from smoothmax._schedule.threads import one_thread
+from smoothmax._thresholds import limits
 
 __all__ = ["loss"]
 
@@ -24,7 +25,7 @@ Array = np.ndarray[Any, Any]
 
 
 # Beyond these the product of a weight and a loss may be out of float32's range, where their weighted mean is not.
-LEAST_WEIGHT, GREATEST_WEIGHT = 2.0**-16, 2.0**16
+GREATEST_WEIGHT = 2.0 ** limits()["CLASS_WEIGHT_BITS"]
 
 
 # Blocks: dask runs these, in its threads or on other machines ---------------------------------------------------------
@@ -48,7 +49,7 @@ def counted(targets: Array, n: int, ignore_index: int | None) -> Array:
 
 def are_extreme(weight: Array) -> bool:
     size = np.abs(weight[weight != 0].astype(np.float64))
-    return bool(np.any((size < LEAST_WEIGHT) | (size > GREATEST_WEIGHT)))
+    return bool(np.any((size < 1 / GREATEST_WEIGHT) | (size > GREATEST_WEIGHT)))
 
 
 def whole_losses(
@@ -145,9 +146,20 @@ def target_weights(targets: Array, weight: Array | None, *, ignore_index: int | 
     return counts if ignore_index is None else np.where(targets == ignore_index, 0.0, counts)
 
 
-def add(x: Array, *, axis: tuple[int, ...], keepdims: bool) -> Any:
+def scaled_for_mean(weight: Array) -> Array:
+    """The weights times a power of two that takes the largest one near 1, if they are far from it."""
+    largest = np.max(np.abs(weight), initial=0.0)
+    if not are_extreme(weight) or not 0 < largest < np.inf:
+        return weight
     with np.errstate(all="ignore"):
-        return np.sum(x, axis=axis, keepdims=keepdims, dtype=np.float64)
+        scaled: Array = np.ldexp(weight.astype(np.float64), -np.frexp(largest)[1])
+    return scaled
+
+
+def add(x: Array, *, axis: tuple[int, ...], keepdims: bool) -> Any:
+    """The sum in longdouble, whose range holds sums of losses whose mean is finite where it exceeds float64's."""
+    with np.errstate(all="ignore"):
+        return np.sum(x, axis=axis, keepdims=keepdims, dtype=np.longdouble)
 
 
 def divide(total: Any, by: Any, *, dtype: np.dtype[Any]) -> Any:
@@ -159,10 +171,10 @@ def divide(total: Any, by: Any, *, dtype: np.dtype[Any]) -> Any:
 
 
 def added(array: Any, axis: int | None, split_every: Any) -> Any:
-    """The sum in float64."""
+    """The sum in longdouble."""
     name = named("losses-sum", array)
     return da.reduction(
-        array, chunk=add, aggregate=add, axis=axis, dtype=np.float64, split_every=split_every, name=name
+        array, chunk=add, aggregate=add, axis=axis, dtype=np.longdouble, split_every=split_every, name=name
     )
 
 
@@ -215,7 +227,7 @@ def loss_of_nothing(logits: Any, targets: Any, weight: Any, axis: int, **argumen
 def position_losses(
     logits: Any, targets: Any, weight: Any, axis: int, dtype: Any, to_be_added: bool, split_every: Any, **given: Any
 ) -> Any:
-    """The losses before they are reduced: of `dtype`, or in float64 where the classes lie in several blocks."""
+    """The losses before they are reduced: of `dtype`, or in longdouble where the classes lie in several blocks."""
     every = tuple(range(logits.ndim))
     kept = every[:axis] + every[axis + 1 :]
     of_targets = every if targets.ndim == logits.ndim else kept
@@ -308,6 +320,9 @@ def loss(
     if reduction == "none":
         parts = position_losses(logits, targets, weight, place, kind, False, split_every, **given)
         return parts if parts.dtype == kind else parts.map_blocks(partial(divide, by=1.0, dtype=kind), dtype=kind)
+    if reduction == "mean" and weight is not None and targets.ndim < logits.ndim:
+        # A common factor of all weights cancels; without it, products with losses might leave float64's range.
+        weight = weight.rechunk(-1).map_blocks(scaled_for_mean, dtype=weight.dtype)
     single = np.promote_types(kind, np.float32)
     parts = position_losses(logits, targets, weight, place, single, True, split_every, **given)
     by: Any = 1.0

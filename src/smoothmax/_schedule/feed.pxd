@@ -21,7 +21,7 @@ cdef struct Workspace:
     State *state                # of the unit, or of the first tile of a band
     State *other                # of the piece that is merged into `state` next
     State *exact                # of the unit, from exact exponentials
-    State *part                 # of a tile of narrow columns, before its lanes are merged
+    State *lanes                # of a tile of narrow columns, before its lanes are merged
 
 
 cdef struct Unit:
@@ -39,9 +39,16 @@ cdef struct Feed:
     const Unit *unit
     Cursor cursor               # the elements to come
     Cursor out_cursor           # the results to come
-    Py_ssize_t staged_rows      # that a staged block has at most
-    int source                  # the role whose array is read: ELEMENTS, or RESULT after elements were gathered into it
+    Py_ssize_t staged_rows      # of a block that is staged
+    int source                  # the role whose array is read: ELEMENTS, or RESULT where elements were gathered into it
     bint in_place
+    # NARROW columns have these in the place of cursors. Their elements are read as rows of `width`, a tile of columns
+    # at a time (see narrow.pyx).
+    Py_ssize_t width
+    Py_ssize_t first            # the first column of the tile
+    Py_ssize_t columns
+    Py_ssize_t done             # elements of all columns before the block,
+    Py_ssize_t left             # and from there on
     # The block. Its rows are elements where the unit is a row.
     Py_ssize_t rows
     const char *elements

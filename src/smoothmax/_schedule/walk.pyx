@@ -47,9 +47,9 @@ cdef bint allocate(Workspace *space, const Plan *plan, const Route *route, bint 
     space.elements = space.memory
     space.weights = space.memory + region if route.staged_regions > 1 else space.memory
     space.drafts = <double *>(space.memory + route.staged_regions*region)
-    space.part = <State *>(space.drafts + drafts)
+    space.lanes = <State *>(space.drafts + drafts)
     if not only_staging and not route.fused:
-        space.other = space.part + (route.name == NARROW)
+        space.other = space.lanes + (route.name == NARROW)
         space.exact = space.other + 1
         space.state = space.exact + 1
     return True
