@@ -231,6 +231,13 @@ def test_a_device_is_not_read(folder, capsys):
     assert message == "cannot read '/dev/null': not a regular file"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a pipe of POSIX")
+def test_a_pipe_without_a_writer_is_not_waited_for(folder, capsys):
+    os.mkfifo("pipe.npy")
+    message = refused(folder, capsys, ["softmax", "pipe.npy", "-o", "result.npy"])
+    assert message == "cannot read 'pipe.npy': not a regular file"
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

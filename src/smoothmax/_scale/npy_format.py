@@ -76,12 +76,18 @@ class NpyWriter:
                 stretch = stretch[self.file.write(stretch) :]
 
 
+def without_waiting(path: str, flags: int) -> int:
+    """Open a file, and a pipe without waiting for a writer: it is refused like any other that is no regular file."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+
 @contextlib.contextmanager
 def open_npy(path: str) -> Iterator[NpyReader]:
     """Open a .npy file whose header and length are right; Unreadable otherwise."""
     with contextlib.ExitStack() as stack:
         try:
-            file = stack.enter_context(open(path, "rb", buffering=0))
+            file = stack.enter_context(open(path, "rb", buffering=0, opener=without_waiting))
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise Unreadable(path, "not a regular file")
             shape, fortran_order, dtype = read_header(path, file)
