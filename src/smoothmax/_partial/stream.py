@@ -242,8 +242,8 @@ class LogSumExp:
         Examples
         --------
         >>> from smoothmax import LogSumExp
-        >>> LogSumExp().update([1.0], b=3.0).update([2.0], b=-1.0).result(return_sign=True)
-        (np.float64(-0.2668480994676242), np.float64(1.0))
+        >>> LogSumExp().update([0.0], b=1.0).update([0.0], b=-3.0).result(return_sign=True)
+        (np.float64(0.6931471805599453), np.float64(-1.0))
         """
         sums, dtype = self._sums, self._dtype or FLOAT64
         if sums is None:
