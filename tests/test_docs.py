@@ -1,6 +1,7 @@
 """The pages agree with the code: limits and their entries, promises and their tests, links, pictures, worst inputs."""
 
 import ast
+import functools
 import hashlib
 import importlib.util
 import re
@@ -119,6 +120,7 @@ def test_calls_take_the_routes_that_are_stated(call, route):
 # Promises -------------------------------------------------------------------------------------------------------------
 
 
+@functools.cache
 def names_of_tests(path):
     """The names of a file's test functions; of a class's, too."""
     tree = ast.parse(text_of(path))
