@@ -81,7 +81,6 @@ def without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-
 @contextlib.contextmanager
 def open_npy(path: str) -> Iterator[NpyReader]:
     """Open a .npy file whose header and length are right; Unreadable otherwise."""
