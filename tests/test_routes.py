@@ -44,11 +44,6 @@ def name(function, *args, **kwargs):
     return explain(function, *args, **kwargs)["name"]
 
 
-def fused_tile_of(function, dtype):
-    """The route of a fused tile of many rows: softmax of float32 takes differences of any number."""
-    return "FUSED_DIFFERENCES_TILE" if function is softmax and dtype == np.float32 else "FUSED_TILE"
-
-
 # Each case: a limit and what it decides, and the routes of a call on its lower and on its upper side.
 def fused_rows(function, limit, longer):
     def case(dtype):
@@ -102,7 +97,7 @@ def gathered_to(dtype):
 def short_tiles_by_length(dtype):
     n, m = L["TILE_SHORT_ELEMENTS"], L["TILE_SHORT_MIN_COLUMNS"]
     return [
-        (fused_tile_of(softmax, dtype), softmax, ones(m, n, dtype=dtype), 1),
+        ("FUSED_TILE", softmax, ones(m, n, dtype=dtype), 1),
         ("FUSED_ROW", softmax, ones(m, n + 1, dtype=dtype), 1),
     ]
 
@@ -111,14 +106,14 @@ def short_tiles_by_columns(dtype):
     n, m = L["TILE_SHORT_ELEMENTS"], L["TILE_SHORT_MIN_COLUMNS"]
     return [
         ("FUSED_ROW", softmax, ones(m - 1, n, dtype=dtype), 1),
-        (fused_tile_of(softmax, dtype), softmax, ones(m, n, dtype=dtype), 1),
+        ("FUSED_TILE", softmax, ones(m, n, dtype=dtype), 1),
     ]
 
 
 def long_tiles_by_length(dtype):
     n, m = L["TILE_LONG_ELEMENTS"], L["TILE_LONG_MIN_COLUMNS"]
     return [
-        (fused_tile_of(softmax, dtype), softmax, ones(m, n, dtype=dtype), 1),
+        ("FUSED_TILE", softmax, ones(m, n, dtype=dtype), 1),
         ("FUSED_ROW", softmax, ones(m, n + 1, dtype=dtype), 1),
     ]
 
@@ -127,7 +122,7 @@ def long_tiles_by_columns(dtype):
     n, m = L["TILE_LONG_ELEMENTS"], L["TILE_LONG_MIN_COLUMNS"]
     return [
         ("FUSED_ROW", softmax, ones(m - 1, n, dtype=dtype), 1),
-        (fused_tile_of(softmax, dtype), softmax, ones(m, n, dtype=dtype), 1),
+        ("FUSED_TILE", softmax, ones(m, n, dtype=dtype), 1),
     ]
 
 
@@ -136,7 +131,7 @@ def differences(function, limit):
         n = L[limit]
         return [
             ("FUSED_DIFFERENCES_TILE", function, ones(n, 100, dtype=dtype), 0),
-            (fused_tile_of(function, dtype), function, ones(n + 1, 100, dtype=dtype), 0),
+            ("FUSED_TILE", function, ones(n + 1, 100, dtype=dtype), 0),
         ]
 
     return case
@@ -146,7 +141,7 @@ def fused_tiles(function, limit, longer, columns=65):
     def case(dtype):
         n = L[limit] if limit.endswith("_ROWS") else elements(L[limit], dtype) // L["TILE_COLUMNS"]
         return [
-            (fused_tile_of(function, dtype), function, ones(n, columns, dtype=dtype), 0),
+            ("FUSED_TILE", function, ones(n, columns, dtype=dtype), 0),
             (longer, function, ones(n + 1, columns, dtype=dtype), 0),
         ]
 
@@ -175,7 +170,7 @@ def aliased_tiles(function, limit, longer):
         n = elements(L[limit], dtype) // L["TILE_COLUMNS"]
         columns = elements(L["ALIASED_STRIDE_BYTES"], dtype)
         return [
-            (fused_tile_of(function, dtype), function, ones(n, columns, dtype=dtype), 0),
+            ("FUSED_TILE", function, ones(n, columns, dtype=dtype), 0),
             (longer, function, ones(n + 1, columns, dtype=dtype), 0),
         ]
 
@@ -187,7 +182,7 @@ def aliased_only_where_rows_are_read_in_place(dtype):
     columns = elements(L["ALIASED_STRIDE_BYTES"], dtype)
     return [
         ("TWO_PASS_TILE", softmax, ones(n, columns, dtype=dtype), 0),
-        (fused_tile_of(softmax, dtype), softmax, ones(n, columns, dtype=np.int32), 0, True, None, dtype),
+        ("FUSED_TILE", softmax, ones(n, columns, dtype=np.int32), 0, True, None, dtype),
     ]
 
 
@@ -203,7 +198,7 @@ def narrow_to(dtype):
     n, m = 1000, L["TILE_COLUMNS"]
     return [
         ("NARROW", softmax, ones(n, m - 1, dtype=dtype), 0),
-        (fused_tile_of(softmax, dtype), softmax, ones(n, m, dtype=dtype), 0),
+        ("FUSED_TILE", softmax, ones(n, m, dtype=dtype), 0),
     ]
 
 

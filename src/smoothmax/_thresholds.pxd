@@ -42,7 +42,7 @@ cdef enum:
     # Columns of at most so many rows take differences from the maximum in two parts; of more rows, a shift (P19).
     ROUNDED_DIFFERENCES_MAX_ROWS = 4
     EXACT_DIFFERENCES_MAX_ROWS = 7
-    SOFTMAX_DIFFERENCES_MAX_ROWS = 10       # of float64; softmax of float32 takes differences of any number of rows
+    SOFTMAX_DIFFERENCES_MAX_ROWS = 10
     ROUNDED_MIN_LANE_ROWS = 8       # rows of at least so many LANE_BYTES sum rounded exponentials first (P18)
 
     # Pieces of one long reduction (P3) --------------------------------------------------------------------------------

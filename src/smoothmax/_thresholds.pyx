@@ -33,6 +33,9 @@ cdef void compile_time_checks() noexcept nogil:
     static_assert(t.NARROW_STAGED_ROWS % (t.TILE_BLOCK_BYTES//(t.TILE_COLUMNS*8)) == 0)
     static_assert(t.NARROW_STAGED_ROWS % t.WEIGHTED_TILE_BLOCK_ROWS == 0)
     # A fused row of sums is one block, with the bits of the path that reduces block by block.
+    static_assert(t.SOFTMAX_DIFFERENCES_MAX_ROWS <= t.CARRY_ROWS)
+    static_assert(t.EXACT_DIFFERENCES_MAX_ROWS <= t.CARRY_ROWS)
+    static_assert(t.ROUNDED_DIFFERENCES_MAX_ROWS <= t.CARRY_ROWS)
     static_assert(t.FUSED_SUM_ROW_BYTES == t.ROW_BLOCK_BYTES)
     static_assert(t.BAND_ROW_BYTES % (t.TILE_COLUMNS*8) == 0)
     # Work is divided into 16 parts for each thread, in the type of C that counts threads.

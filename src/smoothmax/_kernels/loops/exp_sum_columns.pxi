@@ -98,71 +98,106 @@ cdef inline void add_difference(real *total, real v, real maximum, real round_bi
     total[0] = result
 
 
-cdef inline void difference_sum_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const real *maximum,
+cdef inline real bias_of_differences(Inclusion inclusion, real _) noexcept nogil:
+    """What the total begins from, so that it is always the larger operand: unknown without the maximum."""
+    return 0 if inclusion == WITHOUT_MAXIMUM else 2*scaled_one(<real>0)
+
+
+cdef inline void add_difference_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const real *maximum,
                                       Inclusion inclusion, Store store, Py_ssize_t ahead, real *out, Py_ssize_t out_ld,
                                       real *totals, real *carries, real *counts) noexcept nogil:
-    """totals[j] + carries[j] becomes the sum of exp(v - maximum[j]) over column j, times 2**OFFSET.
+    """Add exp(v - maximum[j]) over column j, times 2**OFFSET, to totals[j], and what that rounds off to carries[j].
 
-    The difference has two parts, so there is no shift, which would make exp(maximum) a number other than 1 that the
-    results must be divided by. For a few rows this costs less (P19). WITHOUT_MAXIMUM leaves the maximum out and counts
-    it. STORE writes all exponentials to `out`, rounded.
+    A carry of float32 takes at most CARRY_ROWS rows.
     """
-    cdef Py_ssize_t i, j, block
+    cdef Py_ssize_t i, j
     cdef real total[LANES]
     cdef real carry[LANES]
     cdef real count[LANES]
     cdef real e0[LANES]
     cdef real e1[LANES]
-    cdef double carry_sum[LANES]
     cdef real low0, low1
     cdef real round_bias = round_bias_of(<real>0), underflow_below = underflow_of(<real>0), one = scaled_one(<real>0)
-    cdef real bias = 0 if inclusion == WITHOUT_MAXIMUM else 2*one
-    cdef bint is_one_block = rows <= CARRY_ROWS
     for j in range(lanes_of(x)):
-        total[j] = bias
-        count[j] = 0
-        carry_sum[j] = 0
-    while True:         # a carry takes only so many terms; the carries' sum is 9 % of the whole and needs no carry
-        block = rows if rows < CARRY_ROWS else CARRY_ROWS
-        rows -= block
+        total[j] = totals[j]
+        carry[j] = carries[j]
+        count[j] = counts[j]
+    for i in range(rows//2):
+        if ahead:
+            prefetch(x + ahead, lanes_of(x))
+            prefetch(x + ahead + ld, lanes_of(x))
         for j in range(lanes_of(x)):
-            carry[j] = 0
-        for i in range(block//2):
-            if ahead:
-                prefetch(x + ahead, lanes_of(x))
-                prefetch(x + ahead + ld, lanes_of(x))
+            add_difference(&total[j], x[j], maximum[j], round_bias, underflow_below, inclusion, &e0[j], &low0)
+            add_difference(&total[j], x[ld + j], maximum[j], round_bias, underflow_below, inclusion, &e1[j], &low1)
+            carry[j] += low0 + low1
+            if inclusion == WITHOUT_MAXIMUM:
+                count[j] += one_if(x[j] == maximum[j], <real>0) + one_if(x[ld + j] == maximum[j], <real>0)
+        if store == STORE:
             for j in range(lanes_of(x)):
-                add_difference(&total[j], x[j], maximum[j], round_bias, underflow_below, inclusion, &e0[j], &low0)
-                add_difference(&total[j], x[ld + j], maximum[j], round_bias, underflow_below, inclusion, &e1[j], &low1)
-                carry[j] += low0 + low1
-                if inclusion == WITHOUT_MAXIMUM:
-                    count[j] += one_if(x[j] == maximum[j], <real>0) + one_if(x[ld + j] == maximum[j], <real>0)
-            if store == STORE:
-                for j in range(lanes_of(x)):
-                    out[j] = one if inclusion == WITHOUT_MAXIMUM and x[j] == maximum[j] else e0[j]
-                    out[out_ld + j] = one if inclusion == WITHOUT_MAXIMUM and x[ld + j] == maximum[j] else e1[j]
-                out += 2*out_ld
-            x += 2*ld
-        if block % 2:
-            for j in range(lanes_of(x)):
-                add_difference(&total[j], x[j], maximum[j], round_bias, underflow_below, inclusion, &e0[j], &low0)
-                carry[j] += low0
-                if inclusion == WITHOUT_MAXIMUM:
-                    count[j] += one_if(x[j] == maximum[j], <real>0)
-            if store == STORE:
-                for j in range(lanes_of(x)):
-                    out[j] = one if inclusion == WITHOUT_MAXIMUM and x[j] == maximum[j] else e0[j]
-                out += out_ld
-            x += ld
-        if is_one_block:
-            break
+                out[j] = one if inclusion == WITHOUT_MAXIMUM and x[j] == maximum[j] else e0[j]
+                out[out_ld + j] = one if inclusion == WITHOUT_MAXIMUM and x[ld + j] == maximum[j] else e1[j]
+            out += 2*out_ld
+        x += 2*ld
+    if rows % 2:
         for j in range(lanes_of(x)):
-            carry_sum[j] += carry[j]
-        if rows == 0:
+            add_difference(&total[j], x[j], maximum[j], round_bias, underflow_below, inclusion, &e0[j], &low0)
+            carry[j] += low0
+            if inclusion == WITHOUT_MAXIMUM:
+                count[j] += one_if(x[j] == maximum[j], <real>0)
+        if store == STORE:
             for j in range(lanes_of(x)):
-                carry[j] = <real>carry_sum[j]
-            break
+                out[j] = one if inclusion == WITHOUT_MAXIMUM and x[j] == maximum[j] else e0[j]
     for j in range(lanes_of(x)):
-        totals[j] = total[j] - bias
+        totals[j] = total[j]
         carries[j] = carry[j]
         counts[j] = count[j]
+
+
+cdef inline void difference_sum_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const real *maximum,
+                                      Inclusion inclusion, Store store, Py_ssize_t ahead, real *out, Py_ssize_t out_ld,
+                                      real *totals, real *carries, real *counts) noexcept nogil:
+    """totals[j] + carries[j] becomes the sum of exp(v - maximum[j]) over column j, of at most CARRY_ROWS rows.
+
+    The sum is scaled by 2**OFFSET. The difference has two parts, so there is no shift, which would make exp(maximum) a
+    number other than 1 that the results must be divided by. For a few rows this costs less (P19). WITHOUT_MAXIMUM
+    leaves the maximum out and counts it. STORE writes all exponentials to `out`, rounded.
+    """
+    cdef Py_ssize_t j
+    cdef real bias = bias_of_differences(inclusion, <real>0)
+    for j in range(lanes_of(x)):
+        totals[j] = bias
+        carries[j] = 0
+        counts[j] = 0
+    add_difference_lanes(x, ld, rows, maximum, inclusion, store, ahead, out, out_ld, totals, carries, counts)
+    for j in range(lanes_of(x)):
+        totals[j] -= bias
+
+
+cdef inline void long_difference_sum_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const real *maximum,
+                                           Inclusion inclusion, Store store, Py_ssize_t ahead, real *out,
+                                           Py_ssize_t out_ld, real *totals, real *carries, real *counts) noexcept nogil:
+    """difference_sum_lanes of any number of rows.
+
+    The carries' sum has the type double. It is 9 % of the whole, and needs no carry of its own.
+    """
+    cdef Py_ssize_t block, j
+    cdef real bias = bias_of_differences(inclusion, <real>0)
+    cdef double carry_sum[LANES]
+    for j in range(lanes_of(x)):
+        totals[j] = bias
+        counts[j] = 0
+        carry_sum[j] = 0
+    while rows > 0:
+        block = min_of(rows, CARRY_ROWS)
+        for j in range(lanes_of(x)):
+            carries[j] = 0
+        add_difference_lanes(x, ld, block, maximum, inclusion, store, ahead, out, out_ld, totals, carries, counts)
+        for j in range(lanes_of(x)):
+            carry_sum[j] += carries[j]
+        if store == STORE:
+            out += block*out_ld
+        x += block*ld
+        rows -= block
+    for j in range(lanes_of(x)):
+        totals[j] -= bias
+        carries[j] = <real>carry_sum[j]

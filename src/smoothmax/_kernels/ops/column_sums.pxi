@@ -133,7 +133,8 @@ cdef void replace_unforeseen(const real *x, Py_ssize_t ld, Py_ssize_t rows, cons
     cdef bint foreseen
     spread(<real>-INFINITY, maxima)
     max_lanes(x, ld, rows, maxima)
-    difference_sum_lanes(x, ld, rows, maxima, WITHOUT_MAXIMUM, DISCARD, NO_PREFETCH, <real *>NULL, 0, sums, lows, equal)
+    long_difference_sum_lanes(x, ld, rows, maxima, WITHOUT_MAXIMUM, DISCARD, NO_PREFETCH, <real *>NULL, 0, sums, lows,
+                              equal)
     for j in range(lanes_of(x)):
         foreseen = has_headroom(maximum[j], shift[j], round_bias[j])
         totals[j] = totals[j] if foreseen else sums[j]

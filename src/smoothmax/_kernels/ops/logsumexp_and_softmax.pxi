@@ -63,8 +63,8 @@ cdef void exp_sum_store_tile(State *state, const real *x, Py_ssize_t ld, Py_ssiz
         first = first_column(group, width, columns)
         spread(<real>-INFINITY, maximum)
         max_lanes(x + first, ld, rows, maximum)
-        difference_sum_lanes(x + first, ld, rows, maximum, WITHOUT_MAXIMUM, STORE, ahead, out + first, out_ld, totals,
-                             carries, counts)
+        long_difference_sum_lanes(x + first, ld, rows, maximum, WITHOUT_MAXIMUM, STORE, ahead, out + first, out_ld,
+                                  totals, carries, counts)
         for j in range(width):
             state.sum.maximum[first + j] = maximum[j]
             state.sum.others[first + j] = two_sum(totals[j], carries[j], &error)

@@ -59,7 +59,7 @@ cdef inline void gradient_factors(State *state, Py_ssize_t columns, Scaling scal
         else:
             shared, shared_low, for_all = own, own_low, 0
         # The sums are scaled by 2**OFFSET, so their products with weights beyond 2**400 might overflow.
-        is_large = (magnitude(own) > 2.582249878086909e+120) | (magnitude(for_all) > 2.582249878086909e+120)
+        is_large = magnitude(own) + magnitude(for_all) > 2.582249878086909e+120
         down = 7.458340731200207e-155 if is_large else 1        # 2**-512
         up = 1.3407807929942597e+154 if is_large else 1
         add_product(own*down, own_low*down, others, others_low, &value, &value_low, type_)

@@ -187,18 +187,22 @@ cdef inline void sum_row_into(State *state, Py_ssize_t column, const real *x, Py
 
 cdef inline double sum_of_lane_row(const real *lanes, real maximum, Inclusion inclusion, real *e, double *carry,
                                    double *count) noexcept nogil:
-    """difference_sum_lanes of one row that fits in the lanes, folded."""
+    """difference_sum_lanes of one row that fits in the lanes, folded. WITH_MAXIMUM stores the exponentials in `e`."""
     cdef Py_ssize_t j
-    cdef real maxima[LANES]
-    cdef real totals[LANES]
+    cdef real term[LANES]
     cdef real carries[LANES]
     cdef real counts[LANES]
     cdef double sums[LANES]
-    spread(maximum, maxima)
-    difference_sum_lanes(lanes, 0, 1, maxima, inclusion, STORE if inclusion == WITH_MAXIMUM else DISCARD, NO_PREFETCH,
-                         e, 0, totals, carries, counts)
+    cdef real total, bias = bias_of_differences(inclusion, <real>0)
+    cdef real round_bias = round_bias_of(<real>0), underflow_below = underflow_of(<real>0)
     for j in range(lanes_of(lanes)):
-        sums[j] = totals[j]
+        total = bias
+        add_difference(&total, lanes[j], maximum, round_bias, underflow_below, inclusion, &term[j], &carries[j])
+        sums[j] = total - bias
+        counts[j] = one_if(lanes[j] == maximum, <real>0)
+    if inclusion == WITH_MAXIMUM:
+        for j in range(lanes_of(lanes)):
+            e[j] = term[j]
     count[0] = count_of_lanes(counts) if inclusion == WITHOUT_MAXIMUM else 0
     return sum_of_lanes(sums, carries, carry)
 

@@ -8,8 +8,7 @@
 #
 # 1. Read for the maximum.
 # 2. Exponentiate with the shift of the maximum, sum in two parts, and store the exponentials where the result will be.
-#    The maximum is among the others: nothing far below 1 matters. Columns of float32, and of few rows of float64, take
-#    differences instead (P19).
+#    The maximum is among the others: nothing far below 1 matters. Columns of few rows take differences instead (P19).
 # 3. Multiply by the reciprocal of the sum, in two parts.
 #
 # That is fused, for what stays in cache. A longer row leaves drafts (ops/softmax_draft.pxi); everything else is summed
@@ -152,24 +151,23 @@ cdef void softmax_differences_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows
         scale_lanes(out + first, out_ld, rows, <real *>NULL, inverse, inverse_low, <real *>NULL, out + first, out_ld)
 
 
-cdef void softmax_tile(const double *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, double *out,
+cdef void softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
                        Py_ssize_t out_ld) noexcept nogil:
-    """By shifts. float32 takes differences, however many rows there are: 0.77 to 0.95 of the time (P19)."""
     cdef Py_ssize_t width = lanes_of(x), ahead = softmax_lanes_ahead(x, ld, rows), group, first, j
     cdef double inverse, inverse_low, error
-    cdef double maximum[LANES]
-    cdef double shift[LANES]
-    cdef double round_bias[LANES]
-    cdef double underflow_below[LANES]
+    cdef real maximum[LANES]
+    cdef real shift[LANES]
+    cdef real round_bias[LANES]
+    cdef real underflow_below[LANES]
     cdef double sums[LANES]
-    cdef double carries[LANES]
-    cdef double scale[LANES]
-    cdef double scale_low[LANES]
-    cdef double saturates_above[LANES]
+    cdef real carries[LANES]
+    cdef real scale[LANES]
+    cdef real scale_low[LANES]
+    cdef real saturates_above[LANES]
     columns = columns_to_do(x, out, columns)
     for group in range((columns + width - 1)//width):
         first = first_column(group, width, columns)
-        spread(<double>-INFINITY, maximum)
+        spread(<real>-INFINITY, maximum)
         max_lanes(x + first, ld, rows, maximum)
         for j in range(width):
             shifts_of(maximum[j], &shift[j], &round_bias[j], &underflow_below[j])
@@ -182,7 +180,7 @@ cdef void softmax_tile(const double *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize
             invert(sums[j], error, &inverse, &inverse_low)
             split_inverse(inverse, inverse_low, &scale[j], &scale_low[j])
             saturates_above[j] = saturates_above_of(maximum[j], SHIFTED, sums[j], error)
-        scale_lanes(out + first, out_ld, rows, <double *>NULL, scale, scale_low, saturates_above, out + first, out_ld)
+        scale_lanes(out + first, out_ld, rows, <real *>NULL, scale, scale_low, saturates_above, out + first, out_ld)
 
 
 cdef void write_softmax_tile(const State *state, const real *x, Py_ssize_t ld, const real *_, Py_ssize_t _ld,
@@ -219,11 +217,8 @@ cdef void fill_softmax(Kernels *kernels, real _) noexcept:
     kernels.correct_row = <CorrectRow>correct_softmax_row[real]
     kernels.fused_row = <FusedRow>softmax_row[real]
     kernels.fused_differences_tile = <FusedTile>softmax_differences_tile[real]
-    if real is float:
-        kernels.differences_max_rows = PY_SSIZE_T_MAX
-    else:
-        kernels.differences_max_rows = SOFTMAX_DIFFERENCES_MAX_ROWS
-        kernels.fused_tile = <FusedTile>softmax_tile
+    kernels.fused_tile = <FusedTile>softmax_tile[real]
+    kernels.differences_max_rows = SOFTMAX_DIFFERENCES_MAX_ROWS
     kernels.fused_row_bytes = FUSED_SOFTMAX_ROW_BYTES
     kernels.fused_tile_bytes = FUSED_SOFTMAX_TILE_BYTES
     kernels.fused_aliased_tile_bytes = ALIASED_SOFTMAX_TILE_BYTES
