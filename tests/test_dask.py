@@ -315,6 +315,7 @@ def die_once(block, marker):
     return block
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # distributed's own, about the worker that dies
 def test_a_cluster_that_loses_a_worker(tmp_path):
     distributed = pytest.importorskip("distributed")

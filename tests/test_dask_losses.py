@@ -55,7 +55,7 @@ def test_error_bound(dtype, blocks, kind, smoothing, reduction):
         np.testing.assert_array_equal(again.compute(scheduler="sync"), got)
 
 
-@pytest.mark.parametrize("axis", [0, 1, 2, -1, -2])
+@pytest.mark.parametrize("axis", [0, 1, -1])
 @pytest.mark.parametrize("cut", [False, True])
 @pytest.mark.parametrize("probable", [False, True])
 def test_any_axis_and_blocks(axis, cut, probable):
@@ -153,14 +153,14 @@ def workers_that_raise():
 def test_no_warning_whatever_the_workers_errstate_is(blocks, weight, kind):
     largest = np.finfo(kind).max
     classes, probable = [0, 1], np.array([[1, 0, 0], [0, np.finfo(kind).tiny, 1]], kind)
-    for x in (np.zeros((2, 3), kind), np.array([[largest, -largest, 0], [-np.inf, np.inf, np.nan]], kind)):
-        for targets, smoothing, reduction in itertools.product(
-            (classes, probable), (0.0, 0.1, 1e-300), ("none", "sum", "mean")
+    extreme = np.array([[largest, -largest, 0], [-np.inf, np.inf, np.nan]], kind)
+    with workers_that_raise() as pool:
+        for x, targets, smoothing, reduction in itertools.product(
+            (np.zeros((2, 3), kind), extreme), (classes, probable), (0.0, 0.1, 1e-300), ("none", "sum", "mean")
         ):
             loss = cross_entropy(da.from_array(x, chunks=blocks), targets, weight=weight, label_smoothing=smoothing,
                                  reduction=reduction)  # fmt: skip
-            with workers_that_raise() as pool:
-                loss.compute(scheduler=pool)
+            loss.compute(scheduler=pool)
 
 
 @pytest.mark.parametrize("blocks", [(2, 2), (2, 1)], ids=str)

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="each run is a f
 X = np.random.default_rng(0).normal(size=(4, 3))
 CODES = {"SIGKILL": {-9}, "SIGINT": {130}, "SIGTERM": {143}, "ENOSPC": {0, 2}}
 SLOW = pytest.mark.slow
-KINDS = [pytest.param(kind, marks=[SLOW] * (kind in ("SIGINT", "SIGTERM"))) for kind in CODES]
+KINDS = [pytest.param(kind, marks=[SLOW] * (kind != "SIGKILL")) for kind in CODES]
 CASES = [
     *(pytest.param(kind, ".npy", former) for kind in CODES for former in (False, True)),
     *(pytest.param(kind, ".zarr", False, marks=SLOW) for kind in CODES),
