@@ -12,7 +12,7 @@ from smoothmax._thresholds import limits
 
 LIMITS = limits()
 COLUMNS = LIMITS["TILE_COLUMNS"]
-JOINT = LIMITS["JOINT_ROWS"]
+JOINT = LIMITS["JOINT_MAX_ROWS"]
 ITEMSIZES = (4, 8)
 BLOCKS = [LIMITS["ROW_BLOCK_BYTES"] // size for size in ITEMSIZES]
 BOUNDARIES = {
@@ -60,7 +60,7 @@ def test_short_lengths_are_within_the_promise(name, function, dtype, n, offset):
 @pytest.mark.parametrize("rows", [2, 3, JOINT - 1, JOINT, JOINT + 1, 2 * JOINT + 1])
 @pytest.mark.parametrize("n", [LIMITS["TILE_LONG_ELEMENTS"] + 1, 511, 1000, *BLOCKS, *(n + 1 for n in BLOCKS)])
 def test_the_number_of_rows_does_not_change_the_bits_of_a_row(function, dtype, n, rows):
-    """The logarithms of joint rows are taken JOINT_ROWS at a time, and the last rows may be fewer."""
+    """The logarithms of joint rows are taken JOINT_MAX_ROWS at a time, and the last rows may be fewer."""
     x = rotations(row_of(n, dtype), 40)
     joint = LIMITS["JOINT_ROW_MIN_BYTES"] <= x[0].nbytes <= LIMITS["ROW_BLOCK_BYTES"]
     route = explain(cross_entropy, x[:rows], [5] * rows, reduction="none")

@@ -24,7 +24,7 @@ cdef enum:
     TILE_LONG_MIN_COLUMNS = 32      # so many lie side by side (P1)
     NARROW_MIN_ELEMENTS = 2048      # of all columns together, for which merging the lanes' sums pays (P12)
     CONTIGUOUS_MIN_ELEMENTS = 256   # contiguous stretches this long are read in place, shorter ones gathered (P2)
-    JOINT_ROWS = 16                 # short rows whose logarithms are taken together (P15),
+    JOINT_MAX_ROWS = 16                 # short rows whose logarithms are taken together (P15),
     JOINT_ROW_MIN_BYTES = 1024      # of at least so many bytes each
 
     # Fused paths: up to so many bytes of a row or a tile go from elements to results in one call (P20) ----------------

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from smoothmax._partial import states
-from smoothmax._partial.weights import computing_dtype
+from smoothmax._partial.weights import dtype_with_weights
 from smoothmax._scale.dask_blocks import (
     block_sums,
     broadcast,
@@ -97,7 +97,7 @@ def logsumexp(
     if b is not None and not isinstance(b, (bool, int, float)):
         b = da.asanyarray(b)
     result = states.dtype_of(a._meta, b._meta if isinstance(b, da.Array) else b, dtype)
-    computing = computing_dtype(result, b)
+    computing = dtype_with_weights(result, b)
     for name, other in (("b", b), ("where", where)):
         if isinstance(other, da.Array):
             broadcast(a, name, other)

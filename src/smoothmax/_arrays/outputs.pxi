@@ -34,14 +34,14 @@ cdef int check_out(object out, int ndim, const cnp.npy_intp *shape, object dtype
     return 0
 
 
-cdef bint is_contiguous(cnp.ndarray array) noexcept:
+cdef bint fills_its_memory(cnp.ndarray array) noexcept:
     return cnp.PyArray_IS_C_CONTIGUOUS(array) or cnp.PyArray_IS_F_CONTIGUOUS(array)
 
 
 cdef bint share_memory(cnp.ndarray one, cnp.ndarray other) except -1:
     cdef const char *begin = <const char *>cnp.PyArray_DATA(one)
     cdef const char *other_begin = <const char *>cnp.PyArray_DATA(other)
-    if is_contiguous(one) and is_contiguous(other):
+    if fills_its_memory(one) and fills_its_memory(other):
         return begin < other_begin + cnp.PyArray_NBYTES(other) and other_begin < begin + cnp.PyArray_NBYTES(one)
     try:
         return np.shares_memory(one, other, max_work=OVERLAP_MAX_WORK)

@@ -11,7 +11,7 @@ from libc.math cimport INFINITY
 from smoothmax._thresholds cimport TILE_COLUMNS
 
 
-# The state of up to TILE_COLUMNS reductions side by side. A row uses column 0, or is one of JOINT_ROWS.
+# The state of up to TILE_COLUMNS reductions side by side. A row uses column 0, or is one of JOINT_MAX_ROWS.
 
 cdef struct PartialSum:
     # What is known of the elements seen so far: a monoid, see ops/partial_sum.pxi. Their exponentials, divided by

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from smoothmax._partial import states
-from smoothmax._partial.weights import computing_dtype
+from smoothmax._partial.weights import dtype_with_weights
 
 __all__ = ["LogSumExp"]
 
@@ -159,7 +159,7 @@ class LogSumExp:
         """
         dtype = self._dtype_with(chunk, b)
         operation = operation_of(b is not None)
-        computing = FLOAT64 if self._wide else computing_dtype(dtype, b)
+        computing = FLOAT64 if self._wide else dtype_with_weights(dtype, b)
         sums, shape = states.reduced(operation, chunk, self._axis, b, where, computing)
         axes = states.axes_of(self._axis, len(shape))
         result_shape = sums.shape if self._keepdims else tuple(n for i, n in enumerate(shape) if i not in axes)

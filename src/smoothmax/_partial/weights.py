@@ -4,13 +4,13 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["computing_dtype"]
+__all__ = ["dtype_with_weights"]
 
 LEAST, GREATEST = (float(limit) for limit in (np.finfo(np.float32).tiny, np.finfo(np.float32).max))
 FLOAT64 = np.dtype(np.float64)
 
 
-def computing_dtype(dtype: np.dtype[Any], b: Any) -> np.dtype[Any]:
+def dtype_with_weights(dtype: np.dtype[Any], b: Any) -> np.dtype[Any]:
     """The type of the partial sums of results of `dtype`: float64 where weights need it, else `dtype` itself.
 
     float32 holds no weight below 1e-45 or above 3.4e38. A number of Python's, which does not widen the result, is

@@ -13,7 +13,7 @@ import numpy as np
 
 from smoothmax._partial import states
 from smoothmax._scale.npy_format import NpyReader
-from smoothmax._scale.regions import Region, divide, shape_of, stretches, within
+from smoothmax._scale.regions import Region, divide_into_regions, shape_of, stretches, within
 
 __all__ = ["Job", "transform"]
 
@@ -59,16 +59,16 @@ def transform(job: Job, source: NpyReader, target: Any) -> None:
     element_bytes = source.dtype.itemsize + job.dtype.itemsize
     reduction_bytes = element_bytes * math.prod([shape[i] for i in job.axis])
     for block_bytes in (min(BLOCK_BYTES, job.max_memory), job.max_memory):
-        first = next(divide(shape, outer_axes, block_bytes // reduction_bytes))
+        first = next(divide_into_regions(shape, outer_axes, block_bytes // reduction_bytes))
         if element_bytes * math.prod(shape_of(first)) > block_bytes:
             continue
         stretch_bytes = stretches(shape, first)[1] * source.dtype.itemsize
         if shape_of(first) == shape or stretch_bytes >= STRETCH_MIN_BYTES:
-            for region in divide(shape, outer_axes, block_bytes // reduction_bytes):
+            for region in divide_into_regions(shape, outer_axes, block_bytes // reduction_bytes):
                 x = job.read(source, region)
                 job.store(target, region, job.function(x, axis=job.axis, dtype=job.dtype))
             return
-    for region in divide(shape, outer_axes, job.max_memory // 2 // STATE_BYTES):
+    for region in divide_into_regions(shape, outer_axes, job.max_memory // 2 // STATE_BYTES):
         transform_in_two_passes(job, source, target, region)
 
 
@@ -78,14 +78,14 @@ def transform_in_two_passes(job: Job, source: NpyReader, target: Any, region: Re
     block_elements = min(BLOCK_BYTES, job.max_memory // 2) // element_bytes
     axes = range(len(region))
     held = states.empty_states(shape_of(job.reduced(region)))
-    for part in divide(shape_of(region), axes, block_elements):
+    for part in divide_into_regions(shape_of(region), axes, block_elements):
         x, place = job.read(source, within(part, region)), job.reduced(part)
         of_block, _ = states.reduced(job.name, x, job.axis, None, True, job.dtype)
         held[place] = states.joined(job.name, held[place], of_block, job.dtype)
     if job.name == "logsumexp":
         job.store(target, region, states.finished(job.name, held, job.dtype))
         return
-    for part in divide(shape_of(region), axes, block_elements):
+    for part in divide_into_regions(shape_of(region), axes, block_elements):
         x = job.read(source, within(part, region))
         result = states.written(job.name, x, job.axis, True, held[job.reduced(part)], job.dtype)
         job.store(target, within(part, region), result)

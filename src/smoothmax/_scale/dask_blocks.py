@@ -55,7 +55,7 @@ def reduce_chunk(x: Array, *, axis: tuple[int, ...], keepdims: bool, operation: 
     return reduce_block(x, None, True, operation=operation, axis=axis, dtype=dtype)
 
 
-def reduce_blocks(blocks: list[Array], *, operation: str, axis: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+def reduce_task(blocks: list[Array], *, operation: str, axis: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     total = reduce_block(blocks[0], None, True, operation=operation, axis=axis, dtype=dtype)
     for x in blocks[1:]:
         sums = reduce_block(x, None, True, operation=operation, axis=axis, dtype=dtype)
@@ -179,7 +179,7 @@ def sums_of_blocks_in_memory(
     if number < 2 or len(reduced) < 2:
         return x
     groups = [reduced[i : i + number] for i in range(0, len(reduced), number)]
-    function = partial(reduce_blocks, operation=operation, axis=axis, dtype=dtype)
+    function = partial(reduce_task, operation=operation, axis=axis, dtype=dtype)
     name = f"{operation}-sums-{tokenize(x.name, function, number)}"
     layer: dict[Any, Any] = {}
     for place in product(*(range(1 if i in axis else n) for i, n in enumerate(x.numblocks))):

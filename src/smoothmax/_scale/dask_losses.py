@@ -162,7 +162,7 @@ def add(x: Array, *, axis: tuple[int, ...], keepdims: bool) -> Any:
         return np.sum(x, axis=axis, keepdims=keepdims, dtype=np.longdouble)
 
 
-def divide(total: Any, by: Any, *, dtype: np.dtype[Any]) -> Any:
+def divide_sum(total: Any, by: Any, *, dtype: np.dtype[Any]) -> Any:
     with np.errstate(all="ignore"):
         return np.asarray(total / by).astype(dtype)[()]
 
@@ -319,7 +319,7 @@ def loss(
     split_every = split_every_of(split_every)
     if reduction == "none":
         parts = position_losses(logits, targets, weight, place, kind, False, split_every, **given)
-        return parts if parts.dtype == kind else parts.map_blocks(partial(divide, by=1.0, dtype=kind), dtype=kind)
+        return parts if parts.dtype == kind else parts.map_blocks(partial(divide_sum, by=1.0, dtype=kind), dtype=kind)
     if reduction == "mean" and weight is not None and targets.ndim < logits.ndim:
         # A common factor of all weights cancels; without it, products with losses might leave float64's range.
         weight = weight.rechunk(-1).map_blocks(scaled_for_mean, dtype=weight.dtype)
@@ -329,5 +329,5 @@ def loss(
     if reduction == "mean":
         by = denominator(parts, targets, weight, ignore_index, split_every)
     return da.map_blocks(
-        partial(divide, dtype=kind), added(parts, None, split_every), by, dtype=kind, meta=np.empty((), kind)
+        partial(divide_sum, dtype=kind), added(parts, None, split_every), by, dtype=kind, meta=np.empty((), kind)
     )

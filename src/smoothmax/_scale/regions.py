@@ -4,12 +4,12 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 
-__all__ = ["Region", "divide", "shape_of", "stretches", "within"]
+__all__ = ["Region", "divide_into_regions", "shape_of", "stretches", "within"]
 
 Region = tuple[slice, ...]  # a slice with start and stop for each axis
 
 
-def divide(shape: Sequence[int], axes: Sequence[int], max_positions: int) -> Iterator[Region]:
+def divide_into_regions(shape: Sequence[int], axes: Sequence[int], max_positions: int) -> Iterator[Region]:
     """Divide an array along `axes`, in the order of the file: at most so many positions of them in each region.
 
     Regions are whole along all other axes, and have one position at least.

@@ -48,7 +48,8 @@ cdef inline Py_ssize_t columns_in(const Feed *feed, Py_ssize_t row) noexcept nog
 
 # Blocks --------------------------------------------------------------------------------------------------------------
 
-cdef inline void pad(const Plan *plan, char *row, Py_ssize_t used, Py_ssize_t width, double value) noexcept nogil:
+cdef inline void pad_columns(const Plan *plan, char *row, Py_ssize_t used, Py_ssize_t width,
+                             double value) noexcept nogil:
     cdef Py_ssize_t j
     for j in range(used, width):
         if plan.itemsize == sizeof(double):
@@ -64,7 +65,7 @@ cdef void stage_row_of_weights(Feed *feed, char *row) noexcept nogil:
     for j from 0 <= j < used by columns:
         plan.load_weights(feed.unit.bases.data[WEIGHTS], inner_stride(&plan.kept, WEIGHTS), columns,
                           plan.swapped[WEIGHTS], row + j*plan.itemsize)
-    pad(plan, row, used, feed.width, 0)
+    pad_columns(plan, row, used, feed.width, 0)
     feed.weights = row + feed.first*plan.itemsize
     feed.weights_ld = 0
 
@@ -87,13 +88,13 @@ cdef void repeat_weights(const Feed *feed, char *weights) noexcept nogil:
         while j < used:
             end = min(end, used)
             if plan.itemsize == sizeof(double):
-                pad(plan, to, j, end, some[row])
+                pad_columns(plan, to, j, end, some[row])
             else:
-                pad(plan, to, j, end, (<const float *>some)[row])
+                pad_columns(plan, to, j, end, (<const float *>some)[row])
             j = end
             end += columns
             row += 1
-        pad(plan, to, used, feed.columns, 0)
+        pad_columns(plan, to, used, feed.columns, 0)
 
 
 cdef void stage_narrow(Feed *feed, char *elements, char *weights) noexcept nogil:
@@ -105,11 +106,11 @@ cdef void stage_narrow(Feed *feed, char *elements, char *weights) noexcept nogil
         at = feed.done + i*feed.width + feed.first
         used = columns_in(feed, i)
         plan.load(feed.unit.bases.data[ELEMENTS] + at*stride, stride, used, plan.swapped[ELEMENTS], elements + i*step)
-        pad(plan, elements + i*step, used, feed.columns, -INFINITY)
+        pad_columns(plan, elements + i*step, used, feed.columns, -INFINITY)
         if weights != NULL:
             plan.load_weights(feed.unit.bases.data[WEIGHTS] + at*weights_stride, weights_stride, used,
                               plan.swapped[WEIGHTS], weights + i*step)
-            pad(plan, weights + i*step, used, feed.columns, 0)
+            pad_columns(plan, weights + i*step, used, feed.columns, 0)
 
 
 cdef void next_narrow_block(Feed *feed) noexcept nogil:

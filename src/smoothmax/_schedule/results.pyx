@@ -32,19 +32,27 @@ cdef void finish(const Unit *unit, State *state) noexcept nogil:
 
 # Targets -------------------------------------------------------------------------------------------------------------
 
-cdef inline double element_at(const Plan *plan, bint direct, bint wide, const char *place) noexcept nogil:
+cdef enum Reading:
+    AS_FLOAT64
+    AS_FLOAT32
+    CONVERTED
+
+
+cdef inline double element_at(const Plan *plan, Reading reading, const char *place) noexcept nogil:
     cdef float single
     cdef double value
-    if direct:
-        return (<const double *>place)[0] if wide else (<const float *>place)[0]
-    if wide:
+    if reading == AS_FLOAT64:
+        return (<const double *>place)[0]
+    if reading == AS_FLOAT32:
+        return (<const float *>place)[0]
+    if plan.itemsize == sizeof(double):
         plan.load(place, 0, 1, plan.swapped[ELEMENTS], &value)
         return value
     plan.load(place, 0, 1, plan.swapped[ELEMENTS], &single)
     return single
 
 
-cdef inline void pick(const Unit *unit, State *state, bint direct, bint wide) noexcept nogil:
+cdef inline void pick(const Unit *unit, State *state, Reading reading) noexcept nogil:
     """Read the elements at the targets. A reduction whose target is ignored, or is no class, does not count."""
     cdef const Plan *plan = unit.plan
     cdef const char *targets = unit.bases.data[TARGET]
@@ -59,7 +67,7 @@ cdef inline void pick(const Unit *unit, State *state, bint direct, bint wide) no
             wrong = True
             state.loss.counts[j] = state.loss.target_logit[j] = state.loss.target_weight[j] = 0
         else:
-            state.loss.target_logit[j] = element_at(plan, direct, wide, elements + target*class_step)
+            state.loss.target_logit[j] = element_at(plan, reading, elements + target*class_step)
         elements += step
     if wrong and plan.wrong != NULL:
         exchange(plan.wrong, 1)
@@ -82,11 +90,11 @@ cdef void look_up_targets(const Unit *unit, State *state) noexcept nogil:
             state.loss.target_logit[j] = 0
         return
     if not plan.direct[ELEMENTS]:
-        pick(unit, state, False, plan.itemsize == sizeof(double))
+        pick(unit, state, CONVERTED)
     elif plan.itemsize == sizeof(double):
-        pick(unit, state, True, True)
+        pick(unit, state, AS_FLOAT64)
     else:
-        pick(unit, state, True, False)
+        pick(unit, state, AS_FLOAT32)
     if weights != NULL:
         for j in range(unit.columns):
             target = (<const Py_ssize_t *>(targets + j*target_step))[0]

@@ -7,7 +7,7 @@ from smoothmax._schedule.plan cimport Plan
 cdef enum RouteName:
     SINGLE_ROW          # the whole array is one short contiguous row, which needs no plan
     FUSED_ROW           # one kernel takes a row from elements to results
-    JOINT_ROWS          # sums of rows (logsumexp or a loss) whose logarithms are taken JOINT_ROWS at a time
+    JOINT_ROWS          # sums of rows (logsumexp or a loss) whose logarithms are taken together
     FUSED_DIFFERENCES_TILE  # one kernel takes a tile, by differences from the maximum in two parts
     FUSED_TILE          # one kernel takes a tile, each column by a shift of its own
     NARROW              # the columns are few and long, and several of their rows fill the lanes
@@ -30,7 +30,7 @@ cdef struct Route:
     bint any_columns            # the kernels take any number of columns from lane_columns on
     Py_ssize_t length           # elements of a reduction
     Py_ssize_t units            # rows, or tiles
-    Py_ssize_t unit_columns     # reductions of a unit: TILE_COLUMNS of a tile, JOINT_ROWS, or 1
+    Py_ssize_t unit_columns     # reductions of a unit: TILE_COLUMNS of a tile, JOINT_MAX_ROWS, or 1
     Py_ssize_t lane_columns     # a tile of a multiple of so many columns need not be staged
     Py_ssize_t narrow_rows      # rows of NARROW columns that are read as one
     Py_ssize_t piece            # elements of a piece of a reduction, and

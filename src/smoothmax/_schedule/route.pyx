@@ -21,7 +21,7 @@ from smoothmax._schedule.plan cimport (
 )
 from smoothmax._thresholds cimport (
     ALIASED_STRIDE_BYTES, BAND_MAX_TILES, BAND_ROW_BYTES, CONTIGUOUS_MIN_ELEMENTS, DRAFT_MAX_BYTES, JOINT_ROW_MIN_BYTES,
-    JOINT_ROWS as JOINT_ROWS_AT_A_TIME, LANE_BYTES, MAX_PIECES, NARROW_MIN_ELEMENTS, ROW_BLOCK_BYTES, ROW_PIECE_BYTES,
+    JOINT_MAX_ROWS, LANE_BYTES, MAX_PIECES, NARROW_MIN_ELEMENTS, ROW_BLOCK_BYTES, ROW_PIECE_BYTES,
     SCRATCH_ELEMENTS,
     TILE_COLUMNS, TILE_LONG_ELEMENTS, TILE_LONG_MIN_COLUMNS, TILE_PIECE_BYTES, TILE_SHORT_ELEMENTS,
     TILE_SHORT_MIN_COLUMNS,
@@ -90,7 +90,7 @@ cdef inline bint can_be_joint(const Plan *plan, const Route *route) noexcept nog
             and JOINT_ROW_MIN_BYTES <= route.length*plan.itemsize <= ROW_BLOCK_BYTES)
 
 
-cdef void divide(const Plan *plan, Route *route) noexcept nogil:
+cdef void divide_into_pieces(const Plan *plan, Route *route) noexcept nogil:
     """Divide a long reduction into pieces. Only the shape counts, so threads do not change the order of the merges."""
     cdef Py_ssize_t n = route.length, columns = inner_shape(&plan.kept), most, granule
     if route.narrow_rows:
@@ -163,11 +163,11 @@ cdef void route_of(const Plan *plan, Route *route) noexcept nogil:
         route.staged_in = route.staged_out = True
     route.piece, route.pieces, route.piece_blocks = n, 1, 0
     if not route.fused:
-        divide(plan, route)
+        divide_into_pieces(plan, route)
     route.name = name_of(plan, route)
     route.unit_columns = TILE_COLUMNS if route.is_tile else 1
     if route.name == JOINT_ROWS:
-        route.unit_columns, route.lane_columns = JOINT_ROWS_AT_A_TIME, 1
+        route.unit_columns, route.lane_columns = JOINT_MAX_ROWS, 1
     if route.unit_columns > 1:
         route.units = tiles_across(plan, route)*count(&plan.kept, 1)
     else:

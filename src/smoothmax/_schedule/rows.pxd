@@ -1,4 +1,4 @@
-# Rows: one reduction at a time, or JOINT_ROWS reductions whose logarithms are taken together.
+# Rows: one reduction at a time, or JOINT_MAX_ROWS reductions whose logarithms are taken together.
 
 from smoothmax._kernels.interface cimport Kernels, State
 from smoothmax._schedule.feed cimport Unit

@@ -5,7 +5,7 @@ from smoothmax._schedule.feed cimport Unit
 from smoothmax._schedule.plan cimport ELEMENTS, MASK, RESULT, Bases, Cursor, Plan, inner_stride, start
 from smoothmax._schedule.results cimport finish, put_targets, take_targets
 from smoothmax._schedule.scratch cimport fill_masked_row, stage_row, unstage_row
-from smoothmax._thresholds cimport JOINT_ROWS, ROW_BLOCK_BYTES
+from smoothmax._thresholds cimport JOINT_MAX_ROWS, ROW_BLOCK_BYTES
 
 
 cdef void fused_row(const Unit *unit, State *state) noexcept nogil:
@@ -47,10 +47,10 @@ cdef void joint_rows(const Unit *unit, State *state) noexcept nogil:
     cdef Py_ssize_t n = unit.route.length
     cdef Cursor cursor
     cdef Bases bases = unit.bases
-    cdef double values[JOINT_ROWS]
+    cdef double values[JOINT_MAX_ROWS]
     cdef Py_ssize_t j, step = inner_stride(&plan.kept, ELEMENTS), mask_step = inner_stride(&plan.kept, MASK)
-    if unit.columns < JOINT_ROWS:
-        clear(state, JOINT_ROWS)
+    if unit.columns < JOINT_MAX_ROWS:
+        clear(state, JOINT_MAX_ROWS)
     for j in range(unit.columns):
         if unit.staged_in:
             start(&cursor, &plan.reduced, 0, 0, n)
@@ -61,9 +61,9 @@ cdef void joint_rows(const Unit *unit, State *state) noexcept nogil:
             bases.data[MASK] += mask_step
     state.scaling = SHIFTED
     take_targets(unit, state)
-    # Always finish all JOINT_ROWS rows. Otherwise their number would decide between the vector loop and its remainder,
+    # Always finish JOINT_MAX_ROWS rows. Otherwise their number would decide between the vector loop and its remainder,
     # and the last bit could differ.
-    plan.kernels.finish(state, JOINT_ROWS, values, NULL)
+    plan.kernels.finish(state, JOINT_MAX_ROWS, values, NULL)
     plan.store(values, unit.columns, unit.bases.data[RESULT], inner_stride(&plan.kept, RESULT), plan.swapped[RESULT])
 
 

@@ -13,7 +13,7 @@ from smoothmax._thresholds cimport BAND_ROWS, TILE_COLUMNS
 
 # Blocks --------------------------------------------------------------------------------------------------------------
 
-cdef void reduce_blocks(const Unit *unit, const Kernels *kernels, Py_ssize_t first, Py_ssize_t n,
+cdef void reduce_part(const Unit *unit, const Kernels *kernels, Py_ssize_t first, Py_ssize_t n,
                         State *state) noexcept nogil:
     """Reduce n elements of each reduction from `first` on."""
     cdef Feed feed
@@ -55,7 +55,7 @@ cdef void reduce_piece(const Unit *unit, const Kernels *kernels, Py_ssize_t piec
     elif unit.route.name == DRAFT_ROW:
         draft_row(unit, kernels, piece, state)
     else:
-        reduce_blocks(unit, kernels, first, n, state)
+        reduce_part(unit, kernels, first, n, state)
 
 
 cdef void write_piece(const Unit *unit, Py_ssize_t piece, const State *state) noexcept nogil:

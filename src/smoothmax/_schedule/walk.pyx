@@ -29,13 +29,18 @@ from smoothmax._thresholds cimport (
 
 # Memory --------------------------------------------------------------------------------------------------------------
 
-cdef bint allocate(Workspace *space, const Plan *plan, const Route *route, bint only_staging) noexcept nogil:
+cdef enum Extent:
+    WHOLE_UNITS
+    STAGING         # of pieces, whose states and drafts are shared
+
+
+cdef bint allocate(Workspace *space, const Plan *plan, const Route *route, Extent extent) noexcept nogil:
     """Allocate what a thread needs for whole units, or only for the staging of pieces. False if there is no memory.
 
     Fused routes need no state besides `state`. The caller has it on its stack, where it costs small calls nothing.
     """
     cdef size_t region = route.staged_elements*plan.itemsize, drafts = 0, states = route.name == NARROW, size
-    if not only_staging:
+    if extent == WHOLE_UNITS:
         drafts = route.drafts
         states += 0 if route.fused else 2 + route.band_tiles
     size = route.staged_regions*region + drafts*sizeof(double) + states*sizeof(State)
@@ -48,7 +53,7 @@ cdef bint allocate(Workspace *space, const Plan *plan, const Route *route, bint 
     space.weights = space.memory + region if route.staged_regions > 1 else space.memory
     space.drafts = <double *>(space.memory + route.staged_regions*region)
     space.lanes = <State *>(space.drafts + drafts)
-    if not only_staging and not route.fused:
+    if extent == WHOLE_UNITS and not route.fused:
         space.other = space.lanes + (route.name == NARROW)
         space.exact = space.other + 1
         space.state = space.exact + 1
@@ -163,7 +168,7 @@ cdef int walk_alone(const Plan *plan, const Route *route) noexcept nogil:
     cdef Workspace space
     cdef State state
     space.state = &state
-    if not allocate(&space, plan, route, False):
+    if not allocate(&space, plan, route, WHOLE_UNITS):
         return -1
     walk_units(plan, route, 0, route.units, &space)
     free(space.memory)
@@ -184,7 +189,7 @@ cdef void work_on_units(void *context, Queue *queue) noexcept nogil:
     cdef State state
     cdef Py_ssize_t item, first
     space.state = &state
-    if not allocate(&space, shared.plan, shared.route, False):
+    if not allocate(&space, shared.plan, shared.route, WHOLE_UNITS):
         return
     item = take(queue)
     while item >= 0:
@@ -213,7 +218,7 @@ cdef struct SharedPieces:
 cdef bint join(Unit *unit, const SharedPieces *shared, Workspace *space) noexcept nogil:
     """Set the unit to the shared one, with memory of this thread for staging. Drafts are shared."""
     unit[0] = shared.unit
-    if not allocate(space, unit.plan, unit.route, True):
+    if not allocate(space, unit.plan, unit.route, STAGING):
         return False
     space.drafts = shared.unit.space.drafts
     unit.space = space
@@ -291,7 +296,7 @@ cdef int share_pieces(const Plan *plan, const Route *route, Py_ssize_t threads) 
     cdef Py_ssize_t i, across = tiles_across(plan, route)
     cdef int failed = 0
     shared.states = NULL
-    if not allocate(&space, plan, route, False):
+    if not allocate(&space, plan, route, WHOLE_UNITS):
         return -1
     start_unit(&shared.unit, plan, route, &space)
     try:
