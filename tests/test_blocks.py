@@ -51,7 +51,7 @@ def test_regions_cover_an_array_once(shape):
         for dims in itertools.combinations(range(len(shape)), r):
             for most in (0, 1, 2, 3, 7, 20, 1000):
                 seen = np.zeros(shape, int)
-                for region in regions.divide(shape, dims, most):
+                for region in regions.divide_into_regions(shape, dims, most):
                     seen[region] += 1
                     along = [seen[region].shape[i] for i in dims]
                     assert np.prod(along) <= max(most, 1)

@@ -63,7 +63,7 @@ CHANGES = {
 }
 CALLS = {
     "result": lambda: held.result(return_sign=True),
-    "reduce_blocks": lambda: blocks.reduce_blocks([x, y], operation="logsumexp", axis=(0,), dtype=F8).view("f8"),
+    "reduce_task": lambda: blocks.reduce_task([x, y], operation="logsumexp", axis=(0,), dtype=F8).view("f8"),
     "finish_blocks": lambda: blocks.finish_blocks(
         many, axis=(0,), keepdims=False, operation="logsumexp", dtype=F8, result=F4),
     "write_block": lambda: blocks.write_block(x, mask, sums, operation="softmax", axis=(0,), dtype=F4),

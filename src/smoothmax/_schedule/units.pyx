@@ -14,7 +14,7 @@ from smoothmax._thresholds cimport BAND_ROWS, TILE_COLUMNS
 # Blocks --------------------------------------------------------------------------------------------------------------
 
 cdef void reduce_part(const Unit *unit, const Kernels *kernels, Py_ssize_t first, Py_ssize_t n,
-                        State *state) noexcept nogil:
+                      State *state) noexcept nogil:
     """Reduce n elements of each reduction from `first` on."""
     cdef Feed feed
     start_feed(&feed, unit, first, n)
