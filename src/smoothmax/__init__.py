@@ -1,5 +1,6 @@
 """logsumexp, softmax and log_softmax for NumPy arrays."""
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from smoothmax._api.config import show_config
@@ -17,12 +18,14 @@ from smoothmax._schedule.threads import get_num_threads, num_threads, set_num_th
 
 if TYPE_CHECKING:
     from smoothmax._partial.stream import LogSumExp
+    from smoothmax._switch.scipy import is_patched, patch_scipy, patched_scipy, unpatch_scipy
 
 __all__ = [
     "LogSumExp",
     "cross_entropy",
     "cross_entropy_and_grad",
     "get_num_threads",
+    "is_patched",
     "log_prob",
     "log_softmax",
     "log_softmax_vjp",
@@ -30,27 +33,37 @@ __all__ = [
     "logsumexp_and_softmax",
     "nll_loss",
     "num_threads",
+    "patch_scipy",
+    "patched_scipy",
     "set_num_threads",
     "show_config",
     "softmax",
     "softmax_vjp",
+    "unpatch_scipy",
 ]
 
 __version__ = "0.1.0"  # read by pyproject.toml too; no metadata is needed, which a source tree and frozen programs lack
 
+_LAZY = {  # what takes time to import, and what few programs need
+    "LogSumExp": "smoothmax._partial.stream",
+    "is_patched": "smoothmax._switch.scipy",
+    "patch_scipy": "smoothmax._switch.scipy",
+    "patched_scipy": "smoothmax._switch.scipy",
+    "unpatch_scipy": "smoothmax._switch.scipy",
+}
+
 if not TYPE_CHECKING:  # a type checker would take any name for one that exists
 
     def __getattr__(name: str) -> Any:
-        """LogSumExp, which takes time to import, once somebody asks for it."""
-        if name != "LogSumExp":
+        """Import what is in _LAZY once somebody asks for it."""
+        if name not in _LAZY:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         try:
-            from smoothmax._partial.stream import LogSumExp
+            found = getattr(importlib.import_module(_LAZY[name]), name)
         except ImportError:
             # The system's loader does not say that it lacks memory to map a module. More than any module needs, and
             # more than malloc has in reserve, is a MemoryError then; where there is memory, this touches none of it.
             bytes(1 << 26)
             raise
-
-        globals()[name] = LogSumExp
-        return LogSumExp
+        globals()[name] = found
+        return found

@@ -9,6 +9,7 @@ from typing import NoReturn, TextIO
 from smoothmax import show_config
 from smoothmax._cli.arguments import parse
 from smoothmax._cli.compare import compare
+from smoothmax._cli.program import run_program
 from smoothmax._cli.run import run
 from smoothmax._scale.errors import Refused, reason
 
@@ -77,7 +78,18 @@ def let_signals_terminate() -> None:
             signal.signal(number, terminate)
 
 
+def main_of_program(arguments: Sequence[str]) -> int:
+    """Run a program. Its exceptions and signals are its own, and so are its streams."""
+    try:
+        run_program(arguments)
+    except Refused as refusal:
+        return complain(str(refusal), 2)
+    return 0
+
+
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["run"]:
+        sys.exit(main_of_program(sys.argv[2:]))
     open_closed_streams()
     let_signals_terminate()
     sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,91 @@
+"""Processes that a switched program starts are switched too.
+
+They learn of it by their environment: SMOOTHMAX_PATCH_SCIPY says what to exchange, and PYTHONPATH leads to the folder
+`site` beside this file, whose sitecustomize.py every new interpreter imports. Nothing is written to site-packages, and
+a process that drops the two variables is not switched.
+"""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.machinery
+import os
+import sys
+from collections.abc import MutableMapping, Sequence
+from pathlib import Path
+from types import ModuleType
+
+from smoothmax._switch.scipy import patch_scipy
+
+__all__ = ["VARIABLE", "announce", "follow"]
+
+VARIABLE = "SMOOTHMAX_PATCH_SCIPY"  # "scipy", or "scikit-learn" for both
+SITE = str(Path(__file__).with_name("site"))
+
+
+def announce(environment: MutableMapping[str, str], *, scikit_learn: bool) -> None:
+    """Set the variables for the processes that will get this environment."""
+    environment[VARIABLE] = "scikit-learn" if scikit_learn else "scipy"
+    path = [part for part in environment.get("PYTHONPATH", "").split(os.pathsep) if part and part != SITE]
+    environment["PYTHONPATH"] = os.pathsep.join([SITE, *path])
+
+
+def follow(kind: str) -> None:
+    """Switch this process now if it has imported what is to be switched; otherwise as soon as it does.
+
+    Importing SciPy takes a tenth of a second, which a process that does not need it should not pay.
+    """
+    patch = {"scipy": ["scipy.special"], "scikit-learn": ["scipy.special", "sklearn.utils.extmath"]}.get(kind)
+    if patch is None:
+        return
+    waiting = [name for name in patch if name not in sys.modules]
+    if len(waiting) < len(patch):
+        switch(kind)
+    if waiting:
+        sys.meta_path.insert(0, Finder(kind, waiting))
+
+
+def switch(kind: str) -> None:
+    """Exchange what is loaded: scikit-learn only when it is."""
+    patch_scipy(scikit_learn=kind == "scikit-learn" and "sklearn.utils.extmath" in sys.modules)
+
+
+class Finder(importlib.abc.MetaPathFinder):
+    """Finds the modules it waits for as others do, and lets them be switched once they are executed."""
+
+    def __init__(self, kind: str, names: list[str]) -> None:
+        self.kind, self.names = kind, names
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """Find one of the modules by the finders behind this one."""
+        if name not in self.names:
+            return None
+        self.names.remove(name)
+        if not self.names:
+            sys.meta_path.remove(self)
+        for finder in sys.meta_path:
+            if finder is not self and (spec := finder.find_spec(name, path, target)) is not None:
+                if spec.loader is not None:
+                    spec.loader = Loader(spec.loader, self.kind)
+                return spec
+        return None
+
+
+class Loader(importlib.abc.Loader):
+    """Loads a module as another loader does, and then makes the switch."""
+
+    def __init__(self, loader: importlib.abc.Loader, kind: str) -> None:
+        self.loader, self.kind = loader, kind
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
+        """Create the module as its own loader does."""
+        return self.loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Execute the module with its own loader, which it keeps, and switch."""
+        if module.__spec__ is not None:
+            module.__spec__.loader = module.__loader__ = self.loader
+        self.loader.exec_module(module)
+        switch(self.kind)

@@ -1,0 +1,235 @@
+"""smoothmax's functions in the place of SciPy's: patch_scipy() and what belongs to it.
+
+A program is switched over only by an act of its user (NEP 36): importing smoothmax changes nothing. What smoothmax
+refuses and SciPy takes is still SciPy's to answer, so a program that runs without the switch runs with it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from smoothmax._api.functions import log_softmax, logsumexp, softmax
+from smoothmax._switch.exchange import Exchange, Handler
+
+__all__ = ["is_patched", "patch_scipy", "patched_scipy", "unpatch_scipy"]
+
+
+# What answers ---------------------------------------------------------------------------------------------------------
+
+
+def is_plain(value: Any) -> bool:
+    """Whether the value is real numbers of NumPy's or Python's own: not masked, labelled or another library's array."""
+    if type(value) in (list, tuple):
+        value = np.asarray(value)
+    if type(value) is np.ndarray or isinstance(value, np.generic):
+        return value.dtype.kind in "biuf"
+    return type(value) in (bool, int, float)
+
+
+def answered_by(function: Callable[..., Any]) -> Handler:
+    """Call the function for plain arrays. Everything else, and whatever it refuses, is SciPy's to answer.
+
+    Complex numbers are SciPy's, too, because the two libraries have different conventions for infinite ones.
+    """
+
+    def answer(original: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
+        arrays = [*arguments[:1], *arguments[2:3], *(keywords[name] for name in ("a", "x", "b") if name in keywords)]
+        try:
+            if all(array is None or is_plain(array) for array in arrays):
+                return function(*arguments, **keywords)
+        except (TypeError, ValueError):
+            pass
+        return original(*arguments, **keywords)
+
+    return answer
+
+
+def answer_softmax(original: Callable[..., Any], X: Any, copy: bool = True) -> Any:
+    """Answer for sklearn.utils.extmath.softmax, which takes rows and, without `copy`, writes over them."""
+    if type(X) is np.ndarray and X.ndim == 2 and X.dtype.kind == "f":
+        return softmax(X, axis=1, out=None if copy else X)
+    return original(X, copy)
+
+
+def answer_logsumexp(original: Callable[..., Any], array: Any, axis: Any = None, xp: Any = None) -> Any:
+    """Answer for sklearn.utils._array_api._logsumexp."""
+    if type(array) is np.ndarray and array.dtype.kind == "f":
+        return logsumexp(array, axis=axis)
+    return original(array, axis, xp)
+
+
+SCIPY: dict[tuple[str, str], Handler] = {
+    ("scipy.special", "logsumexp"): answered_by(logsumexp),
+    ("scipy.special", "softmax"): answered_by(softmax),
+    ("scipy.special", "log_softmax"): answered_by(log_softmax),
+}
+# Functions of scikit-learn's own that do what SciPy's do. Versions differ in which of them they have.
+SCIKIT_LEARN: dict[tuple[str, str], Handler] = {
+    ("sklearn.utils.extmath", "softmax"): answer_softmax,
+    ("sklearn.utils._array_api", "_logsumexp"): answer_logsumexp,
+}
+
+
+# The switch -----------------------------------------------------------------------------------------------------------
+
+lock = threading.RLock()
+exchanges: dict[tuple[str, str], Exchange] = {}  # of the functions that are answered here now
+on = dict.fromkeys(("scipy", "scikit-learn"), False)  # by patch_scipy
+entered = dict.fromkeys(on, 0)  # contexts of patched_scipy that somebody is in
+
+
+def update() -> None:
+    """Make the exchanges that are wanted now, and undo the others."""
+    wanted = SCIPY if on["scipy"] or entered["scipy"] else {}
+    if on["scikit-learn"] or entered["scikit-learn"]:
+        wanted = wanted | SCIKIT_LEARN
+    for place in exchanges.keys() - wanted.keys():
+        exchanges.pop(place).undo()
+    for place in wanted.keys() - exchanges.keys():
+        module, name = place
+        function = getattr(importlib.import_module(module), name, None)
+        if function is not None:
+            exchanges[place] = Exchange(function, wanted[place])
+
+
+def patch_scipy(*, scikit_learn: bool = False) -> None:
+    """Let smoothmax answer calls of `scipy.special.logsumexp`, `softmax` and `log_softmax` in this process.
+
+    Names that a module bound before, by ``from scipy.special import logsumexp``, are reached too: the functions stay
+    the objects that they are, and their code is exchanged. SciPy's own code still answers for arrays of other
+    libraries, subclasses such as masked arrays, arrays of objects and of complex numbers, and whatever smoothmax
+    refuses.
+
+    Parameters
+    ----------
+    scikit_learn : bool, optional
+        Also answer for the copies of these functions that scikit-learn has, ``sklearn.utils.extmath.softmax`` and, in
+        the versions that have it, ``sklearn.utils._array_api._logsumexp``.
+
+    Raises
+    ------
+    ImportError
+        SciPy, or scikit-learn where it is asked for, is not installed.
+
+    See Also
+    --------
+    unpatch_scipy : undoes this.
+    patched_scipy : does it for a block of code.
+    is_patched : tells whether it is done.
+
+    Notes
+    -----
+    A second call changes nothing, except that it may add scikit-learn. A process that is forked takes the switch along,
+    and one that is started anew does not; ``python -m smoothmax run program.py`` switches all of them. Results differ
+    from SciPy's within the bounds of both, and where smoothmax's documentation lists a difference.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import smoothmax
+    >>> from scipy.special import log_softmax
+    >>> smoothmax.patch_scipy()
+    >>> log_softmax(np.array([20.0, 0.0]))[0]
+    np.float64(-2.061153620314381e-09)
+    >>> smoothmax.unpatch_scipy()
+    """
+    switch({"scipy": True, "scikit-learn": scikit_learn or on["scikit-learn"]})
+
+
+def unpatch_scipy() -> None:
+    """Give SciPy's functions, and scikit-learn's, their own code back.
+
+    Contexts of `patched_scipy` that are entered keep theirs until they are left. Without a former `patch_scipy` this
+    does nothing.
+
+    Examples
+    --------
+    >>> import smoothmax
+    >>> smoothmax.patch_scipy()
+    >>> smoothmax.unpatch_scipy()
+    >>> smoothmax.is_patched()
+    False
+    """
+    switch(dict.fromkeys(on, False))
+
+
+def is_patched() -> bool:
+    """Whether smoothmax answers calls of SciPy's functions now.
+
+    Returns
+    -------
+    bool
+        True after `patch_scipy`, in a context of `patched_scipy`, and under ``python -m smoothmax run``.
+
+    Examples
+    --------
+    >>> import smoothmax
+    >>> smoothmax.is_patched()
+    False
+    """
+    return bool(exchanges)
+
+
+@contextmanager
+def patched_scipy(*, scikit_learn: bool = False) -> Iterator[None]:
+    """Do what `patch_scipy` does, for the time of a ``with`` block.
+
+    The switch holds for the process: threads outside of the block see it too. Blocks may be nested, and entered by
+    several threads; the last one that is left gives SciPy its functions back, unless `patch_scipy` was called.
+
+    Parameters
+    ----------
+    scikit_learn : bool, optional
+        As in `patch_scipy`.
+
+    Raises
+    ------
+    ImportError
+        SciPy, or scikit-learn where it is asked for, is not installed.
+
+    Examples
+    --------
+    >>> import smoothmax
+    >>> with smoothmax.patched_scipy():
+    ...     smoothmax.is_patched()
+    True
+    >>> smoothmax.is_patched()
+    False
+    """
+    kinds = ["scipy", *["scikit-learn"] * scikit_learn]
+    count(kinds, 1)
+    try:
+        yield
+    finally:
+        count(kinds, -1)
+
+
+def switch(kinds: dict[str, bool]) -> None:
+    with lock:
+        before = dict(on)
+        on.update(kinds)
+        try:
+            update()
+        except BaseException:
+            on.update(before)
+            update()
+            raise
+
+
+def count(kinds: list[str], change: int) -> None:
+    with lock:
+        for kind in kinds:
+            entered[kind] += change
+        try:
+            update()
+        except BaseException:
+            for kind in kinds:
+                entered[kind] -= change
+            update()
+            raise
