@@ -4,9 +4,12 @@ import json
 import re
 import sys
 
+import numpy as np
 import pytest
 
+import smoothmax
 from smoothmax.__main__ import main
+from smoothmax._cli import bench
 from smoothmax._cli import compare as _compare
 
 
@@ -65,10 +68,27 @@ def test_wrong_arguments_are_refused(capsys, options, message):
     assert capsys.readouterr() == ("", f"smoothmax: error: {message}\n")
 
 
-@pytest.mark.parametrize("name", ["nowhere/out.png", "out.unknown"])
-def test_a_plot_that_cannot_be_written_is_named(capsys, name):
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("nowhere/out.png", "there is no folder 'nowhere'"),
+        ("out.unknown", "its ending must be one of ."),
+        ("out", "its ending must be one of ."),
+    ],
+)
+def test_a_plot_that_cannot_be_written_is_refused_before_the_measuring(capsys, name, reason):
     assert main(["bench", "--shape", "4", "--dtype", "float64", "--plot", name]) == 2
-    assert capsys.readouterr().err.startswith(f"smoothmax: error: cannot write '{name}': ")
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"smoothmax: error: cannot write '{name}': {reason}")
+
+
+def test_a_plot_says_what_was_measured_and_on_what():
+    first, second = bench.heading(["NumPy"]).splitlines()
+    assert first == f"smoothmax {smoothmax.__version__}, NumPy {np.__version__}"
+    with smoothmax.num_threads(1):
+        assert bench.heading([]).endswith(", 1 thread")
+    assert smoothmax.show_config("dicts")["Kernels"]["variant"] in second
 
 
 def test_a_plot_needs_matplotlib(capsys, monkeypatch):

@@ -198,7 +198,7 @@ def refused(folder, capsys, arguments):
         ("folder", "cannot read 'folder': Is a directory"),
         ("nothing.npy", "cannot read 'nothing.npy': not a .npy file"),
         ("text.npy", "cannot read 'text.npy': not a .npy file"),
-        ("archive.npz", "cannot read 'archive.npz': not a .npy file"),
+        ("archive.npz", "cannot read 'archive.npz': an .npz archive; unzip it and name one of its .npy files"),
         ("header.npy", "cannot read 'header.npy': not a .npy file"),
         ("negative.npy", "cannot read 'negative.npy': not a .npy file"),
         ("short.npy", "cannot read 'short.npy': truncated, 480 bytes of data needed, got 472"),

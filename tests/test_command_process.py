@@ -199,5 +199,7 @@ sys.stderr.isatty = lambda: True
 import tqdm
 assert not hasattr(tqdm, "tqdm")
 """
-    assert python(script, ["softmax", "x.npy", "-o", "y.npy"]) == (0, "", "")
+    hint = "smoothmax: with tqdm installed, a bar would show the progress here\n"
+    assert python(script, ["softmax", "x.npy", "-o", "y.npy"]) == (0, "", hint)
+    assert python(script, ["softmax", "x.npy", "-o", "z.npy", "--quiet"]) == (0, "", "")
     np.testing.assert_array_equal(np.load("y.npy"), smoothmax.softmax(X))

@@ -2,12 +2,14 @@
 
 import json
 import math
+import os
 import sys
 from typing import Any
 
 from smoothmax._api.config import configuration
 from smoothmax._cli.compare import Record, compare
 from smoothmax._scale.errors import Refused, Unwritable, reason
+from smoothmax._schedule.threads import get_num_threads
 
 __all__ = ["run"]
 
@@ -19,7 +21,7 @@ def run(shapes: list[tuple[int, ...]], axis: int, types: list[str], as_json: boo
             raise Refused(f"axis {axis} is out of bounds for shape {shape}")
         if math.prod(shape) * 8 > sys.maxsize:
             raise Refused(f"shape must be one that an array can have, got {shape}")
-    figure = None if plot is None else empty_figure()
+    figure = None if plot is None else empty_figure(plot)
     records = compare([(shape, axis % len(shape)) for shape in shapes], types, quiet=as_json)
     if as_json:
         print(json.dumps({"configuration": configuration(), "measured": records}, indent=1))
@@ -28,18 +30,25 @@ def run(shapes: list[tuple[int, ...]], axis: int, types: list[str], as_json: boo
         save(figure, plot)
 
 
-def empty_figure() -> Any:
+def empty_figure(path: str) -> Any:
+    """Return a figure that can be saved under this name, which is checked before the measuring."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise Refused(f"--plot needs Matplotlib: {error}") from error
-    return Figure()
+    figure = Figure()
+    kinds = figure.canvas.get_supported_filetypes()
+    if os.path.splitext(path)[1][1:].lower() not in kinds:
+        raise Unwritable(path, f"its ending must be one of .{', .'.join(sorted(kinds))}")
+    if not os.path.isdir(os.path.dirname(path) or "."):
+        raise Unwritable(path, f"there is no folder {os.path.dirname(path)!r}")
+    return figure
 
 
 def save(figure: Any, path: str) -> None:
     try:
         figure.savefig(path, dpi=150, bbox_inches="tight")
-    except (OSError, ValueError) as error:  # Matplotlib raises ValueError for an ending that it does not know
+    except OSError as error:
         raise Unwritable(path, reason(error)) from error
 
 
@@ -58,4 +67,16 @@ def draw(figure: Any, records: list[Record]) -> None:
     axes.invert_yaxis()
     axes.axvline(1, color="black", linewidth=1)
     axes.set_xlabel("times as long as smoothmax")
+    axes.set_title(heading(rivals), fontsize="small")
     axes.legend()
+
+
+def heading(rivals: list[str]) -> str:
+    """What was measured, and on what: functions and versions, processor and threads."""
+    known = configuration()
+    versions = {"smoothmax": known["Versions"]["smoothmax"]}
+    versions |= {who: getattr(sys.modules.get(who.lower()), "__version__", "") for who in rivals}
+    libraries = ", ".join(f"{who} {version}".strip() for who, version in versions.items())
+    threads = get_num_threads()
+    kernels = f"{known['Machine Information']['processor']}, {known['Kernels']['variant']}"
+    return f"{libraries}\n{kernels}, {threads} thread{'s' * (threads != 1)}"

@@ -71,9 +71,11 @@ def no_progress(_: int) -> Iterator[Callable[[int], object]]:
 
 @contextlib.contextmanager
 def progress_bar(total: int) -> Iterator[Callable[[int], object]]:
-    """A function that takes how many bytes were read: on a terminal it moves a bar, if tqdm is installed."""
+    """A function that takes how many bytes were read: on a terminal it moves a bar, or says that it needs tqdm."""
     tqdm = find_tqdm() if sys.stderr.isatty() else None
     if tqdm is None:
+        if sys.stderr.isatty():
+            print("smoothmax: with tqdm installed, a bar would show the progress here", file=sys.stderr)
         with no_progress(total) as tell:
             yield tell
     else:

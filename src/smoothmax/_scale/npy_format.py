@@ -118,6 +118,9 @@ def read_header(path: str, file: Any) -> tuple[tuple[int, ...], bool, np.dtype[A
     except OSError:
         raise
     except Exception as error:  # arbitrary bytes make NumPy's parsers raise more than ValueError
+        file.seek(0)
+        if file.read(4) == b"PK\x03\x04":
+            raise Unreadable(path, "an .npz archive; unzip it and name one of its .npy files") from error
         raise Unreadable(path, "not a .npy file") from error
     return shape, fortran_order, dtype
 
