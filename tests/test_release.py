@@ -1,9 +1,11 @@
 """What is released: the tests of a wheel run with what they install, actions are pinned, one version is stated."""
 
 import ast
+import importlib.util
 import re
 import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,50 @@ def test_a_wheel_is_built_for_every_python_and_platform_that_is_published():
     assert int(counted) == len(WHEELS["build"]) * len(platforms)
     files = re.search(r'type f \| wc -l\)" = (\d+)', text_of(".github/workflows/publish.yml")).group(1)
     assert int(files) == int(counted) + 1  # the source distribution
+
+
+def inspector():
+    spec = importlib.util.spec_from_file_location("inspect_wheel", ROOT / "tools/inspect_wheel.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+GOOD = ["smoothmax/py.typed", "smoothmax/_api/functions.pyi", "smoothmax-0.dist-info/licenses/LICENSE"]
+
+
+@pytest.mark.parametrize(
+    ("tag", "names", "complaint"),
+    [
+        ("manylinux_2_28_x86_64", GOOD, None),
+        ("musllinux_1_2_aarch64", GOOD, None),
+        ("linux_x86_64", GOOD, "its tag is linux_x86_64"),
+        ("manylinux_2_28_x86_64", [*GOOD, "smoothmax.libs/libgomp.so"], "it contains smoothmax, smoothmax-0"),
+        ("manylinux_2_28_x86_64", [*GOOD, "smoothmax/_thresholds.c"], "it contains smoothmax/_thresholds.c"),
+        ("manylinux_2_28_x86_64", GOOD[1:], "it lacks smoothmax/py.typed"),
+        ("manylinux_2_28_x86_64", [*GOOD[:2], "smoothmax-0.dist-info/METADATA"], "it lacks the license"),
+    ],
+)
+def test_a_wheel_that_must_not_be_published_is_refused(tmp_path, tag, names, complaint):
+    wheel = tmp_path / f"smoothmax-0-cp311-cp311-{tag}.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name in names:
+            archive.writestr(name, "")
+    found = inspector().complaints(wheel)
+    assert len(found) == bool(complaint)
+    assert not complaint or found[0].startswith(complaint)
+
+
+def test_a_wheel_of_more_than_4_megabytes_is_refused(tmp_path, monkeypatch):
+    module = inspector()
+    assert module.MAX_BYTES == 4_000_000
+    wheel = tmp_path / "smoothmax-0-cp311-cp311-manylinux_2_28_x86_64.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name in GOOD:
+            archive.writestr(name, "")
+    size = wheel.stat().st_size
+    monkeypatch.setattr(module, "MAX_BYTES", size - 1)
+    assert module.complaints(wheel) == [f"it has {size} bytes, more than {size - 1}"]
 
 
 # Workflows ------------------------------------------------------------------------------------------------------------
