@@ -60,6 +60,7 @@ sphinx_gallery_conf = {
     "show_signature": False,
     "remove_config_comments": True,
     "image_srcset": ["2x"],
+    "capture_repr": (),
     "min_reported_time": 3600,
     "show_memory": False,
     "within_subsection_order": "FileNameSortKey",

@@ -73,7 +73,9 @@ circle = np.array([np.cos(angle), np.sin(angle)])
 for mean, covariance, colour in zip(means, covariances, COLOURS, strict=True):
     ellipse = mean[:, None] + 2 * np.linalg.cholesky(covariance) @ circle
     left.plot(*ellipse, color=colour, linewidth=2)
-left.set_title("Components, and the shares of points", loc="left", fontweight="bold")
+left.set_title(
+    "Components, and the shares of points", loc="left", fontweight="bold"
+)
 right.plot(history, color="#0072B2", linewidth=2)
 right.set_title("Log-likelihood of a point", loc="left", fontweight="bold")
 right.set_xlabel("iteration")
@@ -91,7 +93,8 @@ logs = log_densities(far, weights, means, covariances)
 densities = np.exp(logs)
 with np.errstate(invalid="ignore"):
     print(
-        "by densities  :", (densities / densities.sum(axis=1, keepdims=True)).tolist()
+        "by densities  :",
+        (densities / densities.sum(axis=1, keepdims=True)).tolist(),
     )
 print("by logarithms :", smoothmax.softmax(logs, axis=1).round(3).tolist())
 print("log-likelihood:", smoothmax.logsumexp(logs, axis=1).round(1).tolist())
