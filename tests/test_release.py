@@ -71,7 +71,12 @@ def inspector():
     return module
 
 
-GOOD = ["smoothmax/py.typed", "smoothmax/_api/functions.pyi", "smoothmax-0.dist-info/licenses/LICENSE"]
+GOOD = [
+    "smoothmax/py.typed",
+    "smoothmax/_api/functions.pyi",
+    "smoothmax/_switch/site/sitecustomize.py",
+    "smoothmax-0.dist-info/licenses/LICENSE",
+]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +88,7 @@ GOOD = ["smoothmax/py.typed", "smoothmax/_api/functions.pyi", "smoothmax-0.dist-
         ("manylinux_2_28_x86_64", [*GOOD, "smoothmax.libs/libgomp.so"], "it contains smoothmax, smoothmax-0"),
         ("manylinux_2_28_x86_64", [*GOOD, "smoothmax/_thresholds.c"], "it contains smoothmax/_thresholds.c"),
         ("manylinux_2_28_x86_64", GOOD[1:], "it lacks smoothmax/py.typed"),
-        ("manylinux_2_28_x86_64", [*GOOD[:2], "smoothmax-0.dist-info/METADATA"], "it lacks the license"),
+        ("manylinux_2_28_x86_64", [*GOOD[:3], "smoothmax-0.dist-info/METADATA"], "it lacks the license"),
     ],
 )
 def test_a_wheel_that_must_not_be_published_is_refused(tmp_path, tag, names, complaint):

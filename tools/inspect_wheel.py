@@ -38,7 +38,7 @@ def complaints(wheel: Path) -> list[str]:
     if len(top) != 2 or "smoothmax" not in top:  # and the metadata; <name>.libs would have foreign libraries
         found.append(f"it contains {', '.join(sorted(top))}")
     found += [f"it contains {name}" for name in names if name.endswith(SOURCES)]
-    for part in ("smoothmax/py.typed", "smoothmax/_api/functions.pyi"):
+    for part in ("smoothmax/py.typed", "smoothmax/_api/functions.pyi", "smoothmax/_switch/site/sitecustomize.py"):
         if part not in names:
             found.append(f"it lacks {part}")
     if not any(name.endswith("/licenses/LICENSE") for name in names):
