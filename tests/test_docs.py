@@ -16,7 +16,7 @@ import smoothmax
 from smoothmax._kernels import dispatch
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "bench/README.md")]
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "bench/README.md")]
 PAGES += sorted((ROOT / "docs").glob("*.md"))
 THRESHOLDS = ROOT / "src/smoothmax/_thresholds.pxd"
 FIGURES = ROOT / "docs/figures"
@@ -148,6 +148,21 @@ def test_tests_that_a_page_names_exist(page):
         assert not name or name in names_of_tests(ROOT / file), f"{file}::{name}"
 
 
+# Reference ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_reference_lists_every_public_name_once():
+    listed, module = [], ""
+    for line in text_of(ROOT / "docs/api.md").splitlines():
+        if found := re.match(r"\.\. (?:current)?module:: ([\w.]+)$", line):
+            module = found.group(1)
+        elif found := re.match(r"   (\w+)$", line):
+            listed.append(f"{module}.{found.group(1)}")
+    of_dask = ("logsumexp", "softmax", "log_softmax", "cross_entropy")  # which test_doctests.py compares with __all__
+    public = [f"smoothmax.{name}" for name in smoothmax.__all__] + [f"smoothmax.dask.{name}" for name in of_dask]
+    assert sorted(listed) == sorted(public)
+
+
 # Links ----------------------------------------------------------------------------------------------------------------
 
 
@@ -162,7 +177,9 @@ def anchors_of(page):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)\s]+)\)", text_of(page)):
-        if re.match(r"https?:", target):
+        if re.match(r"\w+:", target):
+            # Whether the page is there cannot be asked without a network.
+            assert re.fullmatch(r"https://[\w-]+(\.[\w-]+)+(/[\w.,/~%()-]*)?(#[\w.-]+)?", target), target
             continue
         path, _, anchor = target.partition("#")
         to = (page.parent / path).resolve() if path else page
@@ -178,7 +195,9 @@ def test_every_page_can_be_reached_from_readme():
             seen.add(page)
             targets = [target.partition("#")[0] for target in re.findall(r"\]\(([^)\s]+\.md[^)\s]*)\)", text_of(page))]
             todo += [(page.parent / target).resolve() for target in targets if not target.startswith("http")]
-    assert set(PAGES) <= seen
+    # The site puts the text of CHANGELOG.md, CONTRIBUTING.md and bench/README.md into these.
+    stubs = {ROOT / f"docs/{name}.md" for name in ("changelog", "contributing", "measuring")}
+    assert set(PAGES) - stubs <= seen
 
 
 # Pictures -------------------------------------------------------------------------------------------------------------
@@ -192,8 +211,9 @@ def script(name):
 
 
 def test_pictures_were_drawn_by_their_scripts():
-    """And architecture.png names the files that there are. Otherwise: python docs/figures/<name>.py."""
-    assert script("architecture").digest().encode() in (FIGURES / "architecture.png").read_bytes()
+    """From the files and figures that there are. Otherwise: python docs/figures/<name>.py."""
+    for name in ("architecture", "errors"):
+        assert script(name).digest().encode() in (FIGURES / f"{name}.png").read_bytes()
     digest = hashlib.sha256((FIGURES / "accuracy.py").read_bytes()).hexdigest()
     assert digest.encode() in (FIGURES / "accuracy.png").read_bytes()
 

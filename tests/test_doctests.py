@@ -1,8 +1,9 @@
-"""The examples in the public docstrings and on the pages print what they say."""
+"""The examples in the public docstrings and on the pages print what they say, and plain code of the pages runs."""
 
 import doctest
 import importlib
 import pathlib
+import re
 
 import numpy as np
 import pytest
@@ -50,7 +51,29 @@ def test_examples_of_pages(page: str) -> None:
 
 
 def test_pages_have_examples() -> None:
-    assert {"README.md", "docs/losses.md", "docs/porting.md"} <= set(PAGES)
+    assert {"README.md", "docs/losses.md", "docs/porting.md", "docs/start.md", "docs/accuracy.md"} <= set(PAGES)
+
+
+def code_of(path: pathlib.Path) -> list[str]:
+    """The Python of a page that is not a doctest."""
+    blocks = re.findall(r"^```python\n(.*?)^```", path.read_text(encoding="utf-8"), re.M | re.S)
+    return [block for block in blocks if ">>> " not in block]
+
+
+CODE = {path.name: code_of(path) for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))}
+
+
+@pytest.mark.parametrize("page", [page for page, blocks in CODE.items() if blocks])
+def test_code_of_pages_runs(page: str) -> None:
+    """With the names that a reader would have: an array x, and chunks of rows."""
+    chunks = [np.zeros((5, 3)), np.ones((2, 3))]
+    names = {"np": np, "smoothmax": smoothmax, "x": np.eye(3), "chunks": chunks}
+    for block in CODE[page]:
+        exec(compile(block, page, "exec"), names)
+
+
+def test_pages_have_code() -> None:
+    assert {"architecture.md", "porting.md", "scale.md"} <= {page for page, blocks in CODE.items() if blocks}
 
 
 def test_every_function_of_dask_has_its_examples_tested() -> None:

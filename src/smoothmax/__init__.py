@@ -42,7 +42,7 @@ __all__ = [
     "unpatch_scipy",
 ]
 
-__version__ = "0.1.0"  # read by pyproject.toml too; no metadata is needed, which a source tree and frozen programs lack
+__version__ = "0.2.0"  # read by pyproject.toml too; no metadata is needed, which a source tree and frozen programs lack
 
 _LAZY = {  # what takes time to import, and what few programs need
     "LogSumExp": "smoothmax._partial.stream",
