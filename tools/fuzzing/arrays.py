@@ -108,11 +108,11 @@ def given(memory: Memory, a: Case, shape: list[int], classes: int = 0, beside: i
         how == "list"
         and array.dtype in (np.float64, np.int64)
         and array.dtype.isnative
-        and 0 < array.size < 500
-        and array.ndim
+        and 0 < passed.size < 500
+        and passed.ndim
     ):
-        passed = array.tolist()
-    elif how == "memoryview" and array.dtype.isnative and array.dtype.char in "fdil" and array.size and array.ndim:
+        passed = passed.tolist()
+    elif how == "memoryview" and array.dtype.isnative and array.dtype.char in "fdil" and passed.size and passed.ndim:
         passed = memoryview(passed)
     elif how == "object with __array__":
         passed = HasArray(passed)

@@ -67,9 +67,9 @@ LONG = (8191, 8192, 8193, 16383, 16385, 32768, 65535, 65537, 131073, 262145)
 
 def random_shape(r: random.Random) -> list[int]:
     ndim = r.choice([0, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3, 4, 5, 6])
-    if ndim == 1 and r.random() < 0.04:
+    if ndim == 1 and r.random() < 0.02:
         return [r.choice(LONG)]
-    most = r.choices([30, 300, 2000, 8000, 150000], [30, 40, 20, 10, 1])[0]
+    most = r.choices([30, 300, 2000, 8000, 150000], [40, 40, 15, 5, 0.3])[0]
     shape: list[int] = []
     for _ in range(ndim):
         left = max(1, most // int(np.prod([max(n, 1) for n in shape])))
@@ -242,7 +242,7 @@ def random_stream(r: random.Random) -> Case:
         "ndim": ndim,
         "axis": axis,
         "keepdims": r.random() < 0.3,
-        "kept": [r.choice([1, 2, 3, 7, 40, 65]) for _ in range(ndim)],
+        "kept": [r.choice([1, 2, 3, 7, 40 if ndim < 3 else 5, 65 if ndim < 3 else 9]) for _ in range(ndim)],
         "steps": [],
     }
     dtype = r.choice(["f4", "f8", "f2"])
@@ -252,7 +252,7 @@ def random_stream(r: random.Random) -> Case:
     for _ in range(r.randint(1, 7)):
         step: Case = {
             "x": random_array(r, ndim, (dtype,), NUMBERS, True),
-            "lengths": [r.choice([0, 1, 2, 5, 30, 64, 100]) for _ in range(ndim)],
+            "lengths": [r.choice([0, 1, 2, 5, 30, 64] if ndim < 3 else [0, 1, 2, 5, 17]) for _ in range(ndim)],
             "then": r.choice(["", "", "", "pickle", "copy", "deepcopy", "merge", "merge"]),
         }
         if weighted and r.random() < 0.8:
