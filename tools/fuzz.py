@@ -36,10 +36,12 @@ import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-from fuzzing.checks import run_blocks, run_file, run_loss, run_product, run_reduction, run_stream
-from fuzzing.descriptions import random_case
+from fuzzing.checks import run_loss, run_product, run_reduction, run_stream
+from fuzzing.complexes import run_complex
+from fuzzing.descriptions import MAKERS, random_case
 from fuzzing.memory import Failure, Memory
 from fuzzing.mistakes import run_mistake
+from fuzzing.scale import run_block_losses, run_blocks, run_file
 
 import smoothmax
 
@@ -49,9 +51,11 @@ BATCH = 2000  # calls of one child
 HANGS = 120  # seconds without an end of a call
 INF, NAN = np.inf, np.nan
 
+__all__ = ["MAKERS", "Failure", "outcome", "random_case", "run", "shrunk"]
+
 RUNNERS: dict[str, Callable[[Memory, Case], None]] = {
     "reduction": run_reduction, "product": run_product, "loss": run_loss, "stream": run_stream, "file": run_file,
-    "blocks": run_blocks, "mistake": run_mistake,
+    "blocks": run_blocks, "block losses": run_block_losses, "complex": run_complex, "mistake": run_mistake,
 }  # fmt: skip
 
 
@@ -269,7 +273,7 @@ def main() -> int:
         options.seconds = 120
     print(f"seed {seed}", flush=True)
     with contextlib.suppress(ImportError):  # once, and not in each child
-        pass
+        import smoothmax.dask  # noqa: F401
     return fuzz(seed, options.calls, options.seconds, options.failures)
 
 

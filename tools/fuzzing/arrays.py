@@ -30,6 +30,12 @@ def values(a: Case, shape: tuple[int, ...], classes: int = 0) -> Array:
         return octets.view(np.bool_)
     if kind == "classes":
         return np.asarray(rng.integers(0, max(1, min(classes, 120)), shape)).astype(dtype)
+    if dtype.kind == "c":
+        real, imag = (
+            values(a | {"dtype": "f8", "seed": a["seed"] + k, "numbers": numbers}, shape)
+            for k, numbers in ((0, kind), (1, "ordinary" if kind == "ramp" else kind))
+        )
+        return np.asarray(real + 1j * imag).astype(dtype)
     x = rng.standard_normal(shape)
     large = 30 if dtype == np.float16 else 400
     if kind == "ordinary":

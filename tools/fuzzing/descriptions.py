@@ -281,7 +281,9 @@ def random_file(r: random.Random) -> Case:
         case["keepdims"] = True
     if r.random() < 0.5:
         case["max-memory"] = r.choice(["1MB", "2MiB", "1000000"])
-    if r.random() < 0.1:
+    if r.random() < 0.03 and 0 not in shape:
+        case["parts"] = [r.randint(1, 3) for _ in shape]  # a .zarr store, which takes ten times as long
+    elif r.random() < 0.1:
         case["broken"] = r.choice(["truncated", "no file", "not a .npy", "axis", "object", "folder"])
     return common(r, case)
 
@@ -310,6 +312,45 @@ def random_blocks(r: random.Random) -> Case:
     return case
 
 
+def random_block_losses(r: random.Random) -> Case:
+    case = random_loss(r)
+    while case["function"] != "cross_entropy" or int(np.prod(case["shape"])) > 20_000:
+        case = random_loss(r)
+    for part in (case["x"], case["targets"]):
+        part.pop("as", None)
+    case["do"] = "block losses"
+    case["parts"] = [r.randint(1, 4) for _ in case["shape"]]
+    case["lazy"] = r.random() < 0.5
+    return case
+
+
+def random_complex(r: random.Random) -> Case:
+    """Of finite numbers: what infinite ones give is for tests/test_plain.py."""
+    shape = random_shape(r)
+    while int(np.prod(shape)) > 3000:
+        shape = random_shape(r)
+    numbers = ("ordinary", "small", "equal", "ramp", "far", "tiny")
+    types = ("F", "D", "D", "G", ">D")
+    case: Case = {
+        "do": "complex",
+        "function": r.choice(REDUCTIONS[:3]),
+        "shape": shape,
+        "x": random_array(r, len(shape), types, numbers, r.random() < 0.8),
+        "axis": random_axis(r, len(shape)),
+    }
+    if case["function"] == "logsumexp":
+        if r.random() < 0.4:
+            case["b"] = random_array(r, len(shape), ("F", "D", "f8"), ("signed", "zeros", "ones", "equal", "tiny"))
+        for name in ("keepdims", "return_sign"):
+            if r.random() < 0.4:
+                case[name] = True
+    if r.random() < 0.3:
+        case["where"] = random_array(r, len(shape), "?", ("mask",))
+    if r.random() < 0.3:
+        case["out"] = {"is": "fresh", "dtype": None, "how": random_layout(r, 9)}
+    return common(r, case)
+
+
 MAKERS: dict[str, tuple[float, Callable[[random.Random], Case]]] = {
     "reduction": (60, random_reduction),
     "product": (10, random_product),
@@ -317,7 +358,9 @@ MAKERS: dict[str, tuple[float, Callable[[random.Random], Case]]] = {
     "stream": (6, random_stream),
     "mistake": (8, random_mistake),
     "file": (1.5, random_file),
-    "blocks": (1.5, random_blocks),
+    "blocks": (0.7, random_blocks),
+    "block losses": (0.7, random_block_losses),
+    "complex": (2, random_complex),
 }
 
 
