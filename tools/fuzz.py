@@ -182,8 +182,9 @@ def smaller(case: Case) -> Iterator[Case]:
         if name in ("x", "g", "p") and part["numbers"] not in ("equal", "small"):
             yield case | {name: part | {"numbers": "equal"}}
             yield case | {name: part | {"numbers": "small"}}
-        if part.get("dtype") not in ("f8", "f4", "?", None) and name in ("x", "b", "g", "p"):
-            yield case | {name: part | {"dtype": "f8"}}
+        simple = ("D",) if case["do"] == "complex" else ("f8", "f4", "?", None)
+        if part.get("dtype") not in simple and name in ("x", "b", "g", "p"):
+            yield case | {name: part | {"dtype": "D" if case["do"] == "complex" else "f8"}}
         if name in ("b", "where") and not all(part.get("used", [True])):
             yield case | {name: part | {"used": [True] * len(part["used"]), "drop": 0, "how": {"guard": "end"}}}
 

@@ -126,8 +126,10 @@ def reduction_expected(case: Case, x: Array, b: Any, where: Any, options: Case) 
     axes = axis_of(list(options["axis"]) if isinstance(options["axis"], tuple) else options["axis"], len(shape))
     octets = x.view(np.uint8) != 0 if x.dtype == np.bool_ else x
     with np.errstate(all="ignore"):
-        # Weights of a wider type than the result's make the computation one of theirs.
-        wide = np.promote_types(computing, b.dtype) if b is not None and b.dtype.kind == "f" else computing
+        # Weights of a wider type than the result's make the computation one of theirs. Python's numbers have no type.
+        wide = computing
+        if b is not None and b.dtype.kind == "f" and isinstance(case["b"], dict):
+            wide = np.promote_types(computing, b.dtype)
         rows = as_rows(np.broadcast_to(octets.astype(wide).astype(WIDE), shape), axes)
         weights = None
         if b is not None:

@@ -245,15 +245,14 @@ def losses(
     gradient_slack = (np.abs(p * total) + np.abs(factors)) * lost
     by = by if reduction == "mean" else WIDE(1)
     gradient = np.where(counted[:, None], gradient / by, 0)
-    # Where the weights of all targets that count are 0, neither loss nor gradient is known.
-    unknown = counted[:, None] & (by == 0)
-    gradients = Expected(gradient, GRADIENT, of_gradient / by, gradient_slack / by, unknown)
+    gradient = np.where(counted[:, None] & (by == 0), np.nan, gradient)
+    gradients = Expected(gradient, GRADIENT, of_gradient / by, gradient_slack / by)
     if reduction == "none":
         # What are no log-probabilities may cancel: then the terms count.
         return [Expected(loss, LOSS if single else SOFT_LOSS, sizes, slack), gradients]
     whole = Expected(
-        np.sum(loss) / by, REDUCED_LOSS, np.sum(sizes) / by, (np.sum(slack) + rows * TINY * np.sum(sizes)) / by,
-        np.bool_(by == 0),  # a loss that vanishes in float64 is nan here, others are inf
+        np.sum(loss) / by if by else WIDE(np.nan), REDUCED_LOSS, np.sum(sizes) / by,
+        (np.sum(slack) + rows * TINY * np.sum(sizes)) / by,
     )  # fmt: skip
     return [whole, gradients]
 
