@@ -161,6 +161,17 @@ def test_types_without_kernels_are_refused(kind):
             function(array, X)
 
 
+def test_factors_of_longdouble_are_refused():
+    """Their range is wider than that of float64, in which losses are computed."""
+    wide = np.ones(X.shape, np.longdouble)
+    said = f"must be of float64 or a narrower type, got dtype {wide.dtype}"
+    for function in (cross_entropy, cross_entropy_and_grad, nll_loss):
+        with raises(TypeError, f"weight {said}"):
+            function(X, [0, 1, 2], weight=wide[0])
+        with raises(TypeError, f"targets {said}"):
+            function(X, wide)
+
+
 def test_masked_arrays_are_refused():
     masked = np.ma.ones((3, 4))
     with raises(TypeError, "logits must not be a masked array"):

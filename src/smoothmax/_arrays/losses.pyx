@@ -6,7 +6,7 @@ elements or results.
 
 cimport numpy as cnp
 import numpy as np
-from libc.math cimport fma, isfinite
+from libc.math cimport NAN, fma, isfinite
 
 from smoothmax._arrays.call cimport (
     MAX_NDIM, READ_BEFORE_WRITTEN, READ_IN_ANY_ORDER, Shape, as_array, as_axis, as_base, as_mask, as_type, broadcast,
@@ -158,6 +158,8 @@ cdef object loss_of_arrays(LossInput kind, LossResult wanted, cnp.ndarray array,
                              f"{shown(ignore_index)}")
         if loader(cnp.PyArray_TYPE(given), True) == NULL:
             raise TypeError(f"targets must be real, got dtype {given.descr}")
+        if cnp.PyArray_TYPE(given) == cnp.NPY_LONGDOUBLE:
+            raise TypeError(f"targets must be of float64 or a narrower type, got dtype {given.descr}")
         probabilities = given
         if are_wide(probabilities):
             computing = cnp.NPY_FLOAT64
@@ -203,7 +205,9 @@ cdef object loss_of_arrays(LossInput kind, LossResult wanted, cnp.ndarray array,
         plan.class_weights = NULL
         if weights is not None:
             plan.class_weights = <const double *>cnp.PyArray_DATA(weights)
-        plan.denominator = denominator if denominator != 0 or weights is not None else 1
+        plan.denominator = denominator
+        if denominator == 0:    # if no target counts, the gradient is 0; otherwise nan, as the loss
+            plan.denominator = 1 if weights is None else NAN
         rest = 1 - smoothing
         rest_low = (1 - rest) - smoothing
         share = smoothing/n
