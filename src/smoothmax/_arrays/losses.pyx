@@ -162,8 +162,6 @@ cdef object loss_of_arrays(LossInput kind, LossResult wanted, cnp.ndarray array,
                              f"{shown(ignore_index)}")
         if loader(cnp.PyArray_TYPE(given), True) == NULL:
             raise TypeError(f"targets must be real, got dtype {given.descr}")
-        if cnp.PyArray_TYPE(given) == cnp.NPY_LONGDOUBLE:
-            raise TypeError(f"targets must be of float64 or a narrower type, got dtype {given.descr}")
         probabilities = given
         if are_wide(probabilities):
             computing = cnp.NPY_FLOAT64
