@@ -189,6 +189,20 @@ def test_ignoring_all_targets_gives_gradients_of_zero(dtype):
             np.testing.assert_array_equal(gradient, np.zeros(x.shape))
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("weight", [[0, 0, 1], [1, -1, 1]], ids=["zero", "opposite"])
+def test_there_is_no_mean_over_weights_that_add_up_to_zero(dtype, smoothing, weight):
+    x = np.array([[1, 2, 3], [0, 0, 400], [3, 2, 1]], dtype)
+    targets, options = [0, 1, 2], {"weight": weight, "label_smoothing": smoothing, "ignore_index": 2}
+    loss, gradient = cross_entropy_and_grad(x, targets, **options)
+    assert np.isnan(loss)
+    assert np.isnan(cross_entropy(x, targets, **options))
+    np.testing.assert_array_equal(gradient, np.array([[np.nan] * 3, [np.nan] * 3, [0] * 3]))
+    lazy = pytest.importorskip("smoothmax.dask").cross_entropy
+    for chunks in (3, (2, 2)):
+        assert np.isnan(lazy(pytest.importorskip("dask.array").from_array(x, chunks), targets, **options).compute())
+
+
 @pytest.mark.parametrize("axis", [0, 1])
 def test_an_ignored_position_counts_for_nothing_whatever_it_is(dtype, axis):
     rng = np.random.default_rng(5)
@@ -296,6 +310,37 @@ def test_bits_do_not_depend_on_threads(dtype, shape, axis):
                 again, gradient_again = call()
             assert np.array_equal(value, again)
             assert gradient.tobytes() == gradient_again.tobytes()
+
+
+def test_products_of_probabilities_and_weights_are_rounded_as_subnormal_numbers():
+    got = cross_entropy([[0.0, -700.0]], [[0, 1e-310]], weight=[1, 1e-8], reduction="none")
+    exact, _ = losses_and_gradients(np.array([[0.0, -700.0]]), np.array([[0, 1e-310]]), np.array([1, 1e-8]))
+    assert SOFT_LOSS < ulp_error(got, exact) <= SOFT_LOSS + 700 / 2
+
+
+@pytest.mark.parametrize("kind", ["i8", "i4", "u8"])
+def test_a_position_takes_at_most_24_bytes(dtype, kind):
+    """A loss, its target as intp, and the loss once more where their sum overflows."""
+    n = 30_000
+    x, out, targets = np.zeros((n, 2), dtype), np.empty((n, 2), dtype), np.ones(n, kind)
+    huge = np.zeros((n, 2), dtype)
+    huge[:, 0] = np.finfo(dtype).max / 4
+    peaks = []
+    for weight, ignored in itertools.product((None, [1, 2], [1e-300, 1e-3]), (None, 0)):
+        options = {"weight": weight, "ignore_index": ignored}
+        for call in (
+            lambda: cross_entropy(x, targets, **options),  # noqa: B023
+            lambda: cross_entropy(huge, targets, **options),  # noqa: B023
+            lambda: cross_entropy_and_grad(x, targets, out=out, **options),  # noqa: B023
+        ):
+            tracemalloc.start()
+            try:
+                call()
+                peaks.append(tracemalloc.get_traced_memory()[1])
+            finally:
+                tracemalloc.stop()
+    assert n * x.itemsize <= min(peaks)
+    assert max(peaks) <= 24 * n + (1 << 16)
 
 
 @pytest.mark.parametrize("probable", [False, True])

@@ -124,7 +124,7 @@ def test_targets_are_smoothed_in_a_type_that_holds_the_result(blocks, kind, smoo
     exact = 2000 * smoothing / 3
     got = cross_entropy(da.from_array(x, chunks=blocks), targets, label_smoothing=smoothing).compute(scheduler="sync")
     assert got == pytest.approx(exact, rel=1e-14)
-    weight = np.array([1, 3, 1], kind if kind != "?" else "i1")
+    weight = np.array([1, 3, 1], {"?": "i1", "g": "f8"}.get(kind, kind))
     got = cross_entropy(da.from_array(x, chunks=blocks), targets, weight=weight, label_smoothing=smoothing)
     assert got.compute(scheduler="sync") == pytest.approx(2 * exact, rel=1e-14)
 
@@ -327,3 +327,38 @@ def test_a_mean_is_finite_where_its_losses_are(chunks):
     x = np.array([[1e308, -7e307]] * 2)
     wanted = smoothmax.cross_entropy(x, [1, 1])
     assert smoothmax.dask.cross_entropy(da.from_array(x, chunks=chunks), [1, 1]).compute() == wanted == 1.7e308
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("lazy", [False, True])
+def test_losses_do_not_vanish_before_extreme_weights_multiply_them(kind, smoothing, lazy):
+    """The losses of confident right answers are below float32's least number, and their products with weights are not.
+
+    The weights of wrong answers are 0, so that smoothing adds nothing.
+    """
+    gap = 20 if kind == np.float16 else 120
+    x = np.array([[gap, 0, 0]] * 3, kind)
+    weight = np.array([np.exp(gap) / 8, 0, 0])
+    given = da.from_array(weight, chunks=2) if lazy else weight
+    for reduction in ("none", "sum"):
+        arguments = {"label_smoothing": smoothing, "reduction": reduction}
+        got = cross_entropy(da.from_array(x, chunks=(2, 2)), [0] * 3, weight=given, **arguments).compute()
+        exact, _ = losses_and_gradients(x, np.zeros(3, int), weight, None, smoothing, reduction)
+        assert np.max(ulp_error(got, exact)) <= REDUCED_LOSS
+
+
+def test_probabilities_keep_their_range():
+    x = np.array([[100, 0]], np.float32)
+    targets = np.array([[1e40, 0]])
+    got = cross_entropy(da.from_array(x, chunks=1), targets).compute()
+    assert got == smoothmax.cross_entropy(x, targets) == pytest.approx(1e40 * np.exp(-100), rel=1e-6)
+
+
+@pytest.mark.parametrize("classes", [0, 3])
+def test_a_single_position_that_is_ignored_is_right_without_classes(classes):
+    x = da.zeros((classes,), chunks=1)
+    assert np.isnan(cross_entropy(x, np.array(5), ignore_index=5).compute())
+    assert cross_entropy(x, np.array(5), ignore_index=5, reduction="sum").compute() == 0
+    with pytest.raises(IndexError, match=rf"^targets must be in range\({classes}\), the number of classes, got 5$"):
+        cross_entropy(x, np.array(5)).compute()

@@ -161,6 +161,14 @@ def test_types_without_kernels_are_refused(kind):
             function(array, X)
 
 
+def test_class_weights_of_longdouble_are_refused():
+    """Their range is wider than that of float64, in which losses are computed."""
+    wide = np.ones(4, np.longdouble)
+    for function in (cross_entropy, cross_entropy_and_grad, nll_loss):
+        with raises(TypeError, f"weight must be of float64 or a narrower type, got dtype {wide.dtype}"):
+            function(X, [0, 1, 2], weight=wide)
+
+
 def test_masked_arrays_are_refused():
     masked = np.ma.ones((3, 4))
     with raises(TypeError, "logits must not be a masked array"):

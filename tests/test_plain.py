@@ -166,6 +166,18 @@ def test_what_others_add_to_the_largest_keeps_its_digits(dtype):
     np.testing.assert_allclose([got.real, got.imag], [1, 7 - 2 * np.pi], rtol=rtol)
 
 
+@each_complex
+def test_weights_and_terms_of_a_size_near_1_keep_their_digits(dtype):
+    """The squares of their parts cancel in the logarithm of the size: it was off by 60 ULP."""
+    rng = np.random.default_rng(3)
+    sizes = np.concatenate([1 + np.ldexp(rng.normal(size=300), rng.integers(-40, -1, 300)), rng.uniform(0.4, 2.5, 300)])
+    b = (sizes * np.exp(1j * rng.uniform(-4, 4, 600))).astype(dtype)
+    got = logsumexp(np.zeros(600, dtype), axis=(), b=b, return_sign=True)[0]
+    for weight, value in zip(b, got, strict=True):
+        wanted = mp.log(abs(exact(weight)))
+        assert abs(exact(value) - wanted) <= COMPLEX * eps(dtype) * abs(wanted)
+
+
 def test_terms_that_cancel_to_a_size_near_1():
     """exp(2j) - exp(1j) has the size 2*sin(1/2); what is near 1 goes through log1p."""
     z = np.array([1j, 1j + 2j * np.pi / 3])

@@ -1,6 +1,7 @@
 """The machines that look for faults see one that is put in front of them."""
 
 import pathlib
+import random
 import sys
 
 import numpy as np
@@ -34,9 +35,52 @@ CALL = {"do": "reduction", "function": "softmax", "shape": [5, 40], "x": ARRAY, 
 def test_three_hundred_random_calls_are_as_they_should_be(fuzz):
     for seed in range(300):
         case = fuzz.random_case(seed)
-        if case["do"] in ("file", "blocks"):
+        if case["do"] in ("file", "blocks", "block losses"):
             continue
         fuzz.run(case)
+
+
+@pytest.mark.parametrize("do", ["complex", "file", "blocks", "block losses"])
+def test_a_few_calls_of_each_rare_kind_are_as_they_should_be(fuzz, do):
+    pytest.importorskip("dask.array")
+    maker = fuzz.MAKERS[do][1]
+    for seed in range(40 if do == "complex" else 5):
+        fuzz.run(maker(random.Random(seed)))
+
+
+def test_a_zarr_store_goes_through_the_command(fuzz):
+    pytest.importorskip("zarr")
+    case = {"do": "file", "function": "logsumexp", "shape": [5, 4], "x": ARRAY, "axis": 1, "order": "C"}
+    fuzz.run(case | {"parts": [2, 2]})
+
+
+@pytest.mark.parametrize("name", ["logsumexp", "softmax", "log_softmax"])
+def test_a_fault_in_complex_results_is_found(fuzz, monkeypatch, name):
+    case = {"do": "complex", "function": name, "shape": [5, 4], "x": ARRAY | {"dtype": "D"}, "axis": 1}
+    fuzz.run(case)
+    right = getattr(smoothmax, name)
+    for part in (1e-14, 1e-14j):
+        monkeypatch.setattr(smoothmax, name, lambda *a, part=part, **k: right(*a, **k) + part)
+        with pytest.raises(fuzz.Failure, match="value: "):
+            fuzz.run(case)
+
+
+def test_weights_that_cancel_beside_huge_elements_have_no_sum(fuzz, monkeypatch):
+    """A twin that adds log|b| to an element of 1e28 takes every weight for 1."""
+    case = {"do": "reduction", "function": "logsumexp", "shape": [2], "axis": None,
+            "x": ARRAY | {"numbers": "huge", "seed": 594923080, "used": [False], "drop": 1},
+            "b": ARRAY | {"numbers": "signed", "used": [True], "drop": 0}}  # fmt: skip
+    b = np.array([2.5, -2.5])
+    monkeypatch.setattr("fuzzing.arrays.values", lambda _, shape, *__: b if shape else np.array(3.3e28))
+    fuzz.run(case)
+    monkeypatch.setattr(smoothmax, "logsumexp", lambda *_, **__: np.float64(3.4e28))
+    with pytest.raises(fuzz.Failure, match="value: "):
+        fuzz.run(case)
+
+
+def test_a_broadcast_array_as_a_list_has_the_broadcast_shape(fuzz):
+    x = ARRAY | {"used": [True, False], "drop": 0, "wide": True, "as": "list"}
+    fuzz.run({"do": "reduction", "function": "logsumexp", "shape": [5, 4], "x": x, "axis": 1})
 
 
 def test_the_same_seed_is_the_same_call(fuzz):

@@ -36,10 +36,12 @@ import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-from fuzzing.checks import run_blocks, run_file, run_loss, run_product, run_reduction, run_stream
-from fuzzing.descriptions import random_case
+from fuzzing.checks import run_loss, run_product, run_reduction, run_stream
+from fuzzing.complexes import run_complex
+from fuzzing.descriptions import MAKERS, random_case
 from fuzzing.memory import Failure, Memory
 from fuzzing.mistakes import run_mistake
+from fuzzing.scale import run_block_losses, run_blocks, run_file
 
 import smoothmax
 
@@ -49,9 +51,11 @@ BATCH = 2000  # calls of one child
 HANGS = 120  # seconds without an end of a call
 INF, NAN = np.inf, np.nan
 
+__all__ = ["MAKERS", "Failure", "outcome", "random_case", "run", "shrunk"]
+
 RUNNERS: dict[str, Callable[[Memory, Case], None]] = {
     "reduction": run_reduction, "product": run_product, "loss": run_loss, "stream": run_stream, "file": run_file,
-    "blocks": run_blocks, "mistake": run_mistake,
+    "blocks": run_blocks, "block losses": run_block_losses, "complex": run_complex, "mistake": run_mistake,
 }  # fmt: skip
 
 
@@ -178,8 +182,9 @@ def smaller(case: Case) -> Iterator[Case]:
         if name in ("x", "g", "p") and part["numbers"] not in ("equal", "small"):
             yield case | {name: part | {"numbers": "equal"}}
             yield case | {name: part | {"numbers": "small"}}
-        if part.get("dtype") not in ("f8", "f4", "?", None) and name in ("x", "b", "g", "p"):
-            yield case | {name: part | {"dtype": "f8"}}
+        simple = ("D",) if case["do"] == "complex" else ("f8", "f4", "?", None)
+        if part.get("dtype") not in simple and name in ("x", "b", "g", "p"):
+            yield case | {name: part | {"dtype": "D" if case["do"] == "complex" else "f8"}}
         if name in ("b", "where") and not all(part.get("used", [True])):
             yield case | {name: part | {"used": [True] * len(part["used"]), "drop": 0, "how": {"guard": "end"}}}
 
@@ -269,7 +274,7 @@ def main() -> int:
         options.seconds = 120
     print(f"seed {seed}", flush=True)
     with contextlib.suppress(ImportError):  # once, and not in each child
-        pass
+        import smoothmax.dask  # noqa: F401
     return fuzz(seed, options.calls, options.seconds, options.failures)
 
 

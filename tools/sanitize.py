@@ -28,7 +28,7 @@ OPTIONS = {
     "TSAN_OPTIONS": "halt_on_error=0:exitcode=66:history_size=4:report_signal_unsafe=0:die_after_fork=0",
 }
 # A fork in a process with threads is what a test of forks is about; and hypothesis would call its deadlines exceeded.
-PYTEST = ("-q", "-x", "-p", "no:cacheprovider", "-n", "0", "-W", "ignore::DeprecationWarning")
+PYTEST = ("-q", "-p", "no:cacheprovider", "-n", "0", "-W", "ignore::DeprecationWarning")
 
 
 def copied(folder: pathlib.Path) -> None:

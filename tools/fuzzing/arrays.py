@@ -30,6 +30,12 @@ def values(a: Case, shape: tuple[int, ...], classes: int = 0) -> Array:
         return octets.view(np.bool_)
     if kind == "classes":
         return np.asarray(rng.integers(0, max(1, min(classes, 120)), shape)).astype(dtype)
+    if dtype.kind == "c":
+        real, imag = (
+            values(a | {"dtype": "f8", "seed": a["seed"] + k, "numbers": numbers}, shape)
+            for k, numbers in ((0, kind), (1, "ordinary" if kind == "ramp" else kind))
+        )
+        return np.asarray(real + 1j * imag).astype(dtype)
     x = rng.standard_normal(shape)
     large = 30 if dtype == np.float16 else 400
     if kind == "ordinary":
@@ -108,11 +114,11 @@ def given(memory: Memory, a: Case, shape: list[int], classes: int = 0, beside: i
         how == "list"
         and array.dtype in (np.float64, np.int64)
         and array.dtype.isnative
-        and 0 < array.size < 500
-        and array.ndim
+        and 0 < passed.size < 500
+        and passed.ndim
     ):
-        passed = array.tolist()
-    elif how == "memoryview" and array.dtype.isnative and array.dtype.char in "fdil" and array.size and array.ndim:
+        passed = passed.tolist()
+    elif how == "memoryview" and array.dtype.isnative and array.dtype.char in "fdil" and passed.size and passed.ndim:
         passed = memoryview(passed)
     elif how == "object with __array__":
         passed = HasArray(passed)

@@ -1,16 +1,10 @@
-"""Make a described call, and hold all that it does against its twin and the contract."""
+"""Make a described call of an array in memory, and hold all that it does against its twin and the contract."""
 
 from __future__ import annotations
 
 import contextlib
 import copy
-import io
-import os
-import pathlib
 import pickle
-import random
-import shutil
-import tempfile
 from typing import Any
 
 import numpy as np
@@ -132,8 +126,10 @@ def reduction_expected(case: Case, x: Array, b: Any, where: Any, options: Case) 
     axes = axis_of(list(options["axis"]) if isinstance(options["axis"], tuple) else options["axis"], len(shape))
     octets = x.view(np.uint8) != 0 if x.dtype == np.bool_ else x
     with np.errstate(all="ignore"):
-        # Weights of a wider type than the result's make the computation one of theirs.
-        wide = np.promote_types(computing, b.dtype) if b is not None and b.dtype.kind == "f" else computing
+        # Weights of a wider type than the result's make the computation one of theirs. Python's numbers have no type.
+        wide = computing
+        if b is not None and b.dtype.kind == "f" and isinstance(case["b"], dict):
+            wide = np.promote_types(computing, b.dtype)
         rows = as_rows(np.broadcast_to(octets.astype(wide).astype(WIDE), shape), axes)
         weights = None
         if b is not None:
@@ -266,17 +262,14 @@ def loss_arguments(memory: Memory, case: Case) -> tuple[Any, ...]:
     for name in ("ignore_index", "label_smoothing", "reduction"):
         if name in case:
             options[name] = case[name]
-    return axis, x, passed, around, targets, targets_passed, weight, options
+    return x, passed, around, targets, targets_passed, weight, options
 
 
-def run_loss(memory: Memory, case: Case) -> None:
-    axis, x, passed, around, targets, targets_passed, weight, options = loss_arguments(memory, case)
+def loss_expected(case: Case, x: Array, targets: Array, weight: Any, options: Case) -> tuple[list[Expected], Any]:
+    """The loss and its gradient, in the shapes of the results, and the type they have."""
     shape, name = tuple(case["shape"]), case["function"]
+    axis = case["axis"] % len(shape)
     classes = shape[axis]
-    if classes == 0 or x.size == 0:
-        with contextlib.suppress(*KINDS):
-            getattr(smoothmax, name)(passed, targets_passed, **options)
-        return
     dtype = natural(x.dtype)
     computing = np.dtype(np.float32) if dtype == np.float16 else dtype
     with np.errstate(all="ignore"):
@@ -294,10 +287,22 @@ def run_loss(memory: Memory, case: Case) -> None:
                                 options.get("reduction", "mean"))  # fmt: skip
     if name == "log_prob" or options.get("reduction") == "none":
         found[0] = found[0].map(lambda v: v.reshape(rest))
-    out = None
     if name == "cross_entropy_and_grad":
         found[1] = found[1].map(lambda v: back(v, shape, (axis,)))
-        out = output(memory, case, shape, dtype, [(passed, around)]) if "out" in case else None
+    return found, dtype
+
+
+def run_loss(memory: Memory, case: Case) -> None:
+    x, passed, around, targets, targets_passed, weight, options = loss_arguments(memory, case)
+    name = case["function"]
+    if x.size == 0:
+        with contextlib.suppress(*KINDS):
+            getattr(smoothmax, name)(passed, targets_passed, **options)
+        return
+    found, dtype = loss_expected(case, x, targets, weight, options)
+    out = None
+    if name == "cross_entropy_and_grad" and "out" in case:
+        out = output(memory, case, tuple(case["shape"]), dtype, [(passed, around)])
         if out is not None:
             options["out"] = out
     before = kept_inputs([passed, targets_passed, options.get("weight")], out)
@@ -351,79 +356,3 @@ def run_stream(memory: Memory, case: Case) -> None:
     got = strictly(case, lambda: total.result(return_sign=True))
     for one, wanted, what in zip(got, found, ("value", "sign"), strict=True):
         must_be(one, wanted, what, dtype)
-
-
-def run_file(memory: Memory, case: Case) -> None:
-    from smoothmax.__main__ import main
-
-    x, _, _ = given(memory, case["x"], case["shape"])
-    if x.dtype == np.bool_:
-        x = x.view(np.uint8) != 0
-    folder = tempfile.mkdtemp(prefix="fuzz-")
-    try:
-        source, target = f"{folder}/x.npy", f"{folder}/y.npy"
-        np.save(source, np.asarray(x, order=case["order"]))
-        arguments = [case["function"], source, "-o", target, "--quiet"]
-        if case["axis"] is not None:
-            axis = case["axis"] if isinstance(case["axis"], list) else [case["axis"]]
-            arguments.append(f"--axis={','.join(map(str, axis))}" if case["shape"] else "--axis=none")
-        for name in ("dtype", "max-memory"):
-            if name in case:
-                arguments += [f"--{name}", case[name]]
-        if case.get("keepdims"):
-            arguments.append("--keepdims")
-        broken = case.get("broken")
-        if broken == "truncated":
-            size = os.path.getsize(source)
-            os.truncate(source, random.Random(case["x"]["seed"]).randrange(size))
-        elif broken == "no file":
-            os.remove(source)
-        elif broken == "not a .npy":
-            pathlib.Path(source).write_bytes(b"\x93NUMPY\x09\x00 what")
-        elif broken == "axis":
-            arguments.append("--axis=99")
-        elif broken == "object":
-            np.save(source, np.array([None, 1]), allow_pickle=True)
-        elif broken == "folder":
-            arguments[3] = f"{folder}/none/y.npy"
-        said = io.StringIO()
-        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
-            code = strictly(case, lambda: main(arguments))
-        text = said.getvalue()
-        if broken:
-            if code != 2 or text.count("\n") != 1:
-                raise Failure(f"file: code {code} and {text!r} for what is broken")
-            if os.path.exists(target) or sorted(os.listdir(folder)) not in ([], ["x.npy"]):
-                raise Failure(f"file: left behind {os.listdir(folder)}")
-            return
-        if code or text:
-            raise Failure(f"file: code {code} and {text!r}")
-        got = np.load(target)
-        options: Case = {"axis": tuple(case["axis"]) if isinstance(case["axis"], list) else case["axis"]}
-        if "dtype" in case:
-            options["dtype"] = np.dtype(case["dtype"])
-        if "keepdims" in case:
-            options["keepdims"] = True
-        expected, dtype = reduction_expected(case, x, None, None, options)
-        must_be(got if got.ndim else got[()], expected[0], "file", dtype)
-    finally:
-        shutil.rmtree(folder)
-
-
-def run_blocks(memory: Memory, case: Case) -> None:
-    import dask
-    import dask.array as da
-
-    import smoothmax.dask
-
-    x, passed, _, b, where, options = reduction_arguments(memory, case)
-    expected, dtype = reduction_expected(case, x, b, where, options)
-    passed = np.asarray(passed)
-    chunks = tuple(max(1, -(-n // k)) for n, k in zip(passed.shape, case["parts"], strict=True))
-    blocks = da.from_array(passed, chunks=chunks)
-    with dask.config.set(scheduler="synchronous"):
-        result = getattr(smoothmax.dask, case["function"])(blocks, **options)
-        got = dask.compute(*result) if isinstance(result, tuple) else (result.compute(),)
-    for one, wanted in zip(got, expected, strict=True):
-        array = np.asarray(one)
-        must_be(array if array.ndim else array[()], wanted, "blocks", dtype)

@@ -67,9 +67,9 @@ LONG = (8191, 8192, 8193, 16383, 16385, 32768, 65535, 65537, 131073, 262145)
 
 def random_shape(r: random.Random) -> list[int]:
     ndim = r.choice([0, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3, 4, 5, 6])
-    if ndim == 1 and r.random() < 0.04:
+    if ndim == 1 and r.random() < 0.02:
         return [r.choice(LONG)]
-    most = r.choices([30, 300, 2000, 8000, 150000], [30, 40, 20, 10, 1])[0]
+    most = r.choices([30, 300, 2000, 8000, 150000], [40, 40, 15, 5, 0.3])[0]
     shape: list[int] = []
     for _ in range(ndim):
         left = max(1, most // int(np.prod([max(n, 1) for n in shape])))
@@ -242,7 +242,7 @@ def random_stream(r: random.Random) -> Case:
         "ndim": ndim,
         "axis": axis,
         "keepdims": r.random() < 0.3,
-        "kept": [r.choice([1, 2, 3, 7, 40, 65]) for _ in range(ndim)],
+        "kept": [r.choice([1, 2, 3, 7, 40 if ndim < 3 else 5, 65 if ndim < 3 else 9]) for _ in range(ndim)],
         "steps": [],
     }
     dtype = r.choice(["f4", "f8", "f2"])
@@ -252,7 +252,7 @@ def random_stream(r: random.Random) -> Case:
     for _ in range(r.randint(1, 7)):
         step: Case = {
             "x": random_array(r, ndim, (dtype,), NUMBERS, True),
-            "lengths": [r.choice([0, 1, 2, 5, 30, 64, 100]) for _ in range(ndim)],
+            "lengths": [r.choice([0, 1, 2, 5, 30, 64] if ndim < 3 else [0, 1, 2, 5, 17]) for _ in range(ndim)],
             "then": r.choice(["", "", "", "pickle", "copy", "deepcopy", "merge", "merge"]),
         }
         if weighted and r.random() < 0.8:
@@ -281,7 +281,9 @@ def random_file(r: random.Random) -> Case:
         case["keepdims"] = True
     if r.random() < 0.5:
         case["max-memory"] = r.choice(["1MB", "2MiB", "1000000"])
-    if r.random() < 0.1:
+    if r.random() < 0.03 and 0 not in shape:
+        case["parts"] = [r.randint(1, 3) for _ in shape]  # a .zarr store, which takes ten times as long
+    elif r.random() < 0.1:
         case["broken"] = r.choice(["truncated", "no file", "not a .npy", "axis", "object", "folder"])
     return common(r, case)
 
@@ -310,6 +312,45 @@ def random_blocks(r: random.Random) -> Case:
     return case
 
 
+def random_block_losses(r: random.Random) -> Case:
+    case = random_loss(r)
+    while case["function"] != "cross_entropy" or int(np.prod(case["shape"])) > 20_000:
+        case = random_loss(r)
+    for part in (case["x"], case["targets"]):
+        part.pop("as", None)
+    case["do"] = "block losses"
+    case["parts"] = [r.randint(1, 4) for _ in case["shape"]]
+    case["lazy"] = r.random() < 0.5
+    return case
+
+
+def random_complex(r: random.Random) -> Case:
+    """Of finite numbers: what infinite ones give is for tests/test_plain.py."""
+    shape = random_shape(r)
+    while int(np.prod(shape)) > 3000:
+        shape = random_shape(r)
+    numbers = ("ordinary", "small", "equal", "ramp", "far", "tiny")
+    types = ("F", "D", "D", "G", ">D")
+    case: Case = {
+        "do": "complex",
+        "function": r.choice(REDUCTIONS[:3]),
+        "shape": shape,
+        "x": random_array(r, len(shape), types, numbers, r.random() < 0.8),
+        "axis": random_axis(r, len(shape)),
+    }
+    if case["function"] == "logsumexp":
+        if r.random() < 0.4:
+            case["b"] = random_array(r, len(shape), ("F", "D", "f8"), ("signed", "zeros", "ones", "equal", "tiny"))
+        for name in ("keepdims", "return_sign"):
+            if r.random() < 0.4:
+                case[name] = True
+    if r.random() < 0.3:
+        case["where"] = random_array(r, len(shape), "?", ("mask",))
+    if r.random() < 0.3:
+        case["out"] = {"is": "fresh", "dtype": None, "how": random_layout(r, 9)}
+    return common(r, case)
+
+
 MAKERS: dict[str, tuple[float, Callable[[random.Random], Case]]] = {
     "reduction": (60, random_reduction),
     "product": (10, random_product),
@@ -317,7 +358,9 @@ MAKERS: dict[str, tuple[float, Callable[[random.Random], Case]]] = {
     "stream": (6, random_stream),
     "mistake": (8, random_mistake),
     "file": (1.5, random_file),
-    "blocks": (1.5, random_blocks),
+    "blocks": (0.7, random_blocks),
+    "block losses": (0.7, random_block_losses),
+    "complex": (2, random_complex),
 }
 
 

@@ -16,8 +16,13 @@ from typing import Any
 
 import numpy as np
 
+__all__ = [
+    "COMPLEX", "TINY", "WIDE", "Expected", "log_prob", "log_softmax", "log_softmax_vjp", "logsumexp", "losses",
+    "softmax", "softmax_vjp", "ulp", "wrong",
+]  # fmt: skip
+
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "tests"))
-from bounds import GRADIENT, LOG_PROB, LOSS, REDUCED_LOSS, SOFT_LOSS, VJP, bound
+from bounds import COMPLEX, GRADIENT, LOG_PROB, LOSS, REDUCED_LOSS, SOFT_LOSS, VJP, bound
 
 Array = np.ndarray[Any, Any]
 WIDE = np.longdouble
@@ -26,19 +31,24 @@ TINY = np.finfo(WIDE).eps
 
 @dataclass
 class Expected:
-    """A value; a result is right within `ulps` ULP of the larger of it and `unit`, and `slack`. nan: not known."""
+    """A value; a result is right within `ulps` ULP of the larger of it and `unit`, and `slack`.
+
+    Where it is `unknown`, a result may be anything that is not above `most`.
+    """
 
     value: Array
     ulps: Any = 0.0
     unit: Any = 0.0
     slack: Any = 0.0
     unknown: Any = False
+    most: Any = np.inf
 
     def map(self, change: Any) -> Expected:
         """The same change of shape for all parts."""
         shape = self.value.shape
         parts = [change(np.broadcast_to(np.asarray(part), shape)) for part in (self.ulps, self.unit, self.slack)]
-        return Expected(change(self.value), *parts, change(np.broadcast_to(self.unknown, shape)))
+        rest = [change(np.broadcast_to(part, shape)) for part in (self.unknown, self.most)]
+        return Expected(change(self.value), *parts, *rest)
 
 
 def ulp(x: Array, dtype: Any) -> Array:
@@ -57,105 +67,123 @@ def wrong(got: Array, expected: Expected, dtype: Any, stored: Any = None) -> Arr
     got = np.asarray(got).astype(WIDE)
     unit = np.maximum(np.abs(value), expected.unit)
     # The promise is in ULP of the rounded result: a value just below a power of two may have the coarser one.
-    step = np.maximum(ulp(unit, coarse), ulp(unit * (1 + np.finfo(coarse).eps), coarse))
+    step = ulp(unit * (1 + np.finfo(coarse).eps), coarse)
     twice = 1 if stored == np.dtype(dtype) else 0.51  # rounded twice
     allowed = (expected.ulps + (0 if twice == 1 else twice)) * step + expected.slack
     near = np.abs(got - value) <= allowed
     same = (got == value) | (np.isnan(got) & np.isnan(value))
     beyond = np.isfinite(value) & (np.abs(value) + allowed >= WIDE(narrow) * (1 - np.finfo(coarse).eps))
     beyond &= (np.abs(got) >= WIDE(narrow) * WIDE(0.99)) & (np.sign(got) == np.sign(value))
-    return ~(same | (np.isfinite(value) & near) | beyond | expected.unknown)
+    not_known = expected.unknown & ~(got > expected.most)
+    return ~(same | (np.isfinite(value) & near) | beyond | not_known)
 
 
-def shifted(x: Array, w: Array, where: Array) -> tuple[Array, ...]:
-    """The largest x + log|w|, the terms w*exp(x) over its exponential, and what is needed to take their logarithm."""
-    taken = where & (w != 0)
-    size = np.where(taken, x + np.log(np.abs(np.where(taken, w, 1))), -np.inf)
+def shifted(x: Array, where: Array) -> tuple[Array, Array, Array]:
+    """The largest element, what is subtracted from all, and the exponentials of those that take part."""
+    size = x if where.all() else np.where(where, x, -np.inf)
     top = np.max(size, axis=-1, keepdims=True, initial=-np.inf)
     shift = np.where(np.isfinite(top), top, 0)
-    # Beside a term of inf no finite one counts, however large: exp of that might be inf here.
-    exponent = np.where((top == np.inf) & (size < np.inf), -np.inf, size - shift)
-    terms = np.where(taken, np.sign(w) * np.exp(exponent), 0)
-    return taken, size, top, shift, terms
+    if np.any(top == np.inf):  # beside an infinite one no finite element counts, however large: its exp might be inf
+        size = np.where((top == np.inf) & (size < np.inf), -np.inf, size)
+    return top, shift, np.exp(size - shift)
+
+
+def apart(terms: Array, first: Array) -> tuple[Array, Array]:
+    """Of the terms, one, and the sum of the others."""
+    without = terms.copy()
+    np.put_along_axis(without, first, 0, -1)
+    return np.take_along_axis(terms, first, -1)[..., 0], np.sum(without, axis=-1)
 
 
 def logsumexp(x: Array, b: Array | None, where: Array, signed: bool, eps: Any, many: bool = True) -> list[Expected]:
     """Logarithm of the absolute sum and its sign; nan for a negative sum unless signs are asked for."""
-    w = np.ones((), WIDE) if b is None else b
-    x, w, where = np.broadcast_arrays(x, w, where)
-    taken, size, top, shift, terms = shifted(x, w, where)
+    if b is not None:
+        return weighted_logsumexp(x, b, where, signed, eps)
+    x, where = np.broadcast_arrays(x, where)
     n = x.shape[-1]
-    total, sizes = np.sum(terms, axis=-1), np.sum(np.abs(terms), axis=-1)
-    largest = np.zeros(total.shape, WIDE)
-    others = total
     if n:
-        first = np.argmax(size, axis=-1)[..., None]
-        largest = np.take_along_axis(terms, first, -1)[..., 0]
-        without = terms.copy()
-        np.put_along_axis(without, first, 0, -1)
-        others = np.sum(without, axis=-1)
+        top, shift, terms = shifted(x, where)
+        largest, others = apart(terms, np.argmax(terms, axis=-1)[..., None])
+        top, shift = top[..., 0], shift[..., 0]
+        log_sum = np.log1p(others + (largest - 1))
+        value = np.where(top == np.inf, np.where(np.isnan(others), np.nan, np.inf), shift + log_sum)
+        sign = np.sign(largest + others)
+    else:
+        value = np.full(x.shape[:-1], -np.inf, WIDE)
+        sign = shift = log_sum = np.zeros(x.shape[:-1], WIDE)
+    slack = (n + 8) * TINY * (1 + np.abs(shift) + np.abs(log_sum))
+    # Where there is no cancellation, only the result itself counts.
+    unit = np.where((shift < 0) & (log_sum > 0), np.maximum(np.abs(shift), np.abs(log_sum)), 0)
+    found = [Expected(value, bound("logsumexp", n if many else 1), unit, np.where(np.isfinite(slack), slack, 0))]
+    return [*found, Expected(sign)] if signed else found
+
+
+def weighted_logsumexp(x: Array, b: Array, where: Array, signed: bool, eps: Any) -> list[Expected]:
+    """With terms b*exp(x - shift), where the shift is the element of the largest term: no weight goes into an exponent.
+
+    The logarithm of a weight would be lost beside an element of 1e28, and terms that cancel would not.
+    """
+    x, w, where = np.broadcast_arrays(x, b, where)
+    taken = where & (w != 0)
+    n = x.shape[-1]
+    if not n:
+        empty = Expected(np.full(x.shape[:-1], -np.inf, WIDE))
+        return [empty, Expected(np.zeros(x.shape[:-1], WIDE))] if signed else [empty]
+    size = np.where(taken, x + np.log(np.abs(np.where(taken, w, 1))), -np.inf)
+    first = np.argmax(size, axis=-1)[..., None]  # of the largest term, or the first nan
+    top, shift, weight = (np.take_along_axis(a, first, -1) for a in (size, x, w))
+    regular = np.isfinite(top)
+    shift, weight = np.where(regular, shift, 0), np.where(regular, weight, 1)
+    differences = np.where(taken & regular & (x > -np.inf), x - shift, 0)
+    finite = np.where(x == -np.inf, 0, w * np.exp(differences))
+    terms = np.where(taken, np.where(regular, finite, np.sign(w) * np.exp(np.where(size == np.inf, size, -np.inf))), 0)
+    terms = np.where(np.isnan(size), np.nan, terms)
+    top, shift, weight, regular = top[..., 0], shift[..., 0], np.abs(weight[..., 0]), regular[..., 0]
+    largest, others = apart(terms, first)
+    total, sizes = largest + others, np.sum(np.abs(terms), axis=-1)
     ratio = others / largest
-    log_sum = np.where(
-        np.isfinite(ratio) & (ratio > -0.5), np.log1p(ratio) + np.log(np.abs(largest)), np.log(np.abs(total))
-    )
-    shift, top = shift[..., 0], top[..., 0]
-    value, sign = shift + log_sum, np.sign(total)
-    value = np.where(top == np.inf, np.where(np.isnan(total), np.nan, np.inf), value)
+    log_ratio = np.where(ratio > -0.5, np.log1p(ratio), np.log(np.abs(total)) - np.log(weight))
+    value, sign = shift + np.log(weight) + log_ratio, np.sign(total)
+    value = np.where(regular, value, np.where(top == np.inf, np.where(np.isnan(total), np.nan, np.inf), top))
     if not signed:
         value = np.where(total < 0, np.nan, value)
-    condition = sizes / np.abs(total)
-    slack = (n + 8) * TINY * (1 + np.abs(shift) + np.abs(log_sum))
-    unit = np.maximum(np.abs(shift), np.abs(log_sum))
-    # Where there is no cancellation, only the result itself counts.
-    unit = np.where((shift < 0) & (log_sum > 0), unit, 0)
-    ulps: Any = bound("logsumexp", n if many and b is None else 1)
-    unknown = np.zeros(value.shape, bool)
-    if b is not None:
-        ulps = 2.0
-        parts = np.maximum(
-            np.abs(np.where(taken & np.isfinite(x), x, 0)),
-            np.abs(np.where(taken & np.isfinite(w), np.log(np.abs(np.where(taken, w, 1))), 0)),
-        )
-        parts = np.max(parts, axis=-1, initial=0)
-        unit = np.maximum(unit, parts)
-        slack = slack * (condition + 1) + 3 * (condition - 1 + (condition > 1)) * eps + 4 * parts * eps + 2 * eps
-        # Of a sum that is nothing but rounding, no digit is known.
-        unknown = np.isfinite(condition) & (condition > 0.01 / eps) | (
-            (total == 0) & (sizes > 0) & np.any(w < 0, axis=-1)
-        )
-        sure = ~((total == 0) & (sizes > 0))
+    condition = np.where(regular & (total != 0), sizes / np.abs(total), 1)
+    lost = np.sum(np.abs(terms) * (np.abs(differences) + n + 8), axis=-1) / np.abs(total)
+    parts = np.maximum(np.abs(shift), np.abs(np.log(weight)))
+    slack = TINY * (lost + 8 * (1 + parts + np.abs(log_ratio)))
     slack = np.where(np.isfinite(slack), slack, 0)
-    found = [Expected(value, ulps, unit, slack, unknown)]
-    if signed:
-        found.append(Expected(sign, unknown=unknown if b is not None else False))
-    if b is not None and not signed:
-        found[0].unknown = unknown | ~sure
-    return found
+    # Of a sum that is nothing but rounding no digit is known, only how large it may be.
+    unknown = regular & ((condition > 0.01 / eps) | ((total == 0) & (sizes > 0)))
+    most = np.where(unknown, shift + np.log(sizes) + np.log(WIDE(200) * eps), np.inf)
+    most = most + np.abs(most) * 4 * eps
+    found = Expected(value, bound("logsumexp", 1) * condition, np.where(regular, parts, 0), slack, unknown, most)
+    return [found, Expected(sign, unknown=unknown)] if signed else [found]
 
 
 def softmax(x: Array, where: Array) -> Expected:
+    """The exponentials over their sum; 0 where an element takes no part."""
     x, where = np.broadcast_arrays(x, where)
-    _, size, top, shift, terms = shifted(x, np.ones((), WIDE), where)
+    top, shift, terms = shifted(x, where)
     total = np.sum(terms, axis=-1, keepdims=True)
     none = ~np.any(where, axis=-1, keepdims=True)
     bad = np.isnan(total) | (top == np.inf) | ((top == -np.inf) & ~none)
     value = np.where(where, np.where(bad, np.nan, terms / total), 0)
-    slack = (np.abs(np.where(np.isfinite(size), size - shift, 0)) + x.shape[-1] + 8) * TINY * np.abs(value)
+    slack = (np.abs(np.where(np.isfinite(x), x - shift, 0)) + x.shape[-1] + 8) * TINY * np.abs(value)
     return Expected(value, bound("softmax", 1), slack=slack)
 
 
 def log_softmax(x: Array, where: Array) -> Expected:
+    """The logarithm of softmax; -inf where an element takes no part."""
     x, where = np.broadcast_arrays(x, where)
-    _, _, top, shift, terms = shifted(x, np.ones((), WIDE), where)
+    top, shift, terms = shifted(x, where)
     largest = where & (x == shift)
     count = np.sum(largest, axis=-1, keepdims=True)
     others = np.sum(np.where(largest, 0, terms), axis=-1, keepdims=True)
-    total = count + others
     log_sum = np.log1p(others + (count - 1))
     none = ~np.any(where, axis=-1, keepdims=True)
     value = (x - shift) - log_sum
-    bad = np.isnan(total) | ((top == -np.inf) & ~none)
-    infinite = np.where(np.isnan(total), np.nan, np.where(x == np.inf, np.nan, -np.inf))
+    bad = np.isnan(others) | ((top == -np.inf) & ~none)
+    infinite = np.where(np.isnan(others), np.nan, np.where(x == np.inf, np.nan, -np.inf))
     value = np.where(top == np.inf, infinite, np.where(bad, np.nan, value))
     value = np.where(where, value, -np.inf)
     slack = (x.shape[-1] + 8) * TINY * (np.abs(value) + np.abs(log_sum))
@@ -217,15 +245,14 @@ def losses(
     gradient_slack = (np.abs(p * total) + np.abs(factors)) * lost
     by = by if reduction == "mean" else WIDE(1)
     gradient = np.where(counted[:, None], gradient / by, 0)
-    # Where the weights of all targets that count are 0, neither loss nor gradient is known.
-    unknown = counted[:, None] & (by == 0)
-    gradients = Expected(gradient, GRADIENT, of_gradient / by, gradient_slack / by, unknown)
+    gradient = np.where(counted[:, None] & (by == 0), np.nan, gradient)
+    gradients = Expected(gradient, GRADIENT, of_gradient / by, gradient_slack / by)
     if reduction == "none":
         # What are no log-probabilities may cancel: then the terms count.
         return [Expected(loss, LOSS if single else SOFT_LOSS, sizes, slack), gradients]
     whole = Expected(
-        np.sum(loss) / by, REDUCED_LOSS, np.sum(sizes) / by, (np.sum(slack) + rows * TINY * np.sum(sizes)) / by,
-        np.bool_(by == 0),  # a loss that vanishes in float64 is nan here, others are inf
+        np.sum(loss) / by if by else WIDE(np.nan), REDUCED_LOSS, np.sum(sizes) / by,
+        (np.sum(slack) + rows * TINY * np.sum(sizes)) / by,
     )  # fmt: skip
     return [whole, gradients]
 

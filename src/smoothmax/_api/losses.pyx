@@ -195,8 +195,8 @@ def cross_entropy(logits, targets, axis=-1, *, weight=None, ignore_index=None, l
     -------
     ndarray or scalar
         The loss, or with ``reduction="none"`` an array of the shape of `logits` without `axis`; of the type of
-        `logits`, float64 for integers and bool. If all targets are ignored, the mean is nan and the sum 0. For a dask
-        array the result is a dask array; see `smoothmax.dask`.
+        `logits`, float64 for integers and bool. If all targets are ignored, or their weights add up to 0, the mean is
+        nan; the sum of no losses is 0. For a dask array the result is a dask array; see `smoothmax.dask`.
 
     Raises
     ------
@@ -225,10 +225,13 @@ def cross_entropy(logits, targets, axis=-1, *, weight=None, ignore_index=None, l
     by :math:`\varepsilon` makes it :math:`(1 - \varepsilon) t_c + \varepsilon/C` for :math:`C` classes. All arguments
     mean what they do in ``torch.nn.functional.cross_entropy``.
 
-    The function reads the logits once, and makes no temporary of their size. :math:`\log p` is
+    The function reads the logits once, and makes no temporary of their size: at most 24 bytes for each position,
+    which hold its loss, and its class where targets are converted or ignored. Losses are added when all are known, in
+    the order of the positions, so that the number of threads does not show in the sum. :math:`\log p` is
     :math:`(x_c - m) - \log(k + r)` with the numbers of `logsumexp`, so a confident right answer keeps its digits. The
     largest error of a position's loss is 2 ULP for class targets, with or without weights, and 3 ULP for probabilities
-    and smoothing that are not negative.
+    and smoothing that are not negative. Where the product of a probability and a class weight is subnormal, that is
+    rounded as a subnormal number, and half of the least one times :math:`-\log p_c` is added to the bound.
     Losses are added in float64, and what each addition rounds off is kept.
 
     Examples
@@ -279,7 +282,8 @@ def cross_entropy_and_grad(logits, targets, axis=-1, *, weight=None, ignore_inde
     loss : ndarray or scalar
         What `cross_entropy` returns, but for the last bit.
     gradient : ndarray
-        The gradient, in the shape and memory order of `logits`, or `out`. If all targets are ignored it is 0.
+        The gradient, in the shape and memory order of `logits`, or `out`. It is 0 at targets that are ignored, and nan
+        at all others for a mean over weights that add up to 0.
 
     Raises
     ------

@@ -68,3 +68,6 @@ cdef void put_result(Plan *plan, cnp.ndarray result, int computing, Shape *shape
 cdef void put_reduced_result(Plan *plan, cnp.ndarray result, int computing, Shape *shape, bint keepdims) noexcept
 cdef void put_value(Plan *plan, cnp.ndarray value, int computing, Shape *shape, bint keepdims) noexcept
 cdef int walk_arrays(Plan *plan, const Shape *shape) except -1
+
+# plain_calls.pxi
+cdef object silenced()

@@ -2,7 +2,7 @@
 
 cimport numpy as cnp
 import numpy as np
-from libc.math cimport fabs, isfinite, ldexp
+from libc.math cimport NAN, fabs, isfinite, ldexp
 
 from smoothmax._kernels.dispatch cimport kernels_of
 from smoothmax._kernels.interface cimport LOG_SOFTMAX_VJP, Kernels, State, clear
@@ -47,6 +47,8 @@ cdef cnp.ndarray as_weight(cnp.ndarray weight, Py_ssize_t classes):
         raise ValueError(f"weight must have shape ({classes},), one for each class, got {(<object>weight).shape}")
     if weight.descr.kind == b"c":
         raise TypeError(f"weight must be real, got dtype {weight.descr}")
+    if cnp.PyArray_TYPE(weight) == cnp.NPY_LONGDOUBLE:
+        raise TypeError(f"weight must be of float64 or a narrower type, got dtype {weight.descr}")
     return cnp.PyArray_FROM_OTF(as_type(weight, KERNEL_DTYPES[cnp.NPY_FLOAT64]), cnp.NPY_FLOAT64,
                                 cnp.NPY_ARRAY_CARRAY_RO | cnp.NPY_ARRAY_NOTSWAPPED)
 
@@ -79,14 +81,26 @@ cdef cnp.ndarray one_a_class(cnp.ndarray weights, Py_ssize_t n, object dtype):
     return np.ones(n if n <= SMOOTHED_ONES_MAX_CLASSES else 1, dtype)
 
 
+cdef double largest_weight(cnp.ndarray classes, cnp.ndarray weights) noexcept:
+    """The largest size of the weights of all targets that are not ignored."""
+    cdef const Py_ssize_t *target = <const Py_ssize_t *>cnp.PyArray_DATA(classes)
+    cdef const double *weight = <const double *>cnp.PyArray_DATA(weights)
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(classes), i
+    cdef double size, largest = 0
+    with nogil:
+        for i in range(n):
+            size = fabs(weight[target[i]]) if target[i] >= 0 else 0
+            largest = size if size > largest else largest
+    return largest
+
+
 cdef cnp.ndarray scaled_for_mean(cnp.ndarray weights, cnp.ndarray classes):
     """The weights times a power of two that takes the largest one near 1: a common factor cancels in a mean.
 
     Products with losses, and sums of them, might leave the range of float64 otherwise. The largest is that of the
     targets' classes, or of all classes if `classes` is None.
     """
-    counting = weights if classes is None else np.take(weights, np.compress(np.ravel(classes) >= 0, classes))
-    largest = np.max(np.abs(counting), initial=0.0)
+    largest = np.max(np.abs(weights), initial=0.0) if classes is None else largest_weight(classes, weights)
     if not 0 < largest < np.inf:
         return weights
     return np.ldexp(weights, -np.frexp(largest)[1])
@@ -126,8 +140,13 @@ cdef double sum_of_losses(cnp.ndarray losses):
 
 
 cdef double reduced_loss(cnp.ndarray losses, double denominator):
-    """The sum of the losses divided by the denominator; a finite quotient is found even if the sum overflows."""
+    """The sum of the losses divided by the denominator; a finite quotient is found even if the sum overflows.
+
+    There is no mean over targets whose weights add up to 0: the quotient would be inf or nan by what else there is.
+    """
     cdef double total = sum_of_losses(losses)
+    if denominator == 0:
+        return NAN
     if isfinite(total):
         return total/denominator
     return ldexp(sum_of_losses(np.asarray(np.ldexp(losses, -SUM_BITS)))/denominator, SUM_BITS)

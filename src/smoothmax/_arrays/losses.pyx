@@ -6,12 +6,12 @@ elements or results.
 
 cimport numpy as cnp
 import numpy as np
-from libc.math cimport fma, isfinite
+from libc.math cimport NAN, fma, isfinite
 
 from smoothmax._arrays.call cimport (
     MAX_NDIM, READ_BEFORE_WRITTEN, READ_IN_ANY_ORDER, Shape, as_array, as_axis, as_base, as_mask, as_type, broadcast,
     check_out, computed_dtype, kernel_type, mark_axes, new_result, prepare, put_array, put_reduced_result, put_result,
-    put_value, reduced_shape, requested_dtype, result_dtype, result_shape, shape_of, shown, size_of,
+    put_value, reduced_shape, requested_dtype, result_dtype, result_shape, shape_of, shown, silenced, size_of,
     take_reduced_strides, walk_arrays, whole_shape, without_overlap,
 )
 from smoothmax._arrays.elements cimport loader
@@ -52,8 +52,11 @@ cdef object log_prob_array(object logits, object targets, object axis):
     """log_softmax at the targets."""
     cdef cnp.ndarray array = as_numbers(logits, "logits"), given = as_numbers(targets, "targets")
     axis = as_class_axis(axis)
-    with np.errstate(all="ignore"):
+    silence = silenced()
+    try:
         return log_prob_of_arrays(as_base(array), as_base(given), axis)
+    finally:
+        silence.__exit__(None, None, None)
 
 
 cdef object log_prob_of_arrays(cnp.ndarray array, cnp.ndarray given, object axis):
@@ -121,13 +124,14 @@ cdef object loss_array(LossInput kind, LossResult wanted, object logits, object 
     cdef Environment environment
     axis = as_class_axis(axis)
     ignore_index = as_index(ignore_index)
+    silence = silenced()
     enter_environment(&environment)
     try:
-        with np.errstate(all="ignore"):
-            return loss_of_arrays(kind, wanted, as_base(array), as_base(given), axis, as_base(weights), ignore_index,
-                                  smoothing, reduced, out)
+        return loss_of_arrays(kind, wanted, as_base(array), as_base(given), axis, as_base(weights), ignore_index,
+                              smoothing, reduced, out)
     finally:
         leave_environment(&environment)
+        silence.__exit__(None, None, None)
 
 
 cdef object loss_of_arrays(LossInput kind, LossResult wanted, cnp.ndarray array, cnp.ndarray given, object axis,
@@ -203,7 +207,9 @@ cdef object loss_of_arrays(LossInput kind, LossResult wanted, cnp.ndarray array,
         plan.class_weights = NULL
         if weights is not None:
             plan.class_weights = <const double *>cnp.PyArray_DATA(weights)
-        plan.denominator = denominator if denominator != 0 or weights is not None else 1
+        plan.denominator = denominator
+        if denominator == 0:    # if no target counts, the gradient is 0; otherwise nan, as the loss
+            plan.denominator = 1 if weights is None else NAN
         rest = 1 - smoothing
         rest_low = (1 - rest) - smoothing
         share = smoothing/n

@@ -173,6 +173,16 @@ def two_sum(a: Array, b: Array) -> tuple[Array, Array]:
     return total, finite((a - (total - b_seen)) + (b - b_seen))
 
 
+def square(x: Array) -> tuple[Array, Array]:
+    """The rounded square and its rounding error (Dekker, Numerische Mathematik 18, 1971)."""
+    half = (np.finfo(x.dtype).nmant + 2) // 2
+    c = x * (2.0**half + 1)
+    high = c - (c - x)
+    low = x - high
+    product = x * x
+    return product, ((high * high - product) + 2 * high * low) + low * low
+
+
 def finite(x: Array) -> Array:
     return np.where(np.isfinite(x), x, 0)
 
@@ -222,8 +232,8 @@ def scaled_exp(d: Array, low: Array, exponent: Array) -> Array:
 def log_size(z: Array) -> Array:
     """log(abs(z)), with all digits near 1.
 
-    For complex z with the larger part m and the smaller n, both scaled by a power of two that takes m to 0.7 to 1.4:
-    half of log1p((m - 1)(m + 1) + n*n), where m - 1 is exact.
+    For complex z with the parts m and n, both scaled by a power of two that takes the size to 0.7 to 1.4: half of
+    log1p(m*m - 1 + n*n), with both squares and all sums in two parts, since they cancel where z has the size 1.
     """
     size: Array
     if z.dtype.kind != "c":
@@ -233,9 +243,15 @@ def log_size(z: Array) -> Array:
     m, n = np.maximum(m, n), np.minimum(m, n)
     exponent = np.frexp(m)[1]
     exponent = exponent - (np.ldexp(m, -exponent) < 0.7)
+    is_large = np.ldexp(m, -exponent) ** 2 + np.ldexp(n, -exponent) ** 2 > 2
+    exponent = exponent + is_large
     x, y = np.ldexp(m, -exponent), np.ldexp(n, -exponent)
     scale = exponent * LOG_2 + exponent * LOG_2_LOW.astype(m.dtype)
-    size = np.log1p((x - 1) * (x + 1) + y * y) / 2 + scale
+    x, x_low = square(x)
+    y, y_low = square(y)
+    total, error = two_sum(x, -np.ones_like(x))
+    total, second = two_sum(total, y)
+    size = np.log1p(total + (error + second + x_low + y_low)) / 2 + scale
     return np.where(np.isfinite(m) & (m > 0), size, np.log(m))
 
 

@@ -11,6 +11,16 @@ from smoothmax._schedule.route cimport PLAIN
 from smoothmax._schedule.walk cimport note
 
 
+cdef object silenced():
+    """An np.errstate that has been entered; whoever asks for it calls its __exit__.
+
+    A `with` of Cython ends the process where there is no memory for a traceback: it packs that unasked (3.3).
+    """
+    silence = np.errstate(all="ignore")
+    silence.__enter__()
+    return silence
+
+
 cdef object broadcast_to(cnp.ndarray array, const Shape *shape, object dtype):
     """None, or the array in the shape and of the type."""
     return None if array is None else np.broadcast_to(as_type(array, dtype), whole_shape(shape))
@@ -35,21 +45,22 @@ cdef object plain_logsumexp(cnp.ndarray array, cnp.ndarray weights, cnp.ndarray 
     from smoothmax._arrays import plain
 
     note(PLAIN)
+    silence = silenced()
     enter_environment(&environment)
     try:
-        with np.errstate(all="ignore"):
-            value, sign = plain.logsumexp(
-                broadcast_to(array, shape, computing), reduced_axes(shape), broadcast_to(weights, shape, computing),
-                broadcast_to(mask, shape, bool), keepdims)
-            if signed:
-                return delivered(value, out, np.empty(0, dtype).real.dtype), sign.astype(dtype)[()]
-            if dtype.kind == "c":
-                value = plain.as_complex(value, np.angle(sign)).astype(computing)
-            else:
-                value = np.where(sign < 0, np.nan, value).astype(computing)
-            return delivered(value, out, dtype)
+        value, sign = plain.logsumexp(
+            broadcast_to(array, shape, computing), reduced_axes(shape), broadcast_to(weights, shape, computing),
+            broadcast_to(mask, shape, bool), keepdims)
+        if signed:
+            return delivered(value, out, np.empty(0, dtype).real.dtype), sign.astype(dtype)[()]
+        if dtype.kind == "c":
+            value = plain.as_complex(value, np.angle(sign)).astype(computing)
+        else:
+            value = np.where(sign < 0, np.nan, value).astype(computing)
+        return delivered(value, out, dtype)
     finally:
         leave_environment(&environment)
+        silence.__exit__(None, None, None)
 
 
 cdef object plain_transform(Operation operation, cnp.ndarray array, cnp.ndarray mask, const Shape *shape, object out,
@@ -59,15 +70,16 @@ cdef object plain_transform(Operation operation, cnp.ndarray array, cnp.ndarray 
 
     note(PLAIN)
     function = plain.softmax if operation == SOFTMAX else plain.log_softmax
+    silence = silenced()
     enter_environment(&environment)
     try:
-        with np.errstate(all="ignore"):
-            elements = broadcast_to(array, shape, dtype)
-            value = function(elements, reduced_axes(shape), broadcast_to(mask, shape, bool))
-            if out is None and (<object>array).shape == elements.shape:     # NumPy may have laid it out like the mask
-                result = np.empty_like(elements)
-                np.copyto(result, value)
-                value = result
-            return delivered(value, out, dtype)
+        elements = broadcast_to(array, shape, dtype)
+        value = function(elements, reduced_axes(shape), broadcast_to(mask, shape, bool))
+        if out is None and (<object>array).shape == elements.shape:     # NumPy may have laid it out like the mask
+            result = np.empty_like(elements)
+            np.copyto(result, value)
+            value = result
+        return delivered(value, out, dtype)
     finally:
         leave_environment(&environment)
+        silence.__exit__(None, None, None)

@@ -21,7 +21,7 @@ from smoothmax._kernels.environment cimport Environment, enter_environment, leav
 from smoothmax._kernels.interface cimport LOGSUMEXP, LOG_SOFTMAX, SOFTMAX, WEIGHTED_LOGSUMEXP, Kernels, State, Weigh
 from smoothmax._arrays.call cimport (
     MAX_NDIM, Shape, as_array, as_axis, as_base, as_mask, broadcast, clear_strides, kernel_type, mark_axes, prepare,
-    put_result, reduced_axes, reduced_shape, requested_dtype, result_dtype, shape_of, size_of, take_reduced_strides,
+    put_result, reduced_axes, reduced_shape, result_dtype, shape_of, size_of, take_reduced_strides,
     take_strides, walk_arrays, whole_shape,
 )
 from smoothmax._schedule.packed cimport Packed, pack, unpack
@@ -67,9 +67,12 @@ def checked_dtype(dtype):
 
 
 def dtype_of(a, b=None, dtype=None):
-    """The type of the result of these arguments; refused if its results have no partial sums."""
+    """The type of the result of these arguments; refused if its results have no partial sums, or its weights none."""
     cdef cnp.ndarray array = as_array(a, "a"), weights = None if b is None else as_array(b, "b")
-    return checked_dtype(result_dtype(a, array, b, weights, requested_dtype(dtype)))
+    cdef object requested = None if dtype is None else checked_dtype(np.dtype(dtype).newbyteorder("="))
+    if weights is not None and cnp.PyArray_TYPE(weights) == cnp.NPY_LONGDOUBLE:
+        raise TypeError(f"b must be of float64 or a narrower type, got dtype {weights.descr}")
+    return checked_dtype(result_dtype(a, array, b, weights, requested))
 
 
 # From elements to partial sums, and from these to results ------------------------------------------------------------

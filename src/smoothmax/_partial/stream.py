@@ -68,7 +68,7 @@ class LogSumExp:
     Weights keep their own range: a stream of float32 is computed in float64 from the first weights on that float32
     may not hold, which are arrays of float64 with ``dtype=`` given, and numbers such as ``b=1e-60``.
 
-    longdouble and complex numbers are refused.
+    longdouble and complex numbers are refused, as weights too.
 
     Two threads must not update the same object at the same time: let each have its own, and merge them.
 

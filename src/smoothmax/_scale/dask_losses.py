@@ -47,6 +47,11 @@ def counted(targets: Array, n: int, ignore_index: int | None) -> Array:
     return counts
 
 
+def are_wide(array: Any) -> bool:
+    """Whether float32 does not have the range of the array's type."""
+    return bool(array.dtype.kind == "f" and array.dtype.itemsize > 4)
+
+
 def are_extreme(weight: Array) -> bool:
     size = np.abs(weight[weight != 0].astype(np.float64))
     return bool(np.any((size < 1 / GREATEST_WEIGHT) | (size > GREATEST_WEIGHT)))
@@ -67,7 +72,7 @@ def whole_losses(
     if targets.ndim < x.ndim:
         counted(targets, x.shape[axis], ignore_index)
     with in_a_task():
-        if added and weight is not None and are_extreme(weight):
+        if added and (are_wide(targets) or (weight is not None and are_extreme(weight))):
             x = x.astype(np.float64)
         elif x.dtype == np.float16:
             x = x.astype(dtype)
@@ -163,8 +168,9 @@ def add(x: Array, *, axis: tuple[int, ...], keepdims: bool) -> Any:
 
 
 def divide_sum(total: Any, by: Any, *, dtype: np.dtype[Any]) -> Any:
+    """The quotient, and nan if the divisor is 0: there is no mean over targets whose weights add up to that."""
     with np.errstate(all="ignore"):
-        return np.asarray(total / by).astype(dtype)[()]
+        return np.asarray(np.where(by == 0, np.nan, total / by)).astype(dtype)[()]
 
 
 # Arrays --------------------------------------------------------------------------------------------------------------
@@ -210,9 +216,13 @@ def check_targets(targets: Any, logits: Any, axis: int) -> None:
 
 
 def loss_of_nothing(logits: Any, targets: Any, weight: Any, axis: int, **arguments: Any) -> Any:
-    """The loss of no positions. It has the type of any other loss, and raises the same errors for arguments."""
-    shape = [0] * logits.ndim
-    shape[axis] = logits.shape[axis]
+    """The loss of no positions. It has the type of any other loss, and raises the same errors for arguments.
+
+    An axis is added before the others, since logits of one axis have one position.
+    """
+    axis += 1
+    shape = [0] * (logits.ndim + 1)
+    shape[axis] = logits.shape[axis - 1]
     own = shape if targets.ndim == logits.ndim else shape[:axis] + shape[axis + 1 :]
     weights = None if weight is None else np.ones_like(weight._meta, shape=weight.shape)
     return losses.cross_entropy(
@@ -225,9 +235,20 @@ def loss_of_nothing(logits: Any, targets: Any, weight: Any, axis: int, **argumen
 
 
 def position_losses(
-    logits: Any, targets: Any, weight: Any, axis: int, dtype: Any, to_be_added: bool, split_every: Any, **given: Any
+    logits: Any,
+    targets: Any,
+    weight: Any,
+    axis: int,
+    dtype: Any,
+    to_be_added: bool,
+    wide: bool,
+    split_every: Any,
+    **given: Any,
 ) -> Any:
-    """The losses before they are reduced: of `dtype`, or in longdouble where the classes lie in several blocks."""
+    """The losses before they are reduced: of `dtype`, or in longdouble where the classes lie in several blocks.
+
+    There the log-probabilities are computed in float64 if factors are `wide`, and else at least in float32.
+    """
     every = tuple(range(logits.ndim))
     kept = every[:axis] + every[axis + 1 :]
     of_targets = every if targets.ndim == logits.ndim else kept
@@ -252,14 +273,14 @@ def position_losses(
     if of_targets is kept and given["label_smoothing"] == 0:
         function = picked_losses
         given = {"ignore_index": given["ignore_index"]}
-    kind = states.dtype_of(logits._meta)
-    sums = block_sums("log_softmax", logits, None, True, logits.ndim, (axis,), kind)
+    computing = np.promote_types(dtype, np.float64 if wide else np.float32)
+    sums = block_sums("log_softmax", logits, None, True, logits.ndim, (axis,), computing)
     parts = da.blockwise(
-        partial(function, axis=axis, n=n, dtype=dtype, **given),
+        partial(function, axis=axis, n=n, dtype=computing, **given),
         every,
         logits,
         every,
-        merged(sums, "log_softmax", (axis,), True, kind, split_every),
+        merged(sums, "log_softmax", (axis,), True, computing, split_every),
         every,
         da.arange(n, chunks=(logits.chunks[axis],)),
         (axis,),
@@ -311,20 +332,23 @@ def loss(
 ) -> Any:
     """dask.cross_entropy, with its arguments in the same order."""
     logits, targets = da.asanyarray(logits), da.asanyarray(targets)
-    weight = None if weight is None else da.asanyarray(weight)
+    numbers, weight = weight, None if weight is None else da.asanyarray(weight)
     place = class_axis(axis, logits)
     check_targets(targets, logits, place)
     given = {"ignore_index": ignore_index, "label_smoothing": label_smoothing}
     kind = loss_of_nothing(logits, targets, weight, place, reduction=reduction, **given).dtype
     split_every = split_every_of(split_every)
+    wide = are_wide(targets)
+    if numbers is not None:  # a dask array is judged by its type: its values are not known
+        wide = wide or (are_wide(weight) if numbers is weight else are_extreme(np.asarray(numbers)))
     if reduction == "none":
-        parts = position_losses(logits, targets, weight, place, kind, False, split_every, **given)
+        parts = position_losses(logits, targets, weight, place, kind, False, wide, split_every, **given)
         return parts if parts.dtype == kind else parts.map_blocks(partial(divide_sum, by=1.0, dtype=kind), dtype=kind)
     if reduction == "mean" and weight is not None and targets.ndim < logits.ndim:
         # A common factor of all weights cancels; without it, products with losses might leave float64's range.
         weight = weight.rechunk(-1).map_blocks(scaled_for_mean, dtype=weight.dtype)
     single = np.promote_types(kind, np.float32)
-    parts = position_losses(logits, targets, weight, place, single, True, split_every, **given)
+    parts = position_losses(logits, targets, weight, place, single, True, wide, split_every, **given)
     by: Any = 1.0
     if reduction == "mean":
         by = denominator(parts, targets, weight, ignore_index, split_every)

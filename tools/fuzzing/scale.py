@@ -1,0 +1,149 @@
+"""Make a described call of the command on a file or a store, or of Dask arrays, and hold it against its twin."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import pathlib
+import random
+import shutil
+import tempfile
+from typing import Any
+
+import numpy as np
+
+from fuzzing.arrays import given
+from fuzzing.checks import loss_arguments, loss_expected, must_be, reduction_arguments, reduction_expected
+from fuzzing.memory import Failure, Memory
+from fuzzing.rules import KINDS, strictly
+
+Array = np.ndarray[Any, Any]
+Case = dict[str, Any]
+IN_MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None  # a disk would take three times as long
+
+
+def save(path: str, x: Array, case: Case) -> None:
+    if path.endswith(".npy"):
+        np.save(path, np.asarray(x, order=case["order"]))
+        return
+    import zarr
+
+    chunks = tuple(max(1, -(-n // k)) for n, k in zip(x.shape, case["parts"], strict=True))
+    store = zarr.open(path, mode="w", shape=x.shape, chunks=chunks, dtype=x.dtype)
+    store[...] = x
+
+
+def load(path: str) -> Array:
+    if path.endswith(".npy"):
+        return np.asarray(np.load(path))
+    import zarr
+
+    return np.asarray(zarr.open(path, mode="r")[...])
+
+
+def break_file(how: str, source: str, arguments: list[str], seed: int) -> None:
+    """Make it impossible to carry out the command."""
+    if how == "truncated":
+        os.truncate(source, random.Random(seed).randrange(os.path.getsize(source)))
+    elif how == "no file":
+        os.remove(source)
+    elif how == "not a .npy":
+        pathlib.Path(source).write_bytes(b"\x93NUMPY\x09\x00 what")
+    elif how == "axis":
+        arguments.append("--axis=99")
+    elif how == "object":
+        np.save(source, np.array([None, 1]), allow_pickle=True)
+    elif how == "folder":
+        arguments[3] = f"{os.path.dirname(source)}/none/y.npy"
+
+
+def run_file(memory: Memory, case: Case) -> None:
+    from smoothmax.__main__ import main
+
+    x, _, _ = given(memory, case["x"], case["shape"])
+    if x.dtype == np.bool_:
+        x = x.view(np.uint8) != 0
+    ends = ".zarr" if "parts" in case else ".npy"
+    folder = tempfile.mkdtemp(prefix="fuzz-", dir=IN_MEMORY)
+    try:
+        source, target = f"{folder}/x{ends}", f"{folder}/y{ends}"
+        save(source, x, case)
+        arguments = [case["function"], source, "-o", target, "--quiet"]
+        if case["axis"] is not None:
+            axis = case["axis"] if isinstance(case["axis"], list) else [case["axis"]]
+            arguments.append(f"--axis={','.join(map(str, axis))}" if case["shape"] else "--axis=none")
+        for name in ("dtype", "max-memory"):
+            if name in case:
+                arguments += [f"--{name}", case[name]]
+        if case.get("keepdims"):
+            arguments.append("--keepdims")
+        broken = case.get("broken")
+        if broken:
+            break_file(broken, source, arguments, case["x"]["seed"])
+        said = io.StringIO()
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(said):
+            code = strictly(case, lambda: main(arguments))
+        text = said.getvalue()
+        if broken:
+            if code != 2 or text.count("\n") != 1:
+                raise Failure(f"file: code {code} and {text!r} for what is broken")
+            if os.path.exists(target) or sorted(os.listdir(folder)) not in ([], ["x.npy"]):
+                raise Failure(f"file: left behind {os.listdir(folder)}")
+            return
+        if code or text:
+            raise Failure(f"file: code {code} and {text!r}")
+        if sorted(os.listdir(folder)) != [f"x{ends}", f"y{ends}"]:
+            raise Failure(f"file: left behind {os.listdir(folder)}")
+        got = load(target)
+        options: Case = {"axis": tuple(case["axis"]) if isinstance(case["axis"], list) else case["axis"]}
+        if "dtype" in case:
+            options["dtype"] = np.dtype(case["dtype"])
+        if "keepdims" in case:
+            options["keepdims"] = True
+        expected, dtype = reduction_expected(case, x, None, None, options)
+        must_be(got if got.ndim else got[()], expected[0], "file", dtype)
+    finally:
+        shutil.rmtree(folder)
+
+
+def blocks_of(x: Any, parts: list[int]) -> Any:
+    """A dask array of about so many blocks along each axis."""
+    import dask.array as da
+
+    x = np.asarray(x)
+    return da.from_array(x, chunks=tuple(max(1, -(-n // k)) for n, k in zip(x.shape, parts, strict=True)))
+
+
+def run_blocks(memory: Memory, case: Case) -> None:
+    import dask
+
+    import smoothmax.dask
+
+    x, passed, _, b, where, options = reduction_arguments(memory, case)
+    expected, dtype = reduction_expected(case, x, b, where, options)
+    blocks = blocks_of(passed, case["parts"])
+    with dask.config.set(scheduler="synchronous"):
+        result = strictly(case, lambda: getattr(smoothmax.dask, case["function"])(blocks, **options))
+        got = strictly(case, lambda: dask.compute(*(result if isinstance(result, tuple) else (result,))))
+    for one, wanted in zip(got, expected, strict=True):
+        array = np.asarray(one)
+        must_be(array if array.ndim else array[()], wanted, "blocks", dtype)
+
+
+def run_block_losses(memory: Memory, case: Case) -> None:
+    import dask
+
+    import smoothmax.dask
+
+    x, passed, _, targets, targets_passed, weight, options = loss_arguments(memory, case)
+    blocks = blocks_of(passed, case["parts"])
+    if case["lazy"]:
+        targets_passed = blocks_of(targets_passed, case["parts"][-1:] * np.ndim(targets_passed))
+    with dask.config.set(scheduler="synchronous"), contextlib.suppress(*(KINDS if x.size == 0 else ())):
+        result = strictly(case, lambda: smoothmax.dask.cross_entropy(blocks, targets_passed, **options))
+        got = strictly(case, lambda: result.compute())
+    if x.size:
+        expected, dtype = loss_expected(case, x, targets, weight, options)
+        array = np.asarray(got)
+        must_be(array if array.ndim else array[()], expected[0], "loss", dtype)
