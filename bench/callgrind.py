@@ -102,6 +102,7 @@ def calls() -> Iterator[tuple[str, Callable[[], Any]]]:
     for (shape, axis), dtype in itertools.product(CLASSES, DTYPES):
         for name, made in calls_with_classes(smoothmax, shape, axis, dtype).items():
             yield f"{name} {dtype}, {shape} axis {axis}", made
+    yield from calls_of_ufuncs(smoothmax)
 
 
 def calls_with_classes(smoothmax: Any, shape: tuple[int, ...], axis: int, dtype: str) -> dict[str, Callable[[], Any]]:
@@ -119,6 +120,18 @@ def calls_with_classes(smoothmax: Any, shape: tuple[int, ...], axis: int, dtype:
         "log_softmax_vjp": lambda: smoothmax.log_softmax_vjp(shares, x, axis, out=out),
         "LogSumExp": lambda: smoothmax.LogSumExp(axis).update(x),
     }
+
+
+def calls_of_ufuncs(smoothmax: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
+    """Contiguous operands, and every third element of each."""
+    for name, dtype, n in itertools.product(("logaddexp", "log1mexp"), DTYPES, (10, 4096)):
+        ufunc = getattr(smoothmax, name)
+        x = [-np.abs(scattered((3 * n,), dtype, seed)) for seed in range(ufunc.nin)]
+        out = aligned((n,), dtype)
+        contiguous, spaced = [array[:n] for array in x], [array[::3] for array in x]
+        yield f"{name} {dtype}, {n}", lambda ufunc=ufunc, x=contiguous, out=out: ufunc(*x, out=out)
+        if n > 10:
+            yield f"{name} {dtype}, {n} spaced", lambda ufunc=ufunc, x=spaced, out=out: ufunc(*x, out=out)
 
 
 # Under callgrind -----------------------------------------------------------------------------------------------------

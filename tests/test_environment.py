@@ -83,6 +83,11 @@ def everything(dtype):
         "gradient": lambda: smoothmax.cross_entropy_and_grad(large, targets)[1],
         "vjp": lambda: smoothmax.softmax_vjp(ten, ten),
         "stream": lambda: smoothmax.LogSumExp(axis=0, dtype=dtype).update(large).merge(other).result(),
+        "logaddexp": lambda: smoothmax.logaddexp(ten, ten[::-1]),
+        "logsubexp": lambda: smoothmax.logsubexp(large[:3], large[:3] - dtype(far)),
+        "log1mexp": lambda: smoothmax.log1mexp(ten),
+        "log1pexp of longdouble": lambda: smoothmax.log1pexp(ten.astype(np.longdouble)),
+        "log_expit of float16": lambda: smoothmax.log_expit(ten.astype(np.float16)),
     }
 
 

@@ -30,6 +30,9 @@ for dtype in (np.float64, np.float32):
             (smoothmax.logsumexp_and_softmax, (x, axis), {}),
             (smoothmax.softmax_vjp, (b, x, axis), {}),
             (smoothmax.log_softmax_vjp, (b, x, axis), {}),
+            (smoothmax.logaddexp, (x, b), {}),
+            (smoothmax.logaddexp, (x[..., ::-1], b), {"dtype": np.float16}),
+            (smoothmax.log1pexp, (x,), {"dtype": np.longdouble}),
         ]
         if isinstance(axis, int):
             targets = rng.integers(0, shape[axis], np.delete(shape, axis))

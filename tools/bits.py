@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import itertools
 import os
 import pathlib
 import re
@@ -453,6 +454,26 @@ def products(limits: dict[str, int]) -> Iterator[Call]:
                     yield Call(text, product(name, shape, dtype, axis, index))
 
 
+UFUNCS = {"logaddexp": 2, "logsubexp": 2, "log1mexp": 1, "log1pexp": 1, "log_expit": 1}
+
+
+def ufunc(name: str, n: int, dtype: str, kind: str, layout: str) -> Make:
+    def make(rng: np.random.Generator) -> Any:
+        import smoothmax
+
+        operands = [laid_out(rng, numbers(rng, n, dtype, kind), layout) for _ in range(UFUNCS[name])]
+        return getattr(smoothmax, name)(*operands)
+
+    return make
+
+
+def ufuncs(limits: dict[str, int]) -> Iterator[Call]:
+    lengths = (1, 10, limits["LANES_F32"] + 1, 2 * limits.get("ELEMENTWISE_BLOCK_ELEMENTS", 256) + 3, 5000)
+    for name, n, dtype in itertools.product(UFUNCS, lengths, (*REAL, "f2", "g", "i1")):
+        for kind, layout in itertools.product(sorted(set(KINDS)), ("C", "strided", "backwards", "swapped")):
+            yield Call(f"{name} {dtype} {n} {kind} {layout}", ufunc(name, n, dtype, kind, layout))
+
+
 def stream(index: int) -> Make:
     def make(rng: np.random.Generator) -> Any:
         import pickle
@@ -545,7 +566,8 @@ def blocks(name: str, index: int) -> Make:
 
 
 GROUPS = (
-    rows_and_tiles, wide_and_narrow, other_types_and_layouts, losses, products, streams_threads_and_blocks, long_rows
+    rows_and_tiles, wide_and_narrow, other_types_and_layouts, losses, products, ufuncs, streams_threads_and_blocks,
+    long_rows,
 )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from smoothmax._api.config import show_config
+from smoothmax._api.elementwise import log1mexp, log1pexp, log_expit, logaddexp, logsubexp
 from smoothmax._api.functions import log_softmax, logsumexp, softmax
 from smoothmax._api.losses import (
     cross_entropy,
@@ -26,9 +27,14 @@ __all__ = [
     "cross_entropy_and_grad",
     "get_num_threads",
     "is_patched",
+    "log1mexp",
+    "log1pexp",
+    "log_expit",
     "log_prob",
     "log_softmax",
     "log_softmax_vjp",
+    "logaddexp",
+    "logsubexp",
     "logsumexp",
     "logsumexp_and_softmax",
     "nll_loss",
@@ -56,6 +62,8 @@ if not TYPE_CHECKING:  # a type checker would take any name for one that exists
 
     def __getattr__(name: str) -> Any:
         """Import what is in _LAZY once somebody asks for it."""
+        if name == "smoothmax":  # for pickles: the names of ufuncs are such as "smoothmax.logaddexp"
+            return importlib.import_module(name)
         if name not in _LAZY:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         try:

@@ -12,9 +12,14 @@ from numpy.typing import NDArray
 from smoothmax import (
     cross_entropy,
     cross_entropy_and_grad,
+    log1mexp,
+    log1pexp,
+    log_expit,
     log_prob,
     log_softmax,
     log_softmax_vjp,
+    logaddexp,
+    logsubexp,
     logsumexp,
     logsumexp_and_softmax,
     nll_loss,
@@ -217,3 +222,35 @@ def refused() -> None:
     softmax_vjp(f32)  # type: ignore[call-overload]
     repr(softmax(f32, axis=1).nothing)  # type: ignore[attr-defined]
     repr(logsumexp(f32, axis=1).nothing)  # type: ignore[union-attr]
+
+
+# Ufuncs: the type of the operands, where it is one.
+assert_type(logaddexp(f32, f32), NDArray[np.float32])
+assert_type(logaddexp(f16, f16), NDArray[np.float16])
+assert_type(logaddexp(ld, ld), NDArray[np.longdouble])
+assert_type(logaddexp(f64, 1.5), NDArray[np.float64])
+assert_type(logaddexp(1, f64), NDArray[np.float64])
+assert_type(logsubexp(f64, [[-1, -2]]), NDArray[np.float64])
+assert_type(logsubexp(i8, u64), NDArray[np.float64])
+assert_type(logaddexp(mask, mask), NDArray[np.float64])
+assert_type(logaddexp(f32, np.float32(3)), NDArray[np.float32])
+assert_type(logaddexp(np.float32(3), f32), NDArray[np.float32])
+assert_type(logaddexp(np.float32(3), np.float32(2)), np.float32)
+assert_type(logaddexp(1, 2.5), np.float64)
+assert_type(logaddexp(np.float64(1), True), np.float64)
+assert_type(logaddexp(f64, f64, dtype=np.float32, casting="same_kind"), NDArray[np.float32])
+assert_type(logaddexp(f64, f64, out=f32), NDArray[np.float32])
+assert_type(logaddexp(f32, 2), NDArray[np.float32])
+assert_type(logaddexp(2, f32), NDArray[np.float32])
+assert_type(logaddexp(f32, 2.5), Any)
+assert_type(log1pexp(matrix), Matrix)
+assert_type(log_expit(f16), NDArray[np.float16])
+assert_type(log1mexp(np.float32(-3)), np.float32)
+assert_type(log1mexp(-3), np.float64)
+assert_type(log_expit(i8), NDArray[np.float64])
+assert_type(log_expit([[1.0, 2.0]]), NDArray[np.float64])
+assert_type(log1pexp(f32, dtype=np.float64), NDArray[np.float64])
+assert_type(log1pexp(f32, out=f64), NDArray[np.float64])
+assert_type(log1pexp(f32, dtype=text), Any)
+assert_type(logaddexp.reduce(f32), Any)
+assert_type(logaddexp.nin, int)

@@ -241,6 +241,28 @@ def run_product(memory: Memory, case: Case) -> None:
     must_be(got, expected, "product", dtype, None if out is None else out.dtype)
 
 
+def run_ufunc(memory: Memory, case: Case) -> None:
+    shape, name = case["shape"], case["function"]
+    numbers, passed, arounds = zip(*(given(memory, case[key], shape) for key in ("x", "y") if key in case), strict=True)
+    dtype = natural(np.result_type(*numbers))
+    with np.errstate(all="ignore"):
+        if case.get("negative"):
+            for one in passed:
+                if one.flags.writeable and one.dtype.kind == "f":
+                    np.negative(np.abs(one), out=one)
+        wide = [np.asarray(one).astype(dtype).astype(WIDE) for one in passed]
+        expected = twin.elementwise(name, *np.broadcast_arrays(*wide))
+    inputs = list(zip(passed, arounds, strict=True))
+    out = output(memory, case, expected.value.shape, dtype, inputs) if "out" in case else None
+    if out is not None and out.dtype.itemsize < dtype.itemsize:
+        case = {**case, "errstate": "ignore"}  # NumPy warns of what overflows in its own cast
+    before = kept_inputs(list(passed), out)
+    got = strictly(case, lambda: getattr(smoothmax, name)(*passed, **({} if out is None else {"out": out})))
+    check_inputs(before)
+    memory.check()
+    must_be(got, expected, "result", dtype, None if out is None else out.dtype)
+
+
 def loss_arguments(memory: Memory, case: Case) -> tuple[Any, ...]:
     shape = case["shape"]
     axis = case["axis"] % len(shape)

@@ -11,6 +11,7 @@ import numpy as np
 from fuzzing.mistakes import random_mistake
 
 Case = dict[str, Any]
+UFUNCS = ("logaddexp", "logsubexp", "log1mexp", "log1pexp", "log_expit")
 REDUCTIONS = ("logsumexp", "softmax", "log_softmax", "logsumexp_and_softmax")
 FLOATS = ("f4", "f8", "f2", ">f4", ">f8", ">f2", "g")
 OTHERS = ("?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", ">i4")
@@ -351,6 +352,32 @@ def random_complex(r: random.Random) -> Case:
     return common(r, case)
 
 
+def random_ufunc(r: random.Random) -> Case:
+    shape = random_shape(r)
+    case: Case = {"do": "ufunc", "function": r.choice(UFUNCS), "shape": shape, "x": random_operand(r, len(shape))}
+    if case["function"].endswith("expit") or case["function"].startswith("log1"):
+        case["negative"] = r.random() < 0.5
+    else:
+        case["y"] = random_operand(r, len(shape))
+    if r.random() < 0.3:
+        case["out"] = {
+            "is": r.choice(["fresh", "input", "second", "shifted", "flipped"]),
+            "dtype": r.choice([None, None, "f4", "f8", ">f8"]),
+            "how": random_layout(r, 9),
+            "by": r.choice([-3, -1, 1, 2, 7, 64]),
+        }
+    case = common(r, case)
+    case["errstate"] = "raise"
+    return case
+
+
+def random_operand(r: random.Random, ndim: int) -> Case:
+    """Without longdouble, of which the twin is no better."""
+    a = random_array(r, ndim, (*FLOATS[:2], *FLOATS[:2], r.choice(FLOATS[:6]), r.choice(OTHERS)), NUMBERS)
+    a.pop("as", None)
+    return a
+
+
 MAKERS: dict[str, tuple[float, Callable[[random.Random], Case]]] = {
     "reduction": (60, random_reduction),
     "product": (10, random_product),
@@ -361,6 +388,7 @@ MAKERS: dict[str, tuple[float, Callable[[random.Random], Case]]] = {
     "blocks": (0.7, random_blocks),
     "block losses": (0.7, random_block_losses),
     "complex": (2, random_complex),
+    "ufunc": (10, random_ufunc),
 }
 
 

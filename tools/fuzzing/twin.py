@@ -22,7 +22,7 @@ __all__ = [
 ]  # fmt: skip
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "tests"))
-from bounds import COMPLEX, GRADIENT, LOG_PROB, LOSS, REDUCED_LOSS, SOFT_LOSS, VJP, bound
+from bounds import COMPLEX, ELEMENTWISE, GRADIENT, LOG_PROB, LOSS, REDUCED_LOSS, SOFT_LOSS, VJP, bound
 
 Array = np.ndarray[Any, Any]
 WIDE = np.longdouble
@@ -260,3 +260,29 @@ def losses(
 def log_prob(logp: Array, targets: Array) -> Expected:
     value = np.take_along_axis(logp, targets[:, None], -1)[:, 0]
     return Expected(value, LOG_PROB, slack=(logp.shape[-1] + 8) * TINY * (1 + np.abs(value)))
+
+
+def elementwise(name: str, x1: Array, x2: Array | None = None) -> Expected:
+    """The ufuncs. The twin rounds the difference of operands, which costs it abs(d) eps of the exponential."""
+    if x2 is None:
+        zero = np.zeros(x1.shape, WIDE)
+        if name == "log1mexp":
+            return elementwise("logsubexp", zero, x1)
+        if name == "log1pexp":
+            return elementwise("logaddexp", zero, x1)
+        minus = elementwise("logaddexp", zero, -x1)
+        return Expected(-minus.value, minus.ulps, minus.unit, minus.slack)
+    if name == "logaddexp":
+        first = np.maximum(x1, x2)
+        d = np.where(x1 == x2, 0, -np.abs(x1 - x2))
+        log = np.log1p(np.exp(d))
+        value = first + log
+    else:
+        first, d = x1, x2 - x1
+        log = np.where(d > -0.5, np.log(-np.expm1(d)), np.log1p(-np.exp(d)))
+        value = np.where(x1 == x2, np.where(x1 == np.inf, np.nan, -np.inf), first + log)
+        value = np.where(x2 > x1, np.nan, value)
+    slack = 4 * TINY * (np.abs(log) * (1 + np.abs(d)) + (d > -1))
+    unit = np.maximum(np.abs(first), np.abs(log))
+    known = np.isfinite(value) & np.isfinite(slack) & np.isfinite(unit)
+    return Expected(value, ELEMENTWISE, np.where(known, unit, 0), np.where(known, slack, 0))

@@ -1,7 +1,8 @@
 # Which compiled variant of the kernels this process uses.
 
-from smoothmax._kernels.interface cimport Kernels, DataKernels, Operation, Weigh
+from smoothmax._kernels.interface cimport DataKernels, Elementwise, ElementwiseRow, Kernels, Operation, Weigh
 
 cdef const Kernels *kernels_of(Operation operation, bint doubles) noexcept
 cdef const DataKernels *data_kernels_of(bint doubles) noexcept
 cdef Weigh weigh_of(bint doubles) noexcept
+cdef ElementwiseRow elementwise_of(Elementwise operation, bint doubles) noexcept

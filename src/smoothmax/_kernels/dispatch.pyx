@@ -9,7 +9,7 @@ import os
 
 from cpython.pycapsule cimport PyCapsule_GetPointer
 
-from smoothmax._kernels.interface cimport Kernels, DataKernels, Operation, Table, Weigh
+from smoothmax._kernels.interface cimport DataKernels, Elementwise, ElementwiseRow, Kernels, Operation, Table, Weigh
 
 cdef extern from * nogil:
     """
@@ -94,3 +94,7 @@ cdef const DataKernels *data_kernels_of(bint doubles) noexcept:
 
 cdef Weigh weigh_of(bint doubles) noexcept:
     return table.weigh_f64 if doubles else table.weigh_f32
+
+
+cdef ElementwiseRow elementwise_of(Elementwise operation, bint doubles) noexcept:
+    return table.elementwise_f64[<int>operation] if doubles else table.elementwise_f32[<int>operation]

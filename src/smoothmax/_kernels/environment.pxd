@@ -3,6 +3,9 @@
 # A caller may have another one, as after torch.set_flush_denormal(True) or fesetround. Then equal calls would give
 # different bits, and constants that round would round the wrong way. Code that calls kernels enters the standard
 # environment first and restores the caller's afterwards. If both are the same, that costs one look at a register.
+#
+# NumPy warns of the exceptions whose flags a ufunc's loop leaves. Such a loop restores the flags as well: those of SSE
+# by leave_without_flags, those of x87, in which longdouble is computed, by leave_whole_environment.
 
 cdef extern from * nogil:
     """
@@ -28,12 +31,18 @@ cdef extern from * nogil:
             _mm_setcsr(saved->control);
         }
     }
+    static inline void smoothmax_leave_without_flags(const smoothmax_environment *saved) {
+        /* NumPy reads those of invalid operations, division by zero, overflow and underflow. */
+        smoothmax_leave(saved);
+        if ((_mm_getcsr() ^ saved->control) & 0x1Du) _mm_setcsr(saved->control);
+    }
     #elif defined(__aarch64__) && (defined(__GNUC__) || defined(__clang__))
-    typedef struct { unsigned long long control; } smoothmax_environment;
+    typedef struct { unsigned long long control, flags; } smoothmax_environment;
     /* Rounding mode, flushing to zero, default NaN and traps; all are 0 in the standard environment. */
     #define SMOOTHMAX_CONTROL 0x03C89F00ull
     static inline void smoothmax_enter(smoothmax_environment *saved) {
         __asm__ __volatile__("mrs %0, fpcr" : "=r"(saved->control));
+        __asm__ __volatile__("mrs %0, fpsr" : "=r"(saved->flags));
         if (saved->control & SMOOTHMAX_CONTROL)
             __asm__ __volatile__("msr fpcr, %0" : : "r"(saved->control & ~SMOOTHMAX_CONTROL));
     }
@@ -41,13 +50,25 @@ cdef extern from * nogil:
         if (saved->control & SMOOTHMAX_CONTROL)
             __asm__ __volatile__("msr fpcr, %0" : : "r"(saved->control));
     }
+    static inline void smoothmax_leave_without_flags(const smoothmax_environment *saved) {
+        __asm__ __volatile__("msr fpsr, %0" : : "r"(saved->flags));
+        smoothmax_leave(saved);
+    }
     #else
     typedef struct { fenv_t all; } smoothmax_environment;
     static inline void smoothmax_enter(smoothmax_environment *saved) { fegetenv(&saved->all); fesetenv(FE_DFL_ENV); }
     static inline void smoothmax_leave(const smoothmax_environment *saved) { fesetenv(&saved->all); }
+    #define smoothmax_leave_without_flags smoothmax_leave
     #endif
+    static inline void smoothmax_enter_whole(fenv_t *saved) { fegetenv(saved); fesetenv(FE_DFL_ENV); }
+    static inline void smoothmax_leave_whole(const fenv_t *saved) { fesetenv(saved); }
     """
     ctypedef struct Environment "smoothmax_environment":
         pass
     void enter_environment "smoothmax_enter"(Environment *saved)
     void leave_environment "smoothmax_leave"(const Environment *saved)
+    void leave_without_flags "smoothmax_leave_without_flags"(const Environment *saved)
+    ctypedef struct WholeEnvironment "fenv_t":
+        pass
+    void enter_whole_environment "smoothmax_enter_whole"(WholeEnvironment *saved)
+    void leave_whole_environment "smoothmax_leave_whole"(const WholeEnvironment *saved)

@@ -136,6 +136,9 @@ ctypedef void (*Blend)(void *b, const void *factors, Py_ssize_t n, double scale,
                        double offset, double offset_low) noexcept nogil
 
 
+ctypedef void (*ElementwiseRow)(const void *x1, const void *x2, Py_ssize_t n, void *out) noexcept nogil
+
+
 cdef enum Operation:
     LOGSUMEXP
     WEIGHTED_LOGSUMEXP
@@ -154,6 +157,15 @@ cdef enum Operation:
     EXACT_LOGSUMEXP                 # no public operations: the sums that others fall back on, and
     MERGEABLE_LOGSUMEXP             # the sums of states that are merged with others in a later call
     OPERATIONS
+
+
+cdef enum Elementwise:      # operations that compute each result from one element, or from two
+    LOGADDEXP
+    LOGSUBEXP
+    LOG1MEXP
+    LOG1PEXP
+    LOG_EXPIT
+    ELEMENTWISE_OPERATIONS
 
 
 cdef struct Kernels:
@@ -217,6 +229,8 @@ cdef struct Table:
     Kernels f64[OPERATIONS]
     DataKernels data_f32
     DataKernels data_f64
+    ElementwiseRow elementwise_f32[ELEMENTWISE_OPERATIONS]      # x2 of an operation on one element is not read
+    ElementwiseRow elementwise_f64[ELEMENTWISE_OPERATIONS]
     # Turn a state of logsumexp without weights into one whose weights are all 1.
     Weigh weigh_f32
     Weigh weigh_f64

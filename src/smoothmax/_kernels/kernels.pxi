@@ -10,12 +10,12 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from smoothmax._kernels.interface cimport (
-    CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, EXACT_LOGSUMEXP, FROM_MAXIMUM, IN_LOGARITHMS, LOG_PROB, LOG_SOFTMAX,
-    LOG_SOFTMAX_VJP, LOGSUMEXP, LOGSUMEXP_AND_SOFTMAX, MERGEABLE_LOGSUMEXP, NLL, SHIFTED, SOFT_CROSS_ENTROPY,
-    SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, SOFTMAX, SOFTMAX_VJP, WEIGHTED_LOGSUMEXP, Blend, CorrectRow, DataKernels,
-    DotSum, DraftRow, Finish, FusedRow, FusedStateRow, FusedStateTile, FusedTile, FusedWeightedTile, JointRow, Kernels,
-    PartialSum, ReduceRow, ReduceTile, ScaleRow, ScaleTile, Scaling, Select, State, Table, Transpose, WeightedSum,
-    WriteRow, WriteTile, clear, weighted_of,
+    CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, EXACT_LOGSUMEXP, FROM_MAXIMUM, IN_LOGARITHMS, LOG1MEXP, LOG1PEXP, LOG_EXPIT,
+    LOG_PROB, LOG_SOFTMAX, LOG_SOFTMAX_VJP, LOGADDEXP, LOGSUBEXP, LOGSUMEXP, LOGSUMEXP_AND_SOFTMAX,
+    MERGEABLE_LOGSUMEXP, NLL, SHIFTED, SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, SOFTMAX, SOFTMAX_VJP,
+    WEIGHTED_LOGSUMEXP, Blend, CorrectRow, DataKernels, DotSum, DraftRow, Elementwise, ElementwiseRow, Finish, FusedRow,
+    FusedStateRow, FusedStateTile, FusedTile, FusedWeightedTile, JointRow, Kernels, PartialSum, ReduceRow, ReduceTile,
+    ScaleRow, ScaleTile, Scaling, Select, State, Table, Transpose, WeightedSum, WriteRow, WriteTile, clear, weighted_of,
 )
 from smoothmax._thresholds cimport (
     ALIASED_SOFTMAX_TILE_BYTES, ALIASED_SUM_TILE_BYTES, CACHE_LINE_BYTES, CARRY_QUADS_F32, CARRY_QUADS_F64, CARRY_ROWS,
@@ -65,6 +65,12 @@ include "ops/dot_sum.pxi"
 include "ops/vjp.pxi"
 include "ops/losses.pxi"
 include "ops/loss_gradients.pxi"
+include "ops/log1pexp.pxi"
+include "ops/log_expit.pxi"
+include "ops/logaddexp.pxi"
+include "ops/log1mexp.pxi"
+include "ops/logsubexp.pxi"
+include "ops/elementwise.pxi"
 
 include "data/masks.pxi"
 include "data/transpose.pxi"
@@ -105,6 +111,8 @@ fill(TABLE.f32, <float>0)
 fill(TABLE.f64, <double>0)
 fill_data(&TABLE.data_f32, <float>0)
 fill_data(&TABLE.data_f64, <double>0)
+fill_elementwise(TABLE.elementwise_f32, <float>0)
+fill_elementwise(TABLE.elementwise_f64, <double>0)
 TABLE.weigh_f32 = weigh_f32
 TABLE.weigh_f64 = weigh_f64
 table = PyCapsule_New(&TABLE, "smoothmax._kernels", NULL)

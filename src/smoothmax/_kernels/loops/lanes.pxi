@@ -40,11 +40,16 @@ cdef inline void spread_shifts(real maximum, real *shift, real *round_bias, real
     spread(underflow_below[0], underflow_below)
 
 
-cdef inline void pad(const real *x, Py_ssize_t n, real *lanes) noexcept nogil:
-    """The last n elements of a row, filled up with -inf."""
+cdef inline void pad_with(real filler, const real *x, Py_ssize_t n, real *lanes) noexcept nogil:
+    """The last n elements of a row, filled up."""
     cdef int j, left = <int>n       # ints of the elements' width, for a masked load
     for j in range(<int>lanes_of(x)):
-        lanes[j] = x[j] if j < left else <real>-INFINITY
+        lanes[j] = x[j] if j < left else filler
+
+
+cdef inline void pad(const real *x, Py_ssize_t n, real *lanes) noexcept nogil:
+    """The last n elements of a row, filled up with -inf."""
+    pad_with(<real>-INFINITY, x, n, lanes)
 
 
 cdef inline void unpad(const real *lanes, Py_ssize_t n, real *out) noexcept nogil:

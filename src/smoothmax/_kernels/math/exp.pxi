@@ -34,6 +34,10 @@ cdef inline real scaled_one(real _) noexcept nogil:
         return 1.3407807929942597e+154
 
 
+cdef inline real offset(real _) noexcept nogil:
+    return <real>64 if real is float else <real>512
+
+
 cdef inline real without_offset(real scaled) noexcept nogil:
     """An exponential without the factor 2**OFFSET."""
     if real is float:

@@ -32,20 +32,9 @@ cdef inline void normalise(real total, real *down, real *k) noexcept nogil:
         k[0] -= 4503599627370496.0 + 1023
 
 
-cdef inline real split_log(real count, real q, real q_low, real exponent, real *low) noexcept nogil:
-    """log((count + q + q_low) 2**exponent), and in `low` what rounding lost.
-
-    An argument that is not positive and finite gives a finite number without meaning.
-    """
-    cdef real down, k, f, f_low, s, z, half_square, log_f, tail, result, error
-    normalise(count + q, &down, &k)
-    k += exponent
-    f = sum_in_two(count*down - 1, q*down, &f_low)
-    f_low += q_low*down
-    s = f/(<real>2 + f)
-    z = s*s
-    half_square = f*(<real>0.5*f)
-    log_f = f - half_square
+cdef inline real log_in_two(real k, real f, real f_low, real *low) noexcept nogil:
+    """k log(2) + log(1 + f + f_low), and in `low` what rounding lost."""
+    cdef real s = f/(<real>2 + f), z = s*s, half_square = f*(<real>0.5*f), log_f = f - half_square, tail, result, error
     tail = ((f - log_f) - half_square) - product_error(f, <real>0.5*f, half_square)
     tail += s*(half_square + z*atanh_tail(z)) + f_low*(<real>1 - f + f*f)
     result = k*ln2_high(k) + log_f
@@ -53,6 +42,17 @@ cdef inline real split_log(real count, real q, real q_low, real exponent, real *
     tail += error + k*ln2_low(k)
     low[0] = tail - ((result + tail) - result)
     return result + tail
+
+
+cdef inline real split_log(real count, real q, real q_low, real exponent, real *low) noexcept nogil:
+    """log((count + q + q_low) 2**exponent), and in `low` what rounding lost.
+
+    An argument that is not positive and finite gives a finite number without meaning.
+    """
+    cdef real down, k, f, f_low
+    normalise(count + q, &down, &k)
+    f = sum_in_two(count*down - 1, q*down, &f_low)
+    return log_in_two(k + exponent, f, f_low + q_low*down, low)
 
 
 cdef inline double short_log(double count, double q) noexcept nogil:

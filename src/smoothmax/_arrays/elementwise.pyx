@@ -1,0 +1,244 @@
+"""NumPy ufuncs of the elementwise operations: their loops bring operands of any type and stride to the kernels.
+
+NumPy hands a loop aligned, native elements. Contiguous ones of the kernels' types go to a kernel where they lie, others
+through blocks on the stack. The loops leave no floating-point flags, so no call warns.
+"""
+
+cimport numpy as cnp
+import numpy as np
+from cpython.ref cimport PyObject
+
+from smoothmax._arrays.elements cimport loader, storer
+from smoothmax._kernels.dispatch cimport elementwise_of
+from smoothmax._kernels.environment cimport (
+    Environment, WholeEnvironment, enter_environment, enter_whole_environment, leave_whole_environment,
+    leave_without_flags,
+)
+from smoothmax._kernels.interface cimport (
+    ELEMENTWISE_OPERATIONS, LOG1MEXP, LOG1PEXP, LOG_EXPIT, LOGADDEXP, LOGSUBEXP, Elementwise, ElementwiseRow,
+)
+from smoothmax._schedule.plan cimport Load, Store
+from smoothmax._thresholds cimport ELEMENTWISE_BLOCK_ELEMENTS
+
+cnp.import_array()
+cnp.import_ufunc()
+
+include "longdouble.pxi"
+
+cdef extern from *:
+    """
+    #include <numpy/ufuncobject.h>
+    /* PyUFunc_TypeResolutionFunc, but for the types of what the arrays hold. */
+    typedef int (*smoothmax_resolver)(PyUFuncObject *, NPY_CASTING, PyObject **, PyObject *, PyObject **);
+    static smoothmax_resolver smoothmax_set_resolver(PyObject *ufunc, smoothmax_resolver resolver) {
+        PyUFunc_TypeResolutionFunc **place = &((PyUFuncObject *)ufunc)->type_resolver;
+        smoothmax_resolver before = (smoothmax_resolver)*place;
+        *place = (PyUFunc_TypeResolutionFunc *)resolver;
+        return before;
+    }
+    """
+    ctypedef struct PyUFuncObject:
+        int nin, nargs
+    ctypedef int (*Resolver "smoothmax_resolver")(PyUFuncObject *ufunc, cnp.NPY_CASTING casting, PyObject **operands,
+                                                  PyObject *type_tuple, PyObject **dtypes) except -1
+    Resolver set_resolver "smoothmax_set_resolver"(object ufunc, Resolver resolver)
+    enum:
+        PyUFunc_IdentityValue
+        PyUFunc_None
+    object PyUFunc_FromFuncAndDataAndSignatureAndIdentity(
+        cnp.PyUFuncGenericFunction *functions, void **data, char *types, int ntypes, int nin, int nout, int identity,
+        const char *name, const char *doc, int unused, const char *signature, object identity_value)
+
+cdef enum:
+    MAX_OPERANDS = 2
+    LOOPS = 4
+
+# The types of operands and results, in the order in which NumPy looks for one that all operands can be cast to.
+cdef int[LOOPS] TYPES = [cnp.NPY_FLOAT16, cnp.NPY_FLOAT32, cnp.NPY_FLOAT64, cnp.NPY_LONGDOUBLE]
+
+
+cdef struct Loop:
+    # What computes elements of one type.
+    int operands
+    bint direct                 # the elements are floats or doubles already
+    Py_ssize_t size             # of an element as it is computed
+    ElementwiseRow row
+    Load load
+    Store store
+    LongDoubleFormula formula   # of longdouble, which has nothing of the above but operands
+
+
+cdef struct Ufunc:
+    # The memory that a ufunc refers to.
+    Loop loops[LOOPS]
+    void *data[LOOPS]
+    cnp.PyUFuncGenericFunction functions[LOOPS]
+    char types[LOOPS*(MAX_OPERANDS + 1)]
+
+
+cdef Ufunc[ELEMENTWISE_OPERATIONS] UFUNCS
+cdef list TEXTS = []                      # names and docstrings, which ufuncs refer to as well
+
+
+# Loops ----------------------------------------------------------------------------------------------------------------
+
+cdef void load_block(const Loop *loop, const char *elements, Py_ssize_t step, Py_ssize_t n, double *to) noexcept nogil:
+    """Load n elements as floats or doubles. Where the step is 0, all are the same."""
+    cdef Py_ssize_t i
+    if step:
+        loop.load(elements, step, n, False, to)
+        return
+    loop.load(elements, 0, 1, False, to)
+    if loop.size == sizeof(float):
+        for i in range(1, n):
+            (<float *>to)[i] = (<float *>to)[0]
+    else:
+        for i in range(1, n):
+            to[i] = to[0]
+
+
+cdef inline bint is_direct(const Loop *loop, Py_ssize_t n, Py_ssize_t step) noexcept nogil:
+    return loop.direct and (step == loop.size or n == 1)
+
+
+cdef void compute_in_blocks(const Loop *loop, char **arrays, Py_ssize_t n,
+                            const cnp.npy_intp *steps) noexcept nogil:
+    cdef double blocks[MAX_OPERANDS + 1][ELEMENTWISE_BLOCK_ELEMENTS]
+    cdef char *places[MAX_OPERANDS + 1]
+    cdef bint direct[MAX_OPERANDS + 1]
+    cdef int result = loop.operands, i
+    cdef Py_ssize_t first = 0, count = ELEMENTWISE_BLOCK_ELEMENTS
+    for i in range(result + 1):
+        direct[i] = is_direct(loop, n, steps[i])
+    while first < n:
+        if count > n - first:
+            count = n - first
+        for i in range(result + 1):
+            places[i] = arrays[i] + first*steps[i] if direct[i] else <char *>blocks[i]
+        for i in range(result):
+            if not direct[i] and (steps[i] != 0 or first == 0):
+                load_block(loop, arrays[i] + first*steps[i], steps[i], count, blocks[i])
+        loop.row(places[0], places[result - 1], count, places[result])
+        if not direct[result]:
+            loop.store(blocks[result], count, arrays[result] + first*steps[result], steps[result], False)
+        first += count
+
+
+cdef inline void compute(const Loop *loop, char **arrays, Py_ssize_t n, const cnp.npy_intp *steps) noexcept nogil:
+    """n results, none of which is an operand of another."""
+    cdef int result = loop.operands
+    if is_direct(loop, n, steps[0]) and is_direct(loop, n, steps[result - 1]) and is_direct(loop, n, steps[result]):
+        loop.row(arrays[0], arrays[result - 1], n, arrays[result])
+    else:
+        compute_in_blocks(loop, arrays, n, steps)
+
+
+cdef void kernel_loop(char **arrays, cnp.npy_intp *dimensions, cnp.npy_intp *steps, void *data) noexcept nogil:
+    cdef const Loop *loop = <const Loop *>data
+    cdef int result = loop.operands, i
+    cdef char *places[MAX_OPERANDS + 1]
+    cdef Py_ssize_t j
+    cdef Environment environment
+    enter_environment(&environment)
+    if steps[0] == steps[result] == arrays[result] - arrays[0]:
+        # reduce or accumulate: each result is an operand of the next.
+        for j in range(dimensions[0]):
+            for i in range(result + 1):
+                places[i] = arrays[i] + j*steps[i]
+            compute(loop, places, 1, steps)
+    else:
+        compute(loop, arrays, dimensions[0], steps)
+    leave_without_flags(&environment)
+
+
+cdef void longdouble_loop(char **arrays, cnp.npy_intp *dimensions, cnp.npy_intp *steps, void *data) noexcept nogil:
+    cdef const Loop *loop = <const Loop *>data
+    cdef int second = loop.operands - 1
+    cdef Py_ssize_t i
+    cdef WholeEnvironment environment
+    enter_whole_environment(&environment)
+    for i in range(dimensions[0]):
+        (<longdouble *>(arrays[second + 1] + i*steps[second + 1]))[0] = loop.formula(
+            (<longdouble *>(arrays[0] + i*steps[0]))[0], (<longdouble *>(arrays[second] + i*steps[second]))[0])
+    leave_whole_environment(&environment)
+
+
+# Ufuncs ---------------------------------------------------------------------------------------------------------------
+
+cdef void prepare(Loop *loop, Elementwise operation, int operands, int number) noexcept:
+    cdef bint doubles = number != cnp.NPY_FLOAT16 and number != cnp.NPY_FLOAT32
+    loop.operands = operands
+    loop.direct = number == cnp.NPY_FLOAT32 or number == cnp.NPY_FLOAT64
+    loop.size = sizeof(double) if doubles else sizeof(float)
+    loop.row = elementwise_of(operation, doubles)
+    loop.load = loader(number, doubles)
+    loop.store = storer(number, doubles)
+    loop.formula = LONGDOUBLE_FORMULAS[<int>operation]
+
+
+cdef Resolver resolver_of_numpy = NULL
+cdef tuple DOUBLES = (np.zeros(()), np.zeros(1))       # of no axis, and with one
+
+
+cdef int resolve(PyUFuncObject *ufunc, cnp.NPY_CASTING casting, PyObject **operands, PyObject *type_tuple,
+                 PyObject **dtypes) except -1:
+    """NumPy's choice of a loop, but that of float64 where all operands are integers or booleans.
+
+    Small integers can be cast to float16 and float32 safely, so NumPy would choose these. Loops for integers are no way
+    out: NumPy wants the identity of reduce in the type of each loop, and -inf is no integer.
+    """
+    cdef PyObject *converted[MAX_OPERANDS + 1]
+    cdef int i, number
+    for i in range(ufunc.nargs):
+        converted[i] = operands[i]
+    for i in range(ufunc.nin):
+        number = cnp.PyArray_TYPE(<cnp.ndarray>operands[i])
+        if not (cnp.PyTypeNum_ISINTEGER(number) or cnp.PyTypeNum_ISBOOL(number)):
+            break
+        converted[i] = <PyObject *>DOUBLES[cnp.PyArray_NDIM(<cnp.ndarray>operands[i]) > 0]
+    else:
+        operands = converted
+    return resolver_of_numpy(ufunc, casting, operands, type_tuple, dtypes)
+
+
+cdef object ufunc_of(Elementwise operation, int operands, str name, object identity, str doc):
+    """A ufunc whose name begins with "smoothmax."
+
+    Dask looks for a function of its own by the name of a ufunc, and its logaddexp is NumPy's. Pickles of a ufunc hold
+    its name and module.
+    """
+    global resolver_of_numpy
+    cdef Ufunc *ufunc = &UFUNCS[<int>operation]
+    cdef int i, j
+    cdef bytes full_name = f"smoothmax.{name}".encode(), text = doc.encode()
+    TEXTS.append((full_name, text))
+    for i in range(LOOPS):
+        prepare(&ufunc.loops[i], operation, operands, TYPES[i])
+        ufunc.data[i] = &ufunc.loops[i]
+        ufunc.functions[i] = <cnp.PyUFuncGenericFunction>(
+            longdouble_loop if TYPES[i] == cnp.NPY_LONGDOUBLE else kernel_loop)
+        for j in range(operands + 1):
+            ufunc.types[i*(operands + 1) + j] = TYPES[i]
+    made = PyUFunc_FromFuncAndDataAndSignatureAndIdentity(
+        ufunc.functions, ufunc.data, ufunc.types, LOOPS, operands, 1,
+        PyUFunc_None if identity is None else PyUFunc_IdentityValue, full_name, text, 0, NULL, identity)
+    resolver_of_numpy = set_resolver(made, resolve)
+    if hasattr(made, "__dict__"):       # since NumPy 2.2
+        made.__module__ = "smoothmax"
+    return made
+
+
+# What a ufunc is made from: the operation, its operands, and what reduce gives where there is no element.
+cdef dict OPERATIONS = {
+    "logaddexp": (LOGADDEXP, 2, -INFINITY),
+    "logsubexp": (LOGSUBEXP, 2, None),
+    "log1mexp": (LOG1MEXP, 1, None),
+    "log1pexp": (LOG1PEXP, 1, None),
+    "log_expit": (LOG_EXPIT, 1, None),
+}
+
+
+def make_ufunc(name, doc):
+    """The ufunc of an operation, with this docstring."""
+    operation, operands, identity = OPERATIONS[name]
+    return ufunc_of(operation, operands, name, identity, doc)

@@ -1,0 +1,70 @@
+# The elementwise operations, one formula each: what takes a row of operands to a row of results.
+#
+# Every element passes through the same loop over lanes, the last ones of a row padded, so the bits of a result do not
+# depend on its place.
+
+cdef inline real result_of(Elementwise operation, real x1, real x2) noexcept nogil:
+    if operation == LOGADDEXP:
+        return logaddexp_of(x1, x2)
+    if operation == LOGSUBEXP:
+        return logsubexp_of(x1, x2)
+    if operation == LOG1MEXP:
+        return log1mexp_of(x1)
+    if operation == LOG1PEXP:
+        return log1pexp_of(x1)
+    return log_expit_of(x1)
+
+
+cdef inline void results_of_lanes(Elementwise operation, const real *x1, const real *x2, real *out) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef real y[LANES]
+    for j in range(lanes_of(x1)):
+        y[j] = result_of(operation, x1[j], x2[j])
+    for j in range(lanes_of(x1)):
+        out[j] = y[j]
+
+
+cdef inline void results_of_row(Elementwise operation, const real *x1, const real *x2, Py_ssize_t n,
+                                real *out) noexcept nogil:
+    cdef Py_ssize_t width = lanes_of(x1), rows = n//width, remaining = n - rows*width, i
+    cdef real tail1[LANES]
+    cdef real tail2[LANES]
+    for i in range(rows):
+        results_of_lanes(operation, x1 + i*width, x2 + i*width, out + i*width)
+    if remaining:
+        # The filler is ordinary, so that it raises no flag: to clear one would take time.
+        pad_with(<real>-1, x1 + rows*width, remaining, tail1)
+        if operation == LOGADDEXP or operation == LOGSUBEXP:
+            pad_with(<real>-2, x2 + rows*width, remaining, tail2)
+            results_of_lanes(operation, tail1, tail2, tail1)
+        else:
+            results_of_lanes(operation, tail1, tail1, tail1)
+        unpad(tail1, remaining, out + rows*width)
+
+
+cdef void logaddexp_row(const real *x1, const real *x2, Py_ssize_t n, real *out) noexcept nogil:
+    results_of_row(LOGADDEXP, x1, x2, n, out)
+
+
+cdef void logsubexp_row(const real *x1, const real *x2, Py_ssize_t n, real *out) noexcept nogil:
+    results_of_row(LOGSUBEXP, x1, x2, n, out)
+
+
+cdef void log1mexp_row(const real *x, const real *_, Py_ssize_t n, real *out) noexcept nogil:
+    results_of_row(LOG1MEXP, x, x, n, out)
+
+
+cdef void log1pexp_row(const real *x, const real *_, Py_ssize_t n, real *out) noexcept nogil:
+    results_of_row(LOG1PEXP, x, x, n, out)
+
+
+cdef void log_expit_row(const real *x, const real *_, Py_ssize_t n, real *out) noexcept nogil:
+    results_of_row(LOG_EXPIT, x, x, n, out)
+
+
+cdef void fill_elementwise(ElementwiseRow *rows, real _) noexcept:
+    rows[<int>LOGADDEXP] = <ElementwiseRow>logaddexp_row[real]
+    rows[<int>LOGSUBEXP] = <ElementwiseRow>logsubexp_row[real]
+    rows[<int>LOG1MEXP] = <ElementwiseRow>log1mexp_row[real]
+    rows[<int>LOG1PEXP] = <ElementwiseRow>log1pexp_row[real]
+    rows[<int>LOG_EXPIT] = <ElementwiseRow>log_expit_row[real]

@@ -1,0 +1,8 @@
+# log_expit, the logarithm of the logistic function
+#
+#     log_expit(x) = log(1/(1 + exp(-x))) = -log(1 + exp(-x)) = -log1pexp(-x)
+#
+# Error and worst inputs: those of log1pexp.
+
+cdef inline real log_expit_of(real x) noexcept nogil:
+    return -log1pexp_of(-x)
