@@ -108,3 +108,4 @@ fill_data(&TABLE.data_f64, <double>0)
 TABLE.weigh_f32 = weigh_f32
 TABLE.weigh_f64 = weigh_f64
 table = PyCapsule_New(&TABLE, "smoothmax._kernels", NULL)
+fuses = bool(FUSES)
