@@ -1,5 +1,7 @@
 """The extension modules, and switches for other builds of them. pyproject.toml cannot state these.
 
+Which flags and which variants of the kernels are built depends on what the compiler takes, not on its name.
+
 SMOOTHMAX_DEBUG=1            no optimisation, debugging symbols
 SMOOTHMAX_OPTIMISATION=1     -O1 in the place of -O3, which CFLAGS cannot change: the package's flags follow it
 SMOOTHMAX_SANITIZE=address   any value of -fsanitize=
@@ -8,20 +10,20 @@ SMOOTHMAX_COVERAGE=1         line tracing of the Cython code, for coverage's Cyt
 """
 
 import os
-import pathlib
-import platform
+import subprocess
 import tempfile
+from pathlib import Path
 
 import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
-from setuptools.errors import CompileError
 
 DEBUG = os.environ.get("SMOOTHMAX_DEBUG", "0") not in ("", "0")
 COVERAGE = os.environ.get("SMOOTHMAX_COVERAGE", "0") not in ("", "0")
 SANITIZE = os.environ.get("SMOOTHMAX_SANITIZE", "")
 OPTIMISATION = "0" if DEBUG else os.environ.get("SMOOTHMAX_OPTIMISATION", "") or "3"
+SANITIZE_FLAGS = [f"-fsanitize={SANITIZE}"] if SANITIZE else []
 
 # Modules that are compiled once, for every processor.
 PORTABLE = (
@@ -30,39 +32,47 @@ PORTABLE = (
     "_schedule.route", "_schedule.rows", "_schedule.scratch", "_schedule.threads", "_schedule.tiles",
     "_schedule.units", "_schedule.walk", "_thresholds",
 )  # fmt: skip
-# The kernels are compiled once for each instruction set. _kernels/dispatch.pyx states the features that each needs.
-VARIANTS = {"baseline": []}
-if platform.machine().lower() in ("x86_64", "amd64"):
-    VARIANTS["x86_64_v3"] = ["-march=x86-64-v3"]
-    VARIANTS["x86_64_v4"] = ["-march=x86-64-v4", "-mprefer-vector-width=512"]
+# The kernels are compiled once for each instruction set. _kernels/dispatch.pyx states the features that each needs. A
+# compiler that does not take the flags of a variant builds without it.
+VARIANTS = {
+    "baseline": (),
+    "x86_64_v3": ("-march=x86-64-v3",),
+    "x86_64_v4": ("-march=x86-64-v4", "-mprefer-vector-width=512"),
+}
 wanted = [name for name in os.environ.get("SMOOTHMAX_BUILD_KERNELS", "").split(",") if name]
 if unknown := set(wanted) - set(VARIANTS):
     raise SystemExit(f"SMOOTHMAX_BUILD_KERNELS names {', '.join(sorted(unknown))}: there are {', '.join(VARIANTS)}")
 VARIANTS = {name: flags for name, flags in VARIANTS.items() if not wanted or name in wanted or name == "baseline"}
 
+# Each entry is a flag, or several that belong together; the first spelling that the compiler takes is used.
+#
 # GCC would replace loops that fill or copy memory by calls of the C library. With ten elements these cost a call more
-# than all its exponentials. The flags of Python have -g, which takes five sixths of the size of a kernel module and a
-# third of the time to compile it (2026-11).
-PORTABLE_FLAGS = ["-fno-tree-loop-distribute-patterns", "-g0"]
-# GCC vectorises clamps only with -fno-trapping-math. -ffast-math would cancel the rounding constants.
+# than all its exponentials.
+# The flags of Python have -g, which takes five sixths of the size of a kernel module and a third of the time to compile
+# it (2026-11).
+PORTABLE_FLAGS = [("-fno-tree-loop-distribute-patterns",), ("-g0",), ("/fp:precise",)]
+# GCC vectorises clamps only with -fno-trapping-math. -ffast-math would cancel the rounding constants. Clang contracts
+# products and sums within an expression unless it is told to do so across expressions, as GCC does.
 # An exponential is one long chain of instructions. Only with these flags of scheduling does GCC mix several chains.
-# GCC would unroll loops over 16 lanes completely before it vectorises them, and leave them scalar. In float64 all that
-# happens between blocks is such loops, a sixth of its time.
+# Compilers would unroll loops over 16 lanes completely before they vectorise them, and leave them scalar. In float64
+# all that happens between blocks is such loops, a sixth of its time. Clang would leave softmax itself scalar.
 KERNEL_FLAGS = [
-    *PORTABLE_FLAGS, "-fno-trapping-math", "-fno-math-errno", "-ffp-contract=fast", "-fschedule-insns",
-    "-fsched-pressure", "--param=max-completely-peel-times=8",
+    *PORTABLE_FLAGS, ("-fno-trapping-math", "/clang:-fno-trapping-math"), ("-fno-math-errno", "/clang:-fno-math-errno"),
+    ("-ffp-contract=fast", "/clang:-ffp-contract=fast"), ("-fschedule-insns",), ("-fsched-pressure",),
+    ("--param=max-completely-peel-times=8", "-mllvm -unroll-full-max-count=8"),
 ]  # fmt: skip
-
+# What Cython writes is not ours to mend: it leaves helpers in a module that has no use for them.
+WARNING_FLAGS = [("-Wno-unused-function",), ("-Wno-pass-failed",)]  # and a loop that stays scalar is no fault
 # At -O1, and only there, GCC 12 drops calls of functions that write through pointers unless it leaves out these two
 # analyses: tools/gcc12_o1.c shows it.
-MISCOMPILING_AT_O1 = ["-fno-ipa-modref", "-fno-ipa-pure-const"]
+MISCOMPILING_AT_O1 = [("-fno-ipa-modref",), ("-fno-ipa-pure-const",)]
 
 # Functions of the kernels must be inlined: lanes are local arrays that no pointer may reach, and widths are constants.
-ALWAYS_INLINE = () if os.name == "nt" else (("CYTHON_INLINE", "inline __attribute__((always_inline))"),)
+ALWAYS_INLINE = "inline __attribute__((always_inline))"
 
 
 class BuildExtensions(build_ext):
-    """Compile modules in parallel. With MSVC, use its own flags and build only the baseline."""
+    """Compile modules in parallel, with those of their flags that the compiler takes."""
 
     def finalize_options(self) -> None:
         """Run one compiler for each processor, unless -j says otherwise."""
@@ -70,48 +80,65 @@ class BuildExtensions(build_ext):
         self.parallel = self.parallel or os.cpu_count()
 
     def build_extensions(self) -> None:
-        """Set the flags of MSVC, and those of GCC at -O1. setuptools calls this once the compiler is known."""
-        if self.compiler.compiler_type == "msvc":
-            self.extensions = [e for e in self.extensions if not e.optional]
-            for extension in self.extensions:
-                extension.extra_compile_args = ["/O2", "/fp:precise"]
-        elif any("-O1" in extension.extra_compile_args for extension in self.extensions):
-            flags = [flag for flag in MISCOMPILING_AT_O1 if self.takes(flag)]
-            for extension in self.extensions:
-                if "-O1" in extension.extra_compile_args:
-                    extension.extra_compile_args += flags
+        """Choose flags. setuptools calls this once the compiler is known."""
+        self.is_microsofts = self.compiler.compiler_type == "msvc"
+        if self.is_microsofts:
+            self.compiler.initialize()
+            self.compiler.cc = os.environ.get(
+                "CC", self.compiler.cc
+            )  # clang-cl, which has Microsoft's flags, and its own
+        self.taken: dict[tuple[str, str], bool] = {}
+        self.extensions = [each for each in self.extensions if all(map(self.takes, VARIANTS.get(variant_of(each), ())))]
+        for each in self.extensions:
+            variant = variant_of(each)
+            chosen = [next(filter(self.takes, spellings), "") for spellings in wanted_flags(each)]
+            each.extra_compile_args = " ".join([*chosen, *VARIANTS.get(variant, ()), *SANITIZE_FLAGS]).split()
+            if variant and self.takes("", f"{ALWAYS_INLINE} void f(void);"):
+                each.define_macros.append(("CYTHON_INLINE", ALWAYS_INLINE))
         super().build_extensions()
 
-    def takes(self, flag: str) -> bool:
-        """Whether the compiler knows a flag."""
-        with tempfile.TemporaryDirectory() as folder:
-            source = pathlib.Path(folder, "empty.c")
-            source.write_text("int nothing;\n")
-            try:
-                self.compiler.compile([str(source)], output_dir="/", extra_postargs=[flag])
-            except CompileError:
-                return False
-        return True
+    def takes(self, flags: str, code: str = "") -> bool:
+        """Whether the compiler compiles a line of code with these flags without a word of warning."""
+        if (flags, code) not in self.taken:
+            with tempfile.TemporaryDirectory() as folder:
+                Path(folder, "line.c").write_text(f"{code}\nint main(void) {{ return 0; }}\n")
+                strict = [self.compiler.cc, "/WX"] if self.is_microsofts else [*self.compiler.compiler_so, "-Werror"]
+                command = [*strict, *flags.split(), "-c", "line.c"]
+                ran = subprocess.run(command, cwd=folder, capture_output=True, check=False)
+                ignored = b"D9002" in ran.stdout + ran.stderr  # what MSVC says of a flag unknown to it, and goes on
+                self.taken[flags, code] = not ran.returncode and not ignored
+        return self.taken[flags, code]
 
 
-def extension(name: str, flags: list[str], macros: tuple[tuple[str, str], ...] = ()) -> Extension:
+def variant_of(module: Extension) -> str:
+    """The variant of the kernels that a module holds; empty for other modules."""
+    room, _, name = module.name.removeprefix("smoothmax.").rpartition(".")
+    return name if room == "_kernels" and name in VARIANTS else ""
+
+
+def wanted_flags(module: Extension) -> list[tuple[str, ...]]:
+    """The flags that a module is compiled with if the compiler takes them."""
     # At -O3 the sanitizers take half an hour to compile the kernels. At -O1 they find the same.
-    optimisation = "1" if SANITIZE and name.startswith("_kernels.") else OPTIMISATION
-    flags = [f"-O{optimisation}", *flags]
+    optimisation = "1" if SANITIZE and variant_of(module) else OPTIMISATION
+    flags = [(f"-O{optimisation}", "/Od" if DEBUG else "/O2")]
+    flags += [*(KERNEL_FLAGS if variant_of(module) else PORTABLE_FLAGS), *WARNING_FLAGS]
+    if optimisation == "1":
+        flags += MISCOMPILING_AT_O1
     if DEBUG:
-        flags += ["-g"]
+        flags += [("-g", "/Z7")]
     if SANITIZE:
-        flags += [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer", "-g"]
+        flags += [("-fno-omit-frame-pointer",), ("-g",)]
+    return flags
+
+
+def extension(name: str) -> Extension:
     return Extension(
         f"smoothmax.{name}",
         [f"src/smoothmax/{name.replace('.', '/')}.pyx"],
         include_dirs=[numpy.get_include()],
-        extra_compile_args=flags,
-        optional=any(flag.startswith("-march") for flag in flags),  # a compiler without the flag skips the module
-        extra_link_args=[f"-fsanitize={SANITIZE}"] if SANITIZE else [],
+        extra_link_args=SANITIZE_FLAGS,
         define_macros=[
             ("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION"),
-            *macros,
             *[("CYTHON_TRACE_NOGIL", "1")] * COVERAGE,
         ],
     )
@@ -119,8 +146,7 @@ def extension(name: str, flags: list[str], macros: tuple[tuple[str, str], ...] =
 
 setup(
     ext_modules=cythonize(
-        [extension(name, PORTABLE_FLAGS) for name in PORTABLE]
-        + [extension(f"_kernels.{name}", [*KERNEL_FLAGS, *flags], ALWAYS_INLINE) for name, flags in VARIANTS.items()],
+        [extension(name) for name in (*PORTABLE, *(f"_kernels.{variant}" for variant in VARIANTS))],
         include_path=["src"],
         compiler_directives={
             "language_level": 3,
@@ -129,6 +155,7 @@ setup(
             "cdivision": True,
             "initializedcheck": False,
             "linetrace": COVERAGE,
+            "freethreading_compatible": True,  # what threads share: docs/architecture.md, "Threads"
         },
     ),
     cmdclass={"build_ext": BuildExtensions},

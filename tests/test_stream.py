@@ -5,6 +5,7 @@ import itertools
 import pickle
 import subprocess
 import sys
+import sysconfig
 
 import mpmath as mp
 import numpy as np
@@ -411,6 +412,9 @@ FIRST_USE = """if True:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/statm")
+@pytest.mark.skipif(
+    bool(sysconfig.get_config_var("Py_GIL_DISABLED")), reason="its allocator keeps no spare memory: no module loads"
+)
 def test_the_first_use_without_memory_is_a_memory_error():
     run = subprocess.run([sys.executable, "-c", FIRST_USE], capture_output=True, text=True, timeout=100)
     assert (run.stdout, run.stderr) == ("[0, 1]\n", "")

@@ -130,7 +130,8 @@ def test_a_block_holds_for_its_thread_alone():
         other = threading.Thread(target=lambda: seen.append(smoothmax.get_num_threads()))
         other.start()
         other.join()
-    assert seen == [3]
+    # Free-threaded Python 3.14 lets threads inherit the context of the one that starts them.
+    assert seen == [1 if getattr(sys.flags, "thread_inherit_context", 0) else 3]
 
 
 def test_a_block_ends_with_an_error():

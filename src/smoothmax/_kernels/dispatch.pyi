@@ -2,6 +2,7 @@ VARIANTS: dict[str, tuple[str, ...]]
 FEATURES: dict[str, bool]
 compiler: str
 variant: str
+fuses: bool
 
 def module_of(variant: str) -> str: ...
 def is_built(variant: str) -> bool: ...

@@ -81,6 +81,7 @@ def choose(wanted):
 
 variant = choose(os.environ.get("SMOOTHMAX_KERNEL"))
 _module = importlib.import_module(module_of(variant))
+fuses = _module.fuses       # whether fma is one instruction; variants for which it is have the same bits
 cdef Table *table = <Table *>PyCapsule_GetPointer(_module.table, "smoothmax._kernels")
 
 

@@ -116,3 +116,4 @@ fill_elementwise(TABLE.elementwise_f64, <double>0)
 TABLE.weigh_f32 = weigh_f32
 TABLE.weigh_f64 = weigh_f64
 table = PyCapsule_New(&TABLE, "smoothmax._kernels", NULL)
+fuses = bool(FUSES)

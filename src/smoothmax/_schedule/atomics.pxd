@@ -12,6 +12,9 @@ cdef extern from * nogil:
         (_InterlockedCompareExchange(smoothmax_word(word), (value), (old)) == (old))
     #define smoothmax_keep(word, bits) ((void)_InterlockedAnd(smoothmax_word(word), (bits)))
     #define smoothmax_next(counter) ((Py_ssize_t)_InterlockedExchangeAdd64((volatile __int64 *)(counter), 1))
+    #define smoothmax_load_address(word) _InterlockedCompareExchangePointer((void *volatile *)(word), NULL, NULL)
+    #define smoothmax_store_address(word, value) \
+        ((void)_InterlockedExchangePointer((void *volatile *)(word), (value)))
     #else
     #define smoothmax_load(word) __atomic_load_n((word), __ATOMIC_ACQUIRE)
     #define smoothmax_exchange(word, value) __atomic_exchange_n((word), (value), __ATOMIC_ACQ_REL)
@@ -20,6 +23,8 @@ cdef extern from * nogil:
     }
     #define smoothmax_keep(word, bits) ((void)__atomic_fetch_and((word), (bits), __ATOMIC_ACQ_REL))
     #define smoothmax_next(counter) __atomic_fetch_add((counter), 1, __ATOMIC_RELAXED)
+    #define smoothmax_load_address(word) __atomic_load_n((word), __ATOMIC_ACQUIRE)
+    #define smoothmax_store_address(word, value) __atomic_store_n((word), (value), __ATOMIC_RELEASE)
     #endif
     """
     int load "smoothmax_load"(int *word)
@@ -27,3 +32,5 @@ cdef extern from * nogil:
     bint replace "smoothmax_replace"(int *word, int old, int value)     # if the value is `old`; whether it was
     void keep_bits "smoothmax_keep"(int *word, int bits)                # clears all others
     Py_ssize_t fetch_and_increment "smoothmax_next"(Py_ssize_t *counter)    # orders no other access
+    void *load_address "smoothmax_load_address"(void **word)
+    void store_address "smoothmax_store_address"(void **word, void *value)

@@ -29,10 +29,6 @@ def explain(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> dict[
     ValueError
         The call took no route or several, so it did not call exactly one function of smoothmax.
 
-    Notes
-    -----
-    Routes of calls that other threads make at the same time are recorded too.
-
     Examples
     --------
     >>> import numpy as np

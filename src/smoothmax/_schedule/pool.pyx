@@ -17,7 +17,9 @@ from cpython.pythread cimport (
 from libc.stdlib cimport calloc, free
 
 from smoothmax._kernels.environment cimport Environment, enter_environment
-from smoothmax._schedule.atomics cimport exchange, fetch_and_increment, keep_bits, load, replace
+from smoothmax._schedule.atomics cimport (
+    exchange, fetch_and_increment, keep_bits, load, load_address, replace, store_address,
+)
 from smoothmax._thresholds cimport MAX_QUEUES, SPIN_YIELDS
 
 cdef extern from * nogil:
@@ -85,9 +87,11 @@ cdef struct Helper:
     Helper *next                # the next helper in the pool
 
 
-# Both change only under the GIL.
-cdef Helper *pool = NULL        # the helper that was started last
+# A list that only grows. A thread may follow it while another adds a helper, which is whole before `pool` names it. The
+# thread that has set `enlarging` is the only one to add any. It is no lock, so a fork need not wait for its release.
+cdef void *pool = NULL          # the Helper that was started last
 cdef int pool_size = 0
+cdef int enlarging = 0
 
 
 # A helper ------------------------------------------------------------------------------------------------------------
@@ -124,14 +128,15 @@ cdef void serve(void *argument) noexcept nogil:
 
 def _helpers():
     """The number of helpers, for tests."""
-    return pool_size
+    return load(&pool_size)
 
 
 def _forget():
     """Start from nothing in a forked child: its parent's helpers do not run there, and their locks may be held."""
-    global pool, pool_size
+    global pool, pool_size, enlarging
     pool = NULL
     pool_size = 0
+    enlarging = 0
 
 
 if hasattr(os, "register_at_fork"):
@@ -163,16 +168,21 @@ cdef Helper *new_helper() noexcept:
 
 
 cdef int enlarge_pool(int size) except -1:
-    """Start helpers until there are `size` of them, or until one cannot be started."""
-    global pool, pool_size
+    """Start helpers until there are `size` of them, or until one cannot be started.
+
+    While another thread does so, this one goes on with those that there are, as if they had come too late to help.
+    """
     cdef Helper *helper
-    while pool_size < size:
+    if not replace(&enlarging, 0, 1):
+        return 0
+    while load(&pool_size) < size:
         helper = new_helper()
         if helper == NULL:
             break
-        helper.next = pool
-        pool = helper
-        pool_size += 1
+        helper.next = <Helper *>load_address(&pool)
+        store_address(&pool, helper)
+        exchange(&pool_size, pool_size + 1)
+    exchange(&enlarging, 0)
     return 0
 
 
@@ -259,9 +269,9 @@ cdef int share(Work work, void *context, Py_ssize_t items, int threads) except -
     cdef Helper *another
     cdef Helper *first
     cdef int wanted = max(0, min(items, threads) - 1)
-    if wanted > pool_size:
+    if wanted > load(&pool_size):
         enlarge_pool(wanted)
-    first = pool
+    first = <Helper *>load_address(&pool)
     divide(&queues, items, wanted + 1)
     queue.queues = &queues
     queue.number = 0

@@ -62,6 +62,8 @@ def _checked(number):
     return count
 
 
+# Python's own objects, which threads may replace at the same time with the GIL and without. A thread that still sees
+# the quota of a moment ago asks for it once more, or not yet.
 _limit = _limit_of_environment(os.environ)
 _of_process = 0                     # what set_num_threads said; 0: as many as the system allows
 _blocks = contextvars.ContextVar("smoothmax.num_threads", default=())       # that this thread is in, outermost first
@@ -142,8 +144,9 @@ def set_num_threads(number):
 class num_threads:
     """Context manager: the number of threads that calls from this thread may use in a block of code.
 
-    Other threads, those started in the block too, are not affected. Blocks may be nested, and one object may stand for
-    several blocks, in several threads or asynchronous tasks at a time.
+    Other threads, those started in the block too, are not affected, unless Python lets threads inherit the context of
+    the one that starts them, as free-threaded Python 3.14 does (``sys.flags.thread_inherit_context``). Blocks may be
+    nested, and one object may stand for several blocks, in several threads or asynchronous tasks at a time.
 
     Parameters
     ----------

@@ -8,6 +8,7 @@ from libc.stdlib cimport free, malloc
 
 from smoothmax._kernels.environment cimport Environment, enter_environment, leave_environment
 from smoothmax._kernels.interface cimport Kernels, State
+from smoothmax._schedule.atomics cimport exchange, load
 from smoothmax._schedule.feed cimport Unit, Workspace
 from smoothmax._schedule.plan cimport (
     ROLES, SECOND, Cursor, Plan, advance, bases_at, count, inner_shape, inner_stride, start, writes,
@@ -25,6 +26,20 @@ from smoothmax._schedule.units cimport (
 from smoothmax._thresholds cimport (
     BAND_MAX_TILES, GIL_MIN_ELEMENTS, SHARE_GRAIN_ELEMENTS, SHARE_MIN_BYTES, TILE_COLUMNS,
 )
+
+cdef extern from *:
+    """
+    #if defined(_MSC_VER)
+    static __declspec(thread) void *smoothmax_routes;
+    #else
+    static __thread void *smoothmax_routes;
+    #endif
+    #define smoothmax_set_routes(list) (smoothmax_routes = (list))
+    """
+    void *routes "smoothmax_routes"             # the list in which this thread's explain collects, or NULL
+    void set_routes "smoothmax_set_routes"(void *list)
+
+cdef int explained = 0      # 1 from the first explain of the process on; until then small calls skip `routes`
 
 
 # Memory --------------------------------------------------------------------------------------------------------------
@@ -337,7 +352,7 @@ cdef bint walk_row(const Kernels *kernels, const void *elements, Py_ssize_t n, P
         with nogil:
             kernels.fused_row(elements, n, result)
     leave_environment(&environment)
-    if routes is not None:
+    if load(&explained):
         note(SINGLE_ROW)
     return True
 
@@ -364,8 +379,8 @@ cdef int walk(const Plan *plan) except -2:
     cdef bint shares_pieces
     route_of(plan, &route)
     shares_pieces = threads > 1 and route.pieces > 1 and route.units < 2*threads
-    if routes is not None:
-        routes.append(described(&route, "alone" if threads == 1 else "pieces" if shares_pieces else "units"))
+    if load(&explained) and routes != NULL:
+        (<list>routes).append(described(&route, "alone" if threads == 1 else "pieces" if shares_pieces else "units"))
     enter_environment(&environment)
     try:
         return walk_route(plan, &route, size, threads, shares_pieces)
@@ -382,19 +397,22 @@ NAMES = {
     TWO_PASS_TILE: "TWO_PASS_TILE", GATHERED_ROW: "GATHERED_ROW", DRAFT_ROW: "DRAFT_ROW", EMPTY: "EMPTY",
     PLAIN: "PLAIN",
 }
-cdef list routes = None         # in which explain collects; None while it does not run
 
 
 def collect(list collected):
-    """Append descriptions of all routes from now on to this list; None stops it. Returns the list used before."""
-    global routes
-    before, routes = routes, collected
+    """Append descriptions of all routes of this thread from now on to this list; None stops it.
+
+    Returns the list used before. The caller keeps both alive: this thread's variable holds no reference.
+    """
+    exchange(&explained, 1)
+    before = <object>routes if routes != NULL else None
+    set_routes(NULL if collected is None else <void *>collected)
     return before
 
 
 cdef int note(RouteName name) except -1:
-    if routes is not None:
-        routes.append({"name": NAMES[name]})
+    if load(&explained) and routes != NULL:
+        (<list>routes).append({"name": NAMES[name]})
     return 0
 
 

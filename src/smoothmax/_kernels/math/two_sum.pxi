@@ -19,6 +19,7 @@ cdef extern from * nogil:
     #include <stdint.h>
     #include <string.h>
     #if defined(__FP_FAST_FMA) || defined(__FMA__) || defined(__aarch64__)
+    #define SMOOTHMAX_FUSES 1
     static inline double smoothmax_product_error_f64(double a, double b, double p) { return fma(a, b, -p); }
     static inline float smoothmax_product_error_f32(float a, float b, float p) { return fmaf(a, b, -p); }
     static inline double smoothmax_multiplied_f64(double a, double b, double low) { return fma(a, b, a*low); }
@@ -33,6 +34,7 @@ cdef extern from * nogil:
         return fmaf(low, b, fmaf(a, b, -taken));
     }
     #else
+    #define SMOOTHMAX_FUSES 0
     /* The upper 26 bits of a, rounded, taken from its bits: Veltkamp's product with 2**27 + 1 overflows from 2**996. */
     static inline double smoothmax_upper_half(double a) {
         uint64_t bits;
@@ -72,6 +74,7 @@ cdef extern from * nogil:
     }
     #endif
     """
+    const bint FUSES "SMOOTHMAX_FUSES"          # whether fma is one instruction, which decides bits
     double product_error_f64 "smoothmax_product_error_f64"(double a, double b, double p)
     float product_error_f32 "smoothmax_product_error_f32"(float a, float b, float p)
     double multiplied_f64 "smoothmax_multiplied_f64"(double a, double b, double low)
