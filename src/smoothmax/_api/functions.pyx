@@ -16,13 +16,14 @@ cdef inline bint is_plain(object array, object absent) noexcept:
     return type(array) is cnp.ndarray or array is absent
 
 
-cdef object lazy_functions(object a, object b, object where, object out):
+cdef object lazy_functions(object a, object b, object where, object out, object add=None):
     """smoothmax.dask where an argument is a dask array, else None.
 
     This does not import Dask, because whoever made such an array has imported it.
     """
     array = getattr(sys.modules.get("dask.array"), "Array", None)
-    if array is None or not (isinstance(a, array) or isinstance(b, array) or isinstance(where, array)):
+    if array is None or not (isinstance(a, array) or isinstance(b, array) or isinstance(where, array)
+                             or isinstance(add, array)):
         return None
     if out is not None:
         raise TypeError(f"out must be None for a dask array, got {type(out).__name__}")
@@ -31,7 +32,8 @@ cdef object lazy_functions(object a, object b, object where, object out):
     return dask
 
 
-def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, where=True, out=None, dtype=None):
+def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, where=True, out=None, dtype=None, scale=1.0,
+              add=None):
     r"""Logarithm of the sum of exponentials, without overflow.
 
     Parameters
@@ -116,14 +118,14 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, where=
     >>> logsumexp([1.0, 2.0], b=[1.0, -1.0], return_sign=True)
     (np.float64(1.5413248546129181), np.float64(-1.0))
     """
-    if not (type(a) is cnp.ndarray and is_plain(b, None) and is_plain(where, True)):
-        lazy = lazy_functions(a, b, where, out)
+    if not (type(a) is cnp.ndarray and is_plain(b, None) and is_plain(where, True) and is_plain(add, None)):
+        lazy = lazy_functions(a, b, where, out, add)
         if lazy is not None:
-            return lazy.logsumexp(a, axis, b, keepdims, return_sign, where=where, dtype=dtype)
-    return reduce_array(a, axis, b, keepdims, return_sign, where, out, dtype)
+            return lazy.logsumexp(a, axis, b, keepdims, return_sign, where=where, dtype=dtype, scale=scale, add=add)
+    return reduce_array(a, axis, b, keepdims, return_sign, where, out, dtype, scale, add)
 
 
-def softmax(x, axis=None, *, where=True, out=None, dtype=None):
+def softmax(x, axis=None, *, where=True, out=None, dtype=None, scale=1.0, add=None):
     r"""Exponentials divided by their sum: positive numbers that add up to 1, the gradient of `logsumexp`.
 
     Parameters
@@ -189,14 +191,14 @@ def softmax(x, axis=None, *, where=True, out=None, dtype=None):
     >>> softmax(np.array([[1.0, 1.0], [0.0, 2.0]]), axis=1).sum(axis=1)
     array([1., 1.])
     """
-    if not (type(x) is cnp.ndarray and is_plain(where, True)):
-        lazy = lazy_functions(x, None, where, out)
+    if not (type(x) is cnp.ndarray and is_plain(where, True) and is_plain(add, None)):
+        lazy = lazy_functions(x, None, where, out, add)
         if lazy is not None:
-            return lazy.softmax(x, axis, where=where, dtype=dtype)
-    return transform_array(SOFTMAX, x, axis, where, out, dtype)
+            return lazy.softmax(x, axis, where=where, dtype=dtype, scale=scale, add=add)
+    return transform_array(SOFTMAX, x, axis, where, out, dtype, scale, add)
 
 
-def log_softmax(x, axis=None, *, where=True, out=None, dtype=None):
+def log_softmax(x, axis=None, *, where=True, out=None, dtype=None, scale=1.0, add=None):
     r"""Logarithm of `softmax`: the input minus its `logsumexp`, finite wherever the input is.
 
     Parameters
@@ -263,8 +265,8 @@ def log_softmax(x, axis=None, *, where=True, out=None, dtype=None):
     >>> log_softmax(np.array([700.0, 800.0, 900.0, 1000.0]))
     array([-3.00000000e+02, -2.00000000e+02, -1.00000000e+02, -3.72007598e-44])
     """
-    if not (type(x) is cnp.ndarray and is_plain(where, True)):
-        lazy = lazy_functions(x, None, where, out)
+    if not (type(x) is cnp.ndarray and is_plain(where, True) and is_plain(add, None)):
+        lazy = lazy_functions(x, None, where, out, add)
         if lazy is not None:
-            return lazy.log_softmax(x, axis, where=where, dtype=dtype)
-    return transform_array(LOG_SOFTMAX, x, axis, where, out, dtype)
+            return lazy.log_softmax(x, axis, where=where, dtype=dtype, scale=scale, add=add)
+    return transform_array(LOG_SOFTMAX, x, axis, where, out, dtype, scale, add)

@@ -12,7 +12,7 @@ __all__ = [
 ]
 
 
-def logsumexp_and_softmax(a, axis=None, *, keepdims=False, where=True, out=None, dtype=None):
+def logsumexp_and_softmax(a, axis=None, *, keepdims=False, where=True, out=None, dtype=None, scale=1.0, add=None):
     """`logsumexp` and its gradient, `softmax`, in the passes over memory that softmax alone takes.
 
     Parameters
@@ -62,7 +62,7 @@ def logsumexp_and_softmax(a, axis=None, *, keepdims=False, where=True, out=None,
     (array([6.93147181e-01, 4.24835426e-18]), array([[5.00000000e-01, 5.00000000e-01],
            [1.00000000e+00, 4.24835426e-18]]))
     """
-    return value_and_softmax(a, axis, keepdims, where, out, dtype)
+    return value_and_softmax(a, axis, keepdims, where, out, dtype, scale, add)
 
 
 def softmax_vjp(g, p, axis=None, *, out=None):
@@ -166,7 +166,8 @@ def log_softmax_vjp(g, logp, axis=None, *, out=None):
     return product_array(LOG_SOFTMAX_VJP, g, logp, "logp", axis, out)
 
 
-def cross_entropy(logits, targets, axis=-1, *, weight=None, ignore_index=None, label_smoothing=0.0, reduction="mean"):
+def cross_entropy(logits, targets, axis=-1, *, weight=None, ignore_index=None, label_smoothing=0.0, reduction="mean",
+                  scale=1.0, add=None):
     r"""Negative log-probability of the targets under `softmax` of the logits: the loss of a classifier.
 
     Parameters
@@ -246,15 +247,16 @@ def cross_entropy(logits, targets, axis=-1, *, weight=None, ignore_index=None, l
     >>> cross_entropy(logits, [[0.9, 0.1, 0.0], [0.0, 0.5, 0.5]])
     np.float64(0.8031091265562451)
     """
-    lazy = lazy_functions(logits, targets, weight, None)
+    lazy = lazy_functions(logits, targets, weight, None, add)
     if lazy is not None:
         return lazy.cross_entropy(logits, targets, axis, weight=weight, ignore_index=ignore_index,
-                                  label_smoothing=label_smoothing, reduction=reduction)
-    return loss_array(LOGITS, LOSS, logits, targets, axis, weight, ignore_index, label_smoothing, reduction, None)
+                                  label_smoothing=label_smoothing, reduction=reduction, scale=scale, add=add)
+    return loss_array(LOGITS, LOSS, logits, targets, axis, weight, ignore_index, label_smoothing, reduction, None,
+                      scale, add)
 
 
 def cross_entropy_and_grad(logits, targets, axis=-1, *, weight=None, ignore_index=None, label_smoothing=0.0,
-                           reduction="mean", out=None):
+                           reduction="mean", out=None, scale=1.0, add=None):
     r"""`cross_entropy` and its gradient with respect to the logits.
 
     Parameters
@@ -322,7 +324,7 @@ def cross_entropy_and_grad(logits, targets, axis=-1, *, weight=None, ignore_inde
     (np.float64(4.248354255291589e-18), array([-4.24835426e-18,  4.24835426e-18]))
     """
     return loss_array(LOGITS, LOSS_AND_GRADIENT, logits, targets, axis, weight, ignore_index, label_smoothing,
-                      reduction, out)
+                      reduction, out, scale, add)
 
 
 def nll_loss(log_probs, targets, axis=-1, *, weight=None, ignore_index=None, label_smoothing=0.0, reduction="mean"):
@@ -377,10 +379,10 @@ def nll_loss(log_probs, targets, axis=-1, *, weight=None, ignore_index=None, lab
     array([0.40760596, 1.09861229])
     """
     return loss_array(LOG_PROBABILITIES, LOSS, log_probs, targets, axis, weight, ignore_index, label_smoothing,
-                      reduction, None)
+                      reduction, None, 1.0, None)
 
 
-def log_prob(logits, targets, axis=-1):
+def log_prob(logits, targets, axis=-1, *, scale=1.0, add=None):
     """`log_softmax` at the targets, without computing the rest of it.
 
     Parameters
@@ -426,4 +428,4 @@ def log_prob(logits, targets, axis=-1):
     >>> log_prob(np.array([[2.0, 1.0, 0.0], [20.0, 0.0, 0.0]]), [2, 0])
     array([-2.40760596e+00, -4.12230724e-09])
     """
-    return log_prob_array(logits, targets, axis)
+    return log_prob_array(logits, targets, axis, scale, add)

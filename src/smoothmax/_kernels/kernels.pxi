@@ -12,8 +12,8 @@ from libc.string cimport memcpy
 from smoothmax._kernels.interface cimport (
     CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, EXACT_LOGSUMEXP, FROM_MAXIMUM, IN_LOGARITHMS, LOG_PROB, LOG_SOFTMAX,
     LOG_SOFTMAX_VJP, LOGSUMEXP, LOGSUMEXP_AND_SOFTMAX, MERGEABLE_LOGSUMEXP, NLL, SHIFTED, SOFT_CROSS_ENTROPY,
-    SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, SOFTMAX, SOFTMAX_VJP, WEIGHTED_LOGSUMEXP, Blend, CorrectRow, DataKernels,
-    DotSum, DraftRow, Finish, FusedRow, FusedStateRow, FusedStateTile, FusedTile, FusedWeightedTile, JointRow, Kernels,
+    SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, SOFTMAX, SOFTMAX_VJP, WEIGHTED_LOGSUMEXP, Adjust, Blend, CorrectRow,
+    DataKernels, DotSum, DraftRow, Finish, FusedRow, FusedStateRow, FusedStateTile, FusedTile, FusedWeightedTile, JointRow, Kernels,
     PartialSum, ReduceRow, ReduceTile, ScaleRow, ScaleTile, Scaling, Select, State, Table, Transpose, WeightedSum,
     WriteRow, WriteTile, clear, weighted_of,
 )
@@ -69,6 +69,7 @@ include "ops/loss_gradients.pxi"
 include "data/masks.pxi"
 include "data/transpose.pxi"
 include "data/blend.pxi"
+include "data/adjust.pxi"
 
 
 cdef void fill(Kernels *kernels, real type_) noexcept:
@@ -98,6 +99,7 @@ cdef void fill_data(DataKernels *kernels, real _) noexcept:
     kernels.transpose = <Transpose>transpose[real]
     kernels.transpose_back = <Transpose>transpose_back[real]
     kernels.blend = <Blend>blend[real]
+    kernels.adjust = <Adjust>adjust[real]
 
 
 cdef Table TABLE
