@@ -6,6 +6,9 @@ NumPy computes that array here, so that the bits rest on NumPy's rounding and no
 import decimal
 import fractions
 import re
+import subprocess
+import sys
+import textwrap
 
 import numpy as np
 import pytest
@@ -27,6 +30,7 @@ from smoothmax import (
 from smoothmax._schedule.explain import explain
 
 SCALE = -0.37
+MIB = 1 << 20
 THREE = {"logsumexp": logsumexp, "softmax": softmax, "log_softmax": log_softmax}
 
 
@@ -355,6 +359,36 @@ def test_kernels_of_losses_do_not_compute_longdouble():
 def test_dtype_must_be_none_for_complex_addends():
     with pytest.raises(TypeError, match=r"^dtype must be None for complex input, got float32$"):
         logsumexp(np.ones(3), add=1j, dtype=np.float32)
+
+
+# Memory --------------------------------------------------------------------------------------------------------------
+
+
+def test_no_array_of_the_size_of_the_input_is_made(name, dtype):
+    """The peak of the resident memory shows the scratch and whatever NumPy allocates."""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("reads /proc/self/status")
+    script = f"""
+        import numpy as np, smoothmax
+
+        def peak():
+            return next(int(line.split()[1]) << 10 for line in open("/proc/self/status") if line.startswith("VmHWM"))
+
+        def calls(rows, columns):
+            x, c = np.ones((rows, columns), np.{np.dtype(dtype)}), {name != "logsumexp"}
+            column, row = np.ones((rows, 1), x.dtype), np.ones(2*columns)[::2]
+            outs = [np.ones(x.shape if c else n, x.dtype) for n in (columns, rows, ())]
+            before = peak()
+            for axis, out in zip((0, 1, None), outs):
+                for add in (None, column, row, x.T.copy().T if rows < 1000 else x):
+                    smoothmax.{name}(x, axis=axis, out=out, scale=-0.5, add=add, dtype=x.dtype)
+            return peak() - before
+
+        calls(100, 9000)
+        print(calls(4000, 2000))
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    assert int(subprocess.run(command, capture_output=True, text=True, check=True).stdout) <= MIB
 
 
 # Streams -------------------------------------------------------------------------------------------------------------

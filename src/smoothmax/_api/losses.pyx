@@ -29,13 +29,18 @@ def logsumexp_and_softmax(a, axis=None, *, keepdims=False, where=True, out=None,
         Where to put the gradient: an array of the shape of `a`, which may be `a` itself.
     dtype : {float32, float64, float16}, optional
         The type of the computation and of both results. float16 is computed in float32.
+    scale : number, optional
+        What `a` is multiplied by, such as 1/temperature, as in `logsumexp`.
+    add : array_like, optional
+        What is added to the products, such as a bias for each class, broadcast with `a` both ways.
 
     Returns
     -------
     value : ndarray or scalar
         What `logsumexp` returns, within 1.5 ULP however many elements there are.
     gradient : ndarray or scalar
-        What `softmax` returns, to the same accuracy.
+        What `softmax` returns, to the same accuracy: the gradient with respect to ``a*scale + add``. With respect to
+        `a` it is `scale` times that.
 
     Raises
     ------
@@ -191,6 +196,10 @@ def cross_entropy(logits, targets, axis=-1, *, weight=None, ignore_index=None, l
         What becomes of the losses of the positions. A weighted mean of class targets is divided by the sum of the
         weights of the targets that count; one of probabilities, by the number of positions. A mean is finite where its
         losses are, even if their sum is not.
+    scale : number, optional
+        What `logits` is multiplied by, such as 1/temperature, as in `logsumexp`.
+    add : array_like, optional
+        What is added to the products, such as a bias for each class, broadcast with `logits` both ways.
 
     Returns
     -------
@@ -278,14 +287,19 @@ def cross_entropy_and_grad(logits, targets, axis=-1, *, weight=None, ignore_inde
         What becomes of the losses of the positions. With "none" the loss is an array, and the gradient that of its sum.
     out : ndarray, optional
         Where to put the gradient: an array of the shape of `logits`, which may be `logits` itself.
+    scale : number, optional
+        What `logits` is multiplied by, such as 1/temperature, as in `logsumexp`.
+    add : array_like, optional
+        What is added to the products, such as a bias for each class, broadcast with `logits` both ways.
 
     Returns
     -------
     loss : ndarray or scalar
         What `cross_entropy` returns, but for the last bit.
     gradient : ndarray
-        The gradient, in the shape and memory order of `logits`, or `out`. It is 0 at targets that are ignored, and nan
-        at all others for a mean over weights that add up to 0.
+        The gradient with respect to ``logits*scale + add``, in its shape and the memory order of `logits`, or `out`.
+        With respect to `logits` it is `scale` times that. It is 0 at targets that are ignored, and nan at all others
+        for a mean over weights that add up to 0.
 
     Raises
     ------
@@ -393,6 +407,10 @@ def log_prob(logits, targets, axis=-1, *, scale=1.0, add=None):
         The class of each position, of the shape of `logits` without `axis`.
     axis : int, optional
         The axis along which the classes lie, by default the last.
+    scale : number, optional
+        What `logits` is multiplied by, such as 1/temperature, as in `logsumexp`.
+    add : array_like, optional
+        What is added to the products, such as a bias for each class, broadcast with `logits` both ways.
 
     Returns
     -------

@@ -11,7 +11,8 @@ from libc.math cimport NAN, fma, isfinite
 from smoothmax._arrays.call cimport (
     MAX_NDIM, READ_BEFORE_WRITTEN, READ_IN_ANY_ORDER, Adjustment, Shape, adjustment_of, adjusts, as_array, as_axis,
     as_base, as_mask, as_type, broadcast, broadcast_addends, check_out, computed_dtype, keep_addends_from, kernel_type,
-    mark_axes, new_result, prepare, put_adjustment, put_array, put_reduced_result, put_result, put_value, reduced_shape, requested_dtype, result_dtype, result_shape, shape_of, shown, silenced, size_of,
+    mark_axes, new_result, prepare, put_adjustment, put_array, put_reduced_result, put_result, put_value, reduced_shape,
+    requested_dtype, result_dtype, result_shape, shape_of, shown, silenced, size_of,
     take_reduced_strides, walk_arrays, whole_shape, without_overlap,
 )
 from smoothmax._arrays.elements cimport loader

@@ -13,9 +13,9 @@ from smoothmax._kernels.interface cimport (
     CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, EXACT_LOGSUMEXP, FROM_MAXIMUM, IN_LOGARITHMS, LOG_PROB, LOG_SOFTMAX,
     LOG_SOFTMAX_VJP, LOGSUMEXP, LOGSUMEXP_AND_SOFTMAX, MERGEABLE_LOGSUMEXP, NLL, SHIFTED, SOFT_CROSS_ENTROPY,
     SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, SOFTMAX, SOFTMAX_VJP, WEIGHTED_LOGSUMEXP, Adjust, Blend, CorrectRow,
-    DataKernels, DotSum, DraftRow, Finish, FusedRow, FusedStateRow, FusedStateTile, FusedTile, FusedWeightedTile, JointRow, Kernels,
-    PartialSum, ReduceRow, ReduceTile, ScaleRow, ScaleTile, Scaling, Select, State, Table, Transpose, WeightedSum,
-    WriteRow, WriteTile, clear, weighted_of,
+    DataKernels, DotSum, DraftRow, Finish, FusedRow, FusedStateRow, FusedStateTile, FusedTile, FusedWeightedTile,
+    JointRow, Kernels, PartialSum, ReduceRow, ReduceTile, ScaleRow, ScaleTile, Scaling, Select, State, Table, Transpose,
+    WeightedSum, WriteRow, WriteTile, clear, weighted_of,
 )
 from smoothmax._thresholds cimport (
     ALIASED_SOFTMAX_TILE_BYTES, ALIASED_SUM_TILE_BYTES, CACHE_LINE_BYTES, CARRY_QUADS_F32, CARRY_QUADS_F64, CARRY_ROWS,

@@ -21,7 +21,6 @@ from smoothmax._scale.dask_blocks import (
     indexed,
     lazy,
     merged,
-    meta_of,
     named,
     split_every_of,
 )

@@ -71,7 +71,7 @@ cdef void stage_row_of_weights(Feed *feed, char *row) noexcept nogil:
 
 
 cdef void repeat(const Feed *feed, int role, Load load, Py_ssize_t at, Py_ssize_t used, char *to) noexcept nogil:
-    """Store the number of each row of an array once for each of its columns: `used` of them from the element `at` on."""
+    """Store the number of each row once for each of the row's columns: for `used` elements from the element `at` on."""
     cdef const Plan *plan = feed.unit.plan
     cdef Py_ssize_t columns = inner_shape(&plan.kept), stride = plan.reduced.stride[role][0], row = 0, j = 0
     cdef Py_ssize_t end = columns - at % columns            # of the columns that the first number is for
@@ -128,7 +128,8 @@ cdef void adjust_narrow(const Feed *feed, char *to) noexcept nogil:
         adjust(plan, feed.elements, step, addends, feed.width*stride, stride, feed.rows, used, to, to_step)
     elif row_stride == 0:
         load_addends(feed, at, used, <char *>loaded)
-        plan.data_kernels.adjust(feed.elements, step, loaded, 0, False, feed.rows, used, plan.element_scale, to, to_step)
+        plan.data_kernels.adjust(feed.elements, step, loaded, 0, False, feed.rows, used, plan.element_scale, to,
+                                 to_step)
     else:
         for i in range(feed.rows):
             load_addends(feed, at + i*feed.width, used, <char *>loaded)

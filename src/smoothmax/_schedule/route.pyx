@@ -16,8 +16,8 @@ The limits stand in _thresholds.pxd, those of an operation in its table of kerne
 """
 
 from smoothmax._schedule.plan cimport (
-    ADDENDS, BOTH, ELEMENTS, MASK, RESULT, SIGN, WEIGHTS, Axes, Plan, count, has_one_row_of_weights, has_one_weight_a_row,
-    inner_shape, inner_stride, is_contiguous, writes,
+    ADDENDS, BOTH, ELEMENTS, MASK, RESULT, SIGN, WEIGHTS, Axes, Plan, count, has_one_row_of_weights,
+    has_one_weight_a_row, inner_shape, inner_stride, is_contiguous, writes,
 )
 from smoothmax._thresholds cimport (
     ALIASED_STRIDE_BYTES, BAND_MAX_TILES, BAND_ROW_BYTES, CONTIGUOUS_MIN_ELEMENTS, DRAFT_MAX_BYTES, JOINT_ROW_MIN_BYTES,
