@@ -15,13 +15,14 @@ cdef void fused_row(const Unit *unit, State *state) noexcept nogil:
     cdef Cursor cursor
     cdef bint reduces = plan.kernels.write_row == NULL
     cdef char *out = unit.space.elements if reduces or unit.staged_out else unit.bases.data[RESULT]
-    cdef const char *elements = out if unit.staged_in else unit.bases.data[ELEMENTS]
+    cdef char *staged = unit.space.elements if plan.adjusted else out
+    cdef const char *elements = staged if unit.staged_in else unit.bases.data[ELEMENTS]
     cdef double value
     if plan.kernels.fused_state_row != NULL:
         take_targets(unit, state)               # before its element is overwritten, where the result takes its place
     if unit.staged_in:
         start(&cursor, &plan.reduced, 0, 0, n)
-        stage_row(plan, &unit.bases, &cursor, n, out, unit.space.weights)
+        stage_row(plan, &unit.bases, &cursor, n, staged, unit.space.weights)
     if plan.kernels.fused_state_row != NULL:
         plan.kernels.fused_state_row(state, elements, n, out)
         finish(unit, state)

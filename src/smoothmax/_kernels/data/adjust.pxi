@@ -17,13 +17,19 @@ cdef extern from * nogil:
     #define SMOOTHMAX_NO_CONTRACTION
     #pragma fp_contract(off)
     #endif
-    /* x and out may be the same memory but do not overlap otherwise; addends lie elsewhere. */
+    /* x and out may be the same memory but do not overlap otherwise; addends lie elsewhere.
+
+       What will probably be adjusted next, the elements that follow the row or the rows, is fetched into L2 meanwhile,
+       to arrive while kernels compute (P45). */
     #define SMOOTHMAX_ADJUST(name, real) \\
         SMOOTHMAX_ROUND_TWICE static void name(const real *x, Py_ssize_t step, const real *addends, \\
                                                Py_ssize_t addends_step, int one_a_row, Py_ssize_t rows, Py_ssize_t n, \\
                                                real scale, real *out, Py_ssize_t out_step) { \\
             SMOOTHMAX_NO_CONTRACTION \\
+            Py_ssize_t length = n*(Py_ssize_t)sizeof(real), ahead = rows == 1 ? length : rows*step; \\
             for (Py_ssize_t row = 0; row < rows; row++) { \\
+                for (Py_ssize_t at = 0; at < length; at += 64) \\
+                    SMOOTHMAX_PREFETCH_L2((const char *)x + ahead + at); \\
                 if (one_a_row) { \\
                     real addend = *addends; \\
                     SMOOTHMAX_INDEPENDENT \\
