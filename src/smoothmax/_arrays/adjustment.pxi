@@ -52,6 +52,12 @@ cdef Adjustment adjustment_of(object scale, object add):
     return by
 
 
+cdef inline bint keeps_type(Adjustment by, int number) noexcept:
+    """Whether elements of this NumPy type, float32 or float64, surely stay of it: no other type needs to be asked."""
+    return by is None or type(by.scale) is float and (
+        by.addends is None or cnp.PyArray_TYPE(by.addends) == number)
+
+
 cdef int broadcast_addends(cnp.ndarray array, Adjustment by, Shape *shape) except -1:
     """Broadcast the addends with the shape, once no more code of the user's will run."""
     if by.addends is not None:

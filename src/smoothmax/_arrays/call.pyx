@@ -65,7 +65,7 @@ cdef object reduce_array(object a, object axis, object b, object keepdims, objec
         broadcast_addends(array, by, &shape)
     mark_axes(axis, &shape)
     number = computing = cnp.PyArray_TYPE(array)
-    if weights is not None or by is not None or requested is not None or (
+    if weights is not None or requested is not None or not keeps_type(by, number) or (
             number != cnp.NPY_FLOAT64 and number != cnp.NPY_FLOAT32):
         chosen = result_dtype(a, array, b, weights, requested, by)
         wide = chosen if weights is None else computing_dtype(chosen, b, weights)
@@ -140,7 +140,7 @@ cdef object transform_array(Operation operation, object x, object axis, object w
         broadcast_addends(array, by, &shape)
     mark_axes(axis, &shape)
     number = cnp.PyArray_TYPE(array)
-    if requested is not None or by is not None or (number != cnp.NPY_FLOAT64 and number != cnp.NPY_FLOAT32):
+    if requested is not None or not keeps_type(by, number) or (number != cnp.NPY_FLOAT64 and number != cnp.NPY_FLOAT32):
         chosen = result_dtype(x, array, None, None, requested, by)
         number = chosen.num
         if number not in KERNEL_DTYPES:
