@@ -356,6 +356,12 @@ def test_kernels_of_losses_do_not_compute_longdouble():
             call()
 
 
+def test_longdouble_addends_are_taken_where_dtype_says_what_is_computed_in():
+    x, add = np.ones((2, 4)), np.arange(4, dtype=np.longdouble)
+    expected = logsumexp_and_softmax(x + add.astype(np.float64), 1)
+    assert_same_bits(logsumexp_and_softmax(x, 1, add=add, dtype=np.float64), expected)
+
+
 def test_dtype_must_be_none_for_complex_addends():
     with pytest.raises(TypeError, match=r"^dtype must be None for complex input, got float32$"):
         logsumexp(np.ones(3), add=1j, dtype=np.float32)

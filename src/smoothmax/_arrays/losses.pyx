@@ -46,7 +46,7 @@ cdef int kernel_dtype_number(object dtype, str name) except -1:
 
 cdef int computed_number(object x, cnp.ndarray array, Adjustment by, object requested, str name) except -1:
     """The number of the type of results of these elements, which kernels must compute."""
-    if by is not None and by.addends is not None:
+    if requested is None and by is not None and by.addends is not None:
         kernel_dtype_number(computed_dtype(by.addends.descr), "add")
     return kernel_dtype_number(result_dtype(x, array, None, None, requested, by), name)
 
@@ -141,8 +141,8 @@ cdef object loss_array(LossInput kind, LossResult wanted, object logits, object 
     silence = silenced()
     enter_environment(&environment)
     try:
-        return loss_of_arrays(kind, wanted, logits, as_base(array), as_base(given), axis, as_base(weights), ignore_index,
-                              smoothing, reduced, out, by)
+        return loss_of_arrays(kind, wanted, logits, as_base(array), as_base(given), axis, as_base(weights),
+                              ignore_index, smoothing, reduced, out, by)
     finally:
         leave_environment(&environment)
         silence.__exit__(None, None, None)
