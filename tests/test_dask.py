@@ -348,3 +348,43 @@ def test_longdouble_weights_are_refused():
     with pytest.raises(TypeError) as caught:
         lazy.logsumexp(da.zeros(2, chunks=1), b=np.ones(2, "g"), dtype="f8")
     assert str(caught.value) == f"b must be of float64 or a narrower type, got dtype {np.dtype('g')}"
+
+
+@pytest.mark.parametrize("axis", [None, 1, (0, 2)], ids=str)
+@pytest.mark.parametrize("blocks", BLOCKS[:2], ids=str)
+def test_blocks_are_scaled_and_shifted(name, dtype, axis, blocks):
+    x = X.astype(dtype)
+    for add in (None, 0.3, RNG.normal(size=(12, 1)), da.from_array(RNG.normal(size=(5, 1, 7)), chunks=2)):
+        add = add.astype(dtype) if hasattr(add, "astype") else add
+        shift = 0 if add is None else np.asarray(add, dtype)
+        y = x * dtype(-0.37) + shift
+        result = getattr(lazy, name)(da.from_array(x, chunks=blocks), axis, scale=-0.37, add=add)
+        exact, got = reference(name, y, axis), result.compute(scheduler="sync")
+        assert (result.shape, result.dtype) == (got.shape, got.dtype) == (exact.high.shape, dtype)
+        assert np.max(ulp_error(got, exact)) <= bound(name, 1)
+
+
+def test_weights_and_enlarging_addends_go_with_scaled_blocks():
+    x, add = da.from_array(X[:, :1], chunks=(2, 1, 3)), da.from_array(RNG.normal(size=(4, 1, 12, 7)), chunks=3)
+    b = np.abs(B) + 0.5
+    wanted = smoothmax.logsumexp(X[:, :1], (0, -1), b, scale=2, add=add.compute())
+    got = lazy.logsumexp(x, (0, -1), b, scale=2, add=add)
+    assert got.shape == wanted.shape
+    np.testing.assert_allclose(got.compute(scheduler="sync"), wanted, rtol=1e-13)
+    shares = lazy.softmax(x, (0, -1), scale=2, add=add)
+    np.testing.assert_allclose(
+        shares.compute(scheduler="sync"), smoothmax.softmax(X[:, :1], (0, -1), scale=2, add=add.compute()), rtol=1e-13
+    )
+
+
+@pytest.mark.usefixtures("nothing_runs")
+def test_bad_adjustments_are_refused_before_anything_is_computed():
+    x = da.from_array(X, chunks=3)
+    for function in (lazy.logsumexp, lazy.softmax, lazy.log_softmax):
+        with pytest.raises(TypeError, match=r"^scale must be a number, got 'a'$"):
+            function(x, scale="a")
+        with pytest.raises(TypeError, match=r"^scale must be real for real input, got 1j$"):
+            function(x, scale=1j)
+        text = r"^add of shape \(2,\) does not broadcast with the input of shape \(5, 12, 7\)$"
+        with pytest.raises(ValueError, match=text):
+            function(x, add=np.ones(2))

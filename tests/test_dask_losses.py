@@ -362,3 +362,22 @@ def test_a_single_position_that_is_ignored_is_right_without_classes(classes):
     assert cross_entropy(x, np.array(5), ignore_index=5, reduction="sum").compute() == 0
     with pytest.raises(IndexError, match=rf"^targets must be in range\({classes}\), the number of classes, got 5$"):
         cross_entropy(x, np.array(5)).compute()
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("kind", ["classes", "probable"])
+@pytest.mark.parametrize("blocks", BLOCKS, ids=str)
+def test_blocks_are_scaled_and_shifted(dtype, blocks, kind, smoothing):
+    x, targets = X.astype(dtype), PROBABLE.astype(dtype) if kind == "probable" else TARGETS
+    promise = SOFT_LOSS if kind == "probable" or smoothing else LOSS
+    row, column = RNG.normal(size=CLASSES).astype(dtype), RNG.normal(size=(ROWS, 1)).astype(dtype)
+    for add in (None, 0.25, row, da.from_array(column, chunks=5)):
+        y = x * dtype(1.7) + (0 if add is None else np.asarray(add, dtype))
+        given = {"label_smoothing": smoothing, "reduction": "none"}
+        result = cross_entropy(da.from_array(x, chunks=blocks), targets, scale=1.7, add=add, **given)
+        exact, _ = losses_and_gradients(y, targets, None, None, smoothing, "none")
+        got = result.compute(scheduler="sync")
+        assert got.dtype == dtype
+        assert np.max(ulp_error(got, exact)) <= promise
+    whole = smoothmax.cross_entropy(da.from_array(x[:1], chunks=4), TARGETS, add=da.from_array(column, chunks=5))
+    np.testing.assert_allclose(whole.compute(), smoothmax.cross_entropy(x[:1], TARGETS, add=column), rtol=1e-5)

@@ -59,7 +59,7 @@ cdef enum:
     SCRATCH_TILE_ROWS = 128         # SCRATCH_ELEMENTS of a tile
     STAGED_ROW_BYTES = 16384        # of a row that passes through the scratch in parts, which then stay in L1
     NARROW_STAGED_ROWS = 64         # of narrow columns
-    MASK_BUFFER_ELEMENTS = 512      # of a mask or of factors that are made contiguous at a time
+    MASK_BUFFER_ELEMENTS = 512      # of a mask, of factors or of addends that are made contiguous at a time
     ELEMENTWISE_BLOCK_ELEMENTS = 256        # of an operand of a ufunc that are made contiguous at a time (P51)
 
     # Prefetching (P10, P22) -------------------------------------------------------------------------------------------

@@ -19,7 +19,9 @@ from smoothmax._scale.dask_blocks import (
     checked,
     finish_block,
     indexed,
+    lazy,
     merged,
+    meta_of,
     named,
     transform_block,
     write_block,
@@ -40,6 +42,8 @@ def logsumexp(
     *,
     where: Any = True,
     dtype: DTypeLike | None = None,
+    scale: Any = 1.0,
+    add: Any = None,
     split_every: int | dict[int, int] | None = None,
 ) -> Any:
     """`smoothmax.logsumexp` of a dask array, lazily.
@@ -60,6 +64,10 @@ def logsumexp(
         The elements that take part, broadcast with `a`.
     dtype : {float32, float64, float16}, optional
         The type of the computation and of the result.
+    scale : number, optional
+        What `a` is multiplied by, in each block.
+    add : dask array or array_like, optional
+        What is added to the product, broadcast with `a`.
     split_every : int >= 2 or dict(axis: int), optional
         The number of blocks that are merged at a time, as in `dask.array.reduction`; by default the setting of that
         name in dask's configuration, or 32.
@@ -94,18 +102,17 @@ def logsumexp(
     """
     a, where = checked(a, where)
     shape, ndim = a.shape, a.ndim
-    if b is not None and not isinstance(b, (bool, int, float)):
-        b = da.asanyarray(b)
-    result = states.dtype_of(a._meta, b._meta if isinstance(b, da.Array) else b, dtype)
+    b, add = lazy(b), lazy(add)
+    result = states.dtype_of(a._meta, meta_of(b), dtype, scale, meta_of(add))
     computing = dtype_with_weights(result, b)
-    for name, other in (("b", b), ("where", where)):
+    for name, other in (("b", b), ("where", where), ("add", add)):
         if isinstance(other, da.Array):
             broadcast(a, name, other)
             shape = da.core.broadcast_shapes(shape, other.shape)
             ndim = len(shape)
     axes = states.axes_of(axis, ndim)
     operation = "logsumexp" if b is None else "weighted_logsumexp"
-    sums = block_sums(operation, a, b, where, ndim, axes, computing)
+    sums = block_sums(operation, a, b, where, ndim, axes, computing, scale, add)
     keepdims = bool(keepdims)
     if not return_sign:
         return merged(sums, operation, axes, keepdims, computing, split_every, result)
@@ -121,18 +128,32 @@ def logsumexp(
     )
 
 
-def transform(operation: str, x: Any, axis: Axis, where: Any, dtype: DTypeLike | None, split_every: Any) -> Any:
+def transform(
+    operation: str,
+    x: Any,
+    axis: Axis,
+    where: Any,
+    dtype: DTypeLike | None,
+    scale: Any,
+    add: Any,
+    split_every: Any,
+) -> Any:
     x, where = checked(x, where)
-    result = states.dtype_of(x._meta, None, dtype)
-    ndim = x.ndim if where is True else len(broadcast(x, "where", where))
+    add = lazy(add)
+    result = states.dtype_of(x._meta, None, dtype, scale, meta_of(add))
+    arrays = [x]
+    for name, other in (("where", where), ("add", add)):
+        if isinstance(other, da.Array):
+            broadcast(x, name, other)
+            arrays.append(other)
+    ndim = max(one.ndim for one in arrays)
     axes = states.axes_of(axis, ndim)
-    arrays = [one for one in (x, where) if isinstance(one, da.Array)]
     cut = any(one.numblocks[i - ndim] > 1 for one in arrays for i in axes if i - ndim >= -one.ndim)
-    keywords = {"operation": operation, "axis": axes, "dtype": result}
-    arguments: list[Any] = [*indexed(x, ndim), *indexed(where, ndim)]
+    keywords = {"operation": operation, "axis": axes, "dtype": result, "scale": scale}
+    arguments: list[Any] = [*indexed(x, ndim), *indexed(where, ndim), *indexed(add, ndim)]
     function: Any = transform_block
     if cut:
-        sums = block_sums(operation, x, None, where, ndim, axes, result)
+        sums = block_sums(operation, x, None, where, ndim, axes, result, scale, add)
         arguments += indexed(merged(sums, operation, axes, True, result, split_every), ndim)
         function = write_block
     return da.blockwise(
@@ -151,6 +172,8 @@ def softmax(
     *,
     where: Any = True,
     dtype: DTypeLike | None = None,
+    scale: Any = 1.0,
+    add: Any = None,
     split_every: int | dict[int, int] | None = None,
 ) -> Any:
     """`smoothmax.softmax` of a dask array, lazily.
@@ -165,6 +188,10 @@ def softmax(
         The elements that take part, broadcast with `x`. Where it is False the result is 0.
     dtype : {float32, float64, float16}, optional
         The type of the computation and of the result.
+    scale : number, optional
+        What `x` is multiplied by, in each block.
+    add : dask array or array_like, optional
+        What is added to the product, broadcast with `x`.
     split_every : int >= 2 or dict(axis: int), optional
         The number of blocks that are merged at a time, as in `dask.array.reduction`.
 
@@ -194,7 +221,7 @@ def softmax(
     >>> softmax(da.from_array([[600.0, 700.0, 800.0]], chunks=2), axis=1).compute()
     array([[1.38389653e-87, 3.72007598e-44, 1.00000000e+00]])
     """
-    return transform("softmax", x, axis, where, dtype, split_every)
+    return transform("softmax", x, axis, where, dtype, scale, add, split_every)
 
 
 def log_softmax(
@@ -203,6 +230,8 @@ def log_softmax(
     *,
     where: Any = True,
     dtype: DTypeLike | None = None,
+    scale: Any = 1.0,
+    add: Any = None,
     split_every: int | dict[int, int] | None = None,
 ) -> Any:
     """`smoothmax.log_softmax` of a dask array, lazily.
@@ -217,6 +246,10 @@ def log_softmax(
         The elements that take part, broadcast with `x`. Where it is False the result is -inf.
     dtype : {float32, float64, float16}, optional
         The type of the computation and of the result.
+    scale : number, optional
+        What `x` is multiplied by, in each block.
+    add : dask array or array_like, optional
+        What is added to the product, broadcast with `x`.
     split_every : int >= 2 or dict(axis: int), optional
         The number of blocks that are merged at a time, as in `dask.array.reduction`.
 
@@ -241,7 +274,7 @@ def log_softmax(
     >>> log_softmax(da.from_array([20.0, 0.0], chunks=1)).compute()
     array([-2.06115362e-09, -2.00000000e+01])
     """
-    return transform("log_softmax", x, axis, where, dtype, split_every)
+    return transform("log_softmax", x, axis, where, dtype, scale, add, split_every)
 
 
 def cross_entropy(
@@ -253,6 +286,8 @@ def cross_entropy(
     ignore_index: int | None = None,
     label_smoothing: float = 0.0,
     reduction: str = "mean",
+    scale: Any = 1.0,
+    add: Any = None,
     split_every: int | dict[int, int] | None = None,
 ) -> Any:
     """`smoothmax.cross_entropy` of a dask array, lazily.
@@ -275,6 +310,10 @@ def cross_entropy(
         How much of each target, from 0 to 1, is spread evenly over all classes.
     reduction : {"mean", "sum", "none"}, optional
         Return the weighted mean of the positions' losses (the default), their sum, or all of them.
+    scale : number, optional
+        What `logits` is multiplied by, in each block.
+    add : dask array or array_like, optional
+        What is added to the product, broadcast with `logits`.
     split_every : int >= 2 or dict(axis: int), optional
         The number of blocks that are merged or added at a time, as in `dask.array.reduction`.
 
@@ -308,4 +347,4 @@ def cross_entropy(
     >>> cross_entropy(logits, [0, 2], reduction="none").compute()
     array([0.40760596, 1.09861229])
     """
-    return loss(logits, targets, axis, weight, ignore_index, label_smoothing, reduction, split_every)
+    return loss(logits, targets, axis, weight, ignore_index, label_smoothing, reduction, split_every, scale, add)

@@ -76,6 +76,20 @@ assert_type(logsumexp(f32, axis=np.int64(1)), NDArray[np.float32] | Any)
 assert_type(logsumexp(i8, axis=1), NDArray[np.float64] | Any)
 assert_type(logsumexp(matrix, axis=1), NDArray[np.float32] | Any)
 
+# scale and add: any number, and an array that promotes as b does and may enlarge the result.
+assert_type(logsumexp(f32, scale=-1 / 2), np.float32)
+assert_type(logsumexp(f32, scale=np.float64(2)), np.float32)
+assert_type(logsumexp(f32, 1, scale=2, add=f32), NDArray[np.float32] | Any)
+assert_type(logsumexp(f64, 1, scale=2, add=[1.0, 2.0]), NDArray[np.float64] | Any)
+assert_type(logsumexp(c64, scale=2j), np.complex64)
+assert_type(softmax(matrix, scale=0.5), Matrix)
+assert_type(softmax(matrix, add=f32), NDArray[np.float32])
+assert_type(log_softmax(f64, 1, add=row), NDArray[np.float64])
+assert_type(softmax(i8, scale=2, add=f64), NDArray[np.float64])
+assert_type(log_prob(f32, [0, 1], scale=2.0, add=f32), NDArray[np.float32] | Any)
+assert_type(cross_entropy(f32, [0, 1], scale=2.0, add=f32), np.float32)
+assert_type(cross_entropy_and_grad(matrix, [0, 1], scale=2.0), tuple[np.float32, Matrix])
+
 # keepdims: an array, whatever the axis.
 assert_type(logsumexp(f32, keepdims=True), NDArray[np.float32])
 assert_type(logsumexp(c64, axis=1, keepdims=True), NDArray[np.complex64])

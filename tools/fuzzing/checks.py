@@ -105,7 +105,12 @@ def reduction_arguments(memory: Memory, case: Case) -> tuple[Any, ...]:
         else:
             options["where"] = case["where"]
             where = np.asarray(case["where"])
-    ndim = max(np.ndim(a) for a in (x, b, where) if a is not None)
+    add = None
+    if "add" in case:
+        add, options["add"], _ = given(memory, case["add"], shape)
+    if "scale" in case:
+        options["scale"] = case["scale"]
+    ndim = max(np.ndim(a) for a in (x, b, where, add) if a is not None)
     case["axis"] = fitting(case["axis"], len(shape), ndim)
     options["axis"] = tuple(case["axis"]) if isinstance(case["axis"], list) else case["axis"]
     for name in ("keepdims", "return_sign"):
@@ -113,15 +118,16 @@ def reduction_arguments(memory: Memory, case: Case) -> tuple[Any, ...]:
             options[name] = case[name]
     if "dtype" in case:
         options["dtype"] = np.dtype(case["dtype"])
-    return x, passed, around, b, where, options
+    return x, passed, around, b, where, add, options
 
 
-def reduction_expected(case: Case, x: Array, b: Any, where: Any, options: Case) -> tuple[list[Expected], Any]:
+def reduction_expected(case: Case, x: Array, b: Any, where: Any, add: Any, options: Case) -> tuple[list[Expected], Any]:
     """The results, and the type they have."""
-    types = [x.dtype] + ([b.dtype] if b is not None and isinstance(case["b"], dict) else [])
+    types = [x.dtype] + ([] if add is None else [add.dtype])
+    types += [b.dtype] if b is not None and isinstance(case["b"], dict) else []
     dtype = options.get("dtype", natural(np.result_type(*types)))
     computing = np.dtype(np.float32) if dtype == np.float16 else dtype
-    shapes = [x.shape] + [a.shape for a in (b, where) if a is not None]
+    shapes = [x.shape] + [a.shape for a in (b, where, add) if a is not None]
     shape = np.broadcast_shapes(*shapes)
     axes = axis_of(list(options["axis"]) if isinstance(options["axis"], tuple) else options["axis"], len(shape))
     octets = x.view(np.uint8) != 0 if x.dtype == np.bool_ else x
@@ -130,7 +136,9 @@ def reduction_expected(case: Case, x: Array, b: Any, where: Any, options: Case) 
         wide = computing
         if b is not None and b.dtype.kind == "f" and isinstance(case["b"], dict):
             wide = np.promote_types(computing, b.dtype)
-        rows = as_rows(np.broadcast_to(octets.astype(wide).astype(WIDE), shape), axes)
+        elements = np.multiply(octets.astype(wide), wide.type(options.get("scale", 1)))
+        elements = elements if add is None else np.add(elements, add.astype(wide))
+        rows = as_rows(np.broadcast_to(elements.astype(WIDE), shape), axes)
         weights = None
         if b is not None:
             whole = b.view(np.uint8) != 0 if b.dtype == np.bool_ and b.shape else b
@@ -152,8 +160,8 @@ def reduction_expected(case: Case, x: Array, b: Any, where: Any, options: Case) 
 
 
 def run_reduction(memory: Memory, case: Case) -> None:
-    x, passed, around, b, where, options = reduction_arguments(memory, case)
-    expected, dtype = reduction_expected(case, x, b, where, options)
+    x, passed, around, b, where, add, options = reduction_arguments(memory, case)
+    expected, dtype = reduction_expected(case, x, b, where, add, options)
     if case["function"] == "logsumexp_and_softmax" and dtype == np.longdouble:
         must_raise(lambda: smoothmax.logsumexp_and_softmax(passed, **options))
         return
@@ -161,7 +169,7 @@ def run_reduction(memory: Memory, case: Case) -> None:
     out = output(memory, case, shape, dtype, [(passed, around)]) if "out" in case else None
     if out is not None:
         options["out"] = out
-    before = kept_inputs([passed, options.get("b"), options.get("where")], out)
+    before = kept_inputs([passed, options.get("b"), options.get("where"), options.get("add")], out)
     got = strictly(case, lambda: getattr(smoothmax, case["function"])(passed, **options))
     check_inputs(before)
     memory.check()

@@ -129,7 +129,7 @@ def expected_of(case: Case, x: Array, b: Any, where: Any, options: Case) -> tupl
 
 
 def run_complex(memory: Memory, case: Case) -> None:
-    x, passed, around, b, where, options = reduction_arguments(memory, case)
+    x, passed, around, b, where, _, options = reduction_arguments(memory, case)
     with np.errstate(all="ignore"):
         expected, dtype = expected_of(case, x, b, where, options)
     real = np.empty(0, dtype).real.dtype

@@ -127,6 +127,12 @@ def random_axis(r: random.Random, ndim: int) -> Any:
     return [axis - ndim * r.randrange(2) for axis in some]
 
 
+def addend_type(case: Case) -> str:
+    """The type of the elements, or float64 for integers: promotion is left to tests/test_scale_and_add.py."""
+    dtype: str = case["x"]["dtype"]
+    return dtype if np.dtype(dtype).kind in "fc" else "f8"
+
+
 def random_reduction(r: random.Random) -> Case:
     shape = random_shape(r)
     case: Case = {"do": "reduction", "function": r.choice(REDUCTIONS), "shape": shape}
@@ -143,6 +149,10 @@ def random_reduction(r: random.Random) -> Case:
         case["return_sign"] = True
     if r.random() < 0.3:
         case["where"] = r.choice([True, False]) if r.random() < 0.1 else random_array(r, len(shape), "?", ("mask",))
+    if r.random() < 0.3:
+        case["scale"] = r.choice([-1, 0.5, -3.7, 1.0, 0, 1e-3, 1e3])
+    if r.random() < 0.3 and "as" not in case["x"]:
+        case["add"] = random_array(r, len(shape), (addend_type(case),), NUMBERS)
     if r.random() < 0.15:
         case["dtype"] = r.choice(["f2", "f4", "f8", "g"])
     if r.random() < 0.35:
@@ -302,9 +312,11 @@ def random_blocks(r: random.Random) -> Case:
         "how": random_layout(r, len(case["shape"])),
     }
     case["x"].pop("as", None)
-    for name in ("b", "where"):
+    for name in ("b", "where", "add"):
         if isinstance(case.get(name), dict):
             case[name].pop("as", None)
+    if "add" in case:
+        case["add"]["dtype"] = addend_type(case)
     if isinstance(case.get("b"), dict):
         case["b"]["dtype"] = case["x"]["dtype"] if case["x"]["dtype"] != "i4" else "f8"
     if case.get("dtype") == "g":

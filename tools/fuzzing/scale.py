@@ -101,7 +101,7 @@ def run_file(memory: Memory, case: Case) -> None:
             options["dtype"] = np.dtype(case["dtype"])
         if "keepdims" in case:
             options["keepdims"] = True
-        expected, dtype = reduction_expected(case, x, None, None, options)
+        expected, dtype = reduction_expected(case, x, None, None, None, options)
         must_be(got if got.ndim else got[()], expected[0], "file", dtype)
     finally:
         shutil.rmtree(folder)
@@ -120,8 +120,8 @@ def run_blocks(memory: Memory, case: Case) -> None:
 
     import smoothmax.dask
 
-    x, passed, _, b, where, options = reduction_arguments(memory, case)
-    expected, dtype = reduction_expected(case, x, b, where, options)
+    x, passed, _, b, where, add, options = reduction_arguments(memory, case)
+    expected, dtype = reduction_expected(case, x, b, where, add, options)
     blocks = blocks_of(passed, case["parts"])
     with dask.config.set(scheduler="synchronous"):
         result = strictly(case, lambda: getattr(smoothmax.dask, case["function"])(blocks, **options))

@@ -1,3 +1,3 @@
 # What other signatures share with those of the three functions.
 
-cdef object lazy_functions(object a, object b, object where, object out)
+cdef object lazy_functions(object a, object b, object where, object out, object add=*)

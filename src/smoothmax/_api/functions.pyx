@@ -16,13 +16,14 @@ cdef inline bint is_plain(object array, object absent) noexcept:
     return type(array) is cnp.ndarray or array is absent
 
 
-cdef object lazy_functions(object a, object b, object where, object out):
+cdef object lazy_functions(object a, object b, object where, object out, object add=None):
     """smoothmax.dask where an argument is a dask array, else None.
 
     This does not import Dask, because whoever made such an array has imported it.
     """
     array = getattr(sys.modules.get("dask.array"), "Array", None)
-    if array is None or not (isinstance(a, array) or isinstance(b, array) or isinstance(where, array)):
+    if array is None or not (isinstance(a, array) or isinstance(b, array) or isinstance(where, array)
+                             or isinstance(add, array)):
         return None
     if out is not None:
         raise TypeError(f"out must be None for a dask array, got {type(out).__name__}")
@@ -31,7 +32,8 @@ cdef object lazy_functions(object a, object b, object where, object out):
     return dask
 
 
-def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, where=True, out=None, dtype=None):
+def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, where=True, out=None, dtype=None, scale=1.0,
+              add=None):
     r"""Logarithm of the sum of exponentials, without overflow.
 
     Parameters
@@ -58,14 +60,20 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, where=
         The type of the computation and of the result, by default the type of `a`, or the one that `a` and `b` promote
         to as in NumPy, and float64 where that is an integer or bool. float16 is computed in float32, and weights
         of a wider type make the computation as wide.
+    scale : number, optional
+        What `a` is multiplied by: 1/temperature, or -1 for energies. It is rounded to the type of the computation and
+        takes no part in choosing that, whatever its own type is.
+    add : array_like, optional
+        What is added to the products, broadcast with `a` both ways: dual variables, biases, free energies. `add` takes
+        part in the promotion of types as `b` does.
 
     Returns
     -------
     ndarray or scalar
-        ``log(sum(b*exp(a), axis))``, or `out`; with `return_sign`, the pair of ``log(abs(sum))`` and the sum's sign,
-        which for complex `a` is a complex number of size 1. No element at all gives -inf, any nan gives nan, and
-        otherwise any +inf gives inf. A result without axes is a NumPy scalar, unless `out` is given. For a dask array
-        the result is a dask array; see `smoothmax.dask`.
+        ``log(sum(b*exp(a*scale + add), axis))``, or `out`; with `return_sign`, the pair of ``log(abs(sum))`` and the
+        sum's sign, which for complex `a` is a complex number of size 1. No element at all gives -inf, any nan gives
+        nan, and otherwise any +inf gives inf. A result without axes is a NumPy scalar, unless `out` is given. For a
+        dask array the result is a dask array; see `smoothmax.dask`.
 
     Raises
     ------
@@ -73,9 +81,10 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, where=
         An axis that `a` does not have.
     ValueError
         An axis given twice; shapes that do not broadcast, or to a size that overflows; an `out` of another shape, or
-        one that is read-only; an integer beyond the range of float64.
+        one that is read-only; an integer or a `scale` beyond the range of float64.
     TypeError
-        An `axis`, `dtype` or `out` of the wrong kind; a masked array or one with units; an array that is not numeric.
+        An `axis`, `dtype`, `scale` or `out` of the wrong kind; a masked array or one with units; an array that is not
+        numeric; a complex `scale` of real numbers.
     MemoryError
         No memory for the result.
 
@@ -94,6 +103,10 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, where=
     ULP of the larger of the two. With `b` the error is up to 1.5 ULP of the largest of the result, `a` and log(abs(b)),
     more where terms cancel; a result near 0 keeps fewer digits than without weights. An analysis of what can go wrong
     is [1]_.
+
+    With `scale` or `add` the result is that of the call on the array ``a*scale + add``, with the product and the sum
+    rounded as NumPy rounds them in the type of the computation, but no such array is made: elements are adjusted a
+    block at a time. The bits are the same where that array has the layout of `a`.
 
     longdouble and complex numbers are computed by plain NumPy, with temporaries of several times the input's size. The
     largest error of longdouble is 2 ULP, counted in the same way. For complex numbers let :math:`\kappa` be the sum of
@@ -115,15 +128,25 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, where=
     array([4.24835426e-18, 3.69314718e+00])
     >>> logsumexp([1.0, 2.0], b=[1.0, -1.0], return_sign=True)
     (np.float64(1.5413248546129181), np.float64(-1.0))
+
+    A step of Sinkhorn's iteration for optimal transport, with the costs C and the dual variables v; and one of MBAR's
+    equations for free energies f, with the reduced energies u of n samples of each state:
+
+    >>> C, v, reg = np.array([[0.0, 1.0], [1.0, 0.0]]), np.array([0.0, 0.5]), 0.5
+    >>> logsumexp(C, axis=1, scale=-1/reg, add=v)
+    array([0.20141328, 0.57888973])
+    >>> u, f, n = np.array([[0.0, 1.0, 4.0], [4.0, 1.0, 0.0]]), np.zeros(2), np.array([1, 2])
+    >>> logsumexp(u, axis=0, scale=-1, add=f[:, None], b=n[:, None])
+    array([0.0359763 , 0.09861229, 0.70226332])
     """
-    if not (type(a) is cnp.ndarray and is_plain(b, None) and is_plain(where, True)):
-        lazy = lazy_functions(a, b, where, out)
+    if not (type(a) is cnp.ndarray and is_plain(b, None) and is_plain(where, True) and is_plain(add, None)):
+        lazy = lazy_functions(a, b, where, out, add)
         if lazy is not None:
-            return lazy.logsumexp(a, axis, b, keepdims, return_sign, where=where, dtype=dtype)
-    return reduce_array(a, axis, b, keepdims, return_sign, where, out, dtype)
+            return lazy.logsumexp(a, axis, b, keepdims, return_sign, where=where, dtype=dtype, scale=scale, add=add)
+    return reduce_array(a, axis, b, keepdims, return_sign, where, out, dtype, scale, add)
 
 
-def softmax(x, axis=None, *, where=True, out=None, dtype=None):
+def softmax(x, axis=None, *, where=True, out=None, dtype=None, scale=1.0, add=None):
     r"""Exponentials divided by their sum: positive numbers that add up to 1, the gradient of `logsumexp`.
 
     Parameters
@@ -136,19 +159,26 @@ def softmax(x, axis=None, *, where=True, out=None, dtype=None):
     where : array_like of bool, optional
         The elements that take part, broadcast with `x`. Where it is False the result is 0.
     out : ndarray, optional
-        Where to put the result: an array of the shape of `x`, any layout, of a dtype that the result can be cast to by
+        Where to put the result: an array of its shape, any layout, of a dtype that the result can be cast to by
         the rule ``same_kind``. It may be `x` itself, or overlap it. The result is cast from the type of the
         computation: a float32 `out` of float16 input is not rounded to float16.
     dtype : {float32, float64, float16, longdouble}, optional
         The type of the computation and of the result, by default the type of `x`, and float64 for integers and bool.
         float16 is computed in float32.
+    scale : number, optional
+        What `x` is multiplied by: 1/temperature, or -1 for energies. It is rounded to the type of the computation and
+        takes no part in choosing that, whatever its own type is.
+    add : array_like, optional
+        What is added to the products, broadcast with `x` both ways: dual variables, biases, free energies. `add` takes
+        part in the promotion of types, a Python number by its kind alone.
 
     Returns
     -------
     ndarray or scalar
-        ``exp(x)/sum(exp(x), axis)``, in the shape and memory order of `x`, or `out`. Where a nan or +inf is among the
-        elements summed over, or all of them are -inf, all results are nan. A result without axes is a NumPy scalar,
-        unless `out` is given. For a dask array the result is a dask array; see `smoothmax.dask`.
+        ``exp(x)/sum(exp(x), axis)`` of ``x*scale + add``, in its shape and the memory order of `x`, or `out`. Where a
+        nan or +inf is among the elements summed over, or all of them are -inf, all results are nan. A result without
+        axes is a NumPy scalar, unless `out` is given. For a dask array the result is a dask array; see
+        `smoothmax.dask`.
 
     Raises
     ------
@@ -156,9 +186,10 @@ def softmax(x, axis=None, *, where=True, out=None, dtype=None):
         An axis that `x` does not have.
     ValueError
         An axis given twice; shapes that do not broadcast, or to a size that overflows; an `out` of another shape, or
-        one that is read-only; an integer beyond the range of float64.
+        one that is read-only; an integer or a `scale` beyond the range of float64.
     TypeError
-        An `axis`, `dtype` or `out` of the wrong kind; a masked array or one with units; an array that is not numeric.
+        An `axis`, `dtype`, `scale` or `out` of the wrong kind; a masked array or one with units; an array that is not
+        numeric; a complex `scale` of real numbers.
     MemoryError
         No memory for the result.
 
@@ -171,6 +202,8 @@ def softmax(x, axis=None, *, where=True, out=None, dtype=None):
     The largest error is 2 ULP for every finite input, subnormal results included. The textbook's ``exp(x - max(x))``
     is off by :math:`|x_i - \max x|/2` ULP, because the difference is rounded before it is exponentiated [1]_. This
     function never forms the difference: it computes ``exp(x)`` times a power of two, which it adds to the exponent.
+
+    `scale` and `add` make no temporary array; see `logsumexp`.
 
     The largest error of longdouble is 3 ULP. A complex result is wrong by at most 4 eps times its size, multiplied by
     the sum of the sizes of all exponentials and divided by the size of their sum.
@@ -188,15 +221,20 @@ def softmax(x, axis=None, *, where=True, out=None, dtype=None):
     array([1.38389653e-87, 3.72007598e-44, 1.00000000e+00])
     >>> softmax(np.array([[1.0, 1.0], [0.0, 2.0]]), axis=1).sum(axis=1)
     array([1., 1.])
+
+    A temperature of 2:
+
+    >>> softmax(np.array([0.0, 4.0]), scale=1/2)
+    array([0.11920292, 0.88079708])
     """
-    if not (type(x) is cnp.ndarray and is_plain(where, True)):
-        lazy = lazy_functions(x, None, where, out)
+    if not (type(x) is cnp.ndarray and is_plain(where, True) and is_plain(add, None)):
+        lazy = lazy_functions(x, None, where, out, add)
         if lazy is not None:
-            return lazy.softmax(x, axis, where=where, dtype=dtype)
-    return transform_array(SOFTMAX, x, axis, where, out, dtype)
+            return lazy.softmax(x, axis, where=where, dtype=dtype, scale=scale, add=add)
+    return transform_array(SOFTMAX, x, axis, where, out, dtype, scale, add)
 
 
-def log_softmax(x, axis=None, *, where=True, out=None, dtype=None):
+def log_softmax(x, axis=None, *, where=True, out=None, dtype=None, scale=1.0, add=None):
     r"""Logarithm of `softmax`: the input minus its `logsumexp`, finite wherever the input is.
 
     Parameters
@@ -209,20 +247,26 @@ def log_softmax(x, axis=None, *, where=True, out=None, dtype=None):
     where : array_like of bool, optional
         The elements that take part, broadcast with `x`. Where it is False the result is -inf.
     out : ndarray, optional
-        Where to put the result: an array of the shape of `x`, any layout, of a dtype that the result can be cast to by
+        Where to put the result: an array of its shape, any layout, of a dtype that the result can be cast to by
         the rule ``same_kind``. It may be `x` itself, or overlap it. The result is cast from the type of the
         computation: a float32 `out` of float16 input is not rounded to float16.
     dtype : {float32, float64, float16, longdouble}, optional
         The type of the computation and of the result, by default the type of `x`, and float64 for integers and bool.
         float16 is computed in float32.
+    scale : number, optional
+        What `x` is multiplied by: 1/temperature, or -1 for energies. It is rounded to the type of the computation and
+        takes no part in choosing that, whatever its own type is.
+    add : array_like, optional
+        What is added to the products, broadcast with `x` both ways: dual variables, biases, free energies. `add` takes
+        part in the promotion of types, a Python number by its kind alone.
 
     Returns
     -------
     ndarray or scalar
-        ``x - log(sum(exp(x), axis))``, in the shape and memory order of `x`, or `out`. Where a nan is among the
-        elements summed over, or all of them are -inf, all results are nan; at +inf the result is nan, and -inf
-        elsewhere. A result without axes is a NumPy scalar, unless `out` is given. For a dask array the result is a dask
-        array; see `smoothmax.dask`.
+        ``x - log(sum(exp(x), axis))`` of ``x*scale + add``, in its shape and the memory order of `x`, or `out`. Where a
+        nan is among the elements summed over, or all of them are -inf, all results are nan; at +inf the result is nan,
+        and -inf elsewhere. A result without axes is a NumPy scalar, unless `out` is given. For a dask array the result
+        is a dask array; see `smoothmax.dask`.
 
     Raises
     ------
@@ -230,9 +274,10 @@ def log_softmax(x, axis=None, *, where=True, out=None, dtype=None):
         An axis that `x` does not have.
     ValueError
         An axis given twice; shapes that do not broadcast, or to a size that overflows; an `out` of another shape, or
-        one that is read-only; an integer beyond the range of float64.
+        one that is read-only; an integer or a `scale` beyond the range of float64.
     TypeError
-        An `axis`, `dtype` or `out` of the wrong kind; a masked array or one with units; an array that is not numeric.
+        An `axis`, `dtype`, `scale` or `out` of the wrong kind; a masked array or one with units; an array that is not
+        numeric; a complex `scale` of real numbers.
     MemoryError
         No memory for the result.
 
@@ -245,6 +290,8 @@ def log_softmax(x, axis=None, *, where=True, out=None, dtype=None):
     Computed as :math:`(x_i - m) - \log(k + r)` with the numbers of `logsumexp`, so at the largest element it is
     :math:`-\log(1 + r)` to full precision however small :math:`r` is. The largest error is 2 ULP for every finite
     input. The order of the two subtractions is that of [1]_.
+
+    `scale` and `add` make no temporary array; see `logsumexp`.
 
     The largest error of longdouble is 3 ULP. With :math:`\kappa` as in `logsumexp`, the parts of a complex result are
     wrong by at most 4 eps times the larger of their size and of :math:`\kappa`.
@@ -263,8 +310,8 @@ def log_softmax(x, axis=None, *, where=True, out=None, dtype=None):
     >>> log_softmax(np.array([700.0, 800.0, 900.0, 1000.0]))
     array([-3.00000000e+02, -2.00000000e+02, -1.00000000e+02, -3.72007598e-44])
     """
-    if not (type(x) is cnp.ndarray and is_plain(where, True)):
-        lazy = lazy_functions(x, None, where, out)
+    if not (type(x) is cnp.ndarray and is_plain(where, True) and is_plain(add, None)):
+        lazy = lazy_functions(x, None, where, out, add)
         if lazy is not None:
-            return lazy.log_softmax(x, axis, where=where, dtype=dtype)
-    return transform_array(LOG_SOFTMAX, x, axis, where, out, dtype)
+            return lazy.log_softmax(x, axis, where=where, dtype=dtype, scale=scale, add=add)
+    return transform_array(LOG_SOFTMAX, x, axis, where, out, dtype, scale, add)

@@ -12,7 +12,7 @@ __all__ = [
 ]
 
 
-def logsumexp_and_softmax(a, axis=None, *, keepdims=False, where=True, out=None, dtype=None):
+def logsumexp_and_softmax(a, axis=None, *, keepdims=False, where=True, out=None, dtype=None, scale=1.0, add=None):
     """`logsumexp` and its gradient, `softmax`, in the passes over memory that softmax alone takes.
 
     Parameters
@@ -29,13 +29,18 @@ def logsumexp_and_softmax(a, axis=None, *, keepdims=False, where=True, out=None,
         Where to put the gradient: an array of the shape of `a`, which may be `a` itself.
     dtype : {float32, float64, float16}, optional
         The type of the computation and of both results. float16 is computed in float32.
+    scale : number, optional
+        What `a` is multiplied by, such as 1/temperature, as in `logsumexp`.
+    add : array_like, optional
+        What is added to the products, such as a bias for each class, broadcast with `a` both ways.
 
     Returns
     -------
     value : ndarray or scalar
         What `logsumexp` returns, within 1.5 ULP however many elements there are.
     gradient : ndarray or scalar
-        What `softmax` returns, to the same accuracy.
+        What `softmax` returns, to the same accuracy: the gradient with respect to ``a*scale + add``. With respect to
+        `a` it is `scale` times that.
 
     Raises
     ------
@@ -62,7 +67,7 @@ def logsumexp_and_softmax(a, axis=None, *, keepdims=False, where=True, out=None,
     (array([6.93147181e-01, 4.24835426e-18]), array([[5.00000000e-01, 5.00000000e-01],
            [1.00000000e+00, 4.24835426e-18]]))
     """
-    return value_and_softmax(a, axis, keepdims, where, out, dtype)
+    return value_and_softmax(a, axis, keepdims, where, out, dtype, scale, add)
 
 
 def softmax_vjp(g, p, axis=None, *, out=None):
@@ -166,7 +171,8 @@ def log_softmax_vjp(g, logp, axis=None, *, out=None):
     return product_array(LOG_SOFTMAX_VJP, g, logp, "logp", axis, out)
 
 
-def cross_entropy(logits, targets, axis=-1, *, weight=None, ignore_index=None, label_smoothing=0.0, reduction="mean"):
+def cross_entropy(logits, targets, axis=-1, *, weight=None, ignore_index=None, label_smoothing=0.0, reduction="mean",
+                  scale=1.0, add=None):
     r"""Negative log-probability of the targets under `softmax` of the logits: the loss of a classifier.
 
     Parameters
@@ -190,6 +196,10 @@ def cross_entropy(logits, targets, axis=-1, *, weight=None, ignore_index=None, l
         What becomes of the losses of the positions. A weighted mean of class targets is divided by the sum of the
         weights of the targets that count; one of probabilities, by the number of positions. A mean is finite where its
         losses are, even if their sum is not.
+    scale : number, optional
+        What `logits` is multiplied by, such as 1/temperature, as in `logsumexp`.
+    add : array_like, optional
+        What is added to the products, such as a bias for each class, broadcast with `logits` both ways.
 
     Returns
     -------
@@ -246,15 +256,16 @@ def cross_entropy(logits, targets, axis=-1, *, weight=None, ignore_index=None, l
     >>> cross_entropy(logits, [[0.9, 0.1, 0.0], [0.0, 0.5, 0.5]])
     np.float64(0.8031091265562451)
     """
-    lazy = lazy_functions(logits, targets, weight, None)
+    lazy = lazy_functions(logits, targets, weight, None, add)
     if lazy is not None:
         return lazy.cross_entropy(logits, targets, axis, weight=weight, ignore_index=ignore_index,
-                                  label_smoothing=label_smoothing, reduction=reduction)
-    return loss_array(LOGITS, LOSS, logits, targets, axis, weight, ignore_index, label_smoothing, reduction, None)
+                                  label_smoothing=label_smoothing, reduction=reduction, scale=scale, add=add)
+    return loss_array(LOGITS, LOSS, logits, targets, axis, weight, ignore_index, label_smoothing, reduction, None,
+                      scale, add)
 
 
 def cross_entropy_and_grad(logits, targets, axis=-1, *, weight=None, ignore_index=None, label_smoothing=0.0,
-                           reduction="mean", out=None):
+                           reduction="mean", out=None, scale=1.0, add=None):
     r"""`cross_entropy` and its gradient with respect to the logits.
 
     Parameters
@@ -276,14 +287,19 @@ def cross_entropy_and_grad(logits, targets, axis=-1, *, weight=None, ignore_inde
         What becomes of the losses of the positions. With "none" the loss is an array, and the gradient that of its sum.
     out : ndarray, optional
         Where to put the gradient: an array of the shape of `logits`, which may be `logits` itself.
+    scale : number, optional
+        What `logits` is multiplied by, such as 1/temperature, as in `logsumexp`.
+    add : array_like, optional
+        What is added to the products, such as a bias for each class, broadcast with `logits` both ways.
 
     Returns
     -------
     loss : ndarray or scalar
         What `cross_entropy` returns, but for the last bit.
     gradient : ndarray
-        The gradient, in the shape and memory order of `logits`, or `out`. It is 0 at targets that are ignored, and nan
-        at all others for a mean over weights that add up to 0.
+        The gradient with respect to ``logits*scale + add``, in its shape and the memory order of `logits`, or `out`.
+        With respect to `logits` it is `scale` times that. It is 0 at targets that are ignored, and nan at all others
+        for a mean over weights that add up to 0.
 
     Raises
     ------
@@ -322,7 +338,7 @@ def cross_entropy_and_grad(logits, targets, axis=-1, *, weight=None, ignore_inde
     (np.float64(4.248354255291589e-18), array([-4.24835426e-18,  4.24835426e-18]))
     """
     return loss_array(LOGITS, LOSS_AND_GRADIENT, logits, targets, axis, weight, ignore_index, label_smoothing,
-                      reduction, out)
+                      reduction, out, scale, add)
 
 
 def nll_loss(log_probs, targets, axis=-1, *, weight=None, ignore_index=None, label_smoothing=0.0, reduction="mean"):
@@ -377,10 +393,10 @@ def nll_loss(log_probs, targets, axis=-1, *, weight=None, ignore_index=None, lab
     array([0.40760596, 1.09861229])
     """
     return loss_array(LOG_PROBABILITIES, LOSS, log_probs, targets, axis, weight, ignore_index, label_smoothing,
-                      reduction, None)
+                      reduction, None, 1.0, None)
 
 
-def log_prob(logits, targets, axis=-1):
+def log_prob(logits, targets, axis=-1, *, scale=1.0, add=None):
     """`log_softmax` at the targets, without computing the rest of it.
 
     Parameters
@@ -391,6 +407,10 @@ def log_prob(logits, targets, axis=-1):
         The class of each position, of the shape of `logits` without `axis`.
     axis : int, optional
         The axis along which the classes lie, by default the last.
+    scale : number, optional
+        What `logits` is multiplied by, such as 1/temperature, as in `logsumexp`.
+    add : array_like, optional
+        What is added to the products, such as a bias for each class, broadcast with `logits` both ways.
 
     Returns
     -------
@@ -426,4 +446,4 @@ def log_prob(logits, targets, axis=-1):
     >>> log_prob(np.array([[2.0, 1.0, 0.0], [20.0, 0.0, 0.0]]), [2, 0])
     array([-2.40760596e+00, -4.12230724e-09])
     """
-    return log_prob_array(logits, targets, axis)
+    return log_prob_array(logits, targets, axis, scale, add)

@@ -17,6 +17,13 @@ cdef struct Shape:
     cnp.npy_intp stride[ROLES][MAX_NDIM]
 
 
+cdef class Adjustment:
+    # What the arguments `scale` and `add` ask for. Calls whose elements stay as they are have None instead.
+    cdef object scale           # a float; longdouble or complex where plain NumPy computes
+    cdef object add             # as the user gave it, whose Python type promotes by its kind alone
+    cdef cnp.ndarray addends    # the same as an array; None where nothing is added
+
+
 cdef enum ReadOrder:
     # How a call reads an array that may share memory with its output.
     READ_BEFORE_WRITTEN         # each element before the result in its place is written, and never after
@@ -24,8 +31,9 @@ cdef enum ReadOrder:
 
 
 cdef object reduce_array(object a, object axis, object b, object keepdims, object return_sign, object where,
-                         object out, object dtype)
-cdef object transform_array(Operation operation, object x, object axis, object where, object out, object dtype)
+                         object out, object dtype, object scale, object add)
+cdef object transform_array(Operation operation, object x, object axis, object where, object out, object dtype,
+                            object scale, object add)
 
 # arguments.pxi
 cdef str shown(object value)
@@ -36,7 +44,7 @@ cdef cnp.ndarray as_base(cnp.ndarray array)
 # dtypes.pxi
 cdef object requested_dtype(object dtype)
 cdef object computed_dtype(object dtype)
-cdef object result_dtype(object a, cnp.ndarray array, object b, cnp.ndarray weights, object requested)
+cdef object result_dtype(object a, cnp.ndarray array, object b, cnp.ndarray weights, object requested, Adjustment by=*)
 cdef int kernel_type(int number) noexcept
 cdef cnp.ndarray as_type(cnp.ndarray array, object dtype)
 
@@ -60,6 +68,12 @@ cdef int check_out(object out, int ndim, const cnp.npy_intp *shape, object dtype
 cdef cnp.ndarray without_overlap(cnp.ndarray array, cnp.ndarray out, ReadOrder order)
 cdef cnp.ndarray new_result(cnp.ndarray array, Shape *shape, int number)
 
+# adjustment.pxi
+cdef Adjustment adjustment_of(object scale, object add)
+cdef int broadcast_addends(cnp.ndarray array, Adjustment by, Shape *shape) except -1
+cdef int keep_addends_from(cnp.ndarray out, Adjustment by) except -1
+cdef int put_adjustment(Plan *plan, Adjustment by, int computing, Shape *shape) except -1
+
 # planning.pxi
 cdef void put_array(Plan *plan, int role, cnp.ndarray array, int computing) noexcept
 cdef int prepare(Plan *plan, Operation operation, Shape *shape, cnp.ndarray array, cnp.ndarray weights,
@@ -71,3 +85,7 @@ cdef int walk_arrays(Plan *plan, const Shape *shape) except -1
 
 # plain_calls.pxi
 cdef object silenced()
+
+cdef inline bint adjusts(object scale, object add) noexcept:
+    """Whether the arguments may change elements. Without them a call costs a row of ten a comparison."""
+    return add is not None or type(scale) is not float or <double>scale != 1

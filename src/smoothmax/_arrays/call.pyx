@@ -18,6 +18,7 @@ include "dtypes.pxi"
 include "axes.pxi"
 include "outputs.pxi"
 include "planning.pxi"
+include "adjustment.pxi"
 include "plain_calls.pxi"
 
 cdef extern from "numpy/arrayobject.h":
@@ -27,7 +28,7 @@ cnp.import_array()
 
 
 cdef object reduce_array(object a, object axis, object b, object keepdims, object return_sign, object where,
-                         object out, object dtype):
+                         object out, object dtype, object scale, object add):
     """logsumexp: the result, or the pair of it and its sign."""
     cdef cnp.ndarray array = as_array(a, "a"), weights = None, mask = None, result, sign = None
     cdef Shape shape
@@ -37,6 +38,7 @@ cdef object reduce_array(object a, object axis, object b, object keepdims, objec
     cdef Py_ssize_t size
     cdef bint keep = bool(keepdims), signed = bool(return_sign)
     cdef Operation operation = LOGSUMEXP
+    cdef Adjustment by = None
     cdef object requested = None
     cdef double scalar
     if b is not None:
@@ -44,6 +46,8 @@ cdef object reduce_array(object a, object axis, object b, object keepdims, objec
         weights = as_array(b, "b")
     if where is not True:
         mask = as_mask(where)
+    if adjusts(scale, add):
+        by = adjustment_of(scale, add)
     if not is_settled_axis(axis):
         axis = as_axis(axis)
     if dtype is not None:
@@ -57,14 +61,17 @@ cdef object reduce_array(object a, object axis, object b, object keepdims, objec
     if mask is not None:
         mask = as_base(mask)
         broadcast(array, mask, "where", &shape)
+    if by is not None:
+        broadcast_addends(array, by, &shape)
     mark_axes(axis, &shape)
     number = computing = cnp.PyArray_TYPE(array)
-    if weights is not None or requested is not None or (number != cnp.NPY_FLOAT64 and number != cnp.NPY_FLOAT32):
-        chosen = result_dtype(a, array, b, weights, requested)
+    if weights is not None or requested is not None or not keeps_type(by, number) or (
+            number != cnp.NPY_FLOAT64 and number != cnp.NPY_FLOAT32):
+        chosen = result_dtype(a, array, b, weights, requested, by)
         wide = chosen if weights is None else computing_dtype(chosen, b, weights)
         number, computing = chosen.num, wide.num
         if computing not in KERNEL_DTYPES:
-            return plain_logsumexp(array, weights, mask, &shape, keep, signed, out, wide, chosen)
+            return plain_logsumexp(array, weights, mask, by, &shape, keep, signed, out, wide, chosen)
         computing = kernel_type(computing)
     size = shape.shape[0] if shape.ndim == 1 else size_of(&shape)       # a call costs a row of ten 2 %
     ndim = result_shape(&shape, keep, lengths)
@@ -74,10 +81,12 @@ cdef object reduce_array(object a, object axis, object b, object keepdims, objec
         array = without_overlap(array, result, READ_IN_ANY_ORDER)
         weights = without_overlap(weights, result, READ_IN_ANY_ORDER)
         mask = without_overlap(mask, result, READ_IN_ANY_ORDER)
+        keep_addends_from(result, by)
     elif ndim == 0 and not signed and number != cnp.NPY_FLOAT16 and size:
         # A scalar needs no array, which would cost a call of ten elements a tenth of its time.
-        if not reduce_whole(operation, &shape, array, mask, number, &scalar):
+        if by is not None or not reduce_whole(operation, &shape, array, mask, number, &scalar):
             prepare(&plan, operation, &shape, array, weights, mask, computing)
+            put_adjustment(&plan, by, computing, &shape)
             put_scalar_result(&plan, &scalar, number, computing)
             walk_arrays(&plan, &shape)
         return PyArray_Scalar(&scalar, cnp.PyArray_DescrFromType(number), None)
@@ -90,9 +99,11 @@ cdef object reduce_array(object a, object axis, object b, object keepdims, objec
         result.fill(-np.inf)
         if signed:
             sign.fill(0)
-    elif signed or not (is_kernel_row(result, number) and reduce_whole(operation, &shape, array, mask, number,
-                                                                       cnp.PyArray_DATA(result))):
+    elif signed or by is not None or not (
+            is_kernel_row(result, number) and reduce_whole(operation, &shape, array, mask, number,
+                                                           cnp.PyArray_DATA(result))):
         prepare(&plan, operation, &shape, array, weights, mask, computing)
+        put_adjustment(&plan, by, computing, &shape)
         put_reduced_result(&plan, result, computing, &shape, keep)
         if signed:
             put_sign(&plan, sign, computing, &shape, keep)
@@ -101,16 +112,20 @@ cdef object reduce_array(object a, object axis, object b, object keepdims, objec
     return (value, sign[()] if ndim == 0 else sign) if signed else value
 
 
-cdef object transform_array(Operation operation, object x, object axis, object where, object out, object dtype):
+cdef object transform_array(Operation operation, object x, object axis, object where, object out, object dtype,
+                            object scale, object add):
     """softmax or log_softmax: a result of the input's shape and, where it is new, of its memory order."""
     cdef cnp.ndarray array = as_array(x, "x"), mask = None, result
     cdef Shape shape
     cdef Plan plan
     cdef int number, computing
     cdef Py_ssize_t size
+    cdef Adjustment by = None
     cdef object requested = None
     if where is not True:
         mask = as_mask(where)
+    if adjusts(scale, add):
+        by = adjustment_of(scale, add)
     if not is_settled_axis(axis):
         axis = as_axis(axis)
     if dtype is not None:
@@ -121,27 +136,32 @@ cdef object transform_array(Operation operation, object x, object axis, object w
     if mask is not None:
         mask = as_base(mask)
         broadcast(array, mask, "where", &shape)
+    if by is not None:
+        broadcast_addends(array, by, &shape)
     mark_axes(axis, &shape)
     number = cnp.PyArray_TYPE(array)
-    if requested is not None or (number != cnp.NPY_FLOAT64 and number != cnp.NPY_FLOAT32):
-        chosen = result_dtype(x, array, None, None, requested)
+    if requested is not None or not keeps_type(by, number) or (number != cnp.NPY_FLOAT64 and number != cnp.NPY_FLOAT32):
+        chosen = result_dtype(x, array, None, None, requested, by)
         number = chosen.num
         if number not in KERNEL_DTYPES:
-            return plain_transform(operation, array, mask, &shape, out, chosen)
+            return plain_transform(operation, array, mask, by, &shape, out, chosen)
     size = shape.shape[0] if shape.ndim == 1 else size_of(&shape)       # a call costs a row of ten 2 %
     if out is not None:
         check_out(out, shape.ndim, shape.shape, KERNEL_DTYPES[number])
         result = out
         array = without_overlap(array, result, READ_BEFORE_WRITTEN)
         mask = without_overlap(mask, result, READ_IN_ANY_ORDER)
+        keep_addends_from(result, by)
     else:
         result = new_result(array, &shape, number)
     if not size:
         note(EMPTY)
-    elif not (is_kernel_row(result, number) and reduce_whole(operation, &shape, array, mask, number,
-                                                             cnp.PyArray_DATA(result))):
+    elif by is not None or not (
+            is_kernel_row(result, number) and reduce_whole(operation, &shape, array, mask, number,
+                                                           cnp.PyArray_DATA(result))):
         computing = kernel_type(number)
         prepare(&plan, operation, &shape, array, None, mask, computing)
+        put_adjustment(&plan, by, computing, &shape)
         put_result(&plan, result, computing, &shape)
         walk_arrays(&plan, &shape)
     return result[()] if out is None and shape.ndim == 0 else result

@@ -1,5 +1,7 @@
 # The type of a result, and the type it is computed in.
 
+import functools
+
 cimport numpy as cnp
 import numpy as np
 from libc.float cimport FLT_MAX, FLT_MIN
@@ -27,22 +29,28 @@ cdef object computed_dtype(object dtype):
     return KERNEL_DTYPES[cnp.NPY_FLOAT64] if dtype.kind in "biu" else dtype.newbyteorder("=")
 
 
-cdef object promoted_dtype(object a, cnp.ndarray array, object b, cnp.ndarray weights):
-    """The type that a and b promote to, by the rule of NumPy's ufuncs."""
-    if type(b) in WEAK_DTYPES:
-        return np.promote_types(computed_dtype(array.descr), WEAK_DTYPES[type(b)])
-    if type(a) in WEAK_DTYPES:
-        return np.promote_types(computed_dtype(weights.descr), WEAK_DTYPES[type(a)])
-    return computed_dtype(np.promote_types(array.descr, weights.descr))
+cdef object promoted_dtype(list given):
+    """The type that arguments promote to, by the rule of NumPy's ufuncs; each is given with its array."""
+    arrays = [array.dtype for one, array in given if type(one) not in WEAK_DTYPES]
+    weak = [WEAK_DTYPES[type(one)] for one, array in given if type(one) in WEAK_DTYPES]
+    result = computed_dtype(functools.reduce(np.promote_types, arrays) if arrays else given[0][1].dtype)
+    return functools.reduce(np.promote_types, weak, result)
 
 
-cdef object result_dtype(object a, cnp.ndarray array, object b, cnp.ndarray weights, object requested):
+cdef object result_dtype(object a, cnp.ndarray array, object b, cnp.ndarray weights, object requested,
+                         Adjustment by=None):
     """The type of the result: the one that was requested, or that of the arguments."""
+    cdef list given = [(a, array)]
+    if weights is not None:
+        given.append((b, weights))
+    if by is not None and by.addends is not None:
+        given.append((by.add, by.addends))
     if requested is None:
-        return computed_dtype(array.descr) if weights is None else promoted_dtype(a, array, b, weights)
-    for one in (array, weights):
-        if one is not None and one.dtype.kind == "c":
-            raise TypeError(f"dtype must be None for complex input, got {requested}")
+        requested = computed_dtype(array.descr) if len(given) == 1 else promoted_dtype(given)
+    elif any([one.dtype.kind == "c" for _, one in given]):
+        raise TypeError(f"dtype must be None for complex input, got {requested}")
+    if by is not None and requested.kind != "c" and isinstance(by.scale, (complex, np.complexfloating)):
+        raise TypeError(f"scale must be real for real input, got {by.scale}")
     return requested
 
 

@@ -6,7 +6,8 @@ import numpy as np
 from smoothmax._kernels.interface cimport LOGSUMEXP_AND_SOFTMAX, Operation
 
 
-cdef object value_and_softmax(object a, object axis, object keepdims, object where, object out, object dtype):
+cdef object value_and_softmax(object a, object axis, object keepdims, object where, object out, object dtype,
+                              object scale, object add):
     """logsumexp and softmax of the same array."""
     cdef cnp.ndarray array = as_array(a, "a"), mask = None, result, value
     cdef Shape shape
@@ -15,29 +16,36 @@ cdef object value_and_softmax(object a, object axis, object keepdims, object whe
     cdef int number, computing, ndim
     cdef Py_ssize_t size
     cdef bint keep = bool(keepdims)
+    cdef Adjustment by = None
     if where is not True:
         mask = as_mask(where)
+    if adjusts(scale, add):
+        by = adjustment_of(scale, add)
     axis = as_axis(axis)
     requested = requested_dtype(dtype)
     array, mask = as_base(array), as_base(mask)
     shape_of(array, &shape)
     if mask is not None:
         broadcast(array, mask, "where", &shape)
+    if by is not None:
+        broadcast_addends(array, by, &shape)
     mark_axes(axis, &shape)
     size = size_of(&shape)
-    number = kernel_dtype_number(result_dtype(a, array, None, None, requested), "a")
+    number = computed_number(a, array, by, requested, "a")
     computing = kernel_type(number)
     if out is not None:
         check_out(out, shape.ndim, shape.shape, KERNEL_DTYPES[number])
         result = out
         array = without_overlap(array, result, READ_BEFORE_WRITTEN)
         mask = without_overlap(mask, result, READ_IN_ANY_ORDER)
+        keep_addends_from(result, by)
     else:
         result = new_result(array, &shape, number)
     ndim = result_shape(&shape, keep, lengths)
     value = cnp.PyArray_EMPTY(ndim, lengths, number, 0)
     if size:
         prepare(&plan, LOGSUMEXP_AND_SOFTMAX, &shape, array, None, mask, computing)
+        put_adjustment(&plan, by, computing, &shape)
         put_result(&plan, result, computing, &shape)
         put_value(&plan, value, computing, &shape, keep)
         walk_arrays(&plan, &shape)

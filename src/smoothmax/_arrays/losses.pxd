@@ -13,8 +13,10 @@ cdef enum LossResult:
     LOSS_AND_GRADIENT
 
 
-cdef object value_and_softmax(object a, object axis, object keepdims, object where, object out, object dtype)
+cdef object value_and_softmax(object a, object axis, object keepdims, object where, object out, object dtype,
+                              object scale, object add)
 cdef object product_array(Operation operation, object g, object p, str name, object axis, object out)
-cdef object log_prob_array(object logits, object targets, object axis)
+cdef object log_prob_array(object logits, object targets, object axis, object scale, object add)
 cdef object loss_array(LossInput kind, LossResult wanted, object logits, object targets, object axis, object weight,
-                       object ignore_index, object label_smoothing, object reduction, object out)
+                       object ignore_index, object label_smoothing, object reduction, object out, object scale,
+                       object add)

@@ -9,9 +9,10 @@ import numpy as np
 from libc.math cimport NAN, fma, isfinite
 
 from smoothmax._arrays.call cimport (
-    MAX_NDIM, READ_BEFORE_WRITTEN, READ_IN_ANY_ORDER, Shape, as_array, as_axis, as_base, as_mask, as_type, broadcast,
-    check_out, computed_dtype, kernel_type, mark_axes, new_result, prepare, put_array, put_reduced_result, put_result,
-    put_value, reduced_shape, requested_dtype, result_dtype, result_shape, shape_of, shown, silenced, size_of,
+    MAX_NDIM, READ_BEFORE_WRITTEN, READ_IN_ANY_ORDER, Adjustment, Shape, adjustment_of, adjusts, as_array, as_axis,
+    as_base, as_mask, as_type, broadcast, broadcast_addends, check_out, computed_dtype, keep_addends_from, kernel_type,
+    mark_axes, new_result, prepare, put_adjustment, put_array, put_reduced_result, put_result, put_value, reduced_shape,
+    requested_dtype, result_dtype, result_shape, shape_of, shown, silenced, size_of,
     take_reduced_strides, walk_arrays, whole_shape, without_overlap,
 )
 from smoothmax._arrays.elements cimport loader
@@ -43,31 +44,41 @@ cdef int kernel_dtype_number(object dtype, str name) except -1:
     return dtype.num
 
 
+cdef int computed_number(object x, cnp.ndarray array, Adjustment by, object requested, str name) except -1:
+    """The number of the type of results of these elements, which kernels must compute."""
+    if requested is None and by is not None and by.addends is not None:
+        kernel_dtype_number(computed_dtype(by.addends.descr), "add")
+    return kernel_dtype_number(result_dtype(x, array, None, None, requested, by), name)
+
+
 include "gradients.pxi"
 include "targets.pxi"
 include "class_weights.pxi"
 
 
-cdef object log_prob_array(object logits, object targets, object axis):
+cdef object log_prob_array(object logits, object targets, object axis, object scale, object add):
     """log_softmax at the targets."""
     cdef cnp.ndarray array = as_numbers(logits, "logits"), given = as_numbers(targets, "targets")
+    cdef Adjustment by = adjustment_of(scale, add) if adjusts(scale, add) else None
     axis = as_class_axis(axis)
     silence = silenced()
     try:
-        return log_prob_of_arrays(as_base(array), as_base(given), axis)
+        return log_prob_of_arrays(logits, as_base(array), as_base(given), axis, by)
     finally:
         silence.__exit__(None, None, None)
 
 
-cdef object log_prob_of_arrays(cnp.ndarray array, cnp.ndarray given, object axis):
+cdef object log_prob_of_arrays(object logits, cnp.ndarray array, cnp.ndarray given, object axis, Adjustment by):
     cdef cnp.ndarray classes, value
     cdef Shape shape
     cdef Plan plan
     cdef int number, computing, class_axis, wrong = 0
     cdef Py_ssize_t size
     shape_of(array, &shape)
+    if by is not None:
+        broadcast_addends(array, by, &shape)
     class_axis = mark_class_axis(axis, &shape)
-    number = kernel_dtype_number(computed_dtype(array.descr), "logits")
+    number = computed_number(logits, array, by, None, "logits")
     computing = kernel_type(number)
     positions = reduced_shape(&shape, keepdims=False)
     if (<object>given).shape != positions:
@@ -79,6 +90,7 @@ cdef object log_prob_of_arrays(cnp.ndarray array, cnp.ndarray given, object axis
         note(EMPTY)
     else:
         prepare(&plan, LOG_PROB, &shape, array, None, None, computing)
+        put_adjustment(&plan, by, computing, &shape)
         put_reduced_result(&plan, value, computing, &shape, keepdims=False)
         put_classes(&plan, classes, class_axis, &shape, &wrong)
         plan.is_loss = True
@@ -114,29 +126,31 @@ cdef void put_class_array(Plan *plan, int role, cnp.ndarray array, int number, i
 
 
 cdef object loss_array(LossInput kind, LossResult wanted, object logits, object targets, object axis, object weight,
-                       object ignore_index, object label_smoothing, object reduction, object out):
+                       object ignore_index, object label_smoothing, object reduction, object out, object scale,
+                       object add):
     """The loss, or the pair of it and its gradient."""
     cdef str name = "logits" if kind == LOGITS else "log_probs"
     cdef cnp.ndarray array = as_numbers(logits, name), given = as_numbers(targets, "targets")
     cdef cnp.ndarray weights = None if weight is None else as_numbers(weight, "weight")
     cdef double smoothing = as_smoothing(label_smoothing)
     cdef Reduction reduced = as_reduction(reduction)
+    cdef Adjustment by = adjustment_of(scale, add) if adjusts(scale, add) else None
     cdef Environment environment
     axis = as_class_axis(axis)
     ignore_index = as_index(ignore_index)
     silence = silenced()
     enter_environment(&environment)
     try:
-        return loss_of_arrays(kind, wanted, as_base(array), as_base(given), axis, as_base(weights), ignore_index,
-                              smoothing, reduced, out)
+        return loss_of_arrays(kind, wanted, logits, as_base(array), as_base(given), axis, as_base(weights),
+                              ignore_index, smoothing, reduced, out, by)
     finally:
         leave_environment(&environment)
         silence.__exit__(None, None, None)
 
 
-cdef object loss_of_arrays(LossInput kind, LossResult wanted, cnp.ndarray array, cnp.ndarray given, object axis,
-                           cnp.ndarray weights, object ignore_index, double smoothing, Reduction reduction,
-                           object out):
+cdef object loss_of_arrays(LossInput kind, LossResult wanted, object logits, cnp.ndarray array, cnp.ndarray given,
+                           object axis, cnp.ndarray weights, object ignore_index, double smoothing,
+                           Reduction reduction, object out, Adjustment by):
     """loss_array after all code of the user's has run. The caller has silenced NumPy's warnings."""
     cdef cnp.ndarray classes = None, probabilities = None, value, result = None
     cdef Shape shape
@@ -147,8 +161,10 @@ cdef object loss_of_arrays(LossInput kind, LossResult wanted, cnp.ndarray array,
     cdef bint soft
     cdef RangeCheck check = CHECKED_HERE
     shape_of(array, &shape)
+    if by is not None:
+        broadcast_addends(array, by, &shape)
     class_axis = mark_class_axis(axis, &shape)
-    number = kernel_dtype_number(computed_dtype(array.descr), "logits" if kind == LOGITS else "log_probs")
+    number = computed_number(logits, array, by, None, "logits" if kind == LOGITS else "log_probs")
     computing = kernel_type(number)
     n, size = shape.shape[class_axis], size_of(&shape)
     positions, whole = reduced_shape(&shape, keepdims=False), whole_shape(&shape)
@@ -180,6 +196,7 @@ cdef object loss_of_arrays(LossInput kind, LossResult wanted, cnp.ndarray array,
             probabilities = without_overlap(probabilities, result, READ_BEFORE_WRITTEN)
             classes = without_overlap(classes, result, READ_IN_ANY_ORDER)
             weights = without_overlap(weights, result, READ_IN_ANY_ORDER)
+            keep_addends_from(result, by)
         else:
             result = new_result(array, &shape, number)
     new_value = np.empty if size else np.zeros
@@ -198,6 +215,7 @@ cdef object loss_of_arrays(LossInput kind, LossResult wanted, cnp.ndarray array,
     else:
         soft = classes is None or smoothing > 0
         prepare(&plan, operation_of(kind, wanted, soft), &shape, array, probabilities, None, computing)
+        put_adjustment(&plan, by, computing, &shape)
         if wanted == LOSS_AND_GRADIENT:
             put_result(&plan, result, computing, &shape)
             put_value(&plan, value, computing, &shape, keepdims=False)

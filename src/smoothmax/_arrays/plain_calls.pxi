@@ -39,8 +39,8 @@ cdef object delivered(object result, object out, object dtype):
     return out
 
 
-cdef object plain_logsumexp(cnp.ndarray array, cnp.ndarray weights, cnp.ndarray mask, const Shape *shape,
-                            bint keepdims, bint signed, object out, object computing, object dtype):
+cdef object plain_logsumexp(cnp.ndarray array, cnp.ndarray weights, cnp.ndarray mask, Adjustment by,
+                            const Shape *shape, bint keepdims, bint signed, object out, object computing, object dtype):
     cdef Environment environment
     from smoothmax._arrays import plain
 
@@ -49,8 +49,8 @@ cdef object plain_logsumexp(cnp.ndarray array, cnp.ndarray weights, cnp.ndarray 
     enter_environment(&environment)
     try:
         value, sign = plain.logsumexp(
-            broadcast_to(array, shape, computing), reduced_axes(shape), broadcast_to(weights, shape, computing),
-            broadcast_to(mask, shape, bool), keepdims)
+            np.broadcast_to(adjusted_elements(array, by, computing), whole_shape(shape)), reduced_axes(shape),
+            broadcast_to(weights, shape, computing), broadcast_to(mask, shape, bool), keepdims)
         if signed:
             return delivered(value, out, np.empty(0, dtype).real.dtype), sign.astype(dtype)[()]
         if dtype.kind == "c":
@@ -63,8 +63,8 @@ cdef object plain_logsumexp(cnp.ndarray array, cnp.ndarray weights, cnp.ndarray 
         silence.__exit__(None, None, None)
 
 
-cdef object plain_transform(Operation operation, cnp.ndarray array, cnp.ndarray mask, const Shape *shape, object out,
-                            object dtype):
+cdef object plain_transform(Operation operation, cnp.ndarray array, cnp.ndarray mask, Adjustment by,
+                            const Shape *shape, object out, object dtype):
     cdef Environment environment
     from smoothmax._arrays import plain
 
@@ -73,7 +73,7 @@ cdef object plain_transform(Operation operation, cnp.ndarray array, cnp.ndarray 
     silence = silenced()
     enter_environment(&environment)
     try:
-        elements = broadcast_to(array, shape, dtype)
+        elements = np.broadcast_to(adjusted_elements(array, by, dtype), whole_shape(shape))
         value = function(elements, reduced_axes(shape), broadcast_to(mask, shape, bool))
         if out is None and (<object>array).shape == elements.shape:     # NumPy may have laid it out like the mask
             result = np.empty_like(elements)

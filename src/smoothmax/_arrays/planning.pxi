@@ -34,6 +34,7 @@ cdef int prepare(Plan *plan, Operation operation, Shape *shape, cnp.ndarray arra
             plan.data[role] = NULL
             clear_strides(role, shape)
     plan.converted = cnp.PyArray_TYPE(array) != computing
+    plan.adjusted = False
     plan.blended = False
     plan.is_loss = False
     plan.passes = BOTH

@@ -7,7 +7,7 @@ import numpy as np
 from libc.stdint cimport INTPTR_MIN
 from numpy.exceptions import AxisError
 
-from smoothmax._schedule.plan cimport ELEMENTS, RESULT, TARGET, Plan
+from smoothmax._schedule.plan cimport ADDENDS, ELEMENTS, RESULT, TARGET, Plan
 
 
 cdef enum RangeCheck:
@@ -112,13 +112,13 @@ cdef int refuse_classes(cnp.ndarray targets, cnp.ndarray indices, Py_ssize_t cla
 
 
 cdef void put_classes(Plan *plan, cnp.ndarray targets, int axis, Shape *shape, int *wrong) noexcept:
-    """Note the classes of the targets, and where the element and the result of a class lie."""
+    """Note the classes of the targets, and where the element, the addend and the result of a class lie."""
     cdef int role
     cdef Py_ssize_t last = shape.shape[axis] - 1
     plan.wrong = wrong
     plan.data[TARGET] = <char *>cnp.PyArray_DATA(targets)
     take_reduced_strides(targets, TARGET, shape, keepdims=False)
-    for role in (ELEMENTS, RESULT):
+    for role in (ELEMENTS, ADDENDS, RESULT):
         plan.class_stride[role] = shape.stride[role][axis]
         # An axis that runs backwards in memory is walked forwards, from its last class.
         plan.first_class[role] = -last*shape.stride[role][axis] if shape.stride[ELEMENTS][axis] < 0 else 0

@@ -134,6 +134,8 @@ ctypedef void (*Transpose)(const void *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssi
                            void *out, Py_ssize_t out_ld) noexcept nogil
 ctypedef void (*Blend)(void *b, const void *factors, Py_ssize_t n, double scale, double scale_low,
                        double offset, double offset_low) noexcept nogil
+ctypedef void (*Adjust)(const void *x, Py_ssize_t step, const void *addends, Py_ssize_t addends_step, bint one_a_row,
+                        Py_ssize_t rows, Py_ssize_t n, double scale, void *out, Py_ssize_t out_step) noexcept nogil
 
 
 ctypedef void (*ElementwiseRow)(const void *x1, const void *x2, Py_ssize_t n, void *out) noexcept nogil
@@ -222,6 +224,7 @@ cdef struct DataKernels:
     Transpose transpose         # rows of few columns; and
     Transpose transpose_back    # few rows of many columns
     Blend blend                 # b*scale + offset, times factors, in the place of b
+    Adjust adjust               # x*scale + addends, each of the two rounded; steps from row to row in bytes
 
 
 cdef struct Table:

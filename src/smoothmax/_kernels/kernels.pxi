@@ -13,7 +13,7 @@ from smoothmax._kernels.interface cimport (
     CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, EXACT_LOGSUMEXP, FROM_MAXIMUM, IN_LOGARITHMS, LOG1MEXP, LOG1PEXP, LOG_EXPIT,
     LOG_PROB, LOG_SOFTMAX, LOG_SOFTMAX_VJP, LOGADDEXP, LOGSUBEXP, LOGSUMEXP, LOGSUMEXP_AND_SOFTMAX,
     MERGEABLE_LOGSUMEXP, NLL, SHIFTED, SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, SOFTMAX, SOFTMAX_VJP,
-    WEIGHTED_LOGSUMEXP, Blend, CorrectRow, DataKernels, DotSum, DraftRow, Elementwise, ElementwiseRow, Finish, FusedRow,
+    WEIGHTED_LOGSUMEXP, Adjust, Blend, CorrectRow, DataKernels, DotSum, DraftRow, Elementwise, ElementwiseRow, Finish, FusedRow,
     FusedStateRow, FusedStateTile, FusedTile, FusedWeightedTile, JointRow, Kernels, PartialSum, ReduceRow, ReduceTile,
     ScaleRow, ScaleTile, Scaling, Select, State, Table, Transpose, WeightedSum, WriteRow, WriteTile, clear, weighted_of,
 )
@@ -75,6 +75,7 @@ include "ops/elementwise.pxi"
 include "data/masks.pxi"
 include "data/transpose.pxi"
 include "data/blend.pxi"
+include "data/adjust.pxi"
 
 
 cdef void fill(Kernels *kernels, real type_) noexcept:
@@ -104,6 +105,7 @@ cdef void fill_data(DataKernels *kernels, real _) noexcept:
     kernels.transpose = <Transpose>transpose[real]
     kernels.transpose_back = <Transpose>transpose_back[real]
     kernels.blend = <Blend>blend[real]
+    kernels.adjust = <Adjust>adjust[real]
 
 
 cdef Table TABLE

@@ -10,10 +10,23 @@ COMPUTED: tuple[str, ...]
 def check_axis(axis: object) -> None: ...
 def axes_of(axis: object, ndim: int) -> tuple[int, ...]: ...
 def checked_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]: ...
-def dtype_of(a: ArrayLike, b: ArrayLike | None = None, dtype: DTypeLike | None = None) -> np.dtype[Any]: ...
+def dtype_of(
+    a: ArrayLike,
+    b: ArrayLike | None = None,
+    dtype: DTypeLike | None = None,
+    scale: Any = 1.0,
+    add: ArrayLike | None = None,
+) -> np.dtype[Any]: ...
 def empty_states(shape: tuple[int, ...]) -> NDArray[np.void]: ...
 def reduced(
-    operation: str, a: ArrayLike, axis: object, b: ArrayLike | None, where: ArrayLike, dtype: np.dtype[Any]
+    operation: str,
+    a: ArrayLike,
+    axis: object,
+    b: ArrayLike | None,
+    where: ArrayLike,
+    dtype: np.dtype[Any],
+    scale: Any = 1.0,
+    add: ArrayLike | None = None,
 ) -> tuple[NDArray[np.void], tuple[int, ...]]: ...
 def written(
     operation: str,
@@ -23,6 +36,8 @@ def written(
     states: NDArray[np.void],
     dtype: np.dtype[Any],
     out: NDArray[Any] | None = None,
+    scale: Any = 1.0,
+    add: ArrayLike | None = None,
 ) -> NDArray[Any]: ...
 def finished(
     operation: str,

@@ -20,8 +20,9 @@ from smoothmax._arrays.elements cimport storer
 from smoothmax._kernels.environment cimport Environment, enter_environment, leave_environment
 from smoothmax._kernels.interface cimport LOGSUMEXP, LOG_SOFTMAX, SOFTMAX, WEIGHTED_LOGSUMEXP, Kernels, State, Weigh
 from smoothmax._arrays.call cimport (
-    MAX_NDIM, Shape, as_array, as_axis, as_base, as_mask, broadcast, clear_strides, kernel_type, mark_axes, prepare,
-    put_result, reduced_axes, reduced_shape, result_dtype, shape_of, size_of, take_reduced_strides,
+    MAX_NDIM, Adjustment, Shape, adjustment_of, adjusts, as_array, as_axis, as_base, as_mask, broadcast,
+    broadcast_addends, clear_strides, kernel_type, mark_axes, prepare, put_adjustment, put_result, reduced_axes,
+    reduced_shape, result_dtype, shape_of, size_of, take_reduced_strides,
     take_strides, walk_arrays, whole_shape,
 )
 from smoothmax._schedule.packed cimport Packed, pack, unpack
@@ -66,13 +67,14 @@ def checked_dtype(dtype):
     return dtype
 
 
-def dtype_of(a, b=None, dtype=None):
+def dtype_of(a, b=None, dtype=None, scale=1.0, add=None):
     """The type of the result of these arguments; refused if its results have no partial sums, or its weights none."""
     cdef cnp.ndarray array = as_array(a, "a"), weights = None if b is None else as_array(b, "b")
+    cdef Adjustment by = adjustment_of(scale, add) if adjusts(scale, add) else None
     cdef object requested = None if dtype is None else checked_dtype(np.dtype(dtype).newbyteorder("="))
     if weights is not None and cnp.PyArray_TYPE(weights) == cnp.NPY_LONGDOUBLE:
         raise TypeError(f"b must be of float64 or a narrower type, got dtype {weights.descr}")
-    return checked_dtype(result_dtype(a, array, b, weights, requested))
+    return checked_dtype(result_dtype(a, array, b, weights, requested, by))
 
 
 # From elements to partial sums, and from these to results ------------------------------------------------------------
@@ -88,11 +90,13 @@ def empty_states(shape):
     return states
 
 
-def reduced(operation, a, axis, b, where, dtype):
+def reduced(operation, a, axis, b, where, dtype, scale=1.0, add=None):
     """The partial sums of the elements along the axes, and the shape that the elements are broadcast to."""
     cdef cnp.ndarray array = as_array(a, "a"), weights = None, mask = None, states
+    cdef Adjustment by = adjustment_of(scale, add) if adjusts(scale, add) else None
     cdef Shape shape
     cdef Plan plan
+    cdef int computing = kernel_type(np.dtype(dtype).num)
     if b is not None:
         weights = as_array(b, "b")
     if where is not True:
@@ -104,10 +108,13 @@ def reduced(operation, a, axis, b, where, dtype):
         broadcast(array, weights, "b", &shape)
     if mask is not None:
         broadcast(array, mask, "where", &shape)
+    if by is not None:
+        broadcast_addends(array, by, &shape)
     mark_axes(axis, &shape)
     states = np.empty(reduced_shape(&shape, keepdims=True), STATE)
     if size_of(&shape):
-        prepare(&plan, OPERATIONS[operation], &shape, array, weights, mask, kernel_type(np.dtype(dtype).num))
+        prepare(&plan, OPERATIONS[operation], &shape, array, weights, mask, computing)
+        put_adjustment(&plan, by, computing, &shape)
         plan.passes = FIRST
         plan.data[RESULT] = NULL
         clear_strides(RESULT, &shape)
@@ -132,9 +139,10 @@ cdef int check_states(cnp.ndarray states, const Shape *shape) except -1:
     return 0
 
 
-def written(operation, x, axis, where, cnp.ndarray states, dtype, out=None):
+def written(operation, x, axis, where, cnp.ndarray states, dtype, out=None, scale=1.0, add=None):
     """softmax or log_softmax of elements, given the partial sums of their whole reductions."""
     cdef cnp.ndarray array = as_array(x, "x"), mask = None, result
+    cdef Adjustment by = adjustment_of(scale, add) if adjusts(scale, add) else None
     cdef Shape shape
     cdef Plan plan
     cdef int computing
@@ -145,6 +153,8 @@ def written(operation, x, axis, where, cnp.ndarray states, dtype, out=None):
     shape_of(array, &shape)
     if mask is not None:
         broadcast(array, mask, "where", &shape)
+    if by is not None:
+        broadcast_addends(array, by, &shape)
     mark_axes(axis, &shape)
     whole = whole_shape(&shape)
     check_states(states, &shape)
@@ -152,6 +162,7 @@ def written(operation, x, axis, where, cnp.ndarray states, dtype, out=None):
     if size_of(&shape):
         computing = kernel_type(np.dtype(dtype).num)
         prepare(&plan, OPERATIONS[operation], &shape, array, None, mask, computing)
+        put_adjustment(&plan, by, computing, &shape)
         plan.passes = SECOND
         plan.data[STATES] = <char *>cnp.PyArray_DATA(states)
         take_strides(states, STATES, &shape)

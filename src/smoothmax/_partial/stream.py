@@ -7,7 +7,7 @@ the object.
 
 import copy
 import math
-from typing import Any, Self, cast
+from typing import Any, Self, SupportsFloat, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -124,7 +124,15 @@ class LogSumExp:
             return int(self._count)
         return np.broadcast_to(self._count, self._sums.shape).astype(np.intp)
 
-    def update(self, chunk: ArrayLike, b: ArrayLike | None = None, where: ArrayLike = True) -> Self:
+    def update(
+        self,
+        chunk: ArrayLike,
+        b: ArrayLike | None = None,
+        where: ArrayLike = True,
+        *,
+        scale: SupportsFloat = 1.0,
+        add: ArrayLike | None = None,
+    ) -> Self:
         """Take in a chunk of the data.
 
         Parameters
@@ -135,6 +143,10 @@ class LogSumExp:
             Their weights, as in `logsumexp`; 1 unless given.
         where : array_like of bool, optional
             The elements that take part.
+        scale : number, optional
+            What the numbers are multiplied by, as in `logsumexp`.
+        add : array_like, optional
+            What is added to the products, as in `logsumexp`.
 
         Returns
         -------
@@ -149,7 +161,8 @@ class LogSumExp:
         numpy.exceptions.AxisError
             An axis that the chunk does not have.
         TypeError
-            A chunk, or weights, of a type that does not promote to that of the result; one that is not numeric.
+            A chunk, weights or addends of a type that does not promote to that of the result; one that is not numeric;
+            a `scale` that is no real number.
 
         Examples
         --------
@@ -157,10 +170,10 @@ class LogSumExp:
         >>> LogSumExp(axis=1).update([[0.0, 1.0], [2.0, 3.0]]).update([[4.0], [5.0]]).result()
         array([4.0658839 , 5.16984602])
         """
-        dtype = self._dtype_with(chunk, b)
+        dtype = self._dtype_with(chunk, b, scale, add)
         operation = operation_of(b is not None)
         computing = FLOAT64 if self._wide else dtype_with_weights(dtype, b)
-        sums, shape = states.reduced(operation, chunk, self._axis, b, where, computing)
+        sums, shape = states.reduced(operation, chunk, self._axis, b, where, computing, scale, add)
         axes = states.axes_of(self._axis, len(shape))
         result_shape = sums.shape if self._keepdims else tuple(n for i, n in enumerate(shape) if i not in axes)
         if self._sums is not None and self._sums.shape != result_shape:
@@ -269,11 +282,13 @@ class LogSumExp:
         """
         return copy.copy(self)
 
-    def _dtype_with(self, chunk: ArrayLike, b: ArrayLike | None) -> np.dtype[Any]:
+    def _dtype_with(
+        self, chunk: ArrayLike, b: ArrayLike | None, scale: SupportsFloat, add: ArrayLike | None
+    ) -> np.dtype[Any]:
         """The type of the result with this chunk; refused where the chunk's type does not promote to the object's."""
         if self._given:
-            return states.dtype_of(chunk, b, self._dtype)
-        dtype = states.dtype_of(chunk, b)
+            return states.dtype_of(chunk, b, self._dtype, scale, add)
+        dtype = states.dtype_of(chunk, b, None, scale, add)
         if self._dtype is None or np.result_type(self._dtype, dtype) == self._dtype:
             return self._dtype or dtype
         raise TypeError(

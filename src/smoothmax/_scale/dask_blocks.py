@@ -21,8 +21,8 @@ from smoothmax._partial import states
 from smoothmax._schedule.threads import one_thread
 
 __all__ = [
-    "block_sums", "broadcast", "checked", "finish_block", "finish_blocks", "indexed", "merge_blocks",
-    "merged", "named", "split_every_of", "transform_block", "write_block",
+    "block_sums", "broadcast", "checked", "finish_block", "finish_blocks", "indexed", "lazy", "merge_blocks",
+    "merged", "meta_of", "named", "split_every_of", "transform_block", "write_block",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, Any]
@@ -43,9 +43,19 @@ TASK_BYTES = 33554432
 # no np.errstate, which ends the process where it gets no memory (NumPy 2.4).
 
 
-def reduce_block(x: Array, b: Any, where: Any, *, operation: str, axis: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+def reduce_block(
+    x: Array,
+    b: Any,
+    where: Any,
+    add: Any = None,
+    *,
+    operation: str,
+    axis: tuple[int, ...],
+    dtype: np.dtype[Any],
+    scale: Any = 1.0,
+) -> Array:
     with one_thread:
-        return states.reduced(operation, x, axis, b, where, dtype)[0]
+        return states.reduced(operation, x, axis, b, where, dtype, scale, add)[0]
 
 
 def reduce_chunk(x: Array, *, axis: tuple[int, ...], keepdims: bool, operation: str, dtype: np.dtype[Any]) -> Array:  # noqa: ARG001
@@ -87,15 +97,25 @@ def finish_block(sums: Array, *, part: int, operation: str, dtype: np.dtype[Any]
 
 
 def write_block(
-    x: Array, where: Any, sums: Array, *, operation: str, axis: tuple[int, ...], dtype: np.dtype[Any]
+    x: Array,
+    where: Any,
+    add: Any,
+    sums: Array,
+    *,
+    operation: str,
+    axis: tuple[int, ...],
+    dtype: np.dtype[Any],
+    scale: Any,
 ) -> Any:
     with one_thread:
-        return states.written(operation, x, axis, where, sums, dtype)[()]
+        return states.written(operation, x, axis, where, sums, dtype, None, scale, add)[()]
 
 
-def transform_block(x: Array, where: Any, *, operation: str, axis: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
+def transform_block(
+    x: Array, where: Any, add: Any, *, operation: str, axis: tuple[int, ...], dtype: np.dtype[Any], scale: Any
+) -> Any:
     with one_thread:
-        return getattr(functions, operation)(x, axis=axis, where=where, dtype=dtype)
+        return getattr(functions, operation)(x, axis=axis, where=where, dtype=dtype, scale=scale, add=add)
 
 
 # Arrays --------------------------------------------------------------------------------------------------------------
@@ -109,6 +129,15 @@ def checked(x: Any, where: Any) -> tuple[Any, Any]:
         if where.dtype != bool:
             raise TypeError(f"where must be an array of bool, got dtype {where.dtype}")
     return x, where
+
+
+def lazy(other: Any) -> Any:
+    """A dask array of an argument; None and Python's numbers, whose types promote by their kind alone, as they are."""
+    return other if other is None or isinstance(other, (bool, int, float, complex)) else da.asanyarray(other)
+
+
+def meta_of(other: Any) -> Any:
+    return other._meta if isinstance(other, da.Array) else other
 
 
 def broadcast(x: Any, name: str, other: Any) -> tuple[int, ...]:
@@ -137,21 +166,30 @@ def named(operation: str, source: Any) -> str:
 
 
 def block_sums(
-    operation: str, x: Any, b: Any, where: Any, ndim: int, axis: tuple[int, ...], dtype: np.dtype[Any]
+    operation: str,
+    x: Any,
+    b: Any,
+    where: Any,
+    ndim: int,
+    axis: tuple[int, ...],
+    dtype: np.dtype[Any],
+    scale: Any = 1.0,
+    add: Any = None,
 ) -> Any:
     """The partial sums of each block, with length 1 along the reduced axes.
 
     An array alone is mostly returned as it is, for dask's reduction to reduce its blocks with reduce_chunk.
     """
-    if b is None and where is True:
+    if b is None and where is True and add is None and scale == 1:
         blocks = blocks_in_memory(x)
         return x if blocks is None else sums_of_blocks_in_memory(operation, x, blocks, axis, dtype)
     return da.blockwise(
-        partial(reduce_block, operation=operation, axis=axis, dtype=dtype),
+        partial(reduce_block, operation=operation, axis=axis, dtype=dtype, scale=scale),
         tuple(range(ndim)),
         *indexed(x, ndim),
         *indexed(b, ndim),
         *indexed(where, ndim),
+        *indexed(add, ndim),
         adjust_chunks={i: lambda _: 1 for i in axis},
         dtype=states.STATE,
         meta=np.empty((0,) * ndim, states.STATE),

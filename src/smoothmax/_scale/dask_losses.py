@@ -15,7 +15,15 @@ import numpy as np
 
 from smoothmax._api import losses
 from smoothmax._partial import states
-from smoothmax._scale.dask_blocks import block_sums, merged, named, split_every_of
+from smoothmax._scale.dask_blocks import (
+    block_sums,
+    broadcast,
+    indexed,
+    lazy,
+    merged,
+    named,
+    split_every_of,
+)
 from smoothmax._schedule.threads import one_thread
 from smoothmax._thresholds import limits
 
@@ -61,12 +69,14 @@ def whole_losses(
     x: Array,
     targets: Array,
     weight: Array | None,
+    add: Any,
     *,
     axis: int,
     ignore_index: int | None,
     label_smoothing: float,
     dtype: np.dtype[Any],
     added: bool,
+    scale: Any,
 ) -> Any:
     """The losses of positions whose classes are all here: in `dtype`, or in a wider type if they are to be added."""
     if targets.ndim < x.ndim:
@@ -84,6 +94,8 @@ def whole_losses(
             ignore_index=ignore_index,
             label_smoothing=label_smoothing,
             reduction="none",
+            scale=scale,
+            add=add,
         )
 
 
@@ -93,11 +105,13 @@ def picked_losses(
     classes: Array,
     targets: Array,
     weight: Array | None,
+    add: Any,
     *,
     axis: int,
     n: int,
     ignore_index: int | None,
     dtype: np.dtype[Any],
+    scale: Any,
 ) -> Array:
     """The loss of each position whose target is among these classes, and 0 for the others."""
     counts = counted(targets, n, ignore_index)
@@ -107,8 +121,11 @@ def picked_losses(
         return np.zeros(here.shape)
     places = np.where(here, np.expand_dims(places, axis), 0)
     factor = 1.0 if weight is None else weight[places]
+    if add is not None:
+        add = np.take_along_axis(np.broadcast_to(add, x.shape), places, axis)
+    x = np.take_along_axis(x, places, axis)
     with in_a_task():
-        log_p = states.written("log_softmax", np.take_along_axis(x, places, axis), (axis,), True, sums, dtype)
+        log_p = states.written("log_softmax", x, (axis,), True, sums, dtype, None, scale, add)
         return np.where(here & (factor != 0), -log_p.astype(np.float64) * factor, 0)
 
 
@@ -118,12 +135,14 @@ def soft_losses(
     classes: Array,
     targets: Array,
     weight: Array | None,
+    add: Any,
     *,
     axis: int,
     n: int,
     ignore_index: int | None,
     label_smoothing: float,
     dtype: np.dtype[Any],
+    scale: Any,
 ) -> Array:
     """The terms that these classes contribute to each position's loss, for probabilities or smoothed class indices."""
     with in_a_task():
@@ -134,7 +153,7 @@ def soft_losses(
             targets = np.where(counts, smoothed(own, label_smoothing, n), 0)
         elif label_smoothing:
             targets = smoothed(targets, label_smoothing, n)
-        log_p = states.written("log_softmax", x, (axis,), True, sums, dtype)
+        log_p = states.written("log_softmax", x, (axis,), True, sums, dtype, None, scale, add)
         part = losses.nll_loss(log_p.astype(np.float64), targets, axis, weight=weight, reduction="none")
     return np.expand_dims(part, axis)
 
@@ -215,7 +234,7 @@ def check_targets(targets: Any, logits: Any, axis: int) -> None:
         )
 
 
-def loss_of_nothing(logits: Any, targets: Any, weight: Any, axis: int, **arguments: Any) -> Any:
+def loss_of_nothing(logits: Any, targets: Any, weight: Any, axis: int, add: Any, **arguments: Any) -> Any:
     """The loss of no positions. It has the type of any other loss, and raises the same errors for arguments.
 
     An axis is added before the others, since logits of one axis have one position.
@@ -230,6 +249,7 @@ def loss_of_nothing(logits: Any, targets: Any, weight: Any, axis: int, **argumen
         np.zeros_like(targets._meta, shape=own),
         axis,
         weight=weights,
+        add=np.empty_like(add._meta, shape=()) if isinstance(add, da.Array) else add,
         **arguments,
     )
 
@@ -243,6 +263,7 @@ def position_losses(
     to_be_added: bool,
     wide: bool,
     split_every: Any,
+    add: Any,
     **given: Any,
 ) -> Any:
     """The losses before they are reduced: of `dtype`, or in longdouble where the classes lie in several blocks.
@@ -263,6 +284,7 @@ def position_losses(
             of_targets,
             weight,
             of_weight,
+            *indexed(add, logits.ndim),
             concatenate=True,
             dtype=dtype,
             meta=np.empty((0,) * len(kept), dtype),
@@ -272,9 +294,9 @@ def position_losses(
     function: Any = soft_losses
     if of_targets is kept and given["label_smoothing"] == 0:
         function = picked_losses
-        given = {"ignore_index": given["ignore_index"]}
+        given = {"ignore_index": given["ignore_index"], "scale": given["scale"]}
     computing = np.promote_types(dtype, np.float64 if wide else np.float32)
-    sums = block_sums("log_softmax", logits, None, True, logits.ndim, (axis,), computing)
+    sums = block_sums("log_softmax", logits, None, True, logits.ndim, (axis,), computing, given["scale"], add)
     parts = da.blockwise(
         partial(function, axis=axis, n=n, dtype=computing, **given),
         every,
@@ -288,6 +310,7 @@ def position_losses(
         of_targets,
         weight,
         of_weight,
+        *indexed(add, logits.ndim),
         adjust_chunks={axis: lambda _: 1},
         dtype=np.float64,
         meta=np.empty((0,) * logits.ndim),
@@ -329,26 +352,32 @@ def loss(
     label_smoothing: float,
     reduction: str,
     split_every: Any,
+    scale: Any,
+    add: Any,
 ) -> Any:
-    """dask.cross_entropy, with its arguments in the same order."""
-    logits, targets = da.asanyarray(logits), da.asanyarray(targets)
+    """The result of dask.cross_entropy."""
+    logits, targets, add = da.asanyarray(logits), da.asanyarray(targets), lazy(add)
     numbers, weight = weight, None if weight is None else da.asanyarray(weight)
+    if isinstance(add, da.Array):
+        shape = broadcast(logits, "add", add)
+        if len(shape) > logits.ndim or any(n == 1 != m for n, m in zip(logits.shape, shape, strict=True)):
+            logits = da.broadcast_to(logits, shape)
     place = class_axis(axis, logits)
     check_targets(targets, logits, place)
-    given = {"ignore_index": ignore_index, "label_smoothing": label_smoothing}
-    kind = loss_of_nothing(logits, targets, weight, place, reduction=reduction, **given).dtype
+    given = {"ignore_index": ignore_index, "label_smoothing": label_smoothing, "scale": scale}
+    kind = loss_of_nothing(logits, targets, weight, place, add, reduction=reduction, **given).dtype
     split_every = split_every_of(split_every)
     wide = are_wide(targets)
     if numbers is not None:  # a dask array is judged by its type: its values are not known
         wide = wide or (are_wide(weight) if numbers is weight else are_extreme(np.asarray(numbers)))
     if reduction == "none":
-        parts = position_losses(logits, targets, weight, place, kind, False, wide, split_every, **given)
+        parts = position_losses(logits, targets, weight, place, kind, False, wide, split_every, add, **given)
         return parts if parts.dtype == kind else parts.map_blocks(partial(divide_sum, by=1.0, dtype=kind), dtype=kind)
     if reduction == "mean" and weight is not None and targets.ndim < logits.ndim:
         # A common factor of all weights cancels; without it, products with losses might leave float64's range.
         weight = weight.rechunk(-1).map_blocks(scaled_for_mean, dtype=weight.dtype)
     single = np.promote_types(kind, np.float32)
-    parts = position_losses(logits, targets, weight, place, single, True, wide, split_every, **given)
+    parts = position_losses(logits, targets, weight, place, single, True, wide, split_every, add, **given)
     by: Any = 1.0
     if reduction == "mean":
         by = denominator(parts, targets, weight, ignore_index, split_every)

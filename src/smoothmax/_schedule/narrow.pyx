@@ -10,10 +10,10 @@ from libc.math cimport INFINITY
 from smoothmax._kernels.interface cimport Kernels, State, clear
 from smoothmax._schedule.feed cimport Feed, Unit
 from smoothmax._schedule.plan cimport (
-    ELEMENTS, MASK, RESULT, WEIGHTS, Plan, has_one_row_of_weights, has_one_weight_a_row, inner_shape, inner_stride,
-    is_contiguous,
+    ADDENDS, ELEMENTS, MASK, RESULT, WEIGHTS, Load, Plan, has_one_row_of_weights, has_one_weight_a_row, inner_shape,
+    inner_stride, is_contiguous,
 )
-from smoothmax._schedule.scratch cimport fill_masked_columns
+from smoothmax._schedule.scratch cimport adjust, fill_masked_columns
 from smoothmax._thresholds cimport NARROW_STAGED_ROWS, TILE_COLUMNS
 
 
@@ -70,31 +70,71 @@ cdef void stage_row_of_weights(Feed *feed, char *row) noexcept nogil:
     feed.weights_ld = 0
 
 
+cdef void repeat(const Feed *feed, int role, Load load, Py_ssize_t at, Py_ssize_t used, char *to) noexcept nogil:
+    """Store the number of each row once for each of the row's columns: for `used` elements from the element `at` on."""
+    cdef const Plan *plan = feed.unit.plan
+    cdef Py_ssize_t columns = inner_shape(&plan.kept), stride = plan.reduced.stride[role][0], row = 0, j = 0
+    cdef Py_ssize_t end = columns - at % columns            # of the columns that the first number is for
+    cdef double some[TILE_COLUMNS]
+    if used:                                                # a row without columns has no number either
+        load(feed.unit.bases.data[role] + at//columns*stride, stride, max(0, used - end + columns - 1)//columns + 1,
+             plan.swapped[role], some)
+    while j < used:
+        end = min(end, used)
+        pad_columns(plan, to, j, end, some[row] if plan.itemsize == sizeof(double) else (<const float *>some)[row])
+        j = end
+        end += columns
+        row += 1
+
+
 cdef void repeat_weights(const Feed *feed, char *weights) noexcept nogil:
     """Stage the weight of each row once for each of its columns."""
     cdef const Plan *plan = feed.unit.plan
-    cdef Py_ssize_t columns = inner_shape(&plan.kept), stride = plan.reduced.stride[<int>WEIGHTS][0]
-    cdef Py_ssize_t i, j, at, used, row, end
-    cdef char *to
-    cdef double some[TILE_COLUMNS]
+    cdef Py_ssize_t i, used
     for i in range(feed.rows):
-        at = feed.done + i*feed.width + feed.first
-        used, row, j = columns_in(feed, i), 0, 0
-        to = weights + i*TILE_COLUMNS*plan.itemsize
-        end = columns - at % columns            # of the columns that the first weight is for
-        if used:                                # a row without columns has no weight either
-            plan.load_weights(feed.unit.bases.data[WEIGHTS] + at//columns*stride, stride,
-                              max(0, used - end + columns - 1)//columns + 1, plan.swapped[WEIGHTS], some)
-        while j < used:
-            end = min(end, used)
-            if plan.itemsize == sizeof(double):
-                pad_columns(plan, to, j, end, some[row])
-            else:
-                pad_columns(plan, to, j, end, (<const float *>some)[row])
-            j = end
-            end += columns
-            row += 1
-        pad_columns(plan, to, used, feed.columns, 0)
+        used = columns_in(feed, i)
+        repeat(feed, WEIGHTS, plan.load_weights, feed.done + i*feed.width + feed.first, used, weights)
+        pad_columns(plan, weights, used, feed.columns, 0)
+        weights += TILE_COLUMNS*plan.itemsize
+
+
+cdef void load_addends(const Feed *feed, Py_ssize_t at, Py_ssize_t used, char *to) noexcept nogil:
+    """Load the addends of `used` neighbours from the element `at` on, of any strides."""
+    cdef const Plan *plan = feed.unit.plan
+    cdef Py_ssize_t columns = inner_shape(&plan.kept), stride = inner_stride(&plan.kept, ADDENDS), j = 0, column, part
+    if stride == 0:
+        repeat(feed, ADDENDS, plan.load_addends, at, used, to)
+        return
+    while j < used:
+        column = (at + j) % columns
+        part = min(columns - column, used - j)
+        plan.load_addends(feed.unit.bases.data[ADDENDS] + column*stride
+                          + (at + j)//columns*plan.reduced.stride[<int>ADDENDS][0], stride, part,
+                          plan.swapped[ADDENDS], to + j*plan.itemsize)
+        j += part
+
+
+cdef void adjust_narrow(const Feed *feed, char *to) noexcept nogil:
+    """Adjust the elements of the block, whose rows are whole unless it has only one, into the scratch."""
+    cdef const Plan *plan = feed.unit.plan
+    cdef const char *addends = feed.unit.bases.data[ADDENDS]
+    cdef Py_ssize_t stride = inner_stride(&plan.kept, ADDENDS), row_stride = plan.reduced.stride[<int>ADDENDS][0]
+    cdef Py_ssize_t step = feed.ld*plan.itemsize, to_step = TILE_COLUMNS*plan.itemsize, used = columns_in(feed, 0)
+    cdef Py_ssize_t at = feed.done + feed.first, i
+    cdef double loaded[TILE_COLUMNS]
+    if addends == NULL or row_stride == inner_shape(&plan.kept)*stride:
+        if addends != NULL:
+            addends += at*stride
+        adjust(plan, feed.elements, step, addends, feed.width*stride, stride, feed.rows, used, to, to_step)
+    elif row_stride == 0:
+        load_addends(feed, at, used, <char *>loaded)
+        plan.data_kernels.adjust(feed.elements, step, loaded, 0, False, feed.rows, used, plan.element_scale, to,
+                                 to_step)
+    else:
+        for i in range(feed.rows):
+            load_addends(feed, at + i*feed.width, used, <char *>loaded)
+            plan.data_kernels.adjust(feed.elements + i*step, 0, loaded, 0, False, 1, used, plan.element_scale,
+                                     to + i*to_step, 0)
 
 
 cdef void stage_narrow(Feed *feed, char *elements, char *weights) noexcept nogil:
@@ -134,7 +174,7 @@ cdef void next_narrow_block(Feed *feed) noexcept nogil:
         feed.weights = unit.bases.data[WEIGHTS] + at*plan.itemsize
     elif one_row:
         stage_row_of_weights(feed, weights)
-    if feed.rows and in_place and mask == NULL and not one_a_row:
+    if feed.rows and in_place and mask == NULL and not one_a_row and not plan.adjusted:
         return
     in_place = in_place and feed.rows
     feed.rows = max(1, min(feed.rows, NARROW_STAGED_ROWS))
@@ -146,6 +186,9 @@ cdef void next_narrow_block(Feed *feed) noexcept nogil:
     if one_a_row:
         repeat_weights(feed, weights)
         feed.weights, feed.weights_ld = weights, TILE_COLUMNS
+    if plan.adjusted:
+        adjust_narrow(feed, elements)
+        feed.elements, feed.ld = elements, TILE_COLUMNS
     if mask != NULL:
         mask += at
         plan.data_kernels.select(feed.elements, feed.ld*plan.itemsize, mask, feed.width, feed.rows,

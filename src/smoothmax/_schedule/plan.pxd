@@ -23,6 +23,7 @@ cdef enum:
     SIGN
     TARGET                      # the class of each reduction, negative for none; Py_ssize_t
     FACTORS                     # numbers that multiply the weights
+    ADDENDS                     # numbers that are added to the elements
     STATES                      # the partial sum of each reduction, see packed.pxd
     ROLES
 
@@ -55,9 +56,12 @@ cdef struct Plan:
     Load load
     Load load_weights
     Load load_factors
+    Load load_addends
     Store store
     Store store_value
     Store store_sign
+    bint adjusted               # kernels take element*element_scale + addend for an element
+    double element_scale
     bint blended                # the weights are (given*scale + offset)*factors
     double scale, scale_low
     double offset, offset_low

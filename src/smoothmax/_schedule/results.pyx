@@ -5,8 +5,9 @@ from smoothmax._schedule.atomics cimport exchange
 from smoothmax._schedule.feed cimport Unit
 from smoothmax._schedule.packed cimport pack
 from smoothmax._schedule.plan cimport (
-    ELEMENTS, FIRST, RESULT, SIGN, STATES, TARGET, VALUE, Plan, inner_stride,
+    ADDENDS, ELEMENTS, FIRST, RESULT, SIGN, STATES, TARGET, VALUE, Plan, inner_stride,
 )
+from smoothmax._schedule.scratch cimport adjust
 from smoothmax._thresholds cimport TILE_COLUMNS
 
 
@@ -52,13 +53,23 @@ cdef inline double element_at(const Plan *plan, Reading reading, const char *pla
     return single
 
 
+cdef inline double adjusted_at(const Plan *plan, double value, const char *addend) noexcept nogil:
+    """The element as kernels take it, with the addend at its class; NULL for none."""
+    cdef float single = <float>value
+    if plan.itemsize == sizeof(double):
+        adjust(plan, <const char *>&value, 0, addend, 0, 0, 1, 1, <char *>&value, 0)
+        return value
+    adjust(plan, <const char *>&single, 0, addend, 0, 0, 1, 1, <char *>&single, 0)
+    return single
+
+
 cdef inline void pick(const Unit *unit, State *state, Reading reading) noexcept nogil:
     """Read the elements at the targets. A reduction whose target is ignored, or is no class, does not count."""
     cdef const Plan *plan = unit.plan
     cdef const char *targets = unit.bases.data[TARGET]
     cdef const char *elements = unit.bases.data[ELEMENTS] + plan.first_class[ELEMENTS]
     cdef Py_ssize_t j, target, step = inner_stride(&plan.kept, ELEMENTS), target_step = inner_stride(&plan.kept, TARGET)
-    cdef Py_ssize_t class_step = plan.class_stride[ELEMENTS]
+    cdef Py_ssize_t class_step = plan.class_stride[ELEMENTS], addend_at
     cdef bint wrong = False
     for j in range(unit.columns):
         target = (<const Py_ssize_t *>targets)[0]
@@ -68,6 +79,12 @@ cdef inline void pick(const Unit *unit, State *state, Reading reading) noexcept 
             state.loss.counts[j] = state.loss.target_logit[j] = state.loss.target_weight[j] = 0
         else:
             state.loss.target_logit[j] = element_at(plan, reading, elements + target*class_step)
+            if plan.adjusted:
+                addend_at = (plan.first_class[ADDENDS] + target*plan.class_stride[ADDENDS]
+                             + j*inner_stride(&plan.kept, ADDENDS))
+                state.loss.target_logit[j] = adjusted_at(
+                    plan, state.loss.target_logit[j],
+                    unit.bases.data[ADDENDS] + addend_at if unit.bases.data[ADDENDS] != NULL else NULL)
         elements += step
     if wrong and plan.wrong != NULL:
         exchange(plan.wrong, 1)

@@ -25,6 +25,7 @@ cdef struct Route:
     RouteName name
     bint fused                  # one kernel goes from elements to results, which stay in cache between its steps
     bint is_tile                # a unit is several reductions side by side, not a row
+    bint adjusted               # elements are multiplied, or added to, when they are staged
     bint staged_in              # elements and weights reach the kernels through the scratch
     bint staged_out             # results leave through the scratch
     bint any_columns            # the kernels take any number of columns from lane_columns on
@@ -39,7 +40,7 @@ cdef struct Route:
     Py_ssize_t band_tiles       # tiles side by side that write in turn; 1: each writes alone
     # The memory that a thread needs.
     Py_ssize_t staged_elements  # in each region of the scratch; 0: nothing is staged
-    Py_ssize_t staged_regions   # 2 if there are weights, or a tile has a mask
+    Py_ssize_t staged_regions   # 2 if there are weights, or a tile has a mask or addends
     Py_ssize_t drafts           # blocks of a draft, each of which has its maximum
 
 

@@ -16,8 +16,8 @@ The limits stand in _thresholds.pxd, those of an operation in its table of kerne
 """
 
 from smoothmax._schedule.plan cimport (
-    BOTH, ELEMENTS, MASK, RESULT, SIGN, WEIGHTS, Axes, Plan, count, has_one_row_of_weights, has_one_weight_a_row,
-    inner_shape, inner_stride, is_contiguous, writes,
+    ADDENDS, BOTH, ELEMENTS, MASK, RESULT, SIGN, WEIGHTS, Axes, Plan, count, has_one_row_of_weights,
+    has_one_weight_a_row, inner_shape, inner_stride, is_contiguous, writes,
 )
 from smoothmax._thresholds cimport (
     ALIASED_STRIDE_BYTES, BAND_MAX_TILES, BAND_ROW_BYTES, CONTIGUOUS_MIN_ELEMENTS, DRAFT_MAX_BYTES, JOINT_ROW_MIN_BYTES,
@@ -46,11 +46,11 @@ cdef inline Py_ssize_t fused_tile_bytes(const Plan *plan) noexcept nogil:
 
     It is smaller if the rows of the tile share a few sets of the cache (P9). That does not happen to tiles that are
     staged, or whose exponentials are stored in the scratch. Only the stride decides, because the bits of a result must
-    not depend on addresses.
+    not depend on addresses. Adjusted elements take the route of an array of what they become, whose bits they have.
     """
     cdef Py_ssize_t stride = inner_stride(&plan.reduced, ELEMENTS)
     cdef bint read_in_place = (plan.kernels.fused_state_tile == NULL and plan.data[WEIGHTS] == NULL
-                               and plan.data[MASK] == NULL and not plan.converted)
+                               and plan.data[MASK] == NULL and (plan.adjusted or not plan.converted))
     if read_in_place and stride and stride % ALIASED_STRIDE_BYTES == 0:
         return plan.kernels.fused_aliased_tile_bytes
     return plan.kernels.fused_tile_bytes
@@ -145,7 +145,9 @@ cdef void route_of(const Plan *plan, Route *route) noexcept nogil:
     side = &plan.kept if route.is_tile else &plan.reduced
     # Short contiguous stretches of a row are faster to read once they are copied into a long one (P2).
     worth_reading_in_place = route.is_tile or n == inner or inner >= CONTIGUOUS_MIN_ELEMENTS
-    route.staged_in = not (plan.data[MASK] == NULL and not plan.blended and worth_reading_in_place
+    route.adjusted = plan.adjusted
+    route.staged_in = not (plan.data[MASK] == NULL and not plan.blended and not plan.adjusted
+                           and worth_reading_in_place
                            and is_contiguous(plan, side, ELEMENTS) and is_contiguous(plan, side, WEIGHTS))
     route.staged_out = not (is_contiguous(plan, side, RESULT)
                             and (plan.kernels.write_row == NULL or worth_reading_in_place))
@@ -181,4 +183,5 @@ cdef void route_of(const Plan *plan, Route *route) noexcept nogil:
         route.drafts = route.pieces*route.piece_blocks
     elif route.is_tile or route.staged_in or route.staged_out and plan.kernels.write_row != NULL:
         route.staged_elements = size if route.fused and size > SCRATCH_ELEMENTS else SCRATCH_ELEMENTS
-        route.staged_regions = 2 if plan.data[WEIGHTS] != NULL or plan.data[MASK] != NULL and route.is_tile else 1
+        route.staged_regions = 2 if plan.data[WEIGHTS] != NULL or route.is_tile and (
+            plan.data[MASK] != NULL or plan.data[ADDENDS] != NULL) else 1

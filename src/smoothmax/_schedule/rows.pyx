@@ -2,7 +2,7 @@
 
 from smoothmax._kernels.interface cimport SHIFTED, Kernels, State, clear
 from smoothmax._schedule.feed cimport Unit
-from smoothmax._schedule.plan cimport ELEMENTS, MASK, RESULT, Bases, Cursor, Plan, inner_stride, start
+from smoothmax._schedule.plan cimport ADDENDS, ELEMENTS, MASK, RESULT, Bases, Cursor, Plan, inner_stride, start
 from smoothmax._schedule.results cimport finish, put_targets, take_targets
 from smoothmax._schedule.scratch cimport fill_masked_row, stage_row, unstage_row
 from smoothmax._thresholds cimport JOINT_MAX_ROWS, ROW_BLOCK_BYTES
@@ -15,13 +15,15 @@ cdef void fused_row(const Unit *unit, State *state) noexcept nogil:
     cdef Cursor cursor
     cdef bint reduces = plan.kernels.write_row == NULL
     cdef char *out = unit.space.elements if reduces or unit.staged_out else unit.bases.data[RESULT]
-    cdef const char *elements = out if unit.staged_in else unit.bases.data[ELEMENTS]
+    cdef char *staged = unit.space.elements if plan.adjusted else out
+    cdef const char *elements = staged if unit.staged_in else unit.bases.data[ELEMENTS]
     cdef double value
+    if plan.kernels.fused_state_row != NULL:
+        take_targets(unit, state)               # before its element is overwritten, where the result takes its place
     if unit.staged_in:
         start(&cursor, &plan.reduced, 0, 0, n)
-        stage_row(plan, &unit.bases, &cursor, n, out, unit.space.weights)
+        stage_row(plan, &unit.bases, &cursor, n, staged, unit.space.weights)
     if plan.kernels.fused_state_row != NULL:
-        take_targets(unit, state)
         plan.kernels.fused_state_row(state, elements, n, out)
         finish(unit, state)
         if reduces:
@@ -49,6 +51,7 @@ cdef void joint_rows(const Unit *unit, State *state) noexcept nogil:
     cdef Bases bases = unit.bases
     cdef double values[JOINT_MAX_ROWS]
     cdef Py_ssize_t j, step = inner_stride(&plan.kept, ELEMENTS), mask_step = inner_stride(&plan.kept, MASK)
+    cdef Py_ssize_t addends_step = inner_stride(&plan.kept, ADDENDS)
     if unit.columns < JOINT_MAX_ROWS:
         clear(state, JOINT_MAX_ROWS)
     for j in range(unit.columns):
@@ -59,6 +62,8 @@ cdef void joint_rows(const Unit *unit, State *state) noexcept nogil:
         bases.data[ELEMENTS] += step
         if bases.data[MASK] != NULL:
             bases.data[MASK] += mask_step
+        if bases.data[ADDENDS] != NULL:
+            bases.data[ADDENDS] += addends_step
     state.scaling = SHIFTED
     take_targets(unit, state)
     # Always finish JOINT_MAX_ROWS rows. Otherwise their number would decide between the vector loop and its remainder,

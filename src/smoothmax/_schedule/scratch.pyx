@@ -1,19 +1,39 @@
 """Stage elements for kernels that cannot read them where they lie, and copy results from the scratch to their places.
 
-Staging serves strides, byte orders, other types, misaligned elements, masks, and tiles that do not fill their lanes.
+Staging serves strides, byte orders, other types, misaligned elements, masks, elements that are adjusted, and tiles that
+do not fill their lanes.
 """
 
 from libc.math cimport INFINITY
 from libc.string cimport memset
 
 from smoothmax._schedule.plan cimport (
-    ELEMENTS, FACTORS, MASK, RESULT, WEIGHTS, Axes, Bases, Cursor, Plan, advance, contiguous, inner_stride,
+    ADDENDS, ELEMENTS, FACTORS, MASK, RESULT, WEIGHTS, Axes, Bases, Cursor, Plan, advance, contiguous, inner_stride,
     is_contiguous, place,
 )
 from smoothmax._thresholds cimport MASK_BUFFER_ELEMENTS, TILE_COLUMNS
 
 
-# Masks and factors ---------------------------------------------------------------------------------------------------
+# Addends, masks and factors ------------------------------------------------------------------------------------------
+
+cdef void adjust(const Plan *plan, const char *elements, Py_ssize_t step, const char *addends, Py_ssize_t addends_step,
+                 Py_ssize_t stride, Py_ssize_t rows, Py_ssize_t n, char *to, Py_ssize_t to_step) noexcept nogil:
+    """Adjust elements. Addends that kernels cannot read where they lie are loaded first, once if all rows have them."""
+    cdef double loaded[MASK_BUFFER_ELEMENTS]
+    cdef Py_ssize_t i, part, done = 0, together = rows if addends_step == 0 else 1
+    cdef bint one = stride == 0
+    if addends == NULL or plan.direct[ADDENDS] and (one or stride == plan.itemsize):
+        plan.data_kernels.adjust(elements, step, addends, addends_step, one, rows, n, plan.element_scale, to, to_step)
+        return
+    while done < n:
+        part = n if one else min(n - done, MASK_BUFFER_ELEMENTS)
+        for i from 0 <= i < rows by together:
+            plan.load_addends(addends + i*addends_step + done*stride, stride, 1 if one else part,
+                              plan.swapped[ADDENDS], loaded)
+            plan.data_kernels.adjust(elements + i*step + done*plan.itemsize, step, loaded, 0, one, together, part,
+                                     plan.element_scale, to + i*to_step + done*plan.itemsize, to_step)
+        done += part
+
 
 cdef void select(const Plan *plan, const char *values, Py_ssize_t step, const char *mask, Py_ssize_t mask_step,
                  Py_ssize_t mask_stride, Py_ssize_t rows, Py_ssize_t n, double fill, char *to,
@@ -106,19 +126,25 @@ cdef void load_rows(const Plan *plan, const Bases *bases, const Cursor *cursor, 
 
     Each row begins `step` bytes after the one before. A masked element becomes -inf, and its weight 0.
     """
+    cdef bint contiguous_elements = is_contiguous(plan, along, ELEMENTS)
     cdef const Axes *down = &plan.reduced
     cdef const char *source = place(bases, cursor, ELEMENTS)
     cdef const char *mask = place(bases, cursor, MASK)
     cdef const char *given = place(bases, cursor, WEIGHTS)
     cdef const char *factors = place(bases, cursor, FACTORS)
     cdef Py_ssize_t i, mask_step = inner_stride(down, MASK), mask_stride = inner_stride(along, MASK)
-    if mask != NULL and is_contiguous(plan, along, ELEMENTS):
+    if mask != NULL and contiguous_elements and not plan.adjusted:
         select(plan, source, inner_stride(down, ELEMENTS), mask, mask_step, mask_stride, rows, n, -INFINITY, elements,
                step)
     else:
-        for i in range(rows):
-            plan.load(source + i*inner_stride(down, ELEMENTS), inner_stride(along, ELEMENTS), n,
-                      plan.swapped[ELEMENTS], elements + i*step)
+        if not (plan.adjusted and contiguous_elements):
+            for i in range(rows):
+                plan.load(source + i*inner_stride(down, ELEMENTS), inner_stride(along, ELEMENTS), n,
+                          plan.swapped[ELEMENTS], elements + i*step)
+        if plan.adjusted:
+            adjust(plan, source if contiguous_elements else elements,
+                   inner_stride(down, ELEMENTS) if contiguous_elements else step, place(bases, cursor, ADDENDS),
+                   inner_stride(down, ADDENDS), inner_stride(along, ADDENDS), rows, n, elements, step)
         if mask != NULL:
             select(plan, elements, step, mask, mask_step, mask_stride, rows, n, -INFINITY, elements, step)
     if given == NULL:
@@ -155,21 +181,29 @@ cdef void transpose(const Plan *plan, const Bases *bases, const Cursor *cursor, 
                                 rows, tile, TILE_COLUMNS)
 
 
-cdef void transpose_masked(const Plan *plan, const Bases *bases, const Cursor *cursor, Py_ssize_t rows,
-                           Py_ssize_t columns, char *tile, char *masked) noexcept nogil:
-    """Transpose elements whose mask has the same layout. `masked` stores them between the mask and the transposition.
+cdef void transpose_prepared(const Plan *plan, const Bases *bases, const Cursor *cursor, Py_ssize_t rows,
+                             Py_ssize_t columns, char *tile, char *prepared) noexcept nogil:
+    """Transpose elements that are adjusted, or whose mask has the same layout, or both.
 
-    One call applies the mask if nothing lies between the rows.
+    `prepared` stores them before the transposition. One call prepares them all if nothing lies between the rows.
     """
     cdef const char *source = place(bases, cursor, ELEMENTS)
     cdef const char *mask = place(bases, cursor, MASK)
+    cdef const char *addends = place(bases, cursor, ADDENDS)
     cdef Py_ssize_t step = inner_stride(&plan.kept, ELEMENTS), mask_step = inner_stride(&plan.kept, MASK)
-    cdef Py_ssize_t length = rows*plan.itemsize
-    if step == length and mask_step == rows:
-        plan.data_kernels.select(source, 0, mask, 0, 1, rows*columns, -INFINITY, masked, 0)
-    else:
-        plan.data_kernels.select(source, step, mask, mask_step, columns, rows, -INFINITY, masked, length)
-    plan.data_kernels.transpose(masked, rows, columns, rows, tile, TILE_COLUMNS)
+    cdef Py_ssize_t length = rows*plan.itemsize, addends_step = inner_stride(&plan.kept, ADDENDS)
+    if plan.adjusted:
+        if step == length and (addends == NULL or addends_step == length and is_transposed(plan, ADDENDS)):
+            adjust(plan, source, 0, addends, 0, plan.itemsize, 1, rows*columns, prepared, 0)
+        else:
+            adjust(plan, source, step, addends, addends_step, inner_stride(&plan.reduced, ADDENDS), columns, rows,
+                   prepared, length)
+        source, step = prepared, length
+    if mask != NULL and step == length and mask_step == rows:
+        plan.data_kernels.select(source, 0, mask, 0, 1, rows*columns, -INFINITY, prepared, 0)
+    elif mask != NULL:
+        plan.data_kernels.select(source, step, mask, mask_step, columns, rows, -INFINITY, prepared, length)
+    plan.data_kernels.transpose(prepared, rows, columns, rows, tile, TILE_COLUMNS)
 
 
 cdef void clear_absent_columns(const Plan *plan, Py_ssize_t rows, Py_ssize_t columns, char *tile) noexcept nogil:
@@ -182,21 +216,27 @@ cdef void clear_absent_columns(const Plan *plan, Py_ssize_t rows, Py_ssize_t col
 
 cdef void stage_tile(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssize_t rows, Py_ssize_t columns,
                      char *elements, char *weights) noexcept nogil:
-    """Stage rows of a tile. `weights` also holds elements between the mask and the transposition."""
+    """Stage rows of a tile. `weights` also holds elements that are prepared for the transposition."""
     cdef Py_ssize_t part, done = 0, width = TILE_COLUMNS*plan.itemsize
     cdef bint masked = plan.data[MASK] != NULL, weighted = plan.data[WEIGHTS] != NULL
+    cdef bint one_addend_each = (plan.data[ADDENDS] != NULL and is_transposed(plan, ADDENDS)
+                                 and inner_stride(&plan.kept, ADDENDS) != 0)
     clear_absent_columns(plan, rows, columns, elements)
     if weighted:
         clear_absent_columns(plan, rows, columns, weights)
+    if is_transposed(plan, ELEMENTS) and not weighted and (
+            masked and plan.reduced.stride[<int>MASK][0] == 1 or not masked and one_addend_each):
+        transpose_prepared(plan, bases, cursor, rows, columns, elements, weights)
+        advance(cursor, rows)
+        return
     if is_transposed(plan, ELEMENTS) and not masked and (
             not weighted or is_transposed(plan, WEIGHTS) and not plan.blended):
         transpose(plan, bases, cursor, ELEMENTS, rows, columns, elements)
         if weighted:
             transpose(plan, bases, cursor, WEIGHTS, rows, columns, weights)
-        advance(cursor, rows)
-        return
-    if is_transposed(plan, ELEMENTS) and masked and not weighted and plan.reduced.stride[<int>MASK][0] == 1:
-        transpose_masked(plan, bases, cursor, rows, columns, elements, weights)
+        if plan.adjusted:
+            adjust(plan, elements, width, place(bases, cursor, ADDENDS), inner_stride(&plan.reduced, ADDENDS),
+                   inner_stride(&plan.kept, ADDENDS), rows, columns, elements, width)
         advance(cursor, rows)
         return
     while done < rows:

@@ -418,8 +418,9 @@ cdef int note(RouteName name) except -1:
 
 cdef dict described(const Route *route, str shared):
     return {
-        "name": NAMES[route.name], "shared": shared, "staged_in": bool(route.staged_in),
-        "staged_out": bool(route.staged_out), "units": route.units, "unit_columns": route.unit_columns,
+        "name": NAMES[route.name], "shared": shared, "adjusted": bool(route.adjusted),
+        "staged_in": bool(route.staged_in), "staged_out": bool(route.staged_out), "units": route.units,
+        "unit_columns": route.unit_columns,
         "lane_columns": route.lane_columns, "length": route.length, "pieces": route.pieces, "piece": route.piece,
         "narrow_rows": route.narrow_rows, "band_tiles": route.band_tiles,
         "scratch_elements": route.staged_elements*route.staged_regions,
