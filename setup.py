@@ -84,16 +84,15 @@ class BuildExtensions(build_ext):
         self.is_microsofts = self.compiler.compiler_type == "msvc"
         if self.is_microsofts:
             self.compiler.initialize()
-            self.compiler.cc = os.environ.get(
-                "CC", self.compiler.cc
-            )  # clang-cl, which has Microsoft's flags, and its own
+            # CC may name clang-cl, which has Microsoft's flags and its own.
+            self.compiler.cc = os.environ.get("CC", self.compiler.cc)
         self.taken: dict[tuple[str, str], bool] = {}
         self.extensions = [each for each in self.extensions if all(map(self.takes, VARIANTS.get(variant_of(each), ())))]
         for each in self.extensions:
             variant = variant_of(each)
             chosen = [next(filter(self.takes, spellings), "") for spellings in wanted_flags(each)]
             each.extra_compile_args = " ".join([*chosen, *VARIANTS.get(variant, ()), *SANITIZE_FLAGS]).split()
-            if variant and self.takes("", f"{ALWAYS_INLINE} void f(void);"):
+            if variant and self.takes("", f"static {ALWAYS_INLINE} void f(void) {{}}"):
                 each.define_macros.append(("CYTHON_INLINE", ALWAYS_INLINE))
         super().build_extensions()
 

@@ -11,9 +11,9 @@ from libc.string cimport memcpy
 
 from smoothmax._kernels.interface cimport (
     CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, EXACT_LOGSUMEXP, FROM_MAXIMUM, IN_LOGARITHMS, LOG1MEXP, LOG1PEXP, LOG_EXPIT,
-    LOG_PROB, LOG_SOFTMAX, LOG_SOFTMAX_VJP, LOGADDEXP, LOGSUBEXP, LOGSUMEXP, LOGSUMEXP_AND_SOFTMAX,
-    MERGEABLE_LOGSUMEXP, NLL, SHIFTED, SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, SOFTMAX, SOFTMAX_VJP,
-    WEIGHTED_LOGSUMEXP, Adjust, Blend, CorrectRow, DataKernels, DotSum, DraftRow, Elementwise, ElementwiseRow, Finish, FusedRow,
+    LOG_PROB, LOG_SOFTMAX, LOG_SOFTMAX_VJP, LOGADDEXP, LOGSUBEXP, LOGSUMEXP, LOGSUMEXP_AND_SOFTMAX, MERGEABLE_LOGSUMEXP,
+    NLL, SHIFTED, SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, SOFTMAX, SOFTMAX_VJP, WEIGHTED_LOGSUMEXP,
+    Adjust, Blend, CorrectRow, DataKernels, DotSum, DraftRow, Elementwise, ElementwiseRow, Finish, FusedRow,
     FusedStateRow, FusedStateTile, FusedTile, FusedWeightedTile, JointRow, Kernels, PartialSum, ReduceRow, ReduceTile,
     ScaleRow, ScaleTile, Scaling, Select, State, Table, Transpose, WeightedSum, WriteRow, WriteTile, clear, weighted_of,
 )
