@@ -14,6 +14,7 @@ from smoothmax._api.losses import (
     nll_loss,
     softmax_vjp,
 )
+from smoothmax._api.scans import logcumsumexp
 from smoothmax._schedule.threads import get_num_threads, num_threads, set_num_threads
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ __all__ = [
     "log_prob",
     "log_softmax",
     "log_softmax_vjp",
+    "logcumsumexp",
     "logsumexp",
     "logsumexp_and_softmax",
     "nll_loss",

@@ -16,6 +16,9 @@ cdef enum:
     ROW_BLOCK_LANES = 128           # ROW_BLOCK_BYTES in units of LANE_BYTES
     TILE_BLOCK_BYTES = 16384        # of a tile (P16)
     WEIGHTED_TILE_BLOCK_ROWS = 64   # of a tile with weights (P21)
+    SCAN_BLOCK_ROWS = 16            # rows of lanes that a scan sums by themselves (P50)
+    SCAN_LOWER_EXPONENTS = 30       # by which the sum of earlier pieces may exceed the scale of a block, which has a
+                                    # headroom of 2**39 and more in float32
 
     # Which computing path a call takes (see route.pyx) ----------------------------------------------------------------
     TILE_SHORT_ELEMENTS = 48        # reductions of at most so many elements become a tile, where at least

@@ -42,6 +42,7 @@ cdef cnp.ndarray as_type(cnp.ndarray array, object dtype)
 
 # axes.pxi
 cdef object as_axis(object axis)
+cdef object as_one_axis(object axis)
 cdef int mark_axes(object axis, Shape *shape) except -1
 cdef tuple tuple_of(const cnp.npy_intp *numbers, int n)
 cdef void shape_of(cnp.ndarray array, Shape *shape) noexcept
@@ -67,7 +68,10 @@ cdef int prepare(Plan *plan, Operation operation, Shape *shape, cnp.ndarray arra
 cdef void put_result(Plan *plan, cnp.ndarray result, int computing, Shape *shape) noexcept
 cdef void put_reduced_result(Plan *plan, cnp.ndarray result, int computing, Shape *shape, bint keepdims) noexcept
 cdef void put_value(Plan *plan, cnp.ndarray value, int computing, Shape *shape, bint keepdims) noexcept
+cdef int scan_arrays(Plan *plan, const Shape *shape, bint reverse) except -1
 cdef int walk_arrays(Plan *plan, const Shape *shape) except -1
 
 # plain_calls.pxi
 cdef object silenced()
+cdef object plain_scan(cnp.ndarray array, const Shape *shape, object axis, bint reverse, bint exclusive, object out,
+                       object dtype)

@@ -1,4 +1,4 @@
-"""The three functions in plain NumPy, for the types that have no kernels: longdouble and complex.
+"""The functions in plain NumPy, for the types that have no kernels: longdouble and complex.
 
 The arguments have been checked: arrays are broadcast to one shape, `axis` is a tuple of distinct axes, `b` and `where`
 are None where they were not given. Temporaries take a multiple of the input's memory.
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["log_softmax", "logsumexp", "softmax"]
+__all__ = ["log_softmax", "logcumsumexp", "logsumexp", "softmax"]
 
 Array = np.ndarray[Any, Any]
 Axis = tuple[int, ...]
@@ -161,6 +161,67 @@ def sums_kept(x: Array, axis: Axis) -> tuple[Array, Array]:
     shape = tuple(1 if i in axis else n for i, n in enumerate(x.shape))
     high, low = sum_in_two(as_rows(x, axis))
     return high.reshape(shape), low.reshape(shape)
+
+
+# logcumsumexp --------------------------------------------------------------------------------------------------------
+
+
+def logcumsumexp(a: Array, axis: int | None, reverse: bool, exclusive: bool) -> Array:
+    """The logarithm of each prefix's sum; of each suffix's with `reverse`, and without its own element `exclusive`.
+
+    A sum is a number in two parts and a power of two, so that moving it to another power rounds nothing. Neighbours are
+    added, then sums of two, of four and so on: each has the error of one exponential, however long it is.
+    """
+    if axis is None:
+        a, axis = a.ravel(), 0
+    if a.size == 0:
+        return a.copy()
+    x = np.moveaxis(widened(a), axis, -1)
+    x = x[..., ::-1] if reverse else x
+    if exclusive:
+        x = np.concatenate([np.full_like(x[..., :1], -np.inf), x[..., :-1]], axis=-1)
+    regular = np.isfinite(x.real)
+    exponent = np.where(regular, np.rint(np.where(regular, x.real, 0) / LOG_2), -(2.0**40)).astype(np.int64)
+    scaled = scaled_exp(np.where(regular, x.real, -np.inf), np.zeros_like(x.real), -np.where(regular, exponent, 0))
+    high = times(scaled, directions(np.where(regular, x, 0)))
+    low, step = np.zeros_like(high), 1
+    if high.dtype.kind != "c":  # near 1, the digits of a small element are those that rounding took
+        low = np.where(regular & (exponent == 0), np.expm1(np.where(exponent == 0, x, 0)) - (high - 1), low)
+    while step < x.shape[-1]:
+        upper = np.maximum(exponent[..., step:], exponent[..., :-step])
+        own, own_low = (by_power(part[..., step:], exponent[..., step:] - upper) for part in (high, low))
+        other, other_low = (by_power(part[..., :-step], exponent[..., :-step] - upper) for part in (high, low))
+        total, error = two_sum(own, other)
+        high = np.concatenate([high[..., :step], total], axis=-1)
+        low = np.concatenate([low[..., :step], own_low + other_low + error], axis=-1)
+        exponent = np.concatenate([exponent[..., :step], upper], axis=-1)
+        step *= 2
+    value = log_of_power(high, low, np.maximum(exponent, -(2**30)))
+    value = np.where(np.logical_or.accumulate(np.isposinf(x.real), axis=-1), np.inf, value)
+    value = np.where(np.logical_or.accumulate(np.isnan(x), axis=-1), np.nan, value)
+    value = value[..., ::-1] if reverse else value
+    return np.ascontiguousarray(np.moveaxis(value, -1, axis)).astype(a.dtype)
+
+
+def by_power(x: Array, exponent: Array) -> Array:
+    """x*2**exponent, of either part of a complex number."""
+    exponent = np.maximum(exponent, -(2**20)).astype(np.intc)
+    if x.dtype.kind != "c":
+        moved: Array = np.ldexp(x, exponent)
+        return moved
+    return as_complex(np.ldexp(x.real, exponent), np.ldexp(x.imag, exponent))
+
+
+def log_of_power(high: Array, low: Array, exponent: Array) -> Array:
+    """log((high + low)*2**exponent), with all digits near 1."""
+    near = (exponent == 0) & (np.abs(high.real - 1) < 0.5) & (np.abs(high.imag) < 0.5)
+    rest = (high - 1) + low
+    size = np.where(near, log1p_size(rest), log_size(high) + (low / np.where(high == 0, 1, high)).real)
+    size = np.where(high == 0, -np.inf, size)
+    n = exponent.astype(size.dtype)
+    value = sum_of_three(n * size.dtype.type(LOG_2), size, n * LOG_2_LOW.astype(size.dtype))
+    value = np.where(high == 0, -np.inf, value)
+    return value if high.dtype.kind != "c" else as_complex(value, np.angle(high))
 
 
 # Numbers in two parts ------------------------------------------------------------------------------------------------

@@ -83,3 +83,18 @@ cdef object plain_transform(Operation operation, cnp.ndarray array, cnp.ndarray 
     finally:
         leave_environment(&environment)
         silence.__exit__(None, None, None)
+
+
+cdef object plain_scan(cnp.ndarray array, const Shape *shape, object axis, bint reverse, bint exclusive, object out,
+                       object dtype):
+    cdef Environment environment
+    from smoothmax._arrays import plain
+
+    note(PLAIN)
+    enter_environment(&environment)
+    try:
+        with np.errstate(all="ignore"):
+            value = plain.logcumsumexp(as_type(array, dtype).reshape(whole_shape(shape)), axis, reverse, exclusive)
+            return delivered(value, out, dtype)
+    finally:
+        leave_environment(&environment)

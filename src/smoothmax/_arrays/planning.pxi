@@ -104,6 +104,34 @@ cdef int walk_arrays(Plan *plan, const Shape *shape) except -1:
     return 0
 
 
+cdef int scan_arrays(Plan *plan, const Shape *shape, bint reverse) except -1:
+    """walk_arrays for a scan, which goes along the reduced axes in their order, or from the end to the beginning."""
+    cdef int i, last, role
+    cdef bint flipped
+    plan.kept.ndim = plan.reduced.ndim = 0
+    for i in range(shape.ndim - 1, -1, -1):
+        if shape.shape[i] == 1:
+            continue
+        flipped = reverse if shape.reduced[i] else shape.stride[ELEMENTS][i] < 0
+        if flipped:
+            for role in range(ROLES):
+                if plan.data[role] != NULL:
+                    plan.data[role] += (shape.shape[i] - 1)*shape.stride[role][i]
+        if shape.reduced[i]:
+            last = plan.reduced.ndim
+            plan.reduced.shape[last] = shape.shape[i]
+            for role in range(ROLES):
+                plan.reduced.stride[role][last] = -shape.stride[role][i] if flipped else shape.stride[role][i]
+            plan.reduced.ndim += 1
+        else:
+            insert_axis(&plan.kept, shape, i, &flipped)
+    merge_axes(&plan.kept)
+    merge_axes(&plan.reduced)
+    if walk(plan):
+        raise MemoryError("no memory for the scratch of this call")
+    return 0
+
+
 cdef bint is_kernel_row(cnp.ndarray array, int number) noexcept:
     """Whether the whole array is contiguous and is float32 or float64, of type `number`, as kernels take it."""
     return (cnp.PyArray_TYPE(array) == number and cnp.PyArray_ISCARRAY_RO(array)

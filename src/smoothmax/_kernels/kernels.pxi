@@ -10,19 +10,19 @@ from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from smoothmax._kernels.interface cimport (
-    CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, EXACT_LOGSUMEXP, FROM_MAXIMUM, IN_LOGARITHMS, LOG_PROB, LOG_SOFTMAX,
-    LOG_SOFTMAX_VJP, LOGSUMEXP, LOGSUMEXP_AND_SOFTMAX, MERGEABLE_LOGSUMEXP, NLL, SHIFTED, SOFT_CROSS_ENTROPY,
-    SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, SOFTMAX, SOFTMAX_VJP, WEIGHTED_LOGSUMEXP, Blend, CorrectRow, DataKernels,
-    DotSum, DraftRow, Finish, FusedRow, FusedStateRow, FusedStateTile, FusedTile, FusedWeightedTile, JointRow, Kernels,
-    PartialSum, ReduceRow, ReduceTile, ScaleRow, ScaleTile, Scaling, Select, State, Table, Transpose, WeightedSum,
-    WriteRow, WriteTile, clear, weighted_of,
+    CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, EXACT_LOGSUMEXP, EXCLUSIVE_LOGCUMSUMEXP, FROM_MAXIMUM, IN_LOGARITHMS,
+    LOG_PROB, LOG_SOFTMAX, LOG_SOFTMAX_VJP, LOGCUMSUMEXP, LOGSUMEXP, LOGSUMEXP_AND_SOFTMAX, MERGEABLE_LOGSUMEXP, NLL,
+    SHIFTED, SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, SOFTMAX, SOFTMAX_VJP, WEIGHTED_LOGSUMEXP, Blend,
+    CorrectRow, DataKernels, DotSum, DraftRow, Finish, FusedRow, FusedStateRow, FusedStateTile, FusedTile,
+    FusedWeightedTile, JointRow, Kernels, PartialSum, ReduceRow, ReduceTile, RunningSum, ScaleRow, ScaleTile, Scaling,
+    Select, State, Table, Transpose, WeightedSum, WriteRow, WriteTile, clear, running_of, weighted_of,
 )
 from smoothmax._thresholds cimport (
     ALIASED_SOFTMAX_TILE_BYTES, ALIASED_SUM_TILE_BYTES, CACHE_LINE_BYTES, CARRY_QUADS_F32, CARRY_QUADS_F64, CARRY_ROWS,
     COLUMN_PREFETCH_MIN_BYTES, COLUMN_PREFETCH_MIN_ROWS, EXACT_DIFFERENCES_MAX_ROWS, FUSED_LOG_SOFTMAX_TILE_ROWS,
     FUSED_SOFTMAX_ROW_BYTES, FUSED_SOFTMAX_TILE_BYTES, FUSED_STATE_ROW_BYTES, FUSED_STATE_TILE_BYTES,
     FUSED_SUM_ROW_BYTES, FUSED_SUM_TILE_BYTES, LANES_F32, LANES_F64, ROUNDED_DIFFERENCES_MAX_ROWS,
-    ROUNDED_MIN_LANE_ROWS, ROW_BLOCK_LANES, SOFTMAX_DIFFERENCES_MAX_ROWS, TILE_BLOCK_BYTES, TILE_COLUMNS,
+    ROUNDED_MIN_LANE_ROWS, ROW_BLOCK_LANES, SCAN_BLOCK_ROWS, SCAN_LOWER_EXPONENTS, SOFTMAX_DIFFERENCES_MAX_ROWS, TILE_BLOCK_BYTES, TILE_COLUMNS,
     UNFETCHED_STRIDE_BYTES, WEIGHTED_TILE_BLOCK_ROWS,
 )
 
@@ -49,6 +49,10 @@ include "loops/exp_sum_columns.pxi"
 include "loops/weighted.pxi"
 include "loops/write.pxi"
 
+include "data/masks.pxi"
+include "data/transpose.pxi"
+include "data/blend.pxi"
+
 include "ops/partial_sum.pxi"
 include "ops/normalizer.pxi"
 include "ops/row_sums.pxi"
@@ -61,14 +65,12 @@ include "ops/logsumexp_and_softmax.pxi"
 include "ops/weighted_sum.pxi"
 include "ops/weighted_blocks.pxi"
 include "ops/weighted_logsumexp.pxi"
+include "ops/running_sum.pxi"
+include "ops/logcumsumexp.pxi"
 include "ops/dot_sum.pxi"
 include "ops/vjp.pxi"
 include "ops/losses.pxi"
 include "ops/loss_gradients.pxi"
-
-include "data/masks.pxi"
-include "data/transpose.pxi"
-include "data/blend.pxi"
 
 
 cdef void fill(Kernels *kernels, real type_) noexcept:
@@ -91,6 +93,8 @@ cdef void fill(Kernels *kernels, real type_) noexcept:
     fill_soft_gradient(&kernels[<int>SOFT_CROSS_ENTROPY_GRADIENT], type_)
     fill_nll(&kernels[<int>NLL], type_)
     fill_soft_nll(&kernels[<int>SOFT_NLL], type_)
+    fill_logcumsumexp(&kernels[<int>LOGCUMSUMEXP], type_)
+    fill_exclusive_logcumsumexp(&kernels[<int>EXCLUSIVE_LOGCUMSUMEXP], type_)
 
 
 cdef void fill_data(DataKernels *kernels, real _) noexcept:
