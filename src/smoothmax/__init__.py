@@ -4,7 +4,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from smoothmax._api.config import show_config
-from smoothmax._api.functions import log_softmax, logsumexp, softmax
+from smoothmax._api.functions import log_softmax, logmeanexp, logsumexp, softmax
 from smoothmax._api.losses import (
     cross_entropy,
     cross_entropy_and_grad,
@@ -15,6 +15,7 @@ from smoothmax._api.losses import (
     softmax_vjp,
 )
 from smoothmax._api.scans import logcumsumexp
+from smoothmax._api.segments import offsets_from_ids, segment_log_softmax, segment_logsumexp, segment_softmax
 from smoothmax._schedule.threads import get_num_threads, num_threads, set_num_threads
 
 if TYPE_CHECKING:
@@ -31,12 +32,17 @@ __all__ = [
     "log_softmax",
     "log_softmax_vjp",
     "logcumsumexp",
+    "logmeanexp",
     "logsumexp",
     "logsumexp_and_softmax",
     "nll_loss",
     "num_threads",
+    "offsets_from_ids",
     "patch_scipy",
     "patched_scipy",
+    "segment_log_softmax",
+    "segment_logsumexp",
+    "segment_softmax",
     "set_num_threads",
     "show_config",
     "softmax",

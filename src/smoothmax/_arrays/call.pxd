@@ -4,6 +4,7 @@ cimport numpy as cnp
 
 from smoothmax._kernels.interface cimport Operation
 from smoothmax._schedule.plan cimport ROLES, Plan
+from smoothmax._schedule.segments cimport Segments
 
 cdef enum:
     MAX_NDIM = 64
@@ -23,8 +24,13 @@ cdef enum ReadOrder:
     READ_IN_ANY_ORDER
 
 
-cdef object reduce_array(object a, object axis, object b, object keepdims, object return_sign, object where,
-                         object out, object dtype)
+cdef enum Reduction:
+    SUM                         # logsumexp
+    MEAN                        # logmeanexp
+
+
+cdef object reduce_array(Reduction reduction, object a, object axis, object b, object keepdims, object return_sign,
+                         object where, object out, object dtype)
 cdef object transform_array(Operation operation, object x, object axis, object where, object out, object dtype)
 
 # arguments.pxi
@@ -68,6 +74,7 @@ cdef int prepare(Plan *plan, Operation operation, Shape *shape, cnp.ndarray arra
 cdef void put_result(Plan *plan, cnp.ndarray result, int computing, Shape *shape) noexcept
 cdef void put_reduced_result(Plan *plan, cnp.ndarray result, int computing, Shape *shape, bint keepdims) noexcept
 cdef void put_value(Plan *plan, cnp.ndarray value, int computing, Shape *shape, bint keepdims) noexcept
+cdef int divide_arrays(Plan *plan, Segments *segments, const Shape *shape) except -1
 cdef int scan_arrays(Plan *plan, const Shape *shape, bint reverse) except -1
 cdef int walk_arrays(Plan *plan, const Shape *shape) except -1
 
@@ -75,3 +82,5 @@ cdef int walk_arrays(Plan *plan, const Shape *shape) except -1
 cdef object silenced()
 cdef object plain_scan(cnp.ndarray array, const Shape *shape, object axis, bint reverse, bint exclusive, object out,
                        object dtype)
+cdef object plain_segments(Operation operation, cnp.ndarray array, cnp.ndarray offsets, int axis, object out,
+                           object dtype)

@@ -12,11 +12,21 @@ c) Weights are split into a mantissa and a power of two, which is applied to the
    subnormal ones too, may meet exponentials of any size.
 """
 
+import itertools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-__all__ = ["log_softmax", "logcumsumexp", "logsumexp", "softmax"]
+__all__ = [
+    "log_softmax",
+    "logcumsumexp",
+    "logmeanexp",
+    "logsumexp",
+    "segment_logsumexp",
+    "segment_transform",
+    "softmax",
+]
 
 Array = np.ndarray[Any, Any]
 Axis = tuple[int, ...]
@@ -40,6 +50,19 @@ def logsumexp(a: Array, axis: Axis, b: Array | None, where: Array | None, keepdi
         taken = np.ones(elements.shape, bool) if where is None else as_rows(where, axis)
         value, sign = logsumexp_of_rows(elements, weights, taken & (weights != 0))
         return value.astype(real_type).reshape(shape), sign.astype(a.dtype).reshape(shape)
+
+
+def logmeanexp(a: Array, axis: Axis, b: Array | None, where: Array | None, keepdims: bool) -> Array:
+    """The logarithm of the weighted mean: that of the sum minus that of the weights' sum."""
+    total, sign = logsumexp(a, axis, b, where, keepdims)
+    mass, mass_sign = logsumexp(np.zeros_like(a), axis, b, where, keepdims)
+    with np.errstate(all="ignore"):
+        regular = np.isfinite(mass)
+        value = np.where(regular, total - mass, np.nan)
+        direction = sign / np.where(mass_sign == 0, 1, mass_sign)
+        if a.dtype.kind == "c":
+            return as_complex(value, np.where(regular, np.angle(direction), np.nan))
+        return np.where(direction < 0, np.nan, value)
 
 
 def widened(x: Array) -> Array:
@@ -161,6 +184,28 @@ def sums_kept(x: Array, axis: Axis) -> tuple[Array, Array]:
     shape = tuple(1 if i in axis else n for i, n in enumerate(x.shape))
     high, low = sum_in_two(as_rows(x, axis))
     return high.reshape(shape), low.reshape(shape)
+
+
+# Segments ------------------------------------------------------------------------------------------------------------
+
+
+def segment_logsumexp(a: Array, offsets: Array, axis: int) -> Array:
+    """Logsumexp of each segment along the axis."""
+    x = np.moveaxis(a, axis, -1)
+    value = np.full((*x.shape[:-1], len(offsets) - 1), -np.inf, a.dtype)
+    for i, (begin, end) in enumerate(itertools.pairwise(offsets)):
+        size, sign = logsumexp(x[..., begin:end], (x.ndim - 1,), None, None, False)
+        value[..., i] = as_complex(size, np.angle(sign)) if a.dtype.kind == "c" else size
+    return np.ascontiguousarray(np.moveaxis(value, -1, axis))
+
+
+def segment_transform(function: Callable[[Array, Axis, None], Array], a: Array, offsets: Array, axis: int) -> Array:
+    """Softmax or log_softmax of each segment along the axis."""
+    value = np.empty_like(a)
+    x, results = np.moveaxis(a, axis, -1), np.moveaxis(value, axis, -1)
+    for begin, end in itertools.pairwise(offsets):
+        results[..., begin:end] = function(x[..., begin:end], (x.ndim - 1,), None)
+    return value
 
 
 # logcumsumexp --------------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ cimport numpy as cnp
 import numpy as np
 
 from smoothmax._arrays.call cimport (
-    MAX_NDIM, READ_BEFORE_WRITTEN, READ_IN_ANY_ORDER, Shape, as_array, as_base, as_one_axis, check_out, kernel_type,
+    READ_BEFORE_WRITTEN, READ_IN_ANY_ORDER, Shape, as_array, as_base, as_one_axis, check_out, kernel_type,
     mark_axes, new_result, plain_scan, prepare, put_result, requested_dtype, result_dtype, scan_arrays, shape_of,
     size_of, without_overlap,
 )

@@ -63,7 +63,7 @@ cdef struct LossTerms:
     # What a loss needs besides its sums. look_up_targets() sets what `finish` reads:
     double target_logit[TILE_COLUMNS]   # the element at the target; 0 where there is no target
     double target_weight[TILE_COLUMNS]  # the weight of the target's class; 0 where there is no target
-    double counts[TILE_COLUMNS]         # 1, or 0 for a reduction that is ignored
+    double counts[TILE_COLUMNS]         # 1, or 0 for a reduction that is ignored; of a mean, its elements
     double hard, hard_low               # the factor of the target, in two parts,
     double soft, soft_low               # the factor of b,
     double denominator                  # and what gradients are divided by;
@@ -171,6 +171,9 @@ cdef enum Operation:
     SOFT_CROSS_ENTROPY_GRADIENT
     NLL                             # the same losses of log-probabilities
     SOFT_NLL
+    LOGMEANEXP
+    MASKED_LOGMEANEXP
+    WEIGHTED_LOGMEANEXP
     LOGCUMSUMEXP
     EXCLUSIVE_LOGCUMSUMEXP
     EXACT_LOGSUMEXP                 # no public operations: the sums that others fall back on, and
@@ -191,6 +194,7 @@ cdef struct Kernels:
     # write_tile go through a reduction in order and leave in the state what comes before their next block. That of a
     # row has two columns: the sum of the piece so far, as reduce_row computes it, and that of the pieces before.
     bint scans
+    bint means                          # `finish` divides by state.loss.counts, how many elements take part
     ReduceRow reduce_row
     ReduceTile reduce_tile
     Merge merge

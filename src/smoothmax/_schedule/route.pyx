@@ -71,7 +71,9 @@ cdef inline Py_ssize_t narrow_rows_of(const Plan *plan) noexcept nogil:
     cdef Py_ssize_t columns = inner_shape(&plan.kept), n = count(&plan.reduced, 0)
     cdef Py_ssize_t lanes = LANE_BYTES//plan.itemsize, width = lanes
     cdef bint transforms = plan.kernels.write_tile != NULL
-    if (plan.kernels.scans or plan.reduced.ndim != 1 or columns >= TILE_COLUMNS or columns < 2 or columns*n < NARROW_MIN_ELEMENTS
+    if plan.kernels.scans:
+        return 0
+    if (plan.reduced.ndim != 1 or columns >= TILE_COLUMNS or columns < 2 or columns*n < NARROW_MIN_ELEMENTS
             or not is_dense(plan, ELEMENTS) or transforms and not is_dense(plan, RESULT)):
         return 0
     if plan.data[MASK] != NULL and not (is_dense(plan, MASK) and inner_stride(&plan.kept, MASK) == 1):

@@ -5,11 +5,11 @@
 # Error: 1.5 ULP of each prefix, as logsumexp's, counted in the same way. The exponentials are summed relative to a
 # reference that is the maximum of all elements up to the end of a block, never of a single prefix:
 #
-#     out[i] = c + (N log(2) + log(s)),    c and N the reference's shift and exponent (see math/shift.pxi),
+#     out[i] = c + (N log(2) + log(s)),    c and N the shift and exponent of the reference (math/shift.pxi),
 #                                          s = sum_{j <= i} exp(x[j] - c) 2**(OFFSET - N)
 #
-# c is 0 or a multiple of GRID, and N log(2) has more digits than a result shows. So a reference far above a prefix costs
-# no digits of its logarithm, as long as s stays in range: RANGE below.
+# c is 0 or a multiple of GRID, and N log(2) has more digits than a result shows. So a reference far above a prefix
+# costs no digits of its logarithm, as long as s stays in range: see scan_range().
 #
 # 1. Find the block's maximum. If its first prefix lies so far below that terms might vanish which count there, take
 #    less: one row of lanes, then one element at a time.
@@ -68,13 +68,13 @@ cdef inline void reference_shifts(real reference, real *shift, real *round_bias,
 # Columns --------------------------------------------------------------------------------------------------------------
 
 cdef inline bint is_in_range(const RunningSum *sum, Py_ssize_t first, const real *x, Py_ssize_t ld, Py_ssize_t rows,
-                             Placement placement, Py_ssize_t ahead, real *reference) noexcept nogil:
+                             Placement placement, Py_ssize_t ahead, real *reference, real *fits) noexcept nogil:
     """The reference of a block for each column, and whether every prefix of the block is in range of it.
 
-    The block that lies `ahead` is prefetched.
+    `fits` says that of each column. The block that lies `ahead` is prefetched.
     """
     cdef Py_ssize_t i, j
-    cdef int fits = 1, empty = 0
+    cdef int all_ = 1, empty = 0
     cdef real m[LANES]
     cdef real lowest[LANES]
     for j in range(lanes_of(x)):
@@ -97,8 +97,10 @@ cdef inline bint is_in_range(const RunningSum *sum, Py_ssize_t first, const real
             for j in range(lanes_of(x)):
                 lowest[j] = x[i*ld + j] if (x[i*ld + j] > -INFINITY) & (x[i*ld + j] < lowest[j]) else lowest[j]
     for j in range(lanes_of(x)):
-        fits &= (reference[j] == -INFINITY) | (lowest[j] >= reference[j] - scan_range(<real>0))
-    return fits
+        fits[j] = one_if((reference[j] == -INFINITY) | (lowest[j] >= reference[j] - scan_range(<real>0)), <real>0)
+    for j in range(lanes_of(x)):
+        all_ &= fits[j] != 0
+    return all_
 
 
 cdef inline void raise_columns(RunningSum *sum, Py_ssize_t first, const real *reference) noexcept nogil:
@@ -198,35 +200,58 @@ cdef inline void scan_block_of_columns(RunningSum *sum, Py_ssize_t first, const 
         sum.low[first + j] = total_low
 
 
-cdef inline void scan_rows_of_lanes(RunningSum *sum, Py_ssize_t first, const real *x, Py_ssize_t ld, Py_ssize_t rows,
-                                    Placement placement, Py_ssize_t ahead, real *out,
-                                    Py_ssize_t out_ld) noexcept nogil:
-    """Scan up to SCAN_BLOCK_ROWS rows: as one block, or where that is out of range, one by one."""
-    cdef Py_ssize_t i, j
-    cdef real reference[LANES]
-    cdef real prefixes[LANES]
-    if is_in_range(sum, first, x, ld, rows, placement, ahead, reference):
-        scan_block_of_columns(sum, first, x, ld, rows, reference, placement, out, out_ld)
-        return
+cdef void take_lanes(const RunningSum *sum, Py_ssize_t first, RunningColumn *columns, real _) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(LANES_F32 if real is float else LANES_F64):
+        take_running(sum, first + j, &columns[j])
+
+
+cdef void scan_rows_one_by_one(RunningSum *sum, Py_ssize_t first, const real *x, Py_ssize_t ld, Py_ssize_t rows,
+                               const real *reference, const real *fits, Placement placement, real *out,
+                               Py_ssize_t out_ld) noexcept nogil:
+    """Scan a block of which some columns are out of range. The others have the bits that they have anyway."""
+    cdef Py_ssize_t i, j, width = lanes_of(x)
+    cdef real single[LANES]
+    cdef real unused[LANES]
+    cdef real at_once[SCAN_BLOCK_ROWS*LANES]
+    cdef real by_row[SCAN_BLOCK_ROWS*LANES]
+    cdef RunningColumn before[LANES]
+    cdef RunningColumn after[LANES]
+    take_lanes(sum, first, before, <real>0)
+    scan_block_of_columns(sum, first, x, ld, rows, reference, placement, at_once, width)
+    take_lanes(sum, first, after, <real>0)
+    for j in range(lanes_of(x)):
+        put_running(sum, first + j, &before[j])
     for i in range(rows):
-        is_in_range(sum, first, x + i*ld, ld, 1, INCLUSIVE, NO_PREFETCH, reference)
-        if placement == EXCLUSIVE:
-            put_prefixes(sum, first, prefixes)      # the element, whose place this may be, is still to be read
-        scan_block_of_columns(sum, first, x + i*ld, ld, 1, reference, placement, out + i*out_ld, out_ld)
-        if placement == EXCLUSIVE:
-            for j in range(lanes_of(x)):
-                out[i*out_ld + j] = prefixes[j]
+        is_in_range(sum, first, x + i*ld, ld, 1, INCLUSIVE, NO_PREFETCH, single, unused)
+        if placement == EXCLUSIVE:      # relative to the reference so far: the element may be far above
+            put_prefixes(sum, first, by_row + i*width)
+            scan_block_of_columns(sum, first, x + i*ld, ld, 1, single, placement, unused, width)
+        else:
+            scan_block_of_columns(sum, first, x + i*ld, ld, 1, single, placement, by_row + i*width, width)
+    for i in range(rows):
+        for j in range(lanes_of(x)):
+            out[i*out_ld + j] = at_once[i*width + j] if fits[j] != 0 else by_row[i*width + j]
+    for j in range(lanes_of(x)):
+        if fits[j] != 0:
+            put_running(sum, first + j, &after[j])
 
 
 cdef inline void scan_columns_of(State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
                                  Placement placement, real *out, Py_ssize_t out_ld) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), group, first, block, ahead
+    cdef RunningSum *sum = running_of(state)
+    cdef real reference[LANES]
+    cdef real fits[LANES]
     while rows > 0:
         block = min_of(rows, SCAN_BLOCK_ROWS)
         ahead = block*ld if rows >= 2*SCAN_BLOCK_ROWS else NO_PREFETCH
         for group in range((columns + width - 1)//width):
             first = group*width
-            scan_rows_of_lanes(running_of(state), first, x + first, ld, block, placement, ahead, out + first, out_ld)
+            if is_in_range(sum, first, x + first, ld, block, placement, ahead, reference, fits):
+                scan_block_of_columns(sum, first, x + first, ld, block, reference, placement, out + first, out_ld)
+            else:
+                scan_rows_one_by_one(sum, first, x + first, ld, block, reference, fits, placement, out + first, out_ld)
         x += block*ld
         out += block*out_ld
         rows -= block
@@ -315,8 +340,9 @@ cdef inline Py_ssize_t usable_block(const real *x, Py_ssize_t n, real reference,
     return usable_block(x, width if n > width else 1, reference, placement, maximum)
 
 
-cdef void scan_each_lane(const real *turned, Py_ssize_t rows, real reference, Placement placement, real *high, real *middle,
-                     real *low, real *before, real *before_middle, real *before_low, real *all_) noexcept nogil:
+cdef void scan_each_lane(const real *turned, Py_ssize_t rows, real reference, Placement placement, real *high,
+                         real *middle, real *low, real *before, real *before_middle, real *before_low,
+                         real *all_) noexcept nogil:
     """Scan each lane by itself, and leave the sum of the lanes before it; all_ becomes the three parts of all."""
     cdef Py_ssize_t width = lanes_of(turned), i, j
     cdef real h[LANES]
@@ -401,8 +427,8 @@ cdef void scan_block_of_row(RunningColumn *run, const RunningColumn *base, const
         for i in range(n, rows*width):
             padded[i] = <real>-INFINITY
         transpose(<const real *>padded, rows, width, rows, turned, width)
-    scan_each_lane(<const real *>turned, rows, reference, placement, high, middle, low, before, before_middle, before_low,
-               all_)
+    scan_each_lane(<const real *>turned, rows, reference, placement, high, middle, low, before, before_middle,
+                   before_low, all_)
     raise_running(run, reference)
     earlier = run[0]
     join_parts(run.high, run.middle, run.low, <double>all_[0], <double>all_[1], <double>all_[2], &run.high,
@@ -413,7 +439,7 @@ cdef void scan_block_of_row(RunningColumn *run, const RunningColumn *base, const
     if not seen_from(&total, reference):
         reference = <real>total.reference
         scan_each_lane(<const real *>turned, rows, reference, placement, high, middle, low, before, before_middle,
-                   before_low, all_)
+                       before_low, all_)
         raise_running(&earlier, reference)
     join_parts(total.high, total.middle, total.low, earlier.high, earlier.middle, earlier.low, &total.high,
                &total.middle, &total.low)
@@ -435,7 +461,8 @@ cdef void scan_block_of_row(RunningColumn *run, const RunningColumn *base, const
             out[i] = padded[i]
 
 
-cdef double fill_undefined(const real *x, Py_ssize_t n, double undefined, Placement placement, real *out) noexcept nogil:
+cdef double fill_undefined(const real *x, Py_ssize_t n, double undefined, Placement placement,
+                           real *out) noexcept nogil:
     """Write the results of prefixes with a +inf or nan; returns inf or nan, whichever the last prefix is."""
     cdef Py_ssize_t i
     cdef real v

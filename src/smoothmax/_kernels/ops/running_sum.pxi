@@ -47,7 +47,8 @@ cdef inline void normalise_parts(real *high, real *middle, real *low) noexcept n
     middle[0] = sum_in_two(lost, low[0], low)
 
 
-cdef inline void split_parts(double high, double middle, double low, real *a, real *a_middle, real *a_low) noexcept nogil:
+cdef inline void split_parts(double high, double middle, double low, real *a, real *a_middle,
+                             real *a_low) noexcept nogil:
     """A sum of doubles in three parts of the elements' type."""
     cdef double rest
     a[0] = <real>high
