@@ -15,9 +15,15 @@ from smoothmax import (
     log_prob,
     log_softmax,
     log_softmax_vjp,
+    logcumsumexp,
+    logmeanexp,
     logsumexp,
     logsumexp_and_softmax,
     nll_loss,
+    offsets_from_ids,
+    segment_log_softmax,
+    segment_logsumexp,
+    segment_softmax,
     show_config,
     softmax,
     softmax_vjp,
@@ -217,3 +223,22 @@ def refused() -> None:
     softmax_vjp(f32)  # type: ignore[call-overload]
     repr(softmax(f32, axis=1).nothing)  # type: ignore[attr-defined]
     repr(logsumexp(f32, axis=1).nothing)  # type: ignore[union-attr]
+
+
+# logmeanexp as logsumexp; scans and segments keep the shape's number of axes.
+assert_type(logmeanexp(f32), np.float32)
+assert_type(logmeanexp(i8), np.float64)
+assert_type(logmeanexp(f32, keepdims=True), NDArray[np.float32])
+assert_type(logmeanexp(f32, dtype=np.float64), np.float64)
+assert_type(logmeanexp(f32, 0, out=row), NDArray[np.float64])
+assert_type(logcumsumexp(f32), NDArray[np.float32])
+assert_type(logcumsumexp(matrix, 0), Matrix)
+assert_type(logcumsumexp([1, 2.5]), NDArray[np.float64])
+assert_type(logcumsumexp(3.0), NDArray[np.float64])
+assert_type(logcumsumexp(f32, axis=1, dtype=np.float64), NDArray[np.float64])
+assert_type(logcumsumexp(f32, 0, out=f64, reverse=True, exclusive=True), NDArray[np.float64])
+assert_type(segment_logsumexp(matrix, [0, 1, 2]), Matrix)
+assert_type(segment_softmax(i8, np.array([0, 2])), NDArray[np.float64])
+assert_type(segment_log_softmax(f32, [0, 2], 1, dtype=np.float64), NDArray[np.float64])
+assert_type(segment_softmax(f32, (0, 2), out=f64), NDArray[np.float64])
+assert_type(offsets_from_ids([0, 0, 1]), NDArray[np.intp])

@@ -134,7 +134,7 @@ cdef object offsets_of(object ids, object num_segments):
             raise ValueError(f"ids must not be negative, got ids[{i}] = {array[i]}")
         if i and of_elements[i] < of_elements[i - 1]:
             raise ValueError(f"ids must be sorted, got ids[{i}] = {array[i]} after {array[i - 1]}")
-        if of_elements[i] >= segments:
+        if num_segments is not None and of_elements[i] >= segments:
             raise ValueError(f"ids must be less than num_segments, {segments}, got ids[{i}] = {array[i]}")
     result = np.empty(segments + 1, np.intp)
     offsets = <cnp.npy_intp *>cnp.PyArray_DATA(result)
