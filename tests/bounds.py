@@ -5,6 +5,9 @@ LOG_SOFTMAX = 2.0
 LOGSUMEXP = 1.5
 LOGSUMEXP_MANY = 1.0  # of at least MANY elements
 MANY = 1000
+LOGMEANEXP = 2.0  # in ULP of the larger of the maximum and the logarithm of the mean
+LOGMEANEXP_LEAST_FLOAT32 = 2.0**-20  # or of this number, if that is larger: float32 sums have 48 bits
+LOGCUMSUMEXP = 1.5  # of every prefix
 LOG_PROB = 2.0
 LOSS = 2.0  # of a position with a class as its target
 ELEMENTWISE = 1.5  # the ufuncs; of the largest of the result and the two terms that it is the sum of
@@ -15,6 +18,7 @@ EQUAL_LOSSES = 1.5  # sums and means of positions that all have the same loss
 GRADIENT = 3.0  # with a class as its target; otherwise in ULP of the larger of its two terms
 VJP = 3.0  # in ULP of the largest of the result and the two terms that it is the difference of
 LONGDOUBLE_LOGSUMEXP = 2.0
+LONGDOUBLE_LOGMEANEXP = 4.0  # in ULP of the largest of the maximum and the two logarithms
 LONGDOUBLE = 3.0  # softmax and log_softmax
 COMPLEX = 4.0  # in eps of the unit that the docstrings describe
 

@@ -209,7 +209,7 @@ def test_an_import_loads_only_what_a_call_needs():
         "_api": "config elementwise functions losses",
         "_arrays": "call elementwise elements losses",
         "_kernels": "dispatch",
-        "_schedule": "narrow pool results route rows scratch threads tiles units walk",
+        "_schedule": "narrow pool results route rows scratch segments threads tiles units walk",
     }
     own = {f"smoothmax.{room}" for room in rooms}
     own |= {f"smoothmax.{room}.{name}" for room, names_of_room in rooms.items() for name in names_of_room.split()}

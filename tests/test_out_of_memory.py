@@ -69,8 +69,10 @@ CALLS = {
     "reduce_task": lambda: blocks.reduce_task([x, y], operation="logsumexp", axis=(0,), dtype=F8).view("f8"),
     "finish_blocks": lambda: blocks.finish_blocks(
         many, axis=(0,), keepdims=False, operation="logsumexp", dtype=F8, result=F4),
-    "write_block": lambda: blocks.write_block(x, mask, sums, operation="softmax", axis=(0,), dtype=F4),
-    "transform_block": lambda: blocks.transform_block(x.T, True, operation="log_softmax", axis=(0, 1), dtype=F8),
+    "write_block": lambda: blocks.write_block(
+        x, mask, None, sums, operation="softmax", axis=(0,), dtype=F4, scale=1.0),
+    "transform_block": lambda: blocks.transform_block(
+        x.T, True, None, operation="log_softmax", axis=(0, 1), dtype=F8, scale=1.0),
     "logsumexp": lambda: smoothmax.logsumexp(x, axis=1),
     "logsumexp of everything": lambda: [smoothmax.logsumexp(x), smoothmax.logsumexp(x.tolist()[0])],
     "logsumexp with weights": lambda: np.stack(

@@ -227,6 +227,18 @@ def no_elements(dtype):
     return [*others, ("EMPTY", softmax, nothing, 1), ("EMPTY", logsumexp, nothing.T, 1)]
 
 
+def scans_and_segments(dtype):
+    """A scan takes tiles where other operations do; segments have a route of their own."""
+    many = limits()["TILE_SHORT_MIN_COLUMNS"]
+    few = many - 1
+    return [
+        ("SCAN_ROW", smoothmax.logcumsumexp, ones(300, dtype=dtype)),
+        ("SCAN_ROW", smoothmax.logcumsumexp, ones(300, few, dtype=dtype), 0),
+        ("SCAN_TILE", smoothmax.logcumsumexp, ones(300, many, dtype=dtype), 0),
+        ("SEGMENTS", smoothmax.segment_softmax, ones(10, dtype=dtype), [0, 4, 10]),
+    ]
+
+
 def without_kernels(dtype):
     return [
         ("PLAIN", softmax, ones(10, dtype=np.longdouble)),
@@ -274,6 +286,7 @@ CASES = {
     "a mask or none": single_rows_only_without_a_mask,
     "no elements": no_elements,
     "no kernels": without_kernels,
+    "scans and segments": scans_and_segments,
 }
 
 

@@ -1,11 +1,11 @@
-"""logsumexp, softmax and log_softmax for NumPy arrays."""
+"""logsumexp, softmax, log_softmax and the rest of log-space arithmetic for NumPy arrays."""
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
 from smoothmax._api.config import show_config
 from smoothmax._api.elementwise import log1mexp, log1pexp, log_expit, logaddexp, logsubexp
-from smoothmax._api.functions import log_softmax, logsumexp, softmax
+from smoothmax._api.functions import log_softmax, logmeanexp, logsumexp, softmax
 from smoothmax._api.losses import (
     cross_entropy,
     cross_entropy_and_grad,
@@ -18,6 +18,8 @@ from smoothmax._api.losses import (
 from smoothmax._schedule.threads import get_num_threads, num_threads, set_num_threads
 
 if TYPE_CHECKING:
+    from smoothmax._api.scans import logcumsumexp
+    from smoothmax._api.segments import offsets_from_ids, segment_log_softmax, segment_logsumexp, segment_softmax
     from smoothmax._partial.stream import LogSumExp
     from smoothmax._switch.scipy import is_patched, patch_scipy, patched_scipy, unpatch_scipy
 
@@ -34,13 +36,19 @@ __all__ = [
     "log_softmax",
     "log_softmax_vjp",
     "logaddexp",
+    "logcumsumexp",
+    "logmeanexp",
     "logsubexp",
     "logsumexp",
     "logsumexp_and_softmax",
     "nll_loss",
     "num_threads",
+    "offsets_from_ids",
     "patch_scipy",
     "patched_scipy",
+    "segment_log_softmax",
+    "segment_logsumexp",
+    "segment_softmax",
     "set_num_threads",
     "show_config",
     "softmax",
@@ -53,8 +61,13 @@ __version__ = "0.2.0"  # read by pyproject.toml too; no metadata is needed, whic
 _LAZY = {  # what takes time to import, and what few programs need
     "LogSumExp": "smoothmax._partial.stream",
     "is_patched": "smoothmax._switch.scipy",
+    "logcumsumexp": "smoothmax._api.scans",
+    "offsets_from_ids": "smoothmax._api.segments",
     "patch_scipy": "smoothmax._switch.scipy",
     "patched_scipy": "smoothmax._switch.scipy",
+    "segment_log_softmax": "smoothmax._api.segments",
+    "segment_logsumexp": "smoothmax._api.segments",
+    "segment_softmax": "smoothmax._api.segments",
     "unpatch_scipy": "smoothmax._switch.scipy",
 }
 

@@ -16,6 +16,8 @@ cdef enum:
     ROW_BLOCK_LANES = 128           # ROW_BLOCK_BYTES in units of LANE_BYTES
     TILE_BLOCK_BYTES = 16384        # of a tile (P16)
     WEIGHTED_TILE_BLOCK_ROWS = 64   # of a tile with weights (P21)
+    SCAN_BLOCK_ROWS = 16            # rows of lanes that a scan sums by themselves (P50)
+    SCAN_LOWER_EXPONENTS = 30       # that the sum of earlier pieces may be above a block's scale (P50)
 
     # Which computing path a call takes (see route.pyx) ----------------------------------------------------------------
     TILE_SHORT_ELEMENTS = 48        # reductions of at most so many elements become a tile, where at least
@@ -26,6 +28,14 @@ cdef enum:
     CONTIGUOUS_MIN_ELEMENTS = 256   # contiguous stretches this long are read in place, shorter ones gathered (P2)
     JOINT_MAX_ROWS = 16                 # short rows whose logarithms are taken together (P15),
     JOINT_ROW_MIN_BYTES = 1024      # of at least so many bytes each
+
+    # Segments (P52) ---------------------------------------------------------------------------------------------------
+    SEGMENT_TILE_ELEMENTS = 128     # segments of at most so many elements lie side by side,
+    SEGMENT_WINDOW = 4096           # after so many have been sorted by their lengths,
+    SEGMENT_WINDOW_ELEMENTS = 65536         # or so many elements
+    SEGMENT_STRETCH_ELEMENTS = 65536        # of all lines: a thread takes the segments that begin in it
+    SEGMENT_MIN_NUMBER = 256        # in a line; of fewer, each is taken in all lines at a time, if these fill the lanes
+    SEGMENT_HUGE_BYTES = 4194304    # a segment this large is shared by threads
 
     # Fused paths: up to so many bytes of a row or a tile go from elements to results in one call (P20) ----------------
     FUSED_SUM_ROW_BYTES = 16384             # logsumexp and log_softmax: one block

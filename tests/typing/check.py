@@ -19,10 +19,16 @@ from smoothmax import (
     log_softmax,
     log_softmax_vjp,
     logaddexp,
+    logcumsumexp,
+    logmeanexp,
     logsubexp,
     logsumexp,
     logsumexp_and_softmax,
     nll_loss,
+    offsets_from_ids,
+    segment_log_softmax,
+    segment_logsumexp,
+    segment_softmax,
     show_config,
     softmax,
     softmax_vjp,
@@ -268,3 +274,21 @@ assert_type(log1pexp(f32, out=f64), NDArray[np.float64])
 assert_type(log1pexp(f32, dtype=text), Any)
 assert_type(logaddexp.reduce(f32), Any)
 assert_type(logaddexp.nin, int)
+
+# logmeanexp as logsumexp; scans and segments keep the shape's number of axes.
+assert_type(logmeanexp(f32), np.float32)
+assert_type(logmeanexp(i8), np.float64)
+assert_type(logmeanexp(f32, keepdims=True), NDArray[np.float32])
+assert_type(logmeanexp(f32, dtype=np.float64), np.float64)
+assert_type(logmeanexp(f32, 0, out=row), NDArray[np.float64])
+assert_type(logcumsumexp(f32), NDArray[np.float32])
+assert_type(logcumsumexp(matrix, 0), Matrix)
+assert_type(logcumsumexp([1, 2.5]), NDArray[np.float64])
+assert_type(logcumsumexp(3.0), NDArray[np.float64])
+assert_type(logcumsumexp(f32, axis=1, dtype=np.float64), NDArray[np.float64])
+assert_type(logcumsumexp(f32, 0, out=f64, reverse=True, exclusive=True), NDArray[np.float64])
+assert_type(segment_logsumexp(matrix, [0, 1, 2]), Matrix)
+assert_type(segment_softmax(i8, np.array([0, 2])), NDArray[np.float64])
+assert_type(segment_log_softmax(f32, [0, 2], 1, dtype=np.float64), NDArray[np.float64])
+assert_type(segment_softmax(f32, (0, 2), out=f64), NDArray[np.float64])
+assert_type(offsets_from_ids([0, 0, 1]), NDArray[np.intp])

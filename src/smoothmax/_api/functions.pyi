@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol, SupportsFloat, SupportsIndex, TypeAli
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["log_softmax", "logsumexp", "softmax"]
+__all__ = ["log_softmax", "logmeanexp", "logsumexp", "softmax"]
 
 _T = TypeVar("_T")
 _G = TypeVar("_G", bound=np.generic)
@@ -131,6 +131,58 @@ def logsumexp(a: _Anything, axis: _Axis = None, b: _Anything | None = None, keep
 def logsumexp(a: _Anything, axis: _Axis = None, b: _Anything | None = None, keepdims: bool = False,
               return_sign: bool = False, *, where: _Mask = True, out: NDArray[np.inexact[Any]] | None = None,
               dtype: _AnyType | None = None, scale: _Scale = 1.0, add: _Anything | None = None) -> Any: ...
+
+# logmeanexp: as logsumexp, without a sign.
+
+@overload
+def logmeanexp(a: _Like[_F], axis: None = None, b: _Like[_F] | int | None = None, keepdims: _No = False, *,
+               where: _Mask = True, out: None = None, dtype: None = None, scale: _Scale = 1.0,
+               add: _Like[_F] | int | None = None) -> _F: ...
+@overload
+def logmeanexp(a: _Like[_F], axis: _Axis = None, b: _Like[_F] | int | None = None, *, keepdims: _Yes,
+               where: _Mask = True, out: None = None, dtype: None = None, scale: _Scale = 1.0,
+               add: _Like[_F] | int | None = None) -> NDArray[_F]: ...
+@overload
+def logmeanexp(a: _Like[_F], axis: _Axis = None, b: _Like[_F] | int | None = None, keepdims: bool = False, *,
+               where: _Mask = True, out: None = None, dtype: None = None, scale: _Scale = 1.0,
+               add: _Like[_F] | int | None = None) -> NDArray[_F] | Any: ...
+@overload
+def logmeanexp(a: _Buffer, axis: _Axis = None, b: _Anything | None = None, keepdims: bool = False, *,
+               where: _Mask = True, out: None = None, dtype: None = None, scale: _Scale = 1.0,
+               add: _Anything | None = None) -> Any: ...
+@overload
+def logmeanexp(a: _Float64, axis: None = None,
+               b: _Float64 | None = None, keepdims: _No = False, *, where: _Mask = True, out: None = None,
+               dtype: None = None, scale: _Scale = 1.0, add: _Float64 | None = None) -> np.float64: ...
+@overload
+def logmeanexp(a: _Float64, axis: _Axis = None, b: _Float64 | None = None, *, keepdims: _Yes, where: _Mask = True,
+               out: None = None, dtype: None = None, scale: _Scale = 1.0,
+               add: _Float64 | None = None) -> NDArray[np.float64]: ...
+@overload
+def logmeanexp(a: _Float64, axis: _Axis = None, b: _Float64 | None = None, keepdims: bool = False, *,
+               where: _Mask = True, out: None = None, dtype: None = None, scale: _Scale = 1.0,
+               add: _Float64 | None = None) -> NDArray[np.float64] | Any: ...
+@overload
+def logmeanexp(a: _Anything, axis: None = None, b: _Anything | None = None, keepdims: _No = False, *,
+               where: _Mask = True, out: None = None, dtype: _Type[_R], scale: _Scale = 1.0,
+               add: _Anything | None = None) -> _R: ...
+@overload
+def logmeanexp(a: _Anything, axis: _Axis = None, b: _Anything | None = None, *, keepdims: _Yes, where: _Mask = True,
+               out: None = None, dtype: _Type[_R], scale: _Scale = 1.0,
+               add: _Anything | None = None) -> NDArray[_R]: ...
+@overload
+def logmeanexp(a: _Anything,
+               axis: _Axis = None, b: _Anything | None = None, keepdims: bool = False, *, where: _Mask = True,
+               out: None = None, dtype: _Type[_R], scale: _Scale = 1.0,
+               add: _Anything | None = None) -> NDArray[_R] | Any: ...
+@overload
+def logmeanexp(a: _Anything, axis: _Axis = None, b: _Anything | None = None, keepdims: bool = False, *,
+               where: _Mask = True, out: _Out, dtype: _AnyType | None = None, scale: _Scale = 1.0,
+               add: _Anything | None = None) -> _Out: ...
+@overload
+def logmeanexp(a: _Anything, axis: _Axis = None, b: _Anything | None = None, keepdims: bool = False, *,
+               where: _Mask = True, out: NDArray[np.inexact[Any]] | None = None, dtype: _AnyType | None = None,
+               scale: _Scale = 1.0, add: _Anything | None = None) -> Any: ...
 
 # softmax and log_softmax: the two differ in their name only.
 

@@ -1,13 +1,13 @@
-"""logsumexp, softmax and log_softmax: signatures and documentation. _arrays/call.pyx computes them."""
+"""logsumexp, logmeanexp, softmax and log_softmax: signatures and documentation. _arrays/call.pyx computes them."""
 
 import sys
 
 cimport numpy as cnp
 
 from smoothmax._kernels.interface cimport LOG_SOFTMAX, SOFTMAX
-from smoothmax._arrays.call cimport reduce_array, transform_array
+from smoothmax._arrays.call cimport MEAN, SUM, reduce_array, transform_array
 
-__all__ = ["log_softmax", "logsumexp", "softmax"]
+__all__ = ["log_softmax", "logmeanexp", "logsumexp", "softmax"]
 
 cnp.import_array()
 
@@ -143,7 +143,87 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, where=
         lazy = lazy_functions(a, b, where, out, add)
         if lazy is not None:
             return lazy.logsumexp(a, axis, b, keepdims, return_sign, where=where, dtype=dtype, scale=scale, add=add)
-    return reduce_array(a, axis, b, keepdims, return_sign, where, out, dtype, scale, add)
+    return reduce_array(SUM, a, axis, b, keepdims, return_sign, where, out, dtype, scale, add)
+
+
+def logmeanexp(a, axis=None, b=None, keepdims=False, *, where=True, out=None, dtype=None, scale=1.0, add=None):
+    r"""Logarithm of the mean of exponentials, without overflow: `logsumexp` minus the logarithm of the number.
+
+    Parameters
+    ----------
+    a : array_like, any shape
+        The numbers to exponentiate, average and take the logarithm of.
+    axis : None, int or tuple of ints, optional
+        What is averaged over: everything (None, the default), one axis, or several. ``()`` averages over nothing.
+    b : array_like, optional
+        Weights of the exponentials, broadcast with `a`, as in `logsumexp`. The sum is then divided by that of the
+        weights that take part.
+    keepdims : bool, optional
+        Keep the reduced axes in the result, with length 1.
+    where : array_like of bool, optional
+        The elements that take part, and count, broadcast with `a`.
+    out : ndarray, optional
+        Where to put the result: an array of exactly its shape, any layout, of a dtype that the result can be cast to
+        by the rule ``same_kind``. It may overlap `a`.
+    dtype : {float32, float64, float16, longdouble}, optional
+        The type of the computation and of the result, as in `logsumexp`.
+    scale : number, optional
+        What `a` is multiplied by: 1/temperature, or -1 for energies, as in `logsumexp`.
+    add : array_like, optional
+        What is added to the products, broadcast with `a` both ways, as in `logsumexp`.
+
+    Returns
+    -------
+    ndarray or scalar
+        ``log(sum(b*exp(a*scale + add), axis)/sum(b, axis))``, or `out`. No element at all gives nan, as do weights that
+        add up to 0, to inf or to nan, and a negative mean. Where both sums are negative, the mean is positive. Elements that are
+        all -inf give -inf, any nan gives nan, and otherwise any +inf gives inf. A result without axes is a NumPy
+        scalar, unless `out` is given.
+
+    Raises
+    ------
+    numpy.exceptions.AxisError
+        An axis that `a` does not have.
+    ValueError
+        An axis given twice; shapes that do not broadcast, or to a size that overflows; an `out` of another shape, or
+        one that is read-only; an integer beyond the range of float64.
+    TypeError
+        An `axis`, `dtype`, `out` or `scale` of the wrong kind; a masked array or one with units; an array that is not
+        numeric; a dask array.
+    MemoryError
+        No memory for the result.
+
+    See Also
+    --------
+    logsumexp : the sum.
+
+    Notes
+    -----
+    With :math:`m`, :math:`k` and :math:`r` as in `logsumexp` and :math:`n` elements, the result is :math:`m +
+    \log((k + r)/n)`. The quotient has two parts, so a mean near 1 keeps its digits; the difference of two rounded
+    logarithms would not. The largest error is 2 ULP; where :math:`m` and the logarithm cancel, in ULP of the larger
+    of the two, and in float32 of 2^-20 if both are smaller. With `b` it is 2 ULP of the largest of the result, `a`,
+    log(abs(b)) and the logarithm of the weights' sum, more where terms cancel.
+
+    longdouble and complex numbers are computed by plain NumPy, as the difference of two logarithms: 4 ULP of the
+    largest of the maximum, log(abs(b)) and the two logarithms for longdouble, and twice the error of `logsumexp` for
+    complex numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from smoothmax import logmeanexp
+    >>> logmeanexp([1000.0, 1000.0])
+    np.float64(1000.0)
+    >>> logmeanexp(np.array([0.0, -2e-20]))
+    np.float64(-1e-20)
+    >>> logmeanexp(np.log([1.0, 4.0]), b=[2.0, 1.0])
+    np.float64(0.6931471805599453)
+    """
+    if type(a) is not cnp.ndarray or not (is_plain(b, None) and is_plain(where, True) and is_plain(add, None)):
+        if lazy_functions(a, b, where, out, add) is not None:
+            raise TypeError("a, b, where and add must be arrays in memory, got a dask array")
+    return reduce_array(MEAN, a, axis, b, keepdims, False, where, out, dtype, scale, add)
 
 
 def softmax(x, axis=None, *, where=True, out=None, dtype=None, scale=1.0, add=None):

@@ -39,6 +39,15 @@ cdef object as_axis(object axis):
     return tuple(integers)
 
 
+cdef object as_one_axis(object axis):
+    """None or a Python integer, for functions that go along one axis."""
+    if is_settled_axis(axis):
+        return axis
+    if isinstance(axis, (bool, np.bool_)) or not hasattr(axis, "__index__") or getattr(axis, "ndim", 0):
+        raise TypeError(f"axis must be None or an int, got {shown(axis)}")
+    return operator.index(axis)
+
+
 cdef int mark_axis(object axis, Shape *shape, object given) except -1:
     cdef Py_ssize_t index
     cdef int ndim = shape.ndim

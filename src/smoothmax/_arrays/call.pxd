@@ -4,6 +4,7 @@ cimport numpy as cnp
 
 from smoothmax._kernels.interface cimport Operation
 from smoothmax._schedule.plan cimport ROLES, Plan
+from smoothmax._schedule.segments cimport Segments
 
 cdef enum:
     MAX_NDIM = 64
@@ -30,8 +31,13 @@ cdef enum ReadOrder:
     READ_IN_ANY_ORDER
 
 
-cdef object reduce_array(object a, object axis, object b, object keepdims, object return_sign, object where,
-                         object out, object dtype, object scale, object add)
+cdef enum Reduction:
+    SUM                         # logsumexp
+    MEAN                        # logmeanexp
+
+
+cdef object reduce_array(Reduction reduction, object a, object axis, object b, object keepdims, object return_sign,
+                         object where, object out, object dtype, object scale, object add)
 cdef object transform_array(Operation operation, object x, object axis, object where, object out, object dtype,
                             object scale, object add)
 
@@ -50,6 +56,7 @@ cdef cnp.ndarray as_type(cnp.ndarray array, object dtype)
 
 # axes.pxi
 cdef object as_axis(object axis)
+cdef object as_one_axis(object axis)
 cdef int mark_axes(object axis, Shape *shape) except -1
 cdef tuple tuple_of(const cnp.npy_intp *numbers, int n)
 cdef void shape_of(cnp.ndarray array, Shape *shape) noexcept
@@ -81,10 +88,17 @@ cdef int prepare(Plan *plan, Operation operation, Shape *shape, cnp.ndarray arra
 cdef void put_result(Plan *plan, cnp.ndarray result, int computing, Shape *shape) noexcept
 cdef void put_reduced_result(Plan *plan, cnp.ndarray result, int computing, Shape *shape, bint keepdims) noexcept
 cdef void put_value(Plan *plan, cnp.ndarray value, int computing, Shape *shape, bint keepdims) noexcept
+cdef int divide_arrays(Plan *plan, Segments *segments, const Shape *shape) except -1
+cdef int scan_arrays(Plan *plan, const Shape *shape, bint reverse) except -1
 cdef int walk_arrays(Plan *plan, const Shape *shape) except -1
 
 # plain_calls.pxi
 cdef object silenced()
+cdef object plain_scan(cnp.ndarray array, const Shape *shape, object axis, bint reverse, bint exclusive, object out,
+                       object dtype)
+cdef object plain_segments(Operation operation, cnp.ndarray array, cnp.ndarray offsets, int axis, object out,
+                           object dtype)
+
 
 cdef inline bint adjusts(object scale, object add) noexcept:
     """Whether the arguments may change elements. Without them a call costs a row of ten a comparison."""

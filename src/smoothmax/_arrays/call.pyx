@@ -8,7 +8,9 @@ _partial/states.pyx use them through call.pxd.
 cimport numpy as cnp
 import numpy as np
 
-from smoothmax._kernels.interface cimport LOGSUMEXP, WEIGHTED_LOGSUMEXP, Operation
+from smoothmax._kernels.interface cimport (
+    LOGMEANEXP, LOGSUMEXP, MASKED_LOGMEANEXP, WEIGHTED_LOGMEANEXP, WEIGHTED_LOGSUMEXP, Operation,
+)
 from smoothmax._schedule.plan cimport Plan
 from smoothmax._schedule.route cimport EMPTY
 from smoothmax._schedule.walk cimport note
@@ -27,9 +29,15 @@ cdef extern from "numpy/arrayobject.h":
 cnp.import_array()
 
 
-cdef object reduce_array(object a, object axis, object b, object keepdims, object return_sign, object where,
-                         object out, object dtype, object scale, object add):
-    """logsumexp: the result, or the pair of it and its sign."""
+cdef inline Operation reducing(Reduction reduction, bint weighted, bint masked) noexcept:
+    if reduction == MEAN:
+        return WEIGHTED_LOGMEANEXP if weighted else MASKED_LOGMEANEXP if masked else LOGMEANEXP
+    return WEIGHTED_LOGSUMEXP if weighted else LOGSUMEXP
+
+
+cdef object reduce_array(Reduction reduction, object a, object axis, object b, object keepdims, object return_sign,
+                         object where, object out, object dtype, object scale, object add):
+    """logsumexp: the result, or the pair of it and its sign; or logmeanexp."""
     cdef cnp.ndarray array = as_array(a, "a"), weights = None, mask = None, result, sign = None
     cdef Shape shape
     cdef Plan plan
@@ -37,17 +45,17 @@ cdef object reduce_array(object a, object axis, object b, object keepdims, objec
     cdef int number, computing, ndim
     cdef Py_ssize_t size
     cdef bint keep = bool(keepdims), signed = bool(return_sign)
-    cdef Operation operation = LOGSUMEXP
+    cdef Operation operation
     cdef Adjustment by = None
     cdef object requested = None
     cdef double scalar
     if b is not None:
-        operation = WEIGHTED_LOGSUMEXP
         weights = as_array(b, "b")
     if where is not True:
         mask = as_mask(where)
     if adjusts(scale, add):
         by = adjustment_of(scale, add)
+    operation = reducing(reduction, weights is not None, mask is not None)
     if not is_settled_axis(axis):
         axis = as_axis(axis)
     if dtype is not None:
@@ -71,6 +79,8 @@ cdef object reduce_array(object a, object axis, object b, object keepdims, objec
         wide = chosen if weights is None else computing_dtype(chosen, b, weights)
         number, computing = chosen.num, wide.num
         if computing not in KERNEL_DTYPES:
+            if reduction == MEAN:
+                return plain_logmeanexp(array, weights, mask, by, &shape, keep, out, wide, chosen)
             return plain_logsumexp(array, weights, mask, by, &shape, keep, signed, out, wide, chosen)
         computing = kernel_type(computing)
     size = shape.shape[0] if shape.ndim == 1 else size_of(&shape)       # a call costs a row of ten 2 %
@@ -96,7 +106,7 @@ cdef object reduce_array(object a, object axis, object b, object keepdims, objec
         sign = cnp.PyArray_EMPTY(ndim, lengths, number, 0)
     if not size:
         note(EMPTY)
-        result.fill(-np.inf)
+        result.fill(np.nan if reduction == MEAN else -np.inf)
         if signed:
             sign.fill(0)
     elif signed or by is not None or not (

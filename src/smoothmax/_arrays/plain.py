@@ -1,4 +1,4 @@
-"""The three functions in plain NumPy, for the types that have no kernels: longdouble and complex.
+"""The functions in plain NumPy, for the types that have no kernels: longdouble and complex.
 
 The arguments have been checked: arrays are broadcast to one shape, `axis` is a tuple of distinct axes, `b` and `where`
 are None where they were not given. Temporaries take a multiple of the input's memory.
@@ -12,11 +12,21 @@ c) Weights are split into a mantissa and a power of two, which is applied to the
    subnormal ones too, may meet exponentials of any size.
 """
 
+import itertools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-__all__ = ["log_softmax", "logsumexp", "softmax"]
+__all__ = [
+    "log_softmax",
+    "logcumsumexp",
+    "logmeanexp",
+    "logsumexp",
+    "segment_logsumexp",
+    "segment_transform",
+    "softmax",
+]
 
 Array = np.ndarray[Any, Any]
 Axis = tuple[int, ...]
@@ -40,6 +50,19 @@ def logsumexp(a: Array, axis: Axis, b: Array | None, where: Array | None, keepdi
         taken = np.ones(elements.shape, bool) if where is None else as_rows(where, axis)
         value, sign = logsumexp_of_rows(elements, weights, taken & (weights != 0))
         return value.astype(real_type).reshape(shape), sign.astype(a.dtype).reshape(shape)
+
+
+def logmeanexp(a: Array, axis: Axis, b: Array | None, where: Array | None, keepdims: bool) -> Array:
+    """The logarithm of the weighted mean: that of the sum minus that of the weights' sum."""
+    total, sign = logsumexp(a, axis, b, where, keepdims)
+    mass, mass_sign = logsumexp(np.zeros_like(a), axis, b, where, keepdims)
+    with np.errstate(all="ignore"):
+        regular = np.isfinite(mass)
+        value = np.where(regular, total - mass, np.nan)
+        direction = sign / np.where(mass_sign == 0, 1, mass_sign)
+        if a.dtype.kind == "c":
+            return as_complex(value, np.where(regular, np.angle(direction), np.nan))
+        return np.where(direction < 0, np.nan, value)
 
 
 def widened(x: Array) -> Array:
@@ -161,6 +184,89 @@ def sums_kept(x: Array, axis: Axis) -> tuple[Array, Array]:
     shape = tuple(1 if i in axis else n for i, n in enumerate(x.shape))
     high, low = sum_in_two(as_rows(x, axis))
     return high.reshape(shape), low.reshape(shape)
+
+
+# Segments ------------------------------------------------------------------------------------------------------------
+
+
+def segment_logsumexp(a: Array, offsets: Array, axis: int) -> Array:
+    """Logsumexp of each segment along the axis."""
+    x = np.moveaxis(a, axis, -1)
+    value = np.full((*x.shape[:-1], len(offsets) - 1), -np.inf, a.dtype)
+    for i, (begin, end) in enumerate(itertools.pairwise(offsets)):
+        size, sign = logsumexp(x[..., begin:end], (x.ndim - 1,), None, None, False)
+        value[..., i] = as_complex(size, np.angle(sign)) if a.dtype.kind == "c" else size
+    return np.ascontiguousarray(np.moveaxis(value, -1, axis))
+
+
+def segment_transform(function: Callable[[Array, Axis, None], Array], a: Array, offsets: Array, axis: int) -> Array:
+    """Softmax or log_softmax of each segment along the axis."""
+    value = np.empty_like(a)
+    x, results = np.moveaxis(a, axis, -1), np.moveaxis(value, axis, -1)
+    for begin, end in itertools.pairwise(offsets):
+        results[..., begin:end] = function(x[..., begin:end], (x.ndim - 1,), None)
+    return value
+
+
+# logcumsumexp --------------------------------------------------------------------------------------------------------
+
+
+def logcumsumexp(a: Array, axis: int | None, reverse: bool, exclusive: bool) -> Array:
+    """The logarithm of each prefix's sum; of each suffix's with `reverse`, and without its own element `exclusive`.
+
+    A sum is a number in two parts and a power of two, so that moving it to another power rounds nothing. Neighbours are
+    added, then sums of two, of four and so on: each has the error of one exponential, however long it is.
+    """
+    if axis is None:
+        a, axis = a.ravel(), 0
+    if a.size == 0:
+        return a.copy()
+    x = np.moveaxis(widened(a), axis, -1)
+    x = x[..., ::-1] if reverse else x
+    if exclusive:
+        x = np.concatenate([np.full_like(x[..., :1], -np.inf), x[..., :-1]], axis=-1)
+    regular = np.isfinite(x.real)
+    exponent = np.where(regular, np.rint(np.where(regular, x.real, 0) / LOG_2), -(2.0**40)).astype(np.int64)
+    scaled = scaled_exp(np.where(regular, x.real, -np.inf), np.zeros_like(x.real), -np.where(regular, exponent, 0))
+    high = times(scaled, directions(np.where(regular, x, 0)))
+    low, step = np.zeros_like(high), 1
+    if high.dtype.kind != "c":  # near 1, the digits of a small element are those that rounding took
+        low = np.where(regular & (exponent == 0), np.expm1(np.where(exponent == 0, x, 0)) - (high - 1), low)
+    while step < x.shape[-1]:
+        upper = np.maximum(exponent[..., step:], exponent[..., :-step])
+        own, own_low = (by_power(part[..., step:], exponent[..., step:] - upper) for part in (high, low))
+        other, other_low = (by_power(part[..., :-step], exponent[..., :-step] - upper) for part in (high, low))
+        total, error = two_sum(own, other)
+        high = np.concatenate([high[..., :step], total], axis=-1)
+        low = np.concatenate([low[..., :step], own_low + other_low + error], axis=-1)
+        exponent = np.concatenate([exponent[..., :step], upper], axis=-1)
+        step *= 2
+    value = log_of_power(high, low, np.maximum(exponent, -(2**30)))
+    value = np.where(np.logical_or.accumulate(np.isposinf(x.real), axis=-1), np.inf, value)
+    value = np.where(np.logical_or.accumulate(np.isnan(x), axis=-1), np.nan, value)
+    value = value[..., ::-1] if reverse else value
+    return np.ascontiguousarray(np.moveaxis(value, -1, axis)).astype(a.dtype)
+
+
+def by_power(x: Array, exponent: Array) -> Array:
+    """x*2**exponent, of either part of a complex number."""
+    exponent = np.maximum(exponent, -(2**20)).astype(np.intc)
+    if x.dtype.kind != "c":
+        moved: Array = np.ldexp(x, exponent)
+        return moved
+    return as_complex(np.ldexp(x.real, exponent), np.ldexp(x.imag, exponent))
+
+
+def log_of_power(high: Array, low: Array, exponent: Array) -> Array:
+    """log((high + low)*2**exponent), with all digits near 1."""
+    near = (exponent == 0) & (np.abs(high.real - 1) < 0.5) & (np.abs(high.imag) < 0.5)
+    rest = (high - 1) + low
+    size = np.where(near, log1p_size(rest), log_size(high) + (low / np.where(high == 0, 1, high)).real)
+    size = np.where(high == 0, -np.inf, size)
+    n = exponent.astype(size.dtype)
+    value = sum_of_three(n * size.dtype.type(LOG_2), size, n * LOG_2_LOW.astype(size.dtype))
+    value = np.where(high == 0, -np.inf, value)
+    return value if high.dtype.kind != "c" else as_complex(value, np.angle(high))
 
 
 # Numbers in two parts ------------------------------------------------------------------------------------------------

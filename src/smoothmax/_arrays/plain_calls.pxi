@@ -6,7 +6,7 @@ cimport numpy as cnp
 import numpy as np
 
 from smoothmax._kernels.environment cimport Environment, enter_environment, leave_environment
-from smoothmax._kernels.interface cimport SOFTMAX, Operation
+from smoothmax._kernels.interface cimport LOGSUMEXP, SOFTMAX, Operation
 from smoothmax._schedule.route cimport PLAIN
 from smoothmax._schedule.walk cimport note
 
@@ -63,6 +63,24 @@ cdef object plain_logsumexp(cnp.ndarray array, cnp.ndarray weights, cnp.ndarray 
         silence.__exit__(None, None, None)
 
 
+cdef object plain_logmeanexp(cnp.ndarray array, cnp.ndarray weights, cnp.ndarray mask, Adjustment by,
+                             const Shape *shape, bint keepdims, object out, object computing, object dtype):
+    cdef Environment environment
+    from smoothmax._arrays import plain
+
+    note(PLAIN)
+    silence = silenced()
+    enter_environment(&environment)
+    try:
+        value = plain.logmeanexp(
+            np.broadcast_to(adjusted_elements(array, by, computing), whole_shape(shape)), reduced_axes(shape),
+            broadcast_to(weights, shape, computing), broadcast_to(mask, shape, bool), keepdims)
+        return delivered(value.astype(computing), out, dtype)
+    finally:
+        leave_environment(&environment)
+        silence.__exit__(None, None, None)
+
+
 cdef object plain_transform(Operation operation, cnp.ndarray array, cnp.ndarray mask, Adjustment by,
                             const Shape *shape, object out, object dtype):
     cdef Environment environment
@@ -79,6 +97,43 @@ cdef object plain_transform(Operation operation, cnp.ndarray array, cnp.ndarray 
             result = np.empty_like(elements)
             np.copyto(result, value)
             value = result
+        return delivered(value, out, dtype)
+    finally:
+        leave_environment(&environment)
+        silence.__exit__(None, None, None)
+
+
+cdef object plain_scan(cnp.ndarray array, const Shape *shape, object axis, bint reverse, bint exclusive, object out,
+                       object dtype):
+    cdef Environment environment
+    from smoothmax._arrays import plain
+
+    note(PLAIN)
+    silence = silenced()
+    enter_environment(&environment)
+    try:
+        value = plain.logcumsumexp(as_type(array, dtype).reshape(whole_shape(shape)), axis, reverse, exclusive)
+        return delivered(value, out, dtype)
+    finally:
+        leave_environment(&environment)
+        silence.__exit__(None, None, None)
+
+
+cdef object plain_segments(Operation operation, cnp.ndarray array, cnp.ndarray offsets, int axis, object out,
+                           object dtype):
+    cdef Environment environment
+    from smoothmax._arrays import plain
+
+    note(PLAIN)
+    silence = silenced()
+    enter_environment(&environment)
+    try:
+        elements = as_type(array, dtype)
+        if operation == LOGSUMEXP:
+            value = plain.segment_logsumexp(elements, offsets, axis)
+        else:
+            function = plain.softmax if operation == SOFTMAX else plain.log_softmax
+            value = plain.segment_transform(function, elements, offsets, axis)
         return delivered(value, out, dtype)
     finally:
         leave_environment(&environment)

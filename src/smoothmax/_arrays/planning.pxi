@@ -7,6 +7,7 @@ from smoothmax._arrays.elements cimport loader, storer
 from smoothmax._kernels.dispatch cimport data_kernels_of, kernels_of
 from smoothmax._kernels.interface cimport LOG_SOFTMAX, Operation
 from smoothmax._schedule.plan cimport BOTH, ELEMENTS, MASK, RESULT, ROLES, SIGN, VALUE, WEIGHTS, Plan
+from smoothmax._schedule.segments cimport Segments, walk_segments
 from smoothmax._schedule.walk cimport walk, walk_row
 
 
@@ -101,6 +102,48 @@ cdef int walk_arrays(Plan *plan, const Shape *shape) except -1:
     merge_axes(&plan.kept)
     merge_axes(&plan.reduced)
     if walk(plan):
+        raise MemoryError("no memory for the scratch of this call")
+    return 0
+
+
+cdef void put_axes_in_order(Plan *plan, const Shape *shape, bint reverse) noexcept:
+    """Put the reduced axes in C's order, from the end to the beginning with `reverse`; sort the others by strides."""
+    cdef int i, last, role
+    cdef bint flipped
+    plan.kept.ndim = plan.reduced.ndim = 0
+    for i in range(shape.ndim - 1, -1, -1):
+        if shape.shape[i] == 1 and not shape.reduced[i]:
+            continue
+        flipped = reverse if shape.reduced[i] else shape.stride[ELEMENTS][i] < 0
+        if flipped:
+            for role in range(ROLES):
+                if plan.data[role] != NULL:
+                    plan.data[role] += (shape.shape[i] - 1)*shape.stride[role][i]
+        if shape.reduced[i]:
+            last = plan.reduced.ndim
+            plan.reduced.shape[last] = shape.shape[i]
+            for role in range(ROLES):
+                plan.reduced.stride[role][last] = -shape.stride[role][i] if flipped else shape.stride[role][i]
+            plan.reduced.ndim += 1
+        else:
+            insert_axis(&plan.kept, shape, i, &flipped)
+    merge_axes(&plan.kept)
+    merge_axes(&plan.reduced)
+
+
+cdef int scan_arrays(Plan *plan, const Shape *shape, bint reverse) except -1:
+    """walk_arrays for a scan, which goes along the reduced axes in their order, or from the end to the beginning."""
+    put_axes_in_order(plan, shape, reverse)
+    if walk(plan):
+        raise MemoryError("no memory for the scratch of this call")
+    return 0
+
+
+cdef int divide_arrays(Plan *plan, Segments *segments, const Shape *shape) except -1:
+    """walk_arrays for the segments of the reduced axis."""
+    put_axes_in_order(plan, shape, False)
+    segments.plan = plan
+    if walk_segments(segments):
         raise MemoryError("no memory for the scratch of this call")
     return 0
 

@@ -33,6 +33,15 @@ cdef struct WeightedSum:
     double sum_low[TILE_COLUMNS]        # its rounding errors
 
 
+cdef struct RunningSum:
+    # What a scan has in the place of a PartialSum (see ops/running_sum.pxi). The sum of exp(x) is (high + middle + low)
+    # times exp(reference), scaled.
+    double reference[TILE_COLUMNS]      # the maximum so far, -inf before there is one
+    double high[TILE_COLUMNS]           # inf or nan once a prefix is
+    double middle[TILE_COLUMNS]
+    double low[TILE_COLUMNS]
+
+
 cdef struct DotSum:
     # Sums over two arrays: `dot` of b*(x - maximum), b*x or b, as the operation needs it, and `mass` of b.
     double dot[TILE_COLUMNS]
@@ -54,7 +63,7 @@ cdef struct LossTerms:
     # What a loss needs besides its sums. look_up_targets() sets what `finish` reads:
     double target_logit[TILE_COLUMNS]   # the element at the target; 0 where there is no target
     double target_weight[TILE_COLUMNS]  # the weight of the target's class; 0 where there is no target
-    double counts[TILE_COLUMNS]         # 1, or 0 for a reduction that is ignored
+    double counts[TILE_COLUMNS]         # 1, or 0 for a reduction that is ignored; of a mean, its elements
     double hard, hard_low               # the factor of the target, in two parts,
     double soft, soft_low               # the factor of b,
     double denominator                  # and what gradients are divided by;
@@ -85,6 +94,11 @@ cdef inline WeightedSum *weighted_of(State *state) noexcept nogil:
     return <WeightedSum *>&state.sum
 
 
+cdef inline RunningSum *running_of(State *state) noexcept nogil:
+    """The sum of a scan's state. What holds for weighted_of() holds here."""
+    return <RunningSum *>&state.sum
+
+
 cdef inline void clear(State *state, Py_ssize_t columns) noexcept nogil:
     """Make the first columns those of reductions that have seen nothing."""
     cdef Py_ssize_t j
@@ -98,6 +112,12 @@ cdef inline void clear(State *state, Py_ssize_t columns) noexcept nogil:
         state.dot.dot_low[j] = 0
         state.dot.mass[j] = 0
         state.dot.mass_low[j] = 0
+
+
+cdef inline void copy_column(const State *source, State *to, Py_ssize_t j) noexcept nogil:
+    """Copy the sum of one column."""
+    to.sum.maximum[j], to.sum.count[j] = source.sum.maximum[j], source.sum.count[j]
+    to.sum.others[j], to.sum.others_low[j] = source.sum.others[j], source.sum.others_low[j]
 
 
 ctypedef void (*ReduceRow)(State *state, const void *x, const void *b, Py_ssize_t n) noexcept nogil
@@ -156,6 +176,11 @@ cdef enum Operation:
     SOFT_CROSS_ENTROPY_GRADIENT
     NLL                             # the same losses of log-probabilities
     SOFT_NLL
+    LOGMEANEXP
+    MASKED_LOGMEANEXP
+    WEIGHTED_LOGMEANEXP
+    LOGCUMSUMEXP
+    EXCLUSIVE_LOGCUMSUMEXP
     EXACT_LOGSUMEXP                 # no public operations: the sums that others fall back on, and
     MERGEABLE_LOGSUMEXP             # the sums of states that are merged with others in a later call
     OPERATIONS
@@ -178,6 +203,12 @@ cdef struct Kernels:
     # second pass. `finish` without `sign` makes nan of a negative sum. `merge` adds column i of another state to column
     # (first + i) % period. `write_tile` prefetches the elements and results that lie `prefetch_rows` rows below: 0 for
     # none.
+    #
+    # Where `scans` is set, there is no first pass: a result depends on the elements up to its own. write_row and
+    # write_tile go through a reduction in order and leave in the state what comes before their next block. That of a
+    # row has two columns: the sum of the piece so far, as reduce_row computes it, and that of the pieces before.
+    bint scans
+    bint means                          # `finish` divides by state.loss.counts, how many elements take part
     ReduceRow reduce_row
     ReduceTile reduce_tile
     Merge merge

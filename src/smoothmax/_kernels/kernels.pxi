@@ -5,25 +5,27 @@
 
 from cpython.pycapsule cimport PyCapsule_New
 from cpython.pyport cimport PY_SSIZE_T_MAX
-from libc.math cimport ldexp
+from libc.math cimport frexp, ldexp
 from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from smoothmax._kernels.interface cimport (
-    CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, EXACT_LOGSUMEXP, FROM_MAXIMUM, IN_LOGARITHMS, LOG1MEXP, LOG1PEXP, LOG_EXPIT,
-    LOG_PROB, LOG_SOFTMAX, LOG_SOFTMAX_VJP, LOGADDEXP, LOGSUBEXP, LOGSUMEXP, LOGSUMEXP_AND_SOFTMAX, MERGEABLE_LOGSUMEXP,
-    NLL, SHIFTED, SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, SOFTMAX, SOFTMAX_VJP, WEIGHTED_LOGSUMEXP,
-    Adjust, Blend, CorrectRow, DataKernels, DotSum, DraftRow, Elementwise, ElementwiseRow, Finish, FusedRow,
-    FusedStateRow, FusedStateTile, FusedTile, FusedWeightedTile, JointRow, Kernels, PartialSum, ReduceRow, ReduceTile,
-    ScaleRow, ScaleTile, Scaling, Select, State, Table, Transpose, WeightedSum, WriteRow, WriteTile, clear, weighted_of,
+    CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, EXACT_LOGSUMEXP, EXCLUSIVE_LOGCUMSUMEXP, FROM_MAXIMUM, IN_LOGARITHMS,
+    LOG1MEXP, LOG1PEXP, LOGADDEXP, LOGCUMSUMEXP, LOGMEANEXP, LOGSUBEXP, LOGSUMEXP, LOGSUMEXP_AND_SOFTMAX, LOG_EXPIT,
+    LOG_PROB, LOG_SOFTMAX, LOG_SOFTMAX_VJP, MASKED_LOGMEANEXP, MERGEABLE_LOGSUMEXP, NLL, SHIFTED, SOFTMAX, SOFTMAX_VJP,
+    SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, WEIGHTED_LOGMEANEXP, WEIGHTED_LOGSUMEXP, Adjust, Blend,
+    CorrectRow, DataKernels, DotSum, DraftRow, Elementwise, ElementwiseRow, Finish, FusedRow, FusedStateRow,
+    FusedStateTile, FusedTile, FusedWeightedTile, JointRow, Kernels, PartialSum, ReduceRow, ReduceTile, RunningSum,
+    ScaleRow, ScaleTile, Scaling, Select, State, Table, Transpose, WeightedSum, WriteRow, WriteTile, clear, running_of,
+    weighted_of,
 )
 from smoothmax._thresholds cimport (
     ALIASED_SOFTMAX_TILE_BYTES, ALIASED_SUM_TILE_BYTES, CACHE_LINE_BYTES, CARRY_QUADS_F32, CARRY_QUADS_F64, CARRY_ROWS,
     COLUMN_PREFETCH_MIN_BYTES, COLUMN_PREFETCH_MIN_ROWS, EXACT_DIFFERENCES_MAX_ROWS, FUSED_LOG_SOFTMAX_TILE_ROWS,
     FUSED_SOFTMAX_ROW_BYTES, FUSED_SOFTMAX_TILE_BYTES, FUSED_STATE_ROW_BYTES, FUSED_STATE_TILE_BYTES,
     FUSED_SUM_ROW_BYTES, FUSED_SUM_TILE_BYTES, LANES_F32, LANES_F64, ROUNDED_DIFFERENCES_MAX_ROWS,
-    ROUNDED_MIN_LANE_ROWS, ROW_BLOCK_LANES, SOFTMAX_DIFFERENCES_MAX_ROWS, TILE_BLOCK_BYTES, TILE_COLUMNS,
-    UNFETCHED_STRIDE_BYTES, WEIGHTED_TILE_BLOCK_ROWS,
+    ROUNDED_MIN_LANE_ROWS, ROW_BLOCK_LANES, SCAN_BLOCK_ROWS, SCAN_LOWER_EXPONENTS, SOFTMAX_DIFFERENCES_MAX_ROWS,
+    TILE_BLOCK_BYTES, TILE_COLUMNS, UNFETCHED_STRIDE_BYTES, WEIGHTED_TILE_BLOCK_ROWS,
 )
 
 cdef enum:
@@ -49,6 +51,11 @@ include "loops/exp_sum_columns.pxi"
 include "loops/weighted.pxi"
 include "loops/write.pxi"
 
+include "data/masks.pxi"
+include "data/transpose.pxi"
+include "data/blend.pxi"
+include "data/adjust.pxi"
+
 include "ops/partial_sum.pxi"
 include "ops/normalizer.pxi"
 include "ops/row_sums.pxi"
@@ -61,6 +68,9 @@ include "ops/logsumexp_and_softmax.pxi"
 include "ops/weighted_sum.pxi"
 include "ops/weighted_blocks.pxi"
 include "ops/weighted_logsumexp.pxi"
+include "ops/logmeanexp.pxi"
+include "ops/running_sum.pxi"
+include "ops/logcumsumexp.pxi"
 include "ops/dot_sum.pxi"
 include "ops/vjp.pxi"
 include "ops/losses.pxi"
@@ -71,11 +81,6 @@ include "ops/logaddexp.pxi"
 include "ops/log1mexp.pxi"
 include "ops/logsubexp.pxi"
 include "ops/elementwise.pxi"
-
-include "data/masks.pxi"
-include "data/transpose.pxi"
-include "data/blend.pxi"
-include "data/adjust.pxi"
 
 
 cdef void fill(Kernels *kernels, real type_) noexcept:
@@ -98,6 +103,11 @@ cdef void fill(Kernels *kernels, real type_) noexcept:
     fill_soft_gradient(&kernels[<int>SOFT_CROSS_ENTROPY_GRADIENT], type_)
     fill_nll(&kernels[<int>NLL], type_)
     fill_soft_nll(&kernels[<int>SOFT_NLL], type_)
+    fill_logmeanexp(&kernels[<int>LOGMEANEXP], type_)
+    fill_masked_logmeanexp(&kernels[<int>MASKED_LOGMEANEXP], type_)
+    fill_weighted_logmeanexp(&kernels[<int>WEIGHTED_LOGMEANEXP], type_)
+    fill_logcumsumexp(&kernels[<int>LOGCUMSUMEXP], type_)
+    fill_exclusive_logcumsumexp(&kernels[<int>EXCLUSIVE_LOGCUMSUMEXP], type_)
 
 
 cdef void fill_data(DataKernels *kernels, real _) noexcept:

@@ -5,6 +5,7 @@ from smoothmax._schedule.feed cimport Unit
 from smoothmax._schedule.plan cimport TARGET
 
 cdef void finish(const Unit *unit, State *state) noexcept nogil
+cdef void count_elements(const Unit *unit, State *state) noexcept nogil
 cdef void look_up_targets(const Unit *unit, State *state) noexcept nogil
 cdef void store_at_targets(const Unit *unit, const State *state) noexcept nogil
 
@@ -14,6 +15,8 @@ cdef void store_at_targets(const Unit *unit, const State *state) noexcept nogil
 cdef inline void take_targets(const Unit *unit, State *state) noexcept nogil:
     if unit.plan.is_loss:
         look_up_targets(unit, state)
+    elif unit.plan.kernels.means:
+        count_elements(unit, state)
 
 
 cdef inline void put_targets(const Unit *unit, const State *state) noexcept nogil:

@@ -5,7 +5,8 @@ from smoothmax._schedule.atomics cimport exchange
 from smoothmax._schedule.feed cimport Unit
 from smoothmax._schedule.packed cimport pack
 from smoothmax._schedule.plan cimport (
-    ADDENDS, ELEMENTS, FIRST, RESULT, SIGN, STATES, TARGET, VALUE, Plan, inner_stride,
+    ADDENDS, ELEMENTS, FIRST, MASK, RESULT, SIGN, STATES, TARGET, VALUE, Cursor, Plan, advance, contiguous,
+    inner_stride, start,
 )
 from smoothmax._schedule.scratch cimport adjust
 from smoothmax._thresholds cimport TILE_COLUMNS
@@ -29,6 +30,26 @@ cdef void finish(const Unit *unit, State *state) noexcept nogil:
                          plan.swapped[VALUE])
     if signed:
         plan.store_sign(signs, unit.columns, unit.bases.data[SIGN], inner_stride(&plan.kept, SIGN), plan.swapped[SIGN])
+
+
+cdef void count_elements(const Unit *unit, State *state) noexcept nogil:
+    """Set how many elements of each reduction take part. Kernels cannot tell a masked element from one that is -inf."""
+    cdef const Plan *plan = unit.plan
+    cdef Py_ssize_t i, j, part, step = inner_stride(&plan.kept, MASK), along = inner_stride(&plan.reduced, MASK)
+    cdef const char *mask
+    cdef Cursor cursor
+    for j in range(TILE_COLUMNS):
+        state.loss.counts[j] = unit.route.length if plan.data[MASK] == NULL else 0
+    if plan.data[MASK] == NULL:
+        return
+    start(&cursor, &plan.reduced, 0, 0, unit.route.length)
+    while cursor.left:
+        part = contiguous(&cursor, cursor.left)
+        mask = unit.bases.data[MASK] + cursor.offset[MASK]
+        for i in range(part):
+            for j in range(unit.columns):
+                state.loss.counts[j] += mask[i*along + j*step] != 0
+        advance(&cursor, part)
 
 
 # Targets -------------------------------------------------------------------------------------------------------------

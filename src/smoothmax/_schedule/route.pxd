@@ -17,6 +17,9 @@ cdef enum RouteName:
     TWO_PASS_TILE       # the same for a tile
     GATHERED_ROW        # the first pass gathers the row into its result, where the second pass reads it
     DRAFT_ROW           # the first pass leaves exponentials in the result, and the second corrects them
+    SCAN_ROW            # a row is scanned from its first element to its last, piece by piece
+    SCAN_TILE           # the same for a tile, at once
+    SEGMENTS            # segments of an axis: short ones side by side, others by the routes of calls of their own
     EMPTY               # there is no element to walk
     PLAIN               # NumPy computes longdouble and complex
 

@@ -3,6 +3,7 @@
     longdouble, complex                                             PLAIN           (_arrays)
     no element                                                      EMPTY           (_arrays)
     all axes reduced, short, contiguous, no mask, no weights        SINGLE_ROW      (_arrays, by the limit in walk_row)
+    scans: SCAN_TILE where others make tiles, else SCAN_ROW
     2 to 63 dense columns, enough elements                          NARROW
     short reductions side by side, or the kept axis innermost: tiles
         up to fused_tile_bytes                                      FUSED_DIFFERENCES_TILE of few rows and of softmax of
@@ -70,6 +71,8 @@ cdef inline Py_ssize_t narrow_rows_of(const Plan *plan) noexcept nogil:
     cdef Py_ssize_t columns = inner_shape(&plan.kept), n = count(&plan.reduced, 0)
     cdef Py_ssize_t lanes = LANE_BYTES//plan.itemsize, width = lanes
     cdef bint transforms = plan.kernels.write_tile != NULL
+    if plan.kernels.scans:
+        return 0
     if (plan.reduced.ndim != 1 or columns >= TILE_COLUMNS or columns < 2 or columns*n < NARROW_MIN_ELEMENTS
             or not is_dense(plan, ELEMENTS) or transforms and not is_dense(plan, RESULT)):
         return 0
@@ -119,6 +122,8 @@ cdef inline bint can_gather(const Plan *plan, const Route *route) noexcept nogil
 
 
 cdef inline RouteName name_of(const Plan *plan, const Route *route) noexcept nogil:
+    if plan.kernels.scans:
+        return SCAN_TILE if route.is_tile else SCAN_ROW
     if route.narrow_rows:
         return NARROW
     if route.is_tile:

@@ -5,7 +5,7 @@ from smoothmax._schedule.feed cimport Feed, Unit, deliver, next_block, next_bloc
 from smoothmax._schedule.narrow cimport reduce_narrow, write_narrow
 from smoothmax._schedule.plan cimport SECOND, writes
 from smoothmax._schedule.results cimport finish, put_targets, take_targets
-from smoothmax._schedule.route cimport DRAFT_ROW, FUSED_ROW, JOINT_ROWS, NARROW
+from smoothmax._schedule.route cimport DRAFT_ROW, FUSED_ROW, JOINT_ROWS, NARROW, SCAN_ROW
 from smoothmax._schedule.rows cimport correct_row, draft_row, fused_row, joint_rows
 from smoothmax._schedule.tiles cimport fused_tile
 from smoothmax._thresholds cimport BAND_ROWS, TILE_COLUMNS
@@ -91,11 +91,26 @@ cdef void reduce_unit(const Unit *unit, State *state) noexcept nogil:
     finish(unit, state)
 
 
+cdef void scan_unit(const Unit *unit, State *state) noexcept nogil:
+    """Take a unit from its first element to its last. What precedes a piece of a row is in column 1 of the state."""
+    cdef Py_ssize_t piece
+    clear(state, TILE_COLUMNS)
+    if unit.route.name != SCAN_ROW:
+        write_blocks(unit, 0, unit.route.length, 0, state)
+        return
+    for piece in range(unit.route.pieces):
+        write_piece(unit, piece, state)
+        unit.plan.kernels.merge(state, state, 1, 1, TILE_COLUMNS)
+        clear(state, 1)
+
+
 cdef void walk_unit(const Unit *unit) noexcept nogil:
     """Take a unit from elements to results, on this thread."""
     cdef Py_ssize_t piece
     cdef State *state = unit.space.state
-    if unit.route.name == FUSED_ROW:
+    if unit.plan.kernels.scans:
+        scan_unit(unit, state)
+    elif unit.route.name == FUSED_ROW:
         fused_row(unit, state)
     elif unit.route.name == JOINT_ROWS:
         joint_rows(unit, state)

@@ -2,8 +2,9 @@
 
 from smoothmax._kernels.interface cimport Kernels
 from smoothmax._schedule.plan cimport Plan
-from smoothmax._schedule.route cimport RouteName
+from smoothmax._schedule.route cimport Route, RouteName
 
+cdef int walk_alone(const Plan *plan, const Route *route) noexcept nogil         # -1: no memory
 cdef int walk(const Plan *plan) except -2       # -1: no memory
 cdef bint walk_row(const Kernels *kernels, const void *elements, Py_ssize_t n, Py_ssize_t itemsize,
                    void *result) noexcept

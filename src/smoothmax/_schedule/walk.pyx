@@ -7,7 +7,7 @@ same. Knows no mathematics.
 from libc.stdlib cimport free, malloc
 
 from smoothmax._kernels.environment cimport Environment, enter_environment, leave_environment
-from smoothmax._kernels.interface cimport Kernels, State
+from smoothmax._kernels.interface cimport Kernels, State, clear, copy_column
 from smoothmax._schedule.atomics cimport exchange, load
 from smoothmax._schedule.feed cimport Unit, Workspace
 from smoothmax._schedule.plan cimport (
@@ -17,7 +17,8 @@ from smoothmax._schedule.pool cimport Queue, share, take
 from smoothmax._schedule.results cimport finish, put_targets, take_targets
 from smoothmax._schedule.route cimport (
     DRAFT_ROW, EMPTY, FUSED_DIFFERENCES_TILE, FUSED_ROW, FUSED_TILE, GATHERED_ROW, JOINT_ROWS, NARROW, ONE_PASS_ROW,
-    ONE_PASS_TILE, PLAIN, SINGLE_ROW, TWO_PASS_ROW, TWO_PASS_TILE, Route, RouteName, route_of, tiles_across,
+    ONE_PASS_TILE, PLAIN, SCAN_ROW, SCAN_TILE, SEGMENTS, SINGLE_ROW, TWO_PASS_ROW, TWO_PASS_TILE, Route, RouteName,
+    route_of, tiles_across,
 )
 from smoothmax._schedule.threads cimport threads_of_caller
 from smoothmax._schedule.units cimport (
@@ -263,7 +264,7 @@ cdef void work_on_results(void *context, Queue *queue) noexcept nogil:
         return
     piece = take(queue)
     while piece >= 0:
-        write_piece(&unit, piece, shared.unit.space.state)
+        write_piece(&unit, piece, &shared.states[piece] if unit.plan.kernels.scans else shared.unit.space.state)
         piece = take(queue)
     free(space.memory)
 
@@ -303,6 +304,24 @@ cdef int share_unit(SharedPieces *shared, Py_ssize_t threads) except -2:
     return 0
 
 
+cdef int share_scan(SharedPieces *shared, Py_ssize_t threads) except -2:
+    """Scan a row: first sum each piece, then add up what precedes it, then scan each piece."""
+    cdef const Unit *unit = &shared.unit
+    cdef State *before = unit.space.state
+    cdef Py_ssize_t piece
+    shared.kernels = unit.plan.kernels
+    for piece in range(unit.route.pieces):
+        clear(&shared.states[piece], 2)
+    if share(work_on_sums, shared, unit.route.pieces, threads):
+        return -1
+    clear(before, 2)
+    for piece in range(unit.route.pieces):
+        copy_column(before, &shared.states[piece], 1)
+        unit.plan.kernels.merge(before, &shared.states[piece], 1, 1, TILE_COLUMNS)
+        clear(&shared.states[piece], 1)
+    return -1 if share(work_on_results, shared, unit.route.pieces, threads) else 0
+
+
 cdef int share_pieces(const Plan *plan, const Route *route, Py_ssize_t threads) except -2:
     """Walk one unit after the other, and share the pieces of each."""
     cdef SharedPieces shared
@@ -325,7 +344,7 @@ cdef int share_pieces(const Plan *plan, const Route *route, Py_ssize_t threads) 
             else:
                 start(&cursor, &plan.kept, 0, i, 1)
                 take_row(&shared.unit, &cursor)
-            failed = share_unit(&shared, threads)
+            failed = share_scan(&shared, threads) if plan.kernels.scans else share_unit(&shared, threads)
             if failed:
                 return failed
     finally:
@@ -378,7 +397,7 @@ cdef int walk(const Plan *plan) except -2:
     cdef Py_ssize_t threads = threads_of_caller() if size*plan.itemsize >= SHARE_MIN_BYTES else 1
     cdef bint shares_pieces
     route_of(plan, &route)
-    shares_pieces = threads > 1 and route.pieces > 1 and route.units < 2*threads
+    shares_pieces = threads > 1 and route.pieces > 1 and route.units < 2*threads and route.name != SCAN_TILE
     if load(&explained) and routes != NULL:
         (<list>routes).append(described(&route, "alone" if threads == 1 else "pieces" if shares_pieces else "units"))
     enter_environment(&environment)
@@ -395,6 +414,7 @@ NAMES = {
     FUSED_DIFFERENCES_TILE: "FUSED_DIFFERENCES_TILE", FUSED_TILE: "FUSED_TILE", NARROW: "NARROW",
     ONE_PASS_ROW: "ONE_PASS_ROW", ONE_PASS_TILE: "ONE_PASS_TILE", TWO_PASS_ROW: "TWO_PASS_ROW",
     TWO_PASS_TILE: "TWO_PASS_TILE", GATHERED_ROW: "GATHERED_ROW", DRAFT_ROW: "DRAFT_ROW", EMPTY: "EMPTY",
+    SCAN_ROW: "SCAN_ROW", SCAN_TILE: "SCAN_TILE", SEGMENTS: "SEGMENTS",
     PLAIN: "PLAIN",
 }
 

@@ -181,20 +181,12 @@ cdef inline void sum_of_columns(const real *x, Py_ssize_t ld, Py_ssize_t rows, T
         replace_unforeseen(x, ld, rows, shift, round_bias, maximum, totals, carries, counts)
 
 
-cdef inline void log_sums_of_columns(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, TileSums way,
-                                     Terms terms, const real *out, Py_ssize_t out_ld, real *maximum, real *log_sum,
-                                     real *log_sum_low) noexcept nogil:
-    """The maximum and log_sum of each column, in two parts.
-
-    All sums are taken first, because logarithms side by side wait less for each other. The last group of lanes has a
-    loop of its own: a single loop over all columns would compute those that fill no lanes one by one.
-    """
-    cdef Py_ssize_t width = lanes_of(x), groups = (columns + width - 1)//width, group, first, j
-    cdef Py_ssize_t ahead = lanes_ahead(x, ld, rows), whole = columns//width*width
-    cdef real totals[TILE_COLUMNS]
-    cdef real carries[TILE_COLUMNS]
-    cdef real counts[TILE_COLUMNS]
-    for group in range(groups):
+cdef inline void sums_of_columns(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, TileSums way,
+                                 Terms terms, const real *out, Py_ssize_t out_ld, real *maximum, real *totals,
+                                 real *carries, real *counts) noexcept nogil:
+    """The maximum and the sum of each column, scaled as difference_sum_lanes scales it."""
+    cdef Py_ssize_t width = lanes_of(x), group, first, ahead = lanes_ahead(x, ld, rows)
+    for group in range((columns + width - 1)//width):
         first = first_column(group, width, columns)
         if way == BY_DIFFERENCES:
             spread(<real>-INFINITY, maximum + first)
@@ -204,6 +196,21 @@ cdef inline void log_sums_of_columns(const real *x, Py_ssize_t ld, Py_ssize_t ro
         else:
             sum_of_columns(x + first, ld, rows, terms, ahead, out + first, out_ld, maximum + first, totals + first,
                            carries + first, counts + first)
+
+
+cdef inline void log_sums_of_columns(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, TileSums way,
+                                     Terms terms, const real *out, Py_ssize_t out_ld, real *maximum, real *log_sum,
+                                     real *log_sum_low) noexcept nogil:
+    """The maximum and log_sum of each column, in two parts.
+
+    All sums are taken first, because logarithms side by side wait less for each other. The last group of lanes has a
+    loop of its own: a single loop over all columns would compute those that fill no lanes one by one.
+    """
+    cdef Py_ssize_t width = lanes_of(x), first, j, whole = columns//width*width
+    cdef real totals[TILE_COLUMNS]
+    cdef real carries[TILE_COLUMNS]
+    cdef real counts[TILE_COLUMNS]
+    sums_of_columns(x, ld, rows, columns, way, terms, out, out_ld, maximum, totals, carries, counts)
     for j in range(whole):
         log_sum[j] = log_of_scaled(counts[j], totals[j], carries[j], &log_sum_low[j])
     if whole < columns:

@@ -1,0 +1,184 @@
+"""How fast logcumsumexp and the functions of segments are, compared with what users do today.
+
+    python -m bench.scans                   print the table, with one thread
+    python -m bench.scans --threads 2       with two threads
+    python -m bench.scans --only segment    the cells whose name has this text
+
+Contenders take turns after a pause of 100 ms, and the best time counts: NumPy's accumulate and reduceat, PyTorch's
+logcumsumexp, JAX's cumlogsumexp (jitted) and a loop in Numba (without fastmath), as far as they are installed. Each is
+compared with smoothmax's results before it is timed.
+"""
+
+import argparse
+import importlib.util
+import itertools
+import os
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench import contenders
+
+ROUNDS = 7
+PAUSE = 0.1  # seconds before each turn
+SIZE = 10**6
+MEANS = (3, 10, 100, 10**4)  # elements of a segment
+DTYPES = ("float64", "float32")
+Array = NDArray[Any]
+Calls = dict[str, Callable[[], Any]]
+
+
+def installed(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
+
+
+def scan_loop() -> Any:
+    """The loop that users write: a running maximum, and a sum relative to it."""
+    numba = contenders.load("numba")
+
+    @numba.njit
+    def scan(x: Array, out: Array) -> None:
+        for i in range(x.shape[0]):
+            maximum, total = -np.inf, 0.0
+            for j in range(x.shape[1]):
+                v = x[i, j]
+                if v > maximum:
+                    total = total * np.exp(maximum - v) + 1.0
+                    maximum = v
+                else:
+                    total += np.exp(v - maximum)
+                out[i, j] = maximum + np.log(total)
+
+    return scan
+
+
+def segment_loop(function: str) -> Any:
+    numba = contenders.load("numba")
+    reduces, logarithmic = function == "logsumexp", function == "log_softmax"
+
+    @numba.njit
+    def walk(x: Array, offsets: Array, out: Array) -> None:
+        for i in range(len(offsets) - 1):
+            maximum, total = -np.inf, 0.0
+            for j in range(offsets[i], offsets[i + 1]):
+                maximum = max(maximum, x[j])
+            for j in range(offsets[i], offsets[i + 1]):
+                e = np.exp(x[j] - maximum)
+                total += e
+                if not reduces and not logarithmic:
+                    out[j] = e
+            if reduces:
+                out[i] = maximum + np.log(total)
+                continue
+            log_total = np.log(total)
+            for j in range(offsets[i], offsets[i + 1]):
+                out[j] = x[j] - maximum - log_total if logarithmic else out[j] / total
+
+    return walk
+
+
+def scan_calls(x: Array, axis: int) -> Calls:
+    smoothmax = contenders.load("smoothmax")
+    calls: Calls = {
+        "smoothmax": lambda: smoothmax.logcumsumexp(x, axis),
+        "NumPy": lambda: np.logaddexp.accumulate(x, axis),
+    }
+    if installed("torch"):
+        torch = contenders.load("torch")
+        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+        own = torch.from_numpy(x)
+        calls["PyTorch"] = lambda: torch.logcumsumexp(own, axis)
+    if installed("jax"):
+        jax = contenders.load("jax")
+        jax.config.update("jax_enable_x64", True)
+        compiled = jax.jit(lambda a: jax.lax.cumlogsumexp(a, axis))
+        device = jax.numpy.asarray(x)
+        calls["JAX"] = lambda: compiled(device).block_until_ready()
+    if installed("numba"):
+        loop, rows = scan_loop(), np.moveaxis(np.atleast_2d(x), axis if x.ndim > 1 else 1, 1)
+
+        def numba_call() -> Array:
+            out = np.empty_like(x)
+            loop(rows, np.moveaxis(np.atleast_2d(out), axis if x.ndim > 1 else 1, 1))
+            return out
+
+        calls["Numba"] = numba_call
+    return calls
+
+
+def segment_calls(function: str, x: Array, offsets: Array) -> Calls:
+    smoothmax = contenders.load("smoothmax")
+    own = getattr(smoothmax, f"segment_{function}")
+    calls: Calls = {"smoothmax": lambda: own(x, offsets)}
+    if function == "logsumexp":
+        calls["NumPy"] = lambda: np.logaddexp.reduceat(x, offsets[:-1])
+    if installed("numba"):
+        loop, n = segment_loop(function), len(offsets) - 1
+
+        def numba_call() -> Array:
+            out = np.empty(n if function == "logsumexp" else x.shape, x.dtype)
+            loop(x, offsets, out)
+            return out
+
+        calls["Numba"] = numba_call
+    return calls
+
+
+def offsets_of(mean: int, kind: str, rng: np.random.Generator) -> Array:
+    lengths = rng.geometric(1 / mean, 2 * SIZE // mean + 10)
+    ends = np.cumsum(lengths)
+    lengths = lengths[: np.searchsorted(ends, SIZE)]
+    lengths = np.append(lengths, SIZE - lengths.sum())
+    return np.concatenate([[0], np.cumsum(np.sort(lengths) if kind == "sorted" else lengths)])
+
+
+def cells(only: str) -> Iterator[tuple[str, Calls]]:
+    rng = np.random.default_rng(20240229)
+    for shape, axis in (((SIZE,), 0), ((1000, 1000), 0), ((1000, 1000), 1)):
+        for dtype in DTYPES:
+            name = f"logcumsumexp {dtype} {shape} axis {axis}"
+            if only in name:
+                yield name, scan_calls((3 * rng.standard_normal(shape)).astype(dtype), axis)
+    for function, mean, kind, dtype in itertools.product(
+        ("logsumexp", "softmax", "log_softmax"), MEANS, ("geometric", "sorted"), DTYPES
+    ):
+        name = f"segment_{function} {dtype} mean {mean} {kind}"
+        if only in name:
+            x = (3 * rng.standard_normal(SIZE)).astype(dtype)
+            yield name, segment_calls(function, x, offsets_of(mean, kind, rng))
+
+
+def timed(calls: Calls) -> dict[str, float]:
+    """The best time of each in ns an element, in turns."""
+    expected = np.asarray(calls["smoothmax"](), np.float64)
+    for name, call in calls.items():
+        np.testing.assert_allclose(np.asarray(call(), np.float64), expected, rtol=1e-2, atol=1e-2, err_msg=name)
+    best = dict.fromkeys(calls, np.inf)
+    for _ in range(ROUNDS):
+        for name, call in calls.items():
+            time.sleep(PAUSE)
+            begin = time.perf_counter()
+            call()
+            best[name] = min(best[name], time.perf_counter() - begin)
+    return {name: seconds / SIZE * 1e9 for name, seconds in best.items()}
+
+
+def main() -> None:
+    """Print a line for each cell: the time of smoothmax, and those of the others as multiples of it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--only", default="")
+    given = parser.parse_args()
+    contenders.use_cores(given.threads)
+    contenders.keep_freed_memory()
+    for name, calls in cells(given.only):
+        times = timed(calls)
+        own = times.pop("smoothmax")
+        print(f"{name:50} {own:6.2f} ns ", "  ".join(f"{other} {t / own:.2f}x" for other, t in times.items()))
+
+
+if __name__ == "__main__":
+    main()

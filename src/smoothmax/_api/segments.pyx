@@ -1,0 +1,234 @@
+"""Functions of segments: signatures and documentation. _arrays/segments.pyx computes them."""
+
+cimport numpy as cnp
+
+from smoothmax._api.functions cimport lazy_functions
+from smoothmax._arrays.segments cimport offsets_of, segment_array
+from smoothmax._kernels.interface cimport LOG_SOFTMAX, LOGSUMEXP, SOFTMAX
+
+__all__ = ["offsets_from_ids", "segment_log_softmax", "segment_logsumexp", "segment_softmax"]
+
+cnp.import_array()
+
+
+cdef int refuse_lazy(object a, object out) except -1:
+    if type(a) is not cnp.ndarray and lazy_functions(a, None, None, out) is not None:
+        raise TypeError("a must be an array in memory, got a dask array")
+    return 0
+
+
+def segment_logsumexp(a, offsets, axis=0, *, out=None, dtype=None):
+    r"""`logsumexp` of each segment of an axis: of choice sets, sparse rows, sequences of different length.
+
+    Parameters
+    ----------
+    a : array_like, at least one axis
+        The numbers to exponentiate, add and take the logarithm of.
+    offsets : array_like of n + 1 integers
+        Segment i is ``a[offsets[i]:offsets[i + 1]]`` along the axis, as rows are in CSR's ``indptr``: from 0 to the
+        length of the axis, none less than the one before. Segments may be empty. `offsets_from_ids` makes them of
+        sorted group numbers.
+    axis : int, optional
+        The axis that is divided, by default the first.
+    out : ndarray, optional
+        Where to put the result: an array of exactly its shape, any layout, of a dtype that the result can be cast to
+        by the rule ``same_kind``. It may overlap `a`.
+    dtype : {float32, float64, float16, longdouble}, optional
+        The type of the computation and of the result, by default the type of `a`, and float64 for integers and bool.
+        float16 is computed in float32.
+
+    Returns
+    -------
+    ndarray
+        `logsumexp` of each segment: the shape of `a`, with n along the axis. An empty segment gives -inf. Or `out`.
+
+    Raises
+    ------
+    numpy.exceptions.AxisError
+        An axis that `a` does not have.
+    ValueError
+        `offsets` that are no integers, have no or several axes, do not begin with 0 or end with the length of the axis,
+        are out of range, or decrease: the first that is wrong is named. An `out` of another shape, or one that is
+        read-only.
+    TypeError
+        An `axis`, `dtype` or `out` of the wrong kind; a masked array or one with units; an array that is not numeric;
+        a dask array.
+    MemoryError
+        No memory for the result.
+
+    See Also
+    --------
+    segment_softmax : its gradient.
+
+    Notes
+    -----
+    Short segments are sorted by length, 4096 of them at a time, and laid side by side in the lanes of a vector, so a
+    segment of three elements costs three times one element, not a call. The bound is that of `logsumexp`, 1.5 ULP.
+    Types that have no kernels, longdouble and complex numbers, are computed one segment after the other. Offsets of
+    another type than intp are copied.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from smoothmax import segment_logsumexp
+    >>> segment_logsumexp(np.array([0.0, 0.0, 5.0, 1000.0, 1000.0, 1000.0]), [0, 2, 2, 3, 6])
+    array([6.93147181e-01,           -inf, 5.00000000e+00, 1.00109861e+03])
+    """
+    refuse_lazy(a, out)
+    return segment_array(LOGSUMEXP, a, offsets, axis, out, dtype)
+
+
+def segment_softmax(a, offsets, axis=0, *, out=None, dtype=None):
+    r"""`softmax` within each segment of an axis: the weights of attention over a ragged batch, choice probabilities.
+
+    Parameters
+    ----------
+    a : array_like, at least one axis
+        The numbers to exponentiate.
+    offsets : array_like of n + 1 integers
+        Segment i is ``a[offsets[i]:offsets[i + 1]]`` along the axis, as rows are in CSR's ``indptr``: from 0 to the
+        length of the axis, none less than the one before. Segments may be empty. `offsets_from_ids` makes them of
+        sorted group numbers.
+    axis : int, optional
+        The axis that is divided, by default the first.
+    out : ndarray, optional
+        Where to put the result: an array of exactly its shape, any layout, of a dtype that the result can be cast to
+        by the rule ``same_kind``. It may be `a` itself, or overlap it.
+    dtype : {float32, float64, float16, longdouble}, optional
+        The type of the computation and of the result, by default the type of `a`, and float64 for integers and bool.
+        float16 is computed in float32.
+
+    Returns
+    -------
+    ndarray
+        `softmax` of each segment, in the shape and memory order of `a`; or `out`.
+
+    Raises
+    ------
+    numpy.exceptions.AxisError
+        An axis that `a` does not have.
+    ValueError
+        `offsets` that are no integers, have no or several axes, do not begin with 0 or end with the length of the axis,
+        are out of range, or decrease: the first that is wrong is named. An `out` of another shape, or one that is
+        read-only.
+    TypeError
+        An `axis`, `dtype` or `out` of the wrong kind; a masked array or one with units; an array that is not numeric;
+        a dask array.
+    MemoryError
+        No memory for the result.
+
+    See Also
+    --------
+    segment_log_softmax : its logarithm.
+    segment_logsumexp : the number whose gradient this is; it says how segments are computed.
+
+    Notes
+    -----
+    The bound is that of `softmax`, 2 ULP, and so are the special values: a nan or +inf affects its segment alone.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from smoothmax import segment_softmax
+    >>> segment_softmax(np.array([3.0, 3.0, 5.0, 0.0, 0.0, 0.0, 0.0]), [0, 2, 3, 7])
+    array([0.5 , 0.5 , 1.  , 0.25, 0.25, 0.25, 0.25])
+    """
+    refuse_lazy(a, out)
+    return segment_array(SOFTMAX, a, offsets, axis, out, dtype)
+
+
+def segment_log_softmax(a, offsets, axis=0, *, out=None, dtype=None):
+    r"""`log_softmax` within each segment of an axis: log-probabilities of choices, of rankings, of ragged sequences.
+
+    Parameters
+    ----------
+    a : array_like, at least one axis
+        The numbers to normalise.
+    offsets : array_like of n + 1 integers
+        Segment i is ``a[offsets[i]:offsets[i + 1]]`` along the axis, as rows are in CSR's ``indptr``: from 0 to the
+        length of the axis, none less than the one before. Segments may be empty. `offsets_from_ids` makes them of
+        sorted group numbers.
+    axis : int, optional
+        The axis that is divided, by default the first.
+    out : ndarray, optional
+        Where to put the result: an array of exactly its shape, any layout, of a dtype that the result can be cast to
+        by the rule ``same_kind``. It may be `a` itself, or overlap it.
+    dtype : {float32, float64, float16, longdouble}, optional
+        The type of the computation and of the result, by default the type of `a`, and float64 for integers and bool.
+        float16 is computed in float32.
+
+    Returns
+    -------
+    ndarray
+        `log_softmax` of each segment, in the shape and memory order of `a`; or `out`.
+
+    Raises
+    ------
+    numpy.exceptions.AxisError
+        An axis that `a` does not have.
+    ValueError
+        `offsets` that are no integers, have no or several axes, do not begin with 0 or end with the length of the axis,
+        are out of range, or decrease: the first that is wrong is named. An `out` of another shape, or one that is
+        read-only.
+    TypeError
+        An `axis`, `dtype` or `out` of the wrong kind; a masked array or one with units; an array that is not numeric;
+        a dask array.
+    MemoryError
+        No memory for the result.
+
+    See Also
+    --------
+    segment_softmax : its exponential.
+    segment_logsumexp : it says how segments are computed.
+
+    Notes
+    -----
+    The bound is that of `log_softmax`, 2 ULP, and so are the special values: a nan or +inf affects its segment alone.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from smoothmax import segment_log_softmax
+    >>> segment_log_softmax(np.array([20.0, 0.0, 7.0]), [0, 2, 3])
+    array([-2.06115362e-09, -2.00000000e+01,  0.00000000e+00])
+    """
+    refuse_lazy(a, out)
+    return segment_array(LOG_SOFTMAX, a, offsets, axis, out, dtype)
+
+
+def offsets_from_ids(ids, num_segments=None):
+    """The offsets of segments, from the sorted group number of each element.
+
+    Parameters
+    ----------
+    ids : array_like of integers, one axis
+        The segment that each element belongs to, sorted. A number that does not occur is that of an empty segment.
+    num_segments : None or int, optional
+        How many segments there are, by default one more than the largest id.
+
+    Returns
+    -------
+    ndarray of intp
+        ``num_segments + 1`` offsets: the elements of segment i are those from the i-th offset to the next.
+
+    Raises
+    ------
+    ValueError
+        `ids` that are no integers, have no or several axes, are negative, not sorted, or not less than `num_segments`:
+        the first that is wrong is named. A negative `num_segments`.
+    TypeError
+        A `num_segments` that is no integer.
+
+    See Also
+    --------
+    segment_logsumexp, segment_softmax, segment_log_softmax : what takes them.
+
+    Examples
+    --------
+    >>> from smoothmax import offsets_from_ids
+    >>> offsets_from_ids([0, 0, 2, 2, 2])
+    array([0, 2, 2, 5])
+    >>> offsets_from_ids([0, 0], num_segments=3)
+    array([0, 2, 2, 2])
+    """
+    return offsets_of(ids, num_segments)

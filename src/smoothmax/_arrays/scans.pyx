@@ -1,0 +1,69 @@
+"""logcumsumexp: from arguments to a plan, and back to results."""
+
+cimport numpy as cnp
+import numpy as np
+
+from smoothmax._arrays.call cimport (
+    READ_BEFORE_WRITTEN, READ_IN_ANY_ORDER, Shape, as_array, as_base, as_one_axis, check_out, kernel_type,
+    mark_axes, new_result, plain_scan, prepare, put_result, requested_dtype, result_dtype, scan_arrays, shape_of,
+    size_of, without_overlap,
+)
+from smoothmax._kernels.interface cimport EXCLUSIVE_LOGCUMSUMEXP, LOGCUMSUMEXP
+from smoothmax._schedule.plan cimport RESULT, Plan
+from smoothmax._schedule.route cimport EMPTY
+from smoothmax._schedule.walk cimport note
+
+cnp.import_array()
+
+KERNEL_TYPES = {number: np.dtype(name) for name, number in
+                (("float16", cnp.NPY_FLOAT16), ("float32", cnp.NPY_FLOAT32), ("float64", cnp.NPY_FLOAT64))}
+
+
+cdef void flatten_result(cnp.ndarray result, Shape *shape) noexcept:
+    """Let the axes of the elements go through a result of one axis in C's order."""
+    cdef Py_ssize_t stride = cnp.PyArray_STRIDE(result, 0)
+    cdef int i
+    for i in range(shape.ndim - 1, -1, -1):
+        shape.stride[<int>RESULT][i] = stride
+        stride *= shape.shape[i]
+
+
+cdef object scan_array(object a, object axis, object reverse, object exclusive, object out, object dtype):
+    cdef cnp.ndarray array = as_array(a, "a"), result
+    cdef Shape shape
+    cdef Plan plan
+    cdef cnp.npy_intp size
+    cdef bint backwards = bool(reverse), without_own = bool(exclusive), flat
+    cdef int computing
+    axis = as_one_axis(axis)
+    requested = requested_dtype(dtype)
+    array = as_base(array)
+    shape_of(array, &shape)
+    if shape.ndim == 0:         # as NumPy's cumsum has it
+        shape.ndim = shape.shape[0] = 1
+    mark_axes(axis, &shape)
+    chosen = result_dtype(a, array, None, None, requested)
+    if chosen.num not in KERNEL_TYPES:
+        return plain_scan(array, &shape, axis, backwards, without_own, out, chosen)
+    size = size_of(&shape)
+    flat = axis is None and shape.ndim > 1
+    if out is not None:
+        check_out(out, 1 if flat else shape.ndim, &size if flat else shape.shape, KERNEL_TYPES[chosen.num])
+        result = out
+        array = without_overlap(array, result, READ_IN_ANY_ORDER if flat else READ_BEFORE_WRITTEN)
+    elif flat:
+        result = cnp.PyArray_EMPTY(1, &size, chosen.num, 0)
+    elif cnp.PyArray_NDIM(array) == 0:
+        result = cnp.PyArray_EMPTY(1, shape.shape, chosen.num, 0)
+    else:
+        result = new_result(array, &shape, chosen.num)
+    if not size:
+        note(EMPTY)
+        return result
+    computing = kernel_type(chosen.num)
+    prepare(&plan, EXCLUSIVE_LOGCUMSUMEXP if without_own else LOGCUMSUMEXP, &shape, array, None, None, computing)
+    put_result(&plan, result, computing, &shape)
+    if flat:
+        flatten_result(result, &shape)
+    scan_arrays(&plan, &shape, backwards)
+    return result

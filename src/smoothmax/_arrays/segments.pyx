@@ -1,0 +1,148 @@
+"""Functions of segments: from arguments to a plan, and back to results."""
+
+cimport numpy as cnp
+import numpy as np
+from numpy.exceptions import AxisError
+
+from smoothmax._arrays.call cimport (
+    MAX_NDIM, READ_BEFORE_WRITTEN, READ_IN_ANY_ORDER, Shape, as_array, as_base, as_one_axis, check_out,
+    divide_arrays, kernel_type, mark_axes, new_result, plain_segments, prepare, put_result, requested_dtype,
+    result_dtype, shape_of, shown, size_of, without_overlap,
+)
+from smoothmax._kernels.interface cimport LOGSUMEXP, Operation
+from smoothmax._schedule.plan cimport RESULT, Plan
+from smoothmax._schedule.route cimport EMPTY
+from smoothmax._schedule.segments cimport Segments
+from smoothmax._schedule.walk cimport note
+
+cnp.import_array()
+
+KERNEL_TYPES = {number: np.dtype(name) for name, number in
+                (("float16", cnp.NPY_FLOAT16), ("float32", cnp.NPY_FLOAT32), ("float64", cnp.NPY_FLOAT64))}
+
+
+cdef cnp.ndarray as_integers(object given, str name):
+    """The argument as integers of one axis, in memory as Py_ssize_t."""
+    array = np.asarray(given)
+    if array.dtype.kind not in "iu" and array.size:
+        raise ValueError(f"{name} must be integers, got dtype {array.dtype}")
+    if array.ndim != 1:
+        raise ValueError(f"{name} must have one axis, got shape {array.shape}")
+    return array
+
+
+cdef cnp.ndarray in_memory(cnp.ndarray array):
+    return np.ascontiguousarray(array, dtype=np.intp)
+
+
+cdef cnp.ndarray as_offsets(object given, Py_ssize_t length):
+    """Checked offsets: from 0 to the length, never less than the one before."""
+    cdef cnp.ndarray array = as_integers(given, "offsets"), result
+    cdef const cnp.npy_intp *offsets
+    cdef Py_ssize_t i, n = cnp.PyArray_SIZE(array)
+    if n == 0:
+        raise ValueError("offsets must have an element for each segment and one more, got none")
+    result = in_memory(array)
+    offsets = <const cnp.npy_intp *>cnp.PyArray_DATA(result)
+    for i in range(n):
+        if not 0 <= offsets[i] <= length:
+            raise ValueError(f"offsets must be from 0 to {length}, the length of the axis, got offsets[{i}] = "
+                             f"{array[i]}")
+        if i == 0 and offsets[0] != 0:
+            raise ValueError(f"offsets must begin with 0, got offsets[0] = {array[0]}")
+        if i and offsets[i] < offsets[i - 1]:
+            raise ValueError(f"offsets must not decrease, got offsets[{i}] = {array[i]} after {array[i - 1]}")
+    if offsets[n - 1] != length:
+        raise ValueError(f"offsets must end with {length}, the length of the axis, got offsets[{n - 1}] = "
+                         f"{array[n - 1]}")
+    return result
+
+
+cdef object segment_array(Operation operation, object a, object offsets, object axis, object out, object dtype):
+    """segment_logsumexp, or with a result for each element segment_softmax and segment_log_softmax."""
+    cdef cnp.ndarray array = as_array(a, "a"), result, begins
+    cdef Shape shape
+    cdef Plan plan
+    cdef Segments segments
+    cdef cnp.npy_intp lengths[MAX_NDIM]
+    cdef bint reduces = operation == LOGSUMEXP
+    cdef int i, along = 0, computing
+    cdef Py_ssize_t size
+    axis = as_one_axis(axis)
+    if axis is None:
+        raise TypeError("axis must be an int, got None")
+    requested = requested_dtype(dtype)
+    array = as_base(array)
+    shape_of(array, &shape)
+    if shape.ndim == 0:
+        raise AxisError(axis, 0)
+    mark_axes(axis, &shape)
+    for i in range(shape.ndim):
+        lengths[i] = shape.shape[i]
+        along = i if shape.reduced[i] else along
+    begins = as_offsets(offsets, shape.shape[along])
+    segments.offsets = <const Py_ssize_t *>cnp.PyArray_DATA(begins)
+    segments.n = cnp.PyArray_SIZE(begins) - 1
+    if reduces:
+        lengths[along] = segments.n
+    chosen = result_dtype(a, array, None, None, requested)
+    if chosen.num not in KERNEL_TYPES:
+        return plain_segments(operation, array, begins, along, out, chosen)
+    if out is not None:
+        check_out(out, shape.ndim, lengths, KERNEL_TYPES[chosen.num])
+        result = out
+        array = without_overlap(array, result, READ_IN_ANY_ORDER if reduces else READ_BEFORE_WRITTEN)
+    elif reduces:
+        result = cnp.PyArray_EMPTY(shape.ndim, lengths, chosen.num, 0)
+    else:
+        result = new_result(array, &shape, chosen.num)
+    size = size_of(&shape)
+    if not size:
+        note(EMPTY)
+        if reduces:
+            result.fill(-np.inf)
+        return result
+    computing = kernel_type(chosen.num)
+    prepare(&plan, operation, &shape, array, None, None, computing)
+    put_result(&plan, result, computing, &shape)
+    if reduces:
+        # Along the axis the result has segments. put_result took its stride for one of elements.
+        segments.result_stride = cnp.PyArray_STRIDE(result, along)
+        for i in range(shape.ndim):
+            shape.stride[<int>RESULT][i] = 0 if i == along else cnp.PyArray_STRIDE(result, i)
+    divide_arrays(&plan, &segments, &shape)
+    return result
+
+
+cdef object offsets_of(object ids, object num_segments):
+    cdef cnp.ndarray array = as_integers(ids, "ids"), numbers, result
+    cdef const cnp.npy_intp *of_elements
+    cdef cnp.npy_intp *offsets
+    cdef Py_ssize_t i, n = cnp.PyArray_SIZE(array), segments, segment = 0
+    if num_segments is not None:
+        if isinstance(num_segments, (bool, np.bool_)) or not hasattr(num_segments, "__index__"):
+            raise TypeError(f"num_segments must be None or an int, got {shown(num_segments)}")
+        if num_segments < 0:
+            raise ValueError(f"num_segments must not be negative, got {shown(num_segments)}")
+        segments = num_segments
+    numbers = in_memory(array)
+    of_elements = <const cnp.npy_intp *>cnp.PyArray_DATA(numbers)
+    if num_segments is None:
+        segments = of_elements[n - 1] + 1 if n else 0
+    for i in range(n):
+        if of_elements[i] < 0:
+            raise ValueError(f"ids must not be negative, got ids[{i}] = {array[i]}")
+        if i and of_elements[i] < of_elements[i - 1]:
+            raise ValueError(f"ids must be sorted, got ids[{i}] = {array[i]} after {array[i - 1]}")
+        if num_segments is not None and of_elements[i] >= segments:
+            raise ValueError(f"ids must be less than num_segments, {segments}, got ids[{i}] = {array[i]}")
+    result = np.empty(segments + 1, np.intp)
+    offsets = <cnp.npy_intp *>cnp.PyArray_DATA(result)
+    for i in range(n):
+        while segment <= of_elements[i]:
+            offsets[segment] = i
+            segment += 1
+    while segment <= segments:
+        offsets[segment] = n
+        segment += 1
+    return result
