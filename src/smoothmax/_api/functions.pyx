@@ -5,7 +5,7 @@ import sys
 cimport numpy as cnp
 
 from smoothmax._kernels.interface cimport LOG_SOFTMAX, SOFTMAX
-from smoothmax._arrays.call cimport MEAN, SUM, reduce_array, transform_array
+from smoothmax._arrays.call cimport MEAN, SUM, adjustment_of, adjusts, reduce_array, transform_array
 
 __all__ = ["log_softmax", "logmeanexp", "logsumexp", "softmax"]
 
@@ -139,11 +139,12 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, where=
     >>> logsumexp(u, axis=0, scale=-1, add=f[:, None], b=n[:, None])
     array([0.0359763 , 0.09861229, 0.70226332])
     """
-    if not (type(a) is cnp.ndarray and is_plain(b, None) and is_plain(where, True) and is_plain(add, None)):
+    if adjusts(scale, add) or not (type(a) is cnp.ndarray and is_plain(b, None) and is_plain(where, True)):
         lazy = lazy_functions(a, b, where, out, add)
         if lazy is not None:
             return lazy.logsumexp(a, axis, b, keepdims, return_sign, where=where, dtype=dtype, scale=scale, add=add)
-    return reduce_array(SUM, a, axis, b, keepdims, return_sign, where, out, dtype, scale, add)
+        return reduce_array(SUM, a, axis, b, keepdims, return_sign, where, out, dtype, adjustment_of(scale, add))
+    return reduce_array(SUM, a, axis, b, keepdims, return_sign, where, out, dtype, None)
 
 
 def logmeanexp(a, axis=None, b=None, keepdims=False, *, where=True, out=None, dtype=None, scale=1.0, add=None):
@@ -220,10 +221,11 @@ def logmeanexp(a, axis=None, b=None, keepdims=False, *, where=True, out=None, dt
     >>> logmeanexp(np.log([1.0, 4.0]), b=[2.0, 1.0])
     np.float64(0.6931471805599453)
     """
-    if type(a) is not cnp.ndarray or not (is_plain(b, None) and is_plain(where, True) and is_plain(add, None)):
+    if adjusts(scale, add) or not (type(a) is cnp.ndarray and is_plain(b, None) and is_plain(where, True)):
         if lazy_functions(a, b, where, out, add) is not None:
             raise TypeError("a, b, where and add must be arrays in memory, got a dask array")
-    return reduce_array(MEAN, a, axis, b, keepdims, False, where, out, dtype, scale, add)
+        return reduce_array(MEAN, a, axis, b, keepdims, False, where, out, dtype, adjustment_of(scale, add))
+    return reduce_array(MEAN, a, axis, b, keepdims, False, where, out, dtype, None)
 
 
 def softmax(x, axis=None, *, where=True, out=None, dtype=None, scale=1.0, add=None):
@@ -307,11 +309,12 @@ def softmax(x, axis=None, *, where=True, out=None, dtype=None, scale=1.0, add=No
     >>> softmax(np.array([0.0, 4.0]), scale=1/2)
     array([0.11920292, 0.88079708])
     """
-    if not (type(x) is cnp.ndarray and is_plain(where, True) and is_plain(add, None)):
+    if adjusts(scale, add) or not (type(x) is cnp.ndarray and is_plain(where, True)):
         lazy = lazy_functions(x, None, where, out, add)
         if lazy is not None:
             return lazy.softmax(x, axis, where=where, dtype=dtype, scale=scale, add=add)
-    return transform_array(SOFTMAX, x, axis, where, out, dtype, scale, add)
+        return transform_array(SOFTMAX, x, axis, where, out, dtype, adjustment_of(scale, add))
+    return transform_array(SOFTMAX, x, axis, where, out, dtype, None)
 
 
 def log_softmax(x, axis=None, *, where=True, out=None, dtype=None, scale=1.0, add=None):
@@ -390,8 +393,9 @@ def log_softmax(x, axis=None, *, where=True, out=None, dtype=None, scale=1.0, ad
     >>> log_softmax(np.array([700.0, 800.0, 900.0, 1000.0]))
     array([-3.00000000e+02, -2.00000000e+02, -1.00000000e+02, -3.72007598e-44])
     """
-    if not (type(x) is cnp.ndarray and is_plain(where, True) and is_plain(add, None)):
+    if adjusts(scale, add) or not (type(x) is cnp.ndarray and is_plain(where, True)):
         lazy = lazy_functions(x, None, where, out, add)
         if lazy is not None:
             return lazy.log_softmax(x, axis, where=where, dtype=dtype, scale=scale, add=add)
-    return transform_array(LOG_SOFTMAX, x, axis, where, out, dtype, scale, add)
+        return transform_array(LOG_SOFTMAX, x, axis, where, out, dtype, adjustment_of(scale, add))
+    return transform_array(LOG_SOFTMAX, x, axis, where, out, dtype, None)

@@ -41,7 +41,10 @@ cdef object as_scale(object scale):
 
 cdef Adjustment adjustment_of(object scale, object add):
     """The adjustment that the arguments ask for; None where they change nothing."""
-    cdef Adjustment by = Adjustment.__new__(Adjustment)
+    cdef Adjustment by
+    if not adjusts(scale, add):
+        return None
+    by = Adjustment.__new__(Adjustment)
     by.scale, by.add = as_scale(scale), add
     if add is not None:
         if isinstance(add, np.ma.MaskedArray):

@@ -1,6 +1,7 @@
 # Arguments as the user gave them, in; the result, out. The steps between serve losses.pyx and _partial/states.pyx too.
 
 cimport numpy as cnp
+from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 
 from smoothmax._kernels.interface cimport Operation
 from smoothmax._schedule.plan cimport ROLES, Plan
@@ -37,9 +38,9 @@ cdef enum Reduction:
 
 
 cdef object reduce_array(Reduction reduction, object a, object axis, object b, object keepdims, object return_sign,
-                         object where, object out, object dtype, object scale, object add)
+                         object where, object out, object dtype, Adjustment by)
 cdef object transform_array(Operation operation, object x, object axis, object where, object out, object dtype,
-                            object scale, object add)
+                            Adjustment by)
 
 # arguments.pxi
 cdef str shown(object value)
@@ -102,4 +103,4 @@ cdef object plain_segments(Operation operation, cnp.ndarray array, cnp.ndarray o
 
 cdef inline bint adjusts(object scale, object add) noexcept:
     """Whether the arguments may change elements. Without them a call costs a row of ten a comparison."""
-    return add is not None or type(scale) is not float or <double>scale != 1
+    return add is not None or not PyFloat_CheckExact(scale) or PyFloat_AS_DOUBLE(scale) != 1

@@ -36,7 +36,7 @@ cdef inline Operation reducing(Reduction reduction, bint weighted, bint masked) 
 
 
 cdef object reduce_array(Reduction reduction, object a, object axis, object b, object keepdims, object return_sign,
-                         object where, object out, object dtype, object scale, object add):
+                         object where, object out, object dtype, Adjustment by):
     """logsumexp: the result, or the pair of it and its sign; or logmeanexp."""
     cdef cnp.ndarray array = as_array(a, "a"), weights = None, mask = None, result, sign = None
     cdef Shape shape
@@ -46,15 +46,12 @@ cdef object reduce_array(Reduction reduction, object a, object axis, object b, o
     cdef Py_ssize_t size
     cdef bint keep = bool(keepdims), signed = bool(return_sign)
     cdef Operation operation
-    cdef Adjustment by = None
     cdef object requested = None
     cdef double scalar
     if b is not None:
         weights = as_array(b, "b")
     if where is not True:
         mask = as_mask(where)
-    if adjusts(scale, add):
-        by = adjustment_of(scale, add)
     operation = reducing(reduction, weights is not None, mask is not None)
     if not is_settled_axis(axis):
         axis = as_axis(axis)
@@ -123,19 +120,16 @@ cdef object reduce_array(Reduction reduction, object a, object axis, object b, o
 
 
 cdef object transform_array(Operation operation, object x, object axis, object where, object out, object dtype,
-                            object scale, object add):
+                            Adjustment by):
     """softmax or log_softmax: a result of the input's shape and, where it is new, of its memory order."""
     cdef cnp.ndarray array = as_array(x, "x"), mask = None, result
     cdef Shape shape
     cdef Plan plan
     cdef int number, computing
     cdef Py_ssize_t size
-    cdef Adjustment by = None
     cdef object requested = None
     if where is not True:
         mask = as_mask(where)
-    if adjusts(scale, add):
-        by = adjustment_of(scale, add)
     if not is_settled_axis(axis):
         axis = as_axis(axis)
     if dtype is not None:
