@@ -35,11 +35,16 @@ def with_targets(request):
     return request.param
 
 
+def advice(target):
+    return f"; ignore_index={target} leaves such targets out of a loss" if target < 0 else ""
+
+
 @pytest.mark.parametrize(
     ("targets", "wrong", "place"), [([0, 4, 1], 4, 1), ([0, 1, -1], -1, 2), ([2**40, 9, 1], 2**40, 0)]
 )
 def test_a_target_that_is_no_class_is_named(with_targets, targets, wrong, place):
-    with raises(IndexError, f"targets must be in range(4), the number of classes, got {wrong} at ({place},)"):
+    expected = f"targets must be in range(4), the number of classes, got {wrong} at ({place},){advice(wrong)}"
+    with raises(IndexError, expected):
         with_targets(X, targets)
 
 
@@ -55,11 +60,11 @@ def test_a_target_that_is_no_class_is_named_with_its_index_along_all_axes(with_t
 
 def test_a_negative_class_that_is_not_ignored_is_named(loss):
     loss(X, [0, -100, 1], ignore_index=-100)
-    with raises(IndexError, "targets must be in range(4), the number of classes, got -100 at (1,)"):
+    with raises(IndexError, f"targets must be in range(4), the number of classes, got -100 at (1,){advice(-100)}"):
         loss(X, [0, -100, 1])
-    with raises(IndexError, "targets must be in range(4), the number of classes, got -1 at (2,)"):
+    with raises(IndexError, f"targets must be in range(4), the number of classes, got -1 at (2,){advice(-1)}"):
         loss(X, [0, -100, -1], ignore_index=-100)
-    with raises(IndexError, "targets must be in range(4), the number of classes, got -1 at (0,)"):
+    with raises(IndexError, f"targets must be in range(4), the number of classes, got -1 at (0,){advice(-1)}"):
         loss(X, [-1, 0, 0], ignore_index=2**80)
 
 
@@ -67,6 +72,15 @@ def test_a_negative_class_that_is_not_ignored_is_named(loss):
 def test_targets_of_another_shape_are_refused(loss, shape):
     with raises(ValueError, f"{SHAPES}{shape}"):
         loss(X, np.zeros(shape, int))
+
+
+def test_targets_that_fit_the_classes_of_axis_1_name_that_axis(with_targets):
+    x, targets = np.zeros((2, 5, 4)), np.zeros((2, 4), int)
+    with pytest.raises(
+        ValueError, match=r"got \(2, 4\); if the classes lie along axis 1, as PyTorch has them, pass axis=1$"
+    ):
+        with_targets(x, targets)
+    with_targets(x, targets, 1)
 
 
 def test_log_prob_refuses_probabilities():

@@ -177,9 +177,9 @@ def logmeanexp(a, axis=None, b=None, keepdims=False, *, where=True, out=None, dt
     -------
     ndarray or scalar
         ``log(sum(b*exp(a*scale + add), axis)/sum(b, axis))``, or `out`. No element at all gives nan, as do weights that
-        add up to 0, to inf or to nan, and a negative mean. Where both sums are negative, the mean is positive. Elements that are
-        all -inf give -inf, any nan gives nan, and otherwise any +inf gives inf. A result without axes is a NumPy
-        scalar, unless `out` is given.
+        add up to 0, to inf or to nan, and a negative mean. Where both sums are negative, the mean is positive. Elements
+        that are all -inf give -inf, any nan gives nan, and otherwise any +inf gives inf. A result without axes is a
+        NumPy scalar, unless `out` is given.
 
     Raises
     ------

@@ -34,6 +34,9 @@ cdef cnp.ndarray converted(object x, str name):
     if isinstance(x, np.ndarray):
         refuse_subclass(x, name)
         return x
+    if hasattr(x, "toarray") and hasattr(x, "nnz"):
+        raise TypeError(f"{name} must be dense, got {type(x).__name__}: pass its toarray(), or what it stores to a "
+                        "function of segments")
     if hasattr(x, "__dlpack__") and not hasattr(x, "__array__"):
         return np.from_dlpack(x)
     array = np.asarray(x)

@@ -51,6 +51,13 @@ cdef int computed_number(object x, cnp.ndarray array, Adjustment by, object requ
     return kernel_dtype_number(result_dtype(x, array, None, None, requested, by), name)
 
 
+def axis_advice(given, logits, axis):
+    """What to say of targets whose shape is wrong, if it would be right with the classes where PyTorch has them."""
+    if len(logits) > 2 and axis == len(logits) - 1 and given in (logits[:1] + logits[2:], logits):
+        return "; if the classes lie along axis 1, as PyTorch has them, pass axis=1"
+    return ""
+
+
 include "gradients.pxi"
 include "targets.pxi"
 include "class_weights.pxi"
@@ -82,7 +89,8 @@ cdef object log_prob_of_arrays(object logits, cnp.ndarray array, cnp.ndarray giv
     computing = kernel_type(number)
     positions = reduced_shape(&shape, keepdims=False)
     if (<object>given).shape != positions:
-        raise ValueError(f"targets must have shape {positions}, got {(<object>given).shape}")
+        raise ValueError(f"targets must have shape {positions}, got {(<object>given).shape}"
+                         f"{axis_advice((<object>given).shape, whole_shape(&shape), class_axis)}")
     size = size_of(&shape)
     classes = as_classes(given, shape.shape[class_axis], None, CHECKED_BY_WALK if size else CHECKED_HERE)
     value = np.empty(positions, KERNEL_DTYPES[number])
@@ -187,7 +195,7 @@ cdef object loss_of_arrays(LossInput kind, LossResult wanted, object logits, cnp
         classes = as_classes(given, n, ignore_index, check)
     else:
         raise ValueError(f"targets must have shape {positions}, of class indices, or {whole}, of probabilities, "
-                         f"got {(<object>given).shape}")
+                         f"got {(<object>given).shape}{axis_advice((<object>given).shape, whole, class_axis)}")
     if wanted == LOSS_AND_GRADIENT:
         if out is not None:
             check_out(out, shape.ndim, shape.shape, KERNEL_DTYPES[number])

@@ -107,8 +107,9 @@ cdef int refuse_classes(cnp.ndarray targets, cnp.ndarray indices, Py_ssize_t cla
         out_of_range &= np.not_equal(indices, ignored)
     place = np.unravel_index(np.argmax(out_of_range), (<object>targets).shape)
     shown_place = tuple(np.array(place, np.intp).tolist())
+    advice = f"; ignore_index={targets[place]} leaves such targets out of a loss" if targets[place] < 0 else ""
     raise IndexError(f"targets must be in range({classes}), the number of classes, got {targets[place]} at "
-                     f"{shown_place}")
+                     f"{shown_place}{advice}")
 
 
 cdef void put_classes(Plan *plan, cnp.ndarray targets, int axis, Shape *shape, int *wrong) noexcept:

@@ -51,7 +51,8 @@ def counted(targets: Array, n: int, ignore_index: int | None) -> Array:
     counts = np.ones(targets.shape, bool) if ignore_index is None else np.asarray(targets != ignore_index)
     wrong = targets[counts & ((targets < 0) | (targets >= n))]
     if wrong.size:
-        raise IndexError(f"targets must be in range({n}), the number of classes, got {wrong[0]}")
+        advice = f"; ignore_index={wrong[0]} leaves such targets out of a loss" if wrong[0] < 0 else ""
+        raise IndexError(f"targets must be in range({n}), the number of classes, got {wrong[0]}{advice}")
     return counts
 
 
