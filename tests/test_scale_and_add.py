@@ -460,3 +460,10 @@ def test_the_equations_of_mbar():
         ours = -logsumexp(u, axis=1, scale=-1, add=-log_denominator)
         ours -= ours[0]
     np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("function", [softmax, log_softmax])
+def test_a_longdouble_result_keeps_the_memory_order_of_the_input(function):
+    x = np.zeros((2, 3, 4, 5), "f4").transpose(3, 0, 1, 2)
+    result = function(x, axis=-2, dtype=np.longdouble, scale=0.5, add=np.zeros(x.shape, "f4"))
+    assert np.argsort(result.strides).tolist() == np.argsort(x.strides).tolist()

@@ -94,7 +94,7 @@ cdef object plain_transform(Operation operation, cnp.ndarray array, cnp.ndarray 
         elements = np.broadcast_to(adjusted_elements(array, by, dtype), whole_shape(shape))
         value = function(elements, reduced_axes(shape), broadcast_to(mask, shape, bool))
         if out is None and (<object>array).shape == elements.shape:     # NumPy may have laid it out like the mask
-            result = np.empty_like(elements)
+            result = np.empty_like(array, dtype=elements.dtype)
             np.copyto(result, value)
             value = result
         return delivered(value, out, dtype)
