@@ -140,9 +140,7 @@ def random_reduction(r: random.Random) -> Case:
     case["x"] = random_array(r, len(shape), types, NUMBERS, r.random() < 0.8)
     case["axis"] = random_axis(r, len(shape))
     if case["function"] == "logsumexp" and r.random() < 0.5:
-        case["b"] = (
-            r.choice([2, 0.5, -3.0, 0]) if r.random() < 0.1 else random_array(r, len(shape), types, WEIGHTS)
-        )
+        case["b"] = r.choice([2, 0.5, -3.0, 0]) if r.random() < 0.1 else random_array(r, len(shape), types, WEIGHTS)
     if case["function"].startswith("logsumexp") and r.random() < 0.3:
         case["keepdims"] = True
     if case["function"] == "logsumexp" and r.random() < 0.4:

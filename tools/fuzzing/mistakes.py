@@ -63,7 +63,6 @@ WRONG: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         "b": (
             "'x'",
-            "True",
             "np.ones((13, 17, 19))",
             "np.ma.ones(2)",
             "np.array([None])",

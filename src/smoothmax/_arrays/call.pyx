@@ -49,8 +49,6 @@ cdef object reduce_array(Reduction reduction, object a, object axis, object b, o
     cdef object requested = None
     cdef double scalar
     if b is not None:
-        if isinstance(b, (bool, np.bool_)):
-            raise TypeError(f"b must be weights, got {b}; keepdims is another argument")
         weights = as_array(b, "b")
     if where is not True:
         mask = as_mask(where)
