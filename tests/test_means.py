@@ -180,3 +180,9 @@ def test_dask_arrays_are_refused():
     ):
         with pytest.raises(TypeError, match=r"^a must be an array in memory, got a dask array$"):
             call()
+
+
+@pytest.mark.parametrize("x", [1e-140, 1e-200, 1e-283, 5e-324])
+@pytest.mark.parametrize("shape", [(17, 8), (8, 16), (40, 16)])
+def test_columns_of_equal_tiny_numbers_have_that_mean(shape, x):
+    np.testing.assert_allclose(logmeanexp(np.full(shape, x), axis=0), x, rtol=2 * np.finfo(float).eps)

@@ -224,3 +224,52 @@ def test_ids_that_are_refused(ids, number, kind, text):
     with pytest.raises(kind) as info:
         offsets_from_ids(ids, number)
     assert str(info.value) == text
+
+
+@pytest.mark.parametrize("function", FUNCTIONS.values())
+def test_a_result_may_overlap_the_offsets(function):
+    n = 3000
+    a, offsets = np.zeros(n), np.arange(n + 1)
+    wanted = function(a, np.arange(n + 1))
+    result = function(a, offsets, out=offsets.view("f8")[:n])
+    np.testing.assert_array_equal(result, wanted)
+
+
+def test_users_code_runs_before_shapes_are_read():
+    class Offsets:
+        def __array__(self, dtype=None, copy=None):
+            a.resize(0, refcheck=False)
+            return np.array([0, 30000])
+
+    class Number:
+        def __index__(self):
+            ids.resize(0, refcheck=False)
+            return 1
+
+    a, ids = np.zeros(30000), np.zeros(30000, int)
+    with pytest.raises(
+        ValueError, match=r"^offsets must be from 0 to 0, the length of the axis, got offsets\[1\] = 30000$"
+    ):
+        segment_logsumexp(a, Offsets())
+    assert offsets_from_ids(ids, Number()).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("ids", "number", "kind", "text"),
+    [
+        ([0], 2**70, ValueError, f"num_segments must be at most {2**60 - 2}, got {2**70}"),
+        ([0], 2**63 - 1, ValueError, f"num_segments must be at most {2**60 - 2}, got {2**63 - 1}"),
+        ([2**63 - 1], None, ValueError, f"ids must be less than {2**60 - 2}, got ids[0] = {2**63 - 1}"),
+        ([0], np.array([3, 4]), TypeError, "num_segments must be None or an int, got array([3, 4])"),
+        (np.ma.array([0, 1], mask=[0, 1]), None, TypeError, "ids must not be a masked array"),
+    ],
+)
+def test_numbers_of_segments_that_no_array_has_are_refused(ids, number, kind, text):
+    with pytest.raises(kind) as caught:
+        offsets_from_ids(ids, number)
+    assert str(caught.value) == text
+
+
+def test_masked_offsets_are_refused():
+    with pytest.raises(TypeError, match=r"^offsets must not be a masked array$"):
+        segment_softmax(np.zeros(6), np.ma.array([0, 2, 6], mask=[0, 1, 0]))

@@ -204,7 +204,8 @@ def logmeanexp(a, axis=None, b=None, keepdims=False, *, where=True, out=None, dt
     \log((k + r)/n)`. The quotient has two parts, so a mean near 1 keeps its digits; the difference of two rounded
     logarithms would not. The largest error is 2 ULP; where :math:`m` and the logarithm cancel, in ULP of the larger
     of the two, and in float32 of 2^-20 if both are smaller. With `b` it is 2 ULP of the largest of the result, `a`,
-    log(abs(b)) and the logarithm of the weights' sum, more where terms cancel.
+    log(abs(b)) and the logarithm of the weights' sum, more where terms cancel. Along columns of 1000 and more float64
+    elements that are all within 1e-15 of 0, a mean may be off by more: 23 ULP were found for 100,000 equal ones.
 
     longdouble and complex numbers are computed by plain NumPy, as the difference of two logarithms: 4 ULP of the
     largest of the maximum, log(abs(b)) and the two logarithms for longdouble, and twice the error of `logsumexp` for

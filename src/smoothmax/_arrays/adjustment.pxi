@@ -50,7 +50,7 @@ cdef Adjustment adjustment_of(object scale, object add):
         if isinstance(add, np.ma.MaskedArray):
             raise TypeError("add must not be a masked array")
         by.addends = as_array(add, "add")
-    elif by.scale == 1:
+    elif by.scale == 1 and type(by.scale) is float:
         return None
     return by
 

@@ -1,7 +1,10 @@
 """Functions of segments: from arguments to a plan, and back to results."""
 
+import operator
+
 cimport numpy as cnp
 import numpy as np
+from cpython.pyport cimport PY_SSIZE_T_MAX
 from numpy.exceptions import AxisError
 
 from smoothmax._arrays.call cimport (
@@ -17,12 +20,17 @@ from smoothmax._schedule.walk cimport note
 
 cnp.import_array()
 
+# More offsets than this, one of which lies beyond the last segment, have more bytes than an array can have.
+cdef Py_ssize_t MOST_SEGMENTS = PY_SSIZE_T_MAX//<Py_ssize_t>sizeof(Py_ssize_t) - 1
+
 KERNEL_TYPES = {number: np.dtype(name) for name, number in
                 (("float16", cnp.NPY_FLOAT16), ("float32", cnp.NPY_FLOAT32), ("float64", cnp.NPY_FLOAT64))}
 
 
 cdef cnp.ndarray as_integers(object given, str name):
     """The argument as integers of one axis, in memory as Py_ssize_t."""
+    if isinstance(given, np.ma.MaskedArray):
+        raise TypeError(f"{name} must not be a masked array")
     array = np.asarray(given)
     if array.dtype.kind not in "iu" and array.size:
         raise ValueError(f"{name} must be integers, got dtype {array.dtype}")
@@ -35,9 +43,9 @@ cdef cnp.ndarray in_memory(cnp.ndarray array):
     return np.ascontiguousarray(array, dtype=np.intp)
 
 
-cdef cnp.ndarray as_offsets(object given, Py_ssize_t length):
-    """Checked offsets: from 0 to the length, never less than the one before."""
-    cdef cnp.ndarray array = as_integers(given, "offsets"), result
+cdef cnp.ndarray checked_offsets(cnp.ndarray array, Py_ssize_t length):
+    """The offsets in memory, if they go from 0 to the length and none is less than the one before."""
+    cdef cnp.ndarray result
     cdef const cnp.npy_intp *offsets
     cdef Py_ssize_t i, n = cnp.PyArray_SIZE(array)
     if n == 0:
@@ -60,7 +68,7 @@ cdef cnp.ndarray as_offsets(object given, Py_ssize_t length):
 
 cdef object segment_array(Operation operation, object a, object offsets, object axis, object out, object dtype):
     """segment_logsumexp, or with a result for each element segment_softmax and segment_log_softmax."""
-    cdef cnp.ndarray array = as_array(a, "a"), result, begins
+    cdef cnp.ndarray array = as_array(a, "a"), given = as_integers(offsets, "offsets"), result, begins
     cdef Shape shape
     cdef Plan plan
     cdef Segments segments
@@ -80,8 +88,7 @@ cdef object segment_array(Operation operation, object a, object offsets, object 
     for i in range(shape.ndim):
         lengths[i] = shape.shape[i]
         along = i if shape.reduced[i] else along
-    begins = as_offsets(offsets, shape.shape[along])
-    segments.offsets = <const Py_ssize_t *>cnp.PyArray_DATA(begins)
+    begins = checked_offsets(given, shape.shape[along])
     segments.n = cnp.PyArray_SIZE(begins) - 1
     if reduces:
         lengths[along] = segments.n
@@ -92,6 +99,7 @@ cdef object segment_array(Operation operation, object a, object offsets, object 
         check_out(out, shape.ndim, lengths, KERNEL_TYPES[chosen.num])
         result = out
         array = without_overlap(array, result, READ_IN_ANY_ORDER if reduces else READ_BEFORE_WRITTEN)
+        begins = without_overlap(begins, result, READ_IN_ANY_ORDER)
     elif reduces:
         result = cnp.PyArray_EMPTY(shape.ndim, lengths, chosen.num, 0)
     else:
@@ -102,6 +110,7 @@ cdef object segment_array(Operation operation, object a, object offsets, object 
         if reduces:
             result.fill(-np.inf)
         return result
+    segments.offsets = <const Py_ssize_t *>cnp.PyArray_DATA(begins)
     computing = kernel_type(chosen.num)
     prepare(&plan, operation, &shape, array, None, None, computing)
     put_result(&plan, result, computing, &shape)
@@ -115,20 +124,28 @@ cdef object segment_array(Operation operation, object a, object offsets, object 
 
 
 cdef object offsets_of(object ids, object num_segments):
-    cdef cnp.ndarray array = as_integers(ids, "ids"), numbers, result
+    cdef cnp.ndarray array, numbers, result
     cdef const cnp.npy_intp *of_elements
     cdef cnp.npy_intp *offsets
-    cdef Py_ssize_t i, n = cnp.PyArray_SIZE(array), segments, segment = 0
+    cdef Py_ssize_t i, n, segments = 0, segment = 0
     if num_segments is not None:
-        if isinstance(num_segments, (bool, np.bool_)) or not hasattr(num_segments, "__index__"):
+        if (isinstance(num_segments, (bool, np.bool_)) or not hasattr(num_segments, "__index__")
+                or getattr(num_segments, "ndim", 0)):
             raise TypeError(f"num_segments must be None or an int, got {shown(num_segments)}")
-        if num_segments < 0:
-            raise ValueError(f"num_segments must not be negative, got {shown(num_segments)}")
-        segments = num_segments
+        given = operator.index(num_segments)
+        if given < 0:
+            raise ValueError(f"num_segments must not be negative, got {shown(given)}")
+        if given > MOST_SEGMENTS:
+            raise ValueError(f"num_segments must be at most {MOST_SEGMENTS}, got {shown(given)}")
+        segments = given
+    array = as_integers(ids, "ids")
     numbers = in_memory(array)
+    n = cnp.PyArray_SIZE(numbers)
     of_elements = <const cnp.npy_intp *>cnp.PyArray_DATA(numbers)
-    if num_segments is None:
-        segments = of_elements[n - 1] + 1 if n else 0
+    if num_segments is None and n:
+        if of_elements[n - 1] >= MOST_SEGMENTS:
+            raise ValueError(f"ids must be less than {MOST_SEGMENTS}, got ids[{n - 1}] = {array[n - 1]}")
+        segments = of_elements[n - 1] + 1
     for i in range(n):
         if of_elements[i] < 0:
             raise ValueError(f"ids must not be negative, got ids[{i}] = {array[i]}")

@@ -167,13 +167,13 @@ cdef inline void sum_of_columns(const real *x, Py_ssize_t ld, Py_ssize_t rows, T
         split_exp(maximum[j] - shift[j], round_bias[j], &head, &tail, &scale)
         scale *= unscaled
         p = (head + tail)*scale
-        p_low = ((head - (head + tail)) + tail)*scale
+        p_low = (head - (head + tail)) + tail       # without the scale, by which it would underflow
         total = sum_in_two(totals[j], carries[j], &low)
         inverse = <real>1/p
         quotient = total*inverse
         product = quotient*p
         totals[j] = quotient
-        carries[j] = (((total - product) - product_error(quotient, p, product)) + (low - quotient*p_low))*inverse
+        carries[j] = (((total - product) - product_error(quotient, p, product)) + (low - quotient*scale*p_low))*inverse
         counts[j] = 1
     for j in range(lanes_of(x)):
         foreseen &= has_headroom(maximum[j], shift[j], round_bias[j])
