@@ -156,7 +156,7 @@ def test_the_reference_lists_every_public_name_once():
     for line in text_of(ROOT / "docs/api.md").splitlines():
         if found := re.match(r"\.\. (?:current)?module:: ([\w.]+)$", line):
             module = found.group(1)
-        elif found := re.match(r"   (\w+)$", line):
+        elif found := re.match(r"(?:   |\.\. autofunction:: )(\w+)(?:\(.*\))?$", line):
             listed.append(f"{module}.{found.group(1)}")
     of_dask = ("logsumexp", "softmax", "log_softmax", "cross_entropy")  # which test_doctests.py compares with __all__
     public = [f"smoothmax.{name}" for name in smoothmax.__all__] + [f"smoothmax.dask.{name}" for name in of_dask]

@@ -156,7 +156,7 @@ log1mexp = make_ufunc(
 
     References
     ----------
-    .. [1] M. Maechler, "Accurately computing log(1 - exp(-|a|))", vignette of the R package Rmpfr, 2012.
+    .. [1] M. Maechler, "Accurately computing log(1 - exp(-\|a\|))", vignette of the R package Rmpfr, 2012.
 
     Examples
     --------
