@@ -10,7 +10,10 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+
+NUMPY_2 = int(np.__version__.split(".")[0]) >= 2
 
 SHIM = """
 #include <errno.h>
@@ -166,4 +169,6 @@ def test_the_nth_allocation_fails(shim):
         env={**os.environ, "LD_PRELOAD": str(shim), "PYTHONMALLOC": "malloc", "OPENBLAS_NUM_THREADS": "1"},
         capture_output=True, text=True, timeout=300,
     )  # fmt: skip
-    assert (run.stdout, run.stderr, run.returncode) == ("done\n", "", 0)
+    # NumPy 1.26 drops a reference to a dtype for each array that it cannot allocate, and says so when it notices.
+    errors = [line for line in run.stderr.splitlines() if "Reference count error detected" not in line or NUMPY_2]
+    assert (run.stdout, errors, run.returncode) == ("done\n", [], 0)
