@@ -306,38 +306,43 @@ cdef inline Py_ssize_t usable_block(const real *x, Py_ssize_t n, real reference,
 
     A block has no +inf or nan, and no prefix that is out of range of its maximum, unless it is a single element.
     """
-    cdef Py_ssize_t width = lanes_of(x), j, i, block = n, rows = n//width
+    cdef Py_ssize_t width = lanes_of(x), j, i, rows
     cdef real m[LANES]
     cdef real unfit[LANES]
     cdef real first = larger(reference, x[0]) if placement == INCLUSIVE else reference, lowest
-    cdef int found = 0
-    spread(reference, m)
-    spread(<real>0, unfit)
-    for i in range(rows):
+    cdef int found
+    while True:
+        found = 0
+        rows = n//width
+        spread(reference, m)
+        spread(<real>0, unfit)
+        for i in range(rows):
+            for j in range(lanes_of(x)):
+                unfit[j] += one_if(not x[i*width + j] < INFINITY, <real>0)
+                m[j] = larger(x[i*width + j], m[j])
         for j in range(lanes_of(x)):
-            unfit[j] += one_if(not x[i*width + j] < INFINITY, <real>0)
-            m[j] = larger(x[i*width + j], m[j])
-    for j in range(lanes_of(x)):
-        found |= unfit[j] != 0
-    maximum[0] = max_of_lanes(m)
-    for i in range(rows*width, n):
-        found |= not x[i] < INFINITY
-        maximum[0] = larger(x[i], maximum[0])
-    if found:
-        block = 0
-        while x[block] < INFINITY:
-            block += 1
-        return block if block == 0 else usable_block(x, block, reference, placement, maximum)
-    if maximum[0] == -INFINITY:
-        return n
-    lowest = first
-    if first == -INFINITY:  # then the first prefix that is not may be as low as the lowest element
-        lowest = maximum[0]
-        for i in range(n):
-            lowest = x[i] if -INFINITY < x[i] < lowest else lowest
-    if n == 1 or lowest >= maximum[0] - scan_range(<real>0):
-        return n
-    return usable_block(x, width if n > width else 1, reference, placement, maximum)
+            found |= unfit[j] != 0
+        maximum[0] = max_of_lanes(m)
+        for i in range(rows*width, n):
+            found |= not x[i] < INFINITY
+            maximum[0] = larger(x[i], maximum[0])
+        if found:
+            n = 0
+            while x[n] < INFINITY:
+                n += 1
+            if n == 0:
+                return 0
+            continue
+        if maximum[0] == -INFINITY:
+            return n
+        lowest = first
+        if first == -INFINITY:  # then the first prefix that is not may be as low as the lowest element
+            lowest = maximum[0]
+            for i in range(n):
+                lowest = x[i] if -INFINITY < x[i] < lowest else lowest
+        if n == 1 or lowest >= maximum[0] - scan_range(<real>0):
+            return n
+        n = width if n > width else 1
 
 
 cdef void scan_each_lane(const real *turned, Py_ssize_t rows, real reference, Placement placement, real *high,
