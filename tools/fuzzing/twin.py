@@ -187,6 +187,9 @@ def log_softmax(x: Array, where: Array) -> Expected:
     value = np.where(top == np.inf, infinite, np.where(bad, np.nan, value))
     value = np.where(where, value, -np.inf)
     slack = (x.shape[-1] + 8) * TINY * (np.abs(value) + np.abs(log_sum))
+    # The differences are rounded here: where the sum is a tiny exponential, that is an error of its own.
+    distance = np.where(largest | (terms == 0) | np.isnan(terms), 0, np.abs(x - shift))
+    slack = slack + TINY * np.sum(distance * terms, axis=-1, keepdims=True)
     slack = np.where(np.isfinite(slack), slack, 0)
     return Expected(value, bound("log_softmax", 1), slack=slack)
 
