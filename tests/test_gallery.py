@@ -1,0 +1,19 @@
+"""The examples of the gallery run, and each asserts its results against another way to get them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = sorted((Path(__file__).resolve().parent.parent / "docs/gallery").glob("plot_*.py"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem.removeprefix("plot_"))
+def test_the_example_runs(path):
+    pytest.importorskip("matplotlib")
+    environment = os.environ | {"MPLBACKEND": "Agg"}
+    ran = subprocess.run([sys.executable, path], env=environment, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
