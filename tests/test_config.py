@@ -4,8 +4,10 @@ import ast
 import importlib.metadata
 import os
 import platform
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ import pytest
 import smoothmax
 from smoothmax._kernels import dispatch as _dispatch
 
+ROOT = Path(__file__).resolve().parent.parent
 RUNNABLE = [name for name in _dispatch.VARIANTS if _dispatch.is_built(name) and not _dispatch.missing_features(name)]
 
 
@@ -62,6 +65,22 @@ def test_features_and_model_are_what_the_system_lists():
     models = [value for key, value in entries if key == "model name"]
     processor = smoothmax.show_config("dicts")["Machine Information"]["processor"]
     assert processor == (models[0] if models else platform.processor() or "unknown")
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="cpuid is an instruction of x86")
+def test_the_processor_says_the_same_without_the_compilers_library(tmp_path):
+    """How clang-cl's builds choose, for which there is no __builtin_cpu_supports."""
+    compiler, header = shutil.which("cc"), ROOT / "src/smoothmax/_kernels/cpu_features.h"
+    if compiler is None or not header.exists():
+        pytest.skip("needs a C compiler and the sources")
+    asked = "".join(f'printf("%d", smoothmax_cpu_has("{name}"));' for name in _dispatch.FEATURES)
+    (tmp_path / "asks.c").write_text(
+        f'#include <stdio.h>\n#include "{header}"\nint main(void) {{ {asked} return 0; }}\n'
+    )
+    command = [compiler, "-Wall", "-Wextra", "-Werror", "-DSMOOTHMAX_ASK_CPUID", "asks.c", "-o", "asks"]
+    subprocess.run(command, cwd=tmp_path, check=True, timeout=60)
+    answers = subprocess.run([tmp_path / "asks"], capture_output=True, text=True, check=True, timeout=60).stdout
+    assert answers == "".join(str(int(has)) for has in _dispatch.FEATURES.values())
 
 
 def test_stdout_has_a_line_for_each_entry(capsys, monkeypatch):

@@ -11,20 +11,11 @@ from cpython.pycapsule cimport PyCapsule_GetPointer
 
 from smoothmax._kernels.interface cimport DataKernels, Elementwise, ElementwiseRow, Kernels, Operation, Table, Weigh
 
+cdef extern from "cpu_features.h" nogil:
+    bint cpu_has "smoothmax_cpu_has"(const char *feature)
+
 cdef extern from * nogil:
     """
-    #include <string.h>
-    /* The builtin takes literals only, so each feature that VARIANTS names is asked for by name here. */
-    static int smoothmax_cpu_has(const char *name) {
-    #if defined(__x86_64__) && defined(__GNUC__)
-        #define SMOOTHMAX_ASK(feature) if (strcmp(name, feature) == 0) return __builtin_cpu_supports(feature) != 0;
-        __builtin_cpu_init();
-        SMOOTHMAX_ASK("avx2") SMOOTHMAX_ASK("fma") SMOOTHMAX_ASK("bmi") SMOOTHMAX_ASK("bmi2")
-        SMOOTHMAX_ASK("avx512f") SMOOTHMAX_ASK("avx512bw") SMOOTHMAX_ASK("avx512cd")
-        SMOOTHMAX_ASK("avx512dq") SMOOTHMAX_ASK("avx512vl")
-    #endif
-        return 0;
-    }
     #if defined(__clang__)
     #define SMOOTHMAX_COMPILER "clang " __clang_version__
     #elif defined(__GNUC__)
@@ -37,7 +28,6 @@ cdef extern from * nogil:
     #define SMOOTHMAX_COMPILER "unknown"
     #endif
     """
-    bint cpu_has "smoothmax_cpu_has"(const char *feature)
     const char *COMPILER "SMOOTHMAX_COMPILER"
 
 
