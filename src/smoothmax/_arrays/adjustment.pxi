@@ -39,12 +39,9 @@ cdef object as_scale(object scale):
         raise ValueError(f"scale must be in the range of float64, got {shown(given)}") from None
 
 
-cdef Adjustment adjustment_of(object scale, object add):
-    """The adjustment that the arguments ask for; None where they change nothing."""
-    cdef Adjustment by
-    if not adjusts(scale, add):
-        return None
-    by = Adjustment.__new__(Adjustment)
+cdef Adjustment new_adjustment(object scale, object add):
+    """The adjustment by arguments that are not the defaults; None if `scale` is another kind of 1."""
+    cdef Adjustment by = Adjustment.__new__(Adjustment)
     by.scale, by.add = as_scale(scale), add
     if add is not None:
         if isinstance(add, np.ma.MaskedArray):

@@ -77,7 +77,7 @@ cdef cnp.ndarray without_overlap(cnp.ndarray array, cnp.ndarray out, ReadOrder o
 cdef cnp.ndarray new_result(cnp.ndarray array, Shape *shape, int number)
 
 # adjustment.pxi
-cdef Adjustment adjustment_of(object scale, object add)
+cdef Adjustment new_adjustment(object scale, object add)
 cdef int broadcast_addends(cnp.ndarray array, Adjustment by, Shape *shape) except -1
 cdef int keep_addends_from(cnp.ndarray out, Adjustment by) except -1
 cdef int put_adjustment(Plan *plan, Adjustment by, int computing, Shape *shape) except -1
@@ -102,5 +102,10 @@ cdef object plain_segments(Operation operation, cnp.ndarray array, cnp.ndarray o
 
 
 cdef inline bint adjusts(object scale, object add) noexcept:
-    """Whether the arguments may change elements. Without them a call costs a row of ten a comparison."""
+    """Whether the arguments may change elements. Inline, so that calls without them pay for a comparison only."""
     return add is not None or not PyFloat_CheckExact(scale) or PyFloat_AS_DOUBLE(scale) != 1
+
+
+cdef inline Adjustment adjustment_of(object scale, object add):
+    """The adjustment that the arguments ask for; None where they change nothing."""
+    return new_adjustment(scale, add) if adjusts(scale, add) else None

@@ -16,11 +16,10 @@ cdef object value_and_softmax(object a, object axis, object keepdims, object whe
     cdef int number, computing, ndim
     cdef Py_ssize_t size
     cdef bint keep = bool(keepdims)
-    cdef Adjustment by = None
+    cdef Adjustment by
     if where is not True:
         mask = as_mask(where)
-    if adjusts(scale, add):
-        by = adjustment_of(scale, add)
+    by = adjustment_of(scale, add)
     axis = as_axis(axis)
     requested = requested_dtype(dtype)
     array, mask = as_base(array), as_base(mask)

@@ -9,8 +9,8 @@ import numpy as np
 from libc.math cimport NAN, fma, isfinite
 
 from smoothmax._arrays.call cimport (
-    MAX_NDIM, READ_BEFORE_WRITTEN, READ_IN_ANY_ORDER, Adjustment, Shape, adjustment_of, adjusts, as_array, as_axis,
-    as_base, as_mask, as_type, broadcast, broadcast_addends, check_out, computed_dtype, keep_addends_from, kernel_type,
+    MAX_NDIM, READ_BEFORE_WRITTEN, READ_IN_ANY_ORDER, Adjustment, Shape, adjustment_of, as_array, as_axis, as_base,
+    as_mask, as_type, broadcast, broadcast_addends, check_out, computed_dtype, keep_addends_from, kernel_type,
     mark_axes, new_result, prepare, put_adjustment, put_array, put_reduced_result, put_result, put_value, reduced_shape,
     requested_dtype, result_dtype, result_shape, shape_of, shown, silenced, size_of,
     take_reduced_strides, walk_arrays, whole_shape, without_overlap,
@@ -66,7 +66,7 @@ include "class_weights.pxi"
 cdef object log_prob_array(object logits, object targets, object axis, object scale, object add):
     """log_softmax at the targets."""
     cdef cnp.ndarray array = as_numbers(logits, "logits"), given = as_numbers(targets, "targets")
-    cdef Adjustment by = adjustment_of(scale, add) if adjusts(scale, add) else None
+    cdef Adjustment by = adjustment_of(scale, add)
     axis = as_class_axis(axis)
     silence = silenced()
     try:
@@ -142,7 +142,7 @@ cdef object loss_array(LossInput kind, LossResult wanted, object logits, object 
     cdef cnp.ndarray weights = None if weight is None else as_numbers(weight, "weight")
     cdef double smoothing = as_smoothing(label_smoothing)
     cdef Reduction reduced = as_reduction(reduction)
-    cdef Adjustment by = adjustment_of(scale, add) if adjusts(scale, add) else None
+    cdef Adjustment by = adjustment_of(scale, add)
     cdef Environment environment
     axis = as_class_axis(axis)
     ignore_index = as_index(ignore_index)

@@ -20,7 +20,7 @@ from smoothmax._arrays.elements cimport storer
 from smoothmax._kernels.environment cimport Environment, enter_environment, leave_environment
 from smoothmax._kernels.interface cimport LOGSUMEXP, LOG_SOFTMAX, SOFTMAX, WEIGHTED_LOGSUMEXP, Kernels, State, Weigh
 from smoothmax._arrays.call cimport (
-    MAX_NDIM, Adjustment, Shape, adjustment_of, adjusts, as_array, as_axis, as_base, as_mask, broadcast,
+    MAX_NDIM, Adjustment, Shape, adjustment_of, as_array, as_axis, as_base, as_mask, broadcast,
     broadcast_addends, clear_strides, kernel_type, mark_axes, prepare, put_adjustment, put_result, reduced_axes,
     reduced_shape, result_dtype, shape_of, size_of, take_reduced_strides,
     take_strides, walk_arrays, whole_shape,
@@ -70,7 +70,7 @@ def checked_dtype(dtype):
 def dtype_of(a, b=None, dtype=None, scale=1.0, add=None):
     """The type of the result of these arguments; refused if its results have no partial sums, or its weights none."""
     cdef cnp.ndarray array = as_array(a, "a"), weights = None if b is None else as_array(b, "b")
-    cdef Adjustment by = adjustment_of(scale, add) if adjusts(scale, add) else None
+    cdef Adjustment by = adjustment_of(scale, add)
     cdef object requested = None if dtype is None else checked_dtype(np.dtype(dtype).newbyteorder("="))
     if weights is not None and cnp.PyArray_TYPE(weights) == cnp.NPY_LONGDOUBLE:
         raise TypeError(f"b must be of float64 or a narrower type, got dtype {weights.descr}")
@@ -93,7 +93,7 @@ def empty_states(shape):
 def reduced(operation, a, axis, b, where, dtype, scale=1.0, add=None):
     """The partial sums of the elements along the axes, and the shape that the elements are broadcast to."""
     cdef cnp.ndarray array = as_array(a, "a"), weights = None, mask = None, states
-    cdef Adjustment by = adjustment_of(scale, add) if adjusts(scale, add) else None
+    cdef Adjustment by = adjustment_of(scale, add)
     cdef Shape shape
     cdef Plan plan
     cdef int computing = kernel_type(np.dtype(dtype).num)
@@ -142,7 +142,7 @@ cdef int check_states(cnp.ndarray states, const Shape *shape) except -1:
 def written(operation, x, axis, where, cnp.ndarray states, dtype, out=None, scale=1.0, add=None):
     """softmax or log_softmax of elements, given the partial sums of their whole reductions."""
     cdef cnp.ndarray array = as_array(x, "x"), mask = None, result
-    cdef Adjustment by = adjustment_of(scale, add) if adjusts(scale, add) else None
+    cdef Adjustment by = adjustment_of(scale, add)
     cdef Shape shape
     cdef Plan plan
     cdef int computing
