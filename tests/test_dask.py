@@ -38,7 +38,7 @@ def nothing_runs():
 @pytest.mark.parametrize("together", [0, 1000, 1 << 25])
 @pytest.mark.parametrize("axis", AXES, ids=str)
 @pytest.mark.parametrize("blocks", BLOCKS, ids=str)
-def test_error_bound(name, dtype, axis, blocks, together, monkeypatch):
+def test_results_are_within_the_promise_in_any_blocks(name, dtype, axis, blocks, together, monkeypatch):
     monkeypatch.setattr(blocks_of, "TASK_BYTES", together)
     x = X.astype(dtype)
     result = getattr(lazy, name)(da.from_array(x, chunks=blocks), axis)
@@ -134,14 +134,14 @@ def test_weights_keep_their_own_range(b, result, blocks):
 SPECIAL = np.array([[1, np.inf, 2, 3], [-np.inf] * 4, [np.nan, 1, 2, np.inf], [-np.inf, 0, -np.inf, 0]])
 
 
-def test_special_values(name):
+def test_special_values_are_those_of_arrays(name):
     for blocks in ((4, 4), (1, 1), (4, 2)):
         got = getattr(lazy, name)(da.from_array(SPECIAL, chunks=blocks), 1).compute(scheduler="sync")
         np.testing.assert_array_equal(got, getattr(smoothmax, name)(SPECIAL, 1))
 
 
 @pytest.mark.parametrize("shape", [(), (0,), (0, 3), (3, 0)], ids=str)
-def test_empty_and_scalar(name, shape):
+def test_empty_arrays_and_scalars_have_the_results_of_arrays(name, shape):
     x = da.zeros(shape)
     for axis in (None, *range(len(shape))):
         got = getattr(lazy, name)(x, axis).compute(scheduler="sync")
@@ -203,7 +203,7 @@ def test_refused_before_anything_is_computed(name, call, error, text):
     assert "where=" in str(caught.value) if text is None else str(caught.value) == text
 
 
-def test_split_every():
+def test_split_every_sets_how_many_sums_a_task_merges():
     x = da.from_array(X, chunks=(1, 12, 7)) + 0  # blocks in memory would be reduced together
     wanted = smoothmax.logsumexp(X)
     tasks = []
@@ -272,7 +272,7 @@ def test_dask_is_not_imported_for_other_arguments():
 
 
 @pytest.mark.parametrize("blocks", [{"time": 2}, {"class": 2}], ids=str)
-def test_xarray(name, function, blocks):
+def test_xarrays_keep_their_dimensions(name, function, blocks):
     xarray = pytest.importorskip("xarray")
     x = xarray.DataArray(X[0], dims=("time", "class")).chunk(blocks)
     core = [] if name == "logsumexp" else ["class"]

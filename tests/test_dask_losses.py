@@ -37,7 +37,7 @@ def nothing_runs():
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("kind", ["classes", "ignored", "probable"])
 @pytest.mark.parametrize("blocks", BLOCKS, ids=str)
-def test_error_bound(dtype, blocks, kind, smoothing, reduction):
+def test_losses_are_within_the_promise_in_any_blocks(dtype, blocks, kind, smoothing, reduction):
     x = X.astype(dtype)
     targets, index = (PROBABLE.astype(dtype), None) if kind == "probable" else (TARGETS.copy(), None)
     if kind == "ignored":
@@ -88,7 +88,7 @@ def test_unknown_numbers_of_positions(classes):
 
 
 @pytest.mark.parametrize("blocks", [(5, 3), (2, 2), (1, 1)], ids=str)
-def test_special_values(blocks):
+def test_special_values_are_those_of_arrays(blocks):
     inf, nan = np.inf, np.nan
     x = np.array([[0, -inf, 1], [-inf, -inf, -inf], [0, inf, 1], [0, nan, 1], [nan, inf, 3]])
     lazy = da.from_array(x, chunks=blocks)

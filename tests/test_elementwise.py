@@ -98,7 +98,7 @@ SPECIAL = [
 
 @every_type
 @pytest.mark.parametrize(("name", "values", "expected"), SPECIAL)
-def test_special_values(name, values, expected, dtype):
+def test_special_values_are_those_of_the_contract(name, values, expected, dtype):
     """In every place of a vector, beside ordinary numbers."""
     ufunc = getattr(smoothmax, name)
     orders = [values] if name == "logsubexp" else set(itertools.permutations(values))
@@ -128,7 +128,7 @@ def test_the_largest_numbers(dtype):
 # Types ----------------------------------------------------------------------------------------------------------------
 
 
-def test_loops(ufunc):
+def test_every_float_has_a_loop_of_its_own(ufunc):
     assert ufunc.types == [kind * ufunc.nin + "->" + kind for kind in "efdg"]
     assert (ufunc.nout, ufunc.signature) == (1, None)
 
@@ -179,7 +179,7 @@ def test_other_types_are_refused_by_numpy(ufunc, dtype):
     )
 
 
-def test_dtype_and_casting(ufunc):
+def test_dtype_and_casting_are_obeyed(ufunc):
     x = operands(ufunc, 7)
     single = [array.astype(np.float32) for array in x]
     assert same(ufunc(*x, dtype=np.float32), ufunc(*single))
@@ -242,7 +242,7 @@ def test_a_result_does_not_depend_on_its_place(ufunc, dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
-def test_broadcasting(dtype):
+def test_operands_broadcast(dtype):
     x1 = operands(smoothmax.log1pexp, (BLOCK + 5, 1), dtype)[0]
     x2 = operands(smoothmax.log1pexp, (1, 2 * BLOCK + 1), dtype, seed=1)[0]
     for ufunc in (smoothmax.logaddexp, smoothmax.logsubexp):
@@ -266,7 +266,7 @@ def test_in_place_and_overlapping(ufunc):
             assert np.array_equal(moved[i][1:], expected)
 
 
-def test_where(ufunc):
+def test_where_leaves_the_other_results_as_they_were(ufunc):
     x = operands(ufunc, 2 * BLOCK)
     mask = np.random.default_rng(5).random(2 * BLOCK) < 0.7
     out = np.full(2 * BLOCK, 7.0)
@@ -315,7 +315,7 @@ def test_reduce_of_integers():
     assert smoothmax.logaddexp.accumulate(np.ones(3, np.bool_)).dtype == np.float64
 
 
-def test_identities():
+def test_reduce_of_nothing_gives_the_identity():
     assert smoothmax.logaddexp.identity == -INF
     assert smoothmax.logaddexp.reduce(np.zeros(0)) == -INF
     assert smoothmax.logsubexp.identity is None
@@ -323,7 +323,7 @@ def test_identities():
         smoothmax.logsubexp.reduce(np.zeros(0))
 
 
-def test_at():
+def test_at_applies_the_operation_once_for_each_index():
     x = np.zeros(3)
     smoothmax.logaddexp.at(x, [0, 0, 2], 1.0)
     once = smoothmax.logaddexp(0.0, 1.0)
@@ -339,14 +339,14 @@ def test_reduce_of_one_operand_is_refused_by_numpy():
 # Names, pickles, documentation ----------------------------------------------------------------------------------------
 
 
-def test_names(ufunc):
+def test_names_are_those_of_the_package(ufunc):
     name = ufunc.__name__.removeprefix("smoothmax.")
     assert ufunc is getattr(smoothmax, name)
     assert repr(ufunc) == f"<ufunc 'smoothmax.{name}'>"
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_pickles(ufunc, protocol):
+def test_a_pickle_gives_back_the_same_ufunc(ufunc, protocol):
     """Before NumPy 2.2 ufuncs cannot name their module, and pickle looks for one that has smoothmax.logaddexp.
 
     That may be a module that imports smoothmax, which the old protocols cannot express.
@@ -402,7 +402,7 @@ def not_numpys():
     return x
 
 
-def test_dask_arrays():
+def test_dask_arrays_give_dask_arrays():
     da = pytest.importorskip("dask.array")
     x = not_numpys()
     chunked = [da.from_array(array, chunks=70) for array in x]
@@ -423,7 +423,7 @@ def test_dask_workers_read_pickles():
     assert same(pickle.loads(cloudpickle.dumps(graph)).compute(scheduler="synchronous"), smoothmax.logaddexp(*x))
 
 
-def test_labelled_arrays():
+def test_labelled_arrays_keep_their_labels():
     xr = pytest.importorskip("xarray")
     x1, x2 = not_numpys()
     got = smoothmax.logaddexp(xr.DataArray(x1, dims="i"), xr.DataArray(x2, dims="i"))

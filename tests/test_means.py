@@ -107,7 +107,7 @@ def test_weights_of_any_size_cancel():
     ],
 )
 @pytest.mark.parametrize("kind", [np.float64, np.float32, np.longdouble])
-def test_special_values(x, b, where, expected, kind):
+def test_special_values_are_those_of_the_contract(x, b, where, expected, kind):
     a = np.array(x, kind)
     weights = None if b is None else np.array(b, kind)
     with np.errstate(all="raise"):
@@ -152,7 +152,7 @@ def test_threads_and_axes(masked, weighted, dtype):
     assert kept.shape == (1, 60, 1)
 
 
-def test_routes(dtype):
+def test_means_take_the_routes_of_logsumexp(dtype):
     x = np.zeros((2000, 10), dtype)
     assert explain(logmeanexp, x[0])["name"] == "SINGLE_ROW"
     assert explain(logmeanexp, x, axis=1)["name"] == "FUSED_TILE"
@@ -160,7 +160,7 @@ def test_routes(dtype):
     assert explain(logmeanexp, x, axis=0, where=x == 0)["name"] == "NARROW"
 
 
-def test_errors():
+def test_wrong_arguments_are_named():
     with pytest.raises(ValueError, match=r"^b of shape \(4,\) does not broadcast with the input of shape \(2, 3\)$"):
         logmeanexp(np.zeros((2, 3)), b=np.ones(4))
     with pytest.raises(TypeError, match=r"^axis must be None, an int or a tuple of ints, got 1.5$"):

@@ -251,7 +251,7 @@ def test_the_angle_of_a_negative_number_is_pi():
         ([0, 0], [1, -1], -INF, 0),
     ],
 )
-def test_infinite_terms(a, b, value, sign):
+def test_infinite_terms_have_the_sums_of_the_contract(a, b, value, sign):
     a = np.array(a, complex)
     got, got_sign = logsumexp(a, b=b, return_sign=True)
     np.testing.assert_allclose(got, value, rtol=1e-15)

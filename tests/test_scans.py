@@ -97,7 +97,7 @@ def test_lengths_on_both_sides_of_blocks(n, reverse, exclusive, dtype):
 
 @pytest.mark.parametrize("axis", [None, 0, 1, 2, -1])
 @pytest.mark.parametrize("layout", ["C", "F", "negative", "strided", "swapped", "float16", "int"])
-def test_axes_and_layouts(axis, layout):
+def test_any_axis_and_layout_gives_the_same_results(axis, layout):
     x = np.round(RNG.normal(size=(5, 40, 9)) * 4)
     given = {
         "C": x, "F": np.asfortranarray(x), "negative": x[::-1, :, ::-1].copy()[::-1, :, ::-1],
@@ -210,7 +210,7 @@ def test_numbers_and_complex_numbers():
         ({"dtype": int}, TypeError, "dtype must be float32, float64, float16 or longdouble, got int64"),
     ],
 )  # fmt: skip
-def test_errors(options, kind, text):
+def test_wrong_arguments_are_named(options, kind, text):
     with pytest.raises(kind) as info:
         logcumsumexp(np.zeros((2, 3)), **options)
     assert str(info.value) == text

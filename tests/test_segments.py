@@ -77,7 +77,7 @@ def test_neighbours_do_not_show_in_the_bits_of_a_segment(function, dtype):
 @pytest.mark.parametrize("layout", ["C", "F", "negative", "strided", "swapped", "float16", "int"])
 @pytest.mark.parametrize("axis", [0, 1, 2, -1])
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_axes_and_layouts(layout, axis, function):
+def test_any_axis_and_layout_gives_the_same_results(layout, axis, function):
     x = np.round(RNG.normal(size=(23, 40, 21)) * 4)
     given = {
         "C": x, "F": np.asfortranarray(x), "negative": x[::-1, :, ::-1].copy()[::-1, :, ::-1],
@@ -188,7 +188,7 @@ def test_offsets_that_are_refused(offsets, text, function):
     assert str(info.value) == text
 
 
-def test_other_errors():
+def test_other_wrong_arguments_are_named():
     with pytest.raises(np.exceptions.AxisError, match=r"^axis 1 is out of bounds for array of dimension 1$"):
         segment_softmax(np.zeros(4), [0, 4], axis=1)
     with pytest.raises(np.exceptions.AxisError, match=r"^axis 0 is out of bounds for array of dimension 0$"):

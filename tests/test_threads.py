@@ -255,7 +255,7 @@ def test_a_call_with_the_largest_number_of_threads():
         ({}, None),
     ],
 )
-def test_the_default(environment, number):
+def test_the_default_is_the_environments_or_the_number_of_processors(environment, number):
     run = in_python("import smoothmax; print(smoothmax.get_num_threads())", **environment)
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     assert int(run.stdout) == (number or min(processors, cpu_quota() or processors, MAX_THREADS))

@@ -49,7 +49,7 @@ def test_coefficients_agree(models):
     assert np.abs(w).max() > 1
 
 
-def test_losses_agree(models):
+def test_losses_are_those_of_scikit_learn(models):
     images, labels, w, model = models
     for part in (slice(None, TRAINED), slice(TRAINED, None)):
         scores = with_ones(images[part]) @ w
