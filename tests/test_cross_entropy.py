@@ -12,8 +12,11 @@ from oracle import reference, ulp_error
 import smoothmax
 from smoothmax import cross_entropy, cross_entropy_and_grad, log_prob, log_softmax, nll_loss
 from smoothmax._schedule.explain import explain
+from smoothmax._thresholds import limits
 
 ROWS, CLASSES = 7, 5
+
+LIMITS = limits()
 
 
 def logits_and_targets(dtype, probable, rows=ROWS, classes=CLASSES, spread=3.0, seed=0):
@@ -96,6 +99,33 @@ def test_gradients_and_soft_losses_are_within_the_promise(dtype, classes, spread
         wanted, wanted_gradient = losses_and_gradients(x, given, smoothing=smoothing)
         assert np.all(ulp_error(loss, wanted) <= SOFT_LOSS)
         assert np.all(ulp_error(gradient, wanted_gradient) <= GRADIENT)
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_class_weights_beyond_their_limit_widen_float32(sign):
+    """Losses that are computed in float64 are rounded once, so none of many is off by more than half an ULP."""
+    x, targets = logits_and_targets(np.float32, False, 2000)
+    limit = 2.0 ** (sign * LIMITS["CLASS_WEIGHT_BITS"])
+    for weight, wide in ((limit, False), (np.nextafter(limit, limit**2), True)):
+        weights = np.full(CLASSES, weight)
+        loss = cross_entropy(x, targets, weight=weights, reduction="none")
+        exact = cross_entropy(x.astype(np.float64), targets, weight=weights, reduction="none")
+        errors = np.abs(loss - exact) / np.spacing(loss)
+        assert loss.dtype == np.float32
+        assert (errors.max() < 0.501) == wide
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_smoothing_over_many_classes_is_that_of_weights_of_one(more, dtype):
+    """Beyond a limit a single number stands for all of them."""
+    x, targets = logits_and_targets(dtype, False, 3, LIMITS["SMOOTHED_ONES_MAX_CLASSES"] + more)
+    ones = np.ones(x.shape[1])
+    for axis, logits in ((1, x), (0, x.T)):
+        options = {"label_smoothing": 0.1, "reduction": "none", "axis": axis}
+        loss, gradient = cross_entropy_and_grad(logits, targets, **options)
+        wanted, wanted_gradient = cross_entropy_and_grad(logits, targets, weight=ones, **options)
+        np.testing.assert_array_equal(loss, wanted)
+        np.testing.assert_array_equal(gradient, wanted_gradient)
 
 
 def test_a_confident_right_answer_keeps_its_digits():

@@ -14,6 +14,7 @@ from oracle import reference, ulp_error
 
 import smoothmax
 from smoothmax._kernels import dispatch
+from smoothmax._thresholds import limits
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "bench/README.md")]
@@ -72,13 +73,37 @@ def references():
 def test_every_limit_has_its_entry_and_every_entry_its_limits():
     of_page, of_code = entries(), references()
     assert len(of_page) >= 24
-    assert len(of_code) >= 40
-    named = {number for numbers in of_code.values() for number in numbers}
-    assert named <= of_page.keys(), f"no entry for {sorted(named - of_page.keys())}"
-    for number, limits in of_page.items():
-        assert limits <= of_code.keys(), f"P{number} names {sorted(limits - of_code.keys())}"
-        for limit in limits:
+    assert of_code.keys() == limits().keys()
+    assert set().union(*of_page.values()) == of_code.keys()
+    for number, names in of_page.items():
+        for limit in names:
             assert number in of_code[limit], f"_thresholds.pxd does not refer {limit} to P{number}"
+
+
+UNITS = {
+    "BITS", "BYTES", "CLASSES", "COLUMNS", "ELEMENTS", "EXPONENTS", "LANES", "PIECES", "QUADS", "QUEUES", "ROWS",
+    "SECONDS", "SEGMENTS", "TERMS", "THREADS", "TILES", "WORK", "YIELDS",
+}  # fmt: skip
+
+
+def test_every_limit_has_its_unit_in_its_name():
+    for name in limits():
+        assert re.sub(r"_F\d\d$", "", name).split("_")[-1] in UNITS, name
+
+
+# Limits of time and memory alone. On either side of one, a call has the same results by the same route.
+NOT_IN_RESULTS = {
+    "CACHE_LINE_BYTES", "UNFETCHED_STRIDE_BYTES", "COLUMN_PREFETCH_MIN_ROWS", "COLUMN_PREFETCH_MIN_BYTES",
+    "NARROW_STAGED_ROWS", "OVERLAP_MAX_WORK", "GIL_MIN_ELEMENTS", "SHARE_GRAIN_ELEMENTS", "SPIN_YIELDS", "MAX_QUEUES",
+    "QUOTA_SECONDS",
+}  # fmt: skip
+
+
+def test_tests_stand_on_the_limits_that_they_import():
+    """Every limit that may show in a result or in a route is imported by a test, which then follows it if it moves."""
+    files = [text_of(path) for path in (ROOT / "tests").glob("test_*.py") if path != Path(__file__)]
+    imported = {name for name in limits() for text in files if "limits()" in text and f'"{name}"' in text}
+    assert limits().keys() - imported <= NOT_IN_RESULTS
 
 
 def test_numbers_in_the_source_have_an_entry():

@@ -9,6 +9,7 @@ CHILD = """
 import ctypes, mmap, sys
 import numpy as np
 import smoothmax
+from smoothmax._thresholds import limits
 
 libc = ctypes.CDLL(None, use_errno=True)
 libc.mprotect.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
@@ -26,8 +27,8 @@ def at_the_end(array):
     return copy
 
 rng = np.random.default_rng(1)
-for columns in (2, 3, 7, 16, 28, 31, 33, 47, 63):
-    for n in (2048 // columns + 1, 129, 131, 257, 1000):
+for columns in (2, 3, 7, 16, 28, 31, 33, 47, limits()["TILE_COLUMNS"] - 1):
+    for n in (limits()["NARROW_MIN_ELEMENTS"] // columns + 1, 129, 131, 257, 1000):
         for dtype in (np.float32, np.float64):
             x = rng.normal(size=(n, columns)).astype(dtype)
             weights = rng.normal(size=(n, columns)).astype(dtype)

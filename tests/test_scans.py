@@ -179,6 +179,17 @@ def test_bits_do_not_depend_on_threads(kind, exclusive, dtype):
     assert explain(logcumsumexp, x[: n // 64 * 64].reshape(-1, 64), axis=0)["name"] == "SCAN_TILE"
 
 
+@pytest.mark.parametrize("more", [-1, 0, 1])
+def test_a_piece_after_a_higher_one_keeps_its_digits(more, dtype):
+    """Up to a limit, the sum of the pieces before is brought to the lower scale of a block; beyond, the block to it."""
+    piece = LIMITS["ROW_PIECE_BYTES"] // np.dtype(dtype).itemsize
+    x = (RNG.normal(size=piece + BLOCK + 50) * 0.01).astype(dtype)
+    x[:3] += dtype((LIMITS["SCAN_LOWER_EXPONENTS"] + more) * np.log(2))
+    results = logcumsumexp(x)
+    for end in (3, BLOCK, piece, piece + 1, piece + BLOCK // 2, len(x)):
+        assert ulp_error(results[end - 1], reference("logsumexp", x[:end], 0)) <= LOGCUMSUMEXP
+
+
 def test_no_temporary_of_the_size_of_the_input():
     x = RNG.normal(size=(3000, 1000))
     for given, axis in ((x, 0), (x, 1), (x[:, ::2], None), (x.astype(np.float32)[::-1], 0)):

@@ -26,7 +26,9 @@ LENGTHS = {
     "mixed": [1, 0, 5, 2, 300, 0, 3, 1, 1, TILE, 3000, 2],
     "geometric": RNG.geometric(0.1, 900).tolist(),
     "sorted": sorted(RNG.geometric(0.02, 300).tolist()),
-    "a window and more": [2] * (2 * LIMITS["SEGMENT_WINDOW"] + 5),
+    "a window and more": [2] * (2 * LIMITS["SEGMENT_WINDOW_SEGMENTS"] + 5),
+    "a window by its elements": [TILE] * (LIMITS["SEGMENT_WINDOW_ELEMENTS"] // TILE + 1) + [3, 1],
+    "across the end of a stretch": [LIMITS["SEGMENT_STRETCH_ELEMENTS"] - 2, 1, 1, 1, 5, 2],
     "long": [40000, 3, 20000],
 }
 
@@ -72,6 +74,20 @@ def test_neighbours_do_not_show_in_the_bits_of_a_segment(function, dtype):
         begin, end = offsets[i], offsets[i + 1]
         alone = FUNCTIONS[function](x[begin:end], [0, end - begin])
         np.testing.assert_array_equal(alone, results[i : i + 1] if function == "logsumexp" else results[begin:end])
+
+
+@pytest.mark.parametrize("more", [-1, 0, 1])
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_segments_of_lines_are_those_of_each_line(function, more, dtype):
+    """Few segments are taken in all lines at a time, many in one line after the other."""
+    n = LIMITS["SEGMENT_LINE_MIN_SEGMENTS"] + more
+    offsets = offsets_of(RNG.integers(1, 4, n))
+    lines = LIMITS["LANES_F32"] + 1
+    x = (RNG.normal(size=(lines, offsets[-1])) * 5).astype(dtype)
+    results = FUNCTIONS[function](x, offsets, axis=1)
+    of_each = np.stack([FUNCTIONS[function](line, offsets) for line in x])
+    assert np.max(np.abs(results - of_each) / np.spacing(np.abs(of_each))) <= 2
+    np.testing.assert_allclose(results[::9], one_by_one(function, x[::9], offsets), rtol=1e-6)
 
 
 @pytest.mark.parametrize("layout", ["C", "F", "negative", "strided", "swapped", "float16", "int"])

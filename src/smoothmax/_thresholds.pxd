@@ -1,19 +1,19 @@
 # Every tuning limit of the schedule and the kernels. Those of files and Dask alone stand in _scale (P43). All rooms may
 # read this file; it reads none.
 #
-# A limit has its unit in its name. Where a measurement set it, P-numbers name the entry of docs/performance.md that has
-# the figures. Limits that must be multiples of one another, because the bits of a result depend on it, are compared
-# by the compiler in _thresholds.pyx.
+# A limit has its unit in its name. P-numbers name the entry of docs/performance.md that says why it is what it is.
+# Limits that must be multiples of one another, because the bits of a result depend on it, are compared by the compiler
+# in _thresholds.pyx.
 
 cdef enum:
     # The shape of a kernel's work -------------------------------------------------------------------------------------
-    TILE_COLUMNS = 64               # reductions that lie side by side in a tile
+    TILE_COLUMNS = 64               # reductions that lie side by side in a tile (P17)
     LANE_BYTES = 128                # elements that a loop handles at a time: two vectors of 512 bits, four of 256 (P17)
     LANES_F32 = 32                  # LANE_BYTES of float32, and
-    LANES_F64 = 16                  # of float64
-    CACHE_LINE_BYTES = 64
+    LANES_F64 = 16                  # of float64 (P17)
+    CACHE_LINE_BYTES = 64           # the step from one prefetched line to the next (P10)
     ROW_BLOCK_BYTES = 16384         # of a row: a block is maximised from memory, then summed from L1 (P16)
-    ROW_BLOCK_LANES = 128           # ROW_BLOCK_BYTES in units of LANE_BYTES
+    ROW_BLOCK_LANES = 128           # ROW_BLOCK_BYTES in units of LANE_BYTES (P16)
     TILE_BLOCK_BYTES = 16384        # of a tile (P16)
     WEIGHTED_TILE_BLOCK_ROWS = 64   # of a tile with weights (P21)
     SCAN_BLOCK_ROWS = 16            # rows of lanes that a scan sums by themselves (P50)
@@ -26,15 +26,15 @@ cdef enum:
     TILE_LONG_MIN_COLUMNS = 32      # so many lie side by side (P1)
     NARROW_MIN_ELEMENTS = 2048      # of all columns together, for which merging the lanes' sums pays (P12)
     CONTIGUOUS_MIN_ELEMENTS = 256   # contiguous stretches this long are read in place, shorter ones gathered (P2)
-    JOINT_MAX_ROWS = 16                 # short rows whose logarithms are taken together (P15),
+    JOINT_MAX_ROWS = 16             # short rows whose logarithms are taken together (P15),
     JOINT_ROW_MIN_BYTES = 1024      # of at least so many bytes each
 
     # Segments (P52) ---------------------------------------------------------------------------------------------------
     SEGMENT_TILE_ELEMENTS = 128     # segments of at most so many elements lie side by side,
-    SEGMENT_WINDOW = 4096           # after so many have been sorted by their lengths,
+    SEGMENT_WINDOW_SEGMENTS = 4096  # after so many have been sorted by their lengths,
     SEGMENT_WINDOW_ELEMENTS = 65536         # or so many elements
-    SEGMENT_STRETCH_ELEMENTS = 65536        # of all lines: a thread takes the segments that begin in it
-    SEGMENT_MIN_NUMBER = 256        # in a line; of fewer, each is taken in all lines at a time, if these fill the lanes
+    SEGMENT_STRETCH_ELEMENTS = 65536        # of all lines together: a thread takes the segments that begin in a stretch
+    SEGMENT_LINE_MIN_SEGMENTS = 256         # of fewer, each is taken in all lines at a time, if these fill the lanes
     SEGMENT_HUGE_BYTES = 4194304    # a segment this large is shared by threads
 
     # Fused paths: up to so many bytes of a row or a tile go from elements to results in one call (P20) ----------------
@@ -77,21 +77,21 @@ cdef enum:
     COLUMN_PREFETCH_MIN_ROWS = 16   # a processor follows so many rows by itself
     COLUMN_PREFETCH_MIN_BYTES = 1048576     # between first and last row; what is nearer is in cache
 
-    # Rounding errors that one number can carry (docs/numerics.md) -----------------------------------------------------
+    # Rounding errors that one number can carry (P48) ------------------------------------------------------------------
     CARRY_ROWS = 16                 # of exact terms
     CARRY_QUADS_F32 = 2             # of rounded terms: so many times four
     CARRY_QUADS_F64 = 8
 
     # Arguments --------------------------------------------------------------------------------------------------------
     OVERLAP_MAX_WORK = 10000        # of NumPy's search for memory that strided arrays share; then a copy is made (P24)
-    CLASS_WEIGHT_BITS = 16          # class weights from 2**-16 to 2**16 leave losses of float32 in float32's range
-    SMOOTHED_ONES_MAX_CLASSES = 32768       # with an array of ones for what smoothing spreads; else one number
+    CLASS_WEIGHT_BITS = 16          # class weights from 2**-16 to 2**16 leave float32 losses in float32's range (P42)
+    SMOOTHED_ONES_MAX_CLASSES = 32768       # with an array of ones for what smoothing spreads; else one number (P49)
 
     # Threads ----------------------------------------------------------------------------------------------------------
     GIL_MIN_ELEMENTS = 500          # below, releasing the GIL costs more than it is worth, as in NumPy (P5)
     SHARE_MIN_BYTES = 262144        # from which a call is shared: work of some 35 us (P6)
     SHARE_GRAIN_ELEMENTS = 8192     # that a thread takes at a time, at least (P7)
     SPIN_YIELDS = 100               # times that a thread looks for work before it sleeps: some 50 us (P23)
-    MAX_QUEUES = 64                 # into which the items of a call are divided
-    MAX_THREADS = 1024              # that a call may ask for; a product of it and a small factor fits an int
-    QUOTA_SECONDS = 1               # for which a CPU quota is believed: reading it takes up to 0.2 ms
+    MAX_QUEUES = 64                 # into which the items of a call are divided (P31)
+    MAX_THREADS = 1024              # that a call may ask for; a product of it and a small factor fits an int (P38)
+    QUOTA_SECONDS = 1               # for which a CPU quota is believed: reading it takes up to 0.2 ms (P38)

@@ -33,10 +33,12 @@ cdef void compile_time_checks() noexcept nogil:
     static_assert(t.NARROW_STAGED_ROWS % (t.TILE_BLOCK_BYTES//(t.TILE_COLUMNS*8)) == 0)
     static_assert(t.NARROW_STAGED_ROWS % t.WEIGHTED_TILE_BLOCK_ROWS == 0)
     # A fused row of sums is one block, with the bits of the path that reduces block by block.
+    static_assert(t.FUSED_SUM_ROW_BYTES == t.ROW_BLOCK_BYTES)
+    # One carry holds what the differences of a whole column leave.
     static_assert(t.SOFTMAX_DIFFERENCES_MAX_ROWS <= t.CARRY_ROWS)
     static_assert(t.EXACT_DIFFERENCES_MAX_ROWS <= t.CARRY_ROWS)
     static_assert(t.ROUNDED_DIFFERENCES_MAX_ROWS <= t.CARRY_ROWS)
-    static_assert(t.FUSED_SUM_ROW_BYTES == t.ROW_BLOCK_BYTES)
+    # A band has whole tiles.
     static_assert(t.BAND_ROW_BYTES % (t.TILE_COLUMNS*8) == 0)
     # Work is divided into 16 parts for each thread, in the type of C that counts threads.
     static_assert(t.MAX_THREADS <= 0x7FFFFFFF//16)
@@ -52,10 +54,10 @@ def limits():
         "WEIGHTED_TILE_BLOCK_ROWS": t.WEIGHTED_TILE_BLOCK_ROWS, "TILE_SHORT_ELEMENTS": t.TILE_SHORT_ELEMENTS,
         "SCAN_BLOCK_ROWS": t.SCAN_BLOCK_ROWS, "SCAN_LOWER_EXPONENTS": t.SCAN_LOWER_EXPONENTS,
         "SEGMENT_TILE_ELEMENTS": t.SEGMENT_TILE_ELEMENTS,
-        "SEGMENT_WINDOW": t.SEGMENT_WINDOW,
+        "SEGMENT_WINDOW_SEGMENTS": t.SEGMENT_WINDOW_SEGMENTS,
         "SEGMENT_WINDOW_ELEMENTS": t.SEGMENT_WINDOW_ELEMENTS,
         "SEGMENT_STRETCH_ELEMENTS": t.SEGMENT_STRETCH_ELEMENTS,
-        "SEGMENT_MIN_NUMBER": t.SEGMENT_MIN_NUMBER,
+        "SEGMENT_LINE_MIN_SEGMENTS": t.SEGMENT_LINE_MIN_SEGMENTS,
         "SEGMENT_HUGE_BYTES": t.SEGMENT_HUGE_BYTES,
         "TILE_SHORT_MIN_COLUMNS": t.TILE_SHORT_MIN_COLUMNS, "TILE_LONG_ELEMENTS": t.TILE_LONG_ELEMENTS,
         "TILE_LONG_MIN_COLUMNS": t.TILE_LONG_MIN_COLUMNS, "NARROW_MIN_ELEMENTS": t.NARROW_MIN_ELEMENTS,

@@ -21,8 +21,8 @@ from smoothmax._schedule.route cimport SEGMENTS, Route, route_of
 from smoothmax._schedule.threads cimport threads_of_caller
 from smoothmax._schedule.walk cimport note, walk, walk_alone
 from smoothmax._thresholds cimport (
-    LANE_BYTES, SEGMENT_HUGE_BYTES, SEGMENT_MIN_NUMBER, SEGMENT_STRETCH_ELEMENTS, SEGMENT_TILE_ELEMENTS, SEGMENT_WINDOW,
-    SEGMENT_WINDOW_ELEMENTS, SHARE_GRAIN_ELEMENTS, SHARE_MIN_BYTES, TILE_COLUMNS,
+    LANE_BYTES, SEGMENT_HUGE_BYTES, SEGMENT_LINE_MIN_SEGMENTS, SEGMENT_STRETCH_ELEMENTS, SEGMENT_TILE_ELEMENTS,
+    SEGMENT_WINDOW_ELEMENTS, SEGMENT_WINDOW_SEGMENTS, SHARE_GRAIN_ELEMENTS, SHARE_MIN_BYTES, TILE_COLUMNS,
 )
 
 ctypedef fused real:
@@ -33,9 +33,9 @@ ctypedef fused real:
 cdef struct Space:
     # The memory of a thread: 700 KiB.
     Plan part                                   # the plan of one segment
-    Py_ssize_t order[SEGMENT_WINDOW]            # short segments of the window, by their lengths
-    Py_ssize_t place[SEGMENT_WINDOW]            # where the elements of each are staged
-    double values[SEGMENT_WINDOW]               # the numbers of segments, in the type of the computation
+    Py_ssize_t order[SEGMENT_WINDOW_SEGMENTS]   # short segments of the window, by their lengths
+    Py_ssize_t place[SEGMENT_WINDOW_SEGMENTS]   # where the elements of each are staged
+    double values[SEGMENT_WINDOW_SEGMENTS]      # the numbers of segments, in the type of the computation
     double tile[SEGMENT_TILE_ELEMENTS*TILE_COLUMNS]
     double out[TILE_COLUMNS]
     double staged[SEGMENT_WINDOW_ELEMENTS]
@@ -64,7 +64,7 @@ cdef bint goes_whole(const Segments *segments) noexcept nogil:
     across = -across if across < 0 else across
     along = -along if along < 0 else along
     return inner_shape(&plan.kept)*plan.itemsize >= LANE_BYTES and (
-        across < along or segments.n < SEGMENT_MIN_NUMBER)
+        across < along or segments.n < SEGMENT_LINE_MIN_SEGMENTS)
 
 
 cdef inline bint is_huge(const Segments *segments, Py_ssize_t i) noexcept nogil:
@@ -298,8 +298,8 @@ cdef void store_values(const Segments *segments, Py_ssize_t first, Py_ssize_t la
             begin = i + 1
 
 
-cdef void keep(const real *values, Py_ssize_t n, real *to, Py_ssize_t stride, bint swapped) noexcept nogil:
-    """Store numbers in the type of the computation, for store_values()."""
+cdef void copy_values(const real *values, Py_ssize_t n, real *to, Py_ssize_t stride, bint swapped) noexcept nogil:
+    """A Store for numbers that stay in the type of the computation."""
     cdef Py_ssize_t i
     for i in range(n):
         to[i] = values[i]
@@ -316,10 +316,10 @@ cdef int do_segments_by_line(const Segments *segments, Py_ssize_t first, Py_ssiz
     if reduces(plan):                       # into space.values
         space.part.direct[RESULT] = True
         space.part.swapped[RESULT] = False
-        space.part.store = <Store>keep[double] if plan.itemsize == sizeof(double) else <Store>keep[float]
+        space.part.store = <Store>copy_values[double] if plan.itemsize == sizeof(double) else <Store>copy_values[float]
     while first < last and not failed:
         end, elements = first, 0
-        while end < last and end - first < SEGMENT_WINDOW:
+        while end < last and end - first < SEGMENT_WINDOW_SEGMENTS:
             n = length_of(segments, end)
             if n <= SEGMENT_TILE_ELEMENTS:
                 elements += n
