@@ -261,6 +261,7 @@ def position_losses(
     weight: Any,
     axis: int,
     dtype: Any,
+    *,
     to_be_added: bool,
     wide: bool,
     split_every: Any,
@@ -371,14 +372,15 @@ def loss(
     wide = are_wide(targets)
     if numbers is not None:  # a dask array is judged by its type: its values are not known
         wide = wide or (are_wide(weight) if numbers is weight else are_extreme(np.asarray(numbers)))
+    options: dict[str, Any] = {"wide": wide, "split_every": split_every, "add": add, **given}
     if reduction == "none":
-        parts = position_losses(logits, targets, weight, place, kind, False, wide, split_every, add, **given)
+        parts = position_losses(logits, targets, weight, place, kind, to_be_added=False, **options)
         return parts if parts.dtype == kind else parts.map_blocks(partial(divide_sum, by=1.0, dtype=kind), dtype=kind)
     if reduction == "mean" and weight is not None and targets.ndim < logits.ndim:
         # A common factor of all weights cancels; without it, products with losses might leave float64's range.
         weight = weight.rechunk(-1).map_blocks(scaled_for_mean, dtype=weight.dtype)
     single = np.promote_types(kind, np.float32)
-    parts = position_losses(logits, targets, weight, place, single, True, wide, split_every, add, **given)
+    parts = position_losses(logits, targets, weight, place, single, to_be_added=True, **options)
     by: Any = 1.0
     if reduction == "mean":
         by = denominator(parts, targets, weight, ignore_index, split_every)
