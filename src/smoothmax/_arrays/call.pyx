@@ -80,7 +80,7 @@ cdef object reduce_array(Reduction reduction, object a, object axis, object b, o
                 return plain_logmeanexp(array, weights, mask, by, &shape, keep, out, wide, chosen)
             return plain_logsumexp(array, weights, mask, by, &shape, keep, signed, out, wide, chosen)
         computing = kernel_type(computing)
-    size = shape.shape[0] if shape.ndim == 1 else size_of(&shape)       # a call costs a row of ten 2 %
+    size = shape.shape[0] if shape.ndim == 1 else size_of(&shape)       # calling size_of costs ten elements 2 %
     ndim = result_shape(&shape, keep, lengths)
     if out is not None:
         check_out(out, ndim, lengths, KERNEL_DTYPES[number])
@@ -149,7 +149,7 @@ cdef object transform_array(Operation operation, object x, object axis, object w
         number = chosen.num
         if number not in KERNEL_DTYPES:
             return plain_transform(operation, array, mask, by, &shape, out, chosen)
-    size = shape.shape[0] if shape.ndim == 1 else size_of(&shape)       # a call costs a row of ten 2 %
+    size = shape.shape[0] if shape.ndim == 1 else size_of(&shape)       # calling size_of costs ten elements 2 %
     if out is not None:
         check_out(out, shape.ndim, shape.shape, KERNEL_DTYPES[number])
         result = out

@@ -14,7 +14,7 @@ from smoothmax._schedule.walk cimport note
 cdef object silenced():
     """An np.errstate that has been entered; whoever asks for it calls its __exit__.
 
-    A `with` of Cython ends the process where there is no memory for a traceback: it packs that unasked (3.3).
+    Cython's `with` ends the process where there is no memory for a traceback: it does not check for one (Cython 3.3).
     """
     silence = np.errstate(all="ignore")
     silence.__enter__()

@@ -29,7 +29,7 @@ cdef extern from * nogil:
     """
     int load "smoothmax_load"(int *word)
     int exchange "smoothmax_exchange"(int *word, int value)             # returns the old value
-    bint replace "smoothmax_replace"(int *word, int old, int value)     # if the value is `old`; whether it was
+    bint replace "smoothmax_replace"(int *word, int old, int value)     # sets it if it is `old`, and tells
     void keep_bits "smoothmax_keep"(int *word, int bits)                # clears all others
     Py_ssize_t fetch_and_increment "smoothmax_next"(Py_ssize_t *counter)    # orders no other access
     void *load_address "smoothmax_load_address"(void **word)

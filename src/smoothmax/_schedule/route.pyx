@@ -1,4 +1,4 @@
-"""Choose the computing path of a call. No other file does.
+"""Choose the computing path of a call that has a plan. No other file does.
 
     longdouble, complex                                             PLAIN           (_arrays)
     no element                                                      EMPTY           (_arrays)
@@ -6,8 +6,8 @@
     scans: SCAN_TILE where others make tiles, else SCAN_ROW
     2 to 63 dense columns, enough elements                          NARROW
     short reductions side by side, or the kept axis innermost: tiles
-        up to fused_tile_bytes                                      FUSED_DIFFERENCES_TILE of few rows and of softmax of
-                                                                    float32, else FUSED_TILE
+        up to fused_tile_bytes                                      FUSED_DIFFERENCES_TILE of few rows, or where a value
+                                                                    or gradient needs the sums; else FUSED_TILE
         more                                                        ONE_PASS_TILE, TWO_PASS_TILE (in bands)
     rows
         up to fused_row_bytes                                       JOINT_ROWS of short logsumexp, else FUSED_ROW
@@ -22,8 +22,7 @@ from smoothmax._schedule.plan cimport (
 )
 from smoothmax._thresholds cimport (
     ALIASED_STRIDE_BYTES, BAND_MAX_TILES, BAND_ROW_BYTES, CONTIGUOUS_MIN_ELEMENTS, DRAFT_MAX_BYTES, JOINT_ROW_MIN_BYTES,
-    JOINT_MAX_ROWS, LANE_BYTES, MAX_PIECES, NARROW_MIN_ELEMENTS, ROW_BLOCK_BYTES, ROW_PIECE_BYTES,
-    SCRATCH_ELEMENTS,
+    JOINT_MAX_ROWS, LANE_BYTES, MAX_PIECES, NARROW_MIN_ELEMENTS, ROW_BLOCK_BYTES, ROW_PIECE_BYTES, SCRATCH_ELEMENTS,
     TILE_COLUMNS, TILE_LONG_ELEMENTS, TILE_LONG_MIN_COLUMNS, TILE_PIECE_BYTES, TILE_SHORT_ELEMENTS,
     TILE_SHORT_MIN_COLUMNS,
 )

@@ -89,9 +89,9 @@ def get_num_threads():
     Notes
     -----
     The environment variables are read when smoothmax is imported. They are upper bounds, so there is no need to refuse
-    large ones. The processors of the thread are asked for at every call that is large enough to be shared, which takes
-    0.2 microseconds of its 35 or more; the quotas, which lie in files, by such calls at most once a second, and by this
-    function each time.
+    large ones. Every call that is large enough to be shared asks for the processors of its thread, which takes 0.2 of
+    its 35 microseconds or more. Quotas lie in files, so calls ask for them at most once a second; this function always
+    does.
 
     Examples
     --------

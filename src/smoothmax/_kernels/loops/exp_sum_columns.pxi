@@ -81,7 +81,8 @@ cdef inline void add_difference(real *total, real v, real maximum, real round_bi
                                 Inclusion inclusion, real *e, real *low) noexcept nogil:
     """Add exp(v - maximum), within 0.3 u of it, u = 2**-53 (float: 2**-24).
 
-    The larger operand is known if the maximum is in the total. Not by add_either, of which GCC makes slower code here.
+    If the maximum is in the total, the total is the larger operand. Otherwise comparisons find it, written out here
+    because GCC makes slower code of add_either (P19).
     """
     cdef real d, d_low, head, tail, scale, result, large, small
     difference_in_two(v, maximum, underflow_below, inclusion, &d, &d_low)
@@ -99,7 +100,7 @@ cdef inline void add_difference(real *total, real v, real maximum, real round_bi
 
 
 cdef inline real bias_of_differences(Inclusion inclusion, real _) noexcept nogil:
-    """What the total begins from, so that it is always the larger operand: unknown without the maximum."""
+    """What the total begins from: more than any term WITH_MAXIMUM; 0 WITHOUT_MAXIMUM, where each addition compares."""
     return 0 if inclusion == WITHOUT_MAXIMUM else 2*scaled_one(<real>0)
 
 

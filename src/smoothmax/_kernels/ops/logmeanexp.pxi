@@ -104,7 +104,7 @@ cdef double ZEROS[ROW_BLOCK_LANES*LANES_F64]       # the elements whose weighted
 
 
 cdef inline State *mass_of(State *state) noexcept nogil:
-    """A state whose WeightedSum, all that kernels with weights touch, lies where a DotSum does: the sum of weights."""
+    """The state moved so that its WeightedSum, all that kernels with weights touch, lies where the DotSum is."""
     return <State *>&state.dot
 
 

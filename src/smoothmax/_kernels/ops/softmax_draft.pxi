@@ -45,7 +45,7 @@ cdef inline double can_be_corrected(real _) noexcept nogil:
     """How large abs(maximum) of a block may be for a draft: its shift is 0 then.
 
     Where the row's maximum has another shift, every exponential of the block is 0, because exp(can_be_corrected - NEAR)
-    is.
+    is 0.
     """
     return 100 if real is float else 700
 

@@ -6,7 +6,7 @@
 #    it again with weights of ANY_SIZE, whose reference is the largest a + k log(2).
 
 cdef inline real largest_term(real maximum, real size, real shift, real round_bias) noexcept nogil:
-    """A power of two that no term is above whose element is at most `maximum` and whose weight is at most `size`."""
+    """A power of two that is at least any term of an element up to `maximum` with a weight of a size up to `size`."""
     cdef real z = remainder_of(maximum, shift)*<real>1.4426950408889634 + round_bias
     return 4*power_of_low_bits(z if z > zero_bits(z) else zero_bits(z))*binade(size)
 
