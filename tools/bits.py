@@ -70,7 +70,7 @@ def raw(x: Array) -> Array:
 
 
 def sums(octets: Array) -> Array:
-    """Of each of the parts, a number that nearly any change of a bit changes."""
+    """For each of the parts, a number that changes with nearly every bit of it."""
     flat = octets.reshape(-1)
     words = flat[: flat.size - flat.size % 2].view(np.uint16)
     return np.add.reduceat(words, np.linspace(0, words.size, PARTS, endpoint=False).astype(np.intp), dtype=np.uint32)
@@ -81,7 +81,7 @@ def picked(size: int) -> Array:
 
 
 def encoded(result: Any, whole: bool = False) -> tuple[str, bytes, bytes]:
-    """What a result looks like, its digest, and the elements that are stored."""
+    """The type, shape and strides of a result, its digest, and the elements that are stored."""
     looks, digest, stored = [], hashlib.blake2b(digest_size=16), []
     for part in result if isinstance(result, tuple) else (result,):
         if not isinstance(part, np.ndarray | np.generic):
@@ -102,7 +102,7 @@ def encoded(result: Any, whole: bool = False) -> tuple[str, bytes, bytes]:
 
 
 def decoded(looks: str, stored: bytes) -> list[tuple[str, Array, Array | None]]:
-    """Of each part of a result: the stored elements, how they look, and the sums of the parts if that is not all."""
+    """For each part of a result: the stored elements, how they look, and sums if not all elements are stored."""
     found, at = [], 0
     for one in looks.split("; "):
         if not one.endswith((" all", " some")):
@@ -128,7 +128,7 @@ REAL = ("f4", "f8")
 
 
 def numbers(rng: np.random.Generator, shape: Any, dtype: Any = "f8", kind: str = "") -> Array:
-    """Elements of a kind that is drawn unless it is given; long ones repeat after 2**18."""
+    """Elements of a kind, which is drawn unless it is given. Long arrays repeat after 2**18 elements."""
     dtype = np.dtype(dtype)
     shape = shape if isinstance(shape, tuple) else (shape,)
     n = int(np.prod(shape))
@@ -632,7 +632,7 @@ def load(path: str) -> tuple[str, dict[str, tuple[bytes, str, bytes]]]:
 
 
 def ulps(a: Array, b: Array) -> Array:
-    """How many numbers of the type lie between; infinite where one is nan."""
+    """How many numbers of the type lie between the elements of two arrays; infinite where only one is nan."""
     if a.dtype.kind != "f":
         return np.where(a == b, 0.0, np.inf)
     with np.errstate(all="ignore"):
@@ -649,7 +649,7 @@ def ulps(a: Array, b: Array) -> Array:
 
 
 def difference(a: tuple[bytes, str, bytes], b: tuple[bytes, str, bytes]) -> tuple[str, float]:
-    """In words, and the largest ULP that is known (infinite if one is nan or looks differently)."""
+    """How two results differ in words, and by how many ULP at most; infinite if only one is nan or shapes differ."""
     words, most = [], 0.0
     parts = decoded(*a[1:]), decoded(*b[1:])
     if len(parts[0]) != len(parts[1]):

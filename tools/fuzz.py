@@ -87,7 +87,7 @@ def kind_of(failure: str) -> str:
 
 
 def in_a_child(work: Callable[[mmap.mmap], None], seconds: float = HANGS) -> tuple[str, bytes]:
-    """Do the work in a fork, which may die; how it ended ("" if well), and the memory it shares with this process."""
+    """Do the work in a fork, which may die. Returns how it ended ("" if well) and the memory that both share."""
     shared = mmap.mmap(-1, 1 << 20)
     sys.stdout.flush()
     child = os.fork()
@@ -129,7 +129,7 @@ def text_at(memory: bytes, at: int) -> str:
 
 
 def outcome(case: Case) -> str:
-    """How a call fails in a child of its own; "" if it does not."""
+    """How a call fails in a child process of its own; "" if it succeeds."""
 
     def work(shared: mmap.mmap) -> None:
         try:

@@ -134,7 +134,7 @@ def axis_of(axis: Any, ndim: int) -> tuple[int, ...]:
 
 
 def fitting(axis: Any, common: int, ndim: int) -> Any:
-    """Those of the axes of the common shape that arrays have which broadcast to fewer."""
+    """The axes of the common shape as those of an array that has only the last `ndim` of them."""
     if axis is None or ndim == common:
         return axis
     some = [i for i in (axis if isinstance(axis, list) else [axis]) if (i if i >= 0 else i + common) >= common - ndim]
@@ -143,14 +143,14 @@ def fitting(axis: Any, common: int, ndim: int) -> Any:
 
 
 def as_rows(x: Array, axes: tuple[int, ...]) -> Array:
-    """The reduced axes as one, the last."""
+    """The array with all reduced axes made into one, the last."""
     kept = [i for i in range(x.ndim) if i not in axes]
     shape = [x.shape[i] for i in kept]
     return x.transpose([*kept, *axes]).reshape(*shape, int(np.prod([x.shape[i] for i in axes])))
 
 
 def back(rows: Array, shape: tuple[int, ...], axes: tuple[int, ...]) -> Array:
-    """The way back of as_rows."""
+    """The inverse of as_rows: an array of the shape."""
     kept = [i for i in range(len(shape)) if i not in axes]
     order = [*kept, *axes]
     return rows.reshape([shape[i] for i in order]).transpose(np.argsort(order))

@@ -25,7 +25,7 @@ def natural(dtype: Any) -> Any:
 
 
 def mended(expected: Expected, computing: Any) -> Expected:
-    """Longdouble is no better than its twin."""
+    """What is expected, with wider bounds in longdouble: the twin computes in it, too, and errs as much."""
     if np.dtype(computing) == np.longdouble:
         expected.ulps, expected.slack = 60, expected.slack * 60
     return expected
@@ -122,7 +122,7 @@ def reduction_arguments(memory: Memory, case: Case) -> tuple[Any, ...]:
 
 
 def reduction_expected(case: Case, x: Array, b: Any, where: Any, add: Any, options: Case) -> tuple[list[Expected], Any]:
-    """The results, and the type they have."""
+    """The expected results, and their type."""
     types = [x.dtype] + ([] if add is None else [add.dtype])
     types += [b.dtype] if b is not None and isinstance(case["b"], dict) else []
     dtype = options.get("dtype", natural(np.result_type(*types)))

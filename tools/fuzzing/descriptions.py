@@ -382,7 +382,7 @@ def random_ufunc(r: random.Random) -> Case:
 
 
 def random_operand(r: random.Random, ndim: int) -> Case:
-    """Without longdouble, of which the twin is no better."""
+    """An operand of a ufunc. longdouble is left out, because the twin computes in it, too, and errs as much."""
     a = random_array(r, ndim, (*FLOATS[:2], *FLOATS[:2], r.choice(FLOATS[:6]), r.choice(OTHERS)), NUMBERS)
     a.pop("as", None)
     return a

@@ -37,13 +37,13 @@ class Arena:
 
     @classmethod
     def take(cls, size: int) -> Arena:
-        """One of at least so many bytes, which give_back makes free again."""
+        """An arena of at least so many bytes, which belongs to the caller until give_back."""
         pages = 1 << max(0, (max(size, 1) - 1) // PAGE).bit_length()
         waiting = cls.free.setdefault(pages * PAGE, [])
         return waiting.pop() if waiting else cls(pages * PAGE)
 
     def give_back(self) -> None:
-        """Let another array have it."""
+        """Make this arena free for another array."""
         self.free[self.size].append(self)
 
 

@@ -216,7 +216,7 @@ def run_mistake(memory: Memory, case: Case) -> None:  # noqa: ARG001
 
 
 def harmless(case: Case, value: Any, shape: tuple[int, ...]) -> bool:
-    """Whether this is legal after all."""
+    """Whether a value that most calls must refuse is legal in this one."""
     argument, text = case["argument"], case["value"]
     if argument == "targets" and text in ("[0.5]",):
         return bool(shape == (1,))  # a probability for one class

@@ -89,7 +89,7 @@ def shifted(x: Array, where: Array) -> tuple[Array, Array, Array]:
 
 
 def apart(terms: Array, first: Array) -> tuple[Array, Array]:
-    """Of the terms, one, and the sum of the others."""
+    """One of the terms, and the sum of all others."""
     without = terms.copy()
     np.put_along_axis(without, first, 0, -1)
     return np.take_along_axis(terms, first, -1)[..., 0], np.sum(without, axis=-1)
@@ -152,7 +152,7 @@ def weighted_logsumexp(x: Array, b: Array, where: Array, signed: bool, eps: Any)
     parts = np.maximum(np.abs(shift), np.abs(np.log(weight)))
     slack = TINY * (lost + 8 * (1 + parts + np.abs(log_ratio)))
     slack = np.where(np.isfinite(slack), slack, 0)
-    # Of a sum that is nothing but rounding no digit is known, only how large it may be.
+    # No digit is known of a sum that is nothing but rounding errors, only how large it may be.
     unknown = regular & ((condition > 0.01 / eps) | ((total == 0) & (sizes > 0)))
     most = np.where(unknown, shift + np.log(sizes) + np.log(WIDE(200) * eps), np.inf)
     most = most + np.abs(most) * 4 * eps
