@@ -8,6 +8,10 @@ MANY = 1000
 LOGMEANEXP = 2.0  # in ULP of the larger of the maximum and the logarithm of the mean
 LOGMEANEXP_LEAST_FLOAT32 = 2.0**-20  # or of this number, if that is larger: float32 sums have 48 bits
 LOGCUMSUMEXP = 1.5  # of every prefix
+LOGMATMULEXP_ROUNDINGS = 8  # an absolute error of as many u, and of one for each term summed over, u = eps/2;
+LOGMATMULEXP = 1.0  # and so many ULP of the result
+EXACT_LOGMATMULEXP = 2.0  # in ULP of the larger of the maximum and the logarithm where they cancel
+LONGDOUBLE_LOGMATMULEXP = 4.0  # in the same unit
 LOG_PROB = 2.0
 LOSS = 2.0  # of a position with a class as its target
 ELEMENTWISE = 1.5  # the ufuncs; of the largest of the result and the two terms that it is the sum of

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(
 @pytest.mark.parametrize(
     ("module", "name"),
     [("smoothmax", name) for name in smoothmax.__all__]
-    + [("smoothmax.dask", name) for name in ("cross_entropy", "log_softmax", "logsumexp", "softmax")],
+    + [("smoothmax.dask", name) for name in ("cross_entropy", "log_softmax", "logmatmulexp", "logsumexp", "softmax")],
 )
 def test_examples(module: str, name: str) -> None:
     if module == "smoothmax.dask":
@@ -79,7 +79,7 @@ def test_pages_have_code() -> None:
 def test_every_function_of_dask_has_its_examples_tested() -> None:
     pytest.importorskip("dask.array")
     names = importlib.import_module("smoothmax.dask").__all__
-    assert sorted(names) == ["cross_entropy", "log_softmax", "logsumexp", "softmax"]
+    assert sorted(names) == ["cross_entropy", "log_softmax", "logmatmulexp", "logsumexp", "softmax"]
 
 
 def test_methods_of_logsumexp_have_examples_that_run() -> None:

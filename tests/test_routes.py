@@ -239,6 +239,18 @@ def scans_and_segments(dtype):
     ]
 
 
+def products(dtype):
+    """A result with as many elements as the limit says is summed exactly, however many terms there are."""
+    most = limits()["PRODUCT_EXACT_ELEMENTS"]
+    return [
+        ("EXACT_PRODUCT", smoothmax.logmatmulexp, ones(3000, dtype=dtype), ones(3000, dtype=dtype)),
+        ("EXACT_PRODUCT", smoothmax.logmatmulexp, ones(3, dtype=dtype), ones(3, most, dtype=dtype)),
+        ("PRODUCT", smoothmax.logmatmulexp, ones(3, dtype=dtype), ones(3, most + 1, dtype=dtype)),
+        ("EXACT_PRODUCT", smoothmax.logmatmulexp, ones(9, most, 3, dtype=dtype), ones(3, dtype=dtype)),
+        ("PRODUCT", smoothmax.logmatmulexp, ones(9, most + 1, 3, dtype=dtype), ones(3, dtype=dtype)),
+    ]
+
+
 def without_kernels(dtype):
     return [
         ("PLAIN", softmax, ones(10, dtype=np.longdouble)),
@@ -287,6 +299,7 @@ CASES = {
     "no elements": no_elements,
     "no kernels": without_kernels,
     "scans and segments": scans_and_segments,
+    "PRODUCT_EXACT_ELEMENTS": products,
 }
 
 

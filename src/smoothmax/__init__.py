@@ -18,6 +18,7 @@ from smoothmax._api.losses import (
 from smoothmax._schedule.threads import get_num_threads, num_threads, set_num_threads
 
 if TYPE_CHECKING:
+    from smoothmax._api.products import logmatmulexp
     from smoothmax._api.scans import logcumsumexp
     from smoothmax._api.segments import offsets_from_ids, segment_log_softmax, segment_logsumexp, segment_softmax
     from smoothmax._partial.stream import LogSumExp
@@ -37,6 +38,7 @@ __all__ = [
     "log_softmax_vjp",
     "logaddexp",
     "logcumsumexp",
+    "logmatmulexp",
     "logmeanexp",
     "logsubexp",
     "logsumexp",
@@ -62,6 +64,7 @@ _LAZY = {  # what takes time to import, and what few programs need
     "LogSumExp": "smoothmax._partial.stream",
     "is_patched": "smoothmax._switch.scipy",
     "logcumsumexp": "smoothmax._api.scans",
+    "logmatmulexp": "smoothmax._api.products",
     "offsets_from_ids": "smoothmax._api.segments",
     "patch_scipy": "smoothmax._switch.scipy",
     "patched_scipy": "smoothmax._switch.scipy",

@@ -37,6 +37,12 @@ cdef enum:
     SEGMENT_LINE_MIN_SEGMENTS = 256         # of fewer, each is taken in all lines at a time, if these fill the lanes
     SEGMENT_HUGE_BYTES = 4194304    # a segment this large is shared by threads
 
+    # Products (P54) ---------------------------------------------------------------------------------------------------
+    PRODUCT_ROWS = 16               # of a block whose elements are certified, and computed anew, together,
+    PRODUCT_COLUMNS = 256           # and its columns
+    PRODUCT_TERMS = 256             # of a sum that are laid side by side in lanes at a time
+    PRODUCT_EXACT_ELEMENTS = 16     # a result with no more of them in each matrix is summed exactly
+
     # Fused paths: up to so many bytes of a row or a tile go from elements to results in one call (P20) ----------------
     FUSED_SUM_ROW_BYTES = 16384             # logsumexp and log_softmax: one block
     FUSED_SUM_TILE_BYTES = 131072           # logsumexp

@@ -1,4 +1,4 @@
-"""logsumexp, softmax, log_softmax and cross_entropy of dask arrays: lazy, block by block, with the same accuracy.
+"""logsumexp, softmax, log_softmax, logmatmulexp, cross_entropy of dask arrays: lazy, block by block, as accurate.
 
 This file has the signatures and the documentation. _scale/dask_blocks.py has the functions of blocks and their graphs,
 dask_losses.py those of the loss. Needs dask (``pip install smoothmax[dask]``).
@@ -27,8 +27,9 @@ from smoothmax._scale.dask_blocks import (
     write_block,
 )
 from smoothmax._scale.dask_losses import loss
+from smoothmax._scale.dask_products import product
 
-__all__ = ["cross_entropy", "log_softmax", "logsumexp", "softmax"]
+__all__ = ["cross_entropy", "log_softmax", "logmatmulexp", "logsumexp", "softmax"]
 
 Axis = int | tuple[int, ...] | None
 
@@ -348,3 +349,56 @@ def cross_entropy(
     array([0.40760596, 1.09861229])
     """
     return loss(logits, targets, axis, weight, ignore_index, label_smoothing, reduction, split_every, scale, add)
+
+
+def logmatmulexp(
+    a: Any,
+    b: Any,
+    *,
+    dtype: DTypeLike | None = None,
+    exact: bool = False,
+    split_every: int | dict[int, int] | None = None,
+) -> Any:
+    """`smoothmax.logmatmulexp` of dask arrays, lazily.
+
+    Parameters
+    ----------
+    a : dask array or array_like, shape (k,) or (..., n, k)
+        The logarithms of the first matrix, of a stack of them, or of a vector.
+    b : dask array or array_like, shape (k,) or (..., k, m)
+        The logarithms of the second matrix, of a stack of them, or of a vector, in any blocks that dask can align with
+        those of `a`.
+    dtype : {float32, float64, float16}, optional
+        The type of the computation and of the result.
+    exact : bool, optional
+        Sum the terms of each element by itself instead of multiplying matrices of exponentials.
+    split_every : int >= 2 or dict(axis: int), optional
+        The number of products of blocks that are merged at a time, as in `dask.array.reduction`.
+
+    Returns
+    -------
+    dask array
+        The result, in the rows' blocks of `a` and the columns' blocks of `b`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `smoothmax.logmatmulexp`, and before anything is computed; longdouble and complex numbers are a TypeError.
+
+    See Also
+    --------
+    logsumexp : more on blocks, bits and threads.
+
+    Notes
+    -----
+    A task multiplies a block of `a` by one of `b`. Where the axis that is summed over is divided into blocks, these
+    products are merged as partial sums of `logsumexp`, and the result holds the bounds of `smoothmax.logmatmulexp`.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> from smoothmax.dask import logmatmulexp
+    >>> logmatmulexp(da.zeros((2, 1000), chunks=300), da.zeros(1000, chunks=300)).compute()
+    array([6.90775528, 6.90775528])
+    """
+    return product(a, b, dtype, exact, split_every)

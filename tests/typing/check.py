@@ -20,6 +20,7 @@ from smoothmax import (
     log_softmax_vjp,
     logaddexp,
     logcumsumexp,
+    logmatmulexp,
     logmeanexp,
     logsubexp,
     logsumexp,
@@ -292,3 +293,11 @@ assert_type(segment_softmax(i8, np.array([0, 2])), NDArray[np.float64])
 assert_type(segment_log_softmax(f32, [0, 2], 1, dtype=np.float64), NDArray[np.float64])
 assert_type(segment_softmax(f32, (0, 2), out=f64), NDArray[np.float64])
 assert_type(offsets_from_ids([0, 0, 1]), NDArray[np.intp])
+
+# Two vectors give a scalar.
+assert_type(logmatmulexp(f32, f32), NDArray[np.float32] | Any)
+assert_type(logmatmulexp(f64, [[0, 1], [2, 3]]), NDArray[np.float64] | Any)
+assert_type(logmatmulexp([[0.0, 1.0]], [0.0, 1.0], exact=True), NDArray[np.float64] | Any)
+assert_type(logmatmulexp(i8, f64), NDArray[np.float64] | Any)
+assert_type(logmatmulexp(f32, f64, dtype=np.float32), NDArray[np.float32] | Any)
+assert_type(logmatmulexp(f32, f32, out=f64), NDArray[np.float64])

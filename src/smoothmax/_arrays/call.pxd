@@ -97,6 +97,7 @@ cdef int walk_arrays(Plan *plan, const Shape *shape) except -1
 cdef object silenced()
 cdef object plain_scan(cnp.ndarray array, const Shape *shape, object axis, bint reverse, bint exclusive, object out,
                        object dtype)
+cdef object plain_product(cnp.ndarray a, cnp.ndarray b, tuple shape, object out, object dtype)
 cdef object plain_segments(Operation operation, cnp.ndarray array, cnp.ndarray offsets, int axis, object out,
                            object dtype)
 

@@ -269,6 +269,40 @@ def log_of_power(high: Array, low: Array, exponent: Array) -> Array:
     return value if high.dtype.kind != "c" else as_complex(value, np.angle(high))
 
 
+# logmatmulexp --------------------------------------------------------------------------------------------------------
+
+
+def logmatmulexp(a: Array, b: Array) -> Array:
+    """log(exp(a) @ exp(b)) of stacks of matrices, row after row: the terms of a row take as much memory as b.
+
+    Sums of elements have two parts, because rounding them would show in the terms that are not the largest.
+    """
+    stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    value = np.empty((*stack, a.shape[-2], b.shape[-1]), a.dtype)
+    a, b = (np.broadcast_to(widened(x), (*stack, *x.shape[-2:])) for x in (a, b))
+    for index in np.ndindex(*stack, a.shape[-2]):
+        value[index] = product_row(a[index], b[index[:-1]])
+    return value
+
+
+def product_row(a: Array, b: Array) -> Array:
+    """A row of log(exp(a) @ exp(b)), by the terms of each of its elements."""
+    if a.size == 0 or b.size == 0:
+        return np.full(b.shape[1], -np.inf, b.dtype)
+    terms, low = two_sum(a[:, None], b)
+    if b.dtype.kind == "c":
+        size, sign = logsumexp(terms, (0,), None, None, False)
+        return as_complex(size, np.angle(sign)).astype(b.dtype)
+    largest = np.max(terms, axis=0)
+    is_largest = terms == largest
+    shifted, error = two_sum(terms, -largest)
+    low = np.where(np.abs(low) < 1, low, 0)
+    e = np.where(is_largest, low, exp_in_two(shifted, error + low))
+    rest, rest_low = sum_in_two(e.T)
+    value: Array = sum_of_three(largest, log1p_size(np.sum(is_largest, axis=0) - 1 + (rest + rest_low)), rest * 0)
+    return np.where(np.isfinite(largest), value, largest)
+
+
 # Numbers in two parts ------------------------------------------------------------------------------------------------
 
 

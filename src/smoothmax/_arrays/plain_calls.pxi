@@ -138,3 +138,18 @@ cdef object plain_segments(Operation operation, cnp.ndarray array, cnp.ndarray o
     finally:
         leave_environment(&environment)
         silence.__exit__(None, None, None)
+
+
+cdef object plain_product(cnp.ndarray a, cnp.ndarray b, tuple shape, object out, object dtype):
+    """logmatmulexp of matrices, in the shape that the result has for the user."""
+    cdef Environment environment
+    from smoothmax._arrays import plain
+
+    note(PLAIN)
+    silence = silenced()
+    enter_environment(&environment)
+    try:
+        return delivered(plain.logmatmulexp(as_type(a, dtype), as_type(b, dtype)).reshape(shape), out, dtype)
+    finally:
+        leave_environment(&environment)
+        silence.__exit__(None, None, None)

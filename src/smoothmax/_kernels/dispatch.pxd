@@ -1,8 +1,11 @@
 # Which compiled variant of the kernels this process uses.
 
-from smoothmax._kernels.interface cimport DataKernels, Elementwise, ElementwiseRow, Kernels, Operation, Weigh
+from smoothmax._kernels.interface cimport (
+    DataKernels, Elementwise, ElementwiseRow, Kernels, Operation, ProductKernels, Weigh,
+)
 
 cdef const Kernels *kernels_of(Operation operation, bint doubles) noexcept
 cdef const DataKernels *data_kernels_of(bint doubles) noexcept
 cdef Weigh weigh_of(bint doubles) noexcept
 cdef ElementwiseRow elementwise_of(Elementwise operation, bint doubles) noexcept
+cdef const ProductKernels *product_kernels_of(bint doubles) noexcept

@@ -9,7 +9,9 @@ import os
 
 from cpython.pycapsule cimport PyCapsule_GetPointer
 
-from smoothmax._kernels.interface cimport DataKernels, Elementwise, ElementwiseRow, Kernels, Operation, Table, Weigh
+from smoothmax._kernels.interface cimport (
+    DataKernels, Elementwise, ElementwiseRow, Kernels, Operation, ProductKernels, Table, Weigh,
+)
 
 cdef extern from "cpu_features.h" nogil:
     bint cpu_has "smoothmax_cpu_has"(const char *feature)
@@ -89,3 +91,7 @@ cdef Weigh weigh_of(bint doubles) noexcept:
 
 cdef ElementwiseRow elementwise_of(Elementwise operation, bint doubles) noexcept:
     return table.elementwise_f64[<int>operation] if doubles else table.elementwise_f32[<int>operation]
+
+
+cdef const ProductKernels *product_kernels_of(bint doubles) noexcept:
+    return &table.products_f64 if doubles else &table.products_f32

@@ -7,8 +7,9 @@
 # overlap.
 
 from libc.math cimport INFINITY
+from libc.stdint cimport uint16_t
 
-from smoothmax._thresholds cimport TILE_COLUMNS
+from smoothmax._thresholds cimport LANES_F32, TILE_COLUMNS
 
 
 # The state of up to TILE_COLUMNS reductions side by side. A row uses column 0, or is one of JOINT_MAX_ROWS.
@@ -258,6 +259,47 @@ cdef struct DataKernels:
     Adjust adjust               # x*scale + addends, each of the two rounded; steps from row to row in bytes
 
 
+cdef struct ProductSum:
+    # The exact sums of elements of a logmatmulexp, one a lane: exp(maximum)*(count + (others + others_low)/2**OFFSET).
+    double maximum[LANES_F32]
+    double nans[LANES_F32]              # how many terms are nan
+    double count[LANES_F32]             # and how many equal the maximum
+    double others[LANES_F32]
+    double others_low[LANES_F32]
+
+
+ctypedef void (*Factor)(const void *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t n, Py_ssize_t k, void *out,
+                        Py_ssize_t out_ld, void *maxima) noexcept nogil
+ctypedef Py_ssize_t (*LogProducts)(void *products, Py_ssize_t n, Py_ssize_t k, const void *row, const void *columns,
+                                   uint16_t *places) noexcept nogil
+ctypedef void (*ChangeProducts)(ProductSum *sum) noexcept nogil
+ctypedef void (*AddProducts)(ProductSum *sum, const void *a, bint is_shared, const void *b,
+                             Py_ssize_t terms) noexcept nogil
+ctypedef void (*FinishProducts)(const ProductSum *sum, void *out) noexcept nogil
+
+
+cdef struct ProductKernels:
+    # logmatmulexp of matrices that share an axis of k elements (see ops/logmatmulexp.pxi).
+    #
+    # By a product of matrices: exponentials divided by that of their maximum, of `rows` rows whose n elements are one
+    # reduction, or of n columns that are one each. From row to row, elements lie `ld` and results `out_ld` elements
+    # apart. log_products takes n products of a row, at most 65536, to results, and lists the places of those that are
+    # not certified; returns how many.
+    Factor factor_rows
+    Factor factor_columns
+    LogProducts log_products
+    # Exactly, as many elements of the result as there are lanes: clear, max_of_products over all terms, add_products
+    # over all terms, finish. `b` has a row of lanes for each term, and so has `a` unless one element serves all lanes.
+    # Where lanes are terms of a single element, share_maximum follows max_of_products, and fold_lanes add_products.
+    Py_ssize_t lanes
+    ChangeProducts clear
+    AddProducts max_of_products
+    AddProducts add_products
+    ChangeProducts share_maximum
+    ChangeProducts fold_lanes
+    FinishProducts finish
+
+
 cdef struct Table:
     Kernels f32[OPERATIONS]
     Kernels f64[OPERATIONS]
@@ -268,3 +310,5 @@ cdef struct Table:
     # Turn a state of logsumexp without weights into one whose weights are all 1.
     Weigh weigh_f32
     Weigh weigh_f64
+    ProductKernels products_f32
+    ProductKernels products_f64

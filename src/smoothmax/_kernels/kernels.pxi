@@ -6,18 +6,18 @@
 from cpython.pycapsule cimport PyCapsule_New
 from cpython.pyport cimport PY_SSIZE_T_MAX
 from libc.math cimport frexp, ldexp
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from smoothmax._kernels.interface cimport (
     CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, EXACT_LOGSUMEXP, EXCLUSIVE_LOGCUMSUMEXP, FROM_MAXIMUM, IN_LOGARITHMS,
     LOG1MEXP, LOG1PEXP, LOGADDEXP, LOGCUMSUMEXP, LOGMEANEXP, LOGSUBEXP, LOGSUMEXP, LOGSUMEXP_AND_SOFTMAX, LOG_EXPIT,
     LOG_PROB, LOG_SOFTMAX, LOG_SOFTMAX_VJP, MASKED_LOGMEANEXP, MERGEABLE_LOGSUMEXP, NLL, SHIFTED, SOFTMAX, SOFTMAX_VJP,
-    SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, WEIGHTED_LOGMEANEXP, WEIGHTED_LOGSUMEXP, Adjust, Blend,
-    CorrectRow, DataKernels, DotSum, DraftRow, Elementwise, ElementwiseRow, Finish, FusedRow, FusedStateRow,
-    FusedStateTile, FusedTile, FusedWeightedTile, JointRow, Kernels, PartialSum, ReduceRow, ReduceTile, RunningSum,
-    ScaleRow, ScaleTile, Scaling, Select, State, Table, Transpose, WeightedSum, WriteRow, WriteTile, clear, running_of,
-    weighted_of,
+    SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, WEIGHTED_LOGMEANEXP, WEIGHTED_LOGSUMEXP, AddProducts,
+    Adjust, Blend, CorrectRow, DataKernels, DotSum, DraftRow, Elementwise, ElementwiseRow, Factor, Finish,
+    FinishProducts, FusedRow, FusedStateRow, FusedStateTile, FusedTile, FusedWeightedTile, JointRow, Kernels,
+    LogProducts, PartialSum, ProductKernels, ProductSum, ReduceRow, ReduceTile, RunningSum, ScaleRow, ScaleTile,
+    Scaling, Select, State, Table, Transpose, WeightedSum, WriteRow, WriteTile, clear, running_of, weighted_of,
 )
 from smoothmax._thresholds cimport (
     ALIASED_SOFTMAX_TILE_BYTES, ALIASED_SUM_TILE_BYTES, CACHE_LINE_BYTES, CARRY_QUADS_F32, CARRY_QUADS_F64, CARRY_ROWS,
@@ -71,6 +71,7 @@ include "ops/weighted_logsumexp.pxi"
 include "ops/logmeanexp.pxi"
 include "ops/running_sum.pxi"
 include "ops/logcumsumexp.pxi"
+include "ops/logmatmulexp.pxi"
 include "ops/dot_sum.pxi"
 include "ops/vjp.pxi"
 include "ops/losses.pxi"
@@ -123,6 +124,8 @@ fill(TABLE.f32, <float>0)
 fill(TABLE.f64, <double>0)
 fill_data(&TABLE.data_f32, <float>0)
 fill_data(&TABLE.data_f64, <double>0)
+fill_products(&TABLE.products_f32, <float>0)
+fill_products(&TABLE.products_f64, <double>0)
 fill_elementwise(TABLE.elementwise_f32, <float>0)
 fill_elementwise(TABLE.elementwise_f64, <double>0)
 TABLE.weigh_f32 = weigh_f32

@@ -22,6 +22,8 @@ cdef enum RouteName:
     SEGMENTS            # segments of an axis: short ones side by side, others by the routes of calls of their own
     EMPTY               # there is no element to walk
     PLAIN               # NumPy computes longdouble and complex
+    PRODUCT             # logmatmulexp by np.matmul, and its doubtful elements by exact sums
+    EXACT_PRODUCT       # logmatmulexp by exact sums
 
 
 cdef struct Route:

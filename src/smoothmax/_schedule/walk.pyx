@@ -16,9 +16,9 @@ from smoothmax._schedule.plan cimport (
 from smoothmax._schedule.pool cimport Queue, share, take
 from smoothmax._schedule.results cimport finish, put_targets, take_targets
 from smoothmax._schedule.route cimport (
-    DRAFT_ROW, EMPTY, FUSED_DIFFERENCES_TILE, FUSED_ROW, FUSED_TILE, GATHERED_ROW, JOINT_ROWS, NARROW, ONE_PASS_ROW,
-    ONE_PASS_TILE, PLAIN, SCAN_ROW, SCAN_TILE, SEGMENTS, SINGLE_ROW, TWO_PASS_ROW, TWO_PASS_TILE, Route, RouteName,
-    route_of, tiles_across,
+    DRAFT_ROW, EMPTY, EXACT_PRODUCT, FUSED_DIFFERENCES_TILE, FUSED_ROW, FUSED_TILE, GATHERED_ROW, JOINT_ROWS, NARROW,
+    ONE_PASS_ROW, ONE_PASS_TILE, PLAIN, PRODUCT, SCAN_ROW, SCAN_TILE, SEGMENTS, SINGLE_ROW, TWO_PASS_ROW, TWO_PASS_TILE,
+    Route, RouteName, route_of, tiles_across,
 )
 from smoothmax._schedule.threads cimport threads_of_caller
 from smoothmax._schedule.units cimport (
@@ -415,6 +415,7 @@ NAMES = {
     ONE_PASS_ROW: "ONE_PASS_ROW", ONE_PASS_TILE: "ONE_PASS_TILE", TWO_PASS_ROW: "TWO_PASS_ROW",
     TWO_PASS_TILE: "TWO_PASS_TILE", GATHERED_ROW: "GATHERED_ROW", DRAFT_ROW: "DRAFT_ROW", EMPTY: "EMPTY",
     SCAN_ROW: "SCAN_ROW", SCAN_TILE: "SCAN_TILE", SEGMENTS: "SEGMENTS",
+    PRODUCT: "PRODUCT", EXACT_PRODUCT: "EXACT_PRODUCT",
     PLAIN: "PLAIN",
 }
 

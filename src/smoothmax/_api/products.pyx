@@ -1,0 +1,101 @@
+"""logmatmulexp: signature and documentation. _arrays/products.pyx computes it."""
+
+cimport numpy as cnp
+
+from smoothmax._api.functions cimport lazy_functions
+from smoothmax._arrays.products cimport multiply_arrays
+
+__all__ = ["logmatmulexp"]
+
+cnp.import_array()
+
+
+def logmatmulexp(a, b, *, out=None, dtype=None, exact=False):
+    r"""Product of matrices in log space: the logarithm of ``exp(a) @ exp(b)``.
+
+    Parameters
+    ----------
+    a : array_like, shape (k,) or (..., n, k)
+        The logarithms of the first matrix, of a stack of them, or of a vector that multiplies from the left.
+    b : array_like, shape (k,) or (..., k, m)
+        The logarithms of the second matrix, of a stack of them, or of a vector. Stacks broadcast, as in `numpy.matmul`.
+    out : ndarray, optional
+        Where to put the result: an array of exactly its shape, any layout, of a dtype that the result can be cast to
+        by the rule ``same_kind``. It may overlap `a` and `b`.
+    dtype : {float32, float64, float16, longdouble}, optional
+        The type of the computation and of the result, by default the one that `a` and `b` promote to as in NumPy, and
+        float64 for integers and bool. float16 is computed in float32.
+    exact : bool, optional
+        Sum the terms of each element by itself instead of multiplying matrices of exponentials.
+
+    Returns
+    -------
+    ndarray or scalar
+        ``log(exp(a) @ exp(b))`` in the shape that ``a @ b`` has, or `out`. A sum of no terms gives -inf. Two vectors
+        give a NumPy scalar, unless `out` is given. For a dask array the result is a dask array; see `smoothmax.dask`.
+
+    Raises
+    ------
+    ValueError
+        An argument without axes; axes that are summed over and differ in length; stacks that do not broadcast. An
+        `out` of another shape, or one that is read-only.
+    TypeError
+        A `dtype` or `out` of the wrong kind, or any `dtype` for complex input; a masked array or one with units; an
+        array that is not numeric; an `out` for dask arrays.
+    MemoryError
+        No memory for the result, or for the exponentials.
+
+    See Also
+    --------
+    logsumexp : the same for one matrix; ``logsumexp(a[:, :, None] + b, axis=1)`` is this product.
+    logaddexp : the sum in log space.
+
+    Notes
+    -----
+    Each row of `a` and each column of `b` is divided by the exponential of its maximum, and the matrices of these
+    exponentials, from 0 to 1, are multiplied by `numpy.matmul`. Where the product of an element is so small that what
+    underflowed might count, its terms are summed again, one by one. Hence nothing is wrongly -inf:
+    ``logmatmulexp([[0, 0], [0, 0]], [[-1000, 0], [-1000, 0]])`` begins with -999.3, where the formula that is widely
+    copied loses the whole column.
+
+    With u = 2**-53 (2**-24 for float32), the absolute error is at most (k + 8) u plus 1 ULP of the result. With `exact`
+    it is at most 2 ULP, of the larger of maximum and logarithm where they cancel, and the result does not depend on
+    how `numpy.matmul` adds. The product of two vectors, and any of at most 16 elements, is always summed exactly.
+
+    An element is nan if any of its terms is, also where +inf meets -inf, and otherwise inf if any of them is; terms of
+    -inf add nothing. Sums of two elements that overflow are infinite.
+
+    Besides the result, a call takes the memory of two arrays, the exponentials, and exact sums take none. Input of
+    another type than that of the computation, or with neither of its last two axes contiguous, is copied. `set_num_threads` sets how many threads compute exponentials and exact sums. How many `numpy.matmul` takes
+    is a setting of the library behind it, on whose order of sums the last bits of the result may depend. longdouble
+    and complex numbers are computed row after row by NumPy.
+
+    References
+    ----------
+    .. [1] C.-P. Jeannerod and S. M. Rump, "Improved error bounds for inner products in floating-point arithmetic",
+       SIAM J. Matrix Anal. Appl. 34, 2013. https://doi.org/10.1137/120894488
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from smoothmax import logmatmulexp
+    >>> logmatmulexp([[0.0, 0.0], [0.0, 0.0]], [[-1000.0, 0.0], [-1000.0, 0.0]])
+    array([[-9.99306853e+02,  6.93147181e-01],
+           [-9.99306853e+02,  6.93147181e-01]])
+
+    The forward algorithm of a hidden Markov model with three states, whose log-probabilities of transition are `step`
+    and of the observations `seen`:
+
+    >>> step = np.log([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.1, 0.2, 0.7]])
+    >>> seen = np.log([[0.7, 0.2, 0.1], [0.1, 0.2, 0.7], [0.3, 0.4, 0.3]])
+    >>> alpha = np.log([0.5, 0.3, 0.2]) + seen[0]
+    >>> for likelihood in seen[1:]:
+    ...     alpha = logmatmulexp(alpha, step) + likelihood
+    >>> alpha
+    array([-4.93367425, -4.34959817, -4.64849531])
+    """
+    if type(a) is not cnp.ndarray or type(b) is not cnp.ndarray:
+        lazy = lazy_functions(a, b, None, out)
+        if lazy is not None:
+            return lazy.logmatmulexp(a, b, dtype=dtype, exact=exact)
+    return multiply_arrays(a, b, out, dtype, exact)

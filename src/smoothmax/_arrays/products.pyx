@@ -1,0 +1,220 @@
+"""logmatmulexp: from arguments to two operands, and from what np.matmul makes of them to results.
+
+np.matmul multiplies factors: the operands' exponentials, each reduction divided by that of its maximum. They lie as the
+elements lie, so that it need not copy them, and are freed before anything else is allocated.
+"""
+
+cimport numpy as cnp
+import numpy as np
+
+from smoothmax._arrays.call cimport (
+    MAX_NDIM, READ_IN_ANY_ORDER, as_array, as_base, as_type, check_out, kernel_type, plain_product, requested_dtype,
+    result_dtype, silenced, tuple_of, without_overlap,
+)
+from smoothmax._kernels.dispatch cimport product_kernels_of
+from smoothmax._kernels.environment cimport Environment, enter_environment, leave_environment
+from smoothmax._schedule.products cimport (
+    Operand, Product, factor, finish_product, is_by_rows, prefers_exact, sum_exactly,
+)
+from smoothmax._schedule.route cimport EMPTY, EXACT_PRODUCT, PRODUCT
+from smoothmax._schedule.walk cimport note
+
+cnp.import_array()
+
+KERNEL_TYPES = {number: np.dtype(name) for name, number in
+                (("float16", cnp.NPY_FLOAT16), ("float32", cnp.NPY_FLOAT32), ("float64", cnp.NPY_FLOAT64))}
+
+
+cdef inline Py_ssize_t length_from_end(cnp.ndarray array, int back) noexcept:
+    """The length of the last axis (1) or of the one before it (2)."""
+    return cnp.PyArray_DIM(array, cnp.PyArray_NDIM(array) - back)
+
+
+cdef tuple stack_shape(cnp.ndarray a, cnp.ndarray b):
+    """The shape of the result but for its last two axes; a and b are as np.matmul wants them."""
+    cdef cnp.npy_intp lengths[MAX_NDIM]
+    cdef int i, ndim = max(cnp.PyArray_NDIM(a), cnp.PyArray_NDIM(b)) - 2
+    cdef Py_ssize_t own, other
+    for i in range(ndim):
+        own = stack_length(a, ndim, i)
+        other = stack_length(b, ndim, i)
+        if own != other and own != 1 and other != 1:
+            raise ValueError(f"the stacks of a and b must broadcast, got shapes {(<object>a).shape} and "
+                             f"{(<object>b).shape}")
+        lengths[i] = other if own == 1 else own
+    return tuple_of(lengths, ndim)
+
+
+cdef Py_ssize_t stack_length(cnp.ndarray array, int ndim, int i) noexcept:
+    """The length of axis i of a stack of `ndim` axes; 1 where the array has fewer."""
+    cdef int own = i - ndim + cnp.PyArray_NDIM(array) - 2
+    return cnp.PyArray_DIM(array, own) if own >= 0 else 1
+
+
+cdef cnp.ndarray in_kernel_type(cnp.ndarray array, int computing):
+    """The array where it lies if kernels can read it, with one of the last two axes contiguous; otherwise a copy."""
+    cdef Py_ssize_t size = 8 if computing == cnp.NPY_FLOAT64 else 4
+    cdef int ndim = cnp.PyArray_NDIM(array), i
+    cdef bint reads = cnp.PyArray_TYPE(array) == computing and cnp.PyArray_ISBEHAVED_RO(array)
+    for i in range(ndim):
+        reads = reads and cnp.PyArray_STRIDE(array, i) % size == 0
+    if reads and (is_contiguous_along(array, ndim - 1, size) or is_contiguous_along(array, ndim - 2, size)):
+        return array
+    return np.ascontiguousarray(as_type(array, KERNEL_TYPES[computing]))
+
+
+cdef bint is_contiguous_along(cnp.ndarray array, int axis, Py_ssize_t size) noexcept:
+    return cnp.PyArray_STRIDE(array, axis) == size or cnp.PyArray_DIM(array, axis) == 1
+
+
+cdef void describe(cnp.ndarray array, int outer, int inner, Py_ssize_t itemsize, const Product *product,
+                   Operand *operand) noexcept:
+    """The operand of a product: its elements, and how its stack is walked together with that of the result."""
+    cdef int i, ndim = cnp.PyArray_NDIM(array), axis
+    operand.data = <const char *>cnp.PyArray_DATA(array)
+    operand.outer = cnp.PyArray_DIM(array, outer)
+    operand.outer_stride = cnp.PyArray_STRIDE(array, outer)
+    operand.inner_stride = cnp.PyArray_STRIDE(array, inner)
+    if operand.outer == 1 and operand.inner_stride != itemsize:
+        operand.outer_stride = itemsize             # NumPy may say anything of an axis of one element
+    if product.terms == 1 and operand.outer_stride != itemsize:
+        operand.inner_stride = itemsize
+    operand.matrices = 1
+    for i in range(product.ndim - 1, -1, -1):
+        axis = i - product.ndim + ndim - 2
+        operand.length[i] = cnp.PyArray_DIM(array, axis) if axis >= 0 else 1
+        operand.stride[i] = cnp.PyArray_STRIDE(array, axis) if operand.length[i] != 1 else 0
+        operand.place[i] = operand.matrices if operand.length[i] != 1 else 0
+        operand.matrices *= operand.length[i]
+
+
+cdef cnp.ndarray factored(const Product *product, Operand *operand, cnp.ndarray array, bint inner_is_last,
+                          cnp.ndarray maxima):
+    """The factors of an operand in the shape of its array, whose maxima the operand points to from now on."""
+    cdef cnp.ndarray factors
+    cdef bint as_it_is = is_by_rows(operand, product) == inner_is_last
+    operand.maxima = <char *>cnp.PyArray_DATA(maxima)
+    factors = np.empty((<object>array if as_it_is else np.swapaxes(array, -1, -2)).shape, maxima.descr)
+    if factor(product, operand, <char *>cnp.PyArray_DATA(factors)):
+        raise MemoryError
+    return factors if as_it_is else np.swapaxes(factors, -1, -2)
+
+
+cdef int multiply_exactly(Product *product) except -1:
+    """Sum without np.matmul. Lanes are columns, so the longer of both operands has to be b."""
+    cdef Operand swapped
+    note(EXACT_PRODUCT)
+    if product.b.outer < product.a.outer and 2*product.b.outer < product.kernels.lanes:
+        swapped = product.a
+        product.a, product.b = product.b, swapped
+        product.row_stride, product.column_stride = product.column_stride, product.row_stride
+    if sum_exactly(product):
+        raise MemoryError
+    return 0
+
+
+cdef int multiply(Product *product, cnp.ndarray a, cnp.ndarray b, cnp.ndarray products, int computing) except -1:
+    cdef cnp.ndarray a_maxima = np.empty(product.a.matrices*product.a.outer, KERNEL_TYPES[computing])
+    cdef cnp.ndarray b_maxima = np.empty(product.b.matrices*product.b.outer, KERNEL_TYPES[computing])
+    note(PRODUCT)
+    left = factored(product, &product.a, a, True, a_maxima)
+    right = factored(product, &product.b, b, False, b_maxima)
+    np.matmul(left, right, out=products)
+    del left, right                     # before anything else is allocated
+    if finish_product(product):
+        raise MemoryError
+    return 0
+
+
+cdef int compute(cnp.ndarray a, cnp.ndarray b, cnp.ndarray products, int computing, bint exact) except -1:
+    """Fill C-contiguous `products` in the type of the computation."""
+    cdef Product product
+    cdef Environment environment
+    cdef int i, ndim = cnp.PyArray_NDIM(products) - 2
+    a, b = in_kernel_type(a, computing), in_kernel_type(b, computing)
+    product.kernels = product_kernels_of(computing == cnp.NPY_FLOAT64)
+    product.itemsize = cnp.PyArray_ITEMSIZE(products)
+    product.terms = cnp.PyArray_DIM(a, cnp.PyArray_NDIM(a) - 1)
+    product.ndim = ndim
+    product.matrices = 1
+    for i in range(ndim):
+        product.shape[i] = cnp.PyArray_DIM(products, i)
+        product.matrices *= product.shape[i]
+    describe(a, cnp.PyArray_NDIM(a) - 2, cnp.PyArray_NDIM(a) - 1, product.itemsize, &product, &product.a)
+    describe(b, cnp.PyArray_NDIM(b) - 1, cnp.PyArray_NDIM(b) - 2, product.itemsize, &product, &product.b)
+    product.a.maxima = product.b.maxima = NULL
+    product.result = <char *>cnp.PyArray_DATA(products)
+    product.row_stride, product.column_stride = product.b.outer*product.itemsize, product.itemsize
+    silence = silenced()
+    enter_environment(&environment)
+    try:
+        if exact or prefers_exact(&product):
+            multiply_exactly(&product)
+        else:
+            multiply(&product, a, b, products, computing)
+    finally:
+        leave_environment(&environment)
+        silence.__exit__(None, None, None)
+    return 0
+
+
+cdef object multiply_arrays(object a, object b, object out, object dtype, object exact):
+    cdef cnp.ndarray left = as_array(a, "a"), right = as_array(b, "b"), result, products
+    cdef cnp.npy_intp lengths[MAX_NDIM]
+    cdef bint without_matmul = bool(exact)
+    cdef int i, ndim, computing
+    cdef Py_ssize_t k
+    cdef bint in_place, is_row, is_column
+    requested = requested_dtype(dtype)
+    left, right = as_base(left), as_base(right)
+    if cnp.PyArray_NDIM(left) == 0 or cnp.PyArray_NDIM(right) == 0:
+        raise ValueError(f"a and b must have at least one axis, got shapes {(<object>left).shape} and "
+                         f"{(<object>right).shape}")
+    is_row, is_column = cnp.PyArray_NDIM(left) == 1, cnp.PyArray_NDIM(right) == 1
+    chosen = result_dtype(a, left, b, right, requested)
+    k = length_from_end(left, 1)
+    if k != length_from_end(right, 1 if is_column else 2):
+        raise ValueError(f"the last axis of a must be as long as the {'only' if is_column else 'second-to-last'} axis "
+                         f"of b, got shapes {(<object>left).shape} and {(<object>right).shape}")
+    left = left[None] if is_row else left
+    right = right[:, None] if is_column else right
+    stack = stack_shape(left, right)
+    rows, columns = (length_from_end(left, 2),), (length_from_end(right, 1),)
+    shape = stack + (() if is_row else rows) + (() if is_column else columns)
+    if chosen.num not in KERNEL_TYPES:
+        return plain_product(left, right, shape, out, chosen)
+    ndim = len(shape)
+    for i in range(ndim):
+        lengths[i] = shape[i]
+    if out is None:
+        result = np.empty(shape, chosen)
+    else:
+        check_out(out, ndim, lengths, KERNEL_TYPES[chosen.num])
+        result = out
+        left = without_overlap(left, result, READ_IN_ANY_ORDER)
+        right = without_overlap(right, result, READ_IN_ANY_ORDER)
+    if not cnp.PyArray_SIZE(result) or not k:
+        note(EMPTY)
+        result.fill(-np.inf)
+        return result[()] if out is None and ndim == 0 else result
+    computing = kernel_type(chosen.num)
+    in_place = (cnp.PyArray_TYPE(result) == computing and cnp.PyArray_ISBEHAVED(result)
+                and cnp.PyArray_IS_C_CONTIGUOUS(result))
+    whole = stack + rows + columns
+    products = result.reshape(whole) if in_place else np.empty(whole, KERNEL_TYPES[computing])
+    compute(left, right, products, computing, without_matmul)
+    if not in_place:
+        deliver(products.reshape(shape), result)
+    return result[()] if out is None and ndim == 0 else result
+
+
+cdef int deliver(cnp.ndarray products, cnp.ndarray result) except -1:
+    cdef Environment environment
+    silence = silenced()
+    enter_environment(&environment)
+    try:
+        np.copyto(result, products, casting="same_kind")
+    finally:
+        leave_environment(&environment)
+        silence.__exit__(None, None, None)
+    return 0

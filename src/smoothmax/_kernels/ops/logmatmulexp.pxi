@@ -1,0 +1,337 @@
+# logmatmulexp
+#
+#     logmatmulexp(a, b)[i, j] = log(sum over p of exp(a[i, p] + b[p, j])),   k terms
+#
+# By a product of matrices:     P[i, j] = sum over p of 2**s exp(a[i, p] - row[i]) 2**s exp(b[p, j] - column[j])
+#                               (row[i] + column[j]) + log(P[i, j] 2**-2s)
+# where row and column are the maxima, and s as large as P allows. The caller multiplies.
+#
+# Error: (k + 8) u + 1 ULP of the result, u = 2**-53 (2**-24), where P is at least certified_above(): each exponential
+# is within 1.3 u, the product adds k u, and what underflows is at most u of P (docs/numerics.md).
+#
+# Exactly: 2 ULP; where maximum and logarithm cancel, in ULP of the larger of the two.
+# Worst inputs: 0.58 ULP at a = [0.13069214781305702, -0.09633204085676077], b = [-0.05715890737928073,
+# -1.5655669719680485], float32 0.57. Beyond keeps_low(), the rounding error of a + b adds up to half an ULP.
+#
+# 1. a + b is rounded to s, and s_low is what that lost. The maximum is that of s.
+# 2. Sum exp((s - maximum) + s_low) with the difference in two parts, and count the elements whose s is the maximum.
+# 3. maximum + log(count + others), rounded once.
+
+cdef inline real as_many(Py_ssize_t k, real _) noexcept nogil:
+    """The smallest power of two above k."""
+    cdef real power = 1
+    while k > 0:
+        power *= 2
+        k //= 2
+    return power
+
+
+cdef inline real scale_exponent(Py_ssize_t k, real _) noexcept nogil:
+    """s: so large that a sum of k products, each up to 2**2s, does not overflow."""
+    cdef int left = 126 if real is float else 1022
+    while k > 0:
+        left -= 1
+        k //= 2
+    return <real>(left//2)
+
+
+cdef inline real certified_above(Py_ssize_t k, real _) noexcept nogil:
+    """The least P that has lost at most u of itself to underflow.
+
+    An exponential below 2**-1021 (2**-125) may be lost, whose factor is at most 2**s, and so may a product below
+    2**-1022 (2**-126), even if the processor flushes subnormal numbers: less than k 2**(s - 1019) (k 2**(s - 123)).
+    """
+    cdef double power = power_of_two(<double>scale_exponent(k, <real>0) - (99 if real is float else 966))
+    return <real>(power*as_many(k, <double>0))
+
+
+# The factors ----------------------------------------------------------------------------------------------------------
+
+cdef inline real scaled_factor(real v, real maximum, real round_bias, real underflow_below) noexcept nogil:
+    """2**s exp(v - maximum), rounded once; 0 where it would be subnormal."""
+    cdef real d, low, head, tail, scale
+    difference_in_two(v, maximum, underflow_below, WITH_MAXIMUM, &d, &low)
+    split_exp_of_two(d, low, round_bias, &head, &tail, &scale)
+    return (head + tail)*scale
+
+
+cdef inline void factors_of_lanes(const real *x, const real *maximum, real round_bias, real underflow_below,
+                                  real *out) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef real e[LANES]
+    for j in range(lanes_of(x)):
+        e[j] = scaled_factor(x[j], maximum[j], round_bias, underflow_below)
+    for j in range(lanes_of(x)):
+        out[j] = e[j]
+
+
+cdef void factor_rows(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t n, Py_ssize_t k, real *out,
+                      Py_ssize_t out_ld, real *maxima) noexcept nogil:
+    """Rows of k contiguous elements, each divided by the exponential of its maximum."""
+    cdef Py_ssize_t width = lanes_of(x), i, j, lane_rows = n//width, remaining = n - lane_rows*width
+    cdef real exponent = offset(<real>0) - scale_exponent(k, <real>0)
+    cdef real round_bias = round_bias_of(exponent), underflow_below = underflow_of(exponent)
+    cdef real tail[LANES]
+    cdef real maximum[LANES]
+    for i in range(rows):
+        maxima[i] = max_of_row(x, n, tail)
+        spread(finite_reference(maxima[i]), maximum)
+        for j in range(lane_rows):
+            factors_of_lanes(x + j*width, maximum, round_bias, underflow_below, out + j*width)
+        if remaining:
+            factors_of_lanes(tail, maximum, round_bias, underflow_below, tail)
+            unpad(tail, remaining, out + lane_rows*width)
+        x += ld
+        out += out_ld
+
+
+cdef void factor_columns(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t n, Py_ssize_t k, real *out,
+                         Py_ssize_t out_ld, real *maxima) noexcept nogil:
+    """n columns side by side, each divided by the exponential of its maximum."""
+    cdef Py_ssize_t width = lanes_of(x), i, j, first
+    cdef real exponent = offset(<real>0) - scale_exponent(k, <real>0)
+    cdef real round_bias = round_bias_of(exponent), underflow_below = underflow_of(exponent)
+    cdef real tail[LANES]
+    cdef real maximum[LANES]
+    for first from 0 <= first < n by width:
+        spread(<real>-INFINITY, maximum)
+        if n - first >= width:
+            max_lanes(x + first, ld, rows, maximum)
+        else:
+            for i in range(rows):
+                pad(x + first + i*ld, n - first, tail)
+                max_lanes(tail, width, 1, maximum)
+        unpad(maximum, min_of(n - first, width), maxima + first)
+        for j in range(width):
+            maximum[j] = finite_reference(maximum[j])
+        for i in range(rows):
+            if n - first >= width:
+                factors_of_lanes(x + first + i*ld, maximum, round_bias, underflow_below, out + first + i*out_ld)
+            else:
+                pad(x + first + i*ld, n - first, tail)
+                factors_of_lanes(tail, maximum, round_bias, underflow_below, tail)
+                unpad(tail, n - first, out + first + i*out_ld)
+
+
+# The logarithms -------------------------------------------------------------------------------------------------------
+
+cdef inline void logs_of_lanes(real *products, real row, const real *columns, real exponent, real least,
+                               int *doubtful) noexcept nogil:
+    """Results in the place of products; `doubtful` is set for those that are not certified."""
+    cdef Py_ssize_t j
+    cdef real y[LANES]
+    cdef real total, error, low, log_product
+    cdef bint certified
+    for j in range(lanes_of(products)):
+        total = sum_in_two(row, columns[j], &error)
+        certified = (products[j] >= least) & (products[j] < <real>INFINITY) & (magnitude(total) < <real>INFINITY)
+        doubtful[j] = 0 if certified else 1
+        log_product = split_log(<real>0, products[j], <real>0, exponent, &low)
+        low += error
+        total = sum_in_two(total, log_product, &error)
+        y[j] = total + (error + low)
+    for j in range(lanes_of(products)):
+        products[j] = y[j]
+
+
+cdef inline Py_ssize_t list_doubtful(const int *doubtful, Py_ssize_t first, Py_ssize_t n, uint16_t *places,
+                                     Py_ssize_t found) noexcept nogil:
+    """Append the places of those that are set to the list of `found`, and return its new length."""
+    cdef Py_ssize_t j
+    cdef int any_of_them = 0
+    for j in range(LANES):
+        any_of_them |= doubtful[j]
+    if any_of_them:
+        for j in range(n):
+            if doubtful[j]:
+                places[found] = <uint16_t>(first + j)
+                found += 1
+    return found
+
+
+cdef Py_ssize_t log_products(real *products, Py_ssize_t n, Py_ssize_t k, const real *row, const real *columns,
+                             uint16_t *places) noexcept nogil:
+    """Take n products of a row to results, and list the places of those that the exact kernel must compute anew."""
+    cdef Py_ssize_t width = lanes_of(products), first, found = 0, left
+    cdef real exponent = -2*scale_exponent(k, <real>0), least = certified_above(k, <real>0)
+    cdef real tail[LANES]
+    cdef real tail_columns[LANES]
+    cdef int doubtful[LANES]
+    for first in range(LANES):
+        doubtful[first] = 0
+    for first from 0 <= first < n by width:
+        left = n - first
+        if left >= width:
+            logs_of_lanes(products + first, row[0], columns + first, exponent, least, doubtful)
+        else:
+            pad_with(<real>1, products + first, left, tail)
+            pad_with(<real>0, columns + first, left, tail_columns)
+            logs_of_lanes(tail, row[0], tail_columns, exponent, least, doubtful)
+            unpad(tail, left, products + first)
+        found = list_doubtful(doubtful, first, min_of(left, width), places, found)
+    return found
+
+
+# Exactly --------------------------------------------------------------------------------------------------------------
+#
+# Lanes are elements of the result. The elements of b that they need lie side by side, one row of lanes for each term.
+# So do those of a, unless a single one serves all lanes, which are then elements of one row of the result.
+
+cdef inline real element_of(const real *a, bint is_shared, Py_ssize_t i, Py_ssize_t j) noexcept nogil:
+    return a[i] if is_shared else a[i*lanes_of(a) + j]
+
+
+cdef inline void max_of_sums(ProductSum *sum, const real *a, bint is_shared, const real *b,
+                             Py_ssize_t terms) noexcept nogil:
+    cdef Py_ssize_t i, j
+    cdef real maximum[LANES]
+    cdef real nans[LANES]
+    cdef real s
+    for j in range(lanes_of(a)):
+        maximum[j] = <real>sum.maximum[j]
+        nans[j] = 0
+    for i in range(terms):
+        for j in range(lanes_of(a)):
+            s = element_of(a, is_shared, i, j) + b[i*lanes_of(b) + j]
+            maximum[j] = larger(s, maximum[j])
+            nans[j] += one_if(s != s, <real>0)
+    for j in range(lanes_of(a)):
+        sum.maximum[j] = maximum[j]
+        sum.nans[j] += nans[j]
+
+
+cdef inline real keeps_low(real maximum) noexcept nogil:
+    """1 where what a + b loses to rounding may show in a sum, and 0 where its exponential might not be near 1.
+
+    From there on it is at most half an ULP of the result, and 2 ULP have room for that.
+    """
+    cdef real most = <real>2048 if real is float else <real>1099511627776.0
+    return one_if(magnitude(maximum) < most, <real>0)
+
+
+cdef inline void add_sum(real *total, real a, real b, real maximum, real keep, real round_bias, real underflow_below,
+                         real *low, real *count) noexcept nogil:
+    """Add exp(a + b - maximum), or count a maximum."""
+    cdef real s, s_low, d, d_low, head, tail, scale, result, large, small
+    cdef bint equal, vanishes
+    s = sum_in_two(a, b, &s_low)
+    equal = s == maximum
+    difference_in_two(s, maximum, underflow_below, WITHOUT_MAXIMUM, &d, &d_low)
+    vanishes = d == underflow_below
+    s_low = 0 if vanishes & (not equal) else s_low*keep
+    split_exp_of_two(d, d_low + (0 if equal else s_low), round_bias, &head, &tail, &scale)
+    head *= scale
+    result = total[0] + head
+    large = total[0] if total[0] > head else head
+    small = head if total[0] > head else total[0]
+    low[0] = (small - (result - large)) + (s_low*scaled_one(<real>0) if equal else tail*scale)
+    count[0] += one_if(equal, <real>0)
+    total[0] = result
+
+
+cdef inline void add_sums(ProductSum *sum, const real *a, bint is_shared, const real *b,
+                          Py_ssize_t terms) noexcept nogil:
+    cdef Py_ssize_t i, j, first, block
+    cdef real total[LANES]
+    cdef real carry[LANES]
+    cdef real count[LANES]
+    cdef real maximum[LANES]
+    cdef real keep[LANES]
+    cdef real low
+    cdef real round_bias = round_bias_of(<real>0), underflow_below = underflow_of(<real>0)
+    for j in range(lanes_of(a)):
+        maximum[j] = <real>sum.maximum[j]
+        keep[j] = keeps_low(maximum[j])
+        total[j] = <real>sum.others[j]
+        count[j] = 0
+    for first from 0 <= first < terms by CARRY_ROWS:
+        block = min_of(terms - first, CARRY_ROWS)
+        for j in range(lanes_of(a)):
+            carry[j] = 0
+        for i in range(first, first + block):
+            for j in range(lanes_of(a)):
+                add_sum(&total[j], element_of(a, is_shared, i, j), b[i*lanes_of(b) + j], maximum[j], keep[j],
+                        round_bias, underflow_below, &low, &count[j])
+                carry[j] += low
+        for j in range(lanes_of(a)):
+            sum.others_low[j] += carry[j]
+    for j in range(lanes_of(a)):
+        sum.others[j] = total[j]
+        sum.count[j] += count[j]
+
+
+cdef void clear_products(ProductSum *sum) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(LANES):
+        sum.maximum[j] = -INFINITY
+        sum.nans[j] = 0
+        sum.count[j] = 0
+        sum.others[j] = 0
+        sum.others_low[j] = 0
+
+
+cdef void max_of_products(ProductSum *sum, const real *a, bint is_shared, const real *b,
+                          Py_ssize_t terms) noexcept nogil:
+    if is_shared:
+        max_of_sums(sum, a, True, b, terms)
+    else:
+        max_of_sums(sum, a, False, b, terms)
+
+
+cdef void add_products(ProductSum *sum, const real *a, bint is_shared, const real *b,
+                       Py_ssize_t terms) noexcept nogil:
+    """Add what each term has beside the maximum, unless no lane has a finite maximum: then the result is known."""
+    cdef Py_ssize_t j
+    cdef int finite = 0
+    for j in range(lanes_of(a)):
+        finite |= is_finite(sum.maximum[j])
+    if not finite:
+        return
+    if is_shared:
+        add_sums(sum, a, True, b, terms)
+    else:
+        add_sums(sum, a, False, b, terms)
+
+
+cdef void share_maximum(ProductSum *sum) noexcept nogil:
+    """Let the lanes be parts of one element: they have one maximum."""
+    cdef Py_ssize_t j
+    for j in range(1, LANES):
+        sum.maximum[0] = larger(sum.maximum[j], sum.maximum[0])
+    for j in range(1, LANES):
+        sum.maximum[j] = sum.maximum[0]
+
+
+cdef void fold_lanes(ProductSum *sum) noexcept nogil:
+    """Add lanes that share_maximum() has made parts of one element to the first."""
+    cdef Py_ssize_t j
+    cdef double error
+    for j in range(1, LANES):
+        sum.nans[0] += sum.nans[j]
+        sum.count[0] += sum.count[j]
+        sum.others[0] = two_sum(sum.others[0], sum.others[j], &error)
+        sum.others_low[0] += sum.others_low[j] + error
+
+
+cdef void finish_products(const ProductSum *sum, real *out) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef double value, log_sum, low, others, others_low
+    for j in range(lanes_of(out)):
+        others = two_sum(sum.others[j], sum.others_low[j], &others_low)
+        log_sum = log_sum_of(<real>sum.maximum[j], FROM_MAXIMUM, sum.count[j], others, others_low, &low)
+        value = add_log_sum(sum.maximum[j], log_sum, low)
+        value = value if magnitude(sum.maximum[j]) < INFINITY else sum.maximum[j]
+        out[j] = <real>(value if sum.nans[j] == 0 else NAN)
+
+
+cdef void fill_products(ProductKernels *kernels, real type_) noexcept:
+    kernels.lanes = LANES_F32 if real is float else LANES_F64
+    kernels.factor_rows = <Factor>factor_rows[real]
+    kernels.factor_columns = <Factor>factor_columns[real]
+    kernels.log_products = <LogProducts>log_products[real]
+    kernels.clear = clear_products
+    kernels.max_of_products = <AddProducts>max_of_products[real]
+    kernels.add_products = <AddProducts>add_products[real]
+    kernels.share_maximum = share_maximum
+    kernels.fold_lanes = fold_lanes
+    kernels.finish = <FinishProducts>finish_products[real]

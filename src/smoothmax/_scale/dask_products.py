@@ -1,0 +1,75 @@
+"""logmatmulexp on dask arrays: products of blocks, merged along the axis that is summed over.
+
+A product of blocks is within (k + 4) u and half an ULP of its logarithm, and logsumexp of all of them adds half an ULP
+of the result and less than 2 u, so the whole holds the bound of one call.
+"""
+
+from functools import partial
+from typing import Any
+
+import dask.array as da
+import numpy as np
+from numpy.typing import DTypeLike
+
+from smoothmax._api.products import logmatmulexp
+from smoothmax._partial import states
+from smoothmax._scale.dask_blocks import block_sums, merged, named
+from smoothmax._schedule.threads import one_thread
+
+__all__ = ["product"]
+
+Array = np.ndarray[Any, Any]
+
+
+def multiply_blocks(a: Array, b: Array, *, dtype: np.dtype[Any], exact: bool) -> Array:
+    """The product of two blocks, with an axis in front along which such products are merged."""
+    with one_thread:
+        result: Array = logmatmulexp(a, b, dtype=dtype, exact=exact)[None]
+    return result
+
+
+def product(a: Any, b: Any, dtype: DTypeLike | None, exact: Any, split_every: Any) -> Any:
+    a, b = da.asanyarray(a), da.asanyarray(b)
+    result = states.dtype_of(a._meta, b._meta, dtype)
+    if 0 in (a.ndim, b.ndim):
+        raise ValueError(f"a and b must have at least one axis, got shapes {a.shape} and {b.shape}")
+    is_row, is_column = a.ndim == 1, b.ndim == 1
+    length, other = a.shape[-1], b.shape[0 if is_column else -2]
+    if length != other and not np.isnan(length) and not np.isnan(other):
+        raise ValueError(
+            f"the last axis of a must be as long as the {'only' if is_column else 'second-to-last'} axis of b, got "
+            f"shapes {a.shape} and {b.shape}"
+        )
+    a = a[None] if is_row else a
+    b = b[:, None] if is_column else b
+    try:
+        da.core.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    except ValueError:
+        raise ValueError(f"the stacks of a and b must broadcast, got shapes {a.shape} and {b.shape}") from None
+    computing = np.dtype(np.float32) if result == np.float16 else result
+    ndim = max(a.ndim, b.ndim)
+    # Axes of the blockwise product: 0 is the one that is summed over, then the stack, the rows, the columns.
+    stack = tuple(range(1, ndim - 1))
+    rows, columns = ndim - 1, ndim
+    products = da.blockwise(
+        partial(multiply_blocks, dtype=computing, exact=bool(exact)),
+        (0, *stack, rows, columns),
+        a,
+        (*stack[len(stack) + 2 - a.ndim :], rows, 0),
+        b,
+        (*stack[len(stack) + 2 - b.ndim :], 0, columns),
+        adjust_chunks={0: lambda _: 1},
+        dtype=computing,
+        meta=np.empty((0,) * (ndim + 1), computing),
+        name=None,
+        token=named("logmatmulexp", a),
+    )
+    if length == 0:
+        products = da.full((1, *products.shape[1:]), -np.inf, dtype=computing)
+    if products.numblocks[0] == 1:
+        value = products[0].astype(result)
+    else:
+        sums = block_sums("logsumexp", products, None, True, ndim + 1, (0,), computing)
+        value = merged(sums, "logsumexp", (0,), False, computing, split_every, result)
+    value = value[..., 0, :] if is_row else value
+    return value[..., 0] if is_column else value

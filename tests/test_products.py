@@ -1,0 +1,368 @@
+"""logmatmulexp: shapes, types, layouts, special values, errors, memory, threads and routes."""
+
+import itertools
+import threading
+import tracemalloc
+
+import numpy as np
+import pytest
+from bounds import EXACT_LOGMATMULEXP, LONGDOUBLE_LOGMATMULEXP
+from layouts import LAYOUTS
+
+import smoothmax
+from smoothmax import logmatmulexp
+from smoothmax._schedule.explain import explain
+from smoothmax._thresholds import limits
+
+LIMITS = limits()
+RNG = np.random.default_rng(20261129)
+SHAPES = [
+    ((4,), (4,)),
+    ((4,), (4, 5)),
+    ((5, 4), (4,)),
+    ((3, 4), (4, 5)),
+    ((7, 3, 4), (4, 5)),
+    ((4,), (7, 4, 5)),
+    ((7, 3, 4), (4,)),
+    ((2, 1, 3, 4), (6, 4, 5)),
+    ((1, 3, 4), (6, 4, 5)),
+    ((40, 2, 2), (40, 2, 2)),
+    ((40, 3, 2), (2, 2)),
+    ((33, 40), (40, 65)),
+    ((40, 3), (3, 1)),
+    ((1, 3), (3, 40)),
+    ((300, 17), (17,)),
+    ((700,), (700,)),
+    ((9000,), (9000,)),
+    ((3, 700), (700, 3)),
+    ((5, 1), (1, 6)),
+    ((2, LIMITS["PRODUCT_ROWS"] + 1, 3), (3, LIMITS["PRODUCT_COLUMNS"] + 1)),
+]
+WAYS = {"matmul": False, "exact": True}
+
+
+def numbers(shape, dtype=np.float64, scale=3.0):
+    return (RNG.normal(size=shape) * scale).astype(dtype)
+
+
+def expected_of(a, b):
+    """A slow twin: logsumexp of the terms of each element."""
+    wide = np.longdouble
+    a, b = np.asarray(a, wide), np.asarray(b, wide)
+    left, right = (a[None] if a.ndim == 1 else a), (b[:, None] if b.ndim == 1 else b)
+    with np.errstate(all="ignore"):
+        terms = left[..., :, :, None] + right[..., None, :, :]
+        largest = np.max(terms, axis=-2, initial=-np.inf, keepdims=True)
+        finite = np.where(np.isfinite(largest), largest, 0)
+        sums = np.log(np.exp(terms - finite).sum(axis=-2)) + finite[..., 0, :]
+    sums = np.where(np.isnan(terms).any(axis=-2), np.nan, sums)
+    sums = sums[..., 0, :] if a.ndim == 1 else sums
+    return sums[..., 0] if b.ndim == 1 else sums
+
+
+def tolerance(dtype):
+    return {"rtol": 20 * np.finfo(dtype).eps, "atol": 200 * np.finfo(dtype).eps}
+
+
+@pytest.mark.parametrize("exact", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize("shapes", SHAPES, ids=str)
+def test_shapes_are_those_of_matmul(shapes, exact, dtype):
+    a, b = (numbers(shape, dtype) for shape in shapes)
+    got = logmatmulexp(a, b, exact=exact)
+    like = np.matmul(a, b)
+    assert (got.shape, got.dtype, type(got)) == (like.shape, dtype, type(like))
+    np.testing.assert_allclose(got, expected_of(a, b), **tolerance(dtype))
+    out = np.empty(like.shape, dtype)
+    assert logmatmulexp(a, b, out=out, exact=exact) is out
+    np.testing.assert_array_equal(out, got)
+
+
+@pytest.mark.parametrize("exact", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize(
+    "shapes", [((0, 3), (3, 2)), ((3, 0), (0, 2)), ((0,), (0,)), ((0, 2, 3), (3, 2)), ((2, 0), (0,))]
+)
+def test_no_terms_and_no_elements(shapes, exact):
+    a, b = (np.zeros(shape) for shape in shapes)
+    got = logmatmulexp(a, b, exact=exact)
+    assert np.shape(got) == np.shape(a @ b)
+    assert np.all(got == -np.inf)
+    assert explain(logmatmulexp, a, b)["name"] == "EMPTY"
+
+
+def laid_out(x, layout):
+    if layout == "broadcast":
+        return np.broadcast_to(x[..., :1, :], x.shape)
+    if layout == "first_axis":
+        return np.asfortranarray(x)
+    if layout == "two_axes":
+        return x
+    array, axis, back = LAYOUTS[layout](x)
+    assert axis == 1
+    return back(array)
+
+
+@pytest.mark.parametrize("exact", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize("layout", [*LAYOUTS, "broadcast"])
+def test_layouts(layout, exact, dtype):
+    """Every layout of an operand beside every one of the other, with lanes that are rows and that are columns."""
+    for other, (n, m) in itertools.product([*LAYOUTS, "broadcast"], ((21, 19), (2, 40), (40, 1))):
+        a, b = laid_out(numbers((n, 23), dtype), layout), laid_out(numbers((23, m), dtype), other)
+        got = logmatmulexp(a, b, exact=exact)
+        assert got.dtype == dtype
+        np.testing.assert_allclose(got, expected_of(a, b), **tolerance(dtype))
+        np.testing.assert_allclose(logmatmulexp(b.T, a.T, exact=exact).T, got, **tolerance(dtype))
+
+
+def test_stacks_that_are_views():
+    a = numbers((6, 5, 4, 8))[::-2, :, ::2].transpose(1, 0, 2, 3)
+    b = np.broadcast_to(numbers((3, 8, 20)), (5, 3, 8, 20))
+    for exact in WAYS.values():
+        np.testing.assert_allclose(logmatmulexp(a, b, exact=exact), expected_of(a, b), **tolerance(float))
+
+
+@pytest.mark.parametrize("exact", WAYS.values(), ids=WAYS)
+def test_types(exact):
+    a, b = np.round(numbers((20, 6))), np.round(numbers((6, 20)))
+    right = logmatmulexp(a, b, exact=True)
+    for given, result in (("i1", "f8"), ("u8", "f8"), ("?", "f8"), (">f8", "f8"), (">f4", "f4"), ("f2", "f2")):
+        left, other = (np.abs(x).astype(given) for x in (a, b))
+        got = logmatmulexp(left, other, exact=exact)
+        assert got.dtype == result
+        np.testing.assert_allclose(got, logmatmulexp(left.astype("f8"), other.astype("f8")), **tolerance(result))
+    for left, other, result in (("f4", "f8", "f8"), ("f2", "f4", "f4"), ("i4", "f4", "f8"), ("?", "f4", "f4")):
+        assert logmatmulexp(a.astype(left), b.astype(other), exact=exact).dtype == result
+    got = logmatmulexp(a, b, dtype=np.float32, exact=exact)
+    assert got.dtype == np.float32
+    np.testing.assert_allclose(got, right, **tolerance(np.float32))
+    np.testing.assert_array_equal(logmatmulexp(a.tolist(), b.tolist(), exact=exact), logmatmulexp(a, b, exact=exact))
+
+
+def test_bools_are_true_or_false_whatever_their_byte():
+    a = np.full((3, 2), 7, np.uint8).view(bool)
+    np.testing.assert_allclose(logmatmulexp(a, np.zeros((2, 3))), 1 + np.log(2))
+
+
+@pytest.mark.parametrize("exact", WAYS.values(), ids=WAYS)
+def test_longdouble(exact):
+    a, b = numbers((5, 7), np.longdouble), numbers((7, 6), np.longdouble)
+    got = logmatmulexp(a, b, exact=exact)
+    assert got.dtype == np.longdouble
+    np.testing.assert_allclose(got, expected_of(a, b), rtol=0, atol=60 * np.finfo(np.longdouble).eps)
+    a, b = np.array([[0, -20, -9.5]], np.longdouble), np.array([[0], [-17.25], [-11]], np.longdouble)
+    right = np.log1p(np.exp(np.longdouble(-37.25)) + np.exp(np.longdouble(-20.5)))
+    assert np.abs(logmatmulexp(a, b)[0, 0] - right) <= LONGDOUBLE_LOGMATMULEXP * np.spacing(right)
+    assert explain(logmatmulexp, a, b)["name"] == "PLAIN"
+    assert logmatmulexp(a.astype("f8"), b, exact=exact).dtype == np.longdouble
+    assert logmatmulexp(a[:, :0], b[:0])[0, 0] == -np.inf
+
+
+def test_complex():
+    a, b = numbers((2, 5, 3)) + 1j * numbers((2, 5, 3)), numbers((3, 4)) + 1j * numbers((3, 4))
+    got = logmatmulexp(a, b)
+    np.testing.assert_allclose(np.exp(got), np.exp(a) @ np.exp(b), rtol=1e-12)
+    assert logmatmulexp(a.astype(np.complex64), b.astype(np.complex64)).dtype == np.complex64
+    assert explain(logmatmulexp, a[0, 0], b)["name"] == "PLAIN"
+
+
+VALUES = (-np.inf, 0.5, np.inf, np.nan)
+
+
+@pytest.mark.parametrize("exact", WAYS.values(), ids=WAYS)
+def test_special_values(exact, dtype):
+    """Every row of two terms by every column of two: nan if a term is, else inf if one is, and -inf adds nothing."""
+    rows = np.array(list(itertools.product(VALUES, repeat=2)), dtype)
+    for a in (rows, np.hstack([rows, np.full((16, 40), -np.inf, dtype)])):
+        b = np.vstack([rows.T, np.full((a.shape[1] - 2, 16), -1, dtype)])
+        with np.errstate(all="raise"):
+            got = logmatmulexp(a, b, exact=exact)
+            vectors = [[logmatmulexp(x, y, exact=exact) for y in b.T] for x in a]
+        np.testing.assert_allclose(got, expected_of(a, b), rtol=4 * np.finfo(dtype).eps)
+        np.testing.assert_array_equal(np.isposinf(got), np.isposinf(vectors))
+        np.testing.assert_array_equal(np.isnan(got), np.isnan(vectors))
+        np.testing.assert_array_equal(np.isneginf(got), np.isneginf(vectors))
+
+
+@pytest.mark.parametrize("exact", WAYS.values(), ids=WAYS)
+def test_rows_and_columns_of_minus_infinity(exact, dtype):
+    a, b = numbers((70, 30), dtype), numbers((30, 90), dtype)
+    a[5] = a[40:] = -np.inf
+    b[:, 7] = b[:, 30:60] = -np.inf
+    with np.errstate(all="raise"):
+        got = logmatmulexp(a, b, exact=exact)
+    np.testing.assert_allclose(got, expected_of(a, b), **tolerance(dtype))
+    assert np.isneginf(logmatmulexp(np.full((20, 9), -np.inf), np.full((9, 20), -np.inf), exact=exact)).all()
+
+
+def test_what_overflows_is_infinite():
+    large = np.finfo(float).max
+    a, b = np.full((4, 3), large), np.full((3, 5), large)
+    for exact in WAYS.values():
+        with np.errstate(all="raise"):
+            assert np.isposinf(logmatmulexp(a, b, exact=exact)).all()
+            assert np.isneginf(logmatmulexp(-a, -b, exact=exact)).all()
+            np.testing.assert_allclose(logmatmulexp(a, -b, exact=exact), np.log(3), rtol=1e-15)
+
+
+def blocks_of_doubt(dtype):
+    """Matrices whose product is certified nowhere, at single elements, along rows, along columns, in a corner."""
+    far = 1100 if dtype == np.float64 else 150
+    n, m = 3 * LIMITS["PRODUCT_ROWS"] + 5, LIMITS["PRODUCT_COLUMNS"] + 90
+    a, b = numbers((n, 4), dtype), numbers((4, m), dtype)
+    yield (
+        "rows",
+        np.where(np.arange(n)[:, None] % 7 == 0, np.array([0, -far, 0, 0], dtype), a),
+        b - far * (np.arange(4) != 1)[:, None].astype(dtype),
+    )
+    yield (
+        "a corner",
+        a - far * ((np.arange(n) > n - 9)[:, None] & (np.arange(4) < 2)),
+        b - far * ((np.arange(4) >= 2)[:, None] & (np.arange(m) > m - 30)),
+    )
+    sparse = RNG.random((n, 4)) < 0.3, RNG.random((4, m)) < 0.3
+    yield "single elements", np.where(sparse[0], a - far, a), np.where(sparse[1], b - far, b)
+    yield "everywhere", np.where(np.arange(4) < 2, a, a - far), np.where(np.arange(4)[:, None] < 2, b - far, b)
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_doubtful_elements_are_those_of_exact_sums(place, dtype):
+    name, a, b = list(blocks_of_doubt(dtype))[place]
+    a, b = a.astype(dtype), b.astype(dtype)
+    got, exact = logmatmulexp(a, b), logmatmulexp(a, b, exact=True)
+    assert explain(logmatmulexp, a, b)["name"] == "PRODUCT"
+    np.testing.assert_allclose(got, exact, **tolerance(dtype))
+    depth = a.max(axis=1)[:, None] + b.max(axis=0) - exact
+    doubtful = depth > (1050 if dtype == np.float64 else 140)
+    assert doubtful.any(), name
+    np.testing.assert_array_equal(got[doubtful], exact[doubtful])
+
+
+@pytest.mark.parametrize("exact", WAYS.values(), ids=WAYS)
+def test_out(exact):
+    a, b = numbers((20, 20)), numbers((20, 20))
+    right = logmatmulexp(a, b, exact=exact)
+    for out in (
+        np.empty((20, 20), order="F"), np.empty((20, 40))[:, ::2], np.empty((20, 20))[::-1], np.empty((20, 20), ">f8"),
+        np.empty((20, 20), np.longdouble), np.zeros((20, 20), complex),
+    ):  # fmt: skip
+        assert logmatmulexp(a, b, out=out, exact=exact) is out
+        np.testing.assert_array_equal(out, right)
+    for dtype in (np.float32, np.float16):
+        out = np.empty((20, 20), dtype)
+        with np.errstate(all="raise"):
+            logmatmulexp(a * 1000, b, out=out, exact=exact)
+        with np.errstate(all="ignore"):
+            np.testing.assert_array_equal(out, logmatmulexp(a * 1000, b, exact=exact).astype(dtype))
+    scalar = np.empty(())
+    assert logmatmulexp(a[0], b[0], out=scalar) is scalar
+
+
+@pytest.mark.parametrize("exact", WAYS.values(), ids=WAYS)
+def test_out_may_overlap_the_operands(exact):
+    a, b = numbers((21, 20)), numbers((20, 20))
+    right = logmatmulexp(a[:20], b, exact=exact)
+    for operand, place in ((0, np.s_[:20]), (1, np.s_[:]), (0, np.s_[1:]), (1, np.s_[::-1]), (0, np.s_[:20, ::-1])):
+        left, other = a.copy(), b.copy()
+        out = (left, other)[operand][place]
+        logmatmulexp(left[:20], other, out=out, exact=exact)
+        np.testing.assert_array_equal(out, right)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "options", "error", "text"),
+    [
+        (np.zeros(()), np.zeros(3), {}, ValueError, "a and b must have at least one axis, got shapes () and (3,)"),
+        (np.zeros((2, 3)), 1.0, {}, ValueError, "a and b must have at least one axis, got shapes (2, 3) and ()"),
+        (
+            np.zeros((2, 3)), np.zeros((2, 3)), {}, ValueError,
+            "the last axis of a must be as long as the second-to-last axis of b, got shapes (2, 3) and (2, 3)",
+        ),
+        (
+            np.zeros(3), np.zeros(4), {}, ValueError,
+            "the last axis of a must be as long as the only axis of b, got shapes (3,) and (4,)",
+        ),
+        (
+            np.zeros((2, 3, 4)), np.zeros((3, 4, 5)), {}, ValueError,
+            "the stacks of a and b must broadcast, got shapes (2, 3, 4) and (3, 4, 5)",
+        ),
+        (np.zeros((2, 2)), np.zeros((2, 2)), {"dtype": int}, TypeError,
+         "dtype must be float32, float64, float16 or longdouble, got int64"),
+        (np.zeros((2, 2), complex), np.zeros((2, 2)), {"dtype": "f8"}, TypeError,
+         "dtype must be None for complex input, got float64"),
+        (np.zeros((2, 2)), np.zeros((2, 2)), {"out": np.zeros((2, 3))}, ValueError,
+         "out must have shape (2, 2), got (2, 3)"),
+        (np.zeros((2, 2)), np.zeros((2, 2)), {"out": np.zeros((2, 2), int)}, TypeError,
+         "out must have a dtype that float64 can be cast to by 'same_kind', got int64"),
+        (np.zeros((2, 2)), np.zeros((2, 2)), {"out": [0]}, TypeError, "out must be a NumPy array, got list"),
+        (np.array(["x"]), np.zeros(1), {}, TypeError, "a must be an array of numbers, got dtype <U1"),
+        (np.zeros(1), np.array([None]), {}, TypeError, "b must be an array of numbers, got dtype object"),
+    ],
+)  # fmt: skip
+def test_what_is_refused(a, b, options, error, text):
+    with pytest.raises(error) as raised:
+        logmatmulexp(a, b, **options)
+    assert str(raised.value) == text
+
+
+@pytest.mark.parametrize("exact", WAYS.values(), ids=WAYS)
+def test_memory(exact, dtype):
+    """The result and two arrays of the operands' sizes; none with exact sums; one copy more of other types."""
+    a, b = numbers((200, 150), dtype), numbers((150, 220), dtype)
+    wide = (len(a) * b.shape[1]) * a.itemsize
+    for left, right, copies in ((a, b, 1), (a.T.copy().T, b, 1), (a[:, ::-1], b, 2), (a.astype(">f8"), b, 2)):
+        room = 0 if exact and copies == 1 else copies * (left.nbytes + right.nbytes)
+        tracemalloc.start()
+        logmatmulexp(left, right, dtype=dtype, exact=exact)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < wide + room + 2**14
+
+
+def test_bits_do_not_depend_on_threads_or_alignment(dtype):
+    a, b = numbers((300, 120), dtype, 40), numbers((120, 500), dtype, 40)
+    a[::9, ::2] -= 500
+    unaligned = np.empty(a.nbytes + 64, np.uint8)
+    for exact in WAYS.values():
+        results = []
+        for threads in (1, 2, 5):
+            with smoothmax.num_threads(threads):
+                results.append(logmatmulexp(a, b, exact=exact))
+        for offset in (8, 16, 24):
+            copy = np.ndarray(a.shape, dtype, unaligned, offset)
+            copy[...] = a
+            results.append(logmatmulexp(copy, b, exact=exact))
+        for result in results[1:]:
+            np.testing.assert_array_equal(results[0], result)
+
+
+def test_calls_from_many_threads():
+    a, b = numbers((60, 50), scale=300), numbers((50, 60), scale=300)
+    right = logmatmulexp(a, b)
+    wrong = []
+
+    def work():
+        wrong.extend(1 for _ in range(20) if not np.array_equal(logmatmulexp(a, b), right))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_vectors_are_exact():
+    """What a small product promises by default: 2 ULP."""
+    a, b = numbers(3000), numbers((3000, 1))
+    right = expected_of(a, b)
+    for got in (logmatmulexp(a, b[:, 0]), logmatmulexp(a, b)[0]):
+        assert np.abs(got - right[0]) <= EXACT_LOGMATMULEXP * np.spacing(float(right[0]))
+
+
+def test_inputs_are_left_alone():
+    a, b = numbers((30, 20)), numbers((20, 30))
+    before = a.copy(), b.copy()
+    a.flags.writeable = b.flags.writeable = False
+    for exact in WAYS.values():
+        logmatmulexp(a, b, exact=exact)
+    np.testing.assert_array_equal(before[0], a)
+    np.testing.assert_array_equal(before[1], b)

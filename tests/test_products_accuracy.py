@@ -1,0 +1,150 @@
+"""logmatmulexp holds its bounds against mpmath, where products of exponentials go wrong and everywhere else."""
+
+import mpmath
+import numpy as np
+import pytest
+from product_reference import exact_element, exact_product, excess, worst
+
+from smoothmax import logmatmulexp
+from smoothmax._schedule.explain import explain
+from smoothmax._thresholds import limits
+
+LIMITS = limits()
+SIZES = {np.float64: (700, 1e300), np.float32: (80, 1e37)}  # what exp underflows beyond, and numbers near the largest
+
+
+def rng():
+    return np.random.default_rng(20261129)
+
+
+def peaks_apart(dtype):
+    """Rows peak where columns are least, so most of the product of exponentials underflows."""
+    far = SIZES[dtype][0] * 1.1
+    a = np.where(np.arange(12) < 6, 0, -far) + rng().normal(size=(9, 12))
+    return a, np.where(np.arange(12)[:, None] < 6, -far, 0) + rng().normal(size=(12, 9))
+
+
+def at_the_limit(dtype):
+    """Terms on both sides of what underflows, each row a little lower than the one before."""
+    far = np.linspace(0.4, 1.6, 20) * SIZES[dtype][0]
+    a = np.stack([np.zeros(20), -far], axis=1)
+    b = np.stack([-far, np.full(20, 0.0)])
+    return a, b - 0.1 * rng().random((2, 20))
+
+
+def beside_zero(_):
+    """Results near 0, of which a rounded 1 would leave nothing."""
+    a = np.column_stack([rng().normal(size=8), np.full(8, -20.0), np.full(8, -9.5)])
+    b = np.vstack([-a[:, 0], np.full(8, -17.25), np.full(8, -11.0)])
+    return a, b
+
+
+def subnormal(dtype):
+    tiny = np.finfo(dtype).smallest_subnormal
+    return rng().integers(-99, 99, (6, 5)) * tiny, rng().integers(-99, 99, (5, 6)) * tiny
+
+
+def huge(dtype):
+    """Offsets near the largest numbers, which leave nothing of what is added to them; sums of some are ordinary."""
+    large = SIZES[dtype][1]
+    a = rng().choice([large, -large, large / 3], (7, 6)) * (1 + 0.1 * rng().random((7, 6)))
+    return a, rng().choice([large, -large, -large / 3], (6, 7)) * (1 + 0.1 * rng().random((6, 7)))
+
+
+def far_away(dtype):
+    """Sums whose rounding errors are of the size of the differences between them."""
+    far = 2.0 ** (np.finfo(dtype).nmant - 3)
+    return far + rng().normal(size=(7, 6)), -far / 3 + rng().normal(size=(6, 7))
+
+
+FAMILIES = {
+    "ordinary": lambda _: (rng().normal(size=(9, 17)), rng().normal(size=(17, 9))),
+    "wide": lambda dtype: (
+        rng().normal(size=(9, 17)) * SIZES[dtype][0] / 3,
+        rng().normal(size=(17, 9)) * SIZES[dtype][0] / 3,
+    ),
+    "widest": lambda dtype: (
+        rng().normal(size=(9, 17)) * SIZES[dtype][0],
+        rng().normal(size=(17, 9)) * SIZES[dtype][0],
+    ),
+    "one term": lambda _: (rng().normal(size=(9, 1)) * 1e3, rng().normal(size=(1, 9)) * 1e3),
+    "low precision": lambda _: (np.round(rng().normal(size=(9, 8)), 2) * 100, np.round(rng().normal(size=(8, 9)), 2)),
+    "peaks apart": peaks_apart,
+    "at the limit": at_the_limit,
+    "beside zero": beside_zero,
+    "subnormal": subnormal,
+    "huge": huge,
+    "far away": far_away,
+}
+
+
+def family(name, dtype):
+    a, b = (x.astype(dtype) for x in FAMILIES[name](dtype))
+    return a, b, exact_product(a, b)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_error_is_within_the_promise(name, dtype):
+    a, b, found = family(name, dtype)
+    assert explain(logmatmulexp, a, b)["name"] == "PRODUCT"
+    with np.errstate(all="raise"):
+        assert worst(logmatmulexp(a, b), a, b, False, found) <= 1
+        assert worst(logmatmulexp(a, b, exact=True), a, b, True, found) <= 1
+
+
+def test_the_product_that_loses_a_column():
+    """By exp, matmul and log the first column is -inf, as in the answer that is widely copied."""
+    a, b = np.zeros((2, 2)), np.array([[-1000.0, 0.0], [-1000.0, 0.0]])
+    for repeats in (1, 20):
+        got = logmatmulexp(np.repeat(a, repeats, 0), np.repeat(b, repeats, 1))
+        np.testing.assert_allclose(got[:, :repeats], -1000 + np.log(2), rtol=1e-15)
+        np.testing.assert_allclose(got[:, repeats:], np.log(2), rtol=1e-15)
+
+
+def test_nothing_is_wrongly_infinite(dtype):
+    """Distances between the peaks of rows and of columns, to far beyond what exponentials can have."""
+    far = np.linspace(0, 4 * SIZES[dtype][0], 500).astype(dtype)
+    a = np.stack([np.zeros_like(far), -far], axis=1)
+    got = logmatmulexp(a, a.T[::-1])
+    expected = np.logaddexp(-far[:, None], -far[None, :].astype(np.float64))
+    assert explain(logmatmulexp, a, a.T[::-1])["name"] == "PRODUCT"
+    np.testing.assert_allclose(got, expected, rtol=4 * np.finfo(dtype).eps, atol=12 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("k", [10**5, LIMITS["PRODUCT_TERMS"], LIMITS["PRODUCT_TERMS"] + 1])
+def test_many_terms(k, exact, dtype):
+    """Terms of 48 values, so that mpmath sums 48*48 of them, whatever k is."""
+    r = rng()
+    values = (r.normal(size=(2, 48)) * 5).astype(dtype)
+    a_places, b_places = r.integers(0, 48, (5, k)), r.integers(0, 48, (k, 7))
+    a, b = values[0][a_places], values[1][b_places]
+    got = logmatmulexp(a, b, exact=exact)
+    vector = logmatmulexp(a[0], b[:, 0], exact=exact)
+    for i, j in ((0, 0), (4, 6), (2, 3)):
+        pairs, counts = np.unique(a_places[i] * 48 + b_places[:, j], return_counts=True)
+        terms = [mpmath.mpf(float(values[0][p // 48])) + mpmath.mpf(float(values[1][p % 48])) for p in pairs]
+        found = exact_element(terms, counts)
+        assert excess(got[i, j], found, k, dtype, exact) <= 1
+        if i == j == 0:
+            assert excess(vector, found, k, dtype, True) <= 1
+
+
+def test_many_terms_that_are_small_beside_one():
+    """Their sum is all that is left of the result, and has to have all its digits."""
+    k = 5000
+    a, b = np.full((3, k), -30.0), np.full((k, 3), -7.5)
+    a[:, 77] = b[77] = 0
+    found = exact_element([mpmath.mpf(0), mpmath.mpf(-37.5)], [1, k - 1])
+    got = logmatmulexp(a, b, exact=True)
+    assert all(excess(x, found, k, np.float64, True) <= 1 for x in got.ravel())
+
+
+def test_float16_is_rounded_once():
+    r = rng()
+    a, b = r.normal(size=(40, 9)).astype(np.float16), r.normal(size=(9, 40)).astype(np.float16)
+    for exact in (False, True):
+        got = logmatmulexp(a, b, exact=exact)
+        assert got.dtype == np.float16
+        right = logmatmulexp(a.astype(np.float64), b.astype(np.float64), exact=True)
+        assert np.max(np.abs(got - right) / np.spacing(np.abs(right).astype(np.float16))) <= 0.51
