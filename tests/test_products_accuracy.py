@@ -1,9 +1,8 @@
 """logmatmulexp holds its bounds against mpmath, where products of exponentials go wrong and everywhere else."""
 
-import mpmath
 import numpy as np
 import pytest
-from product_reference import exact_element, exact_product, excess, worst
+from product_reference import context, exact_element, exact_product, excess, worst
 
 from smoothmax import logmatmulexp
 from smoothmax._schedule.explain import explain
@@ -34,9 +33,9 @@ def at_the_limit(dtype):
 
 def beside_zero(_):
     """Results near 0, of which a rounded 1 would leave nothing."""
-    a = np.column_stack([rng().normal(size=8), np.full(8, -20.0), np.full(8, -9.5)])
-    b = np.vstack([-a[:, 0], np.full(8, -17.25), np.full(8, -11.0)])
-    return a, b
+    r = rng()
+    a = np.column_stack([r.integers(-99, 99, 8) / 8, -20 - r.random(8), -12 - r.random(8)])
+    return a, np.vstack([-a[:, 0], -17 - r.random(8), -21 - r.random(8)])
 
 
 def subnormal(dtype):
@@ -52,9 +51,17 @@ def huge(dtype):
 
 
 def far_away(dtype):
-    """Sums whose rounding errors are of the size of the differences between them."""
-    far = 2.0 ** (np.finfo(dtype).nmant - 3)
-    return far + rng().normal(size=(7, 6)), -far / 3 + rng().normal(size=(6, 7))
+    """Sums whose rounding errors are from far below to far above the differences between them."""
+    far = 2.0 ** (np.finfo(dtype).nmant + np.arange(-16, 12))[:, None]
+    a, b = far + rng().normal(size=(28, 6)), rng().choice([-3, -1 / 3, 1 / 3], (6, 5))
+    return a * rng().choice([-1, 1], (28, 1)), b + 0.1 * rng().random((6, 5))
+
+
+def beside_a_power_of_two(dtype):
+    """Results a little above a negative power of two, below which an ULP of the terms is twice as large."""
+    power = 2.0 ** (np.finfo(dtype).nmant + np.arange(-16, 12))[:, None]
+    a = -power - rng().random((28, 40)) * 3
+    return a, rng().random((40, 5)) - 1
 
 
 FAMILIES = {
@@ -75,6 +82,7 @@ FAMILIES = {
     "subnormal": subnormal,
     "huge": huge,
     "far away": far_away,
+    "beside a power of two": beside_a_power_of_two,
 }
 
 
@@ -123,7 +131,7 @@ def test_many_terms(k, exact, dtype):
     vector = logmatmulexp(a[0], b[:, 0], exact=exact)
     for i, j in ((0, 0), (4, 6), (2, 3)):
         pairs, counts = np.unique(a_places[i] * 48 + b_places[:, j], return_counts=True)
-        terms = [mpmath.mpf(float(values[0][p // 48])) + mpmath.mpf(float(values[1][p % 48])) for p in pairs]
+        terms = [context.mpf(float(values[0][p // 48])) + context.mpf(float(values[1][p % 48])) for p in pairs]
         found = exact_element(terms, counts)
         assert excess(got[i, j], found, k, dtype, exact) <= 1
         if i == j == 0:
@@ -135,9 +143,21 @@ def test_many_terms_that_are_small_beside_one():
     k = 5000
     a, b = np.full((3, k), -30.0), np.full((k, 3), -7.5)
     a[:, 77] = b[77] = 0
-    found = exact_element([mpmath.mpf(0), mpmath.mpf(-37.5)], [1, k - 1])
+    found = exact_element([context.mpf(0), context.mpf(-37.5)], [1, k - 1])
     got = logmatmulexp(a, b, exact=True)
     assert all(excess(x, found, k, np.float64, True) <= 1 for x in got.ravel())
+
+
+@pytest.mark.parametrize("fraction", [-0.49, 0.3, 0.49])
+def test_what_a_sum_of_two_elements_loses(fraction, dtype):
+    """Terms below a negative power of two, results above it: half an ULP of a term is an ULP of the result."""
+    digits = np.finfo(dtype).nmant
+    for exponent in range(1, digits + 8):
+        for terms in (1, 3, 40):
+            a = np.full(terms, -(2.0**exponent) - 2.0 ** max(0, exponent - digits), dtype)
+            b = np.full(terms, fraction * 2.0 ** (exponent - digits), dtype)
+            found = exact_element([context.mpf(float(a[0])) + context.mpf(float(b[0]))], [terms])
+            assert excess(logmatmulexp(a, b), found, terms, dtype, False) <= 1
 
 
 def test_float16_is_rounded_once():

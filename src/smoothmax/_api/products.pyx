@@ -59,16 +59,17 @@ def logmatmulexp(a, b, *, out=None, dtype=None, exact=False):
     copied loses the whole column.
 
     With u = 2**-53 (2**-24 for float32), the absolute error is at most (k + 8) u plus 1 ULP of the result. With `exact`
-    it is at most 2 ULP, of the larger of maximum and logarithm where they cancel, and the result does not depend on
-    how `numpy.matmul` adds. The product of two vectors, and any of at most 16 elements, is always summed exactly.
+    it is at most 2 ULP, of the larger of maximum and logarithm where they cancel, and the result does not depend on how
+    `numpy.matmul` adds. The product of two vectors, and any of at most 16 elements, is always summed exactly.
 
     An element is nan if any of its terms is, also where +inf meets -inf, and otherwise inf if any of them is; terms of
     -inf add nothing. Sums of two elements that overflow are infinite.
 
     Besides the result, a call takes the memory of two arrays, the exponentials, and exact sums take none. Input of
-    another type than that of the computation, or with neither of its last two axes contiguous, is copied. `set_num_threads` sets how many threads compute exponentials and exact sums. How many `numpy.matmul` takes
-    is a setting of the library behind it, on whose order of sums the last bits of the result may depend. longdouble
-    and complex numbers are computed row after row by NumPy.
+    another type than that of the computation, or with neither of its last two axes contiguous, is copied.
+    `set_num_threads` sets how many threads compute exponentials and exact sums. How many `numpy.matmul` takes is a
+    setting of the library behind it, on whose order of sums the last bits of the result may depend. longdouble and
+    complex numbers are computed row after row by NumPy.
 
     References
     ----------

@@ -10,12 +10,12 @@
 # is within 1.3 u, the product adds k u, and what underflows is at most u of P (docs/numerics.md).
 #
 # Exactly: 2 ULP; where maximum and logarithm cancel, in ULP of the larger of the two.
-# Worst inputs: 0.58 ULP at a = [0.13069214781305702, -0.09633204085676077], b = [-0.05715890737928073,
-# -1.5655669719680485], float32 0.57. Beyond keeps_low(), the rounding error of a + b adds up to half an ULP.
+# Worst inputs: 0.62 ULP at a = [-1.2626332504786038, 2.3505698229042027], b = [1.3948877652523266,
+# -3.2692870762452237], float32 0.59 at a = [-0.43129376, -0.07007493], b = [-0.42007896, 0.25329396].
 #
-# 1. a + b is rounded to s, and s_low is what that lost. The maximum is that of s.
-# 2. Sum exp((s - maximum) + s_low) with the difference in two parts, and count the elements whose s is the maximum.
-# 3. maximum + log(count + others), rounded once.
+# 1. a + b = t + t', rounded and what that lost. m is the maximum of t.
+# 2. Sum exp((t - m) + t') with the difference in two parts, and count the elements whose t is m; add their t' instead.
+# 3. m + log(count + others), rounded once.
 
 cdef inline real as_many(Py_ssize_t k, real _) noexcept nogil:
     """The smallest power of two above k."""
@@ -124,7 +124,7 @@ cdef inline void logs_of_lanes(real *products, real row, const real *columns, re
     cdef bint certified
     for j in range(lanes_of(products)):
         total = sum_in_two(row, columns[j], &error)
-        certified = (products[j] >= least) & (products[j] < <real>INFINITY) & (magnitude(total) < <real>INFINITY)
+        certified = (products[j] >= least) & (magnitude(total) < <real>INFINITY)
         doubtful[j] = 0 if certified else 1
         log_product = split_log(<real>0, products[j], <real>0, exponent, &low)
         low += error
@@ -200,31 +200,42 @@ cdef inline void max_of_sums(ProductSum *sum, const real *a, bint is_shared, con
         sum.nans[j] += nans[j]
 
 
-cdef inline real keeps_low(real maximum) noexcept nogil:
-    """1 where what a + b loses to rounding may show in a sum, and 0 where its exponential might not be near 1.
-
-    From there on it is at most half an ULP of the result, and 2 ULP have room for that.
-    """
-    cdef real most = <real>2048 if real is float else <real>1099511627776.0
+cdef inline real takes_apart(real maximum) noexcept nogil:
+    """1 where t' is so small that exp(t') is 1 + t', to 0.06 ULP of the result; elements are counted there."""
+    cdef real most = <real>4194304 if real is float else <real>2251799813685248.0
     return one_if(magnitude(maximum) < most, <real>0)
 
 
-cdef inline void add_sum(real *total, real a, real b, real maximum, real keep, real round_bias, real underflow_below,
-                         real *low, real *count) noexcept nogil:
-    """Add exp(a + b - maximum), or count a maximum."""
-    cdef real s, s_low, d, d_low, head, tail, scale, result, large, small
+cdef inline real takes_together(real maximum) noexcept nogil:
+    """1 from there on, where rounding (t - m) + t' does not show, to where an ULP of m is so much that t' does not."""
+    cdef real most = <real>268435456 if real is float else <real>1152921504606846976.0
+    return one_if(magnitude(maximum) < most, <real>0) - takes_apart(maximum)
+
+
+cdef inline void add_sum(real *total, real a, real b, real maximum, real counted, real apart, real together,
+                         real round_bias, real underflow_below, real *low, real *count) noexcept nogil:
+    """Add exp(a + b - maximum), or count an element that equals `counted`."""
+    cdef real t, t_low, d, seen, d_low, head, tail, scale, result, large, small, one
     cdef bint equal, vanishes
-    s = sum_in_two(a, b, &s_low)
-    equal = s == maximum
-    difference_in_two(s, maximum, underflow_below, WITHOUT_MAXIMUM, &d, &d_low)
-    vanishes = d == underflow_below
-    s_low = 0 if vanishes & (not equal) else s_low*keep
-    split_exp_of_two(d, d_low + (0 if equal else s_low), round_bias, &head, &tail, &scale)
+    t = sum_in_two(a, b, &t_low)
+    d = t - maximum
+    seen = d - t
+    d_low = (t - (d - seen)) - (maximum + seen)
+    equal = t == counted
+    vanishes = (d < underflow_below) | equal
+    d += t_low*together
+    t_low *= apart
+    d_low += t_low
+    d = underflow_below if vanishes else d
+    d_low = 0 if vanishes else d_low
+    split_exp_of_two(d, d_low, round_bias, &head, &tail, &scale)
     head *= scale
+    tail *= scale
+    one = t_low*scaled_one(<real>0)
     result = total[0] + head
     large = total[0] if total[0] > head else head
     small = head if total[0] > head else total[0]
-    low[0] = (small - (result - large)) + (s_low*scaled_one(<real>0) if equal else tail*scale)
+    low[0] = (small - (result - large)) + (one if equal else tail)
     count[0] += one_if(equal, <real>0)
     total[0] = result
 
@@ -236,12 +247,16 @@ cdef inline void add_sums(ProductSum *sum, const real *a, bint is_shared, const 
     cdef real carry[LANES]
     cdef real count[LANES]
     cdef real maximum[LANES]
-    cdef real keep[LANES]
+    cdef real counted[LANES]
+    cdef real apart[LANES]
+    cdef real together[LANES]
     cdef real low
     cdef real round_bias = round_bias_of(<real>0), underflow_below = underflow_of(<real>0)
     for j in range(lanes_of(a)):
         maximum[j] = <real>sum.maximum[j]
-        keep[j] = keeps_low(maximum[j])
+        apart[j] = takes_apart(maximum[j])
+        together[j] = takes_together(maximum[j])
+        counted[j] = <real>NAN if together[j] != 0 else maximum[j]
         total[j] = <real>sum.others[j]
         count[j] = 0
     for first from 0 <= first < terms by CARRY_ROWS:
@@ -250,8 +265,8 @@ cdef inline void add_sums(ProductSum *sum, const real *a, bint is_shared, const 
             carry[j] = 0
         for i in range(first, first + block):
             for j in range(lanes_of(a)):
-                add_sum(&total[j], element_of(a, is_shared, i, j), b[i*lanes_of(b) + j], maximum[j], keep[j],
-                        round_bias, underflow_below, &low, &count[j])
+                add_sum(&total[j], element_of(a, is_shared, i, j), b[i*lanes_of(b) + j], maximum[j], counted[j],
+                        apart[j], together[j], round_bias, underflow_below, &low, &count[j])
                 carry[j] += low
         for j in range(lanes_of(a)):
             sum.others_low[j] += carry[j]
