@@ -250,6 +250,7 @@ def test_out(exact):
         out = np.empty((20, 20), dtype)
         with np.errstate(all="raise"):
             logmatmulexp(a * 1000, b, out=out, exact=exact)
+            assert np.isposinf(logmatmulexp(a + 1e300, b, dtype=dtype, exact=exact)).all()
         with np.errstate(all="ignore"):
             np.testing.assert_array_equal(out, logmatmulexp(a * 1000, b, exact=exact).astype(dtype))
     scalar = np.empty(())

@@ -36,7 +36,7 @@ import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-from fuzzing.checks import run_loss, run_product, run_reduction, run_stream, run_ufunc
+from fuzzing.checks import run_loss, run_matmul, run_product, run_reduction, run_stream, run_ufunc
 from fuzzing.complexes import run_complex
 from fuzzing.descriptions import MAKERS, random_case
 from fuzzing.memory import Failure, Memory
@@ -56,6 +56,7 @@ __all__ = ["MAKERS", "Failure", "outcome", "random_case", "run", "shrunk"]
 RUNNERS: dict[str, Callable[[Memory, Case], None]] = {
     "reduction": run_reduction, "product": run_product, "loss": run_loss, "stream": run_stream, "file": run_file,
     "blocks": run_blocks, "block losses": run_block_losses, "complex": run_complex, "ufunc": run_ufunc,
+    "matmul": run_matmul,
     "mistake": run_mistake,
 }  # fmt: skip
 

@@ -249,6 +249,35 @@ def run_product(memory: Memory, case: Case) -> None:
     must_be(got, expected, "product", dtype, None if out is None else out.dtype)
 
 
+def run_matmul(memory: Memory, case: Case) -> None:
+    (a, a_passed, a_around), (b, b_passed, b_around) = (given(memory, case[key], case[key]["shape"]) for key in "ab")
+    options: Case = {"exact": case["exact"]}
+    dtype = natural(np.result_type(a.dtype, b.dtype))
+    if "dtype" in case:
+        options["dtype"] = dtype = np.dtype(case["dtype"])
+    computing = np.dtype(np.float32) if dtype == np.float16 else dtype
+    with np.errstate(all="ignore"):
+        wide = [np.asarray(x.view(np.uint8) != 0 if x.dtype == np.bool_ else x).astype(computing).astype(WIDE)
+                for x in (a, b)]  # fmt: skip
+        left, right = wide[0][None] if a.ndim == 1 else wide[0], wide[1][:, None] if b.ndim == 1 else wide[1]
+        expected = twin.matmul(left, right, np.finfo(computing).eps, case["exact"])
+        if a.ndim == 1:
+            expected = expected.map(lambda v: v[..., 0, :])
+        if b.ndim == 1:
+            expected = expected.map(lambda v: v[..., 0])
+    inputs = [(a_passed, a_around), (b_passed, b_around)]
+    out = output(memory, case, expected.value.shape, dtype, inputs) if "out" in case else None
+    if out is not None:
+        options["out"] = out
+    before = kept_inputs([a_passed, b_passed], out)
+    got = strictly(case, lambda: smoothmax.logmatmulexp(a_passed, b_passed, **options))
+    check_inputs(before)
+    memory.check()
+    if out is not None and got is not out:
+        raise Failure("type: what is returned is not out")
+    must_be(got, expected, "product", dtype, None if out is None else out.dtype)
+
+
 def run_ufunc(memory: Memory, case: Case) -> None:
     shape, name = case["shape"], case["function"]
     numbers, passed, arounds = zip(*(given(memory, case[key], shape) for key in ("x", "y") if key in case), strict=True)

@@ -192,6 +192,35 @@ def random_product(r: random.Random) -> Case:
     return common(r, case)
 
 
+def random_matmul(r: random.Random) -> Case:
+    """Matrices and vectors of numbers that peak anywhere; stacks of one axis or two."""
+    n, k, m = (r.choice([1, 2, 3, 5, 16, 17, 33, 70, r.randint(0, 40)]) for _ in range(3))
+    stack = [r.choice([1, 2, 3]) for _ in range(r.choice([0, 0, 0, 1, 2]))]
+    if r.random() < 0.05:
+        k = r.choice([255, 256, 257, 700])
+    if r.random() < 0.05:
+        m = r.choice([255, 256, 257, 300])
+    shapes = {"a": [k] if r.random() < 0.15 else [*stack, n, k], "b": [k] if r.random() < 0.15 else [*stack, k, m]}
+    types = (*FLOATS[:2], *FLOATS[:2], *FLOATS[:2], r.choice(FLOATS[:6]), r.choice(OTHERS))
+    case: Case = {"do": "matmul", "exact": r.random() < 0.4}
+    for name, shape in shapes.items():
+        if len(shape) > 2 and r.random() < 0.4:  # stacks that broadcast
+            shape[0] = 1
+            shape[:] = shape[r.randrange(2) :]
+        case[name] = random_array(r, len(shape), types, NUMBERS, True)
+        case[name]["shape"] = shape
+    if r.random() < 0.1:
+        case["dtype"] = r.choice(["f2", "f4", "f8"])
+    if r.random() < 0.35:
+        case["out"] = {
+            "is": r.choice(["fresh", "input", "second", "shifted", "flipped"]),
+            "dtype": r.choice([None, None, "f4", "f8", ">f8"]),
+            "how": random_layout(r, 9),
+            "by": r.choice([-3, -1, 1, 2, 7, 64]),
+        }
+    return common(r, case)
+
+
 def random_loss(r: random.Random) -> Case:
     shape = random_shape(r) or [3]
     names = ("cross_entropy", "cross_entropy_and_grad", "cross_entropy_and_grad", "nll_loss", "log_prob")
@@ -399,6 +428,7 @@ MAKERS: dict[str, tuple[float, Callable[[random.Random], Case]]] = {
     "block losses": (0.7, random_block_losses),
     "complex": (2, random_complex),
     "ufunc": (10, random_ufunc),
+    "matmul": (8, random_matmul),
 }
 
 

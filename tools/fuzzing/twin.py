@@ -18,11 +18,24 @@ import numpy as np
 
 __all__ = [
     "COMPLEX", "TINY", "WIDE", "Expected", "log_prob", "log_softmax", "log_softmax_vjp", "logsumexp", "losses",
-    "softmax", "softmax_vjp", "ulp", "wrong",
+    "matmul", "softmax", "softmax_vjp", "ulp", "wrong",
 ]  # fmt: skip
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "tests"))
-from bounds import COMPLEX, ELEMENTWISE, GRADIENT, LOG_PROB, LOSS, REDUCED_LOSS, SOFT_LOSS, VJP, bound
+from bounds import (
+    COMPLEX,
+    ELEMENTWISE,
+    EXACT_LOGMATMULEXP,
+    GRADIENT,
+    LOG_PROB,
+    LOGMATMULEXP,
+    LOGMATMULEXP_ROUNDINGS,
+    LOSS,
+    REDUCED_LOSS,
+    SOFT_LOSS,
+    VJP,
+    bound,
+)  # fmt: skip
 
 Array = np.ndarray[Any, Any]
 WIDE = np.longdouble
@@ -258,6 +271,21 @@ def losses(
         (np.sum(slack) + rows * TINY * np.sum(sizes)) / by,
     )  # fmt: skip
     return [whole, gradients]
+
+
+def matmul(a: Array, b: Array, eps: Any, exact: bool) -> Expected:
+    """The logarithm of a product of matrices, by the terms of each element, whose sums round to longdouble."""
+    k = a.shape[-1]
+    terms = a[..., :, :, None] + b[..., None, :, :]
+    everywhere = np.ones((), bool)
+    (found,) = logsumexp(np.moveaxis(terms, -2, -1), None, everywhere, False, eps)
+    largest = np.max(terms, axis=-2, initial=-np.inf)
+    known = np.isfinite(found.value)
+    size = np.where(known, np.maximum(np.abs(largest), np.abs(found.value - largest)), 0)
+    slack = found.slack + np.where(known, 4 * TINY * size, 0)
+    if exact:
+        return Expected(found.value, EXACT_LOGMATMULEXP, size, slack)
+    return Expected(found.value, LOGMATMULEXP, slack=slack + (k + LOGMATMULEXP_ROUNDINGS) * WIDE(eps) / 2)
 
 
 def log_prob(logp: Array, targets: Array) -> Expected:

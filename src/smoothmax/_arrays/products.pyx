@@ -129,7 +129,6 @@ cdef int multiply(Product *product, cnp.ndarray a, cnp.ndarray b, cnp.ndarray pr
 cdef int compute(cnp.ndarray a, cnp.ndarray b, cnp.ndarray products, int computing, bint exact) except -1:
     """Fill C-contiguous `products` in the type of the computation."""
     cdef Product product
-    cdef Environment environment
     cdef int i, ndim = cnp.PyArray_NDIM(products) - 2
     a, b = in_kernel_type(a, computing), in_kernel_type(b, computing)
     product.kernels = product_kernels_of(computing == cnp.NPY_FLOAT64)
@@ -145,17 +144,9 @@ cdef int compute(cnp.ndarray a, cnp.ndarray b, cnp.ndarray products, int computi
     product.a.maxima = product.b.maxima = NULL
     product.result = <char *>cnp.PyArray_DATA(products)
     product.row_stride, product.column_stride = product.b.outer*product.itemsize, product.itemsize
-    silence = silenced()
-    enter_environment(&environment)
-    try:
-        if exact or prefers_exact(&product):
-            multiply_exactly(&product)
-        else:
-            multiply(&product, a, b, products, computing)
-    finally:
-        leave_environment(&environment)
-        silence.__exit__(None, None, None)
-    return 0
+    if exact or prefers_exact(&product):
+        return multiply_exactly(&product)
+    return multiply(&product, a, b, products, computing)
 
 
 cdef object multiply_arrays(object a, object b, object out, object dtype, object exact):
@@ -165,6 +156,7 @@ cdef object multiply_arrays(object a, object b, object out, object dtype, object
     cdef int i, ndim, computing
     cdef Py_ssize_t k
     cdef bint in_place, is_row, is_column
+    cdef Environment environment
     requested = requested_dtype(dtype)
     left, right = as_base(left), as_base(right)
     if cnp.PyArray_NDIM(left) == 0 or cnp.PyArray_NDIM(right) == 0:
@@ -202,19 +194,13 @@ cdef object multiply_arrays(object a, object b, object out, object dtype, object
                 and cnp.PyArray_IS_C_CONTIGUOUS(result))
     whole = stack + rows + columns
     products = result.reshape(whole) if in_place else np.empty(whole, KERNEL_TYPES[computing])
-    compute(left, right, products, computing, without_matmul)
-    if not in_place:
-        deliver(products.reshape(shape), result)
-    return result[()] if out is None and ndim == 0 else result
-
-
-cdef int deliver(cnp.ndarray products, cnp.ndarray result) except -1:
-    cdef Environment environment
-    silence = silenced()
+    silence = silenced()                # NumPy casts and multiplies
     enter_environment(&environment)
     try:
-        np.copyto(result, products, casting="same_kind")
+        compute(left, right, products, computing, without_matmul)
+        if not in_place:
+            np.copyto(result, products.reshape(shape), casting="same_kind")
     finally:
         leave_environment(&environment)
         silence.__exit__(None, None, None)
-    return 0
+    return result[()] if out is None and ndim == 0 else result
