@@ -9,6 +9,7 @@ version or to the C library. A nan counts as a nan, whatever its sign and payloa
 """
 
 import hashlib
+import itertools
 import json
 import sys
 from collections import defaultdict
@@ -30,6 +31,7 @@ ROWS = (*range(1, 36), 47, 63, 64, 65, 100, 127, 129, 200, 255, 300, 511, 700, 1
         9001, 20_000, 40_001)  # fmt: skip
 TABLES = ((1, 1), (3, 5), (7, 2), (40, 10), (70, 33), (33, 70), (200, 48), (300, 7), (20, 257), (600, 64), (1100, 65),
           (9, 3000), (30_000, 2), (9000, 7), (2000, 63), (5, 20_000))  # fmt: skip
+PRODUCTS = ((1, 700, 1), (3, 5, 40), (40, 5, 3), (17, 300, 33), (50, 2, 50), (4, 4, 4))
 KINDS = ("ordinary", "wide", "equal", "far", "special", "falling")
 
 
@@ -106,6 +108,15 @@ def losses(numbers: Numbers, x: Array, axis: int, index: int) -> Iterator[tuple[
     yield "log_softmax_vjp", lambda: smoothmax.log_softmax_vjp(g, x, axis)
 
 
+def products(numbers: Numbers, shape: Any, dtype: str, kind: str) -> Iterator[tuple[str, Callable[[], Any]]]:
+    """Exact ones: np.matmul's order of sums depends on the processor."""
+    n, k, m = shape
+    a, b = numbers.elements((7, n, k), dtype, kind), numbers.elements((k, m), dtype, "wide")
+    yield "logmatmulexp", lambda: smoothmax.logmatmulexp(a[0], b, exact=True)
+    yield "logmatmulexp of a stack", lambda: smoothmax.logmatmulexp(a, b, exact=True)
+    yield "logmatmulexp of views", lambda: smoothmax.logmatmulexp(b.T, a[1:3].swapaxes(1, 2), exact=True)
+
+
 def calls() -> Iterator[tuple[str, Callable[[], Any]]]:
     """Each call, without arguments, and the function and type it is of."""
     for dtype in ("f4", "f8"):
@@ -122,6 +133,9 @@ def calls() -> Iterator[tuple[str, Callable[[], Any]]]:
                     x = numbers.elements(shape, dtype, kind)
                     for name, call in (*reductions(numbers, x, axis, index), *losses(numbers, x, axis, index)):
                         yield f"{name} {dtype}", call
+        for index, (shape, kind) in enumerate(itertools.product(PRODUCTS, KINDS)):
+            for name, call in products(Numbers(20_000 + index), shape, dtype, kind):
+                yield f"{name} {dtype}", call
 
 
 def streams() -> Iterator[tuple[str, Any]]:

@@ -318,6 +318,17 @@ def test_memory(exact, dtype):
         assert peak < wide + room + 2**15
 
 
+def test_repeated_matrices_are_exponentiated_once():
+    a, b = numbers((50, 30, 40)), np.broadcast_to(numbers((40, 300)), (50, 40, 300))
+    right = logmatmulexp(a, b[0])
+    tracemalloc.start()
+    got = logmatmulexp(a, b)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_array_equal(got, right)
+    assert peak < got.nbytes + a.nbytes + b[0].nbytes + 2**16
+
+
 def test_bits_do_not_depend_on_threads_or_alignment(dtype):
     a, b = numbers((300, 120), dtype, 40), numbers((120, 500), dtype, 40)
     a[::9, ::2] -= 500

@@ -454,6 +454,28 @@ def products(limits: dict[str, int]) -> Iterator[Call]:
                     yield Call(text, product(name, shape, dtype, axis, index))
 
 
+def matmul(shape: tuple[int, int, int], dtype: str, exact: bool, layout: str, kind: str) -> Make:
+    def make(rng: np.random.Generator) -> Any:
+        import smoothmax
+
+        n, k, m = shape
+        a = laid_out(rng, numbers(rng, (n, k), dtype, kind), layout)
+        b = laid_out(rng, numbers(rng, (k, m), dtype, kind), layout)
+        return smoothmax.logmatmulexp(a, b, exact=exact)
+
+    return make
+
+
+def matmuls(limits: dict[str, int]) -> Iterator[Call]:
+    rows, columns, terms = (limits.get(f"PRODUCT_{name}", 256) for name in ("ROWS", "COLUMNS", "TERMS"))
+    shapes = [(1, 1, 1), (1, 700, 1), (3, 5, 40), (40, 5, 3), (17, 30, 33), (4, 4, 4)]
+    shapes += [(rows + 1, terms + 1, columns + 1), (rows, terms, columns), (2 * rows, 3, 100), (50, 2, 50)]
+    for shape, dtype, exact in itertools.product(shapes, (*REAL, "f2", "i1"), (False, True)):
+        for kind, layout in itertools.product(sorted(set(KINDS)), ("C", "strided", "backwards", "swapped")):
+            text = f"logmatmulexp {dtype} {shape} exact={exact} {kind} {layout}"
+            yield Call(text, matmul(shape, dtype, exact, layout, kind))
+
+
 UFUNCS = {"logaddexp": 2, "logsubexp": 2, "log1mexp": 1, "log1pexp": 1, "log_expit": 1}
 
 
@@ -566,8 +588,8 @@ def blocks(name: str, index: int) -> Make:
 
 
 GROUPS = (
-    rows_and_tiles, wide_and_narrow, other_types_and_layouts, losses, products, ufuncs, streams_threads_and_blocks,
-    long_rows,
+    rows_and_tiles, wide_and_narrow, other_types_and_layouts, losses, products, matmuls, ufuncs,
+    streams_threads_and_blocks, long_rows,
 )  # fmt: skip
 
 

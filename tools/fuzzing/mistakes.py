@@ -112,6 +112,11 @@ WRONG: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         "out": ("[]", "np.zeros((7,) * 7)", "np.zeros(SHAPE, 'i8')", "READONLY"),
     },
+    "matmul": {
+        "second": ("np.ones((2, 3, 5, 7, 11))", "'x'", "None", MASKED, "np.zeros(3, 'O')", "1.0", "np.ones(99)"),
+        "dtype": ("int", "complex", "object", "'U1'", "'nonsense'", "'i4'", "3"),
+        "out": ("[]", "1.0", "np.zeros((7,) * 7)", "np.zeros(SHAPE, 'i8')", "READONLY", "np.ma.zeros(SHAPE)", "'x'"),
+    },
     "threads": {"n": ("0", "-1", "1.5", "'2'", "None", "-2**70", "[1]", "float('nan')")},
     "stream": {
         "axis": ("0.5", "'x'", "[0]", "(0, 0)", "True"),
@@ -130,18 +135,21 @@ WRONG: dict[str, dict[str, tuple[str, ...]]] = {
 
 
 def random_mistake(r: random.Random) -> Case:
-    kind = r.choice(["reduction", "reduction", "reduction", "loss", "loss", "product", "threads", "stream"])
+    kind = r.choice(["reduction", "reduction", "reduction", "loss", "loss", "product", "matmul", "threads", "stream"])
     case: Case = {"do": "mistake", "kind": kind}
     choices = WRONG[kind]
-    if kind in ("reduction", "loss", "product"):
+    if kind in ("reduction", "loss", "product", "matmul"):
         names = {
             "reduction": REDUCTIONS,
             "product": ("softmax_vjp", "log_softmax_vjp"),
+            "matmul": ("logmatmulexp",),
             "loss": ("cross_entropy", "cross_entropy_and_grad", "nll_loss", "log_prob"),
         }[kind]
         case["function"] = r.choice(names)
         choices = choices | WRONG["any"]
         case["shape"] = [r.randint(1, 5) for _ in range(r.choice([1, 2, 2, 3]))]
+        if kind == "matmul":
+            case["shape"] = [case["shape"][0]] * 2
         case["dtype"] = r.choice(["f4", "f8", "f2", "i4", "?"])
     argument = r.choice(list(choices))
     case["argument"], case["value"] = argument, r.choice(choices[argument])
@@ -198,7 +206,7 @@ def run_mistake(memory: Memory, case: Case) -> None:  # noqa: ARG001
             return
         if argument == "axis" and text.startswith(("(0", "(10")):
             pass
-    elif kind == "product":
+    elif kind in ("product", "matmul"):
         arguments.append(np.ones(shape))
     if argument == "first":
         arguments[0] = value

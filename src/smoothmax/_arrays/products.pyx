@@ -51,6 +51,18 @@ cdef Py_ssize_t stack_length(cnp.ndarray array, int ndim, int i) noexcept:
     return cnp.PyArray_DIM(array, own) if own >= 0 else 1
 
 
+cdef cnp.ndarray without_repeats(cnp.ndarray array):
+    """The array with length 1 along axes of its stack that repeat one matrix, as those of np.broadcast_to do."""
+    cdef int i
+    cdef list index = []
+    cdef bint repeats = False
+    for i in range(cnp.PyArray_NDIM(array) - 2):
+        once = cnp.PyArray_STRIDE(array, i) == 0 and cnp.PyArray_DIM(array, i) > 1
+        index.append(slice(0, 1) if once else slice(None))
+        repeats = repeats or once
+    return (<object>array)[tuple(index)] if repeats else array
+
+
 cdef cnp.ndarray in_kernel_type(cnp.ndarray array, int computing):
     """The array where it lies if kernels can read it, with one of the last two axes contiguous; otherwise a copy."""
     cdef Py_ssize_t size = 8 if computing == cnp.NPY_FLOAT64 else 4
@@ -119,7 +131,10 @@ cdef int multiply(Product *product, cnp.ndarray a, cnp.ndarray b, cnp.ndarray pr
     note(PRODUCT)
     left = factored(product, &product.a, a, True, a_maxima)
     right = factored(product, &product.b, b, False, b_maxima)
-    np.matmul(left, right, out=products)
+    try:
+        np.matmul(left, right, out=products)
+    except SystemError:                 # NumPy's, where it gets no memory for a copy (2.4)
+        raise MemoryError from None
     del left, right                     # before anything else is allocated
     if finish_product(product):
         raise MemoryError
@@ -130,7 +145,7 @@ cdef int compute(cnp.ndarray a, cnp.ndarray b, cnp.ndarray products, int computi
     """Fill C-contiguous `products` in the type of the computation."""
     cdef Product product
     cdef int i, ndim = cnp.PyArray_NDIM(products) - 2
-    a, b = in_kernel_type(a, computing), in_kernel_type(b, computing)
+    a, b = in_kernel_type(without_repeats(a), computing), in_kernel_type(without_repeats(b), computing)
     product.kernels = product_kernels_of(computing == cnp.NPY_FLOAT64)
     product.itemsize = cnp.PyArray_ITEMSIZE(products)
     product.terms = cnp.PyArray_DIM(a, cnp.PyArray_NDIM(a) - 1)
