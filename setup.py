@@ -28,10 +28,10 @@ SANITIZE_FLAGS = [f"-fsanitize={SANITIZE}"] if SANITIZE else []
 # Modules that are compiled once, for every processor.
 PORTABLE = (
     "_api.functions", "_api.losses", "_api.products", "_api.scans", "_api.segments", "_arrays.call", "_arrays.elements",
-    "_arrays.elementwise", "_arrays.losses", "_arrays.products", "_arrays.scans", "_arrays.segments",
+    "_arrays.elementwise", "_arrays.losses", "_arrays.products", "_arrays.scans", "_arrays.segments", "_c.functions",
     "_kernels.dispatch", "_partial.states", "_schedule.narrow", "_schedule.pool", "_schedule.products",
     "_schedule.results", "_schedule.route", "_schedule.rows", "_schedule.scratch", "_schedule.segments",
-    "_schedule.threads", "_schedule.tiles", "_schedule.units", "_schedule.walk", "_thresholds",
+    "_schedule.strided", "_schedule.threads", "_schedule.tiles", "_schedule.units", "_schedule.walk", "_thresholds",
 )  # fmt: skip
 # The kernels are compiled once for each instruction set. _kernels/dispatch.pyx states the features that each needs. A
 # compiler that does not take the flags of a variant builds without it.
@@ -135,7 +135,7 @@ def extension(name: str) -> Extension:
     return Extension(
         f"smoothmax.{name}",
         [f"src/smoothmax/{name.replace('.', '/')}.pyx"],
-        include_dirs=[numpy.get_include()],
+        include_dirs=[numpy.get_include(), "src/smoothmax/include"],
         extra_link_args=SANITIZE_FLAGS,
         define_macros=[
             ("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION"),

@@ -75,6 +75,8 @@ GOOD = [
     "smoothmax/py.typed",
     "smoothmax/_api/functions.pyi",
     "smoothmax/_switch/site/sitecustomize.py",
+    "smoothmax/__init__.pxd",
+    "smoothmax/include/smoothmax.h",
     "smoothmax-0.dist-info/licenses/LICENSE",
 ]
 
@@ -87,8 +89,10 @@ GOOD = [
         ("linux_x86_64", GOOD, "its tag is linux_x86_64"),
         ("manylinux_2_28_x86_64", [*GOOD, "smoothmax.libs/libgomp.so"], "it contains smoothmax, smoothmax-0"),
         ("manylinux_2_28_x86_64", [*GOOD, "smoothmax/_thresholds.c"], "it contains smoothmax/_thresholds.c"),
+        ("manylinux_2_28_x86_64", [*GOOD, "smoothmax/_c/functions.pxd"], "it contains smoothmax/_c/functions.pxd"),
         ("manylinux_2_28_x86_64", GOOD[1:], "it lacks smoothmax/py.typed"),
-        ("manylinux_2_28_x86_64", [*GOOD[:3], "smoothmax-0.dist-info/METADATA"], "it lacks the license"),
+        ("manylinux_2_28_x86_64", [*GOOD[:4], *GOOD[5:]], "it lacks smoothmax/include/smoothmax.h"),
+        ("manylinux_2_28_x86_64", [*GOOD[:5], "smoothmax-0.dist-info/METADATA"], "it lacks the license"),
     ],
 )
 def test_a_wheel_that_must_not_be_published_is_refused(tmp_path, tag, names, complaint):

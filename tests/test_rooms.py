@@ -7,7 +7,9 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "smoothmax"
 # From the command line down to the limits, which everything may read.
-ROOMS = ["_cli", "_switch", "_scale", "_partial", "_api", "_arrays", "_schedule", "_kernels", "_thresholds"]
+ROOMS = [
+    "_cli", "_switch", "_scale", "_partial", "_api", "_arrays", "_c", "_schedule", "_kernels", "_thresholds",
+]  # fmt: skip
 # A public function hands over to what stands above it, and imports that only when it does.
 LAZY = {("_api", "dask")}
 # The parts of a module of kernels, from what operations are made of up to the operations.

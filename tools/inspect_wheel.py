@@ -16,6 +16,13 @@ from pathlib import Path
 
 MAX_BYTES = 4_000_000
 SOURCES = (".pyx", ".pxd", ".pxi", ".c", ".h")
+PARTS = (
+    "smoothmax/py.typed",
+    "smoothmax/_api/functions.pyi",
+    "smoothmax/_switch/site/sitecustomize.py",
+    "smoothmax/__init__.pxd",  # the two sources that others build with
+    "smoothmax/include/smoothmax.h",
+)
 
 
 def auditwheel(*arguments: str) -> str:
@@ -41,10 +48,8 @@ def complaints(wheel: Path) -> list[str]:
     top = {name.partition("/")[0] for name in names}
     if len(top) != 2 or "smoothmax" not in top:  # and the metadata; <name>.libs would have foreign libraries
         found.append(f"it contains {', '.join(sorted(top))}")
-    found += [f"it contains {name}" for name in names if name.endswith(SOURCES)]
-    for part in ("smoothmax/py.typed", "smoothmax/_api/functions.pyi", "smoothmax/_switch/site/sitecustomize.py"):
-        if part not in names:
-            found.append(f"it lacks {part}")
+    found += [f"it contains {name}" for name in names if name.endswith(SOURCES) and name not in PARTS]
+    found += [f"it lacks {part}" for part in PARTS if part not in names]
     if not any(name.endswith("/licenses/LICENSE") for name in names):
         found.append("it lacks the license")
     return found

@@ -25,6 +25,7 @@ ROOMS = [
     ("#EEEEEE", "_partial", "sums that outlive a call"),
     ("#DCE9F5", "_api", "signatures and documentation"),
     ("#DCE9F5", "_arrays", "from arguments to a plan, and results back"),
+    ("#DCE9F5", "_c", "the functions of smoothmax.h"),
     ("#FBE9CF", "_schedule", "how a call is walked; knows no mathematics"),
     ("#DDEFD9", "_kernels", "the mathematics, once for each instruction set"),
     ("#F3DDE8", "_thresholds", "every tuning limit, with its unit"),

@@ -3,7 +3,7 @@
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from smoothmax._api.config import show_config
+from smoothmax._api.config import get_include, show_config
 from smoothmax._api.elementwise import log1mexp, log1pexp, log_expit, logaddexp, logsubexp
 from smoothmax._api.functions import log_softmax, logmeanexp, logsumexp, softmax
 from smoothmax._api.losses import (
@@ -28,6 +28,7 @@ __all__ = [
     "LogSumExp",
     "cross_entropy",
     "cross_entropy_and_grad",
+    "get_include",
     "get_num_threads",
     "is_patched",
     "log1mexp",
@@ -62,6 +63,7 @@ __version__ = "0.2.0"  # read by pyproject.toml too; no metadata is needed, whic
 
 _LAZY = {  # what takes time to import, and what few programs need
     "LogSumExp": "smoothmax._partial.stream",
+    "_C_API": "smoothmax._c.functions",  # for smoothmax.h
     "is_patched": "smoothmax._switch.scipy",
     "logcumsumexp": "smoothmax._api.scans",
     "logmatmulexp": "smoothmax._api.products",

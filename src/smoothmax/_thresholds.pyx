@@ -39,6 +39,9 @@ cdef void compile_time_checks() noexcept nogil:
     static_assert(t.EXACT_DIFFERENCES_MAX_ROWS <= t.CARRY_ROWS)
     static_assert(t.ROUNDED_DIFFERENCES_MAX_ROWS <= t.CARRY_ROWS)
     # A band has whole tiles.
+    # What is fused without a plan fits the stack where it is staged.
+    static_assert(t.FUSED_SUM_ROW_BYTES <= t.STAGED_ROW_BYTES)
+    static_assert(t.STAGED_ROW_BYTES <= t.FUSED_SOFTMAX_ROW_BYTES)
     static_assert(t.BAND_ROW_BYTES % (t.TILE_COLUMNS*8) == 0)
     # Work is divided into 16 parts for each thread, in the type of C that counts threads.
     static_assert(t.MAX_THREADS <= 0x7FFFFFFF//16)

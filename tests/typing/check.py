@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from smoothmax import (
     cross_entropy,
     cross_entropy_and_grad,
+    get_include,
     log1mexp,
     log1pexp,
     log_expit,
@@ -218,6 +219,7 @@ assert_type(log_softmax_vjp(f64, f64, 1), NDArray[np.float64])
 assert_type(log_softmax_vjp([1.0], [0.0]), Any)
 
 assert_type(show_config("dicts"), dict[str, dict[str, Any]] | None)
+assert_type(get_include(), str)
 
 
 def refused() -> None:

@@ -1,6 +1,7 @@
-"""What is installed and what it runs on. This only reports: _kernels/dispatch chooses."""
+"""What is installed, where its header lies, and what it runs on. This only reports: _kernels/dispatch chooses."""
 
 import contextlib
+import os
 import sys
 from typing import Any
 
@@ -8,7 +9,36 @@ import numpy as np
 
 from smoothmax._kernels import dispatch as _dispatch
 
-__all__ = ["show_config"]
+__all__ = ["get_include", "show_config"]
+
+
+def get_include() -> str:
+    """The folder with ``smoothmax.h``, for compilers of C and Cython modules that use the C interface.
+
+    Returns
+    -------
+    str
+        An absolute path, for ``include_dirs`` of an extension or ``-I`` of a compiler.
+
+    See Also
+    --------
+    numpy.get_include : the same of NumPy.
+
+    Notes
+    -----
+    ``cimport smoothmax`` needs the folder as well, since Cython writes C that includes ``smoothmax.h``. Nothing is
+    linked: at run time ``smoothmax_import()`` of the header finds the functions in the smoothmax that is installed.
+
+    Examples
+    --------
+    >>> import os
+    >>> import smoothmax
+    >>> os.listdir(smoothmax.get_include())
+    ['smoothmax.h']
+    """
+    import smoothmax
+
+    return os.path.join(os.path.dirname(os.path.abspath(smoothmax.__file__)), "include")
 
 
 def show_config(mode: str = "stdout") -> dict[str, dict[str, Any]] | None:

@@ -50,6 +50,7 @@ cdef struct Route:
 
 
 cdef void route_of(const Plan *plan, Route *route) noexcept nogil
+cdef Py_ssize_t piece_of_row(Py_ssize_t n, Py_ssize_t most, Py_ssize_t granule) noexcept nogil
 
 
 cdef inline Py_ssize_t tiles_across(const Plan *plan, const Route *route) noexcept nogil:

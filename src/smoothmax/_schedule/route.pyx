@@ -92,24 +92,28 @@ cdef inline bint can_be_joint(const Plan *plan, const Route *route) noexcept nog
             and JOINT_ROW_MIN_BYTES <= route.length*plan.itemsize <= ROW_BLOCK_BYTES)
 
 
+cdef Py_ssize_t piece_of_row(Py_ssize_t n, Py_ssize_t most, Py_ssize_t granule) noexcept nogil:
+    """The length of all pieces but the last, which is no longer: equal ones, in whole lanes or narrow rows.
+
+    So they all have the alignment of the first.
+    """
+    cdef Py_ssize_t piece = most*((n + MAX_PIECES*most - 1)//(MAX_PIECES*most)), pieces = (n + piece - 1)//piece
+    piece = (n + pieces - 1)//pieces
+    return piece + (granule - piece % granule) % granule
+
+
 cdef void divide_into_pieces(const Plan *plan, Route *route) noexcept nogil:
     """Divide a long reduction into pieces. Only the shape counts, so threads do not change the order of the merges."""
-    cdef Py_ssize_t n = route.length, columns = inner_shape(&plan.kept), most, granule
+    cdef Py_ssize_t n = route.length, columns = inner_shape(&plan.kept), most
     if route.narrow_rows:
         # A quarter of the elements, within the two limits: after each piece, 64 partial sums or more are merged.
         most = min(max(ROW_PIECE_BYTES//plan.itemsize, n*columns//4), TILE_PIECE_BYTES//plan.itemsize)//columns
+        route.piece = piece_of_row(n, most, route.narrow_rows)
     elif route.is_tile:
         most = TILE_PIECE_BYTES//(TILE_COLUMNS*plan.itemsize)
+        route.piece = most*((n + MAX_PIECES*most - 1)//(MAX_PIECES*most))
     else:
-        most = ROW_PIECE_BYTES//plan.itemsize
-    route.piece = most*((n + MAX_PIECES*most - 1)//(MAX_PIECES*most))
-    route.pieces = (n + route.piece - 1)//route.piece
-    if route.is_tile and not route.narrow_rows:
-        return
-    # All pieces but the last are equally long, in whole lanes or narrow rows, and so have the alignment of the first.
-    granule = route.narrow_rows if route.narrow_rows else LANE_BYTES//plan.itemsize
-    route.piece = (n + route.pieces - 1)//route.pieces
-    route.piece += (granule - route.piece % granule) % granule
+        route.piece = piece_of_row(n, ROW_PIECE_BYTES//plan.itemsize, LANE_BYTES//plan.itemsize)
     route.pieces = (n + route.piece - 1)//route.piece
 
 

@@ -1,0 +1,3 @@
+_C_API: object
+
+def addresses() -> dict[str, int]: ...

@@ -1,0 +1,309 @@
+"""The functions of the C interface, and the capsule with their table, which include/smoothmax.h declares.
+
+Pointers, lengths and strides come from C as they are; nothing is checked but whether there are elements. Every function
+enters the standard floating-point environment, as calls from Python do, and leaves no floating-point flag behind.
+"""
+
+from cpython.pycapsule cimport PyCapsule_New
+from libc.math cimport INFINITY
+from libc.stddef cimport ptrdiff_t
+from libc.stdint cimport uintptr_t
+from libc.string cimport memcpy
+
+from smoothmax._kernels.dispatch cimport elementwise_of, kernels_of
+from smoothmax._kernels.environment cimport Environment, enter_environment, leave_without_flags
+from smoothmax._kernels.interface cimport (
+    ELEMENTWISE_OPERATIONS, LOG1MEXP, LOG1PEXP, LOGADDEXP, LOGSUBEXP, LOGSUMEXP, LOG_EXPIT, LOG_SOFTMAX, OPERATIONS,
+    SOFTMAX, Elementwise, ElementwiseRow, Kernels, Operation,
+)
+from smoothmax._schedule.packed cimport Packed
+from smoothmax._schedule.strided cimport (
+    Row, absorb_strided, finish_packed, merge_packed, reduce_strided, transform_strided,
+)
+
+cdef extern from * nogil:
+    "#define SMOOTHMAX_BUILDS_ITSELF"
+
+cdef extern from "smoothmax.h" nogil:
+    int SMOOTHMAX_C_VERSION
+    ctypedef struct PartialF64 "smoothmax_partial_sum_f64":
+        pass
+    ctypedef struct PartialF32 "smoothmax_partial_sum_f32":
+        pass
+    ctypedef struct Functions "smoothmax_functions":
+        int version
+        double (*logsumexp_f64)(const double *, ptrdiff_t, ptrdiff_t) noexcept nogil
+        float (*logsumexp_f32)(const float *, ptrdiff_t, ptrdiff_t) noexcept nogil
+        void (*softmax_f64)(const double *, ptrdiff_t, ptrdiff_t, double *, ptrdiff_t) noexcept nogil
+        void (*softmax_f32)(const float *, ptrdiff_t, ptrdiff_t, float *, ptrdiff_t) noexcept nogil
+        void (*log_softmax_f64)(const double *, ptrdiff_t, ptrdiff_t, double *, ptrdiff_t) noexcept nogil
+        void (*log_softmax_f32)(const float *, ptrdiff_t, ptrdiff_t, float *, ptrdiff_t) noexcept nogil
+        double (*logaddexp_f64)(double, double) noexcept nogil
+        float (*logaddexp_f32)(float, float) noexcept nogil
+        double (*logsubexp_f64)(double, double) noexcept nogil
+        float (*logsubexp_f32)(float, float) noexcept nogil
+        double (*log1mexp_f64)(double) noexcept nogil
+        float (*log1mexp_f32)(float) noexcept nogil
+        double (*log1pexp_f64)(double) noexcept nogil
+        float (*log1pexp_f32)(float) noexcept nogil
+        double (*log_expit_f64)(double) noexcept nogil
+        float (*log_expit_f32)(float) noexcept nogil
+        void (*partial_sum_init_f64)(PartialF64 *) noexcept nogil
+        void (*partial_sum_init_f32)(PartialF32 *) noexcept nogil
+        void (*partial_sum_absorb_f64)(PartialF64 *, const double *, ptrdiff_t, ptrdiff_t) noexcept nogil
+        void (*partial_sum_absorb_f32)(PartialF32 *, const float *, ptrdiff_t, ptrdiff_t) noexcept nogil
+        void (*partial_sum_merge_f64)(PartialF64 *, const PartialF64 *) noexcept nogil
+        void (*partial_sum_merge_f32)(PartialF32 *, const PartialF32 *) noexcept nogil
+        double (*partial_sum_result_f64)(const PartialF64 *) noexcept nogil
+        float (*partial_sum_result_f32)(const PartialF32 *) noexcept nogil
+
+ctypedef fused real:
+    float
+    double
+
+ctypedef fused partial:
+    PartialF32
+    PartialF64
+
+# What nothing changes after import: the kernels of float32 and of float64.
+cdef const Kernels *KERNELS[2][OPERATIONS]
+cdef ElementwiseRow ROWS[2][ELEMENTWISE_OPERATIONS]
+
+
+cdef inline const Kernels *kernels_for(Operation operation, const real *_) noexcept nogil:
+    return KERNELS[sizeof(real) == sizeof(double)][<int>operation]
+
+
+cdef inline Row row_of(const real *x, ptrdiff_t n, ptrdiff_t stride) noexcept nogil:
+    return Row(<char *>x, n, stride*<Py_ssize_t>sizeof(real), sizeof(real))
+
+
+# Whole rows -----------------------------------------------------------------------------------------------------------
+
+cdef inline real reduce(Operation operation, const real *x, ptrdiff_t n, ptrdiff_t stride) noexcept nogil:
+    cdef Environment environment
+    cdef Row row
+    cdef real result
+    if n <= 0:
+        return -INFINITY
+    row = row_of(x, n, stride)
+    enter_environment(&environment)
+    reduce_strided(kernels_for(operation, x), &row, &result)
+    leave_without_flags(&environment)
+    return result
+
+
+cdef inline void transform(Operation operation, const real *x, ptrdiff_t n, ptrdiff_t stride, real *out,
+                           ptrdiff_t out_stride) noexcept nogil:
+    cdef Environment environment
+    cdef Row row, results
+    if n <= 0:
+        return
+    row, results = row_of(x, n, stride), row_of(out, n, out_stride)
+    enter_environment(&environment)
+    transform_strided(kernels_for(operation, x), &row, &results)
+    leave_without_flags(&environment)
+
+
+cdef double logsumexp_f64(const double *x, ptrdiff_t n, ptrdiff_t stride) noexcept nogil:
+    return reduce(LOGSUMEXP, x, n, stride)
+
+
+cdef float logsumexp_f32(const float *x, ptrdiff_t n, ptrdiff_t stride) noexcept nogil:
+    return reduce(LOGSUMEXP, x, n, stride)
+
+
+cdef void softmax_f64(const double *x, ptrdiff_t n, ptrdiff_t stride, double *out, ptrdiff_t to) noexcept nogil:
+    transform(SOFTMAX, x, n, stride, out, to)
+
+
+cdef void softmax_f32(const float *x, ptrdiff_t n, ptrdiff_t stride, float *out, ptrdiff_t to) noexcept nogil:
+    transform(SOFTMAX, x, n, stride, out, to)
+
+
+cdef void log_softmax_f64(const double *x, ptrdiff_t n, ptrdiff_t stride, double *out, ptrdiff_t to) noexcept nogil:
+    transform(LOG_SOFTMAX, x, n, stride, out, to)
+
+
+cdef void log_softmax_f32(const float *x, ptrdiff_t n, ptrdiff_t stride, float *out, ptrdiff_t to) noexcept nogil:
+    transform(LOG_SOFTMAX, x, n, stride, out, to)
+
+
+# Numbers --------------------------------------------------------------------------------------------------------------
+
+cdef inline real combine(Elementwise operation, real x1, real x2) noexcept nogil:
+    cdef Environment environment
+    cdef real result
+    enter_environment(&environment)
+    ROWS[sizeof(real) == sizeof(double)][<int>operation](&x1, &x2, 1, &result)
+    leave_without_flags(&environment)
+    return result
+
+
+cdef double logaddexp_f64(double x1, double x2) noexcept nogil:
+    return combine(LOGADDEXP, x1, x2)
+
+
+cdef float logaddexp_f32(float x1, float x2) noexcept nogil:
+    return combine(LOGADDEXP, x1, x2)
+
+
+cdef double logsubexp_f64(double x1, double x2) noexcept nogil:
+    return combine(LOGSUBEXP, x1, x2)
+
+
+cdef float logsubexp_f32(float x1, float x2) noexcept nogil:
+    return combine(LOGSUBEXP, x1, x2)
+
+
+cdef double log1mexp_f64(double x) noexcept nogil:
+    return combine(LOG1MEXP, x, x)
+
+
+cdef float log1mexp_f32(float x) noexcept nogil:
+    return combine(LOG1MEXP, x, x)
+
+
+cdef double log1pexp_f64(double x) noexcept nogil:
+    return combine(LOG1PEXP, x, x)
+
+
+cdef float log1pexp_f32(float x) noexcept nogil:
+    return combine(LOG1PEXP, x, x)
+
+
+cdef double log_expit_f64(double x) noexcept nogil:
+    return combine(LOG_EXPIT, x, x)
+
+
+cdef float log_expit_f32(float x) noexcept nogil:
+    return combine(LOG_EXPIT, x, x)
+
+
+# Partial sums ---------------------------------------------------------------------------------------------------------
+#
+# They are those of smoothmax.LogSumExp, one each. C's structs have the size of a Packed and are never looked into.
+
+cdef inline void init(partial *sum) noexcept nogil:
+    cdef Packed packed = Packed(-INFINITY, 0, 0, 0)
+    memcpy(sum, &packed, sizeof(Packed))
+
+
+cdef inline void absorb(partial *sum, const real *x, ptrdiff_t n, ptrdiff_t stride) noexcept nogil:
+    cdef Environment environment
+    cdef Row row
+    cdef Packed packed
+    if n <= 0:
+        return
+    row = row_of(x, n, stride)
+    memcpy(&packed, sum, sizeof(Packed))
+    enter_environment(&environment)
+    absorb_strided(kernels_for(LOGSUMEXP, x).mergeable, &packed, &row)
+    leave_without_flags(&environment)
+    memcpy(sum, &packed, sizeof(Packed))
+
+
+cdef inline void merge(partial *sum, const partial *other, const real *_) noexcept nogil:
+    cdef Environment environment
+    cdef Packed packed, added
+    memcpy(&packed, sum, sizeof(Packed))
+    memcpy(&added, other, sizeof(Packed))
+    enter_environment(&environment)
+    merge_packed(kernels_for(LOGSUMEXP, _), &packed, &added)
+    leave_without_flags(&environment)
+    memcpy(sum, &packed, sizeof(Packed))
+
+
+cdef inline real result_of(const partial *sum, real _) noexcept nogil:
+    cdef Environment environment
+    cdef Packed packed
+    cdef real result
+    memcpy(&packed, sum, sizeof(Packed))
+    enter_environment(&environment)
+    finish_packed(kernels_for(LOGSUMEXP, &_), &packed, &result)
+    leave_without_flags(&environment)
+    return result
+
+
+cdef void partial_sum_init_f64(PartialF64 *sum) noexcept nogil:
+    init(sum)
+
+
+cdef void partial_sum_init_f32(PartialF32 *sum) noexcept nogil:
+    init(sum)
+
+
+cdef void partial_sum_absorb_f64(PartialF64 *sum, const double *x, ptrdiff_t n, ptrdiff_t stride) noexcept nogil:
+    absorb(sum, x, n, stride)
+
+
+cdef void partial_sum_absorb_f32(PartialF32 *sum, const float *x, ptrdiff_t n, ptrdiff_t stride) noexcept nogil:
+    absorb(sum, x, n, stride)
+
+
+cdef void partial_sum_merge_f64(PartialF64 *sum, const PartialF64 *other) noexcept nogil:
+    merge(sum, other, <const double *>NULL)
+
+
+cdef void partial_sum_merge_f32(PartialF32 *sum, const PartialF32 *other) noexcept nogil:
+    merge(sum, other, <const float *>NULL)
+
+
+cdef double partial_sum_result_f64(const PartialF64 *sum) noexcept nogil:
+    return result_of(sum, <double>0)
+
+
+cdef float partial_sum_result_f32(const PartialF32 *sum) noexcept nogil:
+    return result_of(sum, <float>0)
+
+
+# The table ------------------------------------------------------------------------------------------------------------
+
+cdef void take_kernels() noexcept:
+    cdef int operation, doubles
+    for doubles in range(2):
+        for operation in range(<int>OPERATIONS):
+            KERNELS[doubles][operation] = kernels_of(<Operation>operation, doubles)
+        for operation in range(<int>ELEMENTWISE_OPERATIONS):
+            ROWS[doubles][operation] = elementwise_of(<Elementwise>operation, doubles)
+
+
+cdef Functions TABLE
+take_kernels()
+TABLE.version = SMOOTHMAX_C_VERSION
+TABLE.logsumexp_f64, TABLE.logsumexp_f32 = logsumexp_f64, logsumexp_f32
+TABLE.softmax_f64, TABLE.softmax_f32 = softmax_f64, softmax_f32
+TABLE.log_softmax_f64, TABLE.log_softmax_f32 = log_softmax_f64, log_softmax_f32
+TABLE.logaddexp_f64, TABLE.logaddexp_f32 = logaddexp_f64, logaddexp_f32
+TABLE.logsubexp_f64, TABLE.logsubexp_f32 = logsubexp_f64, logsubexp_f32
+TABLE.log1mexp_f64, TABLE.log1mexp_f32 = log1mexp_f64, log1mexp_f32
+TABLE.log1pexp_f64, TABLE.log1pexp_f32 = log1pexp_f64, log1pexp_f32
+TABLE.log_expit_f64, TABLE.log_expit_f32 = log_expit_f64, log_expit_f32
+TABLE.partial_sum_init_f64, TABLE.partial_sum_init_f32 = partial_sum_init_f64, partial_sum_init_f32
+TABLE.partial_sum_absorb_f64, TABLE.partial_sum_absorb_f32 = partial_sum_absorb_f64, partial_sum_absorb_f32
+TABLE.partial_sum_merge_f64, TABLE.partial_sum_merge_f32 = partial_sum_merge_f64, partial_sum_merge_f32
+TABLE.partial_sum_result_f64, TABLE.partial_sum_result_f32 = partial_sum_result_f64, partial_sum_result_f32
+_C_API = PyCapsule_New(&TABLE, "smoothmax._C_API", NULL)
+
+
+def addresses():
+    """The addresses of the functions, by the names that C has for them."""
+    return {
+        "smoothmax_logsumexp_f64": <uintptr_t>logsumexp_f64, "smoothmax_logsumexp_f32": <uintptr_t>logsumexp_f32,
+        "smoothmax_softmax_f64": <uintptr_t>softmax_f64, "smoothmax_softmax_f32": <uintptr_t>softmax_f32,
+        "smoothmax_log_softmax_f64": <uintptr_t>log_softmax_f64,
+        "smoothmax_log_softmax_f32": <uintptr_t>log_softmax_f32,
+        "smoothmax_logaddexp_f64": <uintptr_t>logaddexp_f64, "smoothmax_logaddexp_f32": <uintptr_t>logaddexp_f32,
+        "smoothmax_logsubexp_f64": <uintptr_t>logsubexp_f64, "smoothmax_logsubexp_f32": <uintptr_t>logsubexp_f32,
+        "smoothmax_log1mexp_f64": <uintptr_t>log1mexp_f64, "smoothmax_log1mexp_f32": <uintptr_t>log1mexp_f32,
+        "smoothmax_log1pexp_f64": <uintptr_t>log1pexp_f64, "smoothmax_log1pexp_f32": <uintptr_t>log1pexp_f32,
+        "smoothmax_log_expit_f64": <uintptr_t>log_expit_f64, "smoothmax_log_expit_f32": <uintptr_t>log_expit_f32,
+        "smoothmax_partial_sum_init_f64": <uintptr_t>partial_sum_init_f64,
+        "smoothmax_partial_sum_init_f32": <uintptr_t>partial_sum_init_f32,
+        "smoothmax_partial_sum_absorb_f64": <uintptr_t>partial_sum_absorb_f64,
+        "smoothmax_partial_sum_absorb_f32": <uintptr_t>partial_sum_absorb_f32,
+        "smoothmax_partial_sum_merge_f64": <uintptr_t>partial_sum_merge_f64,
+        "smoothmax_partial_sum_merge_f32": <uintptr_t>partial_sum_merge_f32,
+        "smoothmax_partial_sum_result_f64": <uintptr_t>partial_sum_result_f64,
+        "smoothmax_partial_sum_result_f32": <uintptr_t>partial_sum_result_f32,
+    }
