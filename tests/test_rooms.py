@@ -8,7 +8,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "smoothmax"
 # From the command line down to the limits, which everything may read.
 ROOMS = [
-    "_cli", "_switch", "_scale", "_partial", "_api", "_arrays", "_c", "_schedule", "_kernels", "_thresholds",
+    "_cli", "_switch", "_hooks", "_scale", "_partial", "_api", "_arrays", "_c", "_schedule", "_kernels", "_thresholds",
 ]  # fmt: skip
 # A public function hands over to what stands above it, and imports that only when it does.
 LAZY = {("_api", "dask")}

@@ -21,6 +21,7 @@ LINE = 0.135  # of file names
 ROOMS = [
     ("#EEEEEE", "_cli", "the command line"),
     ("#EEEEEE", "_switch", "smoothmax in the place of SciPy"),
+    ("#EEEEEE", "_hooks", "what other packages ask for"),
     ("#EEEEEE", "_scale", "Dask blocks, files, zarr stores"),
     ("#EEEEEE", "_partial", "sums that outlive a call"),
     ("#DCE9F5", "_api", "signatures and documentation"),

@@ -1,6 +1,7 @@
 """logsumexp, softmax, log_softmax and the rest of log-space arithmetic for NumPy arrays."""
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 from smoothmax._api.config import get_include, show_config
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from smoothmax._api.products import logmatmulexp
     from smoothmax._api.scans import logcumsumexp
     from smoothmax._api.segments import offsets_from_ids, segment_log_softmax, segment_logsumexp, segment_softmax
+    from smoothmax._hooks.threadpoolctl import register_threadpoolctl
     from smoothmax._partial.stream import LogSumExp
     from smoothmax._switch.scipy import is_patched, patch_scipy, patched_scipy, unpatch_scipy
 
@@ -49,6 +51,7 @@ __all__ = [
     "offsets_from_ids",
     "patch_scipy",
     "patched_scipy",
+    "register_threadpoolctl",
     "segment_log_softmax",
     "segment_logsumexp",
     "segment_softmax",
@@ -70,6 +73,7 @@ _LAZY = {  # what takes time to import, and what few programs need
     "offsets_from_ids": "smoothmax._api.segments",
     "patch_scipy": "smoothmax._switch.scipy",
     "patched_scipy": "smoothmax._switch.scipy",
+    "register_threadpoolctl": "smoothmax._hooks.threadpoolctl",
     "segment_log_softmax": "smoothmax._api.segments",
     "segment_logsumexp": "smoothmax._api.segments",
     "segment_softmax": "smoothmax._api.segments",
@@ -93,3 +97,9 @@ if not TYPE_CHECKING:  # a type checker would take any name for one that exists
             raise
         globals()[name] = found
         return found
+
+
+if "threadpoolctl" in sys.modules:
+    from smoothmax._hooks.threadpoolctl import register_if_whole
+
+    register_if_whole(sys.modules["threadpoolctl"])

@@ -28,6 +28,13 @@ cdef extern from * nogil:
     #else
     static __thread int smoothmax_alone;
     #endif
+    /* threadpoolctl tells libraries apart by the symbols that they export (_hooks/threadpoolctl.py). */
+    #if defined(_WIN32)
+    __declspec(dllexport)
+    #elif defined(__GNUC__)
+    __attribute__((visibility("default")))
+    #endif
+    int smoothmax_has_threads(void) { return 1; }
     """
     int depth_of_one_thread "smoothmax_alone"              # of blocks of one_thread that this thread is in
     int processors_of_thread "smoothmax_processors"()      # that it may run on; 0 if the system does not say
@@ -223,10 +230,26 @@ def _allowed_by_system():
     return min(processors or os.cpu_count() or 1, _quota)
 
 
+def get_setting():
+    """What set_num_threads said; 0 if it has not been called."""
+    return _of_process
+
+
+def put_setting(number):
+    """set_num_threads, for what get_setting returned, and for numbers of any size above."""
+    global _of_process
+    _of_process = min(number, MAX_THREADS)
+
+
+def threads_of_process():
+    """The number of threads of calls outside of num_threads."""
+    return _of_process or min(_allowed_by_system(), _limit)
+
+
 cdef int threads_of_caller() except -1:
     if depth_of_one_thread:
         return 1
     blocks = _blocks.get()
     if blocks:
         return (<object>blocks[len(blocks) - 1])._number
-    return _of_process or min(_allowed_by_system(), _limit)
+    return threads_of_process()
