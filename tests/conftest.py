@@ -2,6 +2,8 @@
 
 import gc
 import os
+import tomllib
+from pathlib import Path
 
 # One thread, set before anything loads OpenBLAS, and for the processes that tests start too. On a busy machine its
 # threads wait for each other longer than they save in products of matrices as small as these.
@@ -62,3 +64,17 @@ def function(name):
 @pytest.fixture(params=DTYPES, ids=lambda dtype: dtype.__name__)
 def dtype(request):
     return request.param
+
+
+@pytest.fixture
+def entry_points(tmp_path):
+    """A folder to put on the path: metadata with the entry points of pyproject.toml, which a source tree has not."""
+    project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    metadata = tmp_path / "smoothmax-0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: smoothmax\nVersion: 0\n")
+    lines = []
+    for group, points in project["entry-points"].items():
+        lines += [f"[{group}]", *(f"{name} = {value}" for name, value in points.items())]
+    (metadata / "entry_points.txt").write_text("\n".join(lines) + "\n")
+    return tmp_path

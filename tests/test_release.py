@@ -77,6 +77,7 @@ GOOD = [
     "smoothmax/_switch/site/sitecustomize.py",
     "smoothmax/__init__.pxd",
     "smoothmax/include/smoothmax.h",
+    "smoothmax-0.dist-info/entry_points.txt",
     "smoothmax-0.dist-info/licenses/LICENSE",
 ]
 
@@ -92,7 +93,8 @@ GOOD = [
         ("manylinux_2_28_x86_64", [*GOOD, "smoothmax/_c/functions.pxd"], "it contains smoothmax/_c/functions.pxd"),
         ("manylinux_2_28_x86_64", GOOD[1:], "it lacks smoothmax/py.typed"),
         ("manylinux_2_28_x86_64", [*GOOD[:4], *GOOD[5:]], "it lacks smoothmax/include/smoothmax.h"),
-        ("manylinux_2_28_x86_64", [*GOOD[:5], "smoothmax-0.dist-info/METADATA"], "it lacks the license"),
+        ("manylinux_2_28_x86_64", [*GOOD[:5], GOOD[6]], "it lacks the entry point of Numba"),
+        ("manylinux_2_28_x86_64", [*GOOD[:6], "smoothmax-0.dist-info/METADATA"], "it lacks the license"),
     ],
 )
 def test_a_wheel_that_must_not_be_published_is_refused(tmp_path, tag, names, complaint):

@@ -50,6 +50,8 @@ def complaints(wheel: Path) -> list[str]:
         found.append(f"it contains {', '.join(sorted(top))}")
     found += [f"it contains {name}" for name in names if name.endswith(SOURCES) and name not in PARTS]
     found += [f"it lacks {part}" for part in PARTS if part not in names]
+    if not any(name.endswith(".dist-info/entry_points.txt") for name in names):
+        found.append("it lacks the entry point of Numba")
     if not any(name.endswith("/licenses/LICENSE") for name in names):
         found.append("it lacks the license")
     return found

@@ -1,0 +1,164 @@
+"""smoothmax in functions that Numba compiles: what they return there is what Python returns."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from bounds import bound
+
+import smoothmax
+
+numba = pytest.importorskip("numba")
+from smoothmax._hooks.numba import register  # noqa: E402
+
+FUNCTIONS = ("logsumexp", "softmax", "log_softmax")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def registered():
+    """What Numba does by the entry point, which a source tree has not."""
+    register()
+    register()
+
+
+@numba.njit
+def logsumexp(x):
+    return smoothmax.logsumexp(x)
+
+
+@numba.njit
+def softmax(x):
+    return smoothmax.softmax(x)
+
+
+@numba.njit
+def log_softmax(x):
+    return smoothmax.log_softmax(x)
+
+
+@numba.njit
+def of_rows(x):
+    return smoothmax.logsumexp(x, axis=1), smoothmax.softmax(x, axis=1), smoothmax.log_softmax(x, -1)
+
+
+@numba.njit
+def of_columns(x):
+    return smoothmax.logsumexp(x, axis=0), smoothmax.softmax(x, axis=0), smoothmax.log_softmax(x, -2)
+
+
+@numba.njit
+def of_numbers(x1, x2):
+    return (
+        smoothmax.logaddexp(x1, x2),
+        smoothmax.logsubexp(x1, x2),
+        smoothmax.log1mexp(-x1),
+        smoothmax.log1pexp(x1),
+        smoothmax.log_expit(x1),
+    )
+
+
+def same(found, expected):
+    found, expected = np.asarray(found), np.asarray(expected)
+    return found.dtype == expected.dtype and found.shape == expected.shape and found.tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("n", [0, 1, 10, 3000])
+def test_one_dimension_has_the_bits_of_python(n):
+    x = np.random.default_rng(n).normal(size=n)
+    assert same(logsumexp(x), smoothmax.logsumexp(x))
+    assert same(softmax(x), smoothmax.softmax(x))
+    assert same(log_softmax(x), smoothmax.log_softmax(x))
+
+
+def test_strides_have_them_too():
+    x = np.random.default_rng(0).normal(size=(40, 3))
+    for view in (x[:, 1], x[::-1, 1], x[::3, 2]):
+        assert same(logsumexp(view), smoothmax.logsumexp(view.copy()))
+        assert same(softmax(view), smoothmax.softmax(view.copy()))
+
+
+def test_float32_and_integers():
+    x = np.random.default_rng(0).normal(size=20).astype(np.float32)
+    assert logsumexp(x) == smoothmax.logsumexp(x)
+    assert same(softmax(x), smoothmax.softmax(x))
+    numbers = np.arange(7)
+    assert same(logsumexp(numbers), smoothmax.logsumexp(numbers))
+    assert same(softmax(numbers), smoothmax.softmax(numbers))
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_two_dimensions_with_a_literal_axis(order):
+    x = np.asarray(np.random.default_rng(0).normal(size=(30, 50)), order=order)
+    for found, axis in ((of_rows(x), 1), (of_columns(x), 0)):
+        for values, name in zip(found, FUNCTIONS, strict=True):
+            expected = getattr(smoothmax, name)(x, axis=axis)
+            assert values.shape == expected.shape
+            error = np.abs(values - expected) / np.spacing(np.abs(expected))
+            assert error.max() <= 2 * bound(name, x.shape[axis]), name  # tiles of Python may round otherwise
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_two_dimensions_without_an_axis_are_taken_whole(order):
+    x = np.asarray(np.random.default_rng(0).normal(size=(3, 4)), order=order)
+    assert same(logsumexp(x), smoothmax.logsumexp(x.ravel()))
+    assert same(softmax(x), smoothmax.softmax(x.ravel()).reshape(x.shape))
+
+
+@pytest.mark.parametrize("numbers", [(1.5, 0.5), (np.float32(1.5), np.float32(0.5)), (2, 1)])
+def test_numbers_have_the_bits_of_the_ufuncs(numbers):
+    first = numbers[0]
+    expected = (
+        smoothmax.logaddexp(*numbers),
+        smoothmax.logsubexp(*numbers),
+        smoothmax.log1mexp(-first),
+        smoothmax.log1pexp(first),
+        smoothmax.log_expit(first),
+    )
+    assert of_numbers(*numbers) == expected
+
+
+@pytest.mark.parametrize(
+    ("function", "argument", "message"),
+    [
+        (lambda x: smoothmax.logsumexp(x), 1j * np.ones(3), "float32, float64, integers or booleans, got complex128"),
+        (lambda x: smoothmax.softmax(x), 1.0, "takes an array of at least one axis, got float64"),
+        (lambda x: smoothmax.softmax(x, 1), np.ones(3), "axis 1 is out of bounds for array of dimension 1"),
+        (lambda x: smoothmax.softmax(x, x.size), np.ones(3), "must be None or a literal integer, got int64"),
+        (lambda x: smoothmax.softmax(x, 0), np.ones((2, 2, 2)), "takes an axis of at most two, got 3 axes"),
+    ],
+)
+def test_what_cannot_be_compiled_says_why(function, argument, message):
+    with pytest.raises(numba.core.errors.TypingError) as caught:
+        numba.njit(function)(argument)
+    assert message in str(caught.value)
+
+
+PROGRAM = """
+import sys
+import numpy as np, numba, smoothmax
+
+@numba.njit(cache=True)
+def f(x):
+    return smoothmax.logsumexp(x) + smoothmax.logaddexp(x[0], x[1])
+
+value = f(np.array([0.0, 1.0, 2.0]))
+expected = smoothmax.logsumexp([0.0, 1.0, 2.0]) + smoothmax.logaddexp(0.0, 1.0)
+print(value == expected, sum(f.stats.cache_hits.values()))
+"""
+
+
+def test_the_entry_point_registers_and_a_cached_function_finds_the_functions_again(entry_points):
+    program = entry_points / "program.py"
+    program.write_text(PROGRAM)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(entry_points), *sys.path])}
+    for hits in (0, 1):
+        command = [sys.executable, program]
+        run = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment, check=False)
+        assert (run.stdout, run.stderr) == (f"True {hits}\n", "")
+
+
+def test_smoothmax_does_not_import_numba():
+    script = "import smoothmax, sys; smoothmax.logsumexp([0.0]); assert 'numba' not in sys.modules"
+    assert subprocess.run([sys.executable, "-c", script], timeout=60, check=False).returncode == 0
