@@ -137,6 +137,11 @@ def dtype_of_b(call: Call, draw: Draw) -> Answer:
     return TypeError, f"b must be an array of numbers, got dtype {b.dtype}"
 
 
+def bool_as_b(call: Call, draw: Draw) -> Answer:
+    call.function, call.arguments["b"] = "logsumexp", draw(st.sampled_from([True, False, np.True_, np.False_]))
+    return TypeError, "b must be weights, got "
+
+
 def masked_b(call: Call, _: Draw) -> Answer:
     call.function, call.arguments["b"] = "logsumexp", np.ma.ones(np.shape(call.given))
     return TypeError, "b must not be a masked array: pass its data, and the inverted mask as where="
@@ -147,7 +152,8 @@ MISTAKES = {
     for made in (
         axis_out_of_range, one_axis_of_several_out_of_range, axis_given_twice, axis_of_another_kind, dtype,
         dtype_of_complex_input, no_array_for_out, shape_of_out, read_only_out, dtype_of_out, masked_out,
-        shape_of_where, dtype_of_where, masked_where, masked_input, dtype_of_input, shape_of_b, dtype_of_b, masked_b,
+        shape_of_where, dtype_of_where, masked_where, masked_input, dtype_of_input, shape_of_b, dtype_of_b, bool_as_b,
+        masked_b,
     )
 }  # fmt: skip
 

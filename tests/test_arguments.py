@@ -8,6 +8,7 @@ import re
 
 import numpy as np
 import pytest
+from advice import not_numbers
 
 from smoothmax import (
     LogSumExp,
@@ -16,6 +17,7 @@ from smoothmax import (
     log_prob,
     log_softmax,
     log_softmax_vjp,
+    logmeanexp,
     logsumexp,
     logsumexp_and_softmax,
     nll_loss,
@@ -166,7 +168,7 @@ def test_a_number_as_a_weight_of_complex64_keeps_its_range():
 
 def test_a_float32_result_of_weights_that_fit_is_computed_in_float32():
     a = np.linspace(-3, 3, 100, dtype=np.float32)
-    for b in (0.5, 3, True, 2.0**-126, 3e38):
+    for b in (0.5, 3, 2.0**-126, 3e38):
         assert logsumexp(a, b=b) == logsumexp(a, b=np.float32(b))
 
 
@@ -223,7 +225,7 @@ def test_an_integer_beyond_float64():
         logsumexp([0.0], b=10**400)
     with raises(ValueError, "x must be in the range of float64, got an integer of 16610 bits"):
         softmax(10**5000)
-    with raises(TypeError, "b must be an array of numbers, got dtype object"):
+    with raises(TypeError, not_numbers("b", object)):
         logsumexp([0.0, 0], b=[2**70, 1])
 
 
@@ -480,6 +482,16 @@ def test_a_mean_is_finite_where_its_losses_are():
     np.testing.assert_array_equal(gradient, [[-0.25, 0.25]] * 2)
     assert nll_loss(np.float32([[-3e38, 0]] * 2), [0, 0]) == np.float32(3e38)
     assert math.isnan(nll_loss([[-math.inf, 0], [math.inf, 0]], [0, 0]))
+
+
+@pytest.mark.parametrize("b", [True, False, np.True_, np.False_])
+def test_weights_that_are_a_bool_are_refused(b):
+    """Somebody meant keepdims, which is the fourth argument."""
+    for function in (logsumexp, logmeanexp):
+        with raises(TypeError, f"b must be weights, got {b}; keepdims must be given by name, as keepdims={b}"):
+            function([[0.0, 1.0]], 1, b)
+    assert logsumexp([[0.0, 1.0]], 1, [b]) == logsumexp([[0.0, 1.0]], 1, [float(b)])
+    assert logsumexp([[0.0, 1.0]], 1, np.array(b)) == logsumexp([[0.0, 1.0]], 1, float(b))
 
 
 def test_a_sparse_array_is_refused():

@@ -204,11 +204,11 @@ def refused(folder, capsys, arguments):
         ("short.npy", "cannot read 'short.npy': truncated, 480 bytes of data needed, got 472"),
         ("huge.npy", f"cannot read 'huge.npy': truncated, {8 * 10**30} bytes of data needed, got 0"),
         ("pickles.npy", "cannot read 'pickles.npy': it must hold an array of numbers, got dtype object"),
-        ("words.npy", "x must be an array of numbers, got dtype <U3"),
-        ("dates.npy", "x must be an array of numbers, got dtype datetime64[D]"),
+        ("words.npy", "cannot read 'words.npy': it must hold an array of numbers, got dtype <U3"),
+        ("dates.npy", "cannot read 'dates.npy': it must hold an array of numbers, got dtype datetime64[D]"),
         ("subarray.npy", "cannot read 'subarray.npy': it must hold an array of numbers, got dtype ('<f8', (2,))"),
         ("-", "cannot read '-': the input must be a file; ./- is one of that name"),
-        ("structure.npy", "x must be an array of numbers, got dtype [('a', '<f8')]"),
+        ("structure.npy", "cannot read 'structure.npy': it must hold an array of numbers, got dtype [('a', '<f8')]"),
     ],
 )
 def test_an_unreadable_input_is_named_with_the_reason(folder, capsys, name, message):

@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+from advice import not_numbers
 from numpy.exceptions import AxisError
 
 import smoothmax
@@ -189,7 +190,7 @@ def test_a_dtype_that_numpy_does_not_know_is_refused(function):
     ids=lambda x: str(x.dtype),
 )
 def test_input_that_is_not_numeric_is_refused(function, first, x):
-    with raises(TypeError, f"{first} must be an array of numbers, got dtype {x.dtype}"):
+    with raises(TypeError, not_numbers(first, x.dtype)):
         function(x)
 
 

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from advice import not_numbers
 from numpy.exceptions import AxisError
 
 from smoothmax import (
@@ -99,7 +100,7 @@ def test_class_indices_that_are_no_integers_are_refused(with_targets, kind):
 def test_probabilities_that_are_not_real_are_refused(loss):
     with raises(TypeError, "targets must be real, got dtype complex128"):
         loss(X, X + 0j)
-    with raises(TypeError, "targets must be an array of numbers, got dtype <U1"):
+    with raises(TypeError, not_numbers("targets", "U1")):
         loss(X, np.full((3, 4), "a"))
 
 

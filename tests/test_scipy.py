@@ -232,6 +232,8 @@ def test_types_of_results_with_weights_are_those_of_scipy():
     arrays = [np.ones(3, kind) for kind in kinds] + [2, 2.5, 1j, True]
     for a, b in itertools.product(arrays, repeat=2):
         for one, other in ((a, b), (a if np.isscalar(a) else a[0], b), (a, b if np.isscalar(b) else b[0])):
+            if isinstance(other, (bool, np.bool_)):  # refused: somebody meant keepdims
+                continue
             got = logsumexp(one, b=other, return_sign=True)
             wanted = scipy.special.logsumexp(one, b=other, return_sign=True)
             assert [part.dtype for part in got] == [part.dtype for part in wanted], (one, other)

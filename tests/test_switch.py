@@ -309,3 +309,23 @@ def test_exit_codes_and_exceptions_are_the_programs():
     assert run.returncode == 1
     assert run.stderr.endswith("ZeroDivisionError: division by zero\n")
     assert "usage: python -m smoothmax run" in smoothmax_run("--help").stdout
+
+
+def test_a_bool_as_weights_is_scipys_to_answer():
+    """Smoothmax refuses it as a mistaken keepdims; a patched program must not break."""
+    wanted = scipy.special.logsumexp([1.0, 2.0], 0, True)
+    with smoothmax.patched_scipy():
+        assert scipy.special.logsumexp([1.0, 2.0], 0, True) == wanted
+
+
+def test_scipys_functions_take_what_smoothmaxs_take_beside():
+    """The table of docs/porting.md: where, out, dtype, scale and add, by name."""
+    x, out = np.linspace(-1, 1, 6).reshape(2, 3), np.empty((2, 3))
+    with smoothmax.patched_scipy():
+        for function, ours in ((softmax, smoothmax.softmax), (log_softmax, smoothmax.log_softmax)):
+            assert function(x, 1, where=x > -1, out=out, scale=0.5, add=x[0]) is out
+            np.testing.assert_array_equal(out, ours(x, 1, where=x > -1, scale=0.5, add=x[0]))
+        got = logsumexp(x, 1, scale=0.5, add=x[0], dtype=np.float32)
+        np.testing.assert_array_equal(got, smoothmax.logsumexp(x, 1, scale=0.5, add=x[0], dtype=np.float32))
+    with pytest.raises(TypeError):
+        softmax(x, 1, scale=0.5)

@@ -43,9 +43,10 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, where=
     axis : None, int or tuple of ints, optional
         What is summed over: everything (None, the default), one axis, or several. ``()`` sums over nothing.
     b : array_like, optional
-        Weights of the exponentials, broadcast with `a`, of either sign. An element of weight 0 is dropped, whatever
-        it is. `b` takes part in the promotion of types, a Python number by its kind alone, but weights are never
-        rounded to a type that does not have their range: float32 elements may have weights of 1e-60.
+        Weights of the exponentials, broadcast with `a`, of either sign; not a bool, which is somebody's `keepdims`. An
+        element of weight 0 is dropped, whatever it is. `b` takes part in the promotion of types, a Python number by its
+        kind alone, but weights are never rounded to a type that does not have their range: float32 elements may have
+        weights of 1e-60.
     keepdims : bool, optional
         Keep the reduced axes in the result, with length 1.
     return_sign : bool, optional

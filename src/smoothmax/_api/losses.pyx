@@ -184,7 +184,8 @@ def cross_entropy(logits, targets, axis=-1, *, weight=None, ignore_index=None, l
         probability for each class, of the shape of `logits`. What probabilities add up to is not checked; one of 0
         drops its class, whatever the logit is.
     axis : int, optional
-        The axis along which the classes lie, by default the last.
+        The axis along which the classes lie, by default the last. Logits that PyTorch takes with three or more axes
+        have their classes along axis 1: pass 1 for those. No error tells where both axes fit the targets.
     weight : array_like, optional
         A factor for each class, an array of one axis. Factors beyond the range of the logits' type are right too.
     ignore_index : int, optional

@@ -48,9 +48,23 @@ cdef cnp.ndarray converted(object x, str name):
     return array
 
 
+# What to do with elements of each kind that are no numbers.
+ADVICE = {
+    "O": "astype(float) makes numbers of objects",
+    "U": "astype(float) makes numbers of text",
+    "S": "astype(float) makes numbers of text",
+    "M": "subtract a date, and divide by a unit as np.timedelta64(1, 's')",
+    "m": "divide by a unit as np.timedelta64(1, 's')",
+    "V": "pass a field of numbers",
+}
+
+
 cdef int check_numbers(cnp.ndarray array, str name) except -1:
     if not (cnp.PyArray_ISNUMBER(array) or cnp.PyArray_ISBOOL(array) or cnp.PyArray_TYPE(array) == cnp.NPY_FLOAT16):
-        raise TypeError(f"{name} must be an array of numbers, got dtype {array.descr}")
+        advice = "astype() another type"
+        if not cnp.PyTypeNum_ISUSERDEF(cnp.PyArray_TYPE(array)):
+            advice = ADVICE.get(chr(array.descr.kind), advice)
+        raise TypeError(f"{name} must be an array of numbers, got dtype {array.descr}; {advice}")
     return 0
 
 
@@ -65,6 +79,13 @@ cdef cnp.ndarray as_array(object x, str name):
         array = converted(x, name)
     check_numbers(array, name)
     return array
+
+
+cdef cnp.ndarray as_weights(object b):
+    """The argument `b` of functions that have keepdims behind it. A bool there is somebody's keepdims."""
+    if isinstance(b, (bool, np.bool_)):
+        raise TypeError(f"b must be weights, got {b}; keepdims must be given by name, as keepdims={b}")
+    return as_array(b, "b")
 
 
 cdef cnp.ndarray as_mask(object where):

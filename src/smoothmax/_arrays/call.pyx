@@ -49,7 +49,7 @@ cdef object reduce_array(Reduction reduction, object a, object axis, object b, o
     cdef object requested = None
     cdef double scalar
     if b is not None:
-        weights = as_array(b, "b")
+        weights = as_weights(b)
     if where is not True:
         mask = as_mask(where)
     operation = reducing(reduction, weights is not None, mask is not None)
