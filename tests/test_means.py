@@ -167,21 +167,6 @@ def test_wrong_arguments_are_named():
         logmeanexp(np.zeros((2, 3)), axis=1.5)
 
 
-def test_dask_arrays_are_refused():
-    """Rather than computed in memory."""
-    lazy = pytest.importorskip("dask.array").zeros((4,))
-    with pytest.raises(TypeError, match=r"^a, b, where and add must be arrays in memory, got a dask array$"):
-        logmeanexp(np.zeros(4), b=lazy)
-    for call in (
-        lambda: smoothmax.logcumsumexp(lazy),
-        lambda: smoothmax.segment_logsumexp(lazy, [0, 4]),
-        lambda: smoothmax.segment_softmax(lazy, [0, 4]),
-        lambda: smoothmax.segment_log_softmax(lazy, [0, 4]),
-    ):
-        with pytest.raises(TypeError, match=r"^a must be an array in memory, got a dask array$"):
-            call()
-
-
 @pytest.mark.parametrize("x", [1e-140, 1e-200, 1e-283, 5e-324])
 @pytest.mark.parametrize("shape", [(17, 8), (8, 16), (40, 16)])
 def test_columns_of_equal_tiny_numbers_have_that_mean(shape, x):

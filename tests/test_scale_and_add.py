@@ -346,6 +346,14 @@ def test_errors_name_the_argument(options, error, text):
             call()
 
 
+def test_streams_name_the_addends_that_they_cannot_take():
+    for dtype in (np.longdouble, np.complex64):
+        add = np.ones(4, dtype)
+        with pytest.raises(TypeError) as caught:
+            LogSumExp().update(np.ones(4), add=add)
+        assert str(caught.value) == f"add must be of float64 or a narrower type, got dtype {add.dtype}"
+
+
 def test_kernels_of_losses_do_not_compute_longdouble():
     text = "add must be of float64, float32, float16, an integer type or bool, got dtype longdouble"
     text = text.replace("longdouble", str(np.dtype(np.longdouble)))

@@ -1,6 +1,7 @@
 """Functions of segments: the results of the functions of each segment alone, whatever lies beside it."""
 
 import itertools
+import re
 import tracemalloc
 
 import numpy as np
@@ -209,8 +210,9 @@ def test_other_wrong_arguments_are_named():
         segment_softmax(np.zeros(4), [0, 4], axis=1)
     with pytest.raises(np.exceptions.AxisError, match=r"^axis 0 is out of bounds for array of dimension 0$"):
         segment_softmax(0.0, [0, 1])
-    with pytest.raises(TypeError, match=r"^axis must be an int, got None$"):
-        segment_softmax(np.zeros(4), [0, 4], axis=None)
+    for axis in (None, (), (0,), True, 0.0):
+        with pytest.raises(TypeError, match=rf"^axis must be an int, got {re.escape(repr(axis))}$"):
+            segment_softmax(np.zeros(4), [0, 4], axis=axis)
     with pytest.raises(ValueError, match=r"^out must have shape \(1,\), got \(4,\)$"):
         segment_logsumexp(np.zeros(4), [0, 4], out=np.empty(4))
 

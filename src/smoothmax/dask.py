@@ -1,7 +1,8 @@
-"""logsumexp, softmax, log_softmax, logmatmulexp, cross_entropy of dask arrays: lazy, block by block, as accurate.
+"""Reductions, scans, segments, products and cross_entropy of dask arrays: lazy, by blocks, as accurate as in memory.
 
-This file has the signatures and the documentation. _scale/dask_blocks.py has the functions of blocks and their graphs,
-dask_losses.py those of the loss. Needs dask (``pip install smoothmax[dask]``).
+This file has the signatures and the documentation. _scale/dask_blocks.py has the functions of blocks and their graphs;
+dask_means.py, dask_scans.py, dask_segments.py, dask_products.py and dask_losses.py have what is particular to some.
+Needs dask (``pip install smoothmax[dask]``).
 """
 
 from functools import partial
@@ -27,11 +28,32 @@ from smoothmax._scale.dask_blocks import (
     write_block,
 )
 from smoothmax._scale.dask_losses import loss
+from smoothmax._scale.dask_means import mean
 from smoothmax._scale.dask_products import product
+from smoothmax._scale.dask_scans import scan
+from smoothmax._scale.dask_segments import segments
 
-__all__ = ["cross_entropy", "log_softmax", "logmatmulexp", "logsumexp", "softmax"]
+__all__ = [
+    "cross_entropy", "log_softmax", "logcumsumexp", "logmatmulexp", "logmeanexp", "logsumexp",
+    "segment_log_softmax", "segment_logsumexp", "segment_softmax", "softmax",
+]  # fmt: skip
 
 Axis = int | tuple[int, ...] | None
+
+
+def prepared(
+    a: Any, b: Any, where: Any, dtype: DTypeLike | None, scale: Any, add: Any
+) -> tuple[Any, Any, Any, Any, tuple[int, ...], np.dtype[Any]]:
+    """The arguments of a reduction as dask arrays, the shape that they are broadcast to, and the type of the result."""
+    states.check_weights(b)
+    a, where = checked(a, where)
+    b, add, shape = lazy(b), lazy(add), a.shape
+    result = states.dtype_of(a._meta, meta_of(b), dtype, scale, meta_of(add))
+    for name, other in (("b", b), ("where", where), ("add", add)):
+        if isinstance(other, da.Array):
+            broadcast(a, name, other)
+            shape = da.core.broadcast_shapes(shape, other.shape)
+    return a, b, where, add, shape, result
 
 
 def logsumexp(
@@ -101,16 +123,8 @@ def logsumexp(
     >>> logsumexp(da.zeros(1000, chunks=300)).compute()
     np.float64(6.907755278982137)
     """
-    a, where = checked(a, where)
-    shape, ndim = a.shape, a.ndim
-    b, add = lazy(b), lazy(add)
-    result = states.dtype_of(a._meta, meta_of(b), dtype, scale, meta_of(add))
-    computing = dtype_with_weights(result, b)
-    for name, other in (("b", b), ("where", where), ("add", add)):
-        if isinstance(other, da.Array):
-            broadcast(a, name, other)
-            shape = da.core.broadcast_shapes(shape, other.shape)
-            ndim = len(shape)
+    a, b, where, add, shape, result = prepared(a, b, where, dtype, scale, add)
+    ndim, computing = len(shape), dtype_with_weights(result, b)
     axes = states.axes_of(axis, ndim)
     operation = "logsumexp" if b is None else "weighted_logsumexp"
     sums = block_sums(operation, a, b, where, ndim, axes, computing, scale, add)
@@ -276,6 +290,247 @@ def log_softmax(
     array([-2.06115362e-09, -2.00000000e+01])
     """
     return transform("log_softmax", x, axis, where, dtype, scale, add, split_every)
+
+
+def logmeanexp(
+    a: Any,
+    axis: Axis = None,
+    b: Any = None,
+    keepdims: bool = False,
+    *,
+    where: Any = True,
+    dtype: DTypeLike | None = None,
+    scale: Any = 1.0,
+    add: Any = None,
+    split_every: int | dict[int, int] | None = None,
+) -> Any:
+    """`smoothmax.logmeanexp` of a dask array, lazily.
+
+    Parameters
+    ----------
+    a : dask array or array_like
+        The numbers to exponentiate, average and take the logarithm of, in blocks of any shape, also of unknown length.
+    axis : None, int or tuple of ints, optional
+        The axes that are averaged over: all (None, the default), one, or several.
+    b : dask array or array_like, optional
+        Weights of the exponentials, broadcast with `a`. The sum is then divided by that of the weights.
+    keepdims : bool, optional
+        Keep the reduced axes in the result, with length 1.
+    where : dask array or array_like of bool, optional
+        The elements that take part, and count, broadcast with `a`.
+    dtype : {float32, float64, float16}, optional
+        The type of the computation and of the result.
+    scale : number, optional
+        What `a` is multiplied by, in each block.
+    add : dask array or array_like, optional
+        What is added to the product, broadcast with `a`.
+    split_every : int >= 2 or dict(axis: int), optional
+        The number of blocks that are merged at a time, as in `dask.array.reduction`.
+
+    Returns
+    -------
+    dask array
+        The result. One of no axes computes to a NumPy scalar.
+
+    Raises
+    ------
+    TypeError, ValueError, numpy.exceptions.AxisError
+        As `smoothmax.logmeanexp`, and before anything is computed; longdouble and complex numbers are a TypeError.
+
+    See Also
+    --------
+    logsumexp : more on blocks, bits and threads.
+
+    Notes
+    -----
+    Results have the accuracy that `smoothmax.logmeanexp` promises. Weights are read twice, as such and for their sum.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> from smoothmax.dask import logmeanexp
+    >>> logmeanexp(da.from_array([0.0, -1e-10], chunks=1)).compute()
+    np.float64(-4.999999999875e-11)
+    """
+    a, b, where, add, shape, result = prepared(a, b, where, dtype, scale, add)
+    return mean(
+        a, b, where, add, shape=shape, axis=states.axes_of(axis, len(shape)), keepdims=bool(keepdims),
+        dtype=dtype_with_weights(result, b), result=result, scale=scale, split_every=split_every,
+    )  # fmt: skip
+
+
+def logcumsumexp(
+    a: Any, axis: int | None = None, *, reverse: bool = False, exclusive: bool = False, dtype: DTypeLike | None = None
+) -> Any:
+    """`smoothmax.logcumsumexp` of a dask array, lazily.
+
+    Parameters
+    ----------
+    a : dask array or array_like
+        The numbers to exponentiate, add and take the logarithm of, in blocks of any shape, also of unknown length.
+    axis : None or int, optional
+        The axis along which sums are taken. None, the default, goes through all elements in C's order, for which dask
+        lays the blocks anew.
+    reverse : bool, optional
+        Sum from each position to the end of the axis instead.
+    exclusive : bool, optional
+        Leave the element at the position itself out.
+    dtype : {float32, float64, float16}, optional
+        The type of the computation and of the result.
+
+    Returns
+    -------
+    dask array
+        The result, in the blocks of `a`.
+
+    Raises
+    ------
+    TypeError, numpy.exceptions.AxisError
+        As `smoothmax.logcumsumexp`, and before anything is computed; longdouble and complex numbers are a TypeError.
+
+    See Also
+    --------
+    logsumexp : the last result alone.
+
+    Notes
+    -----
+    Every prefix has the bound of `smoothmax.logsumexp`, whatever the blocks. Where `axis` is divided into blocks, a
+    block is needed twice: for its partial sum, and for the results, which go on from the merged partial sums of all
+    blocks before it. These have 32 bytes for each position beside the axis.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> from smoothmax.dask import logcumsumexp
+    >>> logcumsumexp(da.from_array([1000.0, 1000.0, 0.0], chunks=1)).compute()
+    array([1000.        , 1000.69314718, 1000.69314718])
+    """
+    a = da.asanyarray(a)
+    result = states.dtype_of(a._meta, dtype=dtype)
+    along = states.one_axis_of(axis, a.ndim)
+    if along is None or a.ndim == 0:
+        a, along = a.ravel(), 0
+    return scan(a, along, bool(reverse), bool(exclusive), result)
+
+
+def segment_logsumexp(a: Any, offsets: Any, axis: int = 0, *, dtype: DTypeLike | None = None) -> Any:
+    """`smoothmax.segment_logsumexp` of a dask array, lazily.
+
+    Parameters
+    ----------
+    a : dask array or array_like
+        The numbers to exponentiate, add and take the logarithm of, of known length along the axis.
+    offsets : array_like of n + 1 integers
+        Segment i is ``a[offsets[i]:offsets[i + 1]]`` along the axis. They must be in memory.
+    axis : int, optional
+        The axis that is divided, by default the first.
+    dtype : {float32, float64, float16}, optional
+        The type of the computation and of the result.
+
+    Returns
+    -------
+    dask array
+        `logsumexp` of each segment: the shape of `a`, with n along the axis.
+
+    Raises
+    ------
+    TypeError, ValueError, numpy.exceptions.AxisError
+        As `smoothmax.segment_logsumexp`, and before anything is computed; `offsets` that are a dask array, and
+        longdouble and complex numbers, are a TypeError; an unknown length is a ValueError.
+
+    See Also
+    --------
+    segment_softmax : its gradient.
+
+    Notes
+    -----
+    Blocks are cut anew along the axis, each behind the first segment that reaches its end, so a task holds whole
+    segments. The longest segment must fit in memory; `logsumexp` of a slice has no such limit.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> from smoothmax.dask import segment_logsumexp
+    >>> segment_logsumexp(da.zeros(6, chunks=2), [0, 3, 3, 6]).compute()
+    array([1.09861229,       -inf, 1.09861229])
+    """
+    return segments("segment_logsumexp", a, offsets, axis, dtype)
+
+
+def segment_softmax(a: Any, offsets: Any, axis: int = 0, *, dtype: DTypeLike | None = None) -> Any:
+    """`smoothmax.segment_softmax` of a dask array, lazily.
+
+    Parameters
+    ----------
+    a : dask array or array_like
+        The numbers to exponentiate, of known length along the axis.
+    offsets : array_like of n + 1 integers
+        Segment i is ``a[offsets[i]:offsets[i + 1]]`` along the axis. They must be in memory.
+    axis : int, optional
+        The axis that is divided, by default the first.
+    dtype : {float32, float64, float16}, optional
+        The type of the computation and of the result.
+
+    Returns
+    -------
+    dask array
+        `softmax` of each segment, in the shape of `a`.
+
+    Raises
+    ------
+    TypeError, ValueError, numpy.exceptions.AxisError
+        As `segment_logsumexp`.
+
+    See Also
+    --------
+    segment_logsumexp : it says how blocks are cut.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> from smoothmax.dask import segment_softmax
+    >>> segment_softmax(da.zeros(6, chunks=4), [0, 2, 6]).compute()
+    array([0.5 , 0.5 , 0.25, 0.25, 0.25, 0.25])
+    """
+    return segments("segment_softmax", a, offsets, axis, dtype)
+
+
+def segment_log_softmax(a: Any, offsets: Any, axis: int = 0, *, dtype: DTypeLike | None = None) -> Any:
+    """`smoothmax.segment_log_softmax` of a dask array, lazily.
+
+    Parameters
+    ----------
+    a : dask array or array_like
+        The numbers to normalise, of known length along the axis.
+    offsets : array_like of n + 1 integers
+        Segment i is ``a[offsets[i]:offsets[i + 1]]`` along the axis. They must be in memory.
+    axis : int, optional
+        The axis that is divided, by default the first.
+    dtype : {float32, float64, float16}, optional
+        The type of the computation and of the result.
+
+    Returns
+    -------
+    dask array
+        `log_softmax` of each segment, in the shape of `a`.
+
+    Raises
+    ------
+    TypeError, ValueError, numpy.exceptions.AxisError
+        As `segment_logsumexp`.
+
+    See Also
+    --------
+    segment_logsumexp : it says how blocks are cut.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> from smoothmax.dask import segment_log_softmax
+    >>> segment_log_softmax(da.from_array([20.0, 0.0, 7.0], chunks=1), [0, 2, 3]).compute()
+    array([-2.06115362e-09, -2.00000000e+01,  0.00000000e+00])
+    """
+    return segments("segment_log_softmax", a, offsets, axis, dtype)
 
 
 def cross_entropy(

@@ -26,7 +26,8 @@ cdef object lazy_functions(object a, object b, object where, object out, object 
                              or isinstance(add, array)):
         return None
     if out is not None:
-        raise TypeError(f"out must be None for a dask array, got {type(out).__name__}")
+        raise TypeError("out must be None for a dask array, whose results are those of smoothmax.dask, got "
+                        f"{type(out).__name__}")
     from smoothmax import dask
 
     return dask
@@ -191,7 +192,7 @@ def logmeanexp(a, axis=None, b=None, keepdims=False, *, where=True, out=None, dt
         one that is read-only; an integer beyond the range of float64.
     TypeError
         An `axis`, `dtype`, `out` or `scale` of the wrong kind; a masked array or one with units; an array that is not
-        numeric; a dask array.
+        numeric.
     MemoryError
         No memory for the result.
 
@@ -224,8 +225,9 @@ def logmeanexp(a, axis=None, b=None, keepdims=False, *, where=True, out=None, dt
     np.float64(0.6931471805599453)
     """
     if adjusts(scale, add) or not (type(a) is cnp.ndarray and is_plain(b, None) and is_plain(where, True)):
-        if lazy_functions(a, b, where, out, add) is not None:
-            raise TypeError("a, b, where and add must be arrays in memory, got a dask array")
+        lazy = lazy_functions(a, b, where, out, add)
+        if lazy is not None:
+            return lazy.logmeanexp(a, axis, b, keepdims, where=where, dtype=dtype, scale=scale, add=add)
         return reduce_array(MEAN, a, axis, b, keepdims, False, where, out, dtype, adjustment_of(scale, add))
     return reduce_array(MEAN, a, axis, b, keepdims, False, where, out, dtype, None)
 

@@ -45,8 +45,7 @@ def logcumsumexp(a, axis=None, *, reverse=False, exclusive=False, out=None, dtyp
     ValueError
         An `out` of another shape, or one that is read-only; an integer beyond the range of float64.
     TypeError
-        An `axis`, `dtype` or `out` of the wrong kind; a masked array or one with units; an array that is not numeric;
-        a dask array.
+        An `axis`, `dtype` or `out` of the wrong kind; a masked array or one with units; an array that is not numeric.
     MemoryError
         No memory for the result.
 
@@ -75,6 +74,8 @@ def logcumsumexp(a, axis=None, *, reverse=False, exclusive=False, out=None, dtyp
     >>> logcumsumexp(np.zeros(3), exclusive=True)
     array([      -inf, 0.        , 0.69314718])
     """
-    if type(a) is not cnp.ndarray and lazy_functions(a, None, None, out) is not None:
-        raise TypeError("a must be an array in memory, got a dask array")
+    if type(a) is not cnp.ndarray:
+        lazy = lazy_functions(a, None, None, out)
+        if lazy is not None:
+            return lazy.logcumsumexp(a, axis, reverse=reverse, exclusive=exclusive, dtype=dtype)
     return scan_array(a, axis, reverse, exclusive, out, dtype)

@@ -11,12 +11,6 @@ __all__ = ["offsets_from_ids", "segment_log_softmax", "segment_logsumexp", "segm
 cnp.import_array()
 
 
-cdef int refuse_lazy(object a, object out) except -1:
-    if type(a) is not cnp.ndarray and lazy_functions(a, None, None, out) is not None:
-        raise TypeError("a must be an array in memory, got a dask array")
-    return 0
-
-
 def segment_logsumexp(a, offsets, axis=0, *, out=None, dtype=None):
     r"""`logsumexp` of each segment of an axis: of choice sets, sparse rows, sequences of different length.
 
@@ -52,7 +46,7 @@ def segment_logsumexp(a, offsets, axis=0, *, out=None, dtype=None):
         read-only.
     TypeError
         An `axis`, `dtype` or `out` of the wrong kind; a masked array or one with units; an array that is not numeric;
-        a dask array.
+        `offsets` that are a dask array.
     MemoryError
         No memory for the result.
 
@@ -74,7 +68,10 @@ def segment_logsumexp(a, offsets, axis=0, *, out=None, dtype=None):
     >>> segment_logsumexp(np.array([0.0, 0.0, 5.0, 1000.0, 1000.0, 1000.0]), [0, 2, 2, 3, 6])
     array([6.93147181e-01,           -inf, 5.00000000e+00, 1.00109861e+03])
     """
-    refuse_lazy(a, out)
+    if type(a) is not cnp.ndarray:
+        lazy = lazy_functions(a, None, None, out)
+        if lazy is not None:
+            return lazy.segment_logsumexp(a, offsets, axis, dtype=dtype)
     return segment_array(LOGSUMEXP, a, offsets, axis, out, dtype)
 
 
@@ -113,7 +110,7 @@ def segment_softmax(a, offsets, axis=0, *, out=None, dtype=None):
         read-only.
     TypeError
         An `axis`, `dtype` or `out` of the wrong kind; a masked array or one with units; an array that is not numeric;
-        a dask array.
+        `offsets` that are a dask array.
     MemoryError
         No memory for the result.
 
@@ -133,7 +130,10 @@ def segment_softmax(a, offsets, axis=0, *, out=None, dtype=None):
     >>> segment_softmax(np.array([3.0, 3.0, 5.0, 0.0, 0.0, 0.0, 0.0]), [0, 2, 3, 7])
     array([0.5 , 0.5 , 1.  , 0.25, 0.25, 0.25, 0.25])
     """
-    refuse_lazy(a, out)
+    if type(a) is not cnp.ndarray:
+        lazy = lazy_functions(a, None, None, out)
+        if lazy is not None:
+            return lazy.segment_softmax(a, offsets, axis, dtype=dtype)
     return segment_array(SOFTMAX, a, offsets, axis, out, dtype)
 
 
@@ -172,7 +172,7 @@ def segment_log_softmax(a, offsets, axis=0, *, out=None, dtype=None):
         read-only.
     TypeError
         An `axis`, `dtype` or `out` of the wrong kind; a masked array or one with units; an array that is not numeric;
-        a dask array.
+        `offsets` that are a dask array.
     MemoryError
         No memory for the result.
 
@@ -192,7 +192,10 @@ def segment_log_softmax(a, offsets, axis=0, *, out=None, dtype=None):
     >>> segment_log_softmax(np.array([20.0, 0.0, 7.0]), [0, 2, 3])
     array([-2.06115362e-09, -2.00000000e+01,  0.00000000e+00])
     """
-    refuse_lazy(a, out)
+    if type(a) is not cnp.ndarray:
+        lazy = lazy_functions(a, None, None, out)
+        if lazy is not None:
+            return lazy.segment_log_softmax(a, offsets, axis, dtype=dtype)
     return segment_array(LOG_SOFTMAX, a, offsets, axis, out, dtype)
 
 

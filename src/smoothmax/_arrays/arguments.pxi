@@ -29,13 +29,23 @@ cdef int refuse_subclass(object x, str name) except -1:
     return 0
 
 
+cdef int refuse_dask(object x, str name) except -1:
+    """Refuse a dask array where nothing lazy answers: its __array__ would compute it, unasked and perhaps twice."""
+    if type(x).__module__.startswith("dask.") and hasattr(x, "dask"):
+        raise TypeError(f"{name} must be in memory, got a dask array: pass its compute(), or call a function of "
+                        "smoothmax.dask")
+    return 0
+
+
 cdef cnp.ndarray converted(object x, str name):
     """The array of anything but an exact ndarray. A subclass stays as it is: a view would outlive its memory."""
     if isinstance(x, np.ndarray):
         refuse_subclass(x, name)
         return x
-    if hasattr(x, "toarray") and hasattr(x, "nnz"):
-        raise TypeError(f"{name} must be dense, got {type(x).__name__}: pass its toarray(), or what it stores to a "
+    refuse_dask(x, name)
+    if hasattr(x, "nnz") and (hasattr(x, "toarray") or hasattr(x, "todense")):
+        dense = "toarray" if hasattr(x, "toarray") else "todense"
+        raise TypeError(f"{name} must be dense, got {type(x).__name__}: pass its {dense}(), or what it stores to a "
                         "function of segments")
     if hasattr(x, "__dlpack__") and not hasattr(x, "__array__"):
         return np.from_dlpack(x)

@@ -44,6 +44,7 @@ cdef object transform_array(Operation operation, object x, object axis, object w
 
 # arguments.pxi
 cdef str shown(object value)
+cdef int refuse_dask(object x, str name) except -1
 cdef cnp.ndarray as_array(object x, str name)
 cdef cnp.ndarray as_weights(object b)
 cdef cnp.ndarray as_mask(object where)

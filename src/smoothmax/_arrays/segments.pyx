@@ -8,9 +8,9 @@ from cpython.pyport cimport PY_SSIZE_T_MAX
 from numpy.exceptions import AxisError
 
 from smoothmax._arrays.call cimport (
-    MAX_NDIM, READ_BEFORE_WRITTEN, READ_IN_ANY_ORDER, Shape, as_array, as_base, as_one_axis, check_out,
-    divide_arrays, kernel_type, mark_axes, new_result, plain_segments, prepare, put_result, requested_dtype,
-    result_dtype, shape_of, shown, size_of, without_overlap,
+    MAX_NDIM, READ_BEFORE_WRITTEN, READ_IN_ANY_ORDER, Shape, as_array, as_base, check_out,
+    divide_arrays, kernel_type, mark_axes, new_result, plain_segments, prepare, put_result, refuse_dask,
+    requested_dtype, result_dtype, shape_of, shown, size_of, without_overlap,
 )
 from smoothmax._kernels.interface cimport LOGSUMEXP, Operation
 from smoothmax._schedule.plan cimport RESULT, Plan
@@ -31,6 +31,7 @@ cdef cnp.ndarray as_integers(object given, str name):
     """The argument as integers of one axis, in memory as Py_ssize_t."""
     if isinstance(given, np.ma.MaskedArray):
         raise TypeError(f"{name} must not be a masked array")
+    refuse_dask(given, name)
     array = np.asarray(given)
     if array.dtype.kind not in "iu" and array.size:
         raise ValueError(f"{name} must be integers, got dtype {array.dtype}")
@@ -66,6 +67,27 @@ cdef cnp.ndarray checked_offsets(cnp.ndarray array, Py_ssize_t length):
     return result
 
 
+cdef object as_segment_axis(object axis):
+    if (axis is None or isinstance(axis, (bool, np.bool_)) or not hasattr(axis, "__index__")
+            or getattr(axis, "ndim", 0)):
+        raise TypeError(f"axis must be an int, got {shown(axis)}")
+    return operator.index(axis)
+
+
+def axis_and_offsets(axis, offsets, lengths):
+    """The axis of an array of these lengths, from 0 on, and the offsets in memory. An unknown length is -1."""
+    cdef cnp.ndarray given = as_integers(offsets, "offsets")
+    cdef Py_ssize_t length
+    axis = as_segment_axis(axis)
+    if not -len(lengths) <= axis < len(lengths):
+        raise AxisError(axis, len(lengths))
+    axis %= len(lengths)
+    length = lengths[axis]
+    if length < 0:
+        raise ValueError("a must be of known length along the axis; compute_chunk_sizes() of a dask array finds it")
+    return axis, checked_offsets(given, length)
+
+
 cdef object segment_array(Operation operation, object a, object offsets, object axis, object out, object dtype):
     """segment_logsumexp, or with a result for each element segment_softmax and segment_log_softmax."""
     cdef cnp.ndarray array = as_array(a, "a"), given = as_integers(offsets, "offsets"), result, begins
@@ -76,9 +98,7 @@ cdef object segment_array(Operation operation, object a, object offsets, object 
     cdef bint reduces = operation == LOGSUMEXP
     cdef int i, along = 0, computing
     cdef Py_ssize_t size
-    axis = as_one_axis(axis)
-    if axis is None:
-        raise TypeError("axis must be an int, got None")
+    axis = as_segment_axis(axis)
     requested = requested_dtype(dtype)
     array = as_base(array)
     shape_of(array, &shape)

@@ -208,6 +208,7 @@ cdef struct Kernels:
     # Where `scans` is set, there is no first pass: a result depends on the elements up to its own. write_row and
     # write_tile go through a reduction in order and leave in the state what comes before their next block. That of a
     # row has two columns: the sum of the piece so far, as reduce_row computes it, and that of the pieces before.
+    # `finish` turns the PartialSum of what an earlier call has seen into what a scan starts from.
     bint scans
     bint means                          # `finish` divides by state.loss.counts, how many elements take part
     ReduceRow reduce_row

@@ -18,14 +18,17 @@ from libc.math cimport INFINITY
 from smoothmax._kernels.dispatch cimport kernels_of, weigh_of
 from smoothmax._arrays.elements cimport storer
 from smoothmax._kernels.environment cimport Environment, enter_environment, leave_environment
-from smoothmax._kernels.interface cimport LOGSUMEXP, LOG_SOFTMAX, SOFTMAX, WEIGHTED_LOGSUMEXP, Kernels, State, Weigh
+from smoothmax._kernels.interface cimport (
+    EXCLUSIVE_LOGCUMSUMEXP, LOGCUMSUMEXP, LOGMEANEXP, LOGSUMEXP, LOG_SOFTMAX, SOFTMAX, WEIGHTED_LOGMEANEXP,
+    WEIGHTED_LOGSUMEXP, Kernels, State, Weigh,
+)
 from smoothmax._arrays.call cimport (
-    MAX_NDIM, Adjustment, Shape, adjustment_of, as_array, as_axis, as_base, as_mask, broadcast,
-    broadcast_addends, clear_strides, kernel_type, mark_axes, prepare, put_adjustment, put_result, reduced_axes,
-    reduced_shape, result_dtype, shape_of, size_of, take_reduced_strides,
+    MAX_NDIM, Adjustment, Shape, adjustment_of, as_array, as_axis, as_base, as_mask, as_one_axis, as_weights,
+    broadcast, broadcast_addends, clear_strides, computed_dtype, kernel_type, mark_axes, prepare, put_adjustment,
+    put_result, reduced_axes, reduced_shape, result_dtype, scan_arrays, shape_of, size_of, take_reduced_strides,
     take_strides, walk_arrays, whole_shape,
 )
-from smoothmax._schedule.packed cimport Packed, pack, unpack
+from smoothmax._schedule.packed cimport Packed, pack, unpack, unpack_weights
 from smoothmax._schedule.plan cimport FIRST, RESULT, SECOND, STATES, Plan, Store
 from smoothmax._schedule.route cimport EMPTY
 from smoothmax._schedule.walk cimport note
@@ -38,6 +41,7 @@ OPERATIONS = {
     "weighted_logsumexp": WEIGHTED_LOGSUMEXP,
     "softmax": SOFTMAX,
     "log_softmax": LOG_SOFTMAX,
+    "logmeanexp": LOGMEANEXP,       # its sums have exact terms, which scans need too
 }
 STATE = np.dtype([(field, np.float64) for field in ("maximum", "count", "others", "others_low")])
 COMPUTED = ("float64", "float32", "float16")    # the types of results that have partial sums
@@ -60,6 +64,12 @@ def axes_of(axis, int ndim):
     return reduced_axes(&shape)
 
 
+def one_axis_of(axis, int ndim):
+    """None, or the axis as an integer from 0 on, for functions that go along one."""
+    axis = as_one_axis(axis)
+    return None if axis is None else axes_of(axis, ndim)[0] if ndim or axis not in (0, -1) else 0
+
+
 def checked_dtype(dtype):
     """The type, if its results have partial sums."""
     if dtype not in COMPUTED:
@@ -74,7 +84,16 @@ def dtype_of(a, b=None, dtype=None, scale=1.0, add=None):
     cdef object requested = None if dtype is None else checked_dtype(np.dtype(dtype).newbyteorder("="))
     if weights is not None and cnp.PyArray_TYPE(weights) == cnp.NPY_LONGDOUBLE:
         raise TypeError(f"b must be of float64 or a narrower type, got dtype {weights.descr}")
+    if (requested is None and by is not None and by.addends is not None
+            and computed_dtype(by.addends.descr) not in COMPUTED):
+        raise TypeError(f"add must be of float64 or a narrower type, got dtype {by.addends.descr}")
     return checked_dtype(result_dtype(a, array, b, weights, requested, by))
+
+
+def check_weights(b):
+    """Refuse weights that are a bool, which somebody meant as keepdims."""
+    if isinstance(b, (bool, np.bool_)):
+        as_weights(b)
 
 
 # From elements to partial sums, and from these to results ------------------------------------------------------------
@@ -232,6 +251,10 @@ def widened(operation, states, dtype):
             done += columns
     leave_environment(&environment)
     return reduced("weighted_logsumexp", values, (), signs, True, np.dtype(np.float64))[0]
+
+
+include "means.pxi"
+include "scans.pxi"
 
 
 # Merges --------------------------------------------------------------------------------------------------------------

@@ -30,3 +30,13 @@ cdef inline void unpack(const char *source, Py_ssize_t stride, Py_ssize_t column
         memcpy(&packed, source + j*stride, sizeof(Packed))
         state.sum.maximum[j], state.sum.count[j] = packed.maximum, packed.count
         state.sum.others[j], state.sum.others_low[j] = packed.others, packed.others_low
+
+
+cdef inline void unpack_weights(const char *source, Py_ssize_t columns, State *state) noexcept nogil:
+    """Set the sum of weights that a mean is divided by, a WeightedSum in the place of the DotSum."""
+    cdef Packed packed
+    cdef Py_ssize_t j
+    for j in range(columns):
+        memcpy(&packed, source + j*<Py_ssize_t>sizeof(Packed), sizeof(Packed))
+        state.dot.dot[j], state.dot.dot_low[j] = packed.maximum, packed.count
+        state.dot.mass[j], state.dot.mass_low[j] = packed.others, packed.others_low

@@ -94,7 +94,7 @@ cdef void reduce_unit(const Unit *unit, State *state) noexcept nogil:
 cdef void scan_unit(const Unit *unit, State *state) noexcept nogil:
     """Take a unit from its first element to its last. What precedes a piece of a row is in column 1 of the state."""
     cdef Py_ssize_t piece
-    clear(state, TILE_COLUMNS)
+    start_scan(unit, state)
     if unit.route.name != SCAN_ROW:
         write_blocks(unit, 0, unit.route.length, 0, state)
         return

@@ -22,7 +22,7 @@ from smoothmax._schedule.route cimport (
 )
 from smoothmax._schedule.threads cimport threads_of_caller
 from smoothmax._schedule.units cimport (
-    kernels_to_reduce, needs_exact, reduce_piece, take_stored_sums, walk_band, walk_unit, write_piece,
+    kernels_to_reduce, needs_exact, reduce_piece, start_scan, take_stored_sums, walk_band, walk_unit, write_piece,
 )
 from smoothmax._thresholds cimport (
     BAND_MAX_TILES, GIL_MIN_ELEMENTS, SHARE_GRAIN_ELEMENTS, SHARE_MIN_BYTES, TILE_COLUMNS,
@@ -314,7 +314,7 @@ cdef int share_scan(SharedPieces *shared, Py_ssize_t threads) except -2:
         clear(&shared.states[piece], 2)
     if share(work_on_sums, shared, unit.route.pieces, threads):
         return -1
-    clear(before, 2)
+    start_scan(unit, before)
     for piece in range(unit.route.pieces):
         copy_column(before, &shared.states[piece], 1)
         unit.plan.kernels.merge(before, &shared.states[piece], 1, 1, TILE_COLUMNS)

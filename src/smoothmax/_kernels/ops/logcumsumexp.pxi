@@ -542,12 +542,36 @@ cdef void sum_exclusively_scanned_row(State *state, const real *x, const real *_
     scan_row_of(state, x, n, EXCLUSIVE, <real *>NULL)
 
 
+cdef void start_of_scan(State *state, Py_ssize_t columns, real *_, real *__) noexcept nogil:
+    """Turn the PartialSum of what precedes a scan into the RunningSum that the scan goes on from.
+
+    No digit is lost: of a PartialSum, too, only the second part tells terms that are tiny beside the maximum.
+    """
+    cdef Py_ssize_t j
+    cdef ColumnSum column
+    cdef RunningColumn running
+    for j in range(columns):
+        take_column(&state.sum, j, &column)
+        running.reference = column.maximum
+        running.middle = running.low = 0
+        if column.others != column.others:
+            running.high = NAN
+        elif magnitude(column.maximum) == INFINITY:
+            running.high = 0 if column.maximum < 0 else <double>INFINITY
+        else:
+            raise_column(&column, <real>column.maximum)
+            running.high, running.middle = column.others, column.others_low
+            normalise_parts(&running.high, &running.middle, &running.low)
+        put_running(running_of(state), j, &running)
+
+
 # Tables ---------------------------------------------------------------------------------------------------------------
 
 cdef void fill_logcumsumexp(Kernels *kernels, real _) noexcept:
     kernels.scans = True
     kernels.reduce_row = <ReduceRow>sum_scanned_row[real]
     kernels.merge = merge_running_f32 if real is float else merge_running_f64
+    kernels.finish = <Finish>start_of_scan[real]
     kernels.write_row = <WriteRow>scan_row[real]
     kernels.write_tile = <WriteTile>scan_tile[real]
 
