@@ -91,6 +91,18 @@ def test_a_plot_says_what_was_measured_and_on_what():
     assert smoothmax.show_config("dicts")["Kernels"]["variant"] in second
 
 
+def test_a_plot_has_a_title():
+    pytest.importorskip("matplotlib")
+    figure = bench.empty_figure("out.png")
+    records = _compare.compare([((4,), 0)], ["float64"], quiet=True)
+    bench.draw(figure, records)
+    title, *on_what = figure.axes[0].get_title().splitlines()
+    assert title == "Time of a call, as a multiple of smoothmax's"
+    names = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert names == ["NumPy", "SciPy"]
+    assert on_what == bench.heading(names).splitlines()
+
+
 def test_a_plot_needs_matplotlib(capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)

@@ -207,7 +207,6 @@ def refused(folder, capsys, arguments):
         ("words.npy", "cannot read 'words.npy': it must hold an array of numbers, got dtype <U3"),
         ("dates.npy", "cannot read 'dates.npy': it must hold an array of numbers, got dtype datetime64[D]"),
         ("subarray.npy", "cannot read 'subarray.npy': it must hold an array of numbers, got dtype ('<f8', (2,))"),
-        ("-", "cannot read '-': the input must be a file; ./- is one of that name"),
         ("structure.npy", "cannot read 'structure.npy': it must hold an array of numbers, got dtype [('a', '<f8')]"),
     ],
 )
@@ -278,7 +277,8 @@ def test_an_unknown_function_is_named(folder, capsys):
     message = refused(folder, capsys, ["softmin", "logits.npy", "-o", "result.npy"])
     # versions of Python differ in the quotes
     assert message.replace("'", "") == (
-        "argument function: invalid choice: softmin (choose from logsumexp, softmax, log_softmax, bench)"
+        "argument function: invalid choice: softmin (choose from logsumexp, softmax, log_softmax, logmeanexp, "
+        "logcumsumexp, segment_logsumexp, segment_softmax, segment_log_softmax, bench)"
     )
 
 
@@ -291,11 +291,6 @@ def test_an_unknown_function_is_named(folder, capsys):
         ("folder", ["--force"], "cannot write 'folder': it exists and is not a regular file"),
         ("folder/", ["--force"], "cannot write 'folder/': it names no file"),
         ("", ["--force"], "cannot write '': it names no file"),
-        (
-            "-",
-            ["--force"],
-            "cannot write '-': the output must be a file; ./- is one of that name",
-        ),
         ("nowhere/p.npy", [], "cannot write 'nowhere/p.npy': there is no folder '{folder}/nowhere'"),
         ("old.npy/p.npy", [], "cannot write 'old.npy/p.npy': there is no folder '{folder}/old.npy'"),
     ],

@@ -13,6 +13,7 @@ import smoothmax
 from smoothmax.__main__ import main
 from smoothmax._scale import rename
 from smoothmax._scale import zarr as stores
+from smoothmax._scale.npy import Request
 
 dask = pytest.importorskip("dask")
 zarr = pytest.importorskip("zarr")
@@ -179,5 +180,5 @@ def test_an_interrupt_leaves_nothing_behind(monkeypatch):
 
     monkeypatch.setattr("dask.array.Array.to_zarr", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        stores.transform("softmax", "x.zarr", "y.zarr", replace=False, axis=None)
+        stores.transform(Request("softmax"), "x.zarr", "y.zarr", replace=False)
     assert os.listdir() == ["x.zarr"]

@@ -16,7 +16,13 @@ FUNCTIONS = {
     "logsumexp": "logarithm of the sum of exponentials",
     "softmax": "exponentials divided by their sum",
     "log_softmax": "logarithm of softmax",
+    "logmeanexp": "logarithm of the mean of exponentials",
+    "logcumsumexp": "logarithm of the cumulative sum of exponentials",
+    "segment_logsumexp": "logsumexp of each segment of an axis",
+    "segment_softmax": "softmax within each segment of an axis",
+    "segment_log_softmax": "log_softmax within each segment of an axis",
 }
+REDUCTIONS = ("logsumexp", "logmeanexp", "segment_logsumexp")  # whose results are printed where there is no output
 DTYPES = ("float32", "float64", "float16", "longdouble")
 UNITS = {"": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
 
@@ -47,6 +53,27 @@ def parse_axis(text: str) -> int | tuple[int, ...] | None:
     except ValueError:
         raise Refused(f"axis must be none, an integer, or integers separated by commas, got {text!r}") from None
     return axes if len(axes) > 1 else axes[0]
+
+
+def parse_one_axis(text: str) -> int:
+    axis = parse_one_or_none(text)
+    if axis is None:
+        raise Refused(f"axis must be an integer, got {text!r}")
+    return axis
+
+
+def parse_one_or_none(text: str) -> int | None:
+    axis = parse_axis(text)
+    if isinstance(axis, tuple):
+        raise Refused(f"axis must be one integer, got {text!r}")
+    return axis
+
+
+def parse_scale(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise Refused(f"scale must be a number, got {text!r}") from None
 
 
 def parse_dtype(text: str) -> str:
@@ -90,16 +117,31 @@ def make_parser() -> Parser:
 
 def add_function(commands: Any, name: str, summary: str) -> None:
     command = commands.add_parser(name, help=summary, description=f"The {summary}, of an array in a file.")
-    command.add_argument("input", help="a .npy file, or a .zarr store")
-    command.add_argument("-o", "--output", required=True, help="where to write the result, of the same kind")
+    command.add_argument("input", help="a .npy file, a .zarr store, or - for standard input (.npy)")
+    printed = "; without it, the result is printed" if name in REDUCTIONS else ""
     command.add_argument(
-        "--axis", type=parse_axis, help="an integer, integers separated by commas, or none: all axes (the default)"
-    )
-    command.add_argument("--dtype", type=parse_dtype, help=f"of the result: {', '.join(DTYPES)}")
-    if name == "logsumexp":
-        command.add_argument("--keepdims", action="store_true", help="keep the reduced axes, with length 1")
+        "-o", "--output", required=not printed, help=f"where to write the result, of the same kind, - for standard "
+        f"output{printed}",
+    )  # fmt: skip
+    if name.startswith("segment_"):
+        command.add_argument("--axis", type=parse_one_axis, default=0, help="the axis that is divided (the first)")
+        command.add_argument(
+            "--offsets", required=True, help="a .npy file of integers: segment i goes from the i-th to the next"
+        )
+    elif name == "logcumsumexp":
+        command.add_argument(
+            "--axis", type=parse_one_or_none, help="an integer, or none: all elements in C's order (the default)"
+        )
+        command.add_argument("--reverse", action="store_true", help="sum from each position to the end")
+        command.add_argument("--exclusive", action="store_true", help="leave the position itself out")
     else:
-        command.set_defaults(keepdims=False)
+        command.add_argument(
+            "--axis", type=parse_axis, help="an integer, integers separated by commas, or none: all axes (the default)"
+        )
+        command.add_argument("--scale", type=parse_scale, default=1.0, help="multiply the elements by this number")
+    command.add_argument("--dtype", type=parse_dtype, help=f"of the result: {', '.join(DTYPES)}")
+    if name in ("logsumexp", "logmeanexp"):
+        command.add_argument("--keepdims", action="store_true", help="keep the reduced axes, with length 1")
     command.add_argument(
         "--max-memory", type=parse_size, default="512MB", help="of elements and results: 512MB unless given"
     )
@@ -123,8 +165,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The arguments of a command; Refused if they are wrong."""
     joined: list[str] = []
     for argument in arguments:
-        if joined and joined[-1] == "--axis":  # argparse takes the -2,-1 of `--axis -2,-1` for an option
-            joined[-1] = f"--axis={argument}"
+        if joined and joined[-1] in ("--axis", "--scale"):  # argparse takes the -2,-1 of `--axis -2,-1` for an option
+            joined[-1] = f"{joined[-1]}={argument}"
         else:
             joined.append(argument)
     return make_parser().parse_args(joined)

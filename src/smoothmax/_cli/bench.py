@@ -58,16 +58,18 @@ def draw(figure: Any, records: list[Record]) -> None:
     axes = figure.subplots()
     rivals = [who for who in records[0]["seconds"] if who != "smoothmax"]
     height = 0.8 / len(rivals)
+    written = {"numpy": "NumPy", "scipy": "SciPy"}
     for i, who in enumerate(rivals):
         ratios = [record["seconds"][who] / record["seconds"]["smoothmax"] for record in records]
         places = [place + i * height for place in range(len(records))]
-        axes.barh(places, ratios, height, label=who)
+        axes.barh(places, ratios, height, label=written.get(who, who))
     names = [f"{r['function']} {r['dtype']} {tuple(r['shape'])} axis {r['axis']}" for r in records]
     axes.set_yticks([place + (len(rivals) - 1) * height / 2 for place in range(len(records))], names)
     axes.invert_yaxis()
     axes.axvline(1, color="black", linewidth=1)
     axes.set_xlabel("times as long as smoothmax")
-    axes.set_title(heading(rivals), fontsize="small")
+    on_what = heading([written.get(who, who) for who in rivals])
+    axes.set_title(f"Time of a call, as a multiple of smoothmax's\n{on_what}", fontsize="small")
     axes.legend()
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import dataclasses
 import importlib
 import os
 import sys
@@ -10,7 +11,7 @@ from typing import Any
 
 from smoothmax._cli import bench
 from smoothmax._scale import npy, zarr
-from smoothmax._scale.errors import Refused, Unreadable, reason
+from smoothmax._scale.errors import Refused, reason
 from smoothmax._scale.output import prepare
 
 __all__ = ["run"]
@@ -34,27 +35,24 @@ def run_bench(options: argparse.Namespace) -> None:
 
 
 def run_function(options: argparse.Namespace) -> None:
-    stores = [is_store(path) for path in (options.input, options.output)]
-    if options.input == "-":
-        raise Unreadable("-", "the input must be a file; ./- is one of that name")
-    prepare(options.output, folder=stores[1], replace=options.force)
-    if stores[0] != stores[1]:
-        raise Refused(f"input and output must both be .zarr or both be .npy, got {options.input!r}, {options.output!r}")
+    source, target = options.input, options.output
+    stores = [path is not None and is_store(path) for path in (source, target)]
+    if target is not None:
+        prepare(target, folder=stores[1], replace=options.force)
+        if stores[0] != stores[1]:
+            raise Refused(f"input and output must both be .zarr or both be .npy, got {source!r}, {target!r}")
+    names = {field.name for field in dataclasses.fields(npy.Request)} - {"name"}
+    request = npy.Request(options.function, **{name: value for name, value in vars(options).items() if name in names})
     try:
         if stores[0]:
-            keywords = {"keepdims": True} if options.keepdims else {}
-            zarr.transform(
-                options.function, options.input, options.output,
-                axis=options.axis, dtype=options.dtype, replace=options.force, **keywords,
-            )  # fmt: skip
+            zarr.transform(request, source, target, replace=options.force)
         else:
             npy.transform(
-                options.function, options.input, options.output,
-                axis=options.axis, dtype=options.dtype, keepdims=options.keepdims, max_memory=options.max_memory,
-                replace=options.force, progress=no_progress if options.quiet else progress_bar,
+                request, source, target, max_memory=options.max_memory, replace=options.force,
+                progress=no_progress if options.quiet else progress_bar,
             )  # fmt: skip
     except MemoryError as error:
-        raise Refused(f"not enough memory for {options.function} of {options.input!r}") from error
+        raise Refused(f"not enough memory for {options.function} of {source!r}") from error
     except (TypeError, ValueError, OverflowError, NotImplementedError) as error:
         raise Refused(reason(error)) from error
 

@@ -11,17 +11,19 @@ from typing import Any
 
 import numpy as np
 
+from smoothmax._api import functions
 from smoothmax._partial import states
 from smoothmax._scale.npy_format import NpyReader
 from smoothmax._scale.regions import Region, divide_into_regions, shape_of, stretches, within
 
-__all__ = ["Job", "transform"]
+__all__ = ["BLOCK_BYTES", "REDUCTIONS", "STATE_BYTES", "Job", "transform", "transform_in_two_passes"]
 
 Array = np.ndarray[Any, Any]
 
 BLOCK_BYTES = 32 << 20  # of a block, elements and results: larger ones gain nothing if they are one stretch of the file
 STRETCH_MIN_BYTES = 1 << 16  # stretches this long are read as fast as the whole file
 STATE_BYTES = 4 * states.STATE.itemsize  # a reduction has four: held, of the block, merged, and finished
+REDUCTIONS = ("logsumexp", "logmeanexp")  # one result for each reduction; the others have one for each element
 
 
 @dataclass
@@ -29,9 +31,9 @@ class Job:
     """What to compute, with axes in the order of the file. `progress` is told how many bytes were read."""
 
     name: str
-    function: Callable[..., Any]
     axis: tuple[int, ...]
     keepdims: bool
+    scale: float
     dtype: np.dtype[Any]
     max_memory: int
     progress: Callable[[int], object]
@@ -41,13 +43,24 @@ class Job:
         self.progress(x.nbytes)
         return x
 
+    def computed(self, x: Array) -> Any:
+        """The results of whole reductions."""
+        return getattr(functions, self.name)(x, axis=self.axis, dtype=self.dtype, scale=self.scale)
+
+    def finished(self, held: Array, shape: tuple[int, ...]) -> Array:
+        """The results of reductions of this shape, one for each, from their states."""
+        if self.name == "logmeanexp":
+            return states.means(held, np.array(math.prod(shape[i] for i in self.axis)), self.dtype)
+        result: Array = states.finished(self.name, held, self.dtype)
+        return result
+
     def reduced(self, region: Region) -> Region:
         """The region of the states that belong to a region of the elements."""
         return tuple(slice(0, 1) if i in self.axis else part for i, part in enumerate(region))
 
     def store(self, target: Any, region: Region, result: Any) -> None:
         """Store the results of a region of the elements."""
-        if self.name == "logsumexp":
+        if self.name in REDUCTIONS:
             region = tuple(part for i, part in enumerate(self.reduced(region)) if self.keepdims or i not in self.axis)
         target[region] = np.asarray(result).reshape(shape_of(region))
 
@@ -65,8 +78,7 @@ def transform(job: Job, source: NpyReader, target: Any) -> None:
         stretch_bytes = stretches(shape, first)[1] * source.dtype.itemsize
         if shape_of(first) == shape or stretch_bytes >= STRETCH_MIN_BYTES:
             for region in divide_into_regions(shape, outer_axes, block_bytes // reduction_bytes):
-                x = job.read(source, region)
-                job.store(target, region, job.function(x, axis=job.axis, dtype=job.dtype))
+                job.store(target, region, job.computed(job.read(source, region)))
             return
     for region in divide_into_regions(shape, outer_axes, job.max_memory // 2 // STATE_BYTES):
         transform_in_two_passes(job, source, target, region)
@@ -80,12 +92,12 @@ def transform_in_two_passes(job: Job, source: NpyReader, target: Any, region: Re
     held = states.empty_states(shape_of(job.reduced(region)))
     for part in divide_into_regions(shape_of(region), axes, block_elements):
         x, place = job.read(source, within(part, region)), job.reduced(part)
-        of_block, _ = states.reduced(job.name, x, job.axis, None, True, job.dtype)
+        of_block, _ = states.reduced(job.name, x, job.axis, None, True, job.dtype, job.scale)
         held[place] = states.joined(job.name, held[place], of_block, job.dtype)
-    if job.name == "logsumexp":
-        job.store(target, region, states.finished(job.name, held, job.dtype))
+    if job.name in REDUCTIONS:
+        job.store(target, region, job.finished(held, shape_of(region)))
         return
     for part in divide_into_regions(shape_of(region), axes, block_elements):
         x = job.read(source, within(part, region))
-        result = states.written(job.name, x, job.axis, True, held[job.reduced(part)], job.dtype)
+        result = states.written(job.name, x, job.axis, True, held[job.reduced(part)], job.dtype, None, job.scale)
         job.store(target, within(part, region), result)

@@ -1,60 +1,98 @@
-"""The three functions from one .npy file to another, of any size, in bounded memory."""
+"""The functions from one .npy file to another, of any size, in bounded memory; or to a reader, as text."""
 
 import math
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from smoothmax._api import functions
+from smoothmax._api import functions, scans, segments
+from smoothmax._arrays.segments import axis_and_offsets
 from smoothmax._partial import states
-from smoothmax._scale.blocks import Job
+from smoothmax._scale.blocks import REDUCTIONS, Job
 from smoothmax._scale.blocks import transform as transform_blocks
+from smoothmax._scale.errors import Refused
 from smoothmax._scale.npy_format import NpyReader, NpyWriter, open_npy, write_array, write_header
-from smoothmax._scale.output import new_file
+from smoothmax._scale.output import open_output
+from smoothmax._scale.scanned_blocks import scan, scan_flat
+from smoothmax._scale.segmented_blocks import segment
+from smoothmax._scale.text import print_numbers
 
-__all__ = ["transform"]
+__all__ = ["Request", "transform"]
 
 Progress = Callable[[int], AbstractContextManager[Callable[[int], object]]]
+Array = np.ndarray[Any, Any]
 
-WHOLE_RESULT_BYTES = 1 << 24  # a result of logsumexp up to this size is held in memory until all of it is known
+WHOLE_RESULT_BYTES = 1 << 24  # a result of a reduction up to this size is held in memory until all of it is known
+
+
+@dataclass
+class Request:
+    """What the command asks for: a function by its name, and its arguments."""
+
+    name: str
+    axis: int | tuple[int, ...] | None = None
+    dtype: str | None = None
+    keepdims: bool = False
+    scale: float = 1.0
+    reverse: bool = False
+    exclusive: bool = False
+    offsets: str | None = None  # a file
+
+    def keywords(self) -> dict[str, Any]:
+        """The arguments that this function takes, beside the array and its offsets."""
+        given: dict[str, Any] = {"axis": self.axis, "dtype": self.dtype}
+        if self.name == "logcumsumexp":
+            return given | {"reverse": self.reverse, "exclusive": self.exclusive}
+        if self.name in REDUCTIONS:
+            given["keepdims"] = self.keepdims
+        return given if self.offsets is not None else given | {"scale": self.scale}
+
+
+def read_offsets(path: str) -> Array:
+    with open_npy(path) as reader:
+        return reader.read_all()
+
+
+def checked_offsets(path: str, axis: Any, lengths: tuple[int, ...]) -> tuple[int, Array]:
+    """The axis that is divided, and the offsets in a file; Refused if they are wrong, and the file is named."""
+    offsets = read_offsets(path)
+    try:
+        return axis_and_offsets(axis, offsets, lengths)
+    except ValueError as error:
+        raise error if isinstance(error, np.exceptions.AxisError) else Refused(f"{path!r}: {error}") from error
 
 
 def transform(
-    name: str,
-    source: str,
-    target: str,
-    *,
-    axis: int | tuple[int, ...] | None,
-    dtype: str | None,
-    keepdims: bool,
-    max_memory: int,
-    replace: bool,
-    progress: Progress,
+    request: Request, source: str, target: str | None, *, max_memory: int, replace: bool, progress: Progress
 ) -> None:
-    """Read `source`, write `target`. `progress` takes how many bytes will be read. Its context is a function to call
-    with the bytes of each read.
+    """Read `source`, write `target`, or print the result where that is None; "-" is standard input or output.
 
-    Raises Unreadable or Unwritable for the files, and what the functions raise for wrong arguments.
+    `progress` takes how many bytes will be read. Its context is a function to call with the bytes of each read. Raises
+    Unreadable or Unwritable for the files, and what the functions raise for wrong arguments.
     """
-    function = getattr(functions, name)
     with open_npy(source) as reader:
-        computed = dtype_with_states(reader.dtype, dtype)
+        computed = dtype_with_states(reader.dtype, request.dtype)
         if computed is None or not math.prod(reader.shape):
-            keywords = {"keepdims": True} if keepdims else {}
-            result = function(reader.read_all(), axis=axis, dtype=dtype, **keywords)
-            with new_file(target, replace=replace) as file:
-                write_array(file, np.asarray(result))
+            deliver(result_of_array(request, reader), target, replace)
             return
-        ndim = len(reader.shape)
-        axes = states.axes_of(axis, ndim)
-        if reader.reversed:
-            axes = tuple(ndim - 1 - i for i in axes)
-        passes = 1 if reader.nbytes <= max_memory else 2
+        passes = 1 if reader.nbytes <= max_memory or request.name not in functions.__all__ else 2
         with progress(passes * reader.nbytes) as tell:
-            job = Job(name, function, axes, keepdims, computed, max_memory, tell)
-            transform_numbers(job, reader, target, replace)
+            job = Job(request.name, (), request.keepdims, request.scale, computed, max_memory, tell)
+            transform_numbers(job, request, reader, target, replace)
+
+
+def result_of_array(request: Request, reader: NpyReader) -> Any:
+    """The result for an array that is read as a whole."""
+    x = reader.read_all()
+    if request.offsets is not None:
+        axis, offsets = checked_offsets(request.offsets, request.axis, x.shape)
+        return getattr(segments, request.name)(x, offsets, axis, dtype=request.dtype)
+    module = scans if request.name == "logcumsumexp" else functions
+    return getattr(module, request.name)(x, **request.keywords())
 
 
 def dtype_with_states(dtype: np.dtype[Any], wanted: str | None) -> np.dtype[Any] | None:
@@ -65,17 +103,62 @@ def dtype_with_states(dtype: np.dtype[Any], wanted: str | None) -> np.dtype[Any]
         return None
 
 
-def transform_numbers(job: Job, reader: NpyReader, target: str, replace: bool) -> None:
+def transform_numbers(job: Job, request: Request, reader: NpyReader, target: str | None, replace: bool) -> None:
     """The job on a file that has elements, of a type that has states."""
-    in_file = reader.shape
-    if job.name == "logsumexp":
-        in_file = tuple(1 if i in job.axis else n for i, n in enumerate(in_file) if job.keepdims or i not in job.axis)
-        if math.prod(in_file) * job.dtype.itemsize <= WHOLE_RESULT_BYTES:
-            values = np.empty(in_file, job.dtype)
-            transform_blocks(job, reader, values)
-            with new_file(target, replace=replace) as file:
-                write_array(file, np.array(values.T if reader.reversed else values, order="C"))
-            return
-    with new_file(target, replace=replace) as file:
-        write_header(file, in_file[::-1] if reader.reversed else in_file, reader.reversed, job.dtype)
-        transform_blocks(job, reader, NpyWriter(file, in_file, job.dtype))
+    ndim, shape = len(reader.shape), reader.shape
+
+    def in_file(axis: int) -> int:
+        return ndim - 1 - axis if reader.reversed else axis
+
+    if request.offsets is not None:
+        lengths = shape[::-1] if reader.reversed else shape
+        axis, offsets = checked_offsets(request.offsets, request.axis, lengths)
+        job.axis = (in_file(axis),)
+        if request.name == "segment_logsumexp":
+            shape = tuple(len(offsets) - 1 if i in job.axis else n for i, n in enumerate(shape))
+        write(job, shape, reader.reversed, target, replace, lambda place: segment(job, reader, place, offsets))
+    elif request.name == "logcumsumexp":
+        along = states.one_axis_of(request.axis, ndim)
+        if along is None or ndim == 0:
+            way, shape, reversed_ = scan_flat, (math.prod(shape),), False
+        else:
+            way, job.axis, reversed_ = scan, (in_file(along),), reader.reversed
+        flags = request.reverse, request.exclusive
+        write(job, shape, reversed_, target, replace, lambda place: way(job, reader, place, *flags))
+    else:
+        job.axis = tuple(in_file(axis) for axis in states.axes_of(request.axis, ndim))
+        if job.name in REDUCTIONS:
+            shape = tuple(1 if i in job.axis else n for i, n in enumerate(shape) if job.keepdims or i not in job.axis)
+        write(job, shape, reader.reversed, target, replace, lambda place: transform_blocks(job, reader, place))
+
+
+def write(
+    job: Job,
+    shape: tuple[int, ...],
+    reversed_: bool,
+    target: str | None,
+    replace: bool,
+    compute: Callable[[Any], object],
+) -> None:
+    """Write results of this shape in the order of the file, where `compute` puts them region by region."""
+    nbytes = math.prod(shape) * job.dtype.itemsize
+    reduces = job.name in REDUCTIONS or job.name == "segment_logsumexp"
+    if target is None or (reduces and nbytes <= WHOLE_RESULT_BYTES):
+        if target is None and nbytes > job.max_memory:
+            raise Refused(f"the result has {math.prod(shape)} numbers, more than memory: -o FILE writes them")
+        values = np.empty(shape, job.dtype)
+        compute(values)
+        deliver(np.array(values.T if reversed_ else values, order="C"), target, replace)
+        return
+    with open_output(target, replace=replace) as file:
+        write_header(file, shape[::-1] if reversed_ else shape, reversed_, job.dtype)
+        compute(NpyWriter(file, shape, job.dtype))
+
+
+def deliver(result: Any, target: str | None, replace: bool) -> None:
+    """Write a result that is in memory, or print it."""
+    if target is None:
+        print_numbers(np.asarray(result), sys.stdout)
+        return
+    with open_output(target, replace=replace) as file:
+        write_array(file, np.asarray(result))

@@ -8,7 +8,10 @@ cannot say what is wrong with a file in one sentence.
 import contextlib
 import math
 import os
+import shutil
 import stat
+import sys
+import tempfile
 import warnings
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -19,9 +22,10 @@ import numpy as np
 from smoothmax._scale.errors import Unreadable, reason
 from smoothmax._scale.regions import Region, shape_of, stretches
 
-__all__ = ["NpyReader", "NpyWriter", "open_npy", "write_array", "write_header"]
+__all__ = ["SPOOL_BYTES", "NpyReader", "NpyWriter", "open_npy", "write_array", "write_header"]
 
 Array = np.ndarray[Any, Any]
+SPOOL_BYTES = 32 << 20  # what comes through a pipe is held in memory up to this size, then on disk
 
 
 class NpyReader:
@@ -82,19 +86,46 @@ def without_waiting(path: str, flags: int) -> int:
 
 
 @contextlib.contextmanager
-def open_npy(path: str) -> Iterator[NpyReader]:
-    """Open a .npy file whose header and length are right; Unreadable otherwise."""
-    with contextlib.ExitStack() as stack:
-        try:
-            file = stack.enter_context(open(path, "rb", buffering=0, opener=without_waiting))
+def open_regular(path: str) -> Iterator[Any]:
+    """A regular file, open to be read in any order. "-" is standard input: a pipe goes to a temporary file first."""
+    if path != "-":
+        with open(path, "rb", buffering=0, opener=without_waiting) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise Unreadable(path, "not a regular file")
+            yield file
+        return
+    stream = sys.stdin.buffer
+    if stream.isatty():
+        raise Unreadable(path, "standard input is a terminal")
+    with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as spool:
+        start = stream.read(len(np.lib.format.MAGIC_PREFIX))
+        spool.write(start)
+        if start == np.lib.format.MAGIC_PREFIX:  # or else an endless stream of something else would fill the disk
+            shutil.copyfileobj(stream, spool, 1 << 20)
+        spool.seek(0)
+        yield spool
+
+
+def length_of(file: Any) -> int:
+    """The bytes from here to the end."""
+    here = file.tell()
+    length = file.seek(0, os.SEEK_END) - here
+    file.seek(here)
+    return int(length)
+
+
+@contextlib.contextmanager
+def open_npy(path: str) -> Iterator[NpyReader]:
+    """Open a .npy file whose header and length are right; Unreadable otherwise. "-" is standard input."""
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(open_regular(path))
             shape, fortran_order, dtype = read_header(path, file)
             np.empty((0,) * len(shape))  # NumPy says how many axes are too many
             if dtype.kind not in "biufc":
                 raise Unreadable(path, f"it must hold an array of numbers, got dtype {dtype}")
             needed = math.prod(shape) * dtype.itemsize
-            found = os.fstat(file.fileno()).st_size - file.tell()
+            found = length_of(file)
             if found < needed:
                 raise Unreadable(path, f"truncated, {needed} bytes of data needed, got {found}")
         except (OSError, ValueError) as error:

@@ -6,7 +6,10 @@ program that writes a file.
 
 import contextlib
 import os
+import shutil
 import stat
+import sys
+import tempfile
 from collections.abc import Iterator
 from typing import IO
 
@@ -14,10 +17,11 @@ from smoothmax._scale.errors import Unwritable, reason
 from smoothmax._scale.rename import exchange, rename_new
 from smoothmax._scale.workspace import Workspace, clear_abandoned, workspace
 
-__all__ = ["new_file", "new_folder", "prepare"]
+__all__ = ["new_file", "new_folder", "open_output", "prepare"]
 
 EXISTS = "it exists, and --force is not given"
 FLUSHING_THREADS = 8
+SPOOL_BYTES = 32 << 20  # what goes into a pipe is held in memory up to this size, then on disk
 
 
 def prepare(path: str, *, folder: bool, replace: bool) -> None:
@@ -26,7 +30,9 @@ def prepare(path: str, *, folder: bool, replace: bool) -> None:
     `folder` says whether the output is a folder or a file.
     """
     if path == "-":
-        raise Unwritable(path, "the output must be a file; ./- is one of that name")
+        if sys.stdout.isatty():
+            raise Unwritable(path, "standard output is a terminal; without -o a reduction prints its result")
+        return
     if not os.path.basename(path.rstrip(os.sep + (os.altsep or "")) if folder else path):
         raise Unwritable(path, "it names no file")
     target = os.path.realpath(path)
@@ -48,6 +54,20 @@ def prepare(path: str, *, folder: bool, replace: bool) -> None:
         raise Unwritable(path, f"it exists and is not {'a folder' if folder else 'a regular file'}")
     if not replace:
         raise Unwritable(path, EXISTS)
+
+
+@contextlib.contextmanager
+def open_output(path: str, *, replace: bool) -> Iterator[IO[bytes]]:
+    """A new file to write, in any order. "-" is standard output, which gets everything at the end."""
+    if path != "-":
+        with new_file(path, replace=replace) as file:
+            yield file
+        return
+    with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as spool:
+        with unwritable(path):  # what may fail here is the disk behind the temporary file
+            yield spool
+            spool.seek(0)
+        shutil.copyfileobj(spool, sys.stdout.buffer, 1 << 20)
 
 
 @contextlib.contextmanager

@@ -1,11 +1,16 @@
-"""The three functions from one .zarr store to another, by smoothmax.dask: a chunk of the store is a Dask block."""
+"""The functions from one .zarr store to another, by smoothmax.dask: a chunk of the store is a Dask block."""
 
 import os
 import stat
+import sys
 from typing import Any
 
+import numpy as np
+
 from smoothmax._scale.errors import Refused, Unreadable, Unwritable, reason
+from smoothmax._scale.npy import Request, checked_offsets
 from smoothmax._scale.output import new_folder
+from smoothmax._scale.text import print_numbers
 
 __all__ = ["transform"]
 
@@ -28,8 +33,8 @@ class ChunkReader:
             raise Unreadable(self.path, reason(error)) from error
 
 
-def transform(name: str, source: str, target: str, *, replace: bool, **keywords: Any) -> None:
-    """Read the store `source`, and write the store `target`.
+def transform(request: Request, source: str, target: str | None, *, replace: bool) -> None:
+    """Read the store `source`, and write the store `target`, or print the result where that is None.
 
     Raises Unreadable or Unwritable for the stores, Refused without zarr and dask, and what the functions raise for
     wrong arguments.
@@ -44,7 +49,14 @@ def transform(name: str, source: str, target: str, *, replace: bool, **keywords:
         raise needed(error) from error
     array = open_array(source)
     reader = ChunkReader(source, array)
-    result = getattr(functions, name)(da.from_array(reader, chunks=array.chunks), **keywords)
+    x, keywords = da.from_array(reader, chunks=array.chunks), request.keywords()
+    if request.offsets is not None:
+        keywords["axis"], keywords["offsets"] = checked_offsets(request.offsets, request.axis, array.shape)
+    result = getattr(functions, request.name)(x, **keywords)
+    if target is None:
+        print_numbers(np.asarray(result.compute(scheduler="threads")), sys.stdout)
+        return
+    result = result.rechunk(tuple(max(n, 1) for n in result.chunksize))  # a store's chunks are all alike
     with new_folder(target, replace=replace) as folder, ThreadPoolExecutor(1) as thread:
         # An interrupt is raised in this thread. If this thread wrote, the folder would be removed while zarr's thread
         # still writes into it. Another thread finishes writing, which is soon if nothing can be read any more.

@@ -1,0 +1,66 @@
+"""Functions of the segments of an array larger than the memory that is allowed.
+
+A block holds as many whole segments as fit. A segment that does not fit is a reduction of its own, in two passes.
+"""
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+
+from smoothmax._api import segments as functions
+from smoothmax._scale.blocks import BLOCK_BYTES, Job, transform_in_two_passes
+from smoothmax._scale.npy_format import NpyReader
+from smoothmax._scale.regions import Region, divide_into_regions, shape_of
+
+__all__ = ["segment"]
+
+Array = np.ndarray[Any, Any]
+REDUCES = "segment_logsumexp"
+
+
+class OneSegment:
+    """The place of one segment's results, where those of a reduction of its own are stored."""
+
+    def __init__(self, target: Any, axis: int, index: int) -> None:
+        self.target, self.axis, self.index = target, axis, index
+
+    def __setitem__(self, region: Region, values: Array) -> None:
+        self.target[put(region, self.axis, self.index, self.index + 1)] = values
+
+
+def put(region: Region, axis: int, start: int, stop: int) -> Region:
+    """The region with another slice along an axis."""
+    return (*region[:axis], slice(int(start), int(stop)), *region[axis + 1 :])
+
+
+def segment(job: Job, source: NpyReader, target: Any, offsets: Array) -> None:
+    """Apply the function to all segments along the only axis of the job."""
+    (axis,) = job.axis
+    shape, outer_axes = source.shape, [i for i in range(len(source.shape)) if i != job.axis[0]]
+    most = max(min(BLOCK_BYTES, job.max_memory) // (source.dtype.itemsize + job.dtype.itemsize), 1)
+    longest = int(np.max(np.diff(offsets), initial=1))
+    for region in divide_into_regions(shape, outer_axes, most // min(longest, most)):
+        outer = math.prod(n for i, n in enumerate(shape_of(region)) if i != axis)
+        segment_region(job, source, target, offsets, region, most // outer)
+
+
+def segment_region(job: Job, source: NpyReader, target: Any, offsets: Array, region: Region, most: int) -> None:
+    """All segments at some positions beside the axis, in blocks of at most so many elements along it."""
+    (axis,) = job.axis
+    n, first = len(offsets) - 1, 0
+    while first < n:
+        end = int(np.searchsorted(offsets, offsets[first] + most, side="right")) - 1
+        if end > first:
+            part = put(region, axis, offsets[first], offsets[end])
+            local = offsets[first : end + 1] - offsets[first]
+            x = job.read(source, part)
+            result = getattr(functions, job.name)(x, local, axis, dtype=job.dtype)
+            target[put(region, axis, first, end) if job.name == REDUCES else part] = result
+        else:
+            end = first + 1
+            alone = dataclasses.replace(job, name=job.name.removeprefix("segment_"), keepdims=True)
+            place = OneSegment(target, axis, first) if job.name == REDUCES else target
+            transform_in_two_passes(alone, source, place, put(region, axis, offsets[first], offsets[end]))
+        first = end
