@@ -1,3 +1,4 @@
 # What other signatures share with those of the three functions.
 
+cdef object library_call(object x)
 cdef object lazy_functions(object a, object b, object where, object out, object add=*)

@@ -3,6 +3,7 @@
 import sys
 
 cimport numpy as cnp
+import numpy as np
 
 from smoothmax._kernels.interface cimport LOG_SOFTMAX, SOFTMAX
 from smoothmax._arrays.call cimport MEAN, SUM, adjustment_of, adjusts, reduce_array, transform_array
@@ -31,6 +32,18 @@ cdef object lazy_functions(object a, object b, object where, object out, object 
     from smoothmax import dask
 
     return dask
+
+
+cdef object library_call(object x):
+    """What answers for an array of another library, which the result goes back to; None for all others.
+
+    The module is not imported before somebody passes such an object: those that most calls have are known here.
+    """
+    if isinstance(x, (np.ndarray, np.generic, list, tuple, int, float, complex)):
+        return None
+    from smoothmax._arrays import libraries
+
+    return libraries.call if libraries.is_foreign(x) else None
 
 
 def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, where=True, out=None, dtype=None, scale=1.0,
@@ -75,7 +88,8 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, where=
         ``log(sum(b*exp(a*scale + add), axis))``, or `out`; with `return_sign`, the pair of ``log(abs(sum))`` and the
         sum's sign, which for complex `a` is a complex number of size 1. No element at all gives -inf, any nan gives
         nan, and otherwise any +inf gives inf. A result without axes is a NumPy scalar, unless `out` is given. For a
-        dask array the result is a dask array; see `smoothmax.dask`.
+        dask array the result is a dask array; see `smoothmax.dask`. Tensors of PyTorch, objects of pandas and xarray,
+        and arrays of the array API standard give results of their kind.
 
     Raises
     ------
@@ -145,6 +159,11 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, where=
         lazy = lazy_functions(a, b, where, out, add)
         if lazy is not None:
             return lazy.logsumexp(a, axis, b, keepdims, return_sign, where=where, dtype=dtype, scale=scale, add=add)
+        answer = library_call(a)
+        if answer is not None:
+            return answer(logsumexp, "reduced", "a", a, axis, {
+                "b": b, "keepdims": keepdims, "return_sign": return_sign, "where": where, "out": out, "dtype": dtype,
+                "scale": scale, "add": add})
         return reduce_array(SUM, a, axis, b, keepdims, return_sign, where, out, dtype, adjustment_of(scale, add))
     return reduce_array(SUM, a, axis, b, keepdims, return_sign, where, out, dtype, None)
 
@@ -228,6 +247,10 @@ def logmeanexp(a, axis=None, b=None, keepdims=False, *, where=True, out=None, dt
         lazy = lazy_functions(a, b, where, out, add)
         if lazy is not None:
             return lazy.logmeanexp(a, axis, b, keepdims, where=where, dtype=dtype, scale=scale, add=add)
+        answer = library_call(a)
+        if answer is not None:
+            return answer(logmeanexp, "reduced", "a", a, axis, {
+                "b": b, "keepdims": keepdims, "where": where, "out": out, "dtype": dtype, "scale": scale, "add": add})
         return reduce_array(MEAN, a, axis, b, keepdims, False, where, out, dtype, adjustment_of(scale, add))
     return reduce_array(MEAN, a, axis, b, keepdims, False, where, out, dtype, None)
 
@@ -317,6 +340,10 @@ def softmax(x, axis=None, *, where=True, out=None, dtype=None, scale=1.0, add=No
         lazy = lazy_functions(x, None, where, out, add)
         if lazy is not None:
             return lazy.softmax(x, axis, where=where, dtype=dtype, scale=scale, add=add)
+        answer = library_call(x)
+        if answer is not None:
+            return answer(softmax, "elements", "x", x, axis, {
+                "where": where, "out": out, "dtype": dtype, "scale": scale, "add": add})
         return transform_array(SOFTMAX, x, axis, where, out, dtype, adjustment_of(scale, add))
     return transform_array(SOFTMAX, x, axis, where, out, dtype, None)
 
@@ -401,5 +428,9 @@ def log_softmax(x, axis=None, *, where=True, out=None, dtype=None, scale=1.0, ad
         lazy = lazy_functions(x, None, where, out, add)
         if lazy is not None:
             return lazy.log_softmax(x, axis, where=where, dtype=dtype, scale=scale, add=add)
+        answer = library_call(x)
+        if answer is not None:
+            return answer(log_softmax, "elements", "x", x, axis, {
+                "where": where, "out": out, "dtype": dtype, "scale": scale, "add": add})
         return transform_array(LOG_SOFTMAX, x, axis, where, out, dtype, adjustment_of(scale, add))
     return transform_array(LOG_SOFTMAX, x, axis, where, out, dtype, None)

@@ -47,6 +47,10 @@ cdef cnp.ndarray converted(object x, str name):
         dense = "toarray" if hasattr(x, "toarray") else "todense"
         raise TypeError(f"{name} must be dense, got {type(x).__name__}: pass its {dense}(), or what it stores to a "
                         "function of segments")
+    if not isinstance(x, (np.generic, list, tuple, int, float, complex)):
+        from smoothmax._arrays import libraries
+
+        x = libraries.as_numpy(x, name)
     if hasattr(x, "__dlpack__") and not hasattr(x, "__array__"):
         return np.from_dlpack(x)
     array = np.asarray(x)

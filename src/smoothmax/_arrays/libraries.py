@@ -1,0 +1,267 @@
+"""Arrays of other libraries: taken as NumPy arrays, without a copy, and results given back as what came in.
+
+A library is known by the module of a type or by a protocol, so nothing is imported that the user has not imported.
+
+    torch       tensors of the CPU: their memory; results through from_numpy
+    array API   what has __array_namespace__: its memory by DLPack, and back in the same way
+    xarray      DataArray: its data; labels by the library's own reduce and apply_ufunc
+    pandas      Series and DataFrame: their values; labels by their own constructors
+    polars      Series: its memory
+
+A function of _api hands a call over to `call` if its main argument is one of these. `call` calls the function again,
+with NumPy's arrays, and gives the results back. Every other argument is converted by `as_numpy` when it is read.
+"""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+__all__ = ["ELEMENTS", "LOSSES", "REDUCED", "SEGMENTS", "VALUE_AND_ELEMENTS", "as_numpy", "call", "is_foreign"]
+
+# What a function returns, for libraries that have labels:
+REDUCED = "reduced"  # one number for each reduction, or a pair of these
+ELEMENTS = "elements"  # one for each element
+SEGMENTS = "segments"  # one for each segment of an axis
+LOSSES = "losses"  # one for all, or one for each position
+VALUE_AND_ELEMENTS = "value and elements"  # a pair
+
+ON_CPU = (1, 3, 11, 13)  # DLPack's kinds of memory that the CPU reads: its own, pinned by CUDA or ROCm, managed by CUDA
+
+Keywords = dict[str, Any]
+Function = Callable[..., Any]
+
+
+# Which library -------------------------------------------------------------------------------------------------------
+
+
+def library_of(x: Any) -> str | None:
+    name = type(x).__module__.partition(".")[0]
+    if name == "torch" and hasattr(x, "requires_grad"):
+        return name
+    if name == "xarray" and hasattr(x, "dims") and hasattr(x, "data"):
+        return name
+    if name == "pandas" and hasattr(x, "iloc"):
+        return name
+    if name == "polars" and hasattr(x, "null_count") and hasattr(x, "to_numpy") and not hasattr(x, "columns"):
+        return name
+    return "array API" if hasattr(x, "__array_namespace__") and not hasattr(x, "nnz") else None
+
+
+def is_foreign(x: Any) -> bool:
+    """Whether results go back to another library. Objects that merely have an __array__ give NumPy's arrays."""
+    return library_of(x) is not None
+
+
+# In ------------------------------------------------------------------------------------------------------------------
+
+
+def as_numpy(x: Any, name: str) -> Any:
+    """The argument `name` as np.asarray takes it. TypeError if its elements cannot be read, with what to do."""
+    library = library_of(x)
+    if library == "torch":
+        return from_torch(x, name)
+    if library == "polars":
+        return from_polars(x, name)
+    if library == "array API":
+        return from_namespace(x, name)
+    if library is None and hasattr(x, "magnitude") and hasattr(x, "units"):  # pint, whose __array__ drops the units
+        raise TypeError(f"{name} must not have units, got {type(x).__name__}: pass its magnitude in the units that are "
+                        "meant")  # fmt: skip
+    return x
+
+
+def from_torch(x: Any, name: str) -> Any:
+    if x.requires_grad:
+        raise TypeError(f"{name} must not require a gradient, which is not recorded here: pass {name}.detach()")
+    if x.device.type == "meta":
+        raise TypeError(f"{name} must have elements, got a tensor on the device meta")
+    if x.device.type != "cpu":
+        raise TypeError(f"{name} must be on the CPU, got a tensor on {x.device}: pass {name}.cpu()")
+    if str(x.layout) != "torch.strided":
+        raise TypeError(f"{name} must be dense, got a tensor of layout {x.layout}: pass {name}.to_dense()")
+    x = x.resolve_conj().resolve_neg()
+    return (x.float() if is_bfloat16(x) else x).numpy()
+
+
+def is_bfloat16(x: Any) -> bool:
+    return str(getattr(x, "dtype", None)) == "torch.bfloat16"
+
+
+def from_polars(x: Any, name: str) -> Any:
+    if x.null_count():
+        raise TypeError(f"{name} must have no nulls, got {x.null_count()}: pass {name}.fill_null() or "
+                        f"{name}.drop_nulls()")  # fmt: skip
+    return x.to_numpy()
+
+
+def from_namespace(x: Any, name: str) -> Any:
+    if hasattr(x, "__dlpack_device__") and x.__dlpack_device__()[0] not in ON_CPU:
+        device = getattr(x, "device", "another device")
+        raise TypeError(f"{name} must be on the CPU, got an array on {device}: pass a copy that is")
+    try:
+        return np.from_dlpack(x)
+    except (AttributeError, BufferError, RuntimeError, TypeError, ValueError):  # types that DLPack has not
+        return np.asarray(x)
+
+
+# Out -----------------------------------------------------------------------------------------------------------------
+
+
+def call(function: Function, kind: str, name: str, x: Any, axis: Any, keywords: Keywords) -> Any:
+    """The function with `x` as the argument `name`, and its results in the library of `x`. `out` stays NumPy's."""
+    library = CALLS[str(library_of(x))]
+    if keywords.get("out") is not None:
+        return function(**{name: np.asarray(as_numpy(x, name))}, axis=axis, **keywords)
+    return library(function, kind, name, x, axis, keywords)
+
+
+def called(function: Function, name: str, x: Any, axis: Any, keywords: Keywords, give: Callable[[Any], Any]) -> Any:
+    """The function of x as NumPy has it, and what `give` makes of the result, or of each of a pair."""
+    result = function(**{name: np.asarray(as_numpy(x, name))}, axis=axis, **keywords)
+    return tuple(map(give, result)) if isinstance(result, tuple) else give(result)
+
+
+def call_torch(function: Function, _: str, name: str, x: Any, axis: Any, keywords: Keywords) -> Any:
+    torch = sys.modules["torch"]
+    dtype = keywords.get("dtype")
+    others = [keywords.get(other) for other in ("b", "add", "g", "p", "logp")]
+    rounds = is_bfloat16(x) and dtype is None and all(
+        other is None or isinstance(other, (int, float)) or is_bfloat16(other) for other in others
+    )  # fmt: skip
+    if type(dtype).__module__ == "torch":
+        keywords = keywords | {"dtype": str(dtype).partition(".")[2]}
+
+    def give(value: Any) -> Any:
+        tensor = torch.from_numpy(np.asarray(value))
+        return tensor.to(x.dtype) if rounds else tensor
+
+    return called(function, name, x, axis, keywords, give)
+
+
+def call_namespace(function: Function, _: str, name: str, x: Any, axis: Any, keywords: Keywords) -> Any:
+    library = x.__array_namespace__()
+
+    def give(value: Any) -> Any:
+        array = np.asarray(value)
+        try:
+            return library.from_dlpack(array)
+        except (AttributeError, BufferError, RuntimeError, TypeError, ValueError):
+            return library.asarray(array)
+
+    return called(function, name, x, axis, keywords, give)
+
+
+def call_polars(function: Function, _: str, name: str, x: Any, axis: Any, keywords: Keywords) -> Any:
+    return called(
+        function, name, x, axis, keywords, lambda value: type(x)(x.name, value) if np.ndim(value) else value
+    )  # fmt: skip
+
+
+# Labels --------------------------------------------------------------------------------------------------------------
+
+
+def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
+    """The axes as numbers from 0 on. The function itself has checked them, or will."""
+    if axis is None:
+        return tuple(range(ndim))
+    return tuple(int(i) + ndim if i < 0 else int(i) for i in (axis if isinstance(axis, tuple) else (axis,)))
+
+
+def kinds_of(kind: str, result: Any) -> list[tuple[str, Any]]:
+    """Each result with what it is."""
+    if kind == VALUE_AND_ELEMENTS:
+        return list(zip((LOSSES, ELEMENTS), result, strict=True))
+    return [(kind, value) for value in (result if isinstance(result, tuple) else (result,))]
+
+
+def given_back(give: Callable[[str, Any], Any], kind: str, result: Any) -> Any:
+    values = [give(*pair) for pair in kinds_of(kind, result)]
+    return tuple(values) if isinstance(result, tuple) else values[0]
+
+
+def call_pandas(function: Function, kind: str, name: str, x: Any, axis: Any, keywords: Keywords) -> Any:
+    labels = [x.index, x.columns] if x.ndim == 2 else [x.index]
+    for other_name, other in keywords.items():
+        if library_of(other) == "pandas" and other_name != "targets":
+            check_labels(name, labels, other_name, other)
+    result = function(**{name: x.to_numpy()}, axis=axis, **keywords)
+
+    def give(kind: str, value: Any) -> Any:
+        reduced = axes_of(axis, x.ndim)
+        if kind == ELEMENTS:
+            return labelled(x, value, labels) if np.shape(value) == x.shape else value
+        if np.ndim(value) == 0:
+            return value
+        if kind == SEGMENTS or keywords.get("keepdims"):
+            return labelled(x, value, [None if i in reduced else one for i, one in enumerate(labels)])
+        left = [one for i, one in enumerate(labels) if i not in reduced]
+        return labelled(x, value, left) if np.shape(value) == tuple(map(len, left)) else value
+
+    return given_back(give, kind, result)
+
+
+def check_labels(name: str, labels: list[Any], other_name: str, other: Any) -> None:
+    """Refuse an argument with other labels: pandas would align it, and NumPy broadcasts by places."""
+    own = [other.index, other.columns] if other.ndim == 2 else [other.index]
+    for one, wanted in zip(reversed(own), reversed(labels), strict=False):
+        if len(one) > 1 and not one.equals(wanted):
+            raise ValueError(f"{other_name} must have the labels of {name}, got others: reindex it, or pass its "
+                             "to_numpy()")  # fmt: skip
+
+
+def labelled(x: Any, value: Any, labels: list[Any]) -> Any:
+    """The value as a Series or DataFrame like x; None stands for labels that count from 0."""
+    if len(labels) == 2:
+        result = x._constructor(value, index=labels[0], columns=labels[1], copy=False)
+    else:
+        make = x._constructor if x.ndim == 1 else x._constructor_sliced
+        result = make(value, index=labels[0], name=getattr(x, "name", None) if x.ndim == 1 else None, copy=False)
+    return result.__finalize__(x)
+
+
+def call_xarray(function: Function, kind: str, name: str, x: Any, axis: Any, keywords: Keywords) -> Any:
+    xarray = sys.modules["xarray"]
+    together = {key: other for key, other in keywords.items() if library_of(other) == "xarray"}
+    reduced = axes_of(axis, x.ndim)
+    axis = axis if axis is None else reduced if isinstance(axis, tuple) else reduced[0]
+    if "targets" in together:
+        targets = together.pop("targets")
+        places = [dim for i, dim in enumerate(x.dims) if i not in reduced]
+        targets = targets.transpose(*places) if set(targets.dims) == set(places) else targets
+        keywords = keywords | {"targets": targets.data}
+    if "weight" in together:
+        keywords = keywords | {"weight": together.pop("weight").data}
+    if together:
+        x, *others = xarray.broadcast(*xarray.align(x, *together.values(), join="exact", copy=False))
+        keywords = keywords | {key: other.data for key, other in zip(together, others, strict=True)}
+    keepdims = bool(keywords.get("keepdims", False))
+    if "keepdims" in keywords:
+        keywords = keywords | {"keepdims": False}
+    result = function(**{name: x.data}, axis=axis, **keywords)
+
+    def give(kind: str, value: Any) -> Any:
+        if kind == SEGMENTS:
+            dim = x.dims[reduced[0]]
+            core = {"input_core_dims": [[dim]], "output_core_dims": [[dim]], "exclude_dims": {dim}}
+            last = np.moveaxis(value, reduced[0], -1)
+            return xarray.apply_ufunc(lambda _: last, x, dask="allowed", **core).transpose(*x.dims)
+        if kind == ELEMENTS or not reduced:
+            return xarray.apply_ufunc(lambda _: value, x, dask="allowed") if np.shape(value) == x.shape else value
+        dims = [x.dims[i] for i in reduced] if axis is not None and (np.ndim(value) or len(reduced) == x.ndim) else None
+        left = [n for i, n in enumerate(x.shape) if dims is not None and i not in reduced]
+        if np.shape(value) != tuple(left):
+            return value
+        return x.reduce(lambda *_, **__: value, dim=dims, keepdims=keepdims)
+
+    return given_back(give, kind, result)
+
+
+CALLS = {
+    "torch": call_torch,
+    "array API": call_namespace,
+    "polars": call_polars,
+    "pandas": call_pandas,
+    "xarray": call_xarray,
+}
