@@ -61,7 +61,7 @@ def axis_of_another_kind(call: Call, draw: Draw) -> Answer:
 def dtype(call: Call, draw: Draw) -> Answer:
     wrong = draw(st.sampled_from([int, "i1", complex, "U1", bool, object, "M8[s]"]))
     call.arguments["dtype"] = wrong
-    return TypeError, f"dtype must be float32, float64, float16 or longdouble, got {np.dtype(wrong)}"
+    return TypeError, f"dtype must be float32, float64, float16, bfloat16 or longdouble, got {np.dtype(wrong)}"
 
 
 def dtype_of_complex_input(call: Call, draw: Draw) -> Answer:

@@ -181,8 +181,8 @@ def test_weights_take_part_in_the_type():
         (lambda f, x: f(x, 5), np.exceptions.AxisError, "axis 5 is out of bounds for array of dimension 2"),
         (lambda f, x: f(x, (0, 0)), ValueError, "axis 0 is given more than once in axis=(0, 0)"),
         (lambda f, x: f(x, "0"), TypeError, "axis must be None, an int or a tuple of ints, got '0'"),
-        (lambda f, x: f(x, dtype=int), TypeError, "dtype must be float32, float64 or float16, got int64"),
-        (lambda f, x: f(x * 1j), TypeError, "dtype must be float32, float64 or float16, got complex128"),
+        (lambda f, x: f(x, dtype=int), TypeError, "dtype must be float32, float64, float16 or bfloat16, got int64"),
+        (lambda f, x: f(x * 1j), TypeError, "dtype must be float32, float64, float16 or bfloat16, got complex128"),
         (lambda f, x: f(x, where=x), TypeError, "where must be an array of bool, got dtype float64"),
         (
             lambda f, x: f(x, where=da.ones(3, dtype=bool)),

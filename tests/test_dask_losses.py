@@ -281,7 +281,7 @@ def test_a_target_that_is_no_class_is_named_when_it_is_computed(blocks, smoothin
         (
             lambda x, t: cross_entropy(x * 1j, t),
             TypeError,
-            "logits must be of float64, float32, float16, an integer type or bool, got dtype complex128",
+            "logits must be of float64, float32, float16, bfloat16, an integer type or bool, got dtype complex128",
         ),
         (
             lambda x, t: cross_entropy(x.T[x[0] > 0].T, t),

@@ -162,8 +162,8 @@ def test_a_masked_out_is_refused(name, function):
 @pytest.mark.parametrize(
     "kind", [np.int32, bool, complex, np.complex64, object, "U3", "M8[s]", "m8[s]", "V4", np.uint8], ids=str
 )
-def test_a_dtype_that_is_none_of_the_four_is_refused(function, kind):
-    with raises(TypeError, f"dtype must be float32, float64, float16 or longdouble, got {np.dtype(kind)}"):
+def test_a_dtype_that_is_none_of_the_five_is_refused(function, kind):
+    with raises(TypeError, f"dtype must be float32, float64, float16, bfloat16 or longdouble, got {np.dtype(kind)}"):
         function(X, dtype=kind)
 
 

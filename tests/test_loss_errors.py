@@ -163,7 +163,7 @@ def test_an_axis_out_of_range_is_named(with_targets):
 @pytest.mark.parametrize("kind", [np.longdouble, np.complex64, np.complex128])
 def test_types_without_kernels_are_refused(kind):
     array = X.astype(kind)
-    said = "must be of float64, float32, float16, an integer type or bool, got dtype"
+    said = "must be of float64, float32, float16, bfloat16, an integer type or bool, got dtype"
     for function, name in ((cross_entropy, "logits"), (log_prob, "logits"), (nll_loss, "log_probs")):
         with raises(TypeError, f"{name} {said} {array.dtype}"):
             function(array, [0, 1, 2])

@@ -355,7 +355,7 @@ def test_streams_name_the_addends_that_they_cannot_take():
 
 
 def test_kernels_of_losses_do_not_compute_longdouble():
-    text = "add must be of float64, float32, float16, an integer type or bool, got dtype longdouble"
+    text = "add must be of float64, float32, float16, bfloat16, an integer type or bool, got dtype longdouble"
     text = text.replace("longdouble", str(np.dtype(np.longdouble)))
     add = np.ones(4, np.longdouble)
     for call in (

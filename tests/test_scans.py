@@ -218,7 +218,7 @@ def test_numbers_and_complex_numbers():
         ({"axis": 0, "out": np.empty(6)}, ValueError, "out must have shape (2, 3), got (6,)"),
         ({"axis": 0, "out": np.empty((2, 3), int)}, TypeError,
          "out must have a dtype that float64 can be cast to by 'same_kind', got int64"),
-        ({"dtype": int}, TypeError, "dtype must be float32, float64, float16 or longdouble, got int64"),
+        ({"dtype": int}, TypeError, "dtype must be float32, float64, float16, bfloat16 or longdouble, got int64"),
     ],
 )  # fmt: skip
 def test_wrong_arguments_are_named(options, kind, text):

@@ -304,15 +304,27 @@ def test_a_chunk_that_needs_a_wider_type_is_refused(first, second):
     ("call", "error", "text"),
     [
         (lambda: LogSumExp("0"), TypeError, "axis must be None, an int or a tuple of ints, got '0'"),
-        (lambda: LogSumExp(dtype=int), TypeError, "dtype must be float32, float64 or float16, got int64"),
-        (lambda: LogSumExp(dtype="D"), TypeError, "dtype must be float32, float64 or float16, got complex128"),
+        (lambda: LogSumExp(dtype=int), TypeError, "dtype must be float32, float64, float16 or bfloat16, got int64"),
+        (
+            lambda: LogSumExp(dtype="D"),
+            TypeError,
+            "dtype must be float32, float64, float16 or bfloat16, got complex128",
+        ),
         (
             lambda: LogSumExp(dtype="f8").update([0.0], b=np.ones(1, "g")),
             TypeError,
             f"b must be of float64 or a narrower type, got dtype {np.dtype('g')}",
         ),
-        (lambda: LogSumExp(dtype="g"), TypeError, f"dtype must be float32, float64 or float16, got {np.dtype('g')}"),
-        (lambda: LogSumExp().update([1j]), TypeError, "dtype must be float32, float64 or float16, got complex128"),
+        (
+            lambda: LogSumExp(dtype="g"),
+            TypeError,
+            f"dtype must be float32, float64, float16 or bfloat16, got {np.dtype('g')}",
+        ),
+        (
+            lambda: LogSumExp().update([1j]),
+            TypeError,
+            "dtype must be float32, float64, float16 or bfloat16, got complex128",
+        ),
         (
             lambda: LogSumExp(1).update(np.ones((2, 3))).update(np.ones((3, 3))),
             ValueError,

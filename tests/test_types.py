@@ -525,7 +525,7 @@ def test_wrong_dtypes_are_refused(function):
         ("U3", "<U3"),
         (object, "object"),
     ):
-        text = f"dtype must be float32, float64, float16 or longdouble, got {name}"
+        text = f"dtype must be float32, float64, float16, bfloat16 or longdouble, got {name}"
         refused(TypeError, text, function, ZEROS, dtype=dtype)
     with pytest.raises(TypeError, match="'nothing' not understood"):
         function(ZEROS, dtype="nothing")

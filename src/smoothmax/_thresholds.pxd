@@ -25,6 +25,7 @@ cdef enum:
     TILE_LONG_ELEMENTS = 256        # of at most so many elements, where at least
     TILE_LONG_MIN_COLUMNS = 32      # so many lie side by side (P1)
     NARROW_MIN_ELEMENTS = 2048      # of all columns together, for which merging the lanes' sums pays (P12)
+    HALF_ROW_ELEMENTS = 2048        # of a whole array of halves that is converted on the stack (P53)
     CONTIGUOUS_MIN_ELEMENTS = 256   # contiguous stretches this long are read in place, shorter ones gathered (P2)
     JOINT_MAX_ROWS = 16             # short rows whose logarithms are taken together (P15),
     JOINT_ROW_MIN_BYTES = 1024      # of at least so many bytes each
@@ -75,7 +76,7 @@ cdef enum:
     SCRATCH_TILE_ROWS = 128         # SCRATCH_ELEMENTS of a tile
     STAGED_ROW_BYTES = 16384        # of a row that passes through the scratch in parts, which then stay in L1
     NARROW_STAGED_ROWS = 64         # of narrow columns
-    MASK_BUFFER_ELEMENTS = 512      # of a mask, of factors or of addends that are made contiguous at a time
+    MASK_BUFFER_ELEMENTS = 512      # of a mask, factors, addends, halves or short rows that pass a buffer at a time
     ELEMENTWISE_BLOCK_ELEMENTS = 256        # of an operand of a ufunc that are made contiguous at a time (P51)
 
     # Prefetching (P10, P22) -------------------------------------------------------------------------------------------

@@ -85,7 +85,7 @@ def logsumexp(
         Also return the sign of the sum. Without it a negative sum gives nan.
     where : dask array or array_like of bool, optional
         The elements that take part, broadcast with `a`.
-    dtype : {float32, float64, float16}, optional
+    dtype : {float32, float64, float16, bfloat16}, optional
         The type of the computation and of the result.
     scale : number, optional
         What `a` is multiplied by, in each block.
@@ -201,7 +201,7 @@ def softmax(
         The axes that are summed over: all (None, the default), one, or several.
     where : dask array or array_like of bool, optional
         The elements that take part, broadcast with `x`. Where it is False the result is 0.
-    dtype : {float32, float64, float16}, optional
+    dtype : {float32, float64, float16, bfloat16}, optional
         The type of the computation and of the result.
     scale : number, optional
         What `x` is multiplied by, in each block.
@@ -259,7 +259,7 @@ def log_softmax(
         The axes that are summed over: all (None, the default), one, or several.
     where : dask array or array_like of bool, optional
         The elements that take part, broadcast with `x`. Where it is False the result is -inf.
-    dtype : {float32, float64, float16}, optional
+    dtype : {float32, float64, float16, bfloat16}, optional
         The type of the computation and of the result.
     scale : number, optional
         What `x` is multiplied by, in each block.

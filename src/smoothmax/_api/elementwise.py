@@ -22,8 +22,9 @@ logaddexp = make_ufunc(
     -------
     ndarray or scalar
         A scalar if both operands are. float16, float32, float64 and longdouble keep their type, in which they are
-        computed (float16 in float32); integers and booleans are computed in float64. -inf stands for a number of 0;
-        inf and inf give inf, and nan gives nan. No floating-point warning is ever given.
+        computed (float16 in float32); integers and booleans are computed in float64. NumPy casts bfloat16 to
+        float32. -inf stands for a number of 0; inf and inf give inf, and nan gives nan. No floating-point warning is
+        ever given.
 
     Raises
     ------

@@ -71,10 +71,10 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, where=
         Where to put the result: an array of exactly its shape, any layout, of a dtype that the result can be cast to
         by the rule ``same_kind``. It may overlap `a`. The result is cast from the type of the computation: a float32
         `out` of float16 input is not rounded to float16.
-    dtype : {float32, float64, float16, longdouble}, optional
+    dtype : {float32, float64, float16, bfloat16, longdouble}, optional
         The type of the computation and of the result, by default the type of `a`, or the one that `a` and `b` promote
-        to as in NumPy, and float64 where that is an integer or bool. float16 is computed in float32, and weights
-        of a wider type make the computation as wide.
+        to as in NumPy, and float64 where that is an integer or bool. float16 and bfloat16, which is ml_dtypes', are
+        computed in float32, and weights of a wider type make the computation as wide.
     scale : number, optional
         What `a` is multiplied by: 1/temperature, or -1 for energies. It is rounded to the type of the computation and
         takes no part in choosing that, whatever its own type is.
@@ -187,7 +187,7 @@ def logmeanexp(a, axis=None, b=None, keepdims=False, *, where=True, out=None, dt
     out : ndarray, optional
         Where to put the result: an array of exactly its shape, any layout, of a dtype that the result can be cast to
         by the rule ``same_kind``. It may overlap `a`.
-    dtype : {float32, float64, float16, longdouble}, optional
+    dtype : {float32, float64, float16, bfloat16, longdouble}, optional
         The type of the computation and of the result, as in `logsumexp`.
     scale : number, optional
         What `a` is multiplied by: 1/temperature, or -1 for energies, as in `logsumexp`.
@@ -271,9 +271,9 @@ def softmax(x, axis=None, *, where=True, out=None, dtype=None, scale=1.0, add=No
         Where to put the result: an array of its shape, any layout, of a dtype that the result can be cast to by
         the rule ``same_kind``. It may be `x` itself, or overlap it. The result is cast from the type of the
         computation: a float32 `out` of float16 input is not rounded to float16.
-    dtype : {float32, float64, float16, longdouble}, optional
+    dtype : {float32, float64, float16, bfloat16, longdouble}, optional
         The type of the computation and of the result, by default the type of `x`, and float64 for integers and bool.
-        float16 is computed in float32.
+        float16 and bfloat16 are computed in float32.
     scale : number, optional
         What `x` is multiplied by: 1/temperature, or -1 for energies. It is rounded to the type of the computation and
         takes no part in choosing that, whatever its own type is.
@@ -364,9 +364,9 @@ def log_softmax(x, axis=None, *, where=True, out=None, dtype=None, scale=1.0, ad
         Where to put the result: an array of its shape, any layout, of a dtype that the result can be cast to by
         the rule ``same_kind``. It may be `x` itself, or overlap it. The result is cast from the type of the
         computation: a float32 `out` of float16 input is not rounded to float16.
-    dtype : {float32, float64, float16, longdouble}, optional
+    dtype : {float32, float64, float16, bfloat16, longdouble}, optional
         The type of the computation and of the result, by default the type of `x`, and float64 for integers and bool.
-        float16 is computed in float32.
+        float16 and bfloat16 are computed in float32.
     scale : number, optional
         What `x` is multiplied by: 1/temperature, or -1 for energies. It is rounded to the type of the computation and
         takes no part in choosing that, whatever its own type is.

@@ -27,8 +27,8 @@ def logsumexp_and_softmax(a, axis=None, *, keepdims=False, where=True, out=None,
         The elements that take part, broadcast with `a`. Where it is False the gradient is 0.
     out : ndarray, optional
         Where to put the gradient: an array of the shape of `a`, which may be `a` itself.
-    dtype : {float32, float64, float16}, optional
-        The type of the computation and of both results. float16 is computed in float32.
+    dtype : {float32, float64, float16, bfloat16}, optional
+        The type of the computation and of both results. float16 and bfloat16 are computed in float32.
     scale : number, optional
         What `a` is multiplied by, such as 1/temperature, as in `logsumexp`.
     add : array_like, optional

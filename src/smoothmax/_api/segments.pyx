@@ -27,9 +27,9 @@ def segment_logsumexp(a, offsets, axis=0, *, out=None, dtype=None):
     out : ndarray, optional
         Where to put the result: an array of exactly its shape, any layout, of a dtype that the result can be cast to
         by the rule ``same_kind``. It may overlap `a`.
-    dtype : {float32, float64, float16, longdouble}, optional
+    dtype : {float32, float64, float16, bfloat16, longdouble}, optional
         The type of the computation and of the result, by default the type of `a`, and float64 for integers and bool.
-        float16 is computed in float32.
+        float16 and bfloat16 are computed in float32.
 
     Returns
     -------
@@ -94,9 +94,9 @@ def segment_softmax(a, offsets, axis=0, *, out=None, dtype=None):
     out : ndarray, optional
         Where to put the result: an array of exactly its shape, any layout, of a dtype that the result can be cast to
         by the rule ``same_kind``. It may be `a` itself, or overlap it.
-    dtype : {float32, float64, float16, longdouble}, optional
+    dtype : {float32, float64, float16, bfloat16, longdouble}, optional
         The type of the computation and of the result, by default the type of `a`, and float64 for integers and bool.
-        float16 is computed in float32.
+        float16 and bfloat16 are computed in float32.
 
     Returns
     -------
@@ -159,9 +159,9 @@ def segment_log_softmax(a, offsets, axis=0, *, out=None, dtype=None):
     out : ndarray, optional
         Where to put the result: an array of exactly its shape, any layout, of a dtype that the result can be cast to
         by the rule ``same_kind``. It may be `a` itself, or overlap it.
-    dtype : {float32, float64, float16, longdouble}, optional
+    dtype : {float32, float64, float16, bfloat16, longdouble}, optional
         The type of the computation and of the result, by default the type of `a`, and float64 for integers and bool.
-        float16 is computed in float32.
+        float16 and bfloat16 are computed in float32.
 
     Returns
     -------

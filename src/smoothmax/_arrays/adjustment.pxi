@@ -27,6 +27,8 @@ cdef object as_scale(object scale):
         if cnp.PyArray_NDIM(array):
             raise TypeError(f"scale must be a number, got an array of shape {(<object>array).shape}")
         scale = array[()]
+    if isinstance(scale, np.generic) and is_bfloat16(scale.dtype):      # which is no numbers.Number
+        return float(scale)
     if isinstance(scale, bool) or not isinstance(scale, numbers.Number):
         raise TypeError(f"scale must be a number, got {shown(given)}")
     if isinstance(scale, (np.longdouble, np.complexfloating)):
@@ -53,7 +55,7 @@ cdef Adjustment new_adjustment(object scale, object add):
 
 
 cdef inline bint keeps_type(Adjustment by, int number) noexcept:
-    """Whether elements of this NumPy type, float32 or float64, surely stay of it: no other type needs to be asked."""
+    """Whether elements of this NumPy type, if it has kernels, surely stay of it: no other type needs to be asked."""
     return by is None or type(by.scale) is float and (
         by.addends is None or cnp.PyArray_TYPE(by.addends) == number)
 

@@ -6,6 +6,8 @@
 cimport numpy as cnp
 import numpy as np
 
+from smoothmax._arrays.elements cimport is_bfloat16
+
 
 cdef str shown(object value):
     """repr, but for integers with more digits than Python converts."""
@@ -74,7 +76,8 @@ ADVICE = {
 
 
 cdef int check_numbers(cnp.ndarray array, str name) except -1:
-    if not (cnp.PyArray_ISNUMBER(array) or cnp.PyArray_ISBOOL(array) or cnp.PyArray_TYPE(array) == cnp.NPY_FLOAT16):
+    if not (cnp.PyArray_ISNUMBER(array) or cnp.PyArray_ISBOOL(array) or cnp.PyArray_TYPE(array) == cnp.NPY_FLOAT16
+            or is_bfloat16(array.descr)):
         advice = "astype() another type"
         if not cnp.PyTypeNum_ISUSERDEF(cnp.PyArray_TYPE(array)):
             advice = ADVICE.get(chr(array.descr.kind), advice)

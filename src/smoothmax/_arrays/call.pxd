@@ -53,6 +53,7 @@ cdef cnp.ndarray as_base(cnp.ndarray array)
 # dtypes.pxi
 cdef object requested_dtype(object dtype)
 cdef object computed_dtype(object dtype)
+cdef object promoted(list dtypes)
 cdef object result_dtype(object a, cnp.ndarray array, object b, cnp.ndarray weights, object requested, Adjustment by=*)
 cdef int kernel_type(int number) noexcept
 cdef cnp.ndarray as_type(cnp.ndarray array, object dtype)

@@ -69,13 +69,13 @@ cdef object reduce_array(Reduction reduction, object a, object axis, object b, o
     if by is not None:
         broadcast_addends(array, by, &shape)
     mark_axes(axis, &shape)
-    number = computing = cnp.PyArray_TYPE(array)
-    if weights is not None or requested is not None or not keeps_type(by, number) or (
-            number != cnp.NPY_FLOAT64 and number != cnp.NPY_FLOAT32):
+    number = cnp.PyArray_TYPE(array)
+    computing = kernel_type(number)
+    if weights is not None or requested is not None or not keeps_type(by, number) or not has_kernels(number):
         chosen = result_dtype(a, array, b, weights, requested, by)
         wide = chosen if weights is None else computing_dtype(chosen, b, weights)
         number, computing = chosen.num, wide.num
-        if computing not in KERNEL_DTYPES:
+        if not has_kernels(computing):
             if reduction == MEAN:
                 return plain_logmeanexp(array, weights, mask, by, &shape, keep, out, wide, chosen)
             return plain_logsumexp(array, weights, mask, by, &shape, keep, signed, out, wide, chosen)
@@ -83,13 +83,13 @@ cdef object reduce_array(Reduction reduction, object a, object axis, object b, o
     size = shape.shape[0] if shape.ndim == 1 else size_of(&shape)       # calling size_of costs ten elements 2 %
     ndim = result_shape(&shape, keep, lengths)
     if out is not None:
-        check_out(out, ndim, lengths, KERNEL_DTYPES[number])
+        check_out(out, ndim, lengths, dtype_of_number(number))
         result = out
         array = without_overlap(array, result, READ_IN_ANY_ORDER)
         weights = without_overlap(weights, result, READ_IN_ANY_ORDER)
         mask = without_overlap(mask, result, READ_IN_ANY_ORDER)
         keep_addends_from(result, by)
-    elif ndim == 0 and not signed and number != cnp.NPY_FLOAT16 and size:
+    elif ndim == 0 and not signed and size:
         # A scalar needs no array, which would cost a call of ten elements a tenth of its time.
         if by is not None or not reduce_whole(operation, &shape, array, mask, number, &scalar):
             prepare(&plan, operation, &shape, array, weights, mask, computing)
@@ -107,7 +107,7 @@ cdef object reduce_array(Reduction reduction, object a, object axis, object b, o
         if signed:
             sign.fill(0)
     elif signed or by is not None or not (
-            is_kernel_row(result, number) and reduce_whole(operation, &shape, array, mask, number,
+            is_single_row(result, number) and reduce_whole(operation, &shape, array, mask, number,
                                                            cnp.PyArray_DATA(result))):
         prepare(&plan, operation, &shape, array, weights, mask, computing)
         put_adjustment(&plan, by, computing, &shape)
@@ -144,14 +144,14 @@ cdef object transform_array(Operation operation, object x, object axis, object w
         broadcast_addends(array, by, &shape)
     mark_axes(axis, &shape)
     number = cnp.PyArray_TYPE(array)
-    if requested is not None or not keeps_type(by, number) or (number != cnp.NPY_FLOAT64 and number != cnp.NPY_FLOAT32):
+    if requested is not None or not keeps_type(by, number) or not has_kernels(number):
         chosen = result_dtype(x, array, None, None, requested, by)
         number = chosen.num
-        if number not in KERNEL_DTYPES:
+        if not has_kernels(number):
             return plain_transform(operation, array, mask, by, &shape, out, chosen)
     size = shape.shape[0] if shape.ndim == 1 else size_of(&shape)       # calling size_of costs ten elements 2 %
     if out is not None:
-        check_out(out, shape.ndim, shape.shape, KERNEL_DTYPES[number])
+        check_out(out, shape.ndim, shape.shape, dtype_of_number(number))
         result = out
         array = without_overlap(array, result, READ_BEFORE_WRITTEN)
         mask = without_overlap(mask, result, READ_IN_ANY_ORDER)
@@ -161,7 +161,7 @@ cdef object transform_array(Operation operation, object x, object axis, object w
     if not size:
         note(EMPTY)
     elif by is not None or not (
-            is_kernel_row(result, number) and reduce_whole(operation, &shape, array, mask, number,
+            is_single_row(result, number) and reduce_whole(operation, &shape, array, mask, number,
                                                            cnp.PyArray_DATA(result))):
         computing = kernel_type(number)
         prepare(&plan, operation, &shape, array, None, mask, computing)

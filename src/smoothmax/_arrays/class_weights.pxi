@@ -49,7 +49,7 @@ cdef cnp.ndarray as_weight(cnp.ndarray weight, Py_ssize_t classes):
         raise TypeError(f"weight must be real, got dtype {weight.descr}")
     if cnp.PyArray_TYPE(weight) == cnp.NPY_LONGDOUBLE:
         raise TypeError(f"weight must be of float64 or a narrower type, got dtype {weight.descr}")
-    return cnp.PyArray_FROM_OTF(as_type(weight, KERNEL_DTYPES[cnp.NPY_FLOAT64]), cnp.NPY_FLOAT64,
+    return cnp.PyArray_FROM_OTF(as_type(weight, dtype_of_number(cnp.NPY_FLOAT64)), cnp.NPY_FLOAT64,
                                 cnp.NPY_ARRAY_CARRAY_RO | cnp.NPY_ARRAY_NOTSWAPPED)
 
 
@@ -137,6 +137,13 @@ cdef double sum_of_losses(cnp.ndarray losses):
         kernels.reduce_row(&state, given, given, n)
     total = state.dot.dot[0] + state.dot.dot_low[0]
     return total if isfinite(total) else state.dot.dot[0]
+
+
+cdef object rounded_number(double value, int number):
+    """The number in the type of a result, rounded once, which bfloat16's own constructor does not do."""
+    cdef cnp.ndarray result = np.empty((), dtype_of_number(number))
+    storer(number, True)(&value, 1, cnp.PyArray_DATA(result), 0, False)
+    return result[()]
 
 
 cdef double reduced_loss(cnp.ndarray losses, double denominator):

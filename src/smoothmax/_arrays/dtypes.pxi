@@ -6,35 +6,49 @@ cimport numpy as cnp
 import numpy as np
 from libc.float cimport FLT_MAX, FLT_MIN
 
-# What kernels compute and store. plain.py computes longdouble and complex.
-KERNEL_DTYPES = {number: np.dtype(name) for name, number in
-                 (("float16", cnp.NPY_FLOAT16), ("float32", cnp.NPY_FLOAT32), ("float64", cnp.NPY_FLOAT64))}
-LONGDOUBLE = np.dtype(np.longdouble)
-# A Python number promotes by its kind alone, as the narrowest type of that kind does.
-WEAK_DTYPES = {kind: np.dtype(name) for kind, name in ((bool, "?"), (int, "?"), (float, "f2"), (complex, "c8"))}
+from smoothmax._arrays.elements cimport dtype_of_number, has_kernels, is_bfloat16
+
+FLOAT16, FLOAT32, FLOAT64, LONGDOUBLE = map(np.dtype, (np.float16, np.float32, np.float64, np.longdouble))
+WEAK_TYPES = frozenset((bool, int, float, complex))     # of Python's numbers, which promote by their kind alone
 
 
 cdef object requested_dtype(object dtype):
-    """None, or the argument `dtype` as one of the four types that it may be."""
+    """None, or the argument `dtype` as one of the five types that it may be."""
     if dtype is None:
         return None
     requested = np.dtype(dtype).newbyteorder("=")
-    if requested.num not in KERNEL_DTYPES and requested != LONGDOUBLE:
-        raise TypeError(f"dtype must be float32, float64, float16 or longdouble, got {requested}")
+    if requested not in (FLOAT32, FLOAT64, FLOAT16, LONGDOUBLE) and not is_bfloat16(requested):
+        raise TypeError(f"dtype must be float32, float64, float16, bfloat16 or longdouble, got {requested}")
     return requested
 
 
 cdef object computed_dtype(object dtype):
     """The type that numbers of this one are computed in and returned as, in native byte order."""
-    return KERNEL_DTYPES[cnp.NPY_FLOAT64] if dtype.kind in "biu" else dtype.newbyteorder("=")
+    return FLOAT64 if dtype.kind in "biu" else dtype.newbyteorder("=")
+
+
+cdef object promoted(list dtypes):
+    """The type that these promote to, by NumPy's rule. bfloat16 promotes as float16 does, and with it to float32.
+
+    ml_dtypes says what becomes of bfloat16 with some types, but not with float16 nor with wider integers.
+    """
+    cdef list bfloat16s = [dtype for dtype in dtypes if is_bfloat16(dtype)], others
+    if not bfloat16s:
+        return functools.reduce(np.promote_types, dtypes)
+    others = [dtype for dtype in dtypes if not is_bfloat16(dtype)]
+    result = functools.reduce(np.promote_types, others, FLOAT16)
+    if result != FLOAT16:
+        return result
+    return FLOAT32 if any([dtype.num == cnp.NPY_FLOAT16 for dtype in others]) else bfloat16s[0].newbyteorder("=")
 
 
 cdef object promoted_dtype(list given):
     """The type that arguments promote to, by the rule of NumPy's ufuncs; each is given with its array."""
-    arrays = [array.dtype for one, array in given if type(one) not in WEAK_DTYPES]
-    weak = [WEAK_DTYPES[type(one)] for one, array in given if type(one) in WEAK_DTYPES]
-    result = computed_dtype(functools.reduce(np.promote_types, arrays) if arrays else given[0][1].dtype)
-    return functools.reduce(np.promote_types, weak, result)
+    cdef list arrays = [array.dtype for one, array in given if type(one) not in WEAK_TYPES]
+    # A complex number makes the result complex. Others leave it as it is, since it is no integer.
+    cdef bint is_complex = any([type(one) is complex for one, _ in given])
+    result = computed_dtype(promoted(arrays) if arrays else given[0][1].dtype)
+    return np.promote_types(result, np.complex64) if is_complex else result
 
 
 cdef object result_dtype(object a, cnp.ndarray array, object b, cnp.ndarray weights, object requested,
@@ -61,12 +75,12 @@ cdef object computing_dtype(object result, object b, cnp.ndarray weights):
     decide by their types, so that a value does not change the last bit of the results beside it. Only a Python number,
     whose type says nothing of its range, decides by its value.
     """
-    if type(b) in WEAK_DTYPES:
+    if type(b) in WEAK_TYPES:
         size = abs(b)
         # By its bytes: the caller's floating-point environment may compare subnormal numbers as 0.
         is_zero = size == 0 and (type(b) is not float or not any(np.float64(size).tobytes()))
-        return np.promote_types(result, np.float64) if not is_zero and size < FLT_MIN or FLT_MAX < size else result
-    return np.promote_types(result, weights.descr) if weights.descr.kind in b"fc" else result
+        return promoted([result, FLOAT64]) if not is_zero and size < FLT_MIN or FLT_MAX < size else result
+    return promoted([result, weights.descr]) if weights.descr.kind in b"fc" else result
 
 
 cdef inline int kernel_type(int number) noexcept:

@@ -1,6 +1,19 @@
 # The functions that load elements of a NumPy type as floats or doubles, and store results as elements of it.
 
-from smoothmax._schedule.plan cimport Load, Store
+cimport numpy as cnp
 
+from smoothmax._kernels.interface cimport Load, Store
+
+cdef bint is_bfloat16(cnp.dtype dtype)
 cdef Load loader(int type_number, bint to_double) noexcept
 cdef Store storer(int type_number, bint from_double) noexcept
+
+
+cdef inline bint has_kernels(int number) noexcept:
+    """Whether kernels compute and store results of this NumPy type. plain.py computes longdouble and complex."""
+    return (number == cnp.NPY_FLOAT64 or number == cnp.NPY_FLOAT32 or number == cnp.NPY_FLOAT16
+            or cnp.PyTypeNum_ISUSERDEF(number))
+
+
+cdef inline cnp.dtype dtype_of_number(int number):
+    return cnp.PyArray_DescrFromType(number)

@@ -1,8 +1,17 @@
-"""Load elements of any type, stride, alignment and byte order as contiguous floats or doubles, and store results so."""
+"""Load elements of any type, stride, alignment and byte order as contiguous floats or doubles, and store results so.
+
+bfloat16 is a type of ml_dtypes, which smoothmax does not import: is_bfloat16() recognises it by its name, and no other
+type that is not NumPy's own gets past the checks of arguments. So its number, which NumPy gives when ml_dtypes is
+imported, is that of any user-defined type.
+"""
 
 cimport numpy as cnp
-from libc.stdint cimport uint16_t, uint32_t
 from libc.string cimport memcpy
+
+from smoothmax._kernels.dispatch cimport data_kernels_of
+from smoothmax._kernels.interface cimport DataKernels
+from smoothmax._schedule.atomics cimport exchange
+from smoothmax._schedule.atomics cimport load as load_atomic
 
 ctypedef fused real:
     float
@@ -47,6 +56,23 @@ cdef inline void copy_bytes(char *to, const char *source, Py_ssize_t size, bint 
         memcpy(to, source, size)
 
 
+cdef int bfloat16_number = 0        # once a dtype of it has come; until then that of bool
+
+
+cdef bint is_bfloat16(cnp.dtype dtype):
+    """Whether this is the bfloat16 of ml_dtypes, in any byte order. Its kind is V, as that of structured types is."""
+    cdef object scalar
+    if not cnp.PyTypeNum_ISUSERDEF(dtype.num):
+        return False
+    if dtype.num == load_atomic(&bfloat16_number):
+        return True
+    scalar = (<object>dtype).type
+    if scalar.__name__ != "bfloat16" or scalar.__module__ != "ml_dtypes" or dtype.itemsize != 2:
+        return False
+    exchange(&bfloat16_number, dtype.num)
+    return True
+
+
 # Loads ---------------------------------------------------------------------------------------------------------------
 
 cdef void load(const number *elements, Py_ssize_t stride, Py_ssize_t n, bint swapped, real *to) noexcept nogil:
@@ -75,29 +101,8 @@ cdef void load_bool(const uchar *elements, Py_ssize_t stride, Py_ssize_t n, bint
         to[i] = source[i*stride] != 0
 
 
-cdef inline float from_half(uint16_t half) noexcept nogil:
-    """Move the exponent to the place of float's and multiply by 2**112, which is right for subnormals too."""
-    cdef uint32_t bits = <uint32_t>(half & 0x7FFF) << 13
-    cdef float value
-    memcpy(&value, &bits, 4)
-    value *= <float>5.192296858534828e33
-    if (half & 0x7C00) == 0x7C00:           # inf or nan
-        memcpy(&bits, &value, 4)
-        bits = 0x7F800000 | (bits & 0x007FFFFF)
-        memcpy(&value, &bits, 4)
-    return -value if half & 0x8000 else value
-
-
-cdef void load_half(const void *elements, Py_ssize_t stride, Py_ssize_t n, bint swapped, real *to) noexcept nogil:
-    cdef const char *source = <const char *>elements
-    cdef Py_ssize_t i
-    cdef uint16_t half
-    for i in range(n):
-        copy_bytes(<char *>&half, source + i*stride, 2, swapped)
-        to[i] = from_half(half)
-
-
 cdef Load loader_to(int type_number, const real *_) noexcept:
+    cdef const DataKernels *kernels = data_kernels_of(sizeof(real) == sizeof(double))
     if type_number == cnp.NPY_FLOAT64:
         return <Load>load[double, real]
     if type_number == cnp.NPY_FLOAT32:
@@ -105,7 +110,9 @@ cdef Load loader_to(int type_number, const real *_) noexcept:
     if type_number == cnp.NPY_LONGDOUBLE:
         return <Load>load[longdouble, real]
     if type_number == cnp.NPY_FLOAT16:
-        return <Load>load_half[real]
+        return kernels.load_float16
+    if cnp.PyTypeNum_ISUSERDEF(type_number):
+        return kernels.load_bfloat16
     if type_number == cnp.NPY_BOOL:
         return <Load>load_bool[real]
     if type_number == cnp.NPY_UBYTE:
@@ -157,53 +164,16 @@ cdef void store_complex(const real *values, Py_ssize_t n, result *elements, Py_s
         store(&zero, 1, <result *>(<char *>elements + i*stride) + 1, 0, swapped)
 
 
-cdef inline uint16_t to_half(float value) noexcept nogil:
-    """Round to nearest, ties to even."""
-    cdef uint32_t bits, sign
-    memcpy(&bits, &value, 4)
-    sign = bits & <uint32_t>0x80000000
-    bits ^= sign
-    if bits > 0x7F800000:                   # nan
-        bits = 0x7E00
-    elif bits >= 0x477FF000:                # 65520: the first that rounds to inf
-        bits = 0x7C00
-    elif bits < 0x38800000:                 # subnormal: adding 0.5, whose ULP is 2**-24, rounds to that
-        memcpy(&value, &bits, 4)
-        value += <float>0.5
-        memcpy(&bits, &value, 4)
-        bits -= 0x3F000000
-    else:                                   # subtract 112 from the exponent, and round off 13 bits
-        bits = (bits - 0x38000000 + 0x0FFF + ((bits >> 13) & 1)) >> 13
-    return <uint16_t>(bits | (sign >> 16))
-
-
-cdef inline float rounded_to_odd(real value) noexcept nogil:
-    """Round to odd: the last bit tells that bits were cut off, so that rounding again to float16 rounds only once."""
-    cdef float near = <float>value
-    cdef uint32_t bits
-    if near > value or near < value:
-        memcpy(&bits, &near, 4)
-        bits = (bits - 1 if (near > value) == (value > 0) else bits) | 1
-        memcpy(&near, &bits, 4)
-    return near
-
-
-cdef void store_half(const real *values, Py_ssize_t n, void *elements, Py_ssize_t stride, bint swapped) noexcept nogil:
-    cdef char *target = <char *>elements
-    cdef Py_ssize_t i
-    cdef uint16_t half
-    for i in range(n):
-        half = to_half(rounded_to_odd(values[i]))
-        copy_bytes(target + i*stride, <const char *>&half, 2, swapped)
-
-
 cdef Store storer_from(int type_number, const real *_) noexcept:
+    cdef const DataKernels *kernels = data_kernels_of(sizeof(real) == sizeof(double))
     if type_number == cnp.NPY_FLOAT64:
         return <Store>store[real, double]
     if type_number == cnp.NPY_FLOAT32:
         return <Store>store[real, float]
     if type_number == cnp.NPY_FLOAT16:
-        return <Store>store_half[real]
+        return kernels.store_float16
+    if cnp.PyTypeNum_ISUSERDEF(type_number):
+        return kernels.store_bfloat16
     if type_number == cnp.NPY_LONGDOUBLE:
         return <Store>store[real, longdouble]
     if type_number == cnp.NPY_CFLOAT:

@@ -15,9 +15,9 @@ from smoothmax._kernels.environment cimport (
     leave_without_flags,
 )
 from smoothmax._kernels.interface cimport (
-    ELEMENTWISE_OPERATIONS, LOG1MEXP, LOG1PEXP, LOG_EXPIT, LOGADDEXP, LOGSUBEXP, Elementwise, ElementwiseRow,
+    ELEMENTWISE_OPERATIONS, LOG1MEXP, LOG1PEXP, LOG_EXPIT, LOGADDEXP, LOGSUBEXP, Elementwise, ElementwiseRow, Load,
+    Store,
 )
-from smoothmax._schedule.plan cimport Load, Store
 from smoothmax._thresholds cimport ELEMENTWISE_BLOCK_ELEMENTS
 
 cnp.import_array()

@@ -33,7 +33,7 @@ cdef object value_and_softmax(object a, object axis, object keepdims, object whe
     number = computed_number(a, array, by, requested, "a")
     computing = kernel_type(number)
     if out is not None:
-        check_out(out, shape.ndim, shape.shape, KERNEL_DTYPES[number])
+        check_out(out, shape.ndim, shape.shape, dtype_of_number(number))
         result = out
         array = without_overlap(array, result, READ_BEFORE_WRITTEN)
         mask = without_overlap(mask, result, READ_IN_ANY_ORDER)
@@ -68,10 +68,10 @@ cdef object product_array(Operation operation, object g, object p, str name, obj
     mark_axes(axis, &shape)
     kernel_dtype_number(computed_dtype(cotangent.descr), "g")
     kernel_dtype_number(computed_dtype(array.descr), name)
-    number = np.promote_types(computed_dtype(array.descr), computed_dtype(cotangent.descr)).num
+    number = promoted([computed_dtype(array.descr), computed_dtype(cotangent.descr)]).num
     computing = kernel_type(number)
     if out is not None:
-        check_out(out, shape.ndim, shape.shape, KERNEL_DTYPES[number])
+        check_out(out, shape.ndim, shape.shape, dtype_of_number(number))
         result = out
         array = without_overlap(array, result, READ_BEFORE_WRITTEN)
         cotangent = without_overlap(cotangent, result, READ_BEFORE_WRITTEN)

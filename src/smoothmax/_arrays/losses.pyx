@@ -11,11 +11,11 @@ from libc.math cimport NAN, fma, isfinite
 from smoothmax._arrays.call cimport (
     MAX_NDIM, READ_BEFORE_WRITTEN, READ_IN_ANY_ORDER, Adjustment, Shape, adjustment_of, as_array, as_axis, as_base,
     as_mask, as_type, broadcast, broadcast_addends, check_out, computed_dtype, keep_addends_from, kernel_type,
-    mark_axes, new_result, prepare, put_adjustment, put_array, put_reduced_result, put_result, put_value, reduced_shape,
-    requested_dtype, result_dtype, result_shape, shape_of, shown, silenced, size_of,
+    mark_axes, new_result, prepare, promoted, put_adjustment, put_array, put_reduced_result, put_result, put_value,
+    reduced_shape, requested_dtype, result_dtype, result_shape, shape_of, shown, silenced, size_of,
     take_reduced_strides, walk_arrays, whole_shape, without_overlap,
 )
-from smoothmax._arrays.elements cimport loader
+from smoothmax._arrays.elements cimport dtype_of_number, has_kernels, loader, storer
 from smoothmax._kernels.environment cimport Environment, enter_environment, leave_environment
 from smoothmax._kernels.interface cimport (
     CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, LOG_PROB, NLL, SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL,
@@ -24,8 +24,6 @@ from smoothmax._kernels.interface cimport (
 from smoothmax._schedule.plan cimport FACTORS, WEIGHTS, Plan
 from smoothmax._schedule.route cimport EMPTY
 from smoothmax._schedule.walk cimport note
-
-from smoothmax._arrays.call import KERNEL_DTYPES
 
 cnp.import_array()
 
@@ -39,8 +37,9 @@ cdef cnp.ndarray as_numbers(object x, str name):
 
 cdef int kernel_dtype_number(object dtype, str name) except -1:
     """The number of a type that kernels compute and return, which longdouble and complex are not."""
-    if dtype.num not in KERNEL_DTYPES:
-        raise TypeError(f"{name} must be of float64, float32, float16, an integer type or bool, got dtype {dtype}")
+    if not has_kernels(dtype.num):
+        raise TypeError(f"{name} must be of float64, float32, float16, bfloat16, an integer type or bool, got dtype "
+                        f"{dtype}")
     return dtype.num
 
 
@@ -93,7 +92,7 @@ cdef object log_prob_of_arrays(object logits, cnp.ndarray array, cnp.ndarray giv
                          f"{axis_advice((<object>given).shape, whole_shape(&shape), class_axis)}")
     size = size_of(&shape)
     classes = as_classes(given, shape.shape[class_axis], None, CHECKED_BY_WALK if size else CHECKED_HERE)
-    value = np.empty(positions, KERNEL_DTYPES[number])
+    value = np.empty(positions, dtype_of_number(number))
     if not size:
         note(EMPTY)
     else:
@@ -198,7 +197,7 @@ cdef object loss_of_arrays(LossInput kind, LossResult wanted, object logits, cnp
                          f"got {(<object>given).shape}{axis_advice((<object>given).shape, whole, class_axis)}")
     if wanted == LOSS_AND_GRADIENT:
         if out is not None:
-            check_out(out, shape.ndim, shape.shape, KERNEL_DTYPES[number])
+            check_out(out, shape.ndim, shape.shape, dtype_of_number(number))
             result = out
             array = without_overlap(array, result, READ_BEFORE_WRITTEN)
             probabilities = without_overlap(probabilities, result, READ_BEFORE_WRITTEN)
@@ -208,7 +207,7 @@ cdef object loss_of_arrays(LossInput kind, LossResult wanted, object logits, cnp
         else:
             result = new_result(array, &shape, number)
     new_value = np.empty if size else np.zeros
-    value = new_value(positions, KERNEL_DTYPES[number if reduction == NO_REDUCTION else computing])
+    value = new_value(positions, dtype_of_number(number if reduction == NO_REDUCTION else computing))
     if reduction == MEAN:
         if classes is None or weights is None and ignore_index is None:
             denominator = cnp.PyArray_SIZE(value)
@@ -253,7 +252,7 @@ cdef object loss_of_arrays(LossInput kind, LossResult wanted, object logits, cnp
             put_classes(&plan, classes, class_axis, &shape, &wrong if check == CHECKED_BY_WALK else NULL)
             put_label(&plan, rest, rest_low, share, share_low)
             if soft:
-                spread = one_a_class(weights, n, KERNEL_DTYPES[computing])
+                spread = one_a_class(weights, n, dtype_of_number(computing))
                 plan.load_weights = loader(computing, computing == cnp.NPY_FLOAT64)
                 put_class_array(&plan, WEIGHTS, spread, computing, class_axis, &shape)
         walk_arrays(&plan, &shape)
@@ -262,5 +261,5 @@ cdef object loss_of_arrays(LossInput kind, LossResult wanted, object logits, cnp
     if reduction == NO_REDUCTION:
         loss = value[()]
     else:
-        loss = KERNEL_DTYPES[number].type(reduced_loss(value, denominator))
+        loss = rounded_number(reduced_loss(value, denominator), number)
     return (loss, result) if wanted == LOSS_AND_GRADIENT else loss

@@ -28,8 +28,9 @@ cdef int check_out(object out, int ndim, const cnp.npy_intp *shape, object dtype
     if array.descr is dtype:
         return 0
     # NumPy casts numbers to strings and objects too; nothing here stores those.
-    if (array.descr.kind not in b"fc" or cnp.PyTypeNum_ISUSERDEF(cnp.PyArray_TYPE(array))
-            or not np.can_cast(dtype, array.descr, "same_kind")):
+    storable = is_bfloat16(array.descr) or (
+        array.descr.kind in b"fc" and not cnp.PyTypeNum_ISUSERDEF(cnp.PyArray_TYPE(array)))
+    if not storable or not np.can_cast(dtype, array.descr, "same_kind"):
         raise TypeError(f"out must have a dtype that {dtype} can be cast to by 'same_kind', got {array.descr}")
     return 0
 
@@ -68,4 +69,4 @@ cdef cnp.ndarray new_result(cnp.ndarray array, Shape *shape, int number):
     """An array of the shape, in the memory order of `array` if that has as many axes."""
     if cnp.PyArray_IS_C_CONTIGUOUS(array) or cnp.PyArray_NDIM(array) != shape.ndim:
         return cnp.PyArray_EMPTY(shape.ndim, shape.shape, number, 0)
-    return np.empty_like(array, dtype=KERNEL_DTYPES[number], order="K", subok=False, shape=whole_shape(shape))
+    return np.empty_like(array, dtype=dtype_of_number(number), order="K", subok=False, shape=whole_shape(shape))

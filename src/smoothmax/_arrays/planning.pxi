@@ -3,17 +3,18 @@
 cimport numpy as cnp
 from libc.math cimport INFINITY
 
-from smoothmax._arrays.elements cimport loader, storer
+from smoothmax._arrays.elements cimport has_kernels, loader, storer
 from smoothmax._kernels.dispatch cimport data_kernels_of, kernels_of
 from smoothmax._kernels.interface cimport LOG_SOFTMAX, Operation
 from smoothmax._schedule.plan cimport BOTH, ELEMENTS, MASK, RESULT, ROLES, SIGN, VALUE, WEIGHTS, Plan
 from smoothmax._schedule.segments cimport Segments, walk_segments
-from smoothmax._schedule.walk cimport walk, walk_row
+from smoothmax._schedule.walk cimport walk, walk_half_row, walk_row
 
 
 cdef void put_array(Plan *plan, int role, cnp.ndarray array, int computing) noexcept:
     """Note an array. Kernels take it where it lies if its type is the computing one, native and aligned."""
     plan.data[role] = <char *>cnp.PyArray_DATA(array)
+    plan.element_bytes[role] = cnp.PyArray_ITEMSIZE(array)
     plan.direct[role] = cnp.PyArray_TYPE(array) == computing and cnp.PyArray_ISBEHAVED_RO(array)
     plan.swapped[role] = not cnp.PyArray_ISNOTSWAPPED(array)
 
@@ -148,10 +149,9 @@ cdef int divide_arrays(Plan *plan, Segments *segments, const Shape *shape) excep
     return 0
 
 
-cdef bint is_kernel_row(cnp.ndarray array, int number) noexcept:
-    """Whether the whole array is contiguous and is float32 or float64, of type `number`, as kernels take it."""
-    return (cnp.PyArray_TYPE(array) == number and cnp.PyArray_ISCARRAY_RO(array)
-            and (number == cnp.NPY_FLOAT64 or number == cnp.NPY_FLOAT32))
+cdef bint is_single_row(cnp.ndarray array, int number) noexcept:
+    """Whether the whole array is contiguous, aligned and native, of the type `number`, which has kernels."""
+    return cnp.PyArray_TYPE(array) == number and cnp.PyArray_ISCARRAY_RO(array) and has_kernels(number)
 
 
 cdef bint reduce_whole(Operation operation, const Shape *shape, cnp.ndarray array, cnp.ndarray mask, int number,
@@ -162,10 +162,13 @@ cdef bint reduce_whole(Operation operation, const Shape *shape, cnp.ndarray arra
     of a row: those with weights.
     """
     cdef int i
-    if mask is not None or not is_kernel_row(array, number):
+    if mask is not None or not is_single_row(array, number):
         return False
     for i in range(shape.ndim):
         if not shape.reduced[i]:
             return False
+    if number != cnp.NPY_FLOAT64 and number != cnp.NPY_FLOAT32:
+        return walk_half_row(kernels_of(operation, False), loader(number, False), storer(number, False),
+                             cnp.PyArray_DATA(array), cnp.PyArray_SIZE(array), result)
     return walk_row(kernels_of(operation, number == cnp.NPY_FLOAT64), cnp.PyArray_DATA(array),
                     cnp.PyArray_SIZE(array), cnp.PyArray_ITEMSIZE(array), result)

@@ -1,22 +1,19 @@
 """logcumsumexp: from arguments to a plan, and back to results."""
 
 cimport numpy as cnp
-import numpy as np
 
 from smoothmax._arrays.call cimport (
     READ_BEFORE_WRITTEN, READ_IN_ANY_ORDER, Shape, as_array, as_base, as_one_axis, check_out, kernel_type,
     mark_axes, new_result, plain_scan, prepare, put_result, requested_dtype, result_dtype, scan_arrays, shape_of,
     size_of, without_overlap,
 )
+from smoothmax._arrays.elements cimport has_kernels
 from smoothmax._kernels.interface cimport EXCLUSIVE_LOGCUMSUMEXP, LOGCUMSUMEXP
 from smoothmax._schedule.plan cimport RESULT, Plan
 from smoothmax._schedule.route cimport EMPTY
 from smoothmax._schedule.walk cimport note
 
 cnp.import_array()
-
-KERNEL_TYPES = {number: np.dtype(name) for name, number in
-                (("float16", cnp.NPY_FLOAT16), ("float32", cnp.NPY_FLOAT32), ("float64", cnp.NPY_FLOAT64))}
 
 
 cdef void flatten_result(cnp.ndarray result, Shape *shape) noexcept:
@@ -43,12 +40,12 @@ cdef object scan_array(object a, object axis, object reverse, object exclusive, 
         shape.ndim = shape.shape[0] = 1
     mark_axes(axis, &shape)
     chosen = result_dtype(a, array, None, None, requested)
-    if chosen.num not in KERNEL_TYPES:
+    if not has_kernels(chosen.num):
         return plain_scan(array, &shape, axis, backwards, without_own, out, chosen)
     size = size_of(&shape)
     flat = axis is None and shape.ndim > 1
     if out is not None:
-        check_out(out, 1 if flat else shape.ndim, &size if flat else shape.shape, KERNEL_TYPES[chosen.num])
+        check_out(out, 1 if flat else shape.ndim, &size if flat else shape.shape, chosen)
         result = out
         array = without_overlap(array, result, READ_IN_ANY_ORDER if flat else READ_BEFORE_WRITTEN)
     elif flat:

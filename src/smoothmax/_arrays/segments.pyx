@@ -12,6 +12,7 @@ from smoothmax._arrays.call cimport (
     divide_arrays, kernel_type, mark_axes, new_result, plain_segments, prepare, put_result, refuse_dask,
     requested_dtype, result_dtype, shape_of, shown, size_of, without_overlap,
 )
+from smoothmax._arrays.elements cimport has_kernels
 from smoothmax._kernels.interface cimport LOGSUMEXP, Operation
 from smoothmax._schedule.plan cimport RESULT, Plan
 from smoothmax._schedule.route cimport EMPTY
@@ -22,9 +23,6 @@ cnp.import_array()
 
 # More offsets than this, one of which lies beyond the last segment, have more bytes than an array can have.
 cdef Py_ssize_t MOST_SEGMENTS = PY_SSIZE_T_MAX//<Py_ssize_t>sizeof(Py_ssize_t) - 1
-
-KERNEL_TYPES = {number: np.dtype(name) for name, number in
-                (("float16", cnp.NPY_FLOAT16), ("float32", cnp.NPY_FLOAT32), ("float64", cnp.NPY_FLOAT64))}
 
 
 cdef cnp.ndarray as_integers(object given, str name):
@@ -113,10 +111,10 @@ cdef object segment_array(Operation operation, object a, object offsets, object 
     if reduces:
         lengths[along] = segments.n
     chosen = result_dtype(a, array, None, None, requested)
-    if chosen.num not in KERNEL_TYPES:
+    if not has_kernels(chosen.num):
         return plain_segments(operation, array, begins, along, out, chosen)
     if out is not None:
-        check_out(out, shape.ndim, lengths, KERNEL_TYPES[chosen.num])
+        check_out(out, shape.ndim, lengths, chosen)
         result = out
         array = without_overlap(array, result, READ_IN_ANY_ORDER if reduces else READ_BEFORE_WRITTEN)
         begins = without_overlap(begins, result, READ_IN_ANY_ORDER)

@@ -7,8 +7,13 @@
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(SMOOTHMAX_ASK_CPUID)
 
-/* The builtin takes literals only, so each feature that VARIANTS names is asked for by name here. */
+#include <cpuid.h>
+
+/* The builtin takes literals only, so each feature that VARIANTS names is asked for by name here. Clang before version
+   15 does not know "f16c", whose registers are those of "avx2": its bit of CPUID is enough. */
 static int smoothmax_cpu_has(const char *name) {
+    unsigned a, b, c, d;
+    if (strcmp(name, "f16c") == 0) return __get_cpuid(1, &a, &b, &c, &d) && (c >> 29 & 1);
 #define SMOOTHMAX_ASK(feature) if (strcmp(name, feature) == 0) return __builtin_cpu_supports(feature) != 0;
     __builtin_cpu_init();
     SMOOTHMAX_ASK("avx2") SMOOTHMAX_ASK("fma") SMOOTHMAX_ASK("bmi") SMOOTHMAX_ASK("bmi2")
@@ -24,7 +29,7 @@ static int smoothmax_cpu_has(const char *name) {
 #include <cpuid.h>
 
 static int smoothmax_cpu_has(const char *name) {
-    enum {FMA = 12, OSXSAVE = 27, AVX_STATE = 0x06, AVX512_STATE = 0xe6};
+    enum {FMA = 12, OSXSAVE = 27, F16C = 29, AVX_STATE = 0x06, AVX512_STATE = 0xe6};
     static const struct {const char *name; int bit; unsigned state;} of_leaf_7[] = {
         {"bmi", 3, 0}, {"avx2", 5, AVX_STATE}, {"bmi2", 8, 0}, {"avx512f", 16, AVX512_STATE},
         {"avx512dq", 17, AVX512_STATE}, {"avx512cd", 28, AVX512_STATE}, {"avx512bw", 30, AVX512_STATE},
@@ -34,6 +39,7 @@ static int smoothmax_cpu_has(const char *name) {
     if (!__get_cpuid(1, &a, &b, &c, &d)) return 0;
     if (c >> OSXSAVE & 1) __asm__ volatile("xgetbv" : "=a"(state), "=d"(high) : "c"(0));
     if (strcmp(name, "fma") == 0) return (c >> FMA & 1) && (state & AVX_STATE) == AVX_STATE;
+    if (strcmp(name, "f16c") == 0) return (c >> F16C & 1) && (state & AVX_STATE) == AVX_STATE;
     if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return 0;
     for (i = 0; i < sizeof of_leaf_7/sizeof *of_leaf_7; i++)
         if (strcmp(name, of_leaf_7[i].name) == 0)

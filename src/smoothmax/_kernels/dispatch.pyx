@@ -35,8 +35,8 @@ cdef extern from * nogil:
 
 # Best first. The features are those that the compiler may use in the variant and that some processor lacks.
 VARIANTS = {
-    "x86-64-v4": ("avx2", "fma", "bmi", "bmi2", "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"),
-    "x86-64-v3": ("avx2", "fma", "bmi", "bmi2"),
+    "x86-64-v4": ("avx2", "fma", "bmi", "bmi2", "f16c", "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"),
+    "x86-64-v3": ("avx2", "fma", "bmi", "bmi2", "f16c"),
     "baseline": (),
 }
 

@@ -159,6 +159,10 @@ ctypedef void (*Adjust)(const void *x, Py_ssize_t step, const void *addends, Py_
                         Py_ssize_t rows, Py_ssize_t n, double scale, void *out, Py_ssize_t out_step) noexcept nogil
 
 
+# Converters between elements of any supported type and the floats or doubles that kernels take.
+ctypedef void (*Load)(const void *elements, Py_ssize_t stride, Py_ssize_t n, bint swapped, void *to) noexcept nogil
+ctypedef void (*Store)(const void *values, Py_ssize_t n, void *elements, Py_ssize_t stride,
+                       bint swapped) noexcept nogil
 ctypedef void (*ElementwiseRow)(const void *x1, const void *x2, Py_ssize_t n, void *out) noexcept nogil
 
 
@@ -258,6 +262,10 @@ cdef struct DataKernels:
     Transpose transpose_back    # few rows of many columns
     Blend blend                 # b*scale + offset, times factors, in the place of b
     Adjust adjust               # x*scale + addends, each of the two rounded; steps from row to row in bytes
+    Load load_float16
+    Load load_bfloat16
+    Store store_float16
+    Store store_bfloat16
 
 
 cdef struct ProductSum:

@@ -15,15 +15,16 @@ from smoothmax._kernels.interface cimport (
     LOG_PROB, LOG_SOFTMAX, LOG_SOFTMAX_VJP, MASKED_LOGMEANEXP, MERGEABLE_LOGSUMEXP, NLL, SHIFTED, SOFTMAX, SOFTMAX_VJP,
     SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, WEIGHTED_LOGMEANEXP, WEIGHTED_LOGSUMEXP, AddProducts,
     Adjust, Blend, CorrectRow, DataKernels, DotSum, DraftRow, Elementwise, ElementwiseRow, Factor, Finish,
-    FinishProducts, FusedRow, FusedStateRow, FusedStateTile, FusedTile, FusedWeightedTile, JointRow, Kernels,
+    FinishProducts, FusedRow, FusedStateRow, FusedStateTile, FusedTile, FusedWeightedTile, JointRow, Kernels, Load,
     LogProducts, PartialSum, ProductKernels, ProductSum, ReduceRow, ReduceTile, RunningSum, ScaleRow, ScaleTile,
     Scaling, Select, State, Table, Transpose, WeightedSum, WriteRow, WriteTile, clear, running_of, weighted_of,
 )
+from smoothmax._kernels.interface cimport Store as StoreElements    # loops/exp_sum.pxi means something else by Store
 from smoothmax._thresholds cimport (
     ALIASED_SOFTMAX_TILE_BYTES, ALIASED_SUM_TILE_BYTES, CACHE_LINE_BYTES, CARRY_QUADS_F32, CARRY_QUADS_F64, CARRY_ROWS,
     COLUMN_PREFETCH_MIN_BYTES, COLUMN_PREFETCH_MIN_ROWS, EXACT_DIFFERENCES_MAX_ROWS, FUSED_LOG_SOFTMAX_TILE_ROWS,
     FUSED_SOFTMAX_ROW_BYTES, FUSED_SOFTMAX_TILE_BYTES, FUSED_STATE_ROW_BYTES, FUSED_STATE_TILE_BYTES,
-    FUSED_SUM_ROW_BYTES, FUSED_SUM_TILE_BYTES, LANES_F32, LANES_F64, ROUNDED_DIFFERENCES_MAX_ROWS,
+    FUSED_SUM_ROW_BYTES, FUSED_SUM_TILE_BYTES, LANES_F32, LANES_F64, MASK_BUFFER_ELEMENTS, ROUNDED_DIFFERENCES_MAX_ROWS,
     ROUNDED_MIN_LANE_ROWS, ROW_BLOCK_LANES, SCAN_BLOCK_ROWS, SCAN_LOWER_EXPONENTS, SOFTMAX_DIFFERENCES_MAX_ROWS,
     TILE_BLOCK_BYTES, TILE_COLUMNS, UNFETCHED_STRIDE_BYTES, WEIGHTED_TILE_BLOCK_ROWS,
 )
@@ -55,6 +56,7 @@ include "data/masks.pxi"
 include "data/transpose.pxi"
 include "data/blend.pxi"
 include "data/adjust.pxi"
+include "data/halves.pxi"
 
 include "ops/partial_sum.pxi"
 include "ops/normalizer.pxi"
@@ -117,6 +119,10 @@ cdef void fill_data(DataKernels *kernels, real _) noexcept:
     kernels.transpose_back = <Transpose>transpose_back[real]
     kernels.blend = <Blend>blend[real]
     kernels.adjust = <Adjust>adjust[real]
+    kernels.load_float16 = <Load>load_float16[real]
+    kernels.load_bfloat16 = <Load>load_bfloat16[real]
+    kernels.store_float16 = <StoreElements>store_float16[real]
+    kernels.store_bfloat16 = <StoreElements>store_bfloat16[real]
 
 
 cdef Table TABLE

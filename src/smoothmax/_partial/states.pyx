@@ -16,20 +16,20 @@ import numpy as np
 from libc.math cimport INFINITY
 
 from smoothmax._kernels.dispatch cimport kernels_of, weigh_of
-from smoothmax._arrays.elements cimport storer
 from smoothmax._kernels.environment cimport Environment, enter_environment, leave_environment
 from smoothmax._kernels.interface cimport (
     EXCLUSIVE_LOGCUMSUMEXP, LOGCUMSUMEXP, LOGMEANEXP, LOGSUMEXP, LOG_SOFTMAX, SOFTMAX, WEIGHTED_LOGMEANEXP,
-    WEIGHTED_LOGSUMEXP, Kernels, State, Weigh,
+    WEIGHTED_LOGSUMEXP, Kernels, State, Store, Weigh,
 )
 from smoothmax._arrays.call cimport (
     MAX_NDIM, Adjustment, Shape, adjustment_of, as_array, as_axis, as_base, as_mask, as_one_axis, as_weights,
-    broadcast, broadcast_addends, clear_strides, computed_dtype, kernel_type, mark_axes, prepare, put_adjustment,
-    put_result, reduced_axes, reduced_shape, result_dtype, scan_arrays, shape_of, size_of, take_reduced_strides,
-    take_strides, walk_arrays, whole_shape,
+    broadcast, broadcast_addends, clear_strides, computed_dtype, kernel_type, mark_axes, prepare, promoted,
+    put_adjustment, put_result, reduced_axes, reduced_shape, result_dtype, scan_arrays, shape_of, size_of,
+    take_reduced_strides, take_strides, walk_arrays, whole_shape,
 )
+from smoothmax._arrays.elements cimport is_bfloat16, storer
 from smoothmax._schedule.packed cimport Packed, pack, unpack, unpack_weights
-from smoothmax._schedule.plan cimport FIRST, RESULT, SECOND, STATES, Plan, Store
+from smoothmax._schedule.plan cimport FIRST, RESULT, SECOND, STATES, Plan
 from smoothmax._schedule.route cimport EMPTY
 from smoothmax._schedule.walk cimport note
 from smoothmax._thresholds cimport TILE_COLUMNS
@@ -44,7 +44,6 @@ OPERATIONS = {
     "logmeanexp": LOGMEANEXP,       # its sums have exact terms, which scans need too
 }
 STATE = np.dtype([(field, np.float64) for field in ("maximum", "count", "others", "others_low")])
-COMPUTED = ("float64", "float32", "float16")    # the types of results that have partial sums
 
 
 # Checks --------------------------------------------------------------------------------------------------------------
@@ -70,11 +69,21 @@ def one_axis_of(axis, int ndim):
     return None if axis is None else axes_of(axis, ndim)[0] if ndim or axis not in (0, -1) else 0
 
 
+def has_partial_sums(dtype):
+    """Whether results of this type have partial sums."""
+    return is_bfloat16(dtype) or dtype in (np.float64, np.float32, np.float16)
+
+
 def checked_dtype(dtype):
     """The type, if its results have partial sums."""
-    if dtype not in COMPUTED:
-        raise TypeError(f"dtype must be float32, float64 or float16, got {dtype}")
+    if not has_partial_sums(dtype):
+        raise TypeError(f"dtype must be float32, float64, float16 or bfloat16, got {dtype}")
     return dtype
+
+
+def promotes_to(dtype, to):
+    """Whether results of the one type are no wider than those of the other."""
+    return promoted([dtype, to]) == to
 
 
 def dtype_of(a, b=None, dtype=None, scale=1.0, add=None):
@@ -85,7 +94,7 @@ def dtype_of(a, b=None, dtype=None, scale=1.0, add=None):
     if weights is not None and cnp.PyArray_TYPE(weights) == cnp.NPY_LONGDOUBLE:
         raise TypeError(f"b must be of float64 or a narrower type, got dtype {weights.descr}")
     if (requested is None and by is not None and by.addends is not None
-            and computed_dtype(by.addends.descr) not in COMPUTED):
+            and not has_partial_sums(computed_dtype(by.addends.descr))):
         raise TypeError(f"add must be of float64 or a narrower type, got dtype {by.addends.descr}")
     return checked_dtype(result_dtype(a, array, b, weights, requested, by))
 
@@ -221,7 +230,7 @@ def finished(operation, states, dtype, bint signed=False, result=None):
 
 
 def widened(operation, states, dtype):
-    """Partial sums of float32 or float16 as weighted ones of float64, in a new array.
+    """Partial sums of float32 or a narrower type as weighted ones of float64, in a new array.
 
     Each type scales its sums in its own way, so they cannot be converted number by number. Instead each sum becomes
     that of a single element, its logarithm in float64, whose rounding error float32 cannot show. The weight of the

@@ -45,14 +45,14 @@ class LogSumExp:
         only.
     keepdims : bool, optional
         Keep the reduced axes in the result, with length 1.
-    dtype : {float32, float64, float16}, optional
+    dtype : {float32, float64, float16, bfloat16}, optional
         The type of the computation and of the result, for chunks of any type. By default it is the type that
         `logsumexp` returns for the first chunk; a later chunk may then be of any type that promotes to it.
 
     Raises
     ------
     TypeError
-        An `axis` that is no integer or tuple of integers; a `dtype` that is none of the three.
+        An `axis` that is no integer or tuple of integers; a `dtype` that is none of the four.
 
     See Also
     --------
@@ -289,7 +289,7 @@ class LogSumExp:
         if self._given:
             return states.dtype_of(chunk, b, self._dtype, scale, add)
         dtype = states.dtype_of(chunk, b, None, scale, add)
-        if self._dtype is None or np.result_type(self._dtype, dtype) == self._dtype:
+        if self._dtype is None or states.promotes_to(dtype, self._dtype):
             return self._dtype or dtype
         raise TypeError(
             f"chunk must be of a type that promotes to {self._dtype}, which the first chunk was, got {dtype}; "
@@ -330,7 +330,8 @@ class LogSumExp:
             "version": VERSION,
             "axis": self._axis,
             "keepdims": self._keepdims,
-            "dtype": None if self._dtype is None else self._dtype.name,
+            # The name of a type that is not NumPy's own means nothing before its module is imported.
+            "dtype": self._dtype.name if self._dtype is not None and self._dtype.kind == "f" else self._dtype,
             "given": self._given,
             "weighted": self._weighted,
             "wide": self._wide,

@@ -85,7 +85,7 @@ def whole_losses(
     with in_a_task():
         if added and (are_wide(targets) or (weight is not None and are_extreme(weight))):
             x = x.astype(np.float64)
-        elif x.dtype == np.float16:
+        elif x.dtype.itemsize == 2 and x.dtype.kind not in "iu":
             x = x.astype(dtype)
         return losses.cross_entropy(
             x,

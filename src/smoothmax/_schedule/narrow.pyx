@@ -7,10 +7,10 @@ padded with -inf.
 
 from libc.math cimport INFINITY
 
-from smoothmax._kernels.interface cimport Kernels, State, clear
+from smoothmax._kernels.interface cimport Kernels, Load, State, clear
 from smoothmax._schedule.feed cimport Feed, Unit
 from smoothmax._schedule.plan cimport (
-    ADDENDS, ELEMENTS, MASK, RESULT, WEIGHTS, Load, Plan, has_one_row_of_weights, has_one_weight_a_row, inner_shape,
+    ADDENDS, ELEMENTS, MASK, RESULT, WEIGHTS, Plan, has_one_row_of_weights, has_one_weight_a_row, inner_shape,
     inner_stride, is_contiguous,
 )
 from smoothmax._schedule.scratch cimport adjust, fill_masked_columns

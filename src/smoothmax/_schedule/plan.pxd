@@ -1,12 +1,7 @@
 # A plan says where the arrays of a call lie, which axes are reduced, and which operation computes the results. It holds
 # no Python objects, so that it can be walked without the GIL.
 
-from smoothmax._kernels.interface cimport DataKernels, Kernels
-
-# Converters between elements of any supported type and the floats or doubles that kernels take.
-ctypedef void (*Load)(const void *elements, Py_ssize_t stride, Py_ssize_t n, bint swapped, void *to) noexcept nogil
-ctypedef void (*Store)(const void *values, Py_ssize_t n, void *elements, Py_ssize_t stride,
-                       bint swapped) noexcept nogil
+from smoothmax._kernels.interface cimport DataKernels, Kernels, Load, Store
 
 
 cdef enum:
@@ -50,6 +45,7 @@ cdef struct Plan:
     double fill                 # the result at a masked element
     Py_ssize_t itemsize         # of the type that the kernels compute in
     char *data[ROLES]           # NULL where the call has no such array
+    Py_ssize_t element_bytes[ROLES]         # of an element of the array
     bint direct[ROLES]          # kernels can read the elements: native, aligned, of the type they compute in
     bint swapped[ROLES]         # the elements have the other byte order
     bint converted              # the type of the input is not the type that the kernels compute in

@@ -7,6 +7,7 @@ do not fill their lanes.
 from libc.math cimport INFINITY
 from libc.string cimport memset
 
+from smoothmax._kernels.interface cimport Load
 from smoothmax._schedule.plan cimport (
     ADDENDS, ELEMENTS, FACTORS, MASK, RESULT, WEIGHTS, Axes, Bases, Cursor, Plan, advance, contiguous, inner_stride,
     is_contiguous, place,
@@ -169,16 +170,72 @@ cdef void stage_row(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssi
         done += part
 
 
-cdef inline bint is_transposed(const Plan *plan, int role) noexcept nogil:
-    """Whether the elements of a reduction are neighbours in an array whose reductions become columns of a tile."""
-    return (plan.direct[role] and plan.reduced.ndim == 1 and plan.reduced.stride[role][0] == plan.itemsize
-            and inner_stride(&plan.kept, role) % plan.itemsize == 0)
+cdef inline bint is_transposed(const Plan *plan, int role, Py_ssize_t rows) noexcept nogil:
+    """Whether the elements of a reduction are neighbours in an array whose reductions become columns of a tile.
+
+    Elements that must be converted are, a few reductions at a time, before the transposition.
+    """
+    return (plan.reduced.ndim == 1 and plan.reduced.stride[role][0] == plan.element_bytes[role]
+            and (inner_stride(&plan.kept, role) % plan.itemsize == 0 if plan.direct[role]
+                 else rows <= MASK_BUFFER_ELEMENTS))
 
 
-cdef void transpose(const Plan *plan, const Bases *bases, const Cursor *cursor, int role, Py_ssize_t rows,
+cdef inline Py_ssize_t lines_at_a_time(const Plan *plan, Py_ssize_t rows) noexcept nogil:
+    """How many reductions are converted together: as many as fit, a multiple of four if that many do."""
+    cdef Py_ssize_t lines = MASK_BUFFER_ELEMENTS*<Py_ssize_t>sizeof(double)//(rows*plan.itemsize)
+    return lines - lines % 4 if lines > 4 else lines
+
+
+cdef void load_lines(const Plan *plan, int role, Load load, const char *elements, Py_ssize_t rows, Py_ssize_t lines,
+                     char *to) noexcept nogil:
+    """Load reductions of `rows` neighbours one after the other."""
+    cdef Py_ssize_t stride = plan.element_bytes[role], step = inner_stride(&plan.kept, role), i
+    if step == rows*stride:
+        load(elements, stride, rows*lines, plan.swapped[role], to)
+        return
+    for i in range(lines):
+        load(elements + i*step, stride, rows, plan.swapped[role], to + i*rows*plan.itemsize)
+
+
+cdef void transpose(const Plan *plan, const Bases *bases, const Cursor *cursor, int role, Load load, Py_ssize_t rows,
                     Py_ssize_t columns, char *tile) noexcept nogil:
-    plan.data_kernels.transpose(place(bases, cursor, role), inner_stride(&plan.kept, role)//plan.itemsize, columns,
-                                rows, tile, TILE_COLUMNS)
+    cdef const char *elements = place(bases, cursor, role)
+    cdef Py_ssize_t step = inner_stride(&plan.kept, role), done = 0, lines
+    cdef double loaded[MASK_BUFFER_ELEMENTS]
+    if plan.direct[role]:
+        plan.data_kernels.transpose(elements, step//plan.itemsize, columns, rows, tile, TILE_COLUMNS)
+        return
+    while done < columns:
+        lines = min(columns - done, lines_at_a_time(plan, rows))
+        load_lines(plan, role, load, elements + done*step, rows, lines, <char *>loaded)
+        plan.data_kernels.transpose(loaded, rows, lines, rows, tile + done*plan.itemsize, TILE_COLUMNS)
+        done += lines
+
+
+cdef void transpose_back(const Plan *plan, const Bases *bases, const Cursor *cursor, Py_ssize_t rows,
+                         Py_ssize_t columns, const char *tile) noexcept nogil:
+    cdef char *results = place(bases, cursor, RESULT)
+    cdef Py_ssize_t step = inner_stride(&plan.kept, RESULT), stride = plan.element_bytes[<int>RESULT]
+    cdef Py_ssize_t done = 0, lines, i
+    cdef double lined_up[MASK_BUFFER_ELEMENTS]
+    if plan.direct[RESULT]:
+        plan.data_kernels.transpose_back(tile, TILE_COLUMNS, rows, columns, results, step//plan.itemsize)
+        return
+    while done < columns:
+        lines = min(columns - done, lines_at_a_time(plan, rows))
+        plan.data_kernels.transpose_back(tile + done*plan.itemsize, TILE_COLUMNS, rows, lines, lined_up, rows)
+        if step == rows*stride:
+            plan.store(lined_up, rows*lines, results + done*step, stride, plan.swapped[RESULT])
+        else:
+            for i in range(lines):
+                plan.store(<const char *>lined_up + i*rows*plan.itemsize, rows, results + (done + i)*step, stride,
+                           plan.swapped[RESULT])
+        done += lines
+
+
+cdef inline bint is_addend_of_each(const Plan *plan) noexcept nogil:
+    """Whether each element has an addend of its own, and kernels can read them in the order of the elements."""
+    return plan.direct[ADDENDS] and is_transposed(plan, ADDENDS, 1)
 
 
 cdef void transpose_prepared(const Plan *plan, const Bases *bases, const Cursor *cursor, Py_ssize_t rows,
@@ -192,8 +249,11 @@ cdef void transpose_prepared(const Plan *plan, const Bases *bases, const Cursor 
     cdef const char *addends = place(bases, cursor, ADDENDS)
     cdef Py_ssize_t step = inner_stride(&plan.kept, ELEMENTS), mask_step = inner_stride(&plan.kept, MASK)
     cdef Py_ssize_t length = rows*plan.itemsize, addends_step = inner_stride(&plan.kept, ADDENDS)
+    if not plan.direct[ELEMENTS]:
+        load_lines(plan, ELEMENTS, plan.load, source, rows, columns, prepared)
+        source, step = prepared, length
     if plan.adjusted:
-        if step == length and (addends == NULL or addends_step == length and is_transposed(plan, ADDENDS)):
+        if step == length and (addends == NULL or addends_step == length and is_addend_of_each(plan)):
             adjust(plan, source, 0, addends, 0, plan.itemsize, 1, rows*columns, prepared, 0)
         else:
             adjust(plan, source, step, addends, addends_step, inner_stride(&plan.reduced, ADDENDS), columns, rows,
@@ -219,21 +279,21 @@ cdef void stage_tile(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ss
     """Stage rows of a tile. `weights` also holds elements that are prepared for the transposition."""
     cdef Py_ssize_t part, done = 0, width = TILE_COLUMNS*plan.itemsize
     cdef bint masked = plan.data[MASK] != NULL, weighted = plan.data[WEIGHTS] != NULL
-    cdef bint one_addend_each = (plan.data[ADDENDS] != NULL and is_transposed(plan, ADDENDS)
+    cdef bint one_addend_each = (plan.data[ADDENDS] != NULL and is_addend_of_each(plan)
                                  and inner_stride(&plan.kept, ADDENDS) != 0)
     clear_absent_columns(plan, rows, columns, elements)
     if weighted:
         clear_absent_columns(plan, rows, columns, weights)
-    if is_transposed(plan, ELEMENTS) and not weighted and (
+    if is_transposed(plan, ELEMENTS, rows) and not weighted and (
             masked and plan.reduced.stride[<int>MASK][0] == 1 or not masked and one_addend_each):
         transpose_prepared(plan, bases, cursor, rows, columns, elements, weights)
         advance(cursor, rows)
         return
-    if is_transposed(plan, ELEMENTS) and not masked and (
-            not weighted or is_transposed(plan, WEIGHTS) and not plan.blended):
-        transpose(plan, bases, cursor, ELEMENTS, rows, columns, elements)
+    if is_transposed(plan, ELEMENTS, rows) and not masked and (
+            not weighted or is_transposed(plan, WEIGHTS, rows) and not plan.blended):
+        transpose(plan, bases, cursor, ELEMENTS, plan.load, rows, columns, elements)
         if weighted:
-            transpose(plan, bases, cursor, WEIGHTS, rows, columns, weights)
+            transpose(plan, bases, cursor, WEIGHTS, plan.load_weights, rows, columns, weights)
         if plan.adjusted:
             adjust(plan, elements, width, place(bases, cursor, ADDENDS), inner_stride(&plan.reduced, ADDENDS),
                    inner_stride(&plan.kept, ADDENDS), rows, columns, elements, width)
@@ -261,9 +321,8 @@ cdef void unstage_row(const Plan *plan, const Bases *bases, Cursor *cursor, Py_s
 cdef void unstage_tile(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssize_t rows, Py_ssize_t columns,
                        char *results) noexcept nogil:
     cdef Py_ssize_t i
-    if is_transposed(plan, RESULT):
-        plan.data_kernels.transpose_back(results, TILE_COLUMNS, rows, columns, place(bases, cursor, RESULT),
-                                         inner_stride(&plan.kept, RESULT)//plan.itemsize)
+    if is_transposed(plan, RESULT, rows):
+        transpose_back(plan, bases, cursor, rows, columns, results)
         advance(cursor, rows)
         return
     for i in range(rows):

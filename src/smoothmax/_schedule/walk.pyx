@@ -7,7 +7,7 @@ same. Knows no mathematics.
 from libc.stdlib cimport free, malloc
 
 from smoothmax._kernels.environment cimport Environment, enter_environment, leave_environment
-from smoothmax._kernels.interface cimport Kernels, State, clear, copy_column
+from smoothmax._kernels.interface cimport Kernels, Load, State, Store, clear, copy_column
 from smoothmax._schedule.atomics cimport exchange, load
 from smoothmax._schedule.feed cimport Unit, Workspace
 from smoothmax._schedule.plan cimport (
@@ -25,7 +25,7 @@ from smoothmax._schedule.units cimport (
     kernels_to_reduce, needs_exact, reduce_piece, start_scan, take_stored_sums, walk_band, walk_unit, write_piece,
 )
 from smoothmax._thresholds cimport (
-    BAND_MAX_TILES, GIL_MIN_ELEMENTS, SHARE_GRAIN_ELEMENTS, SHARE_MIN_BYTES, TILE_COLUMNS,
+    BAND_MAX_TILES, GIL_MIN_ELEMENTS, HALF_ROW_ELEMENTS, SHARE_GRAIN_ELEMENTS, SHARE_MIN_BYTES, TILE_COLUMNS,
 )
 
 cdef extern from *:
@@ -370,6 +370,37 @@ cdef bint walk_row(const Kernels *kernels, const void *elements, Py_ssize_t n, P
     else:
         with nogil:
             kernels.fused_row(elements, n, result)
+    leave_environment(&environment)
+    if load(&explained):
+        note(SINGLE_ROW)
+    return True
+
+
+cdef void compute_half_row(const Kernels *kernels, Load load_row, Store store_row, const void *elements, Py_ssize_t n,
+                           void *result) noexcept nogil:
+    cdef float row[HALF_ROW_ELEMENTS]
+    cdef float value
+    load_row(elements, 2, n, False, row)
+    if kernels.write_row == NULL:
+        kernels.fused_row(row, n, &value)
+        store_row(&value, 1, result, 2, False)
+    else:
+        kernels.fused_row(row, n, row)
+        store_row(row, n, result, 2, False)
+
+
+cdef bint walk_half_row(const Kernels *kernels, Load load_row, Store store_row, const void *elements, Py_ssize_t n,
+                        void *result) noexcept:
+    """walk_row for float16 and bfloat16, which pass through the stack as float32 (P53)."""
+    cdef Environment environment
+    if n > HALF_ROW_ELEMENTS or n*<Py_ssize_t>sizeof(float) > kernels.fused_row_bytes:
+        return False
+    enter_environment(&environment)
+    if n < GIL_MIN_ELEMENTS:
+        compute_half_row(kernels, load_row, store_row, elements, n, result)
+    else:
+        with nogil:
+            compute_half_row(kernels, load_row, store_row, elements, n, result)
     leave_environment(&environment)
     if load(&explained):
         note(SINGLE_ROW)

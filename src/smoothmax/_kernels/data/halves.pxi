@@ -1,0 +1,225 @@
+# Halves: float16 and bfloat16 become floats or doubles, and results become halves, rounded once to nearest, ties to
+# even.
+#
+# float16 is converted by the processor's instructions where there is a way to have the compiler use them, and otherwise
+# by operations on integers that it vectorises. A float16 becomes a float by moving its exponent to the place of float's
+# and multiplying by 2**112, which is right for subnormal numbers too. bfloat16 is the upper half of a float. All ways
+# give the same bits: a nan that is stored keeps its sign and nothing else. It is rare, and to choose between it and
+# numbers would cost every vector some instructions. So each loop stores numbers, asks once whether there was a nan, and
+# then stores all of them again.
+
+cdef extern from * nogil:
+    """
+    #if defined(__has_builtin) && defined(__F16C__)
+    #if defined(__AVX512F__) && __has_builtin(__builtin_ia32_vcvtps2ph512_mask)
+    #define SMOOTHMAX_HALVES 16         /* that instructions convert at a time */
+    #define SMOOTHMAX_TO_FLOATS(halves) __builtin_ia32_vcvtph2ps512_mask(halves, (smoothmax_floats){0}, -1, 4)
+    #define SMOOTHMAX_TO_NEAREST(floats) __builtin_ia32_vcvtps2ph512_mask(floats, 0, (smoothmax_halves){0}, -1)
+    #elif __has_builtin(__builtin_ia32_vcvtps2ph256)
+    #define SMOOTHMAX_HALVES 8
+    #define SMOOTHMAX_TO_FLOATS(halves) __builtin_ia32_vcvtph2ps256(halves)
+    #define SMOOTHMAX_TO_NEAREST(floats) __builtin_ia32_vcvtps2ph256(floats, 0)
+    #endif
+    #endif
+    #if defined(SMOOTHMAX_HALVES)
+    typedef short smoothmax_halves __attribute__((vector_size(2*SMOOTHMAX_HALVES)));
+    typedef int smoothmax_bits __attribute__((vector_size(4*SMOOTHMAX_HALVES)));
+    typedef float smoothmax_floats __attribute__((vector_size(4*SMOOTHMAX_HALVES)));
+    #endif
+
+    static inline uint32_t smoothmax_bits_of(float value) {
+        uint32_t bits;
+        memcpy(&bits, &value, 4);
+        return bits;
+    }
+    static inline float smoothmax_float_of(uint32_t bits) {
+        float value;
+        memcpy(&value, &bits, 4);
+        return value;
+    }
+
+    static inline float smoothmax_from_float16(uint16_t half) {
+    #if defined(__aarch64__) && defined(__GNUC__)
+        _Float16 value;
+        memcpy(&value, &half, 2);
+        return (float)value;
+    #else
+        uint32_t sign = (uint32_t)(half & 0x8000) << 16, is_finite = (half & 0x7C00) != 0x7C00;
+        uint32_t bits = smoothmax_bits_of(smoothmax_float_of((uint32_t)(half & 0x7FFF) << 13)*0x1p112f);
+        return smoothmax_float_of(bits | sign | ((is_finite - 1) & 0x7F800000));
+    #endif
+    }
+    static inline uint16_t smoothmax_to_float16(float value) {
+        uint32_t sign = smoothmax_bits_of(value) & 0x80000000;
+        int32_t bits = (int32_t)(smoothmax_bits_of(value) ^ sign), result;
+        /* Subnormal: adding 0.5, whose ULP is 2**-24, rounds to that. Normal: the exponent is 112 less. */
+        int32_t subnormal = (int32_t)smoothmax_bits_of(smoothmax_float_of((uint32_t)bits) + 0.5f) - 0x3F000000;
+        int32_t normal = (bits - 0x38000000 + 0x0FFF + ((bits >> 13) & 1)) >> 13;
+        result = bits < 0x38800000 ? subnormal : normal;
+        result = bits >= 0x477FF000 ? 0x7C00 : result;      /* 65520 is the first number that rounds to inf */
+        result = bits > 0x7F800000 ? 0x7E00 : result;
+        return (uint16_t)((uint32_t)result | sign >> 16);
+    }
+    /* n neighbours, which need not be aligned. */
+    static void smoothmax_widen_float16(const char *halves, Py_ssize_t n, float *out) {
+        Py_ssize_t i = 0;
+    #if defined(SMOOTHMAX_HALVES)
+        for (; i + SMOOTHMAX_HALVES <= n; i += SMOOTHMAX_HALVES) {
+            smoothmax_halves some;
+            smoothmax_floats values;
+            memcpy(&some, halves + 2*i, sizeof some);
+            values = SMOOTHMAX_TO_FLOATS(some);
+            memcpy(out + i, &values, sizeof values);
+        }
+    #endif
+        SMOOTHMAX_INDEPENDENT
+        for (Py_ssize_t j = i; j < n; j++) {
+            uint16_t half;
+            memcpy(&half, halves + 2*j, 2);
+            out[j] = smoothmax_from_float16(half);
+        }
+    }
+    static void smoothmax_narrow_float16(const float *values, Py_ssize_t n, char *halves) {
+        Py_ssize_t i = 0;
+    #if defined(SMOOTHMAX_HALVES)
+        smoothmax_bits nans = {0};              /* negative where there was one */
+        int any_nan = 0;
+        for (; i + SMOOTHMAX_HALVES <= n; i += SMOOTHMAX_HALVES) {
+            smoothmax_halves some;
+            smoothmax_floats floats;
+            smoothmax_bits bits;
+            memcpy(&floats, values + i, sizeof floats);
+            memcpy(&bits, values + i, sizeof bits);
+            nans |= 0x7F800000 - (bits & 0x7FFFFFFF);
+            some = SMOOTHMAX_TO_NEAREST(floats);
+            memcpy(halves + 2*i, &some, sizeof some);
+        }
+        for (int k = 0; k < SMOOTHMAX_HALVES; k++)
+            any_nan |= nans[k];
+        i = any_nan < 0 ? 0 : i;
+    #endif
+        SMOOTHMAX_INDEPENDENT
+        for (Py_ssize_t j = i; j < n; j++) {
+            uint16_t half = smoothmax_to_float16(values[j]);
+            memcpy(halves + 2*j, &half, 2);
+        }
+    }
+    static void smoothmax_widen_bfloat16(const char *halves, Py_ssize_t n, float *out) {
+        SMOOTHMAX_INDEPENDENT
+        for (Py_ssize_t i = 0; i < n; i++) {
+            uint16_t half;
+            memcpy(&half, halves + 2*i, 2);
+            out[i] = smoothmax_float_of((uint32_t)half << 16);
+        }
+    }
+    static void smoothmax_narrow_bfloat16(const float *values, Py_ssize_t n, char *halves) {
+        int32_t nans = 0;                       /* negative if there was one */
+        SMOOTHMAX_INDEPENDENT
+        for (Py_ssize_t i = 0; i < n; i++) {
+            uint32_t bits = smoothmax_bits_of(values[i]);
+            uint16_t half = (uint16_t)((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
+            nans |= 0x7F800000 - (int32_t)(bits & 0x7FFFFFFF);
+            memcpy(halves + 2*i, &half, 2);
+        }
+        if (nans < 0)
+            for (Py_ssize_t i = 0; i < n; i++)
+                if (values[i] != values[i]) {
+                    uint16_t half = (uint16_t)((smoothmax_bits_of(values[i]) >> 16 & 0x8000) | 0x7FC0);
+                    memcpy(halves + 2*i, &half, 2);
+                }
+    }
+    """
+    void widen_float16 "smoothmax_widen_float16"(const char *halves, Py_ssize_t n, float *out)
+    void widen_bfloat16 "smoothmax_widen_bfloat16"(const char *halves, Py_ssize_t n, float *out)
+    void narrow_float16 "smoothmax_narrow_float16"(const float *values, Py_ssize_t n, char *halves)
+    void narrow_bfloat16 "smoothmax_narrow_bfloat16"(const float *values, Py_ssize_t n, char *halves)
+
+ctypedef void (*Widen)(const char *halves, Py_ssize_t n, float *out) noexcept nogil
+ctypedef void (*Narrow)(const float *values, Py_ssize_t n, char *halves) noexcept nogil
+
+
+cdef inline uint16_t in_order(uint16_t half, bint swapped) noexcept nogil:
+    return <uint16_t>(half >> 8 | half << 8) if swapped else half
+
+
+cdef inline void load_halves(Widen widen, const void *elements, Py_ssize_t stride, Py_ssize_t n, bint swapped,
+                             real *to) noexcept nogil:
+    cdef uint16_t packed[MASK_BUFFER_ELEMENTS]
+    cdef float floats[MASK_BUFFER_ELEMENTS]
+    cdef const char *source = <const char *>elements
+    cdef bint in_place = stride == 2 and not swapped
+    cdef Py_ssize_t done = 0, part, i
+    if real is float and in_place:
+        widen(source, n, to)
+        return
+    while done < n:
+        part = min_of(n - done, MASK_BUFFER_ELEMENTS)
+        if not in_place:
+            for i in range(part):
+                memcpy(&packed[i], source + i*stride, 2)
+                packed[i] = in_order(packed[i], swapped)
+        if real is float:
+            widen(<const char *>packed, part, to)
+        else:
+            widen(source if in_place else <const char *>packed, part, floats)
+            for i in range(part):
+                to[i] = floats[i]
+        source += part*stride
+        to += part
+        done += part
+
+
+cdef inline float rounded_to_odd(double value) noexcept nogil:
+    """Round to odd: the last bit tells that bits were cut off, so that rounding again to a half rounds only once."""
+    cdef float near = <float>value
+    cdef uint32_t bits
+    if near > value or near < value:
+        memcpy(&bits, &near, 4)
+        bits = (bits - 1 if (near > value) == (value > 0) else bits) | 1
+        memcpy(&near, &bits, 4)
+    return near
+
+
+cdef inline void store_halves(Narrow narrow, const real *values, Py_ssize_t n, void *elements, Py_ssize_t stride,
+                              bint swapped) noexcept nogil:
+    cdef uint16_t packed[MASK_BUFFER_ELEMENTS]
+    cdef float floats[MASK_BUFFER_ELEMENTS]
+    cdef char *target = <char *>elements
+    cdef bint in_place = stride == 2 and not swapped
+    cdef Py_ssize_t done = 0, part, i
+    if real is float and in_place:
+        narrow(values, n, target)
+        return
+    while done < n:
+        part = min_of(n - done, MASK_BUFFER_ELEMENTS)
+        if real is float:
+            narrow(values, part, <char *>packed)
+        else:
+            for i in range(part):
+                floats[i] = rounded_to_odd(values[i])
+            narrow(floats, part, target if in_place else <char *>packed)
+        if not in_place:
+            for i in range(part):
+                packed[i] = in_order(packed[i], swapped)
+                memcpy(target + i*stride, &packed[i], 2)
+        values += part
+        target += part*stride
+        done += part
+
+
+cdef void load_float16(const void *elements, Py_ssize_t stride, Py_ssize_t n, bint swapped, real *to) noexcept nogil:
+    load_halves(widen_float16, elements, stride, n, swapped, to)
+
+
+cdef void load_bfloat16(const void *elements, Py_ssize_t stride, Py_ssize_t n, bint swapped, real *to) noexcept nogil:
+    load_halves(widen_bfloat16, elements, stride, n, swapped, to)
+
+
+cdef void store_float16(const real *values, Py_ssize_t n, void *elements, Py_ssize_t stride,
+                        bint swapped) noexcept nogil:
+    store_halves(narrow_float16, values, n, elements, stride, swapped)
+
+
+cdef void store_bfloat16(const real *values, Py_ssize_t n, void *elements, Py_ssize_t stride,
+                         bint swapped) noexcept nogil:
+    store_halves(narrow_bfloat16, values, n, elements, stride, swapped)
