@@ -53,7 +53,7 @@ def values(a: Case, shape: tuple[int, ...], classes: int = 0) -> Array:
     elif kind == "tiny":
         x *= 10.0 ** rng.integers(-30, 0)
     elif kind == "huge":
-        top = 4.0 if dtype == np.float16 else 37.0 if dtype.itemsize == 4 else 307.0
+        top = 4.0 if dtype == np.float16 else 37.0 if dtype.itemsize <= 4 else 307.0
         x = np.sign(x) * 10.0 ** rng.uniform(0, top, shape)
     elif kind == "ramp":
         x = x + np.linspace(0, float(rng.choice([-100, 60, 1000])), n).reshape(shape)

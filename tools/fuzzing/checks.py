@@ -12,6 +12,7 @@ import numpy as np
 import smoothmax
 from fuzzing import twin
 from fuzzing.arrays import as_rows, axis_of, back, fitting, given, values
+from fuzzing.floats import computing_type, is_real, promoted
 from fuzzing.memory import Failure, Memory
 from fuzzing.rules import KINDS, must_raise, strictly
 from fuzzing.twin import WIDE, Expected
@@ -63,7 +64,7 @@ def output(memory: Memory, case: Case, shape: tuple[int, ...], dtype: Any, input
     x, around = inputs[0]
     if how["is"] == "second" and len(inputs) > 1:
         x, around = inputs[1]
-    usable = isinstance(x, np.ndarray) and x.ndim > 0 and x.shape == shape and x.flags.writeable and x.dtype.kind == "f"
+    usable = isinstance(x, np.ndarray) and x.ndim > 0 and x.shape == shape and x.flags.writeable and is_real(x.dtype)
     if how["is"] != "fresh" and usable and np.can_cast(dtype, x.dtype, "same_kind"):
         if how["is"] in ("input", "second"):
             out = x
@@ -125,8 +126,8 @@ def reduction_expected(case: Case, x: Array, b: Any, where: Any, add: Any, optio
     """The expected results, and their type."""
     types = [x.dtype] + ([] if add is None else [add.dtype])
     types += [b.dtype] if b is not None and isinstance(case["b"], dict) else []
-    dtype = options.get("dtype", natural(np.result_type(*types)))
-    computing = np.dtype(np.float32) if dtype == np.float16 else dtype
+    dtype = options.get("dtype", natural(promoted(*types)))
+    computing = computing_type(dtype)
     shapes = [x.shape] + [a.shape for a in (b, where, add) if a is not None]
     shape = np.broadcast_shapes(*shapes)
     axes = axis_of(list(options["axis"]) if isinstance(options["axis"], tuple) else options["axis"], len(shape))
@@ -226,8 +227,8 @@ def run_product(memory: Memory, case: Case) -> None:
         p = back(right.value, tuple(shape), axes).astype(case["p"]["dtype"])
     array, p_around = memory.place(tuple(shape), p.dtype, case["p"]["how"])
     array[...] = p
-    dtype = natural(np.result_type(natural(g.dtype) if g.dtype.kind in "iub" else g.dtype, p.dtype))
-    computing = np.dtype(np.float32) if dtype == np.float16 else dtype
+    dtype = natural(promoted(natural(g.dtype) if g.dtype.kind in "iub" else g.dtype, p.dtype))
+    computing = computing_type(dtype)
     with np.errstate(all="ignore"):
         wide = [as_rows(a.astype(computing).astype(WIDE), axes) for a in (g, p)]
         expected = (
@@ -306,7 +307,7 @@ def loss_arguments(memory: Memory, case: Case) -> tuple[Any, ...]:
     classes = shape[axis]
     rest = shape[:axis] + shape[axis + 1 :]
     x, passed, around = given(memory, case["x"], shape)
-    if case["function"] == "nll_loss" and x.dtype.kind == "f":
+    if case["function"] == "nll_loss" and is_real(x.dtype):
         with np.errstate(all="ignore"):
             x = back(
                 twin.log_softmax(as_rows(x.astype(WIDE), (axis,)), np.array(True)).value, tuple(shape), (axis,)
@@ -330,7 +331,7 @@ def loss_expected(case: Case, x: Array, targets: Array, weight: Any, options: Ca
     axis = case["axis"] % len(shape)
     classes = shape[axis]
     dtype = natural(x.dtype)
-    computing = np.dtype(np.float32) if dtype == np.float16 else dtype
+    computing = computing_type(dtype)
     with np.errstate(all="ignore"):
         rows = as_rows(x.astype(computing).astype(WIDE), (axis,))
         rest = rows.shape[:-1]
@@ -405,7 +406,7 @@ def run_stream(memory: Memory, case: Case) -> None:
         strictly(case, lambda s=one: total.merge(s))
     weighted = any("b" in step for step in case["steps"])
     assert dtype is not None
-    computing = np.dtype(np.float32) if dtype == np.float16 else dtype
+    computing = computing_type(dtype)
     with np.errstate(all="ignore"):
         found = twin.logsumexp(np.concatenate(chunks, -1), np.concatenate(weights, -1) if weighted else None,
                                np.concatenate(masks, -1), True, np.finfo(computing).eps)  # fmt: skip

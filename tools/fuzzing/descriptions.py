@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from fuzzing import floats
 from fuzzing.mistakes import random_mistake
 
 Case = dict[str, Any]
 UFUNCS = ("logaddexp", "logsubexp", "log1mexp", "log1pexp", "log_expit")
 REDUCTIONS = ("logsumexp", "softmax", "log_softmax", "logsumexp_and_softmax")
-FLOATS = ("f4", "f8", "f2", ">f4", ">f8", ">f2", "g")
+FLOATS = ("f4", "f8", "f2", *floats.NAMES, ">f4", ">f8", ">f2", "g")
 OTHERS = ("?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", ">i4")
 LENGTHS = (
     1,
@@ -130,7 +131,7 @@ def random_axis(r: random.Random, ndim: int) -> Any:
 def addend_type(case: Case) -> str:
     """The type of the elements, or float64 for integers: promotion is left to tests/test_scale_and_add.py."""
     dtype: str = case["x"]["dtype"]
-    return dtype if np.dtype(dtype).kind in "fc" else "f8"
+    return dtype if floats.is_real(np.dtype(dtype)) or np.dtype(dtype).kind == "c" else "f8"
 
 
 def random_reduction(r: random.Random) -> Case:
@@ -152,11 +153,11 @@ def random_reduction(r: random.Random) -> Case:
     if r.random() < 0.3 and "as" not in case["x"]:
         case["add"] = random_array(r, len(shape), (addend_type(case),), NUMBERS)
     if r.random() < 0.15:
-        case["dtype"] = r.choice(["f2", "f4", "f8", "g"])
+        case["dtype"] = r.choice(["f2", "f4", "f8", "g", *floats.NAMES])
     if r.random() < 0.35:
         case["out"] = {
             "is": r.choice(["fresh", "fresh", "input", "shifted", "flipped"]),
-            "dtype": r.choice([None, None, "f4", "f8", "f2", ">f8", "g", "D"]),
+            "dtype": r.choice([None, None, "f4", "f8", "f2", ">f8", "g", "D", *floats.NAMES]),
             "how": random_layout(r, 9),
             "by": r.choice([-3, -1, 1, 2, 7, 64]),
         }
@@ -176,10 +177,18 @@ def random_product(r: random.Random) -> Case:
     shape = random_shape(r)
     case: Case = {"do": "product", "function": r.choice(["softmax_vjp", "log_softmax_vjp"]), "shape": shape}
     case["g"] = random_array(
-        r, len(shape), ("f4", "f8", "f4", "f8", "f2", "i4", ">f4"), ("ordinary", "small", "equal", "zeros"), True
+        r,
+        len(shape),
+        ("f4", "f8", "f4", "f8", "f2", "i4", ">f4", *floats.NAMES),
+        ("ordinary", "small", "equal", "zeros"),
+        True,
     )
     case["p"] = random_array(
-        r, len(shape), ("f4", "f8", "f4", "f8", "f2", ">f8"), ("ordinary", "small", "equal", "large"), True
+        r,
+        len(shape),
+        ("f4", "f8", "f4", "f8", "f2", ">f8", *floats.NAMES),
+        ("ordinary", "small", "equal", "large"),
+        True,
     )
     case["axis"] = random_axis(r, len(shape))
     if r.random() < 0.4:
@@ -233,14 +242,14 @@ def random_loss(r: random.Random) -> Case:
     case["x"] = random_array(
         r,
         len(shape),
-        ("f4", "f8", "f4", "f8", "f2", ">f4", "i4"),
+        ("f4", "f8", "f4", "f8", "f2", ">f4", "i4", *floats.NAMES),
         ("ordinary", "small", "equal", "ramp", "far", "large"),
         True,
     )
     case["soft"] = case["function"] != "log_prob" and r.random() < 0.35
     if case["soft"]:
         case["targets"] = random_array(
-            r, len(shape), ("f4", "f8", "f2", "f4", "f8"), ("probabilities", "one hot"), True
+            r, len(shape), ("f4", "f8", "f2", "f4", "f8", *floats.NAMES), ("probabilities", "one hot"), True
         )
     else:
         case["targets"] = random_array(
@@ -283,7 +292,7 @@ def random_stream(r: random.Random) -> Case:
         "kept": [r.choice([1, 2, 3, 7, 40 if ndim < 3 else 5, 65 if ndim < 3 else 9]) for _ in range(ndim)],
         "steps": [],
     }
-    dtype = r.choice(["f4", "f8", "f2"])
+    dtype = r.choice(["f4", "f8", "f2", *floats.NAMES])
     if r.random() < 0.2:
         case["dtype"] = dtype
     weighted = r.random() < 0.4
@@ -333,7 +342,7 @@ def random_blocks(r: random.Random) -> Case:
     case.pop("out", None)
     case["do"] = "blocks"
     case["x"] = case["x"] | {
-        "dtype": r.choice(["f4", "f8", "f2", "i4"]),
+        "dtype": r.choice(["f4", "f8", "f2", "i4", *floats.NAMES]),
         "used": [True] * len(case["shape"]),
         "drop": 0,
         "how": random_layout(r, len(case["shape"])),

@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from fuzzing.floats import finfo
+
 __all__ = [
     "COMPLEX", "TINY", "WIDE", "Expected", "log_prob", "log_softmax", "log_softmax_vjp", "logsumexp", "losses",
     "matmul", "softmax", "softmax_vjp", "ulp", "wrong",
@@ -66,7 +68,7 @@ class Expected:
 
 def ulp(x: Array, dtype: Any) -> Array:
     """The unit in the last place of the number of this type that is nearest to x, in longdouble."""
-    info = np.finfo(dtype)
+    info = finfo(dtype)
     exponent = np.frexp(np.where(np.isfinite(x), np.abs(x), 1))[1] - 1
     return np.ldexp(WIDE(1), np.maximum(exponent, info.minexp) - info.nmant)
 
@@ -75,17 +77,17 @@ def wrong(got: Array, expected: Expected, dtype: Any, stored: Any = None) -> Arr
     """Where a result that was computed in `dtype` and stored in `stored` is not what it should be."""
     value = expected.value
     stored = np.dtype(dtype if stored is None else stored)
-    coarse = max((np.dtype(dtype), stored), key=lambda t: np.finfo(t).eps)
-    narrow = min((np.finfo(dtype).max, np.finfo(stored).max), key=WIDE)
+    coarse = max((np.dtype(dtype), stored), key=lambda t: finfo(t).eps)
+    narrow = min((finfo(dtype).max, finfo(stored).max), key=WIDE)
     got = np.asarray(got).astype(WIDE)
     unit = np.maximum(np.abs(value), expected.unit)
     # The promise is in ULP of the rounded result: a value just below a power of two may have the coarser one.
-    step = ulp(unit * (1 + np.finfo(coarse).eps), coarse)
+    step = ulp(unit * (1 + finfo(coarse).eps), coarse)
     twice = 1 if stored == np.dtype(dtype) else 0.51  # rounded twice
     allowed = (expected.ulps + (0 if twice == 1 else twice)) * step + expected.slack
     near = np.abs(got - value) <= allowed
     same = (got == value) | (np.isnan(got) & np.isnan(value))
-    beyond = np.isfinite(value) & (np.abs(value) + allowed >= WIDE(narrow) * (1 - np.finfo(coarse).eps))
+    beyond = np.isfinite(value) & (np.abs(value) + allowed >= WIDE(narrow) * (1 - finfo(coarse).eps))
     beyond &= (np.abs(got) >= WIDE(narrow) * WIDE(0.99)) & (np.sign(got) == np.sign(value))
     not_known = expected.unknown & ~(got > expected.most)
     return ~(same | (np.isfinite(value) & near) | beyond | not_known)
