@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from bench import contenders
 
-ROUNDS = 7
+ROUNDS = 5
 PAUSE = 0.1  # seconds before each turn
 TURN = 0.003  # seconds that a turn takes at least, in calls one after the other
 WORK = 10**7  # terms that contenders by terms sum in a turn

@@ -8,11 +8,13 @@ cimport numpy as cnp
 import numpy as np
 
 from smoothmax._arrays.call cimport (
-    MAX_NDIM, READ_IN_ANY_ORDER, as_array, as_base, as_type, check_out, kernel_type, plain_product, requested_dtype,
+    MAX_NDIM, READ_IN_ANY_ORDER, as_array, as_base, check_out, kernel_type, plain_product, requested_dtype,
     result_dtype, silenced, tuple_of, without_overlap,
 )
+from smoothmax._arrays.elements cimport loader, storer
 from smoothmax._kernels.dispatch cimport product_kernels_of
 from smoothmax._kernels.environment cimport Environment, enter_environment, leave_environment
+from smoothmax._schedule.plan cimport Load, Store
 from smoothmax._schedule.products cimport (
     Operand, Product, factor, finish_product, is_by_rows, prefers_exact, sum_exactly,
 )
@@ -63,6 +65,50 @@ cdef cnp.ndarray without_repeats(cnp.ndarray array):
     return (<object>array)[tuple(index)] if repeats else array
 
 
+cdef inline Py_ssize_t offset_of_row(Py_ssize_t row, int ndim, const cnp.npy_intp *shape,
+                                     const cnp.npy_intp *strides) noexcept nogil:
+    """Where a row begins, counted in C's order; rows are those of the last axis."""
+    cdef Py_ssize_t offset = 0
+    cdef int i
+    for i in range(ndim - 2, -1, -1):
+        offset += row % shape[i]*strides[i]
+        row //= shape[i]
+    return offset
+
+
+cdef cnp.ndarray loaded(cnp.ndarray array, int computing):
+    """A C-contiguous copy in the type of the computation. NumPy's casts warn, and crash where they get no memory."""
+    cdef int ndim = cnp.PyArray_NDIM(array)
+    cdef const cnp.npy_intp *shape = cnp.PyArray_DIMS(array)
+    cdef const cnp.npy_intp *strides = cnp.PyArray_STRIDES(array)
+    cdef cnp.ndarray copy = cnp.PyArray_EMPTY(ndim, cnp.PyArray_DIMS(array), computing, 0)
+    cdef Load load = loader(cnp.PyArray_TYPE(array), computing == cnp.NPY_FLOAT64)
+    cdef Py_ssize_t n = shape[ndim - 1], row, rows = cnp.PyArray_SIZE(array)//n, size = cnp.PyArray_ITEMSIZE(copy)
+    cdef const char *source = cnp.PyArray_BYTES(array)
+    cdef char *to = cnp.PyArray_BYTES(copy)
+    cdef bint swapped = not cnp.PyArray_ISNOTSWAPPED(array)
+    with nogil:
+        for row in range(rows):
+            load(source + offset_of_row(row, ndim, shape, strides), strides[ndim - 1], n, swapped, to + row*n*size)
+    return copy
+
+
+cdef void store_in(cnp.ndarray result, cnp.ndarray products) noexcept:
+    """Store what was computed, in C's order, as the elements of a result of any type and layout."""
+    cdef int ndim = cnp.PyArray_NDIM(result)
+    cdef const cnp.npy_intp *shape = cnp.PyArray_DIMS(result)
+    cdef const cnp.npy_intp *strides = cnp.PyArray_STRIDES(result)
+    cdef Store store = storer(cnp.PyArray_TYPE(result), cnp.PyArray_TYPE(products) == cnp.NPY_FLOAT64)
+    cdef Py_ssize_t n = shape[ndim - 1] if ndim else 1, stride = strides[ndim - 1] if ndim else 0
+    cdef Py_ssize_t row, rows = cnp.PyArray_SIZE(products)//n, size = cnp.PyArray_ITEMSIZE(products)
+    cdef const char *source = cnp.PyArray_BYTES(products)
+    cdef char *to = cnp.PyArray_BYTES(result)
+    cdef bint swapped = not cnp.PyArray_ISNOTSWAPPED(result)
+    with nogil:
+        for row in range(rows):
+            store(source + row*n*size, n, to + offset_of_row(row, ndim, shape, strides), stride, swapped)
+
+
 cdef cnp.ndarray in_kernel_type(cnp.ndarray array, int computing):
     """The array where it lies if kernels can read it, with one of the last two axes contiguous; otherwise a copy."""
     cdef Py_ssize_t size = 8 if computing == cnp.NPY_FLOAT64 else 4
@@ -72,7 +118,7 @@ cdef cnp.ndarray in_kernel_type(cnp.ndarray array, int computing):
         reads = reads and cnp.PyArray_STRIDE(array, i) % size == 0
     if reads and (is_contiguous_along(array, ndim - 1, size) or is_contiguous_along(array, ndim - 2, size)):
         return array
-    return np.ascontiguousarray(as_type(array, KERNEL_TYPES[computing]))
+    return loaded(array, computing)
 
 
 cdef bint is_contiguous_along(cnp.ndarray array, int axis, Py_ssize_t size) noexcept:
@@ -131,10 +177,13 @@ cdef int multiply(Product *product, cnp.ndarray a, cnp.ndarray b, cnp.ndarray pr
     note(PRODUCT)
     left = factored(product, &product.a, a, True, a_maxima)
     right = factored(product, &product.b, b, False, b_maxima)
+    silence = silenced()
     try:
         np.matmul(left, right, out=products)
     except SystemError:                 # NumPy's, where it gets no memory for a copy (2.4)
         raise MemoryError from None
+    finally:
+        silence.__exit__(None, None, None)
     del left, right                     # before anything else is allocated
     if finish_product(product):
         raise MemoryError
@@ -209,13 +258,11 @@ cdef object multiply_arrays(object a, object b, object out, object dtype, object
                 and cnp.PyArray_IS_C_CONTIGUOUS(result))
     whole = stack + rows + columns
     products = result.reshape(whole) if in_place else np.empty(whole, KERNEL_TYPES[computing])
-    silence = silenced()                # NumPy casts and multiplies
     enter_environment(&environment)
     try:
         compute(left, right, products, computing, without_matmul)
         if not in_place:
-            np.copyto(result, products.reshape(shape), casting="same_kind")
+            store_in(result, products)
     finally:
         leave_environment(&environment)
-        silence.__exit__(None, None, None)
     return result[()] if out is None and ndim == 0 else result
