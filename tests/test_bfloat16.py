@@ -291,7 +291,7 @@ def test_types_like_it_are_refused(kind):
     for call in (lambda: logsumexp(x), lambda: softmax(x), lambda: LogSumExp().update(x), lambda: logsumexp(a, b=x)):
         with pytest.raises(TypeError) as refusal:
             call()
-        assert str(refusal.value).endswith(f" must be an array of numbers, got dtype {x.dtype}")
+        assert f" must be an array of numbers, got dtype {x.dtype}; " in str(refusal.value)
     with pytest.raises(TypeError) as refusal:
         logsumexp(np.zeros(3), dtype=kind)
     assert str(refusal.value) == f"dtype must be float32, float64, float16, bfloat16 or longdouble, got {x.dtype}"

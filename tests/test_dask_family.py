@@ -191,7 +191,8 @@ IN_MEMORY = "must be in memory, got a dask array: pass its compute(), or call a 
     ("call", "error", "text"),
     [
         (lambda x: lazy.logmeanexp(x, 5), np.exceptions.AxisError, "axis 5 is out of bounds for array of dimension 2"),
-        (lambda x: lazy.logmeanexp(x * 1j), TypeError, "dtype must be float32, float64 or float16, got complex128"),
+        (lambda x: lazy.logmeanexp(x * 1j), TypeError,
+         "dtype must be float32, float64, float16 or bfloat16, got complex128"),
         (lambda x: lazy.logcumsumexp(x, 2), np.exceptions.AxisError,
          "axis 2 is out of bounds for array of dimension 2"),
         (lambda x: lazy.logcumsumexp(x, (0,)), TypeError, "axis must be None or an int, got (0,)"),

@@ -286,7 +286,7 @@ def test_out_may_overlap_the_operands(exact):
             "the stacks of a and b must broadcast, got shapes (2, 3, 4) and (3, 4, 5)",
         ),
         (np.zeros((2, 2)), np.zeros((2, 2)), {"dtype": int}, TypeError,
-         "dtype must be float32, float64, float16 or longdouble, got int64"),
+         "dtype must be float32, float64, float16, bfloat16 or longdouble, got int64"),
         (np.zeros((2, 2), complex), np.zeros((2, 2)), {"dtype": "f8"}, TypeError,
          "dtype must be None for complex input, got float64"),
         (np.zeros((2, 2)), np.zeros((2, 2)), {"out": np.zeros((2, 3))}, ValueError,
@@ -294,8 +294,10 @@ def test_out_may_overlap_the_operands(exact):
         (np.zeros((2, 2)), np.zeros((2, 2)), {"out": np.zeros((2, 2), int)}, TypeError,
          "out must have a dtype that float64 can be cast to by 'same_kind', got int64"),
         (np.zeros((2, 2)), np.zeros((2, 2)), {"out": [0]}, TypeError, "out must be a NumPy array, got list"),
-        (np.array(["x"]), np.zeros(1), {}, TypeError, "a must be an array of numbers, got dtype <U1"),
-        (np.zeros(1), np.array([None]), {}, TypeError, "b must be an array of numbers, got dtype object"),
+        (np.array(["x"]), np.zeros(1), {}, TypeError,
+         "a must be an array of numbers, got dtype <U1; astype(float) makes numbers of text"),
+        (np.zeros(1), np.array([None]), {}, TypeError,
+         "b must be an array of numbers, got dtype object; astype(float) makes numbers of objects"),
     ],
 )  # fmt: skip
 def test_what_is_refused(a, b, options, error, text):
