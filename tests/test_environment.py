@@ -83,6 +83,8 @@ def everything(dtype):
         "gradient": lambda: smoothmax.cross_entropy_and_grad(large, targets)[1],
         "vjp": lambda: smoothmax.softmax_vjp(ten, ten),
         "stream": lambda: smoothmax.LogSumExp(axis=0, dtype=dtype).update(large).merge(other).result(),
+        "product": lambda: smoothmax.logmatmulexp(large[:40], large[:200].T),
+        "exact product": lambda: smoothmax.logmatmulexp(large[:40], large[:200].T, exact=True),
         "logaddexp": lambda: smoothmax.logaddexp(ten, ten[::-1]),
         "logsubexp": lambda: smoothmax.logsubexp(large[:3], large[:3] - dtype(far)),
         "log1mexp": lambda: smoothmax.log1mexp(ten),

@@ -17,6 +17,9 @@ calls = []
 shapes = [((10,), None), ((300_000,), None), ((1000, 10), 1), ((1000, 10), 0), ((2100, 65), 0), ((10, 100, 3), 1),
           ((2000, 3), 0), ((7, 2000), 1), ((7, 9, 11), (0, 2))]
 for dtype in (np.float64, np.float32):
+    a, b = rng.normal(size=(70, 300)).astype(dtype), 600*rng.normal(size=(300, 90)).astype(dtype)
+    calls += [(smoothmax.logmatmulexp, (a, b), {"exact": exact}) for exact in (False, True)]
+    calls.append((smoothmax.logmatmulexp, (a[0], b[:, 0]), {}))
     for shape, axis in shapes:
         x, b = rng.normal(size=(2, *shape)).astype(dtype)
         mask = rng.random(shape) < 0.9

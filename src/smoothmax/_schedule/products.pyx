@@ -84,7 +84,7 @@ cdef struct Factoring:
 
 cdef bint is_by_rows(const Operand *operand, const Product *product) noexcept nogil:
     """Whether the elements of a reduction are contiguous; otherwise, neighbours of different reductions are."""
-    return operand.inner_stride == product.itemsize or product.terms == 1 and operand.outer_stride != product.itemsize
+    return operand.inner_stride == product.itemsize
 
 
 cdef void factor_group(const Factoring *work, Py_ssize_t item) noexcept nogil:
@@ -455,10 +455,12 @@ cdef int do_items(const Shared *shared, Py_ssize_t items, Py_ssize_t work) excep
 
 cdef int finish_product(const Product *product) except -2:
     cdef Shared shared
+    cdef Py_ssize_t items
     shared.product, shared.do_item = product, finish_block
-    return do_items(&shared, product.matrices*blocks_of(product.a.outer, PRODUCT_ROWS)
-                    * blocks_of(product.b.outer, PRODUCT_COLUMNS),
-                    product.matrices*product.a.outer*product.b.outer)
+    items = product.matrices*blocks_of(product.a.outer, PRODUCT_ROWS)*blocks_of(product.b.outer, PRODUCT_COLUMNS)
+    # As much as the factors took: any result may turn out to need all its terms.
+    return do_items(&shared, items, product.matrices*product.a.outer*product.b.outer
+                    + (product.a.matrices*product.a.outer + product.b.matrices*product.b.outer)*product.terms)
 
 
 cdef int sum_exactly(const Product *product) except -2:
