@@ -158,14 +158,18 @@ cdef cnp.ndarray factored(const Product *product, Operand *operand, cnp.ndarray 
     return factors if as_it_is else np.swapaxes(factors, -1, -2)
 
 
+cdef void transpose(Product *product) noexcept:
+    """Let the rows of the result be its columns."""
+    cdef Operand operand = product.a
+    product.a, product.b = product.b, operand
+    product.row_stride, product.column_stride = product.column_stride, product.row_stride
+
+
 cdef int multiply_exactly(Product *product) except -1:
     """Sum without np.matmul. Lanes are columns, so the longer of both operands has to be b."""
-    cdef Operand swapped
     note(EXACT_PRODUCT)
     if product.b.outer < product.a.outer and 2*product.b.outer < product.kernels.lanes:
-        swapped = product.a
-        product.a, product.b = product.b, swapped
-        product.row_stride, product.column_stride = product.column_stride, product.row_stride
+        transpose(product)
     if sum_exactly(product):
         raise MemoryError
     return 0
@@ -185,6 +189,8 @@ cdef int multiply(Product *product, cnp.ndarray a, cnp.ndarray b, cnp.ndarray pr
     finally:
         silence.__exit__(None, None, None)
     del left, right                     # before anything else is allocated
+    if product.b.outer == 1:            # a column is a row, whose logarithms are taken side by side
+        transpose(product)
     if finish_product(product):
         raise MemoryError
     return 0
