@@ -359,14 +359,22 @@ cdef void sum_group(const Product *product, Py_ssize_t item, Space *space) noexc
     cdef const char *columns[LANES_F32]
     cdef char *results[LANES_F32]
     cdef Py_ssize_t lanes = product.kernels.lanes, size = product.a.outer*product.b.outer, at = item*lanes, j
-    cdef Py_ssize_t n = min(product.matrices*size - at, lanes), row, column
+    cdef Py_ssize_t n = min(product.matrices*size - at, lanes), matrix = at//size
+    cdef Py_ssize_t row = at % size//product.b.outer, column = at % product.b.outer
     cdef Matrices of
+    find_matrices(product, matrix, &of)
     for j in range(n):
-        find_matrices(product, (at + j)//size, &of)
-        row, column = (at + j) % size//product.b.outer, (at + j) % product.b.outer
+        if column == product.b.outer:
+            column = 0
+            row += 1
+        if row == product.a.outer:
+            row = 0
+            matrix += 1
+            find_matrices(product, matrix, &of)
         rows[j] = of.a + row*product.a.outer_stride
         columns[j] = of.b + column*product.b.outer_stride
         results[j] = of.result + row*product.row_stride + column*product.column_stride
+        column += 1
     put_elements(product, rows, columns, results, n, space)
 
 
