@@ -211,6 +211,12 @@ cdef void sum_elements(const Product *product, const char **rows, const char **c
     product.kernels.finish(space.sums, space.values)
 
 
+cdef void scatter(const real *values, Py_ssize_t n, char **results) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(n):
+        (<real *>results[j])[0] = values[j]
+
+
 cdef void put(const Product *product, const Space *space, Py_ssize_t lane, char *place) noexcept nogil:
     memcpy(place, <const char *>space.values + lane*product.itemsize, product.itemsize)
 
@@ -280,8 +286,10 @@ cdef void put_elements(const Product *product, const char **rows, const char **c
     for j in range(n, product.kernels.lanes):
         rows[j], columns[j] = rows[n - 1], columns[n - 1]
     sum_elements(product, rows, columns, space)
-    for j in range(n):
-        put(product, space, j, results[j])
+    if product.itemsize == sizeof(double):
+        scatter(<const double *>space.values, n, results)
+    else:
+        scatter(<const float *>space.values, n, results)
 
 
 cdef bint fill_lanes(const Product *product, Py_ssize_t rows, const Space *space) noexcept nogil:
@@ -361,19 +369,26 @@ cdef void sum_group(const Product *product, Py_ssize_t item, Space *space) noexc
     cdef Py_ssize_t lanes = product.kernels.lanes, size = product.a.outer*product.b.outer, at = item*lanes, j
     cdef Py_ssize_t n = min(product.matrices*size - at, lanes), matrix = at//size
     cdef Py_ssize_t row = at % size//product.b.outer, column = at % product.b.outer
+    cdef const char *a
+    cdef const char *b
+    cdef char *result
     cdef Matrices of
     find_matrices(product, matrix, &of)
+    a, b = of.a + row*product.a.outer_stride, of.b + column*product.b.outer_stride
+    result = of.result + row*product.row_stride + column*product.column_stride
     for j in range(n):
         if column == product.b.outer:
             column = 0
             row += 1
-        if row == product.a.outer:
-            row = 0
-            matrix += 1
-            find_matrices(product, matrix, &of)
-        rows[j] = of.a + row*product.a.outer_stride
-        columns[j] = of.b + column*product.b.outer_stride
-        results[j] = of.result + row*product.row_stride + column*product.column_stride
+            if row == product.a.outer:
+                row = 0
+                matrix += 1
+                find_matrices(product, matrix, &of)
+            a, b = of.a + row*product.a.outer_stride, of.b
+            result = of.result + row*product.row_stride
+        rows[j], columns[j], results[j] = a, b, result
+        b += product.b.outer_stride
+        result += product.column_stride
         column += 1
     put_elements(product, rows, columns, results, n, space)
 
