@@ -63,6 +63,16 @@ def test_types_and_the_function_of_the_package():
     assert smoothmax.logmatmulexp(a, da.from_array(b, chunks=10), dtype="f4").compute().dtype == np.float32
 
 
+def test_bfloat16_is_rounded_once():
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    a, b = (x.astype(ml_dtypes.bfloat16) for x in pair(np.float32, 3.0))
+    for chunks in (10, 40):
+        got = logmatmulexp(da.from_array(a, chunks=chunks), da.from_array(b, chunks=chunks)).compute()
+        assert got.dtype == ml_dtypes.bfloat16
+        right = smoothmax.logmatmulexp(a.astype(float), b.astype(float))
+        assert np.max(np.abs(got.astype(float) - right) / np.spacing(np.abs(right).astype(np.float16))) <= 0.51 * 8
+
+
 def test_special_values_meet_across_blocks():
     a = np.array([[-np.inf, -np.inf, -np.inf], [0, np.inf, -np.inf], [0, np.nan, 1], [-np.inf, -np.inf, 2]])
     b = np.zeros((3, 4))

@@ -389,3 +389,45 @@ def test_nothing_is_imported_that_the_user_did_not_import():
         assert type(smoothmax.softmax(Array())) is np.ndarray
     """
     subprocess.run([sys.executable, "-c", script.replace("\n        ", "\n")], check=True)
+
+
+# Products, which have two main arguments ------------------------------------------------------------------------------
+
+FACTOR = RNG.normal(size=(5, 6)) * 5
+
+
+def check_product(make, kind):
+    wanted = smoothmax.logmatmulexp(X, FACTOR)
+    for a, b in ((make(X), make(FACTOR)), (X, make(FACTOR)), (make(X), FACTOR)):
+        got = smoothmax.logmatmulexp(a, b)
+        assert isinstance(got, kind)
+        np.testing.assert_array_equal(np.asarray(got), wanted)
+        out = np.empty((4, 6))
+        assert smoothmax.logmatmulexp(a, b, out=out) is out
+        np.testing.assert_array_equal(out, wanted)
+
+
+def test_products_of_tensors(torch):
+    check_product(torch.from_numpy, torch.Tensor)
+    a, b = (torch.from_numpy(x).to(torch.bfloat16) for x in (X, FACTOR))
+    got = smoothmax.logmatmulexp(a, b)
+    assert got.dtype == torch.bfloat16
+    np.testing.assert_array_equal(
+        got.float(),
+        torch.from_numpy(smoothmax.logmatmulexp(a.float().numpy(), b.float().numpy())).to(got.dtype).float(),
+    )
+    assert smoothmax.logmatmulexp(a, torch.from_numpy(FACTOR), dtype=torch.float32).dtype == torch.float32
+    with pytest.raises(TypeError, match=r"b must not require a gradient"):
+        smoothmax.logmatmulexp(X, torch.from_numpy(FACTOR).requires_grad_())
+
+
+def test_products_of_arrays_with_a_namespace():
+    strict = pytest.importorskip("array_api_strict")
+    check_product(strict.asarray, type(strict.asarray(X)))
+
+
+def test_labels_do_not_go_through_a_product():
+    pandas = pytest.importorskip("pandas")
+    got = smoothmax.logmatmulexp(pandas.DataFrame(X, index=list("abcd")), FACTOR)
+    assert type(got) is np.ndarray
+    np.testing.assert_array_equal(got, smoothmax.logmatmulexp(X, FACTOR))

@@ -143,6 +143,22 @@ def test_bools_are_true_or_false_whatever_their_byte():
 
 
 @pytest.mark.parametrize("exact", WAYS.values(), ids=WAYS)
+def test_bfloat16(exact):
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    a, b = numbers((20, 9)).astype(ml_dtypes.bfloat16), numbers((9, 30)).astype(ml_dtypes.bfloat16)
+    wide = logmatmulexp(a.astype(np.float32), b.astype(np.float32), exact=exact)
+    for left, right in ((a, b), (a[::-1].copy()[::-1], np.asfortranarray(b))):
+        got = logmatmulexp(left, right, exact=exact)
+        assert got.dtype == ml_dtypes.bfloat16
+        np.testing.assert_array_equal(got, wide.astype(ml_dtypes.bfloat16))
+    assert logmatmulexp(a, b.astype(np.float32), exact=exact).dtype == np.float32
+    out = np.empty(wide.shape, ml_dtypes.bfloat16)
+    logmatmulexp(a.astype(np.float32), b.astype(np.float32), out=out, exact=exact)
+    np.testing.assert_array_equal(out, got)
+    assert np.isneginf(logmatmulexp(a[:, :0], b[:0]).astype(float)).all()
+
+
+@pytest.mark.parametrize("exact", WAYS.values(), ids=WAYS)
 def test_longdouble(exact):
     a, b = numbers((5, 7), np.longdouble), numbers((7, 6), np.longdouble)
     got = logmatmulexp(a, b, exact=exact)

@@ -2,7 +2,7 @@
 
 cimport numpy as cnp
 
-from smoothmax._api.functions cimport lazy_functions
+from smoothmax._api.functions cimport lazy_functions, library_call
 from smoothmax._arrays.products cimport multiply_arrays
 
 __all__ = ["logmatmulexp"]
@@ -22,9 +22,9 @@ def logmatmulexp(a, b, *, out=None, dtype=None, exact=False):
     out : ndarray, optional
         Where to put the result: an array of exactly its shape, any layout, of a dtype that the result can be cast to
         by the rule ``same_kind``. It may overlap `a` and `b`.
-    dtype : {float32, float64, float16, longdouble}, optional
+    dtype : {float32, float64, float16, bfloat16, longdouble}, optional
         The type of the computation and of the result, by default the one that `a` and `b` promote to as in NumPy, and
-        float64 for integers and bool. float16 is computed in float32.
+        float64 for integers and bool. float16 and bfloat16 are computed in float32.
     exact : bool, optional
         Sum the terms of each element by itself instead of multiplying matrices of exponentials.
 
@@ -32,7 +32,8 @@ def logmatmulexp(a, b, *, out=None, dtype=None, exact=False):
     -------
     ndarray or scalar
         ``log(exp(a) @ exp(b))`` in the shape that ``a @ b`` has, or `out`. A sum of no terms gives -inf. Two vectors
-        give a NumPy scalar, unless `out` is given. For a dask array the result is a dask array; see `smoothmax.dask`.
+        give a NumPy scalar, unless `out` is given. For a dask array the result is a dask array (see `smoothmax.dask`),
+        for a tensor of PyTorch or another array with a namespace one of its kind. Labels do not go through a product.
 
     Raises
     ------
@@ -99,4 +100,8 @@ def logmatmulexp(a, b, *, out=None, dtype=None, exact=False):
         lazy = lazy_functions(a, b, None, out)
         if lazy is not None:
             return lazy.logmatmulexp(a, b, dtype=dtype, exact=exact)
+        if library_call(a) is not None or library_call(b) is not None:
+            from smoothmax._arrays.libraries import multiply
+
+            return multiply(logmatmulexp, a, b, {"out": out, "dtype": dtype, "exact": exact})
     return multiply_arrays(a, b, out, dtype, exact)

@@ -18,7 +18,10 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["ELEMENTS", "LOSSES", "REDUCED", "SEGMENTS", "VALUE_AND_ELEMENTS", "as_numpy", "call", "is_foreign"]
+__all__ = [
+    "ELEMENTS", "LOSSES", "REDUCED", "SEGMENTS", "VALUE_AND_ELEMENTS", "as_numpy", "call", "is_foreign",
+    "multiply",
+]  # fmt: skip
 
 # What a function returns, for libraries that have labels:
 REDUCED = "reduced"  # one number for each reduction, or a pair of these
@@ -157,6 +160,25 @@ def call_polars(function: Function, _: str, name: str, x: Any, axis: Any, keywor
     return called(
         function, name, x, axis, keywords, lambda value: type(x)(x.name, value) if np.ndim(value) else value
     )  # fmt: skip
+
+
+def multiply(function: Function, a: Any, b: Any, keywords: Keywords) -> Any:
+    """A product of two operands, in the library of the first that is a tensor or has a namespace, or else NumPy's."""
+    own = (np.ndarray, np.generic)  # which have a namespace, too
+    libraries = [None if isinstance(x, own) else library_of(x) for x in (a, b)]
+    arrays = {
+        name: x if library is None else np.asarray(as_numpy(x, name))
+        for name, x, library in zip("ab", (a, b), libraries, strict=True)
+    }
+    first = next((i for i, library in enumerate(libraries) if library in ("torch", "array API")), None)
+    if first is None or keywords["out"] is not None:
+        return function(**arrays, **keywords)
+    x, other = (a, b) if first == 0 else (b, a)
+
+    def product(axis: Any, b: Any, **given: Any) -> Any:  # noqa: ARG001
+        return function(**(given | arrays))
+
+    return CALLS[str(libraries[first])](product, ELEMENTS, "a", x, None, keywords | {"b": other})
 
 
 # Labels --------------------------------------------------------------------------------------------------------------

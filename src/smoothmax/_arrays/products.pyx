@@ -11,10 +11,10 @@ from smoothmax._arrays.call cimport (
     MAX_NDIM, READ_IN_ANY_ORDER, as_array, as_base, check_out, kernel_type, plain_product, requested_dtype,
     result_dtype, silenced, tuple_of, without_overlap,
 )
-from smoothmax._arrays.elements cimport loader, storer
+from smoothmax._arrays.elements cimport dtype_of_number, has_kernels, loader, storer
 from smoothmax._kernels.dispatch cimport product_kernels_of
 from smoothmax._kernels.environment cimport Environment, enter_environment, leave_environment
-from smoothmax._schedule.plan cimport Load, Store
+from smoothmax._kernels.interface cimport Load, Store
 from smoothmax._schedule.products cimport (
     Operand, Product, factor, finish_product, is_by_rows, prefers_exact, sum_exactly,
 )
@@ -22,9 +22,6 @@ from smoothmax._schedule.route cimport EMPTY, EXACT_PRODUCT, PRODUCT
 from smoothmax._schedule.walk cimport note
 
 cnp.import_array()
-
-KERNEL_TYPES = {number: np.dtype(name) for name, number in
-                (("float16", cnp.NPY_FLOAT16), ("float32", cnp.NPY_FLOAT32), ("float64", cnp.NPY_FLOAT64))}
 
 
 cdef inline Py_ssize_t length_from_end(cnp.ndarray array, int back) noexcept:
@@ -176,8 +173,8 @@ cdef int multiply_exactly(Product *product) except -1:
 
 
 cdef int multiply(Product *product, cnp.ndarray a, cnp.ndarray b, cnp.ndarray products, int computing) except -1:
-    cdef cnp.ndarray a_maxima = np.empty(product.a.matrices*product.a.outer, KERNEL_TYPES[computing])
-    cdef cnp.ndarray b_maxima = np.empty(product.b.matrices*product.b.outer, KERNEL_TYPES[computing])
+    cdef cnp.ndarray a_maxima = np.empty(product.a.matrices*product.a.outer, dtype_of_number(computing))
+    cdef cnp.ndarray b_maxima = np.empty(product.b.matrices*product.b.outer, dtype_of_number(computing))
     note(PRODUCT)
     left = factored(product, &product.a, a, True, a_maxima)
     right = factored(product, &product.b, b, False, b_maxima)
@@ -243,7 +240,7 @@ cdef object multiply_arrays(object a, object b, object out, object dtype, object
     stack = stack_shape(left, right)
     rows, columns = (length_from_end(left, 2),), (length_from_end(right, 1),)
     shape = stack + (() if is_row else rows) + (() if is_column else columns)
-    if chosen.num not in KERNEL_TYPES:
+    if not has_kernels(chosen.num):
         return plain_product(left, right, shape, out, chosen)
     ndim = len(shape)
     for i in range(ndim):
@@ -251,7 +248,7 @@ cdef object multiply_arrays(object a, object b, object out, object dtype, object
     if out is None:
         result = np.empty(shape, chosen)
     else:
-        check_out(out, ndim, lengths, KERNEL_TYPES[chosen.num])
+        check_out(out, ndim, lengths, chosen)
         result = out
         left = without_overlap(left, result, READ_IN_ANY_ORDER)
         right = without_overlap(right, result, READ_IN_ANY_ORDER)
@@ -263,7 +260,7 @@ cdef object multiply_arrays(object a, object b, object out, object dtype, object
     in_place = (cnp.PyArray_TYPE(result) == computing and cnp.PyArray_ISBEHAVED(result)
                 and cnp.PyArray_IS_C_CONTIGUOUS(result))
     whole = stack + rows + columns
-    products = result.reshape(whole) if in_place else np.empty(whole, KERNEL_TYPES[computing])
+    products = result.reshape(whole) if in_place else np.empty(whole, dtype_of_number(computing))
     enter_environment(&environment)
     try:
         compute(left, right, products, computing, without_matmul)

@@ -46,7 +46,7 @@ def product(a: Any, b: Any, dtype: DTypeLike | None, exact: Any, split_every: An
         da.core.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     except ValueError:
         raise ValueError(f"the stacks of a and b must broadcast, got shapes {a.shape} and {b.shape}") from None
-    computing = np.dtype(np.float32) if result == np.float16 else result
+    computing = np.dtype(np.float64 if result == np.float64 else np.float32)
     ndim = max(a.ndim, b.ndim)
     # Axes of the blockwise product: 0 is the one that is summed over, then the stack, the rows, the columns.
     stack = tuple(range(1, ndim - 1))
