@@ -253,10 +253,10 @@ def run_product(memory: Memory, case: Case) -> None:
 def run_matmul(memory: Memory, case: Case) -> None:
     (a, a_passed, a_around), (b, b_passed, b_around) = (given(memory, case[key], case[key]["shape"]) for key in "ab")
     options: Case = {"exact": case["exact"]}
-    dtype = natural(np.result_type(a.dtype, b.dtype))
+    dtype = natural(promoted(a.dtype, b.dtype))
     if "dtype" in case:
         options["dtype"] = dtype = np.dtype(case["dtype"])
-    computing = np.dtype(np.float32) if dtype == np.float16 else dtype
+    computing = computing_type(dtype)
     with np.errstate(all="ignore"):
         wide = [np.asarray(x.view(np.uint8) != 0 if x.dtype == np.bool_ else x).astype(computing).astype(WIDE)
                 for x in (a, b)]  # fmt: skip

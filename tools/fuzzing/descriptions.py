@@ -219,7 +219,7 @@ def random_matmul(r: random.Random) -> Case:
         case[name] = random_array(r, len(shape), types, NUMBERS, True)
         case[name]["shape"] = shape
     if r.random() < 0.1:
-        case["dtype"] = r.choice(["f2", "f4", "f8"])
+        case["dtype"] = r.choice(["f2", "f4", "f8", *floats.NAMES])
     if r.random() < 0.35:
         case["out"] = {
             "is": r.choice(["fresh", "input", "second", "shifted", "flipped"]),
