@@ -67,10 +67,10 @@ def logmatmulexp(a, b, *, out=None, dtype=None, exact=False):
     -inf add nothing. Sums of two elements that overflow are infinite.
 
     Besides the result, a call takes the memory of two arrays, the exponentials, and exact sums take none. Input of
-    another type than that of the computation, or with neither of its last two axes contiguous, is copied.
-    `set_num_threads` sets how many threads compute exponentials and exact sums. How many `numpy.matmul` takes is a
-    setting of the library behind it, on whose order of sums the last bits of the result may depend. longdouble and
-    complex numbers are computed row after row by NumPy.
+    another type than that of the computation, or with neither of its last two axes contiguous, is copied, and an `out`
+    that is not C-contiguous or of another type costs a second result. `set_num_threads` sets how many threads compute
+    exponentials and exact sums. How many `numpy.matmul` takes is a setting of the library behind it, on whose order of
+    sums the last bits of the result may depend. longdouble and complex numbers are computed row after row by NumPy.
 
     References
     ----------
