@@ -36,7 +36,8 @@ def read(request, monkeypatch):
     monkeypatch.setattr(npy_format.NpyReader, "__getitem__", noted)
     if request.param:
         monkeypatch.setitem(arguments.UNITS, "mb", 3000)
-        monkeypatch.setattr(blocks, "STRETCH_MIN_BYTES", 64)
+        for module in (blocks, segmented_blocks):
+            monkeypatch.setattr(module, "STRETCH_MIN_BYTES", 64)
         monkeypatch.setattr(npy, "WHOLE_RESULT_BYTES", 100)
         for module in (blocks, scanned_blocks, segmented_blocks):
             monkeypatch.setattr(module, "BLOCK_BYTES", 3000)
@@ -125,9 +126,31 @@ def test_segments_longer_than_a_block(read, function):
     np.save("offsets.npy", offsets)
     got = result_of(function, x, "--offsets=offsets.npy")
     np.testing.assert_allclose(got, getattr(smoothmax, function)(x, offsets), rtol=1e-13)
-    columns = result_of(function, np.repeat(x[:, None], 2, axis=1), "--offsets=offsets.npy")
-    np.testing.assert_allclose(columns[:, 1], got, rtol=1e-13)
+    for columns in (2, 50):
+        many = result_of(function, np.repeat(x[:, None], columns, axis=1), "--offsets=offsets.npy")
+        np.testing.assert_allclose(many[:, -1], got, rtol=1e-13)
     check_blocks(read, x)
+
+
+def test_columns_are_not_read_one_by_one(monkeypatch):
+    """Where few columns at a time would let segments fit, the file would be read in stretches of few elements."""
+    monkeypatch.setattr(segmented_blocks, "BLOCK_BYTES", 16_000)
+    monkeypatch.setattr(segmented_blocks, "STRETCH_MIN_BYTES", 800)
+    lengths = []
+    whole = npy_format.stretches
+
+    def noted(shape, region):
+        starts, length = whole(shape, region)
+        lengths.append(length)
+        return starts, length
+
+    monkeypatch.setattr(npy_format, "stretches", noted)
+    x = RNG.normal(size=(100, 200))
+    np.save("offsets.npy", [0, 99, 100])
+    got = result_of("segment_softmax", x, "--offsets=offsets.npy")
+    np.testing.assert_allclose(got, smoothmax.segment_softmax(x, [0, 99, 100]), rtol=1e-13)
+    assert lengths[0] == 3  # offsets
+    assert min(lengths[1:]) >= 200
 
 
 @pytest.mark.parametrize("dtype", ["f2", "i2", ">f8", "g", "D"])

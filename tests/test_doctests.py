@@ -22,10 +22,15 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+OF_DASK = (
+    "logsumexp", "logmeanexp", "softmax", "log_softmax", "logcumsumexp", "segment_logsumexp", "segment_softmax",
+    "segment_log_softmax", "logmatmulexp", "cross_entropy",
+)  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("module", "name"),
-    [("smoothmax", name) for name in smoothmax.__all__]
-    + [("smoothmax.dask", name) for name in ("cross_entropy", "log_softmax", "logmatmulexp", "logsumexp", "softmax")],
+    [("smoothmax", name) for name in smoothmax.__all__] + [("smoothmax.dask", name) for name in OF_DASK],
 )
 def test_examples(module: str, name: str) -> None:
     if module == "smoothmax.dask":
@@ -74,12 +79,6 @@ def test_code_of_pages_runs(page: str) -> None:
 
 def test_pages_have_code() -> None:
     assert {"architecture.md", "porting.md", "scale.md"} <= {page for page, blocks in CODE.items() if blocks}
-
-
-OF_DASK = (
-    "logsumexp", "logmeanexp", "softmax", "log_softmax", "logcumsumexp", "segment_logsumexp", "segment_softmax",
-    "segment_log_softmax", "logmatmulexp", "cross_entropy",
-)  # fmt: skip
 
 
 def test_every_function_of_dask_has_its_examples_tested() -> None:

@@ -63,6 +63,8 @@ WRONG: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         "b": (
             "'x'",
+            "True",
+            "np.False_",
             "np.ones((13, 17, 19))",
             "np.ma.ones(2)",
             "np.array([None])",

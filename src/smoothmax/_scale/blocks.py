@@ -16,7 +16,9 @@ from smoothmax._partial import states
 from smoothmax._scale.npy_format import NpyReader
 from smoothmax._scale.regions import Region, divide_into_regions, shape_of, stretches, within
 
-__all__ = ["BLOCK_BYTES", "REDUCTIONS", "STATE_BYTES", "Job", "transform", "transform_in_two_passes"]
+__all__ = [
+    "BLOCK_BYTES", "REDUCTIONS", "STATE_BYTES", "STRETCH_MIN_BYTES", "Job", "transform", "transform_in_two_passes",
+]  # fmt: skip
 
 Array = np.ndarray[Any, Any]
 

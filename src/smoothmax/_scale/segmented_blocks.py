@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from smoothmax._api import segments as functions
-from smoothmax._scale.blocks import BLOCK_BYTES, Job, transform_in_two_passes
+from smoothmax._scale.blocks import BLOCK_BYTES, STATE_BYTES, STRETCH_MIN_BYTES, Job, transform_in_two_passes
 from smoothmax._scale.npy_format import NpyReader
-from smoothmax._scale.regions import Region, divide_into_regions, shape_of
+from smoothmax._scale.regions import Region, divide_into_regions, shape_of, stretches
 
 __all__ = ["segment"]
 
@@ -36,12 +36,20 @@ def put(region: Region, axis: int, start: int, stop: int) -> Region:
 
 
 def segment(job: Job, source: NpyReader, target: Any, offsets: Array) -> None:
-    """Apply the function to all segments along the only axis of the job."""
+    """Apply the function to all segments along the only axis of the job.
+
+    Few positions beside the axis let whole segments fit; but where that would cut the file into short stretches, more
+    positions are taken together, and long segments in two passes.
+    """
     (axis,) = job.axis
-    shape, outer_axes = source.shape, [i for i in range(len(source.shape)) if i != job.axis[0]]
+    shape, outer_axes = source.shape, [i for i in range(len(source.shape)) if i != axis]
     most = max(min(BLOCK_BYTES, job.max_memory) // (source.dtype.itemsize + job.dtype.itemsize), 1)
-    longest = int(np.max(np.diff(offsets), initial=1))
-    for region in divide_into_regions(shape, outer_axes, most // min(longest, most)):
+    positions = most // int(np.max(np.diff(offsets), initial=1))
+    first = next(divide_into_regions(shape, outer_axes, positions))
+    stretch_bytes = stretches(shape, first)[1] * source.dtype.itemsize
+    if not positions or (shape_of(first) != shape and stretch_bytes < STRETCH_MIN_BYTES):
+        positions = min(most, job.max_memory // 2 // STATE_BYTES)
+    for region in divide_into_regions(shape, outer_axes, positions):
         outer = math.prod(n for i, n in enumerate(shape_of(region)) if i != axis)
         segment_region(job, source, target, offsets, region, most // outer)
 
