@@ -84,6 +84,16 @@ def test_vector_jacobian_products_of_tensors(torch):
             np.testing.assert_array_equal(got.numpy(), wanted)
 
 
+def test_products_of_tensors(torch):
+    wanted = smoothmax.logmatmulexp(X, X.T)
+    for a, b in ((torch.tensor(X), torch.tensor(X).T), (torch.tensor(X), X.T), (X, torch.tensor(X).T)):
+        got = smoothmax.logmatmulexp(a, b, exact=True)
+        assert isinstance(got, torch.Tensor)
+        np.testing.assert_allclose(got.numpy(), wanted, rtol=1e-14)
+    half = smoothmax.logmatmulexp(torch.tensor(X[0]).to(torch.bfloat16), torch.tensor(X[0]).to(torch.bfloat16))
+    assert (half.dtype, half.ndim) == (torch.bfloat16, 0)
+
+
 @pytest.mark.parametrize("view", [lambda x: x, lambda x: x.T, lambda x: x[::2], lambda x: x[:, 1:], lambda x: x[0]])
 def test_tensors_are_read_in_place(torch, view):
     x = view(torch.tensor(X))
@@ -94,12 +104,19 @@ def test_tensors_are_read_in_place(torch, view):
     np.testing.assert_array_equal(x.numpy(), wanted)
 
 
-def test_bfloat16_is_computed_in_float32_and_rounded_once(torch):
+@pytest.mark.parametrize("typed", [True, False], ids=["ml_dtypes", "without"])
+def test_bfloat16_is_computed_in_float32_and_rounded_once(torch, monkeypatch, typed):
+    """Without ml_dtypes NumPy has no such type, so the tensor is converted to float32 and back."""
+    if typed:
+        pytest.importorskip("ml_dtypes")
+    else:
+        monkeypatch.delitem(sys.modules, "ml_dtypes", raising=False)
     x, b = torch.tensor(X).to(torch.bfloat16), torch.tensor(B).to(torch.bfloat16)
     wide = x.float().numpy()
     for got, wanted in (
         (smoothmax.softmax(x, 1), smoothmax.softmax(wide, 1)),
         (smoothmax.logsumexp(x), smoothmax.logsumexp(wide)),
+        (smoothmax.logcumsumexp(x.T, 0), smoothmax.logcumsumexp(wide.T, 0)),
         (smoothmax.logsumexp(x, 1, b), smoothmax.logsumexp(wide, 1, b.float().numpy())),
         (smoothmax.logsumexp(x, add=b, scale=0.5), smoothmax.logsumexp(wide, add=b.float().numpy(), scale=0.5)),
     ):
@@ -110,6 +127,12 @@ def test_bfloat16_is_computed_in_float32_and_rounded_once(torch):
         got = smoothmax.softmax(x, 1, dtype=dtype)
         assert got.dtype == torch.float32
         np.testing.assert_array_equal(got.numpy(), smoothmax.softmax(wide, 1))
+
+
+def test_bfloat16_is_read_in_place_where_numpy_has_the_type(torch):
+    pytest.importorskip("ml_dtypes")
+    x = torch.tensor(X).to(torch.bfloat16).T
+    assert np.shares_memory(libraries.as_numpy(x, "x"), x.view(torch.int16).numpy())
 
 
 def test_tensors_that_cannot_be_read_say_what_to_do(torch):
@@ -287,6 +310,7 @@ def test_labels_of_pandas(frame):
     index, columns = frame.index, frame.columns
     named = frame.rename(columns={"a": "magnitude", "b": "units", "c": "nnz", "d": "dask", "e": "dims"})
     equal(smoothmax.softmax(named, 1), smoothmax.softmax(X, 1), index=index, columns=named.columns)
+    assert smoothmax.LogSumExp().update(named).result() == smoothmax.logsumexp(X)
     equal(smoothmax.softmax(frame, 1), smoothmax.softmax(X, 1), index=index, columns=columns)
     equal(smoothmax.logsumexp(frame, 1), smoothmax.logsumexp(X, 1), index=index)
     equal(smoothmax.logsumexp(frame, 0), smoothmax.logsumexp(X, 0), index=columns)
@@ -305,6 +329,12 @@ def test_labels_of_pandas(frame):
         assert type(scalar) is np.float64
     assert type(smoothmax.logcumsumexp(frame)) is np.ndarray  # flat: there are no labels for that
     assert type(smoothmax.softmax(frame, add=np.zeros((2, 1, 1)))) is np.ndarray
+
+
+def test_products_have_no_labels(frame):
+    got = smoothmax.logmatmulexp(frame, frame.T)
+    assert type(got) is np.ndarray
+    np.testing.assert_array_equal(got, smoothmax.logmatmulexp(X, X.T))
 
 
 @pytest.mark.parametrize("kind", ["Series", "DataFrame", "DataArray"])

@@ -100,8 +100,10 @@ def logmatmulexp(a, b, *, out=None, dtype=None, exact=False):
         lazy = lazy_functions(a, b, None, out)
         if lazy is not None:
             return lazy.logmatmulexp(a, b, dtype=dtype, exact=exact)
-        if library_call(a) is not None or library_call(b) is not None:
-            from smoothmax._arrays.libraries import multiply
-
-            return multiply(logmatmulexp, a, b, {"out": out, "dtype": dtype, "exact": exact})
+        answer = library_call(a)
+        if answer is not None:
+            return answer(logmatmulexp, "product", "a", a, None, {"b": b, "out": out, "dtype": dtype, "exact": exact})
+        answer = library_call(b)
+        if answer is not None:
+            return answer(logmatmulexp, "product", "b", b, None, {"a": a, "out": out, "dtype": dtype, "exact": exact})
     return multiply_arrays(a, b, out, dtype, exact)

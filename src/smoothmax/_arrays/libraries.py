@@ -18,10 +18,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = [
-    "ELEMENTS", "LOSSES", "REDUCED", "SEGMENTS", "VALUE_AND_ELEMENTS", "as_numpy", "call", "is_foreign",
-    "multiply",
-]  # fmt: skip
+__all__ = ["as_numpy", "call", "is_foreign"]
 
 # What a function returns, for libraries that have labels:
 REDUCED = "reduced"  # one number for each reduction, or a pair of these
@@ -29,6 +26,7 @@ ELEMENTS = "elements"  # one for each element
 SEGMENTS = "segments"  # one for each segment of an axis
 LOSSES = "losses"  # one for all, or one for each position
 VALUE_AND_ELEMENTS = "value and elements"  # a pair
+PRODUCT = "product"  # of two arrays, without an axis; labels do not say what is multiplied
 
 ON_CPU = (1, 3, 11, 13)  # DLPack's kinds of memory that the CPU reads: its own, pinned by CUDA or ROCm, managed by CUDA
 
@@ -85,7 +83,14 @@ def from_torch(x: Any, name: str) -> Any:
     if str(x.layout) != "torch.strided":
         raise TypeError(f"{name} must be dense, got a tensor of layout {x.layout}: pass {name}.to_dense()")
     x = x.resolve_conj().resolve_neg()
-    return (x.float() if is_bfloat16(x) else x).numpy()
+    if not is_bfloat16(x):
+        return x.numpy()
+    ml_dtypes = sys.modules.get("ml_dtypes")  # whose type of NumPy's is taken where it lies; else there is none
+    return x.float().numpy() if ml_dtypes is None else x.view(torch_type("int16")).numpy().view(ml_dtypes.bfloat16)
+
+
+def torch_type(name: str) -> Any:
+    return getattr(sys.modules["torch"], name)
 
 
 def is_bfloat16(x: Any) -> bool:
@@ -114,22 +119,25 @@ def from_namespace(x: Any, name: str) -> Any:
 
 def call(function: Function, kind: str, name: str, x: Any, axis: Any, keywords: Keywords) -> Any:
     """The function with `x` as the argument `name`, and its results in the library of `x`. `out` stays NumPy's."""
-    library = CALLS[str(library_of(x))]
-    if keywords.get("out") is not None:
-        return function(**{name: np.asarray(as_numpy(x, name))}, axis=axis, **keywords)
-    return library(function, kind, name, x, axis, keywords)
+    library = str(library_of(x))
+    if keywords.get("out") is not None or (kind == PRODUCT and library in LABELLED):
+        return called(function, kind, name, x, axis, keywords, lambda value: value)
+    return CALLS[library](function, kind, name, x, axis, keywords)
 
 
-def called(function: Function, name: str, x: Any, axis: Any, keywords: Keywords, give: Callable[[Any], Any]) -> Any:
+def called(
+    function: Function, kind: str, name: str, x: Any, axis: Any, keywords: Keywords, give: Callable[[Any], Any]
+) -> Any:
     """The function of x as NumPy has it, and what `give` makes of the result, or of each of a pair."""
-    result = function(**{name: np.asarray(as_numpy(x, name))}, axis=axis, **keywords)
+    along = {} if kind == PRODUCT else {"axis": axis}
+    result = function(**{name: np.asarray(as_numpy(x, name))}, **along, **keywords)
     return tuple(map(give, result)) if isinstance(result, tuple) else give(result)
 
 
-def call_torch(function: Function, _: str, name: str, x: Any, axis: Any, keywords: Keywords) -> Any:
+def call_torch(function: Function, kind: str, name: str, x: Any, axis: Any, keywords: Keywords) -> Any:
     torch = sys.modules["torch"]
     dtype = keywords.get("dtype")
-    others = [keywords.get(other) for other in ("b", "add", "g", "p", "logp")]
+    others = [keywords.get(other) for other in ("a", "b", "add", "g", "p", "logp")]
     rounds = is_bfloat16(x) and dtype is None and all(
         other is None or isinstance(other, (int, float)) or is_bfloat16(other) for other in others
     )  # fmt: skip
@@ -137,13 +145,16 @@ def call_torch(function: Function, _: str, name: str, x: Any, axis: Any, keyword
         keywords = keywords | {"dtype": str(dtype).partition(".")[2]}
 
     def give(value: Any) -> Any:
-        tensor = torch.from_numpy(np.asarray(value))
-        return tensor.to(x.dtype) if rounds else tensor
+        value = np.asarray(value)
+        if value.dtype.name == "bfloat16":
+            return torch.from_numpy(value.view(np.int16)).view(torch.bfloat16)
+        tensor = torch.from_numpy(value)
+        return tensor.to(x.dtype) if rounds and value.dtype == np.float32 else tensor
 
-    return called(function, name, x, axis, keywords, give)
+    return called(function, kind, name, x, axis, keywords, give)
 
 
-def call_namespace(function: Function, _: str, name: str, x: Any, axis: Any, keywords: Keywords) -> Any:
+def call_namespace(function: Function, kind: str, name: str, x: Any, axis: Any, keywords: Keywords) -> Any:
     library = x.__array_namespace__()
 
     def give(value: Any) -> Any:
@@ -153,32 +164,13 @@ def call_namespace(function: Function, _: str, name: str, x: Any, axis: Any, key
         except (AttributeError, BufferError, RuntimeError, TypeError, ValueError):
             return library.asarray(array)
 
-    return called(function, name, x, axis, keywords, give)
+    return called(function, kind, name, x, axis, keywords, give)
 
 
-def call_polars(function: Function, _: str, name: str, x: Any, axis: Any, keywords: Keywords) -> Any:
+def call_polars(function: Function, kind: str, name: str, x: Any, axis: Any, keywords: Keywords) -> Any:
     return called(
-        function, name, x, axis, keywords, lambda value: type(x)(x.name, value) if np.ndim(value) else value
+        function, kind, name, x, axis, keywords, lambda value: type(x)(x.name, value) if np.ndim(value) else value
     )  # fmt: skip
-
-
-def multiply(function: Function, a: Any, b: Any, keywords: Keywords) -> Any:
-    """A product of two operands, in the library of the first that is a tensor or has a namespace, or else NumPy's."""
-    own = (np.ndarray, np.generic)  # which have a namespace, too
-    libraries = [None if isinstance(x, own) else library_of(x) for x in (a, b)]
-    arrays = {
-        name: x if library is None else np.asarray(as_numpy(x, name))
-        for name, x, library in zip("ab", (a, b), libraries, strict=True)
-    }
-    first = next((i for i, library in enumerate(libraries) if library in ("torch", "array API")), None)
-    if first is None or keywords["out"] is not None:
-        return function(**arrays, **keywords)
-    x, other = (a, b) if first == 0 else (b, a)
-
-    def product(axis: Any, b: Any, **given: Any) -> Any:  # noqa: ARG001
-        return function(**(given | arrays))
-
-    return CALLS[str(libraries[first])](product, ELEMENTS, "a", x, None, keywords | {"b": other})
 
 
 # Labels --------------------------------------------------------------------------------------------------------------
@@ -280,6 +272,7 @@ def call_xarray(function: Function, kind: str, name: str, x: Any, axis: Any, key
     return given_back(give, kind, result)
 
 
+LABELLED = ("pandas", "xarray")
 CALLS = {
     "torch": call_torch,
     "array API": call_namespace,
