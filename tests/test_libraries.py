@@ -135,6 +135,24 @@ def test_bfloat16_is_read_in_place_where_numpy_has_the_type(torch):
     assert np.shares_memory(libraries.as_numpy(x, "x"), x.view(torch.int16).numpy())
 
 
+def test_results_in_bfloat16_are_rounded_once(torch):
+    x = torch.tensor(X)
+    wanted = torch.from_numpy(smoothmax.softmax(X, 1, dtype=np.float32)).to(torch.bfloat16)
+    assert torch.equal(smoothmax.softmax(x, 1, dtype=torch.bfloat16), wanted)
+    assert smoothmax.logsumexp(x.to(torch.bfloat16), dtype=torch.bfloat16).dtype == torch.bfloat16
+    bfloat16 = pytest.importorskip("ml_dtypes").bfloat16
+    assert torch.equal(smoothmax.softmax(x, 1, dtype=bfloat16), wanted)
+
+
+def test_tensors_of_subclasses(torch):
+    class Own(torch.Tensor):
+        pass
+
+    got = smoothmax.softmax(torch.tensor(X).as_subclass(Own), 1)
+    assert isinstance(got, torch.Tensor)
+    np.testing.assert_array_equal(got.numpy(), smoothmax.softmax(X, 1))
+
+
 def test_tensors_that_cannot_be_read_say_what_to_do(torch):
     x = torch.tensor(X)
     cases = [
@@ -382,6 +400,7 @@ def test_columns_of_polars():
         assert isinstance(got, polars.Series)
         assert got.name == "z"
         np.testing.assert_array_equal(got.to_numpy(), getattr(smoothmax, name)(X[0]))
+    assert type(smoothmax.softmax(x, dtype=np.longdouble)) is np.ndarray
     assert smoothmax.logsumexp(x, b=polars.Series(B)) == smoothmax.logsumexp(X[0], b=B)
     with pytest.raises(TypeError) as caught:
         smoothmax.softmax(polars.Series([1.0, None]))
@@ -437,7 +456,7 @@ def check_product(make, kind):
         np.testing.assert_array_equal(out, wanted)
 
 
-def test_products_of_tensors(torch):
+def test_products_of_tensors_of_every_type(torch):
     check_product(torch.from_numpy, torch.Tensor)
     a, b = (torch.from_numpy(x).to(torch.bfloat16) for x in (X, FACTOR))
     got = smoothmax.logmatmulexp(a, b)

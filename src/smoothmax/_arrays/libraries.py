@@ -38,15 +38,15 @@ Function = Callable[..., Any]
 
 
 def library_of(x: Any) -> str | None:
-    name = type(x).__module__.partition(".")[0]
-    if name == "torch" and hasattr(x, "requires_grad"):
-        return name
-    if name == "xarray" and hasattr(x, "dims") and hasattr(x, "data"):
-        return name
-    if name == "pandas" and hasattr(x, "iloc"):
-        return name
-    if name == "polars" and hasattr(x, "null_count") and hasattr(x, "to_numpy") and not hasattr(x, "columns"):
-        return name
+    modules = {base.__module__.partition(".")[0] for base in type(x).__mro__}  # a subclass may have a module of its own
+    if "torch" in modules and hasattr(x, "requires_grad"):
+        return "torch"
+    if "xarray" in modules and hasattr(x, "dims") and hasattr(x, "data"):
+        return "xarray"
+    if "pandas" in modules and hasattr(x, "iloc"):
+        return "pandas"
+    if "polars" in modules and hasattr(x, "null_count") and hasattr(x, "to_numpy") and not hasattr(x, "columns"):
+        return "polars"
     return "array API" if hasattr(x, "__array_namespace__") and not hasattr(x, "nnz") else None
 
 
@@ -138,18 +138,20 @@ def call_torch(function: Function, kind: str, name: str, x: Any, axis: Any, keyw
     torch = sys.modules["torch"]
     dtype = keywords.get("dtype")
     others = [keywords.get(other) for other in ("a", "b", "add", "g", "p", "logp")]
-    rounds = is_bfloat16(x) and dtype is None and all(
+    rounds = dtype is torch.bfloat16 or (is_bfloat16(x) and dtype is None and all(
         other is None or isinstance(other, (int, float)) or is_bfloat16(other) for other in others
-    )  # fmt: skip
-    if type(dtype).__module__ == "torch":
+    ))  # fmt: skip
+    if dtype is torch.bfloat16:
+        keywords = keywords | {"dtype": "float32"}
+    elif type(dtype).__module__ == "torch":
         keywords = keywords | {"dtype": str(dtype).partition(".")[2]}
 
     def give(value: Any) -> Any:
         value = np.asarray(value)
-        if value.dtype.name == "bfloat16":
+        if value.dtype.name == "bfloat16":  # ml_dtypes', which torch does not know
             return torch.from_numpy(value.view(np.int16)).view(torch.bfloat16)
         tensor = torch.from_numpy(value)
-        return tensor.to(x.dtype) if rounds and value.dtype == np.float32 else tensor
+        return tensor.to(torch.bfloat16) if rounds and value.dtype == np.float32 else tensor
 
     return called(function, kind, name, x, axis, keywords, give)
 
@@ -177,10 +179,13 @@ def call_polars(function: Function, kind: str, name: str, x: Any, axis: Any, key
 
 
 def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
-    """The axes as numbers from 0 on. The function itself has checked them, or will."""
+    """The axes as numbers from 0 on; none if they are no integers, which the function itself refuses."""
     if axis is None:
         return tuple(range(ndim))
-    return tuple(int(i) + ndim if i < 0 else int(i) for i in (axis if isinstance(axis, tuple) else (axis,)))
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    if any(isinstance(i, bool) or not hasattr(i, "__index__") for i in axes):
+        return ()
+    return tuple(index(i) + ndim if i < 0 else index(i) for i in axes)
 
 
 def kinds_of(kind: str, result: Any) -> list[tuple[str, Any]]:
