@@ -285,6 +285,31 @@ def test_xarray_is_broadcast_by_names(labelled):
         smoothmax.softmax(x, where=labelled(MASK)[1:])
 
 
+def test_arguments_of_xarray_that_are_not_broadcast(labelled):
+    """Offsets count positions; targets and weights of classes belong to dimensions by their names."""
+    xarray = pytest.importorskip("xarray")
+    x, offsets = labelled(X), xarray.DataArray(OFFSETS, dims="start")
+    for name in ("segment_logsumexp", "segment_softmax", "segment_log_softmax"):
+        function = getattr(smoothmax, name)
+        assert function(x, offsets).identical(function(x, OFFSETS))
+        np.testing.assert_array_equal(function(X, offsets), function(X, OFFSETS))
+    shares = smoothmax.softmax(x, 1)
+    wanted = smoothmax.cross_entropy(X, shares.values, reduction="none")
+    got = smoothmax.cross_entropy(x, shares.transpose("class", "time"), reduction="none")
+    np.testing.assert_array_equal(got.values, wanted)
+    for keywords in ({"targets": labelled(TARGETS, ("time",))[::-1]}, {"targets": shares[::-1]},
+                     {"targets": TARGETS, "weight": labelled(B, ("class",))[::-1]}):  # fmt: skip
+        with pytest.raises(ValueError, match="align"):
+            smoothmax.cross_entropy(x, **keywords)
+
+
+@pytest.mark.parametrize("axis", [1.0, True, "class", [0], (0, "class")])
+def test_axes_of_xarray_are_integers(labelled, axis):
+    with pytest.raises(TypeError) as caught:
+        smoothmax.logsumexp(labelled(X), axis)
+    assert str(caught.value) == f"axis must be None, an int or a tuple of ints, got {axis!r}"
+
+
 def test_xarray_keeps_attributes_if_it_is_told_to(labelled):
     xarray = pytest.importorskip("xarray")
     x = labelled(X).assign_attrs(source="here")
@@ -381,6 +406,40 @@ def test_other_labels_are_refused_because_places_would_decide(frame):
     np.testing.assert_array_equal(got, smoothmax.logsumexp(X, 1, np.abs(X)))
     row = frame.iloc[0].abs()
     np.testing.assert_array_equal(smoothmax.logsumexp(frame, 1, row), smoothmax.logsumexp(X, 1, np.abs(X[0])))
+
+
+def test_labels_of_targets_weights_and_offsets(frame):
+    """Targets have the labels of positions, weights those of classes, and offsets labels of their own."""
+    pandas = pytest.importorskip("pandas")
+    offsets, targets = pandas.Series(OFFSETS), pandas.Series(TARGETS, index=frame.index)
+    for name in ("segment_logsumexp", "segment_softmax", "segment_log_softmax"):
+        for x in (frame, frame["a"]):
+            function = getattr(smoothmax, name)
+            np.testing.assert_array_equal(function(x, offsets), function(x.to_numpy(), OFFSETS))
+    weight = pandas.Series(B, index=frame.columns)
+    wanted = smoothmax.cross_entropy(X, TARGETS, weight=B)
+    assert smoothmax.cross_entropy(frame, targets, weight=weight) == wanted
+    assert smoothmax.cross_entropy(frame.T, targets, axis=0, weight=weight) == wanted
+    shares = smoothmax.softmax(frame, 1)
+    assert smoothmax.cross_entropy(frame, shares) == smoothmax.cross_entropy(X, shares.to_numpy())
+    for name, keywords in (("targets", {"targets": targets[::-1]}), ("targets", {"targets": shares[::-1]}),
+                           ("weight", {"targets": targets, "weight": weight[::-1]})):  # fmt: skip
+        with pytest.raises(ValueError, match="labels") as caught:
+            smoothmax.cross_entropy(frame, **keywords)
+        assert str(caught.value) == (
+            f"{name} must have the labels of logits, got others: reindex it, or pass its to_numpy()"
+        )
+
+
+def test_subclasses_of_pandas_stay_what_they_are():
+    pandas = pytest.importorskip("pandas")
+
+    class Own(pandas.Series):
+        @property
+        def _constructor(self):
+            return Own
+
+    assert type(smoothmax.softmax(Own(X[0]))) is Own
 
 
 def test_missing_values_of_pandas_are_refused():

@@ -14,6 +14,7 @@ with NumPy's arrays, and gives the results back. Every other argument is convert
 
 import sys
 from collections.abc import Callable
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -170,9 +171,10 @@ def call_namespace(function: Function, kind: str, name: str, x: Any, axis: Any, 
 
 
 def call_polars(function: Function, kind: str, name: str, x: Any, axis: Any, keywords: Keywords) -> Any:
-    return called(
-        function, kind, name, x, axis, keywords, lambda value: type(x)(x.name, value) if np.ndim(value) else value
-    )  # fmt: skip
+    def give(value: Any) -> Any:  # polars has no longdouble, and would make objects of it
+        return type(x)(x.name, value) if np.ndim(value) and value.dtype != np.longdouble else value
+
+    return called(function, kind, name, x, axis, keywords, give)
 
 
 # Labels --------------------------------------------------------------------------------------------------------------
@@ -202,9 +204,15 @@ def given_back(give: Callable[[str, Any], Any], kind: str, result: Any) -> Any:
 
 def call_pandas(function: Function, kind: str, name: str, x: Any, axis: Any, keywords: Keywords) -> Any:
     labels = [x.index, x.columns] if x.ndim == 2 else [x.index]
+    along = axes_of(axis, x.ndim)
     for other_name, other in keywords.items():
-        if library_of(other) == "pandas" and other_name != "targets":
-            check_labels(name, labels, other_name, other)
+        if library_of(other) == "pandas" and other_name != "offsets":
+            wanted = labels
+            if other_name == "weight":  # of classes
+                wanted = [one for i, one in enumerate(labels) if i in along]
+            elif other_name == "targets" and other.ndim < x.ndim:  # classes of positions
+                wanted = [one for i, one in enumerate(labels) if i not in along]
+            check_labels(name, wanted, other_name, other)
     result = function(**{name: x.to_numpy()}, axis=axis, **keywords)
 
     def give(kind: str, value: Any) -> Any:
@@ -242,19 +250,23 @@ def labelled(x: Any, value: Any, labels: list[Any]) -> Any:
 
 def call_xarray(function: Function, kind: str, name: str, x: Any, axis: Any, keywords: Keywords) -> Any:
     xarray = sys.modules["xarray"]
-    together = {key: other for key, other in keywords.items() if library_of(other) == "xarray"}
+    others = {key: other for key, other in keywords.items() if library_of(other) == "xarray"}
+    keywords = keywords | {key: other.data for key, other in others.items()}
+    together = {key: other for key, other in others.items() if key not in ("targets", "weight", "offsets")}
     reduced = axes_of(axis, x.ndim)
-    axis = axis if axis is None else reduced if isinstance(axis, tuple) else reduced[0]
-    if "targets" in together:
-        targets = together.pop("targets")
-        places = [dim for i, dim in enumerate(x.dims) if i not in reduced]
-        targets = targets.transpose(*places) if set(targets.dims) == set(places) else targets
+    if axis is not None and reduced:
+        axis = reduced if isinstance(axis, tuple) else reduced[0]
+    if "targets" in others:
+        targets = others["targets"]
+        xarray.align(x, targets, join="exact", copy=False)
+        for dims in (x.dims, [dim for i, dim in enumerate(x.dims) if i not in reduced]):
+            targets = targets.transpose(*dims) if set(targets.dims) == set(dims) else targets
         keywords = keywords | {"targets": targets.data}
-    if "weight" in together:
-        keywords = keywords | {"weight": together.pop("weight").data}
+    if "weight" in others:
+        xarray.align(x, others["weight"], join="exact", copy=False)
     if together:
-        x, *others = xarray.broadcast(*xarray.align(x, *together.values(), join="exact", copy=False))
-        keywords = keywords | {key: other.data for key, other in zip(together, others, strict=True)}
+        x, *broadcast = xarray.broadcast(*xarray.align(x, *together.values(), join="exact", copy=False))
+        keywords = keywords | {key: other.data for key, other in zip(together, broadcast, strict=True)}
     keepdims = bool(keywords.get("keepdims", False))
     if "keepdims" in keywords:
         keywords = keywords | {"keepdims": False}
