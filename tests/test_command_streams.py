@@ -98,6 +98,14 @@ def test_a_stream_that_is_wrong_is_named(monkeypatch, capsys):
     assert sorted(os.listdir()) == ["x.npy"]
 
 
+def test_offsets_come_through_a_pipe_if_the_array_does_not(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdin", Pipe(npy_of(np.array([0, 1, 4]))))
+    assert main(["segment_logsumexp", "x.npy", "--offsets", "-", "-o", "y.npy"]) == 0
+    np.testing.assert_array_equal(np.load("y.npy"), smoothmax.segment_logsumexp(X, [0, 1, 4]))
+    text = "input and offsets must not both be standard input"
+    assert error_of(capsys, ["segment_logsumexp", "-", "--offsets", "-"]) == text
+
+
 def test_an_endless_stream_of_something_else_is_not_read(monkeypatch, capsys):
     stream = Pipe(b"y\n" * 10**6)
     monkeypatch.setattr(sys, "stdin", stream)

@@ -36,6 +36,8 @@ def run_bench(options: argparse.Namespace) -> None:
 
 def run_function(options: argparse.Namespace) -> None:
     source, target = options.input, options.output
+    if source == getattr(options, "offsets", None) == "-":
+        raise Refused("input and offsets must not both be standard input")
     stores = [path is not None and is_store(path) for path in (source, target)]
     if target is not None:
         prepare(target, folder=stores[1], replace=options.force)
