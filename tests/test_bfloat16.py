@@ -361,3 +361,37 @@ def test_smoothmax_does_not_import_ml_dtypes():
         "assert 'ml_dtypes' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@each_function
+def test_complex_results_are_not_stored_as_bfloat16(function):
+    """NumPy would cast them, and lose the imaginary parts."""
+    z = np.array([1 + 1j, 2.0])
+    with pytest.raises(TypeError) as caught:
+        function(z, out=np.zeros(() if function is logsumexp else 2, BF16))
+    assert str(caught.value) == ("out must have a dtype that complex128 can be cast to by 'same_kind', got bfloat16")
+
+
+# Products -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(40, 30, 25), (3, 30, 4), (40, 0, 25)])
+def test_products(shape):
+    rows, terms, columns = shape
+    a, b = draw((rows, terms)), draw((terms, columns), 1)
+    wide = smoothmax.logmatmulexp(a.astype(np.float64), b.astype(np.float64))
+    for exact in (False, True):
+        check_nearest(smoothmax.logmatmulexp(a, b, exact=exact), wide)
+        check_nearest(smoothmax.logmatmulexp(a.astype(BF16.newbyteorder(">")), b[:, ::-1], exact=exact), wide[:, ::-1])
+        result = smoothmax.logmatmulexp(a, b, exact=exact, out=np.empty(wide.shape, np.float32))
+        np.testing.assert_allclose(result, wide, rtol=1e-5)
+    check_nearest(smoothmax.logmatmulexp(a, b.astype(np.float32), dtype=BF16), wide)
+    assert smoothmax.logmatmulexp(a, b.astype(np.float16)).dtype == np.float32
+
+
+def test_products_of_blocks_are_rounded_once():
+    da = pytest.importorskip("dask.array")
+    a, b = draw((20, 300)), draw((300, 15), 1)
+    lazy = smoothmax.logmatmulexp(da.from_array(a, chunks=(20, 7)), da.from_array(b, chunks=(7, 15)))
+    assert lazy.dtype == BF16
+    check_nearest(lazy.compute(), smoothmax.logmatmulexp(a.astype(np.float64), b.astype(np.float64)))

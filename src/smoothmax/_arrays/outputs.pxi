@@ -27,8 +27,8 @@ cdef int check_out(object out, int ndim, const cnp.npy_intp *shape, object dtype
         raise ValueError("out must be writeable, got a read-only array")
     if array.descr is dtype:
         return 0
-    # NumPy casts numbers to strings and objects too; nothing here stores those.
-    storable = is_bfloat16(array.descr) or (
+    # NumPy casts numbers to strings and objects too, which nothing here stores, and complex ones to bfloat16.
+    storable = dtype.kind != "c" if is_bfloat16(array.descr) else (
         array.descr.kind in b"fc" and not cnp.PyTypeNum_ISUSERDEF(cnp.PyArray_TYPE(array)))
     if not storable or not np.can_cast(dtype, array.descr, "same_kind"):
         raise TypeError(f"out must have a dtype that {dtype} can be cast to by 'same_kind', got {array.descr}")
