@@ -332,6 +332,24 @@ def test_xarray_over_dask_is_lazy(labelled):
         np.testing.assert_allclose(result.compute(scheduler="sync").values, wanted, rtol=1e-14)
 
 
+def test_xarray_over_dask_is_not_computed_unasked(labelled):
+    pytest.importorskip("dask.array")
+    x = labelled(X).chunk(2)
+    for name, call in (
+        ("x", lambda: smoothmax.softmax(x, out=np.zeros(X.shape))),
+        ("b", lambda: smoothmax.logsumexp(X, b=x)),
+        ("a", lambda: smoothmax.logmatmulexp(x, X.T)),
+        ("b", lambda: smoothmax.logmatmulexp(X.T, x)),
+        ("a", lambda: smoothmax.LogSumExp().update(x)),
+    ):
+        with pytest.raises(TypeError) as caught:
+            call()
+        assert str(caught.value) == (
+            f"{name} must be in memory, got a DataArray of a dask array: pass its compute(), or its data to a function "
+            "of smoothmax.dask"
+        )
+
+
 # pandas ---------------------------------------------------------------------------------------------------------------
 
 

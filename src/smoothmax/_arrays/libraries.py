@@ -68,6 +68,8 @@ def as_numpy(x: Any, name: str) -> Any:
         return from_polars(x, name)
     if library == "array API":
         return from_namespace(x, name)
+    if library == "xarray":
+        return from_xarray(x, name)
     if library is None and hasattr(x, "magnitude") and hasattr(x, "units"):  # pint, whose __array__ drops the units
         raise TypeError(f"{name} must not have units, got {type(x).__name__}: pass its magnitude in the units that are "
                         "meant")  # fmt: skip
@@ -103,6 +105,13 @@ def from_polars(x: Any, name: str) -> Any:
         raise TypeError(f"{name} must have no nulls, got {x.null_count()}: pass {name}.fill_null() or "
                         f"{name}.drop_nulls()")  # fmt: skip
     return x.to_numpy()
+
+
+def from_xarray(x: Any, name: str) -> Any:
+    if hasattr(x.data, "dask"):
+        raise TypeError(f"{name} must be in memory, got a {type(x).__name__} of a dask array: pass its compute(), or "
+                        "its data to a function of smoothmax.dask")  # fmt: skip
+    return x.data if isinstance(x.data, np.ndarray) else as_numpy(x.data, name)
 
 
 def from_namespace(x: Any, name: str) -> Any:
