@@ -79,6 +79,24 @@ def test_several_rows_have_drafts_of_their_own(dtype):
         assert same_bits(got, smoothmax.softmax(row))
 
 
+@pytest.mark.parametrize("dtype", [np.float16, ">f4"])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_results_of_another_type_have_their_draft_in_memory_of_the_thread(dtype, threads):
+    """Which is as long as the row, so that it has a limit of its own; the bits are those of float32."""
+    longest = limits()["STAGED_DRAFT_BYTES"] // 4
+    for route, n in (("DRAFT_ROW", BYTES[0] // 4), ("DRAFT_ROW", longest), ("TWO_PASS_ROW", longest + 1)):
+        for name, row in rows(np.float32, n).items():
+            with np.errstate(over="ignore"):
+                x = row.astype(np.float16).astype(dtype)
+            out = np.empty(n, dtype)
+            with smoothmax.num_threads(threads):
+                assert explain(smoothmax.softmax, x, out=out)["name"] == route
+                wanted = smoothmax.softmax(x.astype(np.float32)).astype(dtype)
+                for given in (x, x[::-1][::-1], x.copy()):
+                    assert same_bits(smoothmax.softmax(given, out=out), wanted), name
+                assert same_bits(smoothmax.softmax(x, out=x), wanted), name
+
+
 @pytest.mark.parametrize("name", ["rising", "a maximum a little above", "a maximum that leaves subnormal results"])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_a_draft_is_within_the_promise(dtype, name):

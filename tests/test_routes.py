@@ -86,6 +86,22 @@ def drafts_to(dtype):
     ]
 
 
+def staged_drafts_to(dtype):
+    n = elements(L["STAGED_DRAFT_BYTES"], dtype)
+    return [
+        (route, softmax, ones(many, dtype=dtype), None, True, np.empty(many, np.dtype(dtype).newbyteorder(">")), None)
+        for route, many in (("DRAFT_ROW", n), ("TWO_PASS_ROW", n + 1))
+    ]
+
+
+def halves_to(_):
+    n = L["HALF_ROW_ELEMENTS"]
+    return [
+        ("SINGLE_ROW", softmax, ones(n, dtype=np.float16)),
+        ("FUSED_ROW", softmax, ones(n + 1, dtype=np.float16)),
+    ]
+
+
 def gathered_to(dtype):
     n = elements(L["DRAFT_MAX_BYTES"], dtype)
     return [
@@ -275,6 +291,8 @@ CASES = {
     "ROW_BLOCK_BYTES": joint_rows_to,
     "DRAFT_MAX_BYTES of drafts": drafts_to,
     "DRAFT_MAX_BYTES of gathered rows": gathered_to,
+    "STAGED_DRAFT_BYTES": staged_drafts_to,
+    "HALF_ROW_ELEMENTS": halves_to,
     "TILE_SHORT_ELEMENTS": short_tiles_by_length,
     "TILE_SHORT_MIN_COLUMNS": short_tiles_by_columns,
     "TILE_LONG_ELEMENTS": long_tiles_by_length,

@@ -67,6 +67,7 @@ cdef enum:
     TILE_PIECE_BYTES = 1048576      # of a tile; pieces of narrow columns lie between the two
     MAX_PIECES = 64                 # their sums take 600 KiB
     DRAFT_MAX_BYTES = 67108864      # of a row whose exponentials are stored in the result and corrected there (P4)
+    STAGED_DRAFT_BYTES = 1015808    # of a row whose draft lies in memory of the thread: 1 MiB with three states (P53)
     BAND_ROWS = 16                  # tiles side by side write so many rows in turn,
     BAND_ROW_BYTES = 2048           # over so many bytes of a row,
     BAND_MAX_TILES = 8              # and at most so many tiles (P8)

@@ -9,8 +9,8 @@
 
 #include <cpuid.h>
 
-/* The builtin takes literals only, so each feature that VARIANTS names is asked for by name here. Clang before version
-   15 does not know "f16c", whose registers are those of "avx2": its bit of CPUID is enough. */
+/* The builtin takes literals only, so each feature that VARIANTS names is asked for by name here. Clang 14 does not
+   know "f16c", whose registers are those of "avx2": its bit of CPUID is enough. */
 static int smoothmax_cpu_has(const char *name) {
     unsigned a, b, c, d;
     if (strcmp(name, "f16c") == 0) return __get_cpuid(1, &a, &b, &c, &d) && (c >> 29 & 1);

@@ -18,6 +18,7 @@ cdef struct Workspace:
     char *elements              # staged elements, or results on their way out
     char *weights               # staged weights, or masked elements about to be transposed
     double *drafts              # the maximum of each block of a draft, or nan
+    char *draft                 # of a row, where it cannot lie in the result
     State *state                # of the unit, or of the first tile of a band
     State *other                # of the piece that is merged into `state` next
     State *exact                # of the unit, from exact exponentials

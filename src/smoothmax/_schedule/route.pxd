@@ -47,6 +47,7 @@ cdef struct Route:
     Py_ssize_t staged_elements  # in each region of the scratch; 0: nothing is staged
     Py_ssize_t staged_regions   # 2 if there are weights, or a tile has a mask or addends
     Py_ssize_t drafts           # blocks of a draft, each of which has its maximum
+    Py_ssize_t draft_elements   # of a row whose draft cannot lie in its result; 0: it lies there
 
 
 cdef void route_of(const Plan *plan, Route *route) noexcept nogil

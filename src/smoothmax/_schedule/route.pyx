@@ -22,9 +22,9 @@ from smoothmax._schedule.plan cimport (
 )
 from smoothmax._thresholds cimport (
     ALIASED_STRIDE_BYTES, BAND_MAX_TILES, BAND_ROW_BYTES, CONTIGUOUS_MIN_ELEMENTS, DRAFT_MAX_BYTES, JOINT_ROW_MIN_BYTES,
-    JOINT_MAX_ROWS, LANE_BYTES, MAX_PIECES, NARROW_MIN_ELEMENTS, ROW_BLOCK_BYTES, ROW_PIECE_BYTES, SCRATCH_ELEMENTS,
-    TILE_COLUMNS, TILE_LONG_ELEMENTS, TILE_LONG_MIN_COLUMNS, TILE_PIECE_BYTES, TILE_SHORT_ELEMENTS,
-    TILE_SHORT_MIN_COLUMNS,
+    JOINT_MAX_ROWS, LANE_BYTES, MAX_PIECES, NARROW_MIN_ELEMENTS, ROW_BLOCK_BYTES, ROW_PIECE_BYTES,
+    SCRATCH_ELEMENTS, STAGED_DRAFT_BYTES, TILE_COLUMNS, TILE_LONG_ELEMENTS, TILE_LONG_MIN_COLUMNS, TILE_PIECE_BYTES,
+    TILE_SHORT_ELEMENTS, TILE_SHORT_MIN_COLUMNS,
 )
 
 
@@ -118,10 +118,15 @@ cdef void divide_into_pieces(const Plan *plan, Route *route) noexcept nogil:
 
 
 cdef inline bint can_gather(const Plan *plan, const Route *route) noexcept nogil:
-    """Whether the result of a row can hold its elements or exponentials between the two passes."""
-    return (plan.kernels.write_row != NULL and not route.staged_out and plan.passes == BOTH
-            and plan.data[WEIGHTS] == NULL and not plan.is_loss and plan.reduced.ndim <= 1
-            and route.length*plan.itemsize <= DRAFT_MAX_BYTES)
+    """Whether the result of a row can hold its elements or exponentials between the two passes.
+
+    Memory of the thread holds a draft where the result is of another type.
+    """
+    cdef Py_ssize_t most = DRAFT_MAX_BYTES
+    if route.staged_out:
+        most = STAGED_DRAFT_BYTES if plan.kernels.draft_row != NULL and not plan.direct[RESULT] else 0
+    return (plan.kernels.write_row != NULL and plan.passes == BOTH and plan.data[WEIGHTS] == NULL and not plan.is_loss
+            and plan.reduced.ndim <= 1 and route.length*plan.itemsize <= most)
 
 
 cdef inline RouteName name_of(const Plan *plan, const Route *route) noexcept nogil:
@@ -185,10 +190,11 @@ cdef void route_of(const Plan *plan, Route *route) noexcept nogil:
     route.band_tiles = 1
     if route.name == TWO_PASS_TILE:
         route.band_tiles = min(BAND_ROW_BYTES//(TILE_COLUMNS*plan.itemsize), BAND_MAX_TILES, tiles_across(plan, route))
-    route.staged_elements = route.staged_regions = route.drafts = 0
+    route.staged_elements = route.staged_regions = route.drafts = route.draft_elements = 0
     if route.name == DRAFT_ROW:
         route.piece_blocks = (route.piece*plan.itemsize + ROW_BLOCK_BYTES - 1)//ROW_BLOCK_BYTES
         route.drafts = route.pieces*route.piece_blocks
+        route.draft_elements = n if route.staged_out else 0
     elif route.is_tile or route.staged_in or route.staged_out and plan.kernels.write_row != NULL:
         route.staged_elements = size if route.fused and size > SCRATCH_ELEMENTS else SCRATCH_ELEMENTS
         route.staged_regions = 2 if plan.data[WEIGHTS] != NULL or route.is_tile and (

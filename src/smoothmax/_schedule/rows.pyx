@@ -81,16 +81,24 @@ cdef inline Py_ssize_t start_piece(const Unit *unit, Py_ssize_t piece, Cursor *c
     return n
 
 
+cdef inline char *draft_at(const Unit *unit, Py_ssize_t piece) noexcept nogil:
+    """Where the draft of a piece lies."""
+    cdef Py_ssize_t first = piece*unit.route.piece
+    if unit.route.draft_elements:
+        return unit.space.draft + first*unit.plan.itemsize
+    return unit.bases.data[RESULT] + first*inner_stride(&unit.plan.reduced, RESULT)
+
+
 cdef void draft_row(const Unit *unit, const Kernels *kernels, Py_ssize_t piece, State *state) noexcept nogil:
     """Make the first pass over a piece: its exponentials become the draft of its results.
 
-    Elements that must be staged are staged in the result, a block at a time.
+    Elements that must be staged are staged where the draft will lie, a block at a time.
     """
     cdef const Plan *plan = unit.plan
     cdef Cursor cursor
     cdef Py_ssize_t n = start_piece(unit, piece, &cursor), block
     cdef double *maxima = unit.space.drafts + piece*unit.route.piece_blocks
-    cdef char *out = unit.bases.data[RESULT] + cursor.offset[RESULT]
+    cdef char *out = draft_at(unit, piece)
     clear(state, 1)
     if not unit.staged_in:
         kernels.draft_row(state, unit.bases.data[ELEMENTS] + cursor.offset[ELEMENTS], n, out, maxima)
@@ -108,7 +116,9 @@ cdef void correct_row(const Unit *unit, Py_ssize_t piece, const State *state) no
     cdef const Plan *plan = unit.plan
     cdef Cursor cursor
     cdef Py_ssize_t n = start_piece(unit, piece, &cursor)
-    cdef char *out = unit.bases.data[RESULT] + cursor.offset[RESULT]
+    cdef char *out = draft_at(unit, piece)
     cdef const char *elements = out if unit.staged_in else unit.bases.data[ELEMENTS] + cursor.offset[ELEMENTS]
     plan.kernels.correct_row(state, elements, n, out, unit.space.drafts + piece*unit.route.piece_blocks)
     fill_masked_row(plan, &unit.bases, &cursor, n, out)
+    if unit.staged_out:
+        unstage_row(plan, &unit.bases, &cursor, n, out)

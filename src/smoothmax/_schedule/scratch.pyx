@@ -320,12 +320,17 @@ cdef void unstage_row(const Plan *plan, const Bases *bases, Cursor *cursor, Py_s
 
 cdef void unstage_tile(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssize_t rows, Py_ssize_t columns,
                        char *results) noexcept nogil:
-    cdef Py_ssize_t i
+    cdef Py_ssize_t i, part, done = 0, step = inner_stride(&plan.reduced, RESULT)
+    cdef char *target
     if is_transposed(plan, RESULT, rows):
         transpose_back(plan, bases, cursor, rows, columns, results)
         advance(cursor, rows)
         return
-    for i in range(rows):
-        plan.store(results + i*TILE_COLUMNS*plan.itemsize, columns, place(bases, cursor, RESULT),
-                   inner_stride(&plan.kept, RESULT), plan.swapped[RESULT])
-        advance(cursor, 1)
+    while done < rows:
+        part = contiguous(cursor, rows - done)
+        target = place(bases, cursor, RESULT)
+        for i in range(part):
+            plan.store(results, columns, target + i*step, inner_stride(&plan.kept, RESULT), plan.swapped[RESULT])
+            results += TILE_COLUMNS*plan.itemsize
+        advance(cursor, part)
+        done += part

@@ -55,11 +55,12 @@ cdef bint allocate(Workspace *space, const Plan *plan, const Route *route, Exten
 
     Fused routes need no state besides `state`. The caller has it on its stack, where it costs small calls nothing.
     """
-    cdef size_t region = route.staged_elements*plan.itemsize, drafts = 0, states = route.name == NARROW, size
+    cdef size_t region = route.staged_elements*plan.itemsize, drafts = 0, states = route.name == NARROW, size, draft = 0
     if extent == WHOLE_UNITS:
         drafts = route.drafts
+        draft = route.draft_elements*plan.itemsize
         states += 0 if route.fused else 2 + route.band_tiles
-    size = route.staged_regions*region + drafts*sizeof(double) + states*sizeof(State)
+    size = route.staged_regions*region + drafts*sizeof(double) + states*sizeof(State) + draft
     space.memory = NULL
     if size:
         space.memory = <char *>malloc(size)
@@ -69,6 +70,7 @@ cdef bint allocate(Workspace *space, const Plan *plan, const Route *route, Exten
     space.weights = space.memory + region if route.staged_regions > 1 else space.memory
     space.drafts = <double *>(space.memory + route.staged_regions*region)
     space.lanes = <State *>(space.drafts + drafts)
+    space.draft = <char *>(space.lanes + states)
     if extent == WHOLE_UNITS and not route.fused:
         space.other = space.lanes + (route.name == NARROW)
         space.exact = space.other + 1
@@ -236,7 +238,7 @@ cdef bint join(Unit *unit, const SharedPieces *shared, Workspace *space) noexcep
     unit[0] = shared.unit
     if not allocate(space, unit.plan, unit.route, STAGING):
         return False
-    space.drafts = shared.unit.space.drafts
+    space.drafts, space.draft = shared.unit.space.drafts, shared.unit.space.draft
     unit.space = space
     return True
 

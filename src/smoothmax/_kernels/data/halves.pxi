@@ -64,9 +64,10 @@ cdef extern from * nogil:
     static void smoothmax_widen_float16(const char *halves, Py_ssize_t n, float *out) {
         Py_ssize_t i = 0;
     #if defined(SMOOTHMAX_HALVES)
-        for (; i + SMOOTHMAX_HALVES <= n; i += SMOOTHMAX_HALVES) {
+        for (; i < n && n >= SMOOTHMAX_HALVES; i += SMOOTHMAX_HALVES) {
             smoothmax_halves some;
             smoothmax_floats values;
+            i = i > n - SMOOTHMAX_HALVES ? n - SMOOTHMAX_HALVES : i;    /* the last overlap those before */
             memcpy(&some, halves + 2*i, sizeof some);
             values = SMOOTHMAX_TO_FLOATS(some);
             memcpy(out + i, &values, sizeof values);
@@ -84,10 +85,11 @@ cdef extern from * nogil:
     #if defined(SMOOTHMAX_HALVES)
         smoothmax_bits nans = {0};              /* negative where there was one */
         int any_nan = 0;
-        for (; i + SMOOTHMAX_HALVES <= n; i += SMOOTHMAX_HALVES) {
+        for (; i < n && n >= SMOOTHMAX_HALVES; i += SMOOTHMAX_HALVES) {
             smoothmax_halves some;
             smoothmax_floats floats;
             smoothmax_bits bits;
+            i = i > n - SMOOTHMAX_HALVES ? n - SMOOTHMAX_HALVES : i;
             memcpy(&floats, values + i, sizeof floats);
             memcpy(&bits, values + i, sizeof bits);
             nans |= 0x7F800000 - (bits & 0x7FFFFFFF);
