@@ -353,6 +353,14 @@ def test_dask_arrays():
         check_nearest(got.compute(), smoothmax.cross_entropy(wide, targets, reduction=reduction))
 
 
+def test_losses_of_dask_arrays_are_rounded_after_they_are_added():
+    da = pytest.importorskip("dask.array")
+    for seed in range(20):
+        x = draw((2, 9), seed)
+        got = smoothmax.cross_entropy(da.from_array(x, chunks=(1, 9)), da.from_array(np.arange(2)))
+        check_nearest(got.compute(), smoothmax.cross_entropy(x.astype(np.float64), np.arange(2)))
+
+
 def test_smoothmax_does_not_import_ml_dtypes():
     code = (
         "import sys, numpy, smoothmax, smoothmax.dask\n"
