@@ -96,11 +96,15 @@ def lengths(dtype):
 
 
 def rows(dtype):
-    """Rows of every length; the logarithm of every third is so near 0 that it needs exact terms."""
+    """Rows of every length, and such whose logarithm is so near 0 that it needs exact terms."""
     rng = np.random.default_rng(11)
-    for i, n in enumerate(lengths(dtype)):
-        x = rng.normal(size=n) * (30, 1, 3)[i % 3]
-        yield (x if i % 3 else x / 30 - np.log(n) - 0.5).astype(dtype)
+    for n in lengths(dtype):
+        x = rng.normal(size=n)
+        yield (x * 3).astype(dtype)
+        yield (x * 30).astype(dtype)
+        x -= smoothmax.logsumexp(x)
+        x[n // 2] = 0
+        yield (x - np.log(2)).astype(dtype)
 
 
 def same_bits(a, b):

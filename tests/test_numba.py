@@ -79,6 +79,12 @@ def test_strides_have_them_too():
         assert same(softmax(view), smoothmax.softmax(view.copy()))
 
 
+def test_an_array_that_must_not_be_written_can_be_read():
+    x = np.arange(4.0)
+    x.setflags(write=False)
+    assert same(softmax(x), smoothmax.softmax(x))
+
+
 def test_float32_and_integers():
     x = np.random.default_rng(0).normal(size=20).astype(np.float32)
     assert logsumexp(x) == smoothmax.logsumexp(x)

@@ -6,7 +6,8 @@ import sys
 import pytest
 
 import smoothmax
-from smoothmax._schedule.threads import get_setting, put_setting
+from smoothmax._hooks import threadpoolctl as hook
+from smoothmax._schedule.threads import get_setting, put_setting, threads_of_process
 from smoothmax._thresholds import limits
 
 threadpoolctl = pytest.importorskip("threadpoolctl")
@@ -28,8 +29,16 @@ def entries():
     return [info for info in threadpoolctl.threadpool_info() if info["user_api"] == "smoothmax"]
 
 
-def test_threadpool_info_lists_smoothmax_once():
+def test_further_calls_register_nothing(monkeypatch):
+    calls = []
+    monkeypatch.setattr(hook, "_registered_with", None)
+    monkeypatch.setattr(threadpoolctl, "register", calls.append)
     smoothmax.register_threadpoolctl()
+    smoothmax.register_threadpoolctl()
+    assert len(calls) == 1
+
+
+def test_threadpool_info_lists_smoothmax_once():
     (entry,) = entries()
     assert entry["internal_api"] == "smoothmax"
     assert entry["version"] == smoothmax.__version__
@@ -67,6 +76,8 @@ def test_a_limit_of_other_libraries_changes_nothing(api):
 
 
 def test_num_threads_goes_before_a_limit_and_is_not_taken_for_the_setting_of_the_process():
+    with smoothmax.num_threads(limits()["MAX_THREADS"]):
+        assert entries()[0]["num_threads"] == threads_of_process()
     with smoothmax.num_threads(4):
         with threadpoolctl.threadpool_limits(1):
             assert smoothmax.get_num_threads() == 4

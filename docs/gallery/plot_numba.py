@@ -83,6 +83,7 @@ assert abs(forward(*certain) - np.exp(-40)) < 1e-15 * np.exp(-40)
 # Time
 # ----
 sizes = [4, 8, 16, 32, 64, 128]
+print("nanoseconds a step and state, with", *sizes, "states")
 figure, panel = plt.subplots(figsize=(7, 4), layout="constrained")
 for function, colour, label in (
     (forward_by_hand, "#0072B2", "by hand"),
@@ -97,7 +98,7 @@ for function, colour, label in (
             function(*drawn)
             best.append(time.perf_counter() - start)
         found.append(min(best) / (199 * states) * 1e9)
-    print(f"{label:14}", *(f"{each:6.0f}" for each in found), "ns")
+    print(f"{label:14}:", *(f"{each:.0f}" for each in found))
     panel.loglog(sizes, found, color=colour, marker="o", label=label)
 panel.set_xlabel("states")
 panel.set_ylabel("nanoseconds a step and state")

@@ -14,7 +14,7 @@ from smoothmax._c.functions import addresses
 
 # Modules without types: imported so, they are Any to a type checker, whether they are installed or not.
 llvm: Any = import_module("llvmlite.binding")
-types: Any = import_module("numba.types")
+types: Any = import_module("numba.core.types")
 TypingError: Any = import_module("numba.core.errors").TypingError
 extending: Any = import_module("numba.extending")
 
