@@ -10,11 +10,11 @@ from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport uintptr_t
 from libc.string cimport memcpy
 
-from smoothmax._kernels.dispatch cimport elementwise_of, kernels_of
+from smoothmax._kernels.dispatch cimport kernels_of, number_f32_of, number_f64_of
 from smoothmax._kernels.environment cimport Environment, enter_environment, leave_without_flags
 from smoothmax._kernels.interface cimport (
     ELEMENTWISE_OPERATIONS, LOG1MEXP, LOG1PEXP, LOGADDEXP, LOGSUBEXP, LOGSUMEXP, LOG_EXPIT, LOG_SOFTMAX, OPERATIONS,
-    SOFTMAX, Elementwise, ElementwiseRow, Kernels, Operation,
+    SOFTMAX, Elementwise, Kernels, NumberF32, NumberF64, Operation,
 )
 from smoothmax._schedule.packed cimport Packed
 from smoothmax._schedule.strided cimport (
@@ -67,7 +67,8 @@ ctypedef fused partial:
 
 # What nothing changes after import: the kernels of float32 and of float64.
 cdef const Kernels *KERNELS[2][OPERATIONS]
-cdef ElementwiseRow ROWS[2][ELEMENTWISE_OPERATIONS]
+cdef NumberF32 NUMBERS_F32[ELEMENTWISE_OPERATIONS]
+cdef NumberF64 NUMBERS_F64[ELEMENTWISE_OPERATIONS]
 
 
 cdef inline const Kernels *kernels_for(Operation operation, const real *_) noexcept nogil:
@@ -135,7 +136,10 @@ cdef inline real combine(Elementwise operation, real x1, real x2) noexcept nogil
     cdef Environment environment
     cdef real result
     enter_environment(&environment)
-    ROWS[sizeof(real) == sizeof(double)][<int>operation](&x1, &x2, 1, &result)
+    if real is float:
+        result = NUMBERS_F32[<int>operation](x1, x2)
+    else:
+        result = NUMBERS_F64[<int>operation](x1, x2)
     leave_without_flags(&environment)
     return result
 
@@ -264,8 +268,9 @@ cdef void take_kernels() noexcept:
     for doubles in range(2):
         for operation in range(<int>OPERATIONS):
             KERNELS[doubles][operation] = kernels_of(<Operation>operation, doubles)
-        for operation in range(<int>ELEMENTWISE_OPERATIONS):
-            ROWS[doubles][operation] = elementwise_of(<Elementwise>operation, doubles)
+    for operation in range(<int>ELEMENTWISE_OPERATIONS):
+        NUMBERS_F32[operation] = number_f32_of(<Elementwise>operation)
+        NUMBERS_F64[operation] = number_f64_of(<Elementwise>operation)
 
 
 cdef Functions TABLE

@@ -1,7 +1,7 @@
 # Which compiled variant of the kernels this process uses.
 
 from smoothmax._kernels.interface cimport (
-    DataKernels, Elementwise, ElementwiseRow, Kernels, Operation, ProductKernels, Weigh,
+    DataKernels, Elementwise, ElementwiseRow, Kernels, NumberF32, NumberF64, Operation, ProductKernels, Weigh,
 )
 
 cdef const Kernels *kernels_of(Operation operation, bint doubles) noexcept
@@ -9,3 +9,5 @@ cdef const DataKernels *data_kernels_of(bint doubles) noexcept
 cdef Weigh weigh_of(bint doubles) noexcept
 cdef ElementwiseRow elementwise_of(Elementwise operation, bint doubles) noexcept
 cdef const ProductKernels *product_kernels_of(bint doubles) noexcept
+cdef NumberF32 number_f32_of(Elementwise operation) noexcept
+cdef NumberF64 number_f64_of(Elementwise operation) noexcept

@@ -10,7 +10,8 @@ import os
 from cpython.pycapsule cimport PyCapsule_GetPointer
 
 from smoothmax._kernels.interface cimport (
-    DataKernels, Elementwise, ElementwiseRow, Kernels, Operation, ProductKernels, Table, Weigh,
+    DataKernels, Elementwise, ElementwiseRow, Kernels, NumberF32, NumberF64, Operation, ProductKernels, Table,
+    Weigh,
 )
 
 cdef extern from "cpu_features.h" nogil:
@@ -95,3 +96,11 @@ cdef ElementwiseRow elementwise_of(Elementwise operation, bint doubles) noexcept
 
 cdef const ProductKernels *product_kernels_of(bint doubles) noexcept:
     return &table.products_f64 if doubles else &table.products_f32
+
+
+cdef NumberF32 number_f32_of(Elementwise operation) noexcept:
+    return table.number_f32[<int>operation]
+
+
+cdef NumberF64 number_f64_of(Elementwise operation) noexcept:
+    return table.number_f64[<int>operation]

@@ -164,6 +164,8 @@ ctypedef void (*Load)(const void *elements, Py_ssize_t stride, Py_ssize_t n, bin
 ctypedef void (*Store)(const void *values, Py_ssize_t n, void *elements, Py_ssize_t stride,
                        bint swapped) noexcept nogil
 ctypedef void (*ElementwiseRow)(const void *x1, const void *x2, Py_ssize_t n, void *out) noexcept nogil
+ctypedef float (*NumberF32)(float x1, float x2) noexcept nogil
+ctypedef double (*NumberF64)(double x1, double x2) noexcept nogil
 
 
 cdef enum Operation:
@@ -316,6 +318,8 @@ cdef struct Table:
     DataKernels data_f64
     ElementwiseRow elementwise_f32[ELEMENTWISE_OPERATIONS]      # x2 of an operation on one element is not read
     ElementwiseRow elementwise_f64[ELEMENTWISE_OPERATIONS]
+    NumberF32 number_f32[ELEMENTWISE_OPERATIONS]                # the same of one number, or two
+    NumberF64 number_f64[ELEMENTWISE_OPERATIONS]
     # Turn a state of logsumexp without weights into one whose weights are all 1.
     Weigh weigh_f32
     Weigh weigh_f64

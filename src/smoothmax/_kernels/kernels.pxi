@@ -16,8 +16,9 @@ from smoothmax._kernels.interface cimport (
     SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, WEIGHTED_LOGMEANEXP, WEIGHTED_LOGSUMEXP, AddProducts,
     Adjust, Blend, CorrectRow, DataKernels, DotSum, DraftRow, Elementwise, ElementwiseRow, Factor, Finish,
     FinishProducts, FusedRow, FusedStateRow, FusedStateTile, FusedTile, FusedWeightedTile, JointRow, Kernels, Load,
-    LogProducts, PartialSum, ProductKernels, ProductSum, ReduceRow, ReduceTile, RunningSum, ScaleRow, ScaleTile,
-    Scaling, Select, State, Table, Transpose, WeightedSum, WriteRow, WriteTile, clear, running_of, weighted_of,
+    LogProducts, NumberF32, NumberF64, PartialSum, ProductKernels, ProductSum, ReduceRow, ReduceTile, RunningSum,
+    ScaleRow, ScaleTile, Scaling, Select, State, Table, Transpose, WeightedSum, WriteRow, WriteTile, clear, running_of,
+    weighted_of,
 )
 from smoothmax._kernels.interface cimport Store as StoreElements    # loops/exp_sum.pxi means something else by Store
 from smoothmax._thresholds cimport (
@@ -134,6 +135,7 @@ fill_products(&TABLE.products_f32, <float>0)
 fill_products(&TABLE.products_f64, <double>0)
 fill_elementwise(TABLE.elementwise_f32, <float>0)
 fill_elementwise(TABLE.elementwise_f64, <double>0)
+fill_numbers(TABLE.number_f32, TABLE.number_f64)
 TABLE.weigh_f32 = weigh_f32
 TABLE.weigh_f64 = weigh_f64
 table = PyCapsule_New(&TABLE, "smoothmax._kernels", NULL)

@@ -1,7 +1,8 @@
 # The elementwise operations, one formula each: what takes a row of operands to a row of results.
 #
 # Every element passes through the same loop over lanes, the last ones of a row padded, so the bits of a result do not
-# depend on its place.
+# depend on its place. A number by itself has the same bits outside of that loop: formulas call fma where it counts, and
+# a compiler contracts what is left of a polynomial alike. tests/test_c_functions.py compares them.
 
 cdef inline real result_of(Elementwise operation, real x1, real x2) noexcept nogil:
     if operation == LOGADDEXP:
@@ -68,3 +69,35 @@ cdef void fill_elementwise(ElementwiseRow *rows, real _) noexcept:
     rows[<int>LOG1MEXP] = <ElementwiseRow>log1mexp_row[real]
     rows[<int>LOG1PEXP] = <ElementwiseRow>log1pexp_row[real]
     rows[<int>LOG_EXPIT] = <ElementwiseRow>log_expit_row[real]
+
+
+# Numbers --------------------------------------------------------------------------------------------------------------
+#
+# A loop over lanes takes twice as long for one of them (P57).
+
+cdef real logaddexp_number(real x1, real x2) noexcept nogil:
+    return logaddexp_of(x1, x2)
+
+
+cdef real logsubexp_number(real x1, real x2) noexcept nogil:
+    return logsubexp_of(x1, x2)
+
+
+cdef real log1mexp_number(real x, real _) noexcept nogil:
+    return log1mexp_of(x)
+
+
+cdef real log1pexp_number(real x, real _) noexcept nogil:
+    return log1pexp_of(x)
+
+
+cdef real log_expit_number(real x, real _) noexcept nogil:
+    return log_expit_of(x)
+
+
+cdef void fill_numbers(NumberF32 *singles, NumberF64 *doubles) noexcept:
+    singles[<int>LOGADDEXP], doubles[<int>LOGADDEXP] = logaddexp_number[float], logaddexp_number[double]
+    singles[<int>LOGSUBEXP], doubles[<int>LOGSUBEXP] = logsubexp_number[float], logsubexp_number[double]
+    singles[<int>LOG1MEXP], doubles[<int>LOG1MEXP] = log1mexp_number[float], log1mexp_number[double]
+    singles[<int>LOG1PEXP], doubles[<int>LOG1PEXP] = log1pexp_number[float], log1pexp_number[double]
+    singles[<int>LOG_EXPIT], doubles[<int>LOG_EXPIT] = log_expit_number[float], log_expit_number[double]
