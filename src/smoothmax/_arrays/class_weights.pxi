@@ -6,7 +6,7 @@ from libc.math cimport NAN, fabs, isfinite, ldexp
 
 from smoothmax._kernels.dispatch cimport kernels_of
 from smoothmax._kernels.interface cimport LOG_SOFTMAX_VJP, Kernels, State, clear
-from smoothmax._thresholds cimport CLASS_WEIGHT_BITS, SMOOTHED_ONES_MAX_CLASSES
+from smoothmax._thresholds cimport CLASS_WEIGHT_BITS, GIL_MIN_ELEMENTS, SMOOTHED_ONES_MAX_CLASSES
 
 
 cdef enum Reduction:
@@ -133,8 +133,12 @@ cdef double sum_of_losses(cnp.ndarray losses):
     cdef double total
     cdef State state
     clear(&state, 1)
-    with nogil:
+    state.away = 0
+    if n < GIL_MIN_ELEMENTS:
         kernels.reduce_row(&state, given, given, n)
+    else:
+        with nogil:
+            kernels.reduce_row(&state, given, given, n)
     total = state.dot.dot[0] + state.dot.dot_low[0]
     return total if isfinite(total) else state.dot.dot[0]
 

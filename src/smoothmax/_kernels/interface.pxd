@@ -89,6 +89,11 @@ cdef struct State:
     # or spreads states need not ask for it.
     Scaling scaling
 
+    # How many elements beyond a block in the scratch its elements lie in the array: kernels fetch the ones that follow
+    # there, while they compute. 0 for a block that is read where it lies. Of a tile, also how many elements apart its
+    # rows lie in the array. clear() leaves both as they are.
+    Py_ssize_t away
+    Py_ssize_t away_ld
 
 cdef inline WeightedSum *weighted_of(State *state) noexcept nogil:
     """The sum of a state with weights. No function may use both views: by C's rules they do not alias."""
@@ -136,7 +141,7 @@ ctypedef void (*WriteTile)(const State *state, const void *x, Py_ssize_t ld, con
 ctypedef void (*DraftRow)(State *state, const void *x, Py_ssize_t n, void *out, double *maxima) noexcept nogil
 ctypedef void (*CorrectRow)(const State *state, const void *x, Py_ssize_t n, void *out,
                             const double *maxima) noexcept nogil
-ctypedef void (*FusedRow)(const void *x, Py_ssize_t n, void *out) noexcept nogil
+ctypedef void (*FusedRow)(const void *x, Py_ssize_t n, Py_ssize_t away, void *out) noexcept nogil
 ctypedef void (*FusedTile)(const void *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
                            void *out, Py_ssize_t out_ld) noexcept nogil
 ctypedef bint (*FusedWeightedTile)(const void *x, Py_ssize_t ld, const void *b, Py_ssize_t b_ld, Py_ssize_t rows,
@@ -156,7 +161,8 @@ ctypedef void (*Transpose)(const void *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssi
 ctypedef void (*Blend)(void *b, const void *factors, Py_ssize_t n, double scale, double scale_low,
                        double offset, double offset_low) noexcept nogil
 ctypedef void (*Adjust)(const void *x, Py_ssize_t step, const void *addends, Py_ssize_t addends_step, bint one_a_row,
-                        Py_ssize_t rows, Py_ssize_t n, double scale, void *out, Py_ssize_t out_step) noexcept nogil
+                        Py_ssize_t rows, Py_ssize_t n, double scale, Py_ssize_t ahead, void *out,
+                        Py_ssize_t out_step) noexcept nogil
 
 
 # Converters between elements of any supported type and the floats or doubles that kernels take.
@@ -234,9 +240,9 @@ cdef struct Kernels:
     # or computes them now: the bits are the same.
     DraftRow draft_row
     CorrectRow correct_row
-    # Fused: one call goes from the elements of a row or tile of at most *_bytes (0: never) to the results; `out` has
-    # a single row where the operation reduces. Columns of at most `differences_max_rows` rows are done by the function
-    # with `differences` in its name, which takes the difference from the maximum in two parts.
+    # Fused: one call goes from the elements of a row or tile of at most *_bytes (0: never) to the results; `out` has a
+    # single row where the operation reduces. `away` is that of a State. Columns of at most `differences_max_rows` rows
+    # are done by the function with `differences` in its name, which takes the difference from the maximum in two parts.
     # fused_aliased_tile_bytes is the limit for rows that lie a multiple of ALIASED_STRIDE_BYTES apart.
     Py_ssize_t fused_row_bytes
     Py_ssize_t fused_tile_bytes
@@ -263,7 +269,9 @@ cdef struct DataKernels:
     Transpose transpose         # rows of few columns; and
     Transpose transpose_back    # few rows of many columns
     Blend blend                 # b*scale + offset, times factors, in the place of b
-    Adjust adjust               # x*scale + addends, each of the two rounded; steps from row to row in bytes
+    # x*scale + addends, each of the two rounded; steps from row to row in bytes. What lies `ahead` bytes ahead of the
+    # elements is fetched; 0 for nothing.
+    Adjust adjust
     Load load_float16
     Load load_bfloat16
     Store store_float16

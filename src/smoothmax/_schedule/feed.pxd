@@ -4,13 +4,16 @@
 
 from smoothmax._kernels.interface cimport State
 from smoothmax._schedule.plan cimport (
-    ELEMENTS, RESULT, WEIGHTS, Bases, Cursor, Plan, advance, contiguous, copy_cursor, inner_stride, place, start,
+    ELEMENTS, RESULT, WEIGHTS, Axes, Bases, Cursor, Plan, advance, contiguous, copy_cursor, inner_stride, is_contiguous,
+    place, start,
 )
 from smoothmax._schedule.route cimport GATHERED_ROW, Route
 from smoothmax._schedule.scratch cimport (
     fill_masked_row, fill_masked_tile, stage_row, stage_tile, unstage_row, unstage_tile,
 )
-from smoothmax._thresholds cimport SCRATCH_TILE_ROWS, STAGED_ROW_BYTES, TILE_COLUMNS
+from smoothmax._thresholds cimport (
+    SCRATCH_TILE_ROWS, STAGED_ROW_BYTES, TILE_BLOCK_BYTES, TILE_COLUMNS, WEIGHTED_TILE_BLOCK_ROWS,
+)
 
 cdef struct Workspace:
     # The memory of a thread besides the arrays of the call, as much as the route needs (see walk.pyx).
@@ -58,9 +61,19 @@ cdef struct Feed:
     Py_ssize_t weights_ld
     char *out
     Py_ssize_t out_ld
+    Py_ssize_t away             # those of the state
+    Py_ssize_t away_ld
 
 
 # Inline, because a call of another module for each block would show in short rows.
+
+cdef inline Py_ssize_t away_of(const Plan *plan, const Axes *along, const Bases *bases, const Cursor *cursor,
+                               const char *staged) noexcept nogil:
+    """How many elements beyond the place where part of a row is staged it lies in the array; 0 if it is strided."""
+    if not is_contiguous(plan, along, ELEMENTS):
+        return 0
+    return (place(bases, cursor, ELEMENTS) - staged)//plan.itemsize
+
 
 cdef inline void start_feed(Feed *feed, const Unit *unit, Py_ssize_t first, Py_ssize_t n) noexcept nogil:
     """Feed n positions of the reduced axes from `first` on."""
@@ -69,11 +82,19 @@ cdef inline void start_feed(Feed *feed, const Unit *unit, Py_ssize_t first, Py_s
     start(&feed.cursor, &unit.plan.reduced, 0, first, n)
     feed.source = ELEMENTS
     feed.in_place = not unit.staged_in
-    feed.staged_rows = SCRATCH_TILE_ROWS if unit.route.is_tile else STAGED_ROW_BYTES//itemsize
+    feed.staged_rows = STAGED_ROW_BYTES//itemsize
+    if unit.route.is_tile:
+        feed.staged_rows = SCRATCH_TILE_ROWS
+        if unit.plan.adjusted:                  # as much as a kernel takes at a time, and stays in L1 (P45)
+            feed.staged_rows = WEIGHTED_TILE_BLOCK_ROWS
+            if unit.plan.data[WEIGHTS] == NULL:
+                feed.staged_rows = TILE_BLOCK_BYTES//(TILE_COLUMNS*itemsize)
+    feed.away = 0
     feed.ld = feed.weights_ld = TILE_COLUMNS
     if not unit.staged_in:
         feed.ld = inner_stride(&unit.plan.reduced, ELEMENTS)//itemsize
         feed.weights_ld = inner_stride(&unit.plan.reduced, WEIGHTS)//itemsize
+    feed.away_ld = feed.ld
 
 
 cdef inline void read_in_place(Feed *feed) noexcept nogil:
@@ -85,6 +106,11 @@ cdef inline void read_in_place(Feed *feed) noexcept nogil:
 cdef inline void stage(Feed *feed, char *destination) noexcept nogil:
     cdef const Unit *unit = feed.unit
     feed.elements, feed.weights = destination, unit.space.weights
+    if not unit.route.is_tile:
+        feed.away = away_of(unit.plan, &unit.plan.reduced, &unit.bases, &feed.cursor, destination)
+    elif unit.plan.adjusted:                    # of one block of the kernels, see start_feed
+        feed.away = away_of(unit.plan, &unit.plan.kept, &unit.bases, &feed.cursor, destination)
+        feed.away_ld = inner_stride(&unit.plan.reduced, ELEMENTS)//unit.plan.itemsize
     if unit.route.is_tile:
         stage_tile(unit.plan, &unit.bases, &feed.cursor, feed.rows, unit.columns, destination, unit.space.weights)
     else:

@@ -125,16 +125,17 @@ cdef void adjust_narrow(const Feed *feed, char *to) noexcept nogil:
     if addends == NULL or row_stride == inner_shape(&plan.kept)*stride:
         if addends != NULL:
             addends += at*stride
-        adjust(plan, feed.elements, step, addends, feed.width*stride, stride, feed.rows, used, to, to_step)
+        adjust(plan, feed.elements, step, addends, feed.width*stride, stride, feed.rows, used,
+               feed.rows*step, to, to_step)
     elif row_stride == 0:
         load_addends(feed, at, used, <char *>loaded)
-        plan.data_kernels.adjust(feed.elements, step, loaded, 0, False, feed.rows, used, plan.element_scale, to,
-                                 to_step)
+        plan.data_kernels.adjust(feed.elements, step, loaded, 0, False, feed.rows, used, plan.element_scale,
+                                 feed.rows*step, to, to_step)
     else:
         for i in range(feed.rows):
             load_addends(feed, at + i*feed.width, used, <char *>loaded)
             plan.data_kernels.adjust(feed.elements + i*step, 0, loaded, 0, False, 1, used, plan.element_scale,
-                                     to + i*to_step, 0)
+                                     feed.rows*step, to + i*to_step, 0)
 
 
 cdef void stage_narrow(Feed *feed, char *elements, char *weights) noexcept nogil:
@@ -214,6 +215,7 @@ cdef void reduce_narrow(const Unit *unit, const Kernels *kernels, Py_ssize_t fir
         clear(of_lanes, TILE_COLUMNS)
         while feed.left:
             next_narrow_block(&feed)
+            of_lanes.away, of_lanes.away_ld = 0, feed.ld
             kernels.reduce_tile(of_lanes, feed.elements, feed.ld, feed.weights, feed.weights_ld, feed.rows,
                                 feed.columns)
             advance_narrow(&feed)

@@ -78,9 +78,9 @@ cdef inline double adjusted_at(const Plan *plan, double value, const char *adden
     """The element as kernels take it, with the addend at its class; NULL for none."""
     cdef float single = <float>value
     if plan.itemsize == sizeof(double):
-        adjust(plan, <const char *>&value, 0, addend, 0, 0, 1, 1, <char *>&value, 0)
+        adjust(plan, <const char *>&value, 0, addend, 0, 0, 1, 1, 0, <char *>&value, 0)
         return value
-    adjust(plan, <const char *>&single, 0, addend, 0, 0, 1, 1, <char *>&single, 0)
+    adjust(plan, <const char *>&single, 0, addend, 0, 0, 1, 1, 0, <char *>&single, 0)
     return single
 
 

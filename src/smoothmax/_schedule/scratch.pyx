@@ -9,8 +9,8 @@ from libc.string cimport memset
 
 from smoothmax._kernels.interface cimport Load
 from smoothmax._schedule.plan cimport (
-    ADDENDS, ELEMENTS, FACTORS, MASK, RESULT, WEIGHTS, Axes, Bases, Cursor, Plan, advance, contiguous, inner_stride,
-    is_contiguous, place,
+    ADDENDS, ELEMENTS, FACTORS, MASK, RESULT, WEIGHTS, Axes, Bases, Cursor, Plan, advance, contiguous, inner_shape,
+    inner_stride, is_contiguous, place,
 )
 from smoothmax._thresholds cimport MASK_BUFFER_ELEMENTS, TILE_COLUMNS
 
@@ -18,13 +18,15 @@ from smoothmax._thresholds cimport MASK_BUFFER_ELEMENTS, TILE_COLUMNS
 # Addends, masks and factors ------------------------------------------------------------------------------------------
 
 cdef void adjust(const Plan *plan, const char *elements, Py_ssize_t step, const char *addends, Py_ssize_t addends_step,
-                 Py_ssize_t stride, Py_ssize_t rows, Py_ssize_t n, char *to, Py_ssize_t to_step) noexcept nogil:
+                 Py_ssize_t stride, Py_ssize_t rows, Py_ssize_t n, Py_ssize_t ahead, char *to,
+                 Py_ssize_t to_step) noexcept nogil:
     """Adjust elements. Addends that kernels cannot read where they lie are loaded first, once if all rows have them."""
     cdef double loaded[MASK_BUFFER_ELEMENTS]
     cdef Py_ssize_t i, part, done = 0, together = rows if addends_step == 0 else 1
     cdef bint one = stride == 0
     if addends == NULL or plan.direct[ADDENDS] and (one or stride == plan.itemsize):
-        plan.data_kernels.adjust(elements, step, addends, addends_step, one, rows, n, plan.element_scale, to, to_step)
+        plan.data_kernels.adjust(elements, step, addends, addends_step, one, rows, n, plan.element_scale, ahead, to,
+                                 to_step)
         return
     while done < n:
         part = n if one else min(n - done, MASK_BUFFER_ELEMENTS)
@@ -32,7 +34,7 @@ cdef void adjust(const Plan *plan, const char *elements, Py_ssize_t step, const 
             plan.load_addends(addends + i*addends_step + done*stride, stride, 1 if one else part,
                               plan.swapped[ADDENDS], loaded)
             plan.data_kernels.adjust(elements + i*step + done*plan.itemsize, step, loaded, 0, one, together, part,
-                                     plan.element_scale, to + i*to_step + done*plan.itemsize, to_step)
+                                     plan.element_scale, ahead, to + i*to_step + done*plan.itemsize, to_step)
         done += part
 
 
@@ -133,7 +135,7 @@ cdef void load_rows(const Plan *plan, const Bases *bases, const Cursor *cursor, 
     cdef const char *mask = place(bases, cursor, MASK)
     cdef const char *given = place(bases, cursor, WEIGHTS)
     cdef const char *factors = place(bases, cursor, FACTORS)
-    cdef Py_ssize_t i, mask_step = inner_stride(down, MASK), mask_stride = inner_stride(along, MASK)
+    cdef Py_ssize_t i, ahead = 0, mask_step = inner_stride(down, MASK), mask_stride = inner_stride(along, MASK)
     if mask != NULL and contiguous_elements and not plan.adjusted:
         select(plan, source, inner_stride(down, ELEMENTS), mask, mask_step, mask_stride, rows, n, -INFINITY, elements,
                step)
@@ -143,9 +145,12 @@ cdef void load_rows(const Plan *plan, const Bases *bases, const Cursor *cursor, 
                 plan.load(source + i*inner_stride(down, ELEMENTS), inner_stride(along, ELEMENTS), n,
                           plan.swapped[ELEMENTS], elements + i*step)
         if plan.adjusted:
+            # Kernels fetch what follows a row, and the rows below. Where all rows are here, a tile is on the right.
+            if contiguous_elements and down.ndim == 1 and rows == inner_shape(down):
+                ahead = n*plan.itemsize if along != down else 0
             adjust(plan, source if contiguous_elements else elements,
                    inner_stride(down, ELEMENTS) if contiguous_elements else step, place(bases, cursor, ADDENDS),
-                   inner_stride(down, ADDENDS), inner_stride(along, ADDENDS), rows, n, elements, step)
+                   inner_stride(down, ADDENDS), inner_stride(along, ADDENDS), rows, n, ahead, elements, step)
         if mask != NULL:
             select(plan, elements, step, mask, mask_step, mask_stride, rows, n, -INFINITY, elements, step)
     if given == NULL:
@@ -254,10 +259,10 @@ cdef void transpose_prepared(const Plan *plan, const Bases *bases, const Cursor 
         source, step = prepared, length
     if plan.adjusted:
         if step == length and (addends == NULL or addends_step == length and is_addend_of_each(plan)):
-            adjust(plan, source, 0, addends, 0, plan.itemsize, 1, rows*columns, prepared, 0)
+            adjust(plan, source, 0, addends, 0, plan.itemsize, 1, rows*columns, length*columns, prepared, 0)
         else:
             adjust(plan, source, step, addends, addends_step, inner_stride(&plan.reduced, ADDENDS), columns, rows,
-                   prepared, length)
+                   columns*step, prepared, length)
         source, step = prepared, length
     if mask != NULL and step == length and mask_step == rows:
         plan.data_kernels.select(source, 0, mask, 0, 1, rows*columns, -INFINITY, prepared, 0)
@@ -296,7 +301,7 @@ cdef void stage_tile(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ss
             transpose(plan, bases, cursor, WEIGHTS, plan.load_weights, rows, columns, weights)
         if plan.adjusted:
             adjust(plan, elements, width, place(bases, cursor, ADDENDS), inner_stride(&plan.reduced, ADDENDS),
-                   inner_stride(&plan.kept, ADDENDS), rows, columns, elements, width)
+                   inner_stride(&plan.kept, ADDENDS), rows, columns, 0, elements, width)
         advance(cursor, rows)
         return
     while done < rows:

@@ -272,9 +272,9 @@ cdef int do_line(const Segments *segments, Py_ssize_t first, Py_ssize_t last, Py
             values[i - first] = <real>-INFINITY
         elif in_place and length*plan.itemsize <= plan.kernels.fused_row_bytes:
             if reduces(plan):
-                plan.kernels.fused_row(source, length, values + (i - first))
+                plan.kernels.fused_row(source, length, 0, values + (i - first))
             else:
-                plan.kernels.fused_row(source, length, result + segments.offsets[i]*step)
+                plan.kernels.fused_row(source, length, 0, result + segments.offsets[i]*step)
         else:
             put_part(segments, i, elements, result, &space.part)
             if reduces(plan):               # the number joins those of the window

@@ -3,12 +3,42 @@
 from smoothmax._kernels.interface cimport State, clear
 from smoothmax._schedule.feed cimport Unit
 from smoothmax._schedule.plan cimport (
-    ELEMENTS, MASK, RESULT, WEIGHTS, Cursor, Plan, inner_stride, start,
+    ADDENDS, ELEMENTS, MASK, RESULT, WEIGHTS, Cursor, Plan, inner_stride, is_contiguous, start,
 )
 from smoothmax._schedule.results cimport finish, put_targets, take_targets
 from smoothmax._schedule.route cimport FUSED_DIFFERENCES_TILE
 from smoothmax._schedule.scratch cimport fill_masked_tile, stage_tile, unstage_tile
-from smoothmax._thresholds cimport TILE_COLUMNS
+from smoothmax._thresholds cimport LANE_BYTES, TILE_COLUMNS
+
+
+cdef inline bint adjusts_by_lanes(const Unit *unit) noexcept nogil:
+    """Whether the elements of a tile can be adjusted lanes by lanes, and their results go where they belong."""
+    cdef const Plan *plan = unit.plan
+    cdef Py_ssize_t stride = inner_stride(&plan.kept, ADDENDS)
+    return (plan.adjusted and plan.data[MASK] == NULL and plan.data[WEIGHTS] == NULL and not unit.staged_out
+            and plan.reduced.ndim == 1 and plan.kernels.fused_state_tile == NULL
+            and unit.columns % (LANE_BYTES//plan.itemsize) == 0 and is_contiguous(plan, &plan.kept, ELEMENTS)
+            and (plan.data[ADDENDS] == NULL or plan.direct[ADDENDS] and (stride == 0 or stride == plan.itemsize)))
+
+
+cdef void fused_tile_by_lanes(const Unit *unit) noexcept nogil:
+    """fused_tile for elements that are adjusted. Lanes of all rows fit in L1 where the tile would not (P45)."""
+    cdef const Plan *plan = unit.plan
+    cdef Py_ssize_t n = unit.route.length, lanes = LANE_BYTES//plan.itemsize, first, at
+    cdef Py_ssize_t stride = inner_stride(&plan.kept, ADDENDS)
+    cdef Py_ssize_t out_ld = inner_stride(&plan.reduced, RESULT)//plan.itemsize
+    cdef const char *addends = unit.bases.data[ADDENDS]
+    for first from 0 <= first < unit.columns by lanes:
+        at = first*plan.itemsize
+        plan.data_kernels.adjust(unit.bases.data[ELEMENTS] + at, inner_stride(&plan.reduced, ELEMENTS),
+                                 addends + first*stride if addends != NULL else NULL,
+                                 inner_stride(&plan.reduced, ADDENDS), stride == 0, n, lanes, plan.element_scale,
+                                 LANE_BYTES, unit.space.elements, LANE_BYTES)
+        if unit.route.name == FUSED_DIFFERENCES_TILE:
+            plan.kernels.fused_differences_tile(unit.space.elements, lanes, n, lanes, unit.bases.data[RESULT] + at,
+                                                out_ld)
+        else:
+            plan.kernels.fused_tile(unit.space.elements, lanes, n, lanes, unit.bases.data[RESULT] + at, out_ld)
 
 
 cdef void fused_tile(const Unit *unit, State *state) noexcept nogil:
@@ -20,6 +50,9 @@ cdef void fused_tile(const Unit *unit, State *state) noexcept nogil:
     cdef const char *elements = unit.space.elements
     cdef const char *weights = unit.space.weights
     cdef char *out = unit.space.elements if unit.staged_out else unit.bases.data[RESULT]
+    if adjusts_by_lanes(unit):
+        fused_tile_by_lanes(unit)
+        return
     if unit.staged_in:
         start(&cursor, &plan.reduced, 0, 0, n)
         stage_tile(plan, &unit.bases, &cursor, n, unit.columns, unit.space.elements, unit.space.weights)
@@ -43,6 +76,7 @@ cdef void fused_tile(const Unit *unit, State *state) noexcept nogil:
     elif plan.data[WEIGHTS] != NULL:
         if not plan.kernels.fused_weighted_tile(elements, ld, weights, weights_ld, n, unit.columns, out):
             clear(state, TILE_COLUMNS)
+            state.away, state.away_ld = 0, ld
             plan.kernels.reduce_tile(state, elements, ld, weights, weights_ld, n, unit.columns)
             finish(unit, state)
             return

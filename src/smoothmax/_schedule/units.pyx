@@ -22,11 +22,13 @@ cdef void reduce_part(const Unit *unit, const Kernels *kernels, Py_ssize_t first
         clear(state, TILE_COLUMNS)
         while feed.cursor.left:
             next_block(&feed)
+            state.away, state.away_ld = feed.away, feed.away_ld
             kernels.reduce_tile(state, feed.elements, feed.ld, feed.weights, feed.weights_ld, feed.rows, unit.columns)
     else:
         clear(state, 1)
         while feed.cursor.left:
             next_block(&feed)
+            state.away = feed.away
             kernels.reduce_row(state, feed.elements, feed.weights, feed.rows)
 
 

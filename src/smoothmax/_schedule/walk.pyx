@@ -25,7 +25,8 @@ from smoothmax._schedule.units cimport (
     kernels_to_reduce, needs_exact, reduce_piece, start_scan, take_stored_sums, walk_band, walk_unit, write_piece,
 )
 from smoothmax._thresholds cimport (
-    BAND_MAX_TILES, GIL_MIN_ELEMENTS, HALF_ROW_ELEMENTS, SHARE_GRAIN_ELEMENTS, SHARE_MIN_BYTES, TILE_COLUMNS,
+    BAND_MAX_TILES, CACHE_LINE_BYTES, GIL_MIN_ELEMENTS, HALF_ROW_ELEMENTS, SHARE_GRAIN_ELEMENTS, SHARE_MIN_BYTES,
+    TILE_COLUMNS,
 )
 
 cdef extern from *:
@@ -55,7 +56,9 @@ cdef bint allocate(Workspace *space, const Plan *plan, const Route *route, Exten
 
     Fused routes need no state besides `state`. The caller has it on its stack, where it costs small calls nothing.
     """
-    cdef size_t region = route.staged_elements*plan.itemsize, drafts = 0, states = route.name == NARROW, size, draft = 0
+    cdef size_t region = (route.staged_elements*plan.itemsize + CACHE_LINE_BYTES - 1)//CACHE_LINE_BYTES*CACHE_LINE_BYTES
+    cdef size_t drafts = 0, states = route.name == NARROW, size, draft = 0
+    cdef char *begin = NULL
     if extent == WHOLE_UNITS:
         drafts = route.drafts
         draft = route.draft_elements*plan.itemsize
@@ -63,12 +66,14 @@ cdef bint allocate(Workspace *space, const Plan *plan, const Route *route, Exten
     size = route.staged_regions*region + drafts*sizeof(double) + states*sizeof(State) + draft
     space.memory = NULL
     if size:
-        space.memory = <char *>malloc(size)
+        space.memory = <char *>malloc(size + CACHE_LINE_BYTES)
         if space.memory == NULL:
             return False
-    space.elements = space.memory
-    space.weights = space.memory + region if route.staged_regions > 1 else space.memory
-    space.drafts = <double *>(space.memory + route.staged_regions*region)
+        # From a line's begin on, because a vector that crosses lines is stored in two steps.
+        begin = space.memory + (CACHE_LINE_BYTES - <size_t>space.memory % CACHE_LINE_BYTES)
+    space.elements = begin
+    space.weights = space.elements + region if route.staged_regions > 1 else space.elements
+    space.drafts = <double *>(space.elements + route.staged_regions*region)
     space.lanes = <State *>(space.drafts + drafts)
     space.draft = <char *>(space.lanes + states)
     if extent == WHOLE_UNITS and not route.fused:
@@ -368,10 +373,10 @@ cdef bint walk_row(const Kernels *kernels, const void *elements, Py_ssize_t n, P
         return False
     enter_environment(&environment)
     if n < GIL_MIN_ELEMENTS:
-        kernels.fused_row(elements, n, result)
+        kernels.fused_row(elements, n, 0, result)
     else:
         with nogil:
-            kernels.fused_row(elements, n, result)
+            kernels.fused_row(elements, n, 0, result)
     leave_environment(&environment)
     if load(&explained):
         note(SINGLE_ROW)

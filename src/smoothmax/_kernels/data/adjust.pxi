@@ -19,27 +19,37 @@ cdef extern from * nogil:
     #endif
     /* x and out may be the same memory but do not overlap otherwise; addends lie elsewhere.
 
-       What will probably be adjusted next, the elements that follow the row or the rows, is fetched into L2 meanwhile,
-       to arrive while kernels compute (P45). */
+       What lies `ahead` bytes ahead is fetched into L2 meanwhile, to arrive while kernels compute (P45); 0 for
+       nothing. */
     #define SMOOTHMAX_ADJUST(name, real) \\
         SMOOTHMAX_ROUND_TWICE static void name(const real *x, Py_ssize_t step, const real *addends, \\
                                                Py_ssize_t addends_step, int one_a_row, Py_ssize_t rows, Py_ssize_t n, \\
-                                               real scale, real *out, Py_ssize_t out_step) { \\
+                                               real scale, Py_ssize_t ahead, real *out, Py_ssize_t out_step) { \\
             SMOOTHMAX_NO_CONTRACTION \\
-            Py_ssize_t length = n*(Py_ssize_t)sizeof(real), ahead = rows == 1 ? length : rows*step; \\
+            enum { CHUNK = 128/sizeof(real) };      /* a length that the compiler knows: half the instructions */ \\
             for (Py_ssize_t row = 0; row < rows; row++) { \\
-                for (Py_ssize_t at = 0; at < length; at += 64) \\
-                    SMOOTHMAX_PREFETCH_L2((const char *)x + ahead + at); \\
-                if (one_a_row) { \\
-                    real addend = *addends; \\
-                    SMOOTHMAX_INDEPENDENT \\
-                    for (Py_ssize_t i = 0; i < n; i++) \\
-                        out[i] = x[i]*scale + addend; \\
-                } else { \\
-                    SMOOTHMAX_INDEPENDENT \\
-                    for (Py_ssize_t i = 0; i < n; i++) \\
-                        out[i] = x[i]*scale + addends[i]; \\
+                Py_ssize_t done = 0, i; \\
+                for (; done + CHUNK <= n; done += CHUNK) { \\
+                    if (ahead) { \\
+                        SMOOTHMAX_PREFETCH_L2((const char *)(x + done) + ahead); \\
+                        SMOOTHMAX_PREFETCH_L2((const char *)(x + done) + ahead + 64); \\
+                    } \\
+                    if (one_a_row) { \\
+                        real addend = *addends; \\
+                        SMOOTHMAX_INDEPENDENT \\
+                        for (i = 0; i < CHUNK; i++) \\
+                            out[done + i] = x[done + i]*scale + addend; \\
+                    } else { \\
+                        SMOOTHMAX_INDEPENDENT \\
+                        for (i = 0; i < CHUNK; i++) \\
+                            out[done + i] = x[done + i]*scale + addends[done + i]; \\
+                    } \\
                 } \\
+                if (ahead && done < n) \\
+                    SMOOTHMAX_PREFETCH_L2((const char *)(x + n) + ahead); \\
+                SMOOTHMAX_INDEPENDENT \\
+                for (i = done; i < n; i++) \\
+                    out[i] = x[i]*scale + (one_a_row ? addends[0] : addends[i]); \\
                 x = (const real *)((const char *)x + step); \\
                 addends = (const real *)((const char *)addends + addends_step); \\
                 out = (real *)((char *)out + out_step); \\
@@ -50,14 +60,16 @@ cdef extern from * nogil:
     """
     void adjust_f32 "smoothmax_adjust_f32"(const float *x, Py_ssize_t step, const float *addends,
                                            Py_ssize_t addends_step, bint one_a_row, Py_ssize_t rows, Py_ssize_t n,
-                                           float scale, float *out, Py_ssize_t out_step)
+                                           float scale, Py_ssize_t ahead, float *out, Py_ssize_t out_step)
     void adjust_f64 "smoothmax_adjust_f64"(const double *x, Py_ssize_t step, const double *addends,
                                            Py_ssize_t addends_step, bint one_a_row, Py_ssize_t rows, Py_ssize_t n,
-                                           double scale, double *out, Py_ssize_t out_step)
+                                           double scale, Py_ssize_t ahead, double *out,
+                                           Py_ssize_t out_step)
 
 
 cdef void adjust(const real *x, Py_ssize_t step, const real *addends, Py_ssize_t addends_step, bint one_a_row,
-                 Py_ssize_t rows, Py_ssize_t n, double scale, real *out, Py_ssize_t out_step) noexcept nogil:
+                 Py_ssize_t rows, Py_ssize_t n, double scale, Py_ssize_t ahead, real *out,
+                 Py_ssize_t out_step) noexcept nogil:
     """out[i] of each row is x[i]*scale + addends[i], or plus addends[0] where a row has one addend.
 
     Without addends, which NULL says, it is x[i]*scale. `out` may be x. Steps are in bytes.
@@ -66,6 +78,6 @@ cdef void adjust(const real *x, Py_ssize_t step, const real *addends, Py_ssize_t
     if addends == NULL:
         addends, addends_step, one_a_row = &nothing, 0, True
     if real is float:
-        adjust_f32(x, step, addends, addends_step, one_a_row, rows, n, <float>scale, out, out_step)
+        adjust_f32(x, step, addends, addends_step, one_a_row, rows, n, <float>scale, ahead, out, out_step)
     else:
-        adjust_f64(x, step, addends, addends_step, one_a_row, rows, n, scale, out, out_step)
+        adjust_f64(x, step, addends, addends_step, one_a_row, rows, n, scale, ahead, out, out_step)

@@ -64,8 +64,8 @@ cdef inline void row_exp_sum_lanes(const real *x, Py_ssize_t rows, ShiftKind kin
 
 cdef inline void exp_sum_store_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const real *shift,
                                      const real *round_bias, const real *underflow_below, Store store,
-                                     Py_ssize_t ahead, real *out, Py_ssize_t out_ld, double *sums,
-                                     real *carries) noexcept nogil:
+                                     Py_ssize_t ahead, Py_ssize_t ahead_ld, real *out, Py_ssize_t out_ld,
+                                     double *sums, real *carries) noexcept nogil:
     """Add the scaled exponentials of column j to sums[j] + carries[j], and STORE them in `out`, rounded, or not.
 
     The maximum is among them, so digits far below 1 do not matter. Each lane begins from twice the largest exponential
@@ -78,6 +78,7 @@ cdef inline void exp_sum_store_lanes(const real *x, Py_ssize_t ld, Py_ssize_t ro
     cdef real head, tail, scale, high, result
     cdef double error
     cdef Py_ssize_t block
+    cdef const real *next_ = x + ahead
     for j in range(lanes_of(x)):
         total[j] = 2*scaled_one(<real>0)
     while rows > 0:         # a carry takes only so many terms
@@ -86,7 +87,7 @@ cdef inline void exp_sum_store_lanes(const real *x, Py_ssize_t ld, Py_ssize_t ro
             carry[j] = 0
         for i in range(block):
             if ahead:
-                prefetch(x + ahead + i*ld, lanes_of(x))
+                prefetch(next_ + i*ahead_ld, lanes_of(x))
             for j in range(lanes_of(x)):
                 split_exp(at_least(x[i*ld + j] - shift[j], underflow_below[j]), round_bias[j], &head, &tail, &scale)
                 high = head*scale
@@ -104,6 +105,7 @@ cdef inline void exp_sum_store_lanes(const real *x, Py_ssize_t ld, Py_ssize_t ro
                 sums[j] = two_sum(sums[j], carry[j], &error)
                 carries[j] += error
         x += block*ld
+        next_ += block*ahead_ld
         out += block*out_ld
         rows -= block
     for j in range(lanes_of(x)):

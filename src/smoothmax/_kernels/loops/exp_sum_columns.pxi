@@ -16,8 +16,8 @@ cdef inline void add_smaller(real *largest, real *total, real v, ShiftKind kind,
 
 cdef inline void online_max_sum_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, ShiftKind kind, Terms terms,
                                       const real *shift, const real *round_bias, const real *underflow_below,
-                                      Py_ssize_t ahead, const real *out, Py_ssize_t out_ld, real *maximum,
-                                      real *totals, real *carries) noexcept nogil:
+                                      Py_ssize_t ahead, Py_ssize_t ahead_ld, const real *out, Py_ssize_t out_ld,
+                                      real *maximum, real *totals, real *carries) noexcept nogil:
     """One-pass maximum and sum: exponentiate and add the smaller of the running maximum and the next element.
 
     In the end all elements are summed but the maximum; no digit is lost where it lies far above all others. One carry
@@ -31,14 +31,16 @@ cdef inline void online_max_sum_lanes(const real *x, Py_ssize_t ld, Py_ssize_t r
     cdef real total[LANES]
     cdef real carry[LANES]
     cdef real low0, low1
+    cdef const real *next_ = x + ahead
     for j in range(lanes_of(x)):
         largest[j] = maximum[j]
         total[j] = 0
         carry[j] = 0
     for i in range(rows//2):
         if ahead:
-            prefetch(x + ahead, lanes_of(x))
-            prefetch(x + ahead + ld, lanes_of(x))
+            prefetch(next_, lanes_of(x))
+            prefetch(next_ + ahead_ld, lanes_of(x))
+            next_ += 2*ahead_ld
         if out_ld:
             prefetch_to_write(out, lanes_of(x))
             prefetch_to_write(out + out_ld, lanes_of(x))
@@ -62,19 +64,20 @@ cdef inline void online_max_sum_lanes(const real *x, Py_ssize_t ld, Py_ssize_t r
 
 
 cdef inline void online_max_sum(const real *x, Py_ssize_t ld, Py_ssize_t rows, Terms terms, const real *shift,
-                                const real *round_bias, const real *underflow_below, Py_ssize_t ahead, const real *out,
-                                Py_ssize_t out_ld, real *maximum, real *totals, real *carries) noexcept nogil:
+                                const real *round_bias, const real *underflow_below, Py_ssize_t ahead,
+                                Py_ssize_t ahead_ld, const real *out, Py_ssize_t out_ld, real *maximum, real *totals,
+                                real *carries) noexcept nogil:
     """online_max_sum_lanes, which subtracts nothing where all shifts are 0."""
     cdef Py_ssize_t j
     cdef int far = 0
     for j in range(lanes_of(x)):
         far |= shift[j] != 0
     if far:
-        online_max_sum_lanes(x, ld, rows, ANY_SHIFT, terms, shift, round_bias, underflow_below, ahead, out, out_ld,
-                             maximum, totals, carries)
+        online_max_sum_lanes(x, ld, rows, ANY_SHIFT, terms, shift, round_bias, underflow_below, ahead, ahead_ld,
+                             out, out_ld, maximum, totals, carries)
     else:
-        online_max_sum_lanes(x, ld, rows, ZERO_SHIFT, terms, shift, round_bias, underflow_below, ahead, out, out_ld,
-                             maximum, totals, carries)
+        online_max_sum_lanes(x, ld, rows, ZERO_SHIFT, terms, shift, round_bias, underflow_below, ahead, ahead_ld,
+                             out, out_ld, maximum, totals, carries)
 
 
 cdef inline void add_difference(real *total, real v, real maximum, real round_bias, real underflow_below,

@@ -85,7 +85,7 @@ cdef void join_unforeseen(State *state, Py_ssize_t first, const real *x, Py_ssiz
 cdef inline void reduce_columns(State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
                                 Terms terms) noexcept nogil:
     """Reduce a tile block by block into a state."""
-    cdef Py_ssize_t width = lanes_of(x), block, group, first, j
+    cdef Py_ssize_t width = lanes_of(x), block, ahead, group, first, j
     cdef int foreseen
     cdef double total, error, power
     cdef real reference
@@ -97,6 +97,7 @@ cdef inline void reduce_columns(State *state, const real *x, Py_ssize_t ld, Py_s
     cdef real carries[LANES]
     while rows > 0:
         block = min_of(rows, TILE_BLOCK_BYTES//(TILE_COLUMNS*sizeof(real)))
+        ahead = state.away + block*state.away_ld
         for group in range((columns + width - 1)//width):
             first = group*width
             for j in range(width):
@@ -104,8 +105,8 @@ cdef inline void reduce_columns(State *state, const real *x, Py_ssize_t ld, Py_s
                 reference = guess_of_maximum(x + first + j, ld, block)
                 reference = maximum[j] if magnitude(maximum[j]) < INFINITY else reference
                 lowered_shifts_of(reference, headroom(<real>0), &shift[j], &round_bias[j], &underflow_below[j])
-            online_max_sum(x + first, ld, block, terms, shift, round_bias, underflow_below, block*ld, <real *>NULL, 0,
-                           maximum, totals, carries)
+            online_max_sum(x + first, ld, block, terms, shift, round_bias, underflow_below, ahead, state.away_ld,
+                           <real *>NULL, 0, maximum, totals, carries)
             foreseen = 1
             for j in range(width):
                 foreseen &= can_join(maximum[j], shift[j], round_bias[j])
@@ -161,8 +162,8 @@ cdef inline void sum_of_columns(const real *x, Py_ssize_t ld, Py_ssize_t rows, T
         lowered_shifts_of(guess_of_maximum(x + j, ld, rows), headroom(<real>0), &shift[j], &round_bias[j],
                           &underflow_below[j])
         maximum[j] = x[j]
-    online_max_sum(x + ld, ld, rows - 1, terms, shift, round_bias, underflow_below, ahead, out, out_ld, maximum,
-                   totals, carries)
+    online_max_sum(x + ld, ld, rows - 1, terms, shift, round_bias, underflow_below, ahead, ld, out, out_ld,
+                   maximum, totals, carries)
     for j in range(lanes_of(x)):
         split_exp(maximum[j] - shift[j], round_bias[j], &head, &tail, &scale)
         scale *= unscaled

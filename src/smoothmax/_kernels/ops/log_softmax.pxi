@@ -45,13 +45,14 @@ cdef void correct_log_softmax_row(const State *state, const real *_, Py_ssize_t 
     write_log_softmax_row(state, out, out, n, out)
 
 
-cdef inline void log_softmax_of_row(const real *x, Py_ssize_t n, Precision precision, real *out) noexcept nogil:
+cdef inline void log_softmax_of_row(const real *x, Py_ssize_t n, Py_ssize_t away, Precision precision,
+                                    real *out) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), rows = n//width, remaining = n - rows*width
     cdef double total, carry, count, low
     cdef real tail[LANES]
     cdef real maximum[LANES]
     cdef real log_sum[LANES]
-    total = sum_of_row(x, n, precision, out, tail, maximum, &carry, &count)
+    total = sum_of_row(x, n, away, precision, out, tail, maximum, &carry, &count)
     spread(<real>log_sum_of(maximum[0], SHIFTED, count, total, carry, &low), log_sum)
     spread(maximum[0], maximum)
     log_softmax_lanes(x, width, rows, maximum, log_sum, out, width, NO_PREFETCH)
@@ -60,23 +61,23 @@ cdef inline void log_softmax_of_row(const real *x, Py_ssize_t n, Precision preci
         unpad(tail, remaining, out + rows*width)
 
 
-cdef void log_softmax_of_long_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
-    log_softmax_of_row(x, n, ROUNDED_SUM, out)
+cdef void log_softmax_of_long_row(const real *x, Py_ssize_t n, Py_ssize_t away, real *out) noexcept nogil:
+    log_softmax_of_row(x, n, away, ROUNDED_SUM, out)
 
 
-cdef void log_softmax_of_short_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
-    log_softmax_of_row(x, n, EXACT_SUM, out)
+cdef void log_softmax_of_short_row(const real *x, Py_ssize_t n, Py_ssize_t away, real *out) noexcept nogil:
+    log_softmax_of_row(x, n, away, EXACT_SUM, out)
 
 
-cdef void log_softmax_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
+cdef void log_softmax_row(const real *x, Py_ssize_t n, Py_ssize_t away, real *out) noexcept nogil:
     cdef real lanes[LANES]
     cdef real maximum[LANES]
     cdef real log_sum[LANES]
     cdef double low
     if is_long(x, n):
-        log_softmax_of_long_row(x, n, out)
+        log_softmax_of_long_row(x, n, away, out)
     elif n > lanes_of(x):
-        log_softmax_of_short_row(x, n, out)
+        log_softmax_of_short_row(x, n, away, out)
     else:
         spread(<real>log_sum_of_lane_row(x, n, lanes, maximum, &low), log_sum)
         spread(maximum[0], maximum)

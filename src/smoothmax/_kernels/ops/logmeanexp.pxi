@@ -43,12 +43,12 @@ cdef void finish_logmeanexp(State *state, Py_ssize_t columns, real *out, real *s
 
 # Fused ----------------------------------------------------------------------------------------------------------------
 
-cdef void logmeanexp_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
+cdef void logmeanexp_row(const real *x, Py_ssize_t n, Py_ssize_t away, real *out) noexcept nogil:
     cdef real lanes[LANES]
     cdef real maximum
     cdef double total, carry, count
     if n > lanes_of(x):
-        total = sum_of_row(x, n, EXACT_SUM, <real *>NULL, lanes, &maximum, &carry, &count)
+        total = sum_of_row(x, n, away, EXACT_SUM, <real *>NULL, lanes, &maximum, &carry, &count)
         out[0] = <real>mean_value(maximum, SHIFTED, count, total, carry, n, <real>0)
     else:
         maximum = max_of_lane_row(x, n, lanes)

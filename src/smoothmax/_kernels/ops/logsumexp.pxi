@@ -67,31 +67,32 @@ cdef void finish_logsumexp(State *state, Py_ssize_t columns, real *out, real *si
 #
 # Long and short rows have functions of their own, so that a row that fits in the lanes does not pay for their stack.
 
-cdef inline void logsumexp_of_row(const real *x, Py_ssize_t n, Precision precision, real *out) noexcept nogil:
+cdef inline void logsumexp_of_row(const real *x, Py_ssize_t n, Py_ssize_t away, Precision precision,
+                                  real *out) noexcept nogil:
     cdef real tail[LANES]
     cdef real maximum
     cdef double total, carry, count, log_sum, low
-    total = sum_of_row(x, n, precision, <real *>NULL, tail, &maximum, &carry, &count)
+    total = sum_of_row(x, n, away, precision, <real *>NULL, tail, &maximum, &carry, &count)
     log_sum = log_sum_of(maximum, SHIFTED, count, total, carry, &low)
     out[0] = <real>add_log_sum(<double>maximum, log_sum, low)
 
 
-cdef void logsumexp_of_long_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
-    logsumexp_of_row(x, n, ADAPTIVE_SUM, out)
+cdef void logsumexp_of_long_row(const real *x, Py_ssize_t n, Py_ssize_t away, real *out) noexcept nogil:
+    logsumexp_of_row(x, n, away, ADAPTIVE_SUM, out)
 
 
-cdef void logsumexp_of_short_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
-    logsumexp_of_row(x, n, EXACT_SUM, out)
+cdef void logsumexp_of_short_row(const real *x, Py_ssize_t n, Py_ssize_t away, real *out) noexcept nogil:
+    logsumexp_of_row(x, n, away, EXACT_SUM, out)
 
 
-cdef void logsumexp_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
+cdef void logsumexp_row(const real *x, Py_ssize_t n, Py_ssize_t away, real *out) noexcept nogil:
     cdef real lanes[LANES]
     cdef real maximum
     cdef double log_sum, low
     if is_long(x, n):
-        logsumexp_of_long_row(x, n, out)
+        logsumexp_of_long_row(x, n, away, out)
     elif n > lanes_of(x):
-        logsumexp_of_short_row(x, n, out)
+        logsumexp_of_short_row(x, n, away, out)
     else:
         log_sum = log_sum_of_lane_row(x, n, lanes, &maximum, &low)
         out[0] = <real>add_log_sum(<double>maximum, log_sum, low)

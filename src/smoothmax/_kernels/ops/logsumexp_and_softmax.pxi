@@ -39,7 +39,8 @@ cdef void exp_sum_store_row(State *state, const real *x, Py_ssize_t n, real *out
     else:
         shifts_of(maximum, &shift, &round_bias, &underflow_below)
         bias = bias_for(maximum - shift, round_bias, underflow_below)
-        total = sum_row(x, n, tail, EXACT, STORE, bias, shift, round_bias, underflow_below, n, out, &carry)
+        total = sum_row(x, n, tail, EXACT, STORE, bias, shift, round_bias, underflow_below,
+                        n + state.away, out, &carry)
         count = 1
         total = take_out_maximum(total, carry, maximum - shift, round_bias, EXACT, &carry)
         if has_lost_digits(total, n, bias):

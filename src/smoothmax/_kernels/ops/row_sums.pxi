@@ -138,8 +138,8 @@ cdef inline void reduce_blocks(State *state, const real *x, Py_ssize_t n, Terms 
                 for i in range(block):
                     destination[i] = x[i]
             destination += block
-        total = sum_of_block(x, block, tail, largest, <real>state.sum.maximum[0], terms, block, destination, &carry,
-                             &count)
+        total = sum_of_block(x, block, tail, largest, <real>state.sum.maximum[0], terms, block + state.away,
+                             destination, &carry, &count)
         join(&state.sum, 0, total, carry, count)
         x += block
         n -= block
@@ -158,8 +158,8 @@ cdef inline bint is_long(const real *x, Py_ssize_t n) noexcept nogil:
     return n >= ROUNDED_MIN_LANE_ROWS*lanes_of(x)
 
 
-cdef inline double sum_of_row(const real *x, Py_ssize_t n, Precision precision, real *destination, real *tail,
-                              real *maximum, double *carry, double *count) noexcept nogil:
+cdef inline double sum_of_row(const real *x, Py_ssize_t n, Py_ssize_t away, Precision precision, real *destination,
+                              real *tail, real *maximum, double *carry, double *count) noexcept nogil:
     """sum_of_block of a whole row.
 
     `destination` is where results will be written, or NULL. It is prefetched meanwhile, as is the row that probably
@@ -168,7 +168,7 @@ cdef inline double sum_of_row(const real *x, Py_ssize_t n, Precision precision, 
     cdef double total
     maximum[0] = max_of_row(x, n, tail)
     if precision != EXACT_SUM:
-        total = sum_of_block(x, n, tail, maximum[0], maximum[0], ROUNDED, n, destination, carry, count)
+        total = sum_of_block(x, n, tail, maximum[0], maximum[0], ROUNDED, n + away, destination, carry, count)
         if not (precision == ADAPTIVE_SUM and needs_exact_sum(maximum[0], count[0], total)):
             return total
     return exact_sum_of_block(x, n, maximum[0], carry, count)
@@ -180,7 +180,7 @@ cdef inline void sum_row_into(State *state, Py_ssize_t column, const real *x, Py
     cdef real tail[LANES]
     cdef real maximum
     cdef double total, carry, count
-    total = sum_of_row(x, n, precision, <real *>NULL, tail, &maximum, &carry, &count)
+    total = sum_of_row(x, n, state.away, precision, <real *>NULL, tail, &maximum, &carry, &count)
     state.sum.maximum[column], state.sum.count[column] = maximum, count
     state.sum.others[column], state.sum.others_low[column] = total, carry
 

@@ -21,7 +21,7 @@ cdef void reduce_softmax_row(State *state, const real *x, const real *_, Py_ssiz
 cdef void reduce_softmax_tile(State *state, const real *x, Py_ssize_t ld, const real *_, Py_ssize_t _ld,
                               Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
     """Sum all exponentials, the maxima's too, into others + others_low."""
-    cdef Py_ssize_t width = lanes_of(x), block, group, first, j
+    cdef Py_ssize_t width = lanes_of(x), block, ahead, group, first, j
     cdef double error
     cdef real maximum[LANES]
     cdef real shift[LANES]
@@ -31,6 +31,8 @@ cdef void reduce_softmax_tile(State *state, const real *x, Py_ssize_t ld, const 
     cdef real carries[LANES]
     while rows > 0:
         block = min_of(rows, TILE_BLOCK_BYTES//(TILE_COLUMNS*sizeof(real)))
+        ahead = rows_ahead(block, state.away_ld, <real>0)*state.away_ld
+        ahead += state.away if ahead else 0
         for group in range((columns + width - 1)//width):
             first = group*width
             spread(<real>-INFINITY, maximum)
@@ -43,7 +45,7 @@ cdef void reduce_softmax_tile(State *state, const real *x, Py_ssize_t ld, const 
                 sums[j] = 0
                 carries[j] = 0
             exp_sum_store_lanes(x + first, ld, block, shift, round_bias, underflow_below, DISCARD,
-                                rows_ahead(block, ld, <real>0)*ld, maximum, width, sums, carries)
+                                ahead, state.away_ld, maximum, width, sums, carries)
             for j in range(width):
                 sums[j] = two_sum(sums[j], carries[j], &error)
                 join(&state.sum, first + j, sums[j], error, 0)
@@ -62,7 +64,7 @@ cdef void finish_softmax(State *state, Py_ssize_t columns, real *_, real *__) no
 
 # Rows -----------------------------------------------------------------------------------------------------------------
 
-cdef void softmax_of_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
+cdef void softmax_of_row(const real *x, Py_ssize_t n, Py_ssize_t away, real *out) noexcept nogil:
     cdef real maximum, shift, round_bias, underflow_below
     cdef double total, carry, inverse, inverse_low
     cdef real tail[LANES]
@@ -71,8 +73,8 @@ cdef void softmax_of_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
     cdef real saturates_above[LANES]
     maximum = max_of_row(x, n, tail)
     shifts_of(maximum, &shift, &round_bias, &underflow_below)
-    total = sum_row(x, n, tail, IN_TWO_PARTS, STORE, 2*scaled_one(<real>0), shift, round_bias, underflow_below, n, out,
-                    &carry)
+    total = sum_row(x, n, tail, IN_TWO_PARTS, STORE, 2*scaled_one(<real>0), shift, round_bias, underflow_below,
+                    n + away, out, &carry)
     invert(total, carry, &inverse, &inverse_low)
     split_inverse(inverse, inverse_low, scale, scale_low)
     spread(scale[0], scale)
@@ -81,13 +83,13 @@ cdef void softmax_of_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
     scale_contiguous(out, n, <real *>NULL, scale, scale_low, saturates_above)
 
 
-cdef void softmax_row(const real *x, Py_ssize_t n, real *out) noexcept nogil:
+cdef void softmax_row(const real *x, Py_ssize_t n, Py_ssize_t away, real *out) noexcept nogil:
     cdef real lanes[LANES]
     cdef real inverse[LANES]
     cdef real inverse_low[LANES]
     cdef double total, carry, count, value, value_low
     if n > lanes_of(x):
-        softmax_of_row(x, n, out)
+        softmax_of_row(x, n, away, out)
     else:
         total = sum_of_lane_row(lanes, max_of_lane_row(x, n, lanes), WITH_MAXIMUM, lanes, &carry, &count)
         invert(total, carry, &value, &value_low)
@@ -173,8 +175,8 @@ cdef void softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t
             shifts_of(maximum[j], &shift[j], &round_bias[j], &underflow_below[j])
             sums[j] = 0
             carries[j] = 0
-        exp_sum_store_lanes(x + first, ld, rows, shift, round_bias, underflow_below, STORE, ahead, out + first, out_ld,
-                            sums, carries)
+        exp_sum_store_lanes(x + first, ld, rows, shift, round_bias, underflow_below, STORE, ahead, ld,
+                            out + first, out_ld, sums, carries)
         for j in range(width):
             sums[j] = two_sum(sums[j], carries[j], &error)
             invert(sums[j], error, &inverse, &inverse_low)

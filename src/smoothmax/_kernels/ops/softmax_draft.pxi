@@ -24,10 +24,10 @@ cdef inline void reduce_softmax_blocks(State *state, const real *x, Py_ssize_t n
         stores = store == STORE and magnitude(state.sum.maximum[0]) <= can_be_corrected(<real>0)
         if stores:
             total = sum_row(x, block, tail, IN_TWO_PARTS, STORE, 2*scaled_one(<real>0), shift, round_bias,
-                            underflow_below, block, out, &carry)
+                            underflow_below, block + state.away, out, &carry)
         else:
             total = sum_row(x, block, tail, IN_TWO_PARTS, DISCARD, 2*scaled_one(<real>0), shift, round_bias,
-                            underflow_below, block, out, &carry)
+                            underflow_below, block + state.away, out, &carry)
         join(&state.sum, 0, total, carry, 0)
         if store == STORE:
             maxima[0] = state.sum.maximum[0] if stores else <double>NAN
