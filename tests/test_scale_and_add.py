@@ -102,8 +102,9 @@ def test_both_sides_of_every_limit_have_the_bits_of_the_adjusted_array(limit, dt
             y = adjusted(x, SCALE, add)
             given = {**options, "scale": SCALE, "add": add}
             route = explain(function, x, *rest, **given)
-            assert route["adjusted"]
-            assert route["staged_in"]
+            if route["name"] != "SINGLE_ROW":
+                assert route["adjusted"]
+                assert route["staged_in"]
             name = {"SINGLE_ROW": route["name"], "GATHERED_ROW": "TWO_PASS_ROW"}
             of_adjusted_array = explain(function, y, *rest, **options)["name"]
             assert name.get(route["name"], route["name"]) == name.get(of_adjusted_array, of_adjusted_array)

@@ -13,8 +13,10 @@ __all__ = ["log_softmax", "logmeanexp", "logsumexp", "softmax"]
 cnp.import_array()
 
 
-cdef inline bint is_plain(object array, object absent) noexcept:
-    return type(array) is cnp.ndarray or array is absent
+cdef inline bint is_plain(object array) noexcept:
+    """Whether an argument is surely no dask array."""
+    return (type(array) is cnp.ndarray or array is None or array is True or type(array) is float
+            or type(array) is int or type(array) is list)
 
 
 cdef object lazy_functions(object a, object b, object where, object out, object add=None):
@@ -22,6 +24,8 @@ cdef object lazy_functions(object a, object b, object where, object out, object 
 
     This does not import Dask, because whoever made such an array has imported it.
     """
+    if is_plain(a) and is_plain(b) and is_plain(where) and is_plain(add):
+        return None
     array = getattr(sys.modules.get("dask.array"), "Array", None)
     if array is None or not (isinstance(a, array) or isinstance(b, array) or isinstance(where, array)
                              or isinstance(add, array)):
@@ -155,7 +159,7 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, where=
     >>> logsumexp(u, axis=0, scale=-1, add=f[:, None], b=n[:, None])
     array([0.0359763 , 0.09861229, 0.70226332])
     """
-    if adjusts(scale, add) or not (type(a) is cnp.ndarray and is_plain(b, None) and is_plain(where, True)):
+    if adjusts(scale, add) or not (is_plain(a) and is_plain(b) and is_plain(where)):
         lazy = lazy_functions(a, b, where, out, add)
         if lazy is not None:
             return lazy.logsumexp(a, axis, b, keepdims, return_sign, where=where, dtype=dtype, scale=scale, add=add)
@@ -243,7 +247,7 @@ def logmeanexp(a, axis=None, b=None, keepdims=False, *, where=True, out=None, dt
     >>> logmeanexp(np.log([1.0, 4.0]), b=[2.0, 1.0])
     np.float64(0.6931471805599453)
     """
-    if adjusts(scale, add) or not (type(a) is cnp.ndarray and is_plain(b, None) and is_plain(where, True)):
+    if adjusts(scale, add) or not (is_plain(a) and is_plain(b) and is_plain(where)):
         lazy = lazy_functions(a, b, where, out, add)
         if lazy is not None:
             return lazy.logmeanexp(a, axis, b, keepdims, where=where, dtype=dtype, scale=scale, add=add)
@@ -336,7 +340,7 @@ def softmax(x, axis=None, *, where=True, out=None, dtype=None, scale=1.0, add=No
     >>> softmax(np.array([0.0, 4.0]), scale=1/2)
     array([0.11920292, 0.88079708])
     """
-    if adjusts(scale, add) or not (type(x) is cnp.ndarray and is_plain(where, True)):
+    if adjusts(scale, add) or not (is_plain(x) and is_plain(where)):
         lazy = lazy_functions(x, None, where, out, add)
         if lazy is not None:
             return lazy.softmax(x, axis, where=where, dtype=dtype, scale=scale, add=add)
@@ -424,7 +428,7 @@ def log_softmax(x, axis=None, *, where=True, out=None, dtype=None, scale=1.0, ad
     >>> log_softmax(np.array([700.0, 800.0, 900.0, 1000.0]))
     array([-3.00000000e+02, -2.00000000e+02, -1.00000000e+02, -3.72007598e-44])
     """
-    if adjusts(scale, add) or not (type(x) is cnp.ndarray and is_plain(where, True)):
+    if adjusts(scale, add) or not (is_plain(x) and is_plain(where)):
         lazy = lazy_functions(x, None, where, out, add)
         if lazy is not None:
             return lazy.log_softmax(x, axis, where=where, dtype=dtype, scale=scale, add=add)

@@ -9,7 +9,7 @@ cimport numpy as cnp
 import numpy as np
 
 from smoothmax._kernels.interface cimport (
-    LOGMEANEXP, LOGSUMEXP, MASKED_LOGMEANEXP, WEIGHTED_LOGMEANEXP, WEIGHTED_LOGSUMEXP, Operation,
+    LOGMEANEXP, LOGSUMEXP, MASKED_LOGMEANEXP, UNIFORM_LOGSUMEXP, WEIGHTED_LOGMEANEXP, WEIGHTED_LOGSUMEXP, Operation,
 )
 from smoothmax._schedule.plan cimport Plan
 from smoothmax._schedule.route cimport EMPTY
@@ -21,6 +21,7 @@ include "axes.pxi"
 include "outputs.pxi"
 include "planning.pxi"
 include "adjustment.pxi"
+include "weights.pxi"
 include "plain_calls.pxi"
 
 cdef extern from "numpy/arrayobject.h":
@@ -29,10 +30,12 @@ cdef extern from "numpy/arrayobject.h":
 cnp.import_array()
 
 
-cdef inline Operation reducing(Reduction reduction, bint weighted, bint masked) noexcept:
+cdef inline Operation reducing(Reduction reduction, cnp.ndarray weights, bint masked, const Shape *shape) noexcept:
     if reduction == MEAN:
-        return WEIGHTED_LOGMEANEXP if weighted else MASKED_LOGMEANEXP if masked else LOGMEANEXP
-    return WEIGHTED_LOGSUMEXP if weighted else LOGSUMEXP
+        return WEIGHTED_LOGMEANEXP if weights is not None else MASKED_LOGMEANEXP if masked else LOGMEANEXP
+    if weights is None:
+        return LOGSUMEXP
+    return UNIFORM_LOGSUMEXP if are_uniform(weights, shape) else WEIGHTED_LOGSUMEXP
 
 
 cdef object reduce_array(Reduction reduction, object a, object axis, object b, object keepdims, object return_sign,
@@ -40,9 +43,8 @@ cdef object reduce_array(Reduction reduction, object a, object axis, object b, o
     """logsumexp: the result, or the pair of it and its sign; or logmeanexp."""
     cdef cnp.ndarray array = as_array(a, "a"), weights = None, mask = None, result, sign = None
     cdef Shape shape
-    cdef Plan plan
     cdef cnp.npy_intp lengths[MAX_NDIM]
-    cdef int number, computing, ndim
+    cdef int number, computing, ndim, special = 0
     cdef Py_ssize_t size
     cdef bint keep = bool(keepdims), signed = bool(return_sign)
     cdef Operation operation
@@ -52,7 +54,6 @@ cdef object reduce_array(Reduction reduction, object a, object axis, object b, o
         weights = as_weights(b)
     if where is not True:
         mask = as_mask(where)
-    operation = reducing(reduction, weights is not None, mask is not None)
     if not is_settled_axis(axis):
         axis = as_axis(axis)
     if dtype is not None:
@@ -69,9 +70,11 @@ cdef object reduce_array(Reduction reduction, object a, object axis, object b, o
     if by is not None:
         broadcast_addends(array, by, &shape)
     mark_axes(axis, &shape)
+    operation = reducing(reduction, weights, mask is not None, &shape)
     number = cnp.PyArray_TYPE(array)
     computing = kernel_type(number)
-    if weights is not None or requested is not None or not keeps_type(by, number) or not has_kernels(number):
+    if requested is not None or not keep_type(b, weights, number) or not keeps_type(by, number) or (
+            not has_kernels(number)):
         chosen = result_dtype(a, array, b, weights, requested, by)
         wide = chosen if weights is None else computing_dtype(chosen, b, weights)
         number, computing = chosen.num, wide.num
@@ -91,11 +94,12 @@ cdef object reduce_array(Reduction reduction, object a, object axis, object b, o
         keep_addends_from(result, by)
     elif ndim == 0 and not signed and size:
         # A scalar needs no array, which would cost a call of ten elements a tenth of its time.
-        if by is not None or not reduce_whole(operation, &shape, array, mask, number, &scalar):
-            prepare(&plan, operation, &shape, array, weights, mask, computing)
-            put_adjustment(&plan, by, computing, &shape)
-            put_scalar_result(&plan, &scalar, number, computing)
-            walk_arrays(&plan, &shape)
+        if not reduce_whole(operation, &shape, array, weights, mask, by, number, computing, &scalar):
+            walk_reduction(operation, &shape, array, weights, mask, by, computing, None, keep, None, number, &scalar,
+                           &special)
+            if special:
+                walk_reduction(WEIGHTED_LOGSUMEXP, &shape, array, weights, mask, by, computing, None, keep, None,
+                               number, &scalar, NULL)
         return PyArray_Scalar(&scalar, cnp.PyArray_DescrFromType(number), None)
     else:
         result = cnp.PyArray_EMPTY(ndim, lengths, number, 0)
@@ -106,15 +110,13 @@ cdef object reduce_array(Reduction reduction, object a, object axis, object b, o
         result.fill(np.nan if reduction == MEAN else -np.inf)
         if signed:
             sign.fill(0)
-    elif signed or by is not None or not (
-            is_single_row(result, number) and reduce_whole(operation, &shape, array, mask, number,
-                                                           cnp.PyArray_DATA(result))):
-        prepare(&plan, operation, &shape, array, weights, mask, computing)
-        put_adjustment(&plan, by, computing, &shape)
-        put_reduced_result(&plan, result, computing, &shape, keep)
-        if signed:
-            put_sign(&plan, sign, computing, &shape, keep)
-        walk_arrays(&plan, &shape)
+    elif signed or not (
+            is_single_row(result, number) and reduce_whole(operation, &shape, array, weights, mask, by, number,
+                                                           computing, cnp.PyArray_DATA(result))):
+        walk_reduction(operation, &shape, array, weights, mask, by, computing, result, keep, sign, number, NULL,
+                       &special)
+        if special:
+            reduce_again(&shape, array, weights, mask, by, computing, result, keep, sign)
     value = result[()] if out is None and ndim == 0 else result
     return (value, sign[()] if ndim == 0 else sign) if signed else value
 
@@ -160,9 +162,8 @@ cdef object transform_array(Operation operation, object x, object axis, object w
         result = new_result(array, &shape, number)
     if not size:
         note(EMPTY)
-    elif by is not None or not (
-            is_single_row(result, number) and reduce_whole(operation, &shape, array, mask, number,
-                                                           cnp.PyArray_DATA(result))):
+    elif not (is_single_row(result, number) and reduce_whole(operation, &shape, array, None, mask, by, number, number,
+                                                             cnp.PyArray_DATA(result))):
         computing = kernel_type(number)
         prepare(&plan, operation, &shape, array, None, mask, computing)
         put_adjustment(&plan, by, computing, &shape)

@@ -63,7 +63,8 @@ cdef struct Normalizer:
 cdef struct LossTerms:
     # What a loss needs besides its sums. look_up_targets() sets what `finish` reads:
     double target_logit[TILE_COLUMNS]   # the element at the target; 0 where there is no target
-    double target_weight[TILE_COLUMNS]  # the weight of the target's class; 0 where there is no target
+    # The weight of the target's class, or 0 where there is no target; of UNIFORM_LOGSUMEXP, that of all elements.
+    double target_weight[TILE_COLUMNS]
     double counts[TILE_COLUMNS]         # 1, or 0 for a reduction that is ignored; of a mean, its elements
     double hard, hard_low               # the factor of the target, in two parts,
     double soft, soft_low               # the factor of b,
@@ -88,12 +89,12 @@ cdef struct State:
     # Only a fused tile leaves another scaling than SHIFTED, and it is finished in the same call. So what merges, packs
     # or spreads states need not ask for it.
     Scaling scaling
-
     # How many elements beyond a block in the scratch its elements lie in the array: kernels fetch the ones that follow
     # there, while they compute. 0 for a block that is read where it lies. Of a tile, also how many elements apart its
-    # rows lie in the array. clear() leaves both as they are.
+    # rows lie in the array, which clear() leaves as it is.
     Py_ssize_t away
     Py_ssize_t away_ld
+
 
 cdef inline WeightedSum *weighted_of(State *state) noexcept nogil:
     """The sum of a state with weights. No function may use both views: by C's rules they do not alias."""
@@ -109,6 +110,7 @@ cdef inline void clear(State *state, Py_ssize_t columns) noexcept nogil:
     """Make the first columns those of reductions that have seen nothing."""
     cdef Py_ssize_t j
     state.scaling = SHIFTED
+    state.away = 0
     for j in range(columns):
         state.sum.maximum[j] = -INFINITY
         state.sum.count[j] = 0
@@ -177,6 +179,7 @@ ctypedef double (*NumberF64)(double x1, double x2) noexcept nogil
 cdef enum Operation:
     LOGSUMEXP
     WEIGHTED_LOGSUMEXP
+    UNIFORM_LOGSUMEXP               # one weight for each reduction
     SOFTMAX
     LOG_SOFTMAX
     LOGSUMEXP_AND_SOFTMAX
@@ -223,6 +226,7 @@ cdef struct Kernels:
     # `finish` turns the PartialSum of what an earlier call has seen into what a scan starts from.
     bint scans
     bint means                          # `finish` divides by state.loss.counts, how many elements take part
+    bint weighs                         # `finish` multiplies by state.loss.target_weight
     ReduceRow reduce_row
     ReduceTile reduce_tile
     Merge merge

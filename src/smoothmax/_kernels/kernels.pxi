@@ -13,12 +13,12 @@ from smoothmax._kernels.interface cimport (
     CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, EXACT_LOGSUMEXP, EXCLUSIVE_LOGCUMSUMEXP, FROM_MAXIMUM, IN_LOGARITHMS,
     LOG1MEXP, LOG1PEXP, LOGADDEXP, LOGCUMSUMEXP, LOGMEANEXP, LOGSUBEXP, LOGSUMEXP, LOGSUMEXP_AND_SOFTMAX, LOG_EXPIT,
     LOG_PROB, LOG_SOFTMAX, LOG_SOFTMAX_VJP, MASKED_LOGMEANEXP, MERGEABLE_LOGSUMEXP, NLL, SHIFTED, SOFTMAX, SOFTMAX_VJP,
-    SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, WEIGHTED_LOGMEANEXP, WEIGHTED_LOGSUMEXP, AddProducts,
-    Adjust, Blend, CorrectRow, DataKernels, DotSum, DraftRow, Elementwise, ElementwiseRow, Factor, Finish,
-    FinishProducts, FusedRow, FusedStateRow, FusedStateTile, FusedTile, FusedWeightedTile, JointRow, Kernels, Load,
-    LogProducts, NumberF32, NumberF64, PartialSum, ProductKernels, ProductSum, ReduceRow, ReduceTile, RunningSum,
-    ScaleRow, ScaleTile, Scaling, Select, State, Table, Transpose, WeightedSum, WriteRow, WriteTile, clear, running_of,
-    weighted_of,
+    SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, UNIFORM_LOGSUMEXP, WEIGHTED_LOGMEANEXP,
+    WEIGHTED_LOGSUMEXP, AddProducts, Adjust, Blend, CorrectRow, DataKernels, DotSum, DraftRow, Elementwise,
+    ElementwiseRow, Factor, Finish, FinishProducts, FusedRow, FusedStateRow, FusedStateTile, FusedTile,
+    FusedWeightedTile, JointRow, Kernels, Load, LogProducts, NumberF32, NumberF64, PartialSum, ProductKernels,
+    ProductSum, ReduceRow, ReduceTile, RunningSum, ScaleRow, ScaleTile, Scaling, Select, State, Table, Transpose,
+    WeightedSum, WriteRow, WriteTile, clear, running_of, weighted_of,
 )
 from smoothmax._kernels.interface cimport Store as StoreElements    # loops/exp_sum.pxi means something else by Store
 from smoothmax._thresholds cimport (
@@ -78,6 +78,7 @@ include "ops/logmatmulexp.pxi"
 include "ops/dot_sum.pxi"
 include "ops/vjp.pxi"
 include "ops/losses.pxi"
+include "ops/uniform_logsumexp.pxi"
 include "ops/loss_gradients.pxi"
 include "ops/log1pexp.pxi"
 include "ops/log_expit.pxi"
@@ -95,6 +96,8 @@ cdef void fill(Kernels *kernels, real type_) noexcept:
     kernels[<int>LOGSUMEXP].mergeable = &kernels[<int>MERGEABLE_LOGSUMEXP]
     kernels[<int>LOG_SOFTMAX].mergeable = &kernels[<int>EXACT_LOGSUMEXP]
     fill_weighted_logsumexp(&kernels[<int>WEIGHTED_LOGSUMEXP], type_)
+    fill_uniform_logsumexp(&kernels[<int>UNIFORM_LOGSUMEXP], type_)
+    kernels[<int>UNIFORM_LOGSUMEXP].exact = &kernels[<int>EXACT_LOGSUMEXP]
     fill_softmax(&kernels[<int>SOFTMAX], type_)
     fill_log_softmax(&kernels[<int>LOG_SOFTMAX], type_)
     fill_logsumexp_and_softmax(&kernels[<int>LOGSUMEXP_AND_SOFTMAX], type_)

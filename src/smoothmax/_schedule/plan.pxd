@@ -17,7 +17,7 @@ cdef enum:
     VALUE                       # one number for each reduction, if the result has one for each element
     SIGN
     TARGET                      # the class of each reduction, negative for none; Py_ssize_t
-    FACTORS                     # numbers that multiply the weights
+    FACTORS                     # numbers that multiply the weights; of UNIFORM_LOGSUMEXP, the weights of reductions
     ADDENDS                     # numbers that are added to the elements
     STATES                      # the partial sum of each reduction, see packed.pxd
     ROLES
@@ -66,7 +66,9 @@ cdef struct Plan:
     Py_ssize_t first_class[ROLES]
     Py_ssize_t class_stride[ROLES]
     const double *class_weights             # NULL: all are 1
-    int *wrong                              # set to 1 if a target is no class; NULL if the targets were checked before
+    # Set to 1 if a target is no class, NULL if the targets were checked before; and by UNIFORM_LOGSUMEXP if a weight is
+    # not finite.
+    int *wrong
     double hard, hard_low
     double soft, soft_low
     double denominator                      # of gradients

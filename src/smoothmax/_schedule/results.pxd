@@ -6,6 +6,7 @@ from smoothmax._schedule.plan cimport TARGET
 
 cdef void finish(const Unit *unit, State *state) noexcept nogil
 cdef void count_elements(const Unit *unit, State *state) noexcept nogil
+cdef void take_weights(const Unit *unit, State *state) noexcept nogil
 cdef void look_up_targets(const Unit *unit, State *state) noexcept nogil
 cdef void store_at_targets(const Unit *unit, const State *state) noexcept nogil
 
@@ -17,6 +18,8 @@ cdef inline void take_targets(const Unit *unit, State *state) noexcept nogil:
         look_up_targets(unit, state)
     elif unit.plan.kernels.means:
         count_elements(unit, state)
+    elif unit.plan.kernels.weighs:
+        take_weights(unit, state)
 
 
 cdef inline void put_targets(const Unit *unit, const State *state) noexcept nogil:

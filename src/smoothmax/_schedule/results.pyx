@@ -5,11 +5,11 @@ from smoothmax._schedule.atomics cimport exchange
 from smoothmax._schedule.feed cimport Unit
 from smoothmax._schedule.packed cimport pack
 from smoothmax._schedule.plan cimport (
-    ADDENDS, ELEMENTS, FIRST, MASK, RESULT, SIGN, STATES, TARGET, VALUE, Cursor, Plan, advance, contiguous,
+    ADDENDS, ELEMENTS, FACTORS, FIRST, MASK, RESULT, SIGN, STATES, TARGET, VALUE, Cursor, Plan, advance, contiguous,
     inner_stride, start,
 )
 from smoothmax._schedule.scratch cimport adjust
-from smoothmax._thresholds cimport TILE_COLUMNS
+from smoothmax._thresholds cimport JOINT_MAX_ROWS, TILE_COLUMNS
 
 
 cdef void finish(const Unit *unit, State *state) noexcept nogil:
@@ -50,6 +50,26 @@ cdef void count_elements(const Unit *unit, State *state) noexcept nogil:
             for j in range(unit.columns):
                 state.loss.counts[j] += mask[i*along + j*step] != 0
         advance(&cursor, part)
+
+
+cdef void take_weights(const Unit *unit, State *state) noexcept nogil:
+    """Set the weight of each reduction, and say if one is not finite. Columns beyond those of the unit get 1."""
+    cdef const Plan *plan = unit.plan
+    cdef Py_ssize_t j, step = inner_stride(&plan.kept, FACTORS), n = unit.columns if step else 1
+    cdef int finite = 1
+    cdef float singles[TILE_COLUMNS]
+    if plan.itemsize == sizeof(double):
+        plan.load_factors(unit.bases.data[FACTORS], step, n, plan.swapped[FACTORS], state.loss.target_weight)
+    else:
+        plan.load_factors(unit.bases.data[FACTORS], step, n, plan.swapped[FACTORS], singles)
+        for j in range(n):
+            state.loss.target_weight[j] = singles[j]
+    for j in range(n):
+        finite &= state.loss.target_weight[j] - state.loss.target_weight[j] == 0
+    for j in range(n, max(unit.columns, JOINT_MAX_ROWS)):
+        state.loss.target_weight[j] = state.loss.target_weight[0] if j < unit.columns else 1
+    if not finite:
+        exchange(plan.wrong, 1)
 
 
 # Targets -------------------------------------------------------------------------------------------------------------

@@ -49,7 +49,7 @@ cdef inline Py_ssize_t fused_tile_bytes(const Plan *plan) noexcept nogil:
     not depend on addresses. Adjusted elements take the route of an array of what they become, whose bits they have.
     """
     cdef Py_ssize_t stride = inner_stride(&plan.reduced, ELEMENTS)
-    cdef bint read_in_place = (plan.kernels.fused_state_tile == NULL and plan.data[WEIGHTS] == NULL
+    cdef bint read_in_place = (plan.kernels.fused_aliased_tile_bytes and plan.data[WEIGHTS] == NULL
                                and plan.data[MASK] == NULL and (plan.adjusted or not plan.converted))
     if read_in_place and stride and stride % ALIASED_STRIDE_BYTES == 0:
         return plan.kernels.fused_aliased_tile_bytes
@@ -168,7 +168,7 @@ cdef void route_of(const Plan *plan, Route *route) noexcept nogil:
     if not route.narrow_rows and not (route.staged_in and route.staged_out):
         route.lane_columns = LANE_BYTES//plan.itemsize
     size = n*TILE_COLUMNS if route.is_tile else n
-    route.fused = (not route.narrow_rows and plan.data[SIGN] == NULL and plan.passes == BOTH
+    route.fused = (not route.narrow_rows and (plan.data[SIGN] == NULL or plan.kernels.weighs) and plan.passes == BOTH
                    and size*plan.itemsize <= (fused_tile_bytes(plan) if route.is_tile
                                               else plan.kernels.fused_row_bytes))
     # These kernels may compute a column twice, so its elements must not be overwritten by its results.

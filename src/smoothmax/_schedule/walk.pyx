@@ -7,7 +7,7 @@ same. Knows no mathematics.
 from libc.stdlib cimport free, malloc
 
 from smoothmax._kernels.environment cimport Environment, enter_environment, leave_environment
-from smoothmax._kernels.interface cimport Kernels, Load, State, Store, clear, copy_column
+from smoothmax._kernels.interface cimport DataKernels, Kernels, Load, State, Store, clear, copy_column
 from smoothmax._schedule.atomics cimport exchange, load
 from smoothmax._schedule.feed cimport Unit, Workspace
 from smoothmax._schedule.plan cimport (
@@ -25,8 +25,8 @@ from smoothmax._schedule.units cimport (
     kernels_to_reduce, needs_exact, reduce_piece, start_scan, take_stored_sums, walk_band, walk_unit, write_piece,
 )
 from smoothmax._thresholds cimport (
-    BAND_MAX_TILES, CACHE_LINE_BYTES, GIL_MIN_ELEMENTS, HALF_ROW_ELEMENTS, SHARE_GRAIN_ELEMENTS, SHARE_MIN_BYTES,
-    TILE_COLUMNS,
+    BAND_MAX_TILES, CACHE_LINE_BYTES, GIL_MIN_ELEMENTS, HALF_ROW_ELEMENTS, LANES_F64, ROW_BLOCK_BYTES, ROW_BLOCK_LANES,
+    SHARE_GRAIN_ELEMENTS, SHARE_MIN_BYTES, TILE_COLUMNS,
 )
 
 cdef extern from *:
@@ -389,10 +389,10 @@ cdef void compute_half_row(const Kernels *kernels, Load load_row, Store store_ro
     cdef float value
     load_row(elements, 2, n, False, row)
     if kernels.write_row == NULL:
-        kernels.fused_row(row, n, &value)
+        kernels.fused_row(row, n, 0, &value)
         store_row(&value, 1, result, 2, False)
     else:
-        kernels.fused_row(row, n, row)
+        kernels.fused_row(row, n, 0, row)
         store_row(row, n, result, 2, False)
 
 
@@ -408,6 +408,64 @@ cdef bint walk_half_row(const Kernels *kernels, Load load_row, Store store_row, 
     else:
         with nogil:
             compute_half_row(kernels, load_row, store_row, elements, n, result)
+    leave_environment(&environment)
+    if load(&explained):
+        note(SINGLE_ROW)
+    return True
+
+
+cdef void fuse_adjusted(const Kernels *kernels, const DataKernels *data_kernels, const void *elements,
+                        const void *addends, bint one_addend, double scale, Py_ssize_t n,
+                        void *result) noexcept nogil:
+    cdef double scratch[ROW_BLOCK_LANES*LANES_F64]
+    data_kernels.adjust(elements, 0, addends, 0, one_addend, 1, n, scale, 0, scratch, 0)
+    kernels.fused_row(scratch, n, 0, result)
+
+
+cdef bint walk_adjusted_row(const Kernels *kernels, const DataKernels *data_kernels, const void *elements,
+                            const void *addends, bint one_addend, double scale, Py_ssize_t n, Py_ssize_t itemsize,
+                            void *result) noexcept:
+    """walk_row for elements times `scale`, plus an addend for each, or one for all, or none (NULL)."""
+    cdef Environment environment
+    if n*itemsize > min(kernels.fused_row_bytes, <Py_ssize_t>ROW_BLOCK_BYTES) or kernels.fused_row == NULL:
+        return False
+    enter_environment(&environment)
+    if n < GIL_MIN_ELEMENTS:
+        fuse_adjusted(kernels, data_kernels, elements, addends, one_addend, scale, n, result)
+    else:
+        with nogil:
+            fuse_adjusted(kernels, data_kernels, elements, addends, one_addend, scale, n, result)
+    leave_environment(&environment)
+    if load(&explained):
+        note(SINGLE_ROW)
+    return True
+
+
+cdef void reduce_weighted(const Kernels *kernels, const void *elements, const void *weights, Py_ssize_t n,
+                          void *result) noexcept nogil:
+    cdef State state
+    state.away = 0
+    if kernels.weighs:
+        state.loss.target_weight[0] = (<const double *>weights)[0]
+        kernels.fused_state_row(&state, elements, n, NULL)
+    else:
+        clear(&state, 1)
+        kernels.reduce_row(&state, elements, weights, n)
+    kernels.finish(&state, 1, result, NULL)
+
+
+cdef bint walk_weighted_row(const Kernels *kernels, const void *elements, const void *weights, Py_ssize_t n,
+                            Py_ssize_t itemsize, void *result) noexcept:
+    """walk_row with a weight for each element or, where the operation takes one for all, a double."""
+    cdef Environment environment
+    if n*itemsize > ROW_BLOCK_BYTES:
+        return False
+    enter_environment(&environment)
+    if n < GIL_MIN_ELEMENTS:
+        reduce_weighted(kernels, elements, weights, n, result)
+    else:
+        with nogil:
+            reduce_weighted(kernels, elements, weights, n, result)
     leave_environment(&environment)
     if load(&explained):
         note(SINGLE_ROW)

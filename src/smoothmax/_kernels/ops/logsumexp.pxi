@@ -26,7 +26,7 @@ cdef void reduce_row_adaptive(State *state, const real *x, const real *_, Py_ssi
     """
     cdef Py_ssize_t block
     while n > 0 and (state.sum.maximum[0] < 0 or needs_exact_sum(<real>state.sum.maximum[0], state.sum.count[0],
-                                                                 state.sum.others[0])):
+                                                                 state.sum.others[0], False)):
         block = min_of(n, ROW_BLOCK_LANES*lanes_of(x))
         reduce_row_exact(state, x, _, block)
         x += block

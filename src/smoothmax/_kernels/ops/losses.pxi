@@ -27,13 +27,13 @@ cdef void loss_state_row(State *state, const real *x, Py_ssize_t n, real *out) n
         reduce_row_exact(state, x, x, n)
 
 
-cdef inline void loss_state_of_tile(State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
-                                    TileSums way) noexcept nogil:
+cdef inline void log_state_of_tile(State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
+                                   TileSums way, Terms terms) noexcept nogil:
     cdef Py_ssize_t j
     cdef real maximum[TILE_COLUMNS]
     cdef real log_sum[TILE_COLUMNS]
     cdef real log_sum_low[TILE_COLUMNS]
-    log_sums_of_columns(x, ld, rows, columns, way, ROUNDED, <real *>NULL, 0, maximum, log_sum, log_sum_low)
+    log_sums_of_columns(x, ld, rows, columns, way, terms, <real *>NULL, 0, maximum, log_sum, log_sum_low)
     for j in range(columns):
         state.sum.maximum[j] = maximum[j]
         state.normalizer.log_sum[j] = <double>log_sum[j] + log_sum_low[j] if real is float else log_sum[j]
@@ -43,12 +43,12 @@ cdef inline void loss_state_of_tile(State *state, const real *x, Py_ssize_t ld, 
 
 cdef void loss_state_tile(State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *_,
                           Py_ssize_t __) noexcept nogil:
-    loss_state_of_tile(state, x, ld, rows, columns, BY_SHIFT)
+    log_state_of_tile(state, x, ld, rows, columns, BY_SHIFT, ROUNDED)
 
 
 cdef void loss_state_differences_tile(State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
                                       real *_, Py_ssize_t __) noexcept nogil:
-    loss_state_of_tile(state, x, ld, rows, columns, BY_DIFFERENCES)
+    log_state_of_tile(state, x, ld, rows, columns, BY_DIFFERENCES, ROUNDED)
 
 
 cdef void joint_row_of_loss(State *state, Py_ssize_t column, const real *x, Py_ssize_t n) noexcept nogil:

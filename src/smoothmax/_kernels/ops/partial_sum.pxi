@@ -133,47 +133,50 @@ cdef void merge_f64(State *state, const State *other, Py_ssize_t first, Py_ssize
 
 # Whether rounded terms were good enough -------------------------------------------------------------------------------
 
-cdef inline bint needs_exact_sum(real maximum, double count, double others) noexcept nogil:
+cdef inline bint needs_exact_sum(real maximum, double count, double others, bint weighed) noexcept nogil:
     """Whether an error of 1.1 ULP in `others` may be more than a third of one in maximum + log(count + others/p).
 
     It is not if abs(maximum) or the logarithm is 2 or more. p is less than 1.42 2**OFFSET, and exp(2) less than 7.4.
+    Where log(abs(weight)) will be added (`weighed`), one of the three numbers that then make the result, or the result,
+    is 2 or more if abs(maximum) is or the logarithm is 6 or more. exp(6) is less than 404.
     """
     cdef double share
     if real is float:
         share = 3.8e-20             # 2**-64/1.42
     else:
         share = 5.2e-155
-    return (magnitude(maximum) < 2) & (count + others*share < 7.4)
+    return (magnitude(maximum) < 2) & (count + others*share < (404.0 if weighed else 7.4))
 
 
-cdef bint any_needs_exact(const State *state, Py_ssize_t columns, real _) noexcept nogil:
+cdef inline bint any_needs_exact(const State *state, Py_ssize_t columns, bint weighed, real _) noexcept nogil:
     cdef Py_ssize_t j
     cdef int any_ = 0
     for j in range(columns):
-        any_ |= needs_exact_sum(<real>state.sum.maximum[j], state.sum.count[j], state.sum.others[j])
+        any_ |= needs_exact_sum(<real>state.sum.maximum[j], state.sum.count[j], state.sum.others[j], weighed)
     return any_
 
 
-cdef void replace_inexact(State *state, const State *exact, Py_ssize_t columns, real _) noexcept nogil:
+cdef inline void replace_inexact(State *state, const State *exact, Py_ssize_t columns, bint weighed,
+                                 real _) noexcept nogil:
     """Replace only the columns that need it, because the bits of a column must not depend on its neighbours."""
     cdef Py_ssize_t j
     for j in range(columns):
-        if needs_exact_sum(<real>state.sum.maximum[j], state.sum.count[j], state.sum.others[j]):
+        if needs_exact_sum(<real>state.sum.maximum[j], state.sum.count[j], state.sum.others[j], weighed):
             state.sum.count[j] = exact.sum.count[j]
             state.sum.others[j], state.sum.others_low[j] = exact.sum.others[j], exact.sum.others_low[j]
 
 
 cdef bint needs_exact_f32(const State *state, Py_ssize_t columns) noexcept nogil:
-    return any_needs_exact(state, columns, <float>0)
+    return any_needs_exact(state, columns, False, <float>0)
 
 
 cdef bint needs_exact_f64(const State *state, Py_ssize_t columns) noexcept nogil:
-    return any_needs_exact(state, columns, <double>0)
+    return any_needs_exact(state, columns, False, <double>0)
 
 
 cdef void replace_inexact_f32(State *state, const State *exact, Py_ssize_t columns) noexcept nogil:
-    replace_inexact(state, exact, columns, <float>0)
+    replace_inexact(state, exact, columns, False, <float>0)
 
 
 cdef void replace_inexact_f64(State *state, const State *exact, Py_ssize_t columns) noexcept nogil:
-    replace_inexact(state, exact, columns, <double>0)
+    replace_inexact(state, exact, columns, False, <double>0)

@@ -150,7 +150,8 @@ cdef inline void reduce_blocks(State *state, const real *x, Py_ssize_t n, Terms 
 cdef enum Precision:        # of a row's sum:
     EXACT_SUM
     ROUNDED_SUM
-    ADAPTIVE_SUM            # ROUNDED terms, and EXACT ones again where logsumexp needs them
+    ADAPTIVE_SUM            # ROUNDED terms, and EXACT ones again where logsumexp needs them,
+    WEIGHED_SUM             # or where logsumexp with a weight for all elements does
 
 
 cdef inline bint is_long(const real *x, Py_ssize_t n) noexcept nogil:
@@ -169,7 +170,7 @@ cdef inline double sum_of_row(const real *x, Py_ssize_t n, Py_ssize_t away, Prec
     maximum[0] = max_of_row(x, n, tail)
     if precision != EXACT_SUM:
         total = sum_of_block(x, n, tail, maximum[0], maximum[0], ROUNDED, n + away, destination, carry, count)
-        if not (precision == ADAPTIVE_SUM and needs_exact_sum(maximum[0], count[0], total)):
+        if precision == ROUNDED_SUM or not needs_exact_sum(maximum[0], count[0], total, precision == WEIGHED_SUM):
             return total
     return exact_sum_of_block(x, n, maximum[0], carry, count)
 
@@ -205,6 +206,21 @@ cdef inline double sum_of_lane_row(const real *lanes, real maximum, Inclusion in
             e[j] = term[j]
     count[0] = count_of_lanes(counts) if inclusion == WITHOUT_MAXIMUM else 0
     return sum_of_lanes(sums, carries, carry)
+
+
+cdef void sum_short_row_into(State *state, const real *x, Py_ssize_t n) noexcept nogil:
+    """Reduce a row that is not long into the first column of a state."""
+    cdef real lanes[LANES]
+    cdef real maximum
+    cdef double carry, count
+    if n > lanes_of(x):
+        sum_row_into(state, 0, x, n, EXACT_SUM)
+        state.scaling = SHIFTED
+        return
+    maximum = max_of_lane_row(x, n, lanes)
+    state.sum.others[0] = sum_of_lane_row(lanes, maximum, WITHOUT_MAXIMUM, <real *>NULL, &carry, &count)
+    state.sum.maximum[0], state.sum.count[0], state.sum.others_low[0] = maximum, count, carry
+    state.scaling = FROM_MAXIMUM
 
 
 cdef inline double log_sum_of_lane_row(const real *x, Py_ssize_t n, real *lanes, real *maximum,

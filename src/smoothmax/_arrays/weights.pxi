@@ -1,0 +1,76 @@
+# The argument `b` of logsumexp: weights for each element, or the same along each reduction.
+
+cimport numpy as cnp
+import numpy as np
+from cpython.float cimport PyFloat_AS_DOUBLE
+from libc.float cimport FLT_MAX, FLT_MIN
+from libc.math cimport fabs
+
+from smoothmax._schedule.plan cimport FACTORS, Plan
+
+
+cdef cnp.ndarray as_weights(object b):
+    """b as an array. A float becomes one without NumPy's search for its type, a tenth of a call of ten elements."""
+    cdef cnp.ndarray weights
+    if type(b) is not float:
+        return as_array(b, "b")
+    weights = cnp.PyArray_EMPTY(0, NULL, cnp.NPY_FLOAT64, 0)
+    (<double *>cnp.PyArray_DATA(weights))[0] = PyFloat_AS_DOUBLE(b)
+    return weights
+
+
+cdef inline bint keep_type(object b, cnp.ndarray weights, int number) noexcept:
+    """Whether elements of this NumPy type, float32 or float64, surely stay of it: no other type needs to be asked."""
+    if weights is None or cnp.PyArray_TYPE(weights) == number:
+        return True
+    return type(b) is float and FLT_MIN <= fabs(PyFloat_AS_DOUBLE(b)) <= FLT_MAX
+
+
+cdef bint are_uniform(cnp.ndarray weights, const Shape *shape) noexcept:
+    """Whether the weights are the same along the reduced axes."""
+    cdef int i, missing = shape.ndim - cnp.PyArray_NDIM(weights)
+    for i in range(max(missing, 0), shape.ndim):
+        if shape.reduced[i] and cnp.PyArray_DIM(weights, i - missing) != 1:
+            return False
+    return True
+
+
+cdef void put_uniform_weights(Plan *plan, cnp.ndarray weights, int computing, Shape *shape, int *special) noexcept:
+    """Note one weight for each reduction. `special` is set to 1 by the walk if one is not finite."""
+    put_array(plan, FACTORS, weights, computing)
+    plan.load_factors = loader(cnp.PyArray_TYPE(weights), computing == cnp.NPY_FLOAT64)
+    plan.wrong = special
+    take_strides(weights, FACTORS, shape)
+
+
+cdef int walk_reduction(Operation operation, Shape *shape, cnp.ndarray array, cnp.ndarray weights, cnp.ndarray mask,
+                        Adjustment by, int computing, cnp.ndarray result, bint keep, cnp.ndarray sign, int number,
+                        void *scalar, int *special) except -1:
+    """Plan and walk a reduction, whose result is an array, or a scalar of the type `number` where `result` is None."""
+    cdef Plan plan
+    prepare(&plan, operation, shape, array, None if operation == UNIFORM_LOGSUMEXP else weights, mask, computing)
+    if operation == UNIFORM_LOGSUMEXP:
+        put_uniform_weights(&plan, weights, computing, shape, special)
+    put_adjustment(&plan, by, computing, shape)
+    if result is None:
+        put_scalar_result(&plan, scalar, number, computing)
+    else:
+        put_reduced_result(&plan, result, computing, shape, keep)
+    if sign is not None:
+        put_sign(&plan, sign, computing, shape, keep)
+    return walk_arrays(&plan, shape)
+
+
+cdef int reduce_again(Shape *shape, cnp.ndarray array, cnp.ndarray weights, cnp.ndarray mask, Adjustment by,
+                      int computing, cnp.ndarray result, bint keep, cnp.ndarray sign) except -1:
+    """Replace the results whose weight is not finite by those of weights for each element.
+
+    Only those, because the bits of a result must not depend on the weights of others.
+    """
+    cdef cnp.ndarray values = np.empty_like(result), signs = None if sign is None else np.empty_like(sign)
+    walk_reduction(WEIGHTED_LOGSUMEXP, shape, array, weights, mask, by, computing, values, keep, signs, 0, NULL, NULL)
+    unbounded = np.broadcast_to(~np.isfinite(weights), reduced_shape(shape, keepdims=True)).reshape(np.shape(result))
+    np.copyto(result, values, where=unbounded)
+    if sign is not None:
+        np.copyto(sign, signs, where=unbounded)
+    return 0
