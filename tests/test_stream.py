@@ -15,6 +15,8 @@ from oracle import reference, reference_of_rows, ulp_error
 
 import smoothmax
 from smoothmax import LogSumExp, logsumexp
+from smoothmax._schedule.explain import explain
+from smoothmax._thresholds import limits
 
 INF, NAN = np.inf, np.nan
 
@@ -81,6 +83,29 @@ def test_equal_groupings_have_equal_bits(dtype):
                 result.update(chunk)
         wanted = result.result() if wanted is None else wanted
         np.testing.assert_array_equal(result.result(), wanted)
+
+
+@pytest.mark.parametrize("keepdims", [False, True])
+@pytest.mark.parametrize("axis", [None, 0, -1])
+def test_a_short_row_has_the_bits_of_one_that_takes_the_whole_way(dtype, axis, keepdims):
+    """From the second chunk on, a short contiguous row needs no plan. A strided one does."""
+    rng = np.random.default_rng(4)
+    block = limits()["ROW_BLOCK_BYTES"] // np.dtype(dtype).itemsize
+    for lengths in ((10, 1, 3), (7, 100, block), (1, block + 1, 33)):
+        stream, other = (LogSumExp(axis, keepdims=keepdims) for _ in range(2))
+        for n in lengths:
+            x = (3 * rng.normal(size=n)).astype(dtype)
+            x[: n // 5] = rng.choice([-np.inf, 900])
+            route = explain(stream.update, x)
+            assert route["name"] == ("SINGLE_ROW" if n != lengths[0] and n <= block else "ONE_PASS_ROW")
+            strided = explain(other.update, np.repeat(x, 2)[::2])
+            assert n == 1 or strided["name"] == "ONE_PASS_ROW"
+            assert stream.count == other.count
+            np.testing.assert_array_equal(stream.result(), other.result())
+            assert np.shape(stream.result()) == np.shape(other.result())
+        assert stream.count == sum(lengths)
+    with pytest.raises(np.exceptions.AxisError):
+        LogSumExp(1).update(np.ones((2, 3), dtype)).update(np.ones(3, dtype))
 
 
 def test_digits_near_zero_survive_chunks():

@@ -160,7 +160,7 @@ def test_a_number_beyond_the_range_of_float32_keeps_its_range(size):
         np.testing.assert_allclose(got, np.log(size) + logsumexp(a.astype(float), -1), rtol=2e-7)
 
 
-@pytest.mark.parametrize("number", [2, True, 0.25, np.float16(0.25), np.int8(3), np.float64(0.1), np.array([[0.5]])])
+@pytest.mark.parametrize("number", [2, 0.25, np.float16(0.25), np.int8(3), np.float64(0.1), np.array([[0.5]])])
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int16, bool])
 def test_numbers_of_every_type_give_the_type_and_the_value_of_repeated_ones(dtype, number):
     a = np.arange(12).reshape(3, 4).astype(dtype)

@@ -145,7 +145,13 @@ cdef double sum_of_losses(cnp.ndarray losses):
 
 cdef object rounded_number(double value, int number):
     """The number in the type of a result, rounded once, which bfloat16's own constructor does not do."""
-    cdef cnp.ndarray result = np.empty((), dtype_of_number(number))
+    cdef cnp.ndarray result
+    cdef float single = <float>value
+    if number == cnp.NPY_FLOAT64:
+        return PyArray_Scalar(&value, cnp.PyArray_DescrFromType(number), None)
+    if number == cnp.NPY_FLOAT32:
+        return PyArray_Scalar(&single, cnp.PyArray_DescrFromType(number), None)
+    result = np.empty((), dtype_of_number(number))
     storer(number, True)(&value, 1, cnp.PyArray_DATA(result), 0, False)
     return result[()]
 
@@ -160,4 +166,8 @@ cdef double reduced_loss(cnp.ndarray losses, double denominator):
         return NAN
     if isfinite(total):
         return total/denominator
-    return ldexp(sum_of_losses(np.asarray(np.ldexp(losses, -SUM_BITS)))/denominator, SUM_BITS)
+    silence = silenced()
+    try:
+        return ldexp(sum_of_losses(np.asarray(np.ldexp(losses, -SUM_BITS)))/denominator, SUM_BITS)
+    finally:
+        silence.__exit__(None, None, None)

@@ -149,6 +149,11 @@ cdef void store(const real *values, Py_ssize_t n, result *elements, Py_ssize_t s
     cdef char *target = <char *>elements
     cdef Py_ssize_t i
     cdef result value
+    if not swapped and stride == <Py_ssize_t>sizeof(result):
+        for i in range(n):
+            value = <result>values[i]
+            memcpy(target + i*<Py_ssize_t>sizeof(result), &value, sizeof(result))
+        return
     for i in range(n):
         value = <result>values[i]
         copy_bytes(target + i*stride, <const char *>&value, sizeof(result), swapped)

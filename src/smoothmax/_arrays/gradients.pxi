@@ -63,12 +63,14 @@ cdef object product_array(Operation operation, object g, object p, str name, obj
     axis = as_axis(axis)
     array, cotangent = as_base(array), as_base(cotangent)
     shape_of(array, &shape)
-    if (<object>cotangent).shape != (<object>array).shape:
+    if not has_whole_shape(cotangent, &shape):
         raise ValueError(f"g must have the shape of {name}, {(<object>array).shape}, got {(<object>cotangent).shape}")
     mark_axes(axis, &shape)
-    kernel_dtype_number(computed_dtype(cotangent.descr), "g")
-    kernel_dtype_number(computed_dtype(array.descr), name)
-    number = promoted([computed_dtype(array.descr), computed_dtype(cotangent.descr)]).num
+    number = cnp.PyArray_TYPE(array)
+    if cnp.PyArray_TYPE(cotangent) != number or not is_kernel_type(number):
+        kernel_dtype_number(computed_dtype(cotangent.descr), "g")
+        kernel_dtype_number(computed_dtype(array.descr), name)
+        number = promoted([computed_dtype(array.descr), computed_dtype(cotangent.descr)]).num
     computing = kernel_type(number)
     if out is not None:
         check_out(out, shape.ndim, shape.shape, dtype_of_number(number))

@@ -25,12 +25,15 @@ from smoothmax._schedule.plan cimport FACTORS, WEIGHTS, Plan
 from smoothmax._schedule.route cimport EMPTY
 from smoothmax._schedule.walk cimport note
 
+cdef extern from "numpy/arrayobject.h":
+    object PyArray_Scalar(void *data, cnp.dtype dtype, object base)
+
 cnp.import_array()
 
 
 cdef cnp.ndarray as_numbers(object x, str name):
     """x as an array of numbers, for functions without a mask."""
-    if isinstance(x, np.ma.MaskedArray):
+    if type(x) is not cnp.ndarray and isinstance(x, np.ma.MaskedArray):
         raise TypeError(f"{name} must not be a masked array")
     return as_array(x, name)
 
@@ -43,8 +46,45 @@ cdef int kernel_dtype_number(object dtype, str name) except -1:
     return dtype.num
 
 
+cdef inline bint is_kernel_type(int number) noexcept:
+    """Whether kernels compute in this type."""
+    return number == cnp.NPY_FLOAT64 or number == cnp.NPY_FLOAT32
+
+
+cdef bint has_shape_of_positions(cnp.ndarray array, const Shape *shape) noexcept:
+    """Whether an array has one number for each reduction."""
+    cdef cnp.npy_intp lengths[MAX_NDIM]
+    cdef int ndim = result_shape(shape, False, lengths), i
+    if cnp.PyArray_NDIM(array) != ndim:
+        return False
+    for i in range(ndim):
+        if cnp.PyArray_DIM(array, i) != lengths[i]:
+            return False
+    return True
+
+
+cdef bint has_whole_shape(cnp.ndarray array, const Shape *shape) noexcept:
+    cdef int i
+    if cnp.PyArray_NDIM(array) != shape.ndim:
+        return False
+    for i in range(shape.ndim):
+        if cnp.PyArray_DIM(array, i) != shape.shape[i]:
+            return False
+    return True
+
+
+cdef cnp.ndarray array_of_positions(const Shape *shape, int number):
+    """A new array of one number for each reduction."""
+    cdef cnp.npy_intp lengths[MAX_NDIM]
+    cdef int ndim = result_shape(shape, False, lengths)
+    return cnp.PyArray_EMPTY(ndim, lengths, number, 0)
+
+
 cdef int computed_number(object x, cnp.ndarray array, Adjustment by, object requested, str name) except -1:
     """The number of the type of results of these elements, which kernels must compute."""
+    cdef int number = cnp.PyArray_TYPE(array)
+    if requested is None and by is None and is_kernel_type(number):
+        return number
     if requested is None and by is not None and by.addends is not None:
         kernel_dtype_number(computed_dtype(by.addends.descr), "add")
     return kernel_dtype_number(result_dtype(x, array, None, None, requested, by), name)
@@ -66,12 +106,7 @@ cdef object log_prob_array(object logits, object targets, object axis, object sc
     """log_softmax at the targets."""
     cdef cnp.ndarray array = as_numbers(logits, "logits"), given = as_numbers(targets, "targets")
     cdef Adjustment by = adjustment_of(scale, add)
-    axis = as_class_axis(axis)
-    silence = silenced()
-    try:
-        return log_prob_of_arrays(logits, as_base(array), as_base(given), axis, by)
-    finally:
-        silence.__exit__(None, None, None)
+    return log_prob_of_arrays(logits, as_base(array), as_base(given), as_class_axis(axis), by)
 
 
 cdef object log_prob_of_arrays(object logits, cnp.ndarray array, cnp.ndarray given, object axis, Adjustment by):
@@ -86,13 +121,12 @@ cdef object log_prob_of_arrays(object logits, cnp.ndarray array, cnp.ndarray giv
     class_axis = mark_class_axis(axis, &shape)
     number = computed_number(logits, array, by, None, "logits")
     computing = kernel_type(number)
-    positions = reduced_shape(&shape, keepdims=False)
-    if (<object>given).shape != positions:
-        raise ValueError(f"targets must have shape {positions}, got {(<object>given).shape}"
+    if not has_shape_of_positions(given, &shape):
+        raise ValueError(f"targets must have shape {reduced_shape(&shape, keepdims=False)}, got {(<object>given).shape}"
                          f"{axis_advice((<object>given).shape, whole_shape(&shape), class_axis)}")
     size = size_of(&shape)
     classes = as_classes(given, shape.shape[class_axis], None, CHECKED_BY_WALK if size else CHECKED_HERE)
-    value = np.empty(positions, dtype_of_number(number))
+    value = array_of_positions(&shape, number)
     if not size:
         note(EMPTY)
     else:
@@ -107,7 +141,7 @@ cdef object log_prob_of_arrays(object logits, cnp.ndarray array, cnp.ndarray giv
         walk_arrays(&plan, &shape)
         if wrong:
             refuse_classes(given, classes, shape.shape[class_axis], None)
-    return value[()]
+    return value[()] if cnp.PyArray_NDIM(value) == 0 else value
 
 
 # Losses --------------------------------------------------------------------------------------------------------------
@@ -145,20 +179,22 @@ cdef object loss_array(LossInput kind, LossResult wanted, object logits, object 
     cdef Environment environment
     axis = as_class_axis(axis)
     ignore_index = as_index(ignore_index)
-    silence = silenced()
+    # Without class weights no function of NumPy's that a call reaches can warn.
+    silence = None if weights is None else silenced()
     enter_environment(&environment)
     try:
         return loss_of_arrays(kind, wanted, logits, as_base(array), as_base(given), axis, as_base(weights),
                               ignore_index, smoothing, reduced, out, by)
     finally:
         leave_environment(&environment)
-        silence.__exit__(None, None, None)
+        if silence is not None:
+            silence.__exit__(None, None, None)
 
 
 cdef object loss_of_arrays(LossInput kind, LossResult wanted, object logits, cnp.ndarray array, cnp.ndarray given,
                            object axis, cnp.ndarray weights, object ignore_index, double smoothing,
                            Reduction reduction, object out, Adjustment by):
-    """loss_array after all code of the user's has run. The caller has silenced NumPy's warnings."""
+    """loss_array after all code of the user's has run. Where NumPy might warn, the caller has silenced it."""
     cdef cnp.ndarray classes = None, probabilities = None, value, result = None
     cdef Shape shape
     cdef Plan plan
@@ -174,12 +210,11 @@ cdef object loss_of_arrays(LossInput kind, LossResult wanted, object logits, cnp
     number = computed_number(logits, array, by, None, "logits" if kind == LOGITS else "log_probs")
     computing = kernel_type(number)
     n, size = shape.shape[class_axis], size_of(&shape)
-    positions, whole = reduced_shape(&shape, keepdims=False), whole_shape(&shape)
     if weights is not None:
         weights = as_weight(weights, n)
         if not suit_float32(weights):
             computing = cnp.NPY_FLOAT64
-    if (<object>given).shape == whole:
+    if has_whole_shape(given, &shape):
         if ignore_index is not None:
             raise ValueError("ignore_index must be None where targets are probabilities, got "
                              f"{shown(ignore_index)}")
@@ -188,11 +223,12 @@ cdef object loss_of_arrays(LossInput kind, LossResult wanted, object logits, cnp
         probabilities = given
         if are_wide(probabilities):
             computing = cnp.NPY_FLOAT64
-    elif (<object>given).shape == positions:
+    elif has_shape_of_positions(given, &shape):
         if wanted == LOSS and weights is None and ignore_index is None and size:
             check = CHECKED_BY_WALK
         classes = as_classes(given, n, ignore_index, check)
     else:
+        positions, whole = reduced_shape(&shape, keepdims=False), whole_shape(&shape)
         raise ValueError(f"targets must have shape {positions}, of class indices, or {whole}, of probabilities, "
                          f"got {(<object>given).shape}{axis_advice((<object>given).shape, whole, class_axis)}")
     if wanted == LOSS_AND_GRADIENT:
@@ -206,8 +242,9 @@ cdef object loss_of_arrays(LossInput kind, LossResult wanted, object logits, cnp
             keep_addends_from(result, by)
         else:
             result = new_result(array, &shape, number)
-    new_value = np.empty if size else np.zeros
-    value = new_value(positions, dtype_of_number(number if reduction == NO_REDUCTION else computing))
+    value = array_of_positions(&shape, number if reduction == NO_REDUCTION else computing)
+    if not size:
+        value.fill(0)
     if reduction == MEAN:
         if classes is None or weights is None and ignore_index is None:
             denominator = cnp.PyArray_SIZE(value)
@@ -259,7 +296,7 @@ cdef object loss_of_arrays(LossInput kind, LossResult wanted, object logits, cnp
         if wrong:
             refuse_classes(given, classes, n, None)
     if reduction == NO_REDUCTION:
-        loss = value[()]
+        loss = value[()] if cnp.PyArray_NDIM(value) == 0 else value
     else:
         loss = rounded_number(reduced_loss(value, denominator), number)
     return (loss, result) if wanted == LOSS_AND_GRADIENT else loss

@@ -4,7 +4,7 @@ import operator
 
 cimport numpy as cnp
 import numpy as np
-from libc.stdint cimport INTPTR_MIN
+from libc.stdint cimport INTPTR_MAX, INTPTR_MIN
 from numpy.exceptions import AxisError
 
 from smoothmax._schedule.plan cimport ADDENDS, ELEMENTS, RESULT, TARGET, Plan
@@ -60,13 +60,15 @@ cdef bint all_in_range(const Py_ssize_t *values, Py_ssize_t n, Py_ssize_t end) n
 cdef cnp.ndarray as_indices(cnp.ndarray targets, bint fresh):
     """The targets as contiguous, aligned, native intp; a new array if `fresh`."""
     cdef int flags = cnp.NPY_ARRAY_CARRAY_RO | cnp.NPY_ARRAY_NOTSWAPPED | cnp.NPY_ARRAY_FORCECAST
+    if not fresh and cnp.PyArray_TYPE(targets) == cnp.NPY_INTP and cnp.PyArray_ISCARRAY_RO(targets):
+        return targets              # what the call below would return, without its search for a type
     return cnp.PyArray_FROM_OTF(targets, cnp.NPY_INTP, flags | (cnp.NPY_ARRAY_ENSURECOPY if fresh else 0))
 
 
 cdef cnp.ndarray as_classes(cnp.ndarray targets, Py_ssize_t classes, object ignore_index, RangeCheck check):
     """The targets as contiguous intp, in range unless the walk checks them, and -1 where they are to be ignored."""
-    cdef object bounds = np.iinfo(np.intp)
-    cdef bint ignoring = ignore_index is not None and bounds.min <= ignore_index <= bounds.max
+    cdef Py_ssize_t least = INTPTR_MIN, most = INTPTR_MAX       # Cython takes the macros for ints
+    cdef bint ignoring = ignore_index is not None and least <= ignore_index <= most
     cdef Py_ssize_t ignored = ignore_index if ignoring else 0, n = cnp.PyArray_SIZE(targets), i
     cdef cnp.ndarray result
     cdef Py_ssize_t *target
@@ -74,10 +76,10 @@ cdef cnp.ndarray as_classes(cnp.ndarray targets, Py_ssize_t classes, object igno
     if not cnp.PyArray_ISINTEGER(targets):
         raise TypeError(f"targets of shape {(<object>targets).shape} must be class indices of an integer type, "
                         f"got dtype {targets.descr}")
-    if targets.descr.kind == b"u" and cnp.PyArray_ITEMSIZE(targets) >= <int>sizeof(Py_ssize_t):
+    if cnp.PyArray_ISUNSIGNED(targets) and cnp.PyArray_ITEMSIZE(targets) >= <int>sizeof(Py_ssize_t):
         # A number that intp cannot hold becomes the largest intp, which is no class. Targets to be ignored are found
         # among the numbers as given, and marked by a negative one, which no unsigned target becomes.
-        result = as_indices(np.asarray(np.minimum(targets, np.uint64(bounds.max))), True)
+        result = as_indices(np.asarray(np.minimum(targets, np.uint64(most))), True)
         ignoring = ignore_index is not None and 0 <= ignore_index <= np.iinfo(np.uint64).max
         if ignoring:
             ignored = INTPTR_MIN
@@ -85,11 +87,12 @@ cdef cnp.ndarray as_classes(cnp.ndarray targets, Py_ssize_t classes, object igno
     else:
         result = as_indices(targets, ignoring)
     target = <Py_ssize_t *>cnp.PyArray_DATA(result)
-    with nogil:
-        if ignoring:
+    if ignoring:
+        with nogil:
             for i in range(n):
                 right &= target[i] == ignored or 0 <= target[i] < classes
-        elif check == CHECKED_HERE:
+    elif check == CHECKED_HERE:
+        with nogil:
             right = all_in_range(target, n, classes)
     if not right:
         refuse_classes(targets, result, classes, ignored if ignoring else None)

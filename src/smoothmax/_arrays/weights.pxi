@@ -9,16 +9,6 @@ from libc.math cimport fabs
 from smoothmax._schedule.plan cimport FACTORS, Plan
 
 
-cdef cnp.ndarray as_weights(object b):
-    """b as an array. A float becomes one without NumPy's search for its type, a tenth of a call of ten elements."""
-    cdef cnp.ndarray weights
-    if type(b) is not float:
-        return as_array(b, "b")
-    weights = cnp.PyArray_EMPTY(0, NULL, cnp.NPY_FLOAT64, 0)
-    (<double *>cnp.PyArray_DATA(weights))[0] = PyFloat_AS_DOUBLE(b)
-    return weights
-
-
 cdef inline bint keep_type(object b, cnp.ndarray weights, int number) noexcept:
     """Whether elements of this NumPy type, float32 or float64, surely stay of it: no other type needs to be asked."""
     if weights is None or cnp.PyArray_TYPE(weights) == number:

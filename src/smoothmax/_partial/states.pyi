@@ -31,6 +31,14 @@ def reduced(
     scale: Any = 1.0,
     add: ArrayLike | None = None,
 ) -> tuple[NDArray[np.void], tuple[int, ...]]: ...
+def updated(
+    held: NDArray[np.void] | None,
+    chunk: ArrayLike,
+    axis: object,
+    keepdims: bool,
+    dtype: np.dtype[Any] | None,
+    scale: Any,
+) -> tuple[NDArray[np.void], int] | None: ...
 def written(
     operation: str,
     x: ArrayLike,

@@ -19,10 +19,10 @@ from smoothmax._kernels.dispatch cimport kernels_of, weigh_of
 from smoothmax._kernels.environment cimport Environment, enter_environment, leave_environment
 from smoothmax._kernels.interface cimport (
     EXCLUSIVE_LOGCUMSUMEXP, LOGCUMSUMEXP, LOGMEANEXP, LOGSUMEXP, LOG_SOFTMAX, SOFTMAX, WEIGHTED_LOGMEANEXP,
-    WEIGHTED_LOGSUMEXP, Kernels, State, Store, Weigh,
+    WEIGHTED_LOGSUMEXP, Kernels, State, Store, Weigh, clear,
 )
 from smoothmax._arrays.call cimport (
-    MAX_NDIM, Adjustment, Shape, adjustment_of, as_array, as_axis, as_base, as_mask, as_one_axis, as_weights,
+    MAX_NDIM, Adjustment, Shape, adjustment_of, adjusts, as_array, as_axis, as_base, as_mask, as_one_axis, as_weights,
     broadcast, broadcast_addends, clear_strides, computed_dtype, kernel_type, mark_axes, prepare, promoted,
     put_adjustment, put_result, reduced_axes, reduced_shape, result_dtype, scan_arrays, shape_of, size_of,
     take_reduced_strides, take_strides, walk_arrays, whole_shape,
@@ -30,9 +30,12 @@ from smoothmax._arrays.call cimport (
 from smoothmax._arrays.elements cimport is_bfloat16, storer
 from smoothmax._schedule.packed cimport Packed, pack, unpack, unpack_weights
 from smoothmax._schedule.plan cimport FIRST, RESULT, SECOND, STATES, Plan
-from smoothmax._schedule.route cimport EMPTY
+from smoothmax._schedule.route cimport EMPTY, SINGLE_ROW
 from smoothmax._schedule.walk cimport note
-from smoothmax._thresholds cimport TILE_COLUMNS
+from smoothmax._thresholds cimport ROW_BLOCK_BYTES, TILE_COLUMNS
+
+cdef extern from "numpy/arrayobject.h":
+    cnp.ndarray NewLike "PyArray_NewLikeArray"(cnp.ndarray prototype, cnp.NPY_ORDER order, void *dtype, int subok)
 
 cnp.import_array()
 
@@ -153,6 +156,42 @@ def reduced(operation, a, axis, b, where, dtype, scale=1.0, add=None):
         note(EMPTY)
         states = empty_states(np.shape(states))
     return states, whole_shape(&shape)
+
+
+def updated(held, chunk, axis, bint keepdims, dtype, scale):
+    """The partial sum of a whole reduction merged with that of a short row without weights, and the row's length.
+
+    None for anything but such a row: contiguous, of this type, float32 or float64. The bits are those of joined() and
+    reduced(), without a plan, and without the arrays and the types between (P61).
+    """
+    cdef Environment environment
+    cdef cnp.ndarray array, result
+    cdef int number
+    cdef Py_ssize_t n
+    cdef const Kernels *functions
+    cdef State state, row
+    if held is None or dtype is None or type(chunk) is not cnp.ndarray or adjusts(scale, None):
+        return None
+    array, result = chunk, held
+    number, n = cnp.PyArray_TYPE(array), cnp.PyArray_SIZE(array)
+    if number != (<cnp.dtype>dtype).num or not (number == cnp.NPY_FLOAT64 or number == cnp.NPY_FLOAT32) or (
+            not cnp.PyArray_ISCARRAY_RO(array)) or n == 0 or n*cnp.PyArray_ITEMSIZE(array) > ROW_BLOCK_BYTES:
+        return None
+    if cnp.PyArray_NDIM(result) != (cnp.PyArray_NDIM(array) if keepdims else 0) or cnp.PyArray_SIZE(result) != 1 or (
+            axis is not None and not (cnp.PyArray_NDIM(array) == 1 and (axis == 0 or axis == -1))):
+        return None
+    functions = kernels_of(LOGSUMEXP, number == cnp.NPY_FLOAT64).mergeable
+    enter_environment(&environment)
+    unpack(cnp.PyArray_BYTES(result), sizeof(Packed), 1, &state)
+    clear(&row, 1)
+    row.away = 0
+    functions.reduce_row(&row, cnp.PyArray_DATA(array), NULL, n)
+    functions.merge(&state, &row, 0, 1, TILE_COLUMNS)
+    leave_environment(&environment)
+    result = NewLike(result, cnp.NPY_CORDER, NULL, 0)
+    pack(&state, 1, cnp.PyArray_BYTES(result), sizeof(Packed))
+    note(SINGLE_ROW)
+    return result, n
 
 
 cdef int check_states(cnp.ndarray states, const Shape *shape) except -1:

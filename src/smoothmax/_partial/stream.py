@@ -170,6 +170,11 @@ class LogSumExp:
         >>> LogSumExp(axis=1).update([[0.0, 1.0], [2.0, 3.0]]).update([[4.0], [5.0]]).result()
         array([4.0658839 , 5.16984602])
         """
+        if b is None and where is True and add is None and not self._weighted:
+            joined = states.updated(self._sums, chunk, self._axis, self._keepdims, self._dtype, scale)
+            if joined is not None:
+                self._sums, self._count = joined[0], self._count + joined[1]
+                return self
         dtype = self._dtype_with(chunk, b, scale, add)
         operation = operation_of(b is not None)
         computing = FLOAT64 if self._wide else dtype_with_weights(dtype, b)

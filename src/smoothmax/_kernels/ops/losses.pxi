@@ -20,11 +20,11 @@ cdef enum TargetKind:       # what a loss is of:
 # Sums -----------------------------------------------------------------------------------------------------------------
 
 cdef void loss_state_row(State *state, const real *x, Py_ssize_t n, real *out) noexcept nogil:
-    clear(state, 1)
     if is_long(x, n):
+        clear(state, 1)
         reduce_row_rounded(state, x, x, n)
     else:
-        reduce_row_exact(state, x, x, n)
+        sum_short_row_into(state, x, n)
 
 
 cdef inline void log_state_of_tile(State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
