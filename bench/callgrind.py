@@ -6,6 +6,7 @@ process of its own, which runs `python -m bench.callgrind`. This file compares n
 """
 
 import ctypes
+import functools
 import importlib.util
 import itertools
 import os
@@ -103,6 +104,7 @@ def calls() -> Iterator[tuple[str, Callable[[], Any]]]:
         for name, made in calls_with_classes(smoothmax, shape, axis, dtype).items():
             yield f"{name} {dtype}, {shape} axis {axis}", made
     yield from calls_of_ufuncs(smoothmax)
+    yield from calls_of_products(smoothmax)
 
 
 def calls_with_classes(smoothmax: Any, shape: tuple[int, ...], axis: int, dtype: str) -> dict[str, Callable[[], Any]]:
@@ -132,6 +134,14 @@ def calls_of_ufuncs(smoothmax: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
         yield f"{name} {dtype}, {n}", lambda ufunc=ufunc, x=contiguous, out=out: ufunc(*x, out=out)
         if n > 10:
             yield f"{name} {dtype}, {n} spaced", lambda ufunc=ufunc, x=spaced, out=out: ufunc(*x, out=out)
+
+
+def calls_of_products(smoothmax: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
+    """Exact sums alone: what BLAS executes depends on the processor."""
+    for (n, k, m), dtype in itertools.product(((16, 256, 64), (3, 40, 3)), DTYPES):
+        a, b, out = scattered((n, k), dtype, 0), scattered((k, m), dtype, 7), aligned((n, m), dtype)
+        call = functools.partial(smoothmax.logmatmulexp, a, b, out=out, exact=True)
+        yield f"logmatmulexp {dtype}, ({n}, {k}) @ ({k}, {m}) exact", call
 
 
 # Under callgrind -----------------------------------------------------------------------------------------------------
