@@ -1,0 +1,121 @@
+"""The grid in float16 and bfloat16, beside float32 and PyTorch: `python -m bench.halves`.
+
+    python -m bench.halves                      print the table; needs ml_dtypes and torch
+    python -m bench.halves --threads 1 -k 1000  on one thread, only cases with that in their name
+    python -m bench.halves --write              and put it into docs/benchmarks.md
+
+Contenders take turns, with a pause before each, because threads of some libraries go on spinning after a call. The best
+of several rounds counts. Every result is held against float64 before it is timed.
+"""
+
+import argparse
+import functools
+import os
+import statistics
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from bench.cases import CASES, FUNCTIONS, Case
+from bench.contenders import Call, all_cores, keep_freed_memory, load, smoothmax_call, use_cores
+from bench.pages import PAGE, put, table
+from bench.report import duration, times
+from bench.yardsticks import processor
+
+PAUSE_SECONDS = 0.1
+ROUNDS = 3
+TURN_SECONDS = 0.01
+HALVES = {"float16": 11, "bfloat16": 8}  # and the bits of their significands
+LARGEST_ERROR = 0.52  # ULP: rounded once from float32
+
+
+def torch_call(function: str, array: Any, axis: int) -> Call:
+    """PyTorch's function of the same memory, which it cannot be given as bfloat16."""
+    torch = load("torch")
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    tensor = torch.from_numpy(array.view(np.int16)).view(getattr(torch, array.dtype.name))
+    return functools.partial(getattr(torch, function), tensor, axis)
+
+
+def check(result: Any, array: Any, function: str, axis: int) -> None:
+    """Raise an AssertionError if a result is not the nearest half, but for what float32 leaves.
+
+    For logsumexp, whose maximum and logarithm may cancel, that is in ULP of the maximum.
+    """
+    digits, least = HALVES[array.dtype.name], {"float16": -24, "bfloat16": -133}[array.dtype.name]
+    exact = smoothmax_call(function, array.astype(np.float64), axis)()
+    unit = np.ldexp(1.0, np.maximum(np.frexp(exact)[1] - digits, least))
+    slack = 2 * np.spacing(np.abs(array.astype(np.float32)).max(axis)) if function == "logsumexp" else 0
+    assert result.dtype == array.dtype
+    error = np.abs(result.astype(np.float64) - exact)
+    assert np.all(error <= LARGEST_ERROR * unit + slack), f"{function} of {array.dtype}"
+
+
+def seconds(call: Call, calls: int) -> float:
+    start = time.perf_counter()
+    for _ in range(calls):
+        call()
+    return (time.perf_counter() - start) / calls
+
+
+def best_of_turns(calls: list[Call]) -> list[float]:
+    number = [max(1, int(TURN_SECONDS / seconds(call, 1))) for call in calls]
+    best = [float("inf")] * len(calls)
+    for _ in range(ROUNDS):
+        for i, call in enumerate(calls):
+            time.sleep(PAUSE_SECONDS)
+            best[i] = min(best[i], seconds(call, number[i]))
+    return best
+
+
+def measured(case: Case, function: str) -> Iterator[tuple[str, float, float, float]]:
+    """For each type: its name, the seconds of a call, and these as a share of float32's and of PyTorch's."""
+    arrays = {dtype: case.make(dtype) for dtype in ("float32", *HALVES)}
+    calls = [smoothmax_call(function, array, case.axis) for array in arrays.values()]
+    for dtype, call in zip(HALVES, calls[1:], strict=True):
+        check(call(), arrays[dtype], function, case.axis)
+    calls += [torch_call(function, arrays[dtype], case.axis) for dtype in HALVES]
+    single, *others = best_of_turns(calls)
+    for i, dtype in enumerate(HALVES):
+        yield dtype, others[i], others[i] / single, others[i + len(HALVES)] / others[i]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Time float16 and bfloat16 beside float32 and PyTorch.")
+    parser.add_argument("--threads", type=int, default=all_cores())
+    parser.add_argument("-k", default="", help="only cases with this in their name")
+    parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md")
+    arguments = parser.parse_args()
+    use_cores(arguments.threads)
+    keep_freed_memory()
+    load("ml_dtypes")  # NumPy knows the name bfloat16 from then on
+    rows, shares, factors = [], [], []
+    for case in (case for case in CASES if arguments.k in case.name):
+        row = [case.name]
+        for function in FUNCTIONS:
+            for _, own, share, factor in measured(case, function):
+                row.append(f"{duration(own)}, {share:.2f}, {times(factor)}")
+                shares.append(share)
+                factors.append(factor)
+        rows.append(row)
+        print(*row, sep=" | ", flush=True)
+    torch, kernel = load("torch"), load("smoothmax._kernels.dispatch").variant
+    threads = "one thread" if arguments.threads == 1 else f"{arguments.threads} threads"
+    lines = [
+        f"Median {statistics.median(shares):.2f} of float32's time, at most {max(shares):.2f}; PyTorch takes "
+        f"{times(statistics.median(factors))} as long (median), at least {times(min(factors))}.",
+        "",
+        *table(["", *(f"{function} {dtype}" for function in FUNCTIONS for dtype in HALVES)], rows),
+        "",
+        f"{processor()}, {threads}, kernels {kernel}, PyTorch {torch.__version__}. Written by `python -m bench.halves "
+        "--write`.",
+    ]
+    print(*lines, sep="\n")
+    if arguments.write:
+        put(PAGE, "halves", lines)
+
+
+if __name__ == "__main__":
+    main()
