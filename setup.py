@@ -27,11 +27,13 @@ SANITIZE_FLAGS = [f"-fsanitize={SANITIZE}"] if SANITIZE else []
 
 # Modules that are compiled once, for every processor.
 PORTABLE = (
-    "_api.functions", "_api.losses", "_api.products", "_api.scans", "_api.segments", "_arrays.call", "_arrays.elements",
-    "_arrays.elementwise", "_arrays.losses", "_arrays.products", "_arrays.scans", "_arrays.segments", "_c.functions",
-    "_kernels.dispatch", "_partial.states", "_schedule.narrow", "_schedule.pool", "_schedule.products",
-    "_schedule.results", "_schedule.route", "_schedule.rows", "_schedule.scratch", "_schedule.segments",
-    "_schedule.strided", "_schedule.threads", "_schedule.tiles", "_schedule.units", "_schedule.walk", "_thresholds",
+    "_api.functions", "_api.losses", "_api.products", "_api.scans", "_api.scores", "_api.segments", "_arrays.call",
+    "_arrays.elements", "_arrays.elementwise", "_arrays.losses", "_arrays.products", "_arrays.scans", "_arrays.scores",
+    "_arrays.segments", "_c.functions", "_kernels.dispatch", "_partial.states", "_schedule.candidates",
+    "_schedule.drawn_rows", "_schedule.narrow", "_schedule.pool", "_schedule.products", "_schedule.results",
+    "_schedule.route", "_schedule.rows", "_schedule.score_rows", "_schedule.scores", "_schedule.scratch",
+    "_schedule.segments", "_schedule.strided", "_schedule.threads", "_schedule.tiles", "_schedule.top_rows",
+    "_schedule.units", "_schedule.walk", "_thresholds",
 )  # fmt: skip
 # The kernels are compiled once for each instruction set. _kernels/dispatch.pyx states the features that each needs. A
 # compiler that does not take the flags of a variant builds without it.

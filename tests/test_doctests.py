@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(
 
 OF_DASK = (
     "logsumexp", "logmeanexp", "softmax", "log_softmax", "logcumsumexp", "segment_logsumexp", "segment_softmax",
-    "segment_log_softmax", "logmatmulexp", "cross_entropy",
+    "segment_log_softmax", "logmatmulexp", "cross_entropy", "top_log_probs", "categorical",
 )  # fmt: skip
 
 

@@ -267,6 +267,22 @@ def products(dtype):
     ]
 
 
+def scores(dtype):
+    """Short rows side by side make tiles, if they are many enough and few results are wanted of each."""
+    some, long, draws, most = (
+        L[name] for name in ("SCORE_TILE_MIN_ROWS", "TOP_TILE_ELEMENTS", "DRAW_TILE_ELEMENTS", "TOP_TILE_BEST_ELEMENTS")
+    )
+    return [
+        ("TOP_TILES", smoothmax.top_log_probs, ones(some, long, dtype=dtype), most),
+        ("TOP_ROWS", smoothmax.top_log_probs, ones(some - 1, long, dtype=dtype), most),
+        ("TOP_ROWS", smoothmax.top_log_probs, ones(some, long + 1, dtype=dtype), most),
+        ("TOP_ROWS", smoothmax.top_log_probs, ones(some, long, dtype=dtype), most + 1),
+        ("DRAWN_TILES", smoothmax.categorical, ones(some, draws, dtype=dtype)),
+        ("DRAWN_ROWS", smoothmax.categorical, ones(some - 1, draws, dtype=dtype)),
+        ("DRAWN_ROWS", smoothmax.categorical, ones(some, draws + 1, dtype=dtype)),
+    ]
+
+
 def without_kernels(dtype):
     return [
         ("PLAIN", softmax, ones(10, dtype=np.longdouble)),
@@ -318,6 +334,7 @@ CASES = {
     "no kernels": without_kernels,
     "scans and segments": scans_and_segments,
     "PRODUCT_EXACT_ELEMENTS": products,
+    "scores": scores,
 }
 
 

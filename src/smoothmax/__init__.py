@@ -21,6 +21,7 @@ from smoothmax._schedule.threads import get_num_threads, num_threads, set_num_th
 if TYPE_CHECKING:
     from smoothmax._api.products import logmatmulexp
     from smoothmax._api.scans import logcumsumexp
+    from smoothmax._api.scores import categorical, top_log_probs
     from smoothmax._api.segments import offsets_from_ids, segment_log_softmax, segment_logsumexp, segment_softmax
     from smoothmax._hooks.threadpoolctl import register_threadpoolctl
     from smoothmax._partial.stream import LogSumExp
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LogSumExp",
+    "categorical",
     "cross_entropy",
     "cross_entropy_and_grad",
     "get_include",
@@ -59,6 +61,7 @@ __all__ = [
     "show_config",
     "softmax",
     "softmax_vjp",
+    "top_log_probs",
     "unpatch_scipy",
 ]
 
@@ -67,6 +70,7 @@ __version__ = "0.2.0"  # read by pyproject.toml too; no metadata is needed, whic
 _LAZY = {  # what takes time to import, and what few programs need
     "LogSumExp": "smoothmax._partial.stream",
     "_C_API": "smoothmax._c.functions",  # for smoothmax.h
+    "categorical": "smoothmax._api.scores",
     "is_patched": "smoothmax._switch.scipy",
     "logcumsumexp": "smoothmax._api.scans",
     "logmatmulexp": "smoothmax._api.products",
@@ -77,6 +81,7 @@ _LAZY = {  # what takes time to import, and what few programs need
     "segment_log_softmax": "smoothmax._api.segments",
     "segment_logsumexp": "smoothmax._api.segments",
     "segment_softmax": "smoothmax._api.segments",
+    "top_log_probs": "smoothmax._api.scores",
     "unpatch_scipy": "smoothmax._switch.scipy",
 }
 

@@ -44,6 +44,20 @@ cdef enum:
     PRODUCT_TERMS = 256             # of a sum that are laid side by side in lanes at a time
     PRODUCT_EXACT_ELEMENTS = 16     # a result with no more of them in each matrix is summed exactly
 
+    # The largest elements of a row, and draws from it (P58) -----------------------------------------------------------
+    TOP_GROUP_ROWS = 16             # rows of lanes whose elements at the same lane are a group,
+    TOP_MAXIMA_ROWS = 8             # and rows of lanes of groups in a block
+    TOP_SPARSE_ELEMENTS = 64        # where one group in so many elements matters, all elements are looked at
+    TOP_TILE_ELEMENTS = 128         # of rows that lie side by side in a tile, from which at most
+    TOP_TILE_BEST_ELEMENTS = 16     # so many of the largest are wanted;
+    DRAW_TILE_ELEMENTS = 48         # of rows that do, from which elements are drawn;
+    SCORE_TILE_MIN_ROWS = 6         # if there are so many rows
+    TOP_SORTED_ELEMENTS = 64        # the largest so far are kept sorted if they are no more than these
+    SCORE_ROWS = 16                 # rows side by side, if the smaller stride leads from one to the next
+    SCORE_STAGED_ELEMENTS = 128     # of each of them that are staged in turn
+    SCORE_SPACE_BYTES = 524288      # for the candidates of rows side by side
+    DRAW_PIECES = 1024              # stretches of a row, whose sums are stored
+
     # Fused paths: up to so many bytes of a row or a tile go from elements to results in one call (P20) ----------------
     FUSED_SUM_ROW_BYTES = 16384             # logsumexp and log_softmax: one block
     FUSED_SUM_TILE_BYTES = 131072           # logsumexp

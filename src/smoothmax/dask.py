@@ -1,8 +1,8 @@
-"""Reductions, scans, segments, products and cross_entropy of dask arrays: lazy, by blocks, as accurate as in memory.
+"""Reductions, scans, segments, products, scores and cross_entropy of dask arrays: lazy, as accurate as in memory.
 
 This file has the signatures and the documentation. _scale/dask_blocks.py has the functions of blocks and their graphs;
-dask_means.py, dask_scans.py, dask_segments.py, dask_products.py and dask_losses.py have what is particular to some.
-Needs dask (``pip install smoothmax[dask]``).
+dask_means.py, dask_scans.py, dask_segments.py, dask_products.py, dask_scores.py and dask_losses.py have what is
+particular to some. Needs dask (``pip install smoothmax[dask]``).
 """
 
 from functools import partial
@@ -31,11 +31,13 @@ from smoothmax._scale.dask_losses import loss
 from smoothmax._scale.dask_means import mean
 from smoothmax._scale.dask_products import product
 from smoothmax._scale.dask_scans import scan
+from smoothmax._scale.dask_scores import draws, top
 from smoothmax._scale.dask_segments import segments
 
 __all__ = [
-    "cross_entropy", "log_softmax", "logcumsumexp", "logmatmulexp", "logmeanexp", "logsumexp",
+    "categorical", "cross_entropy", "log_softmax", "logcumsumexp", "logmatmulexp", "logmeanexp", "logsumexp",
     "segment_log_softmax", "segment_logsumexp", "segment_softmax", "softmax",
+    "top_log_probs",
 ]  # fmt: skip
 
 Axis = int | tuple[int, ...] | None
@@ -657,3 +659,98 @@ def logmatmulexp(
     array([6.90775528, 6.90775528])
     """
     return product(a, b, dtype, exact, split_every)
+
+
+def top_log_probs(
+    logits: Any, k: int, axis: int = -1, *, split_every: int | dict[int, int] | None = None
+) -> tuple[Any, Any]:
+    """`smoothmax.top_log_probs` of a dask array, lazily.
+
+    Parameters
+    ----------
+    logits : dask array or array_like
+        Scores of the elements along `axis`, in blocks of any shape. The length of `axis` must be known, others need not
+        be.
+    k : int
+        How many log-probabilities are wanted, from 0 to the length of `axis`.
+    axis : int, optional
+        The axis along which the probabilities add up to 1, by default the last.
+    split_every : int >= 2 or dict(axis: int), optional
+        The number of blocks whose candidates are merged at a time, as in `dask.array.reduction`.
+
+    Returns
+    -------
+    log_probs, indices : dask arrays
+        The k largest log-probabilities, the largest first, and where they lie along `axis`.
+
+    Raises
+    ------
+    TypeError, ValueError, numpy.exceptions.AxisError
+        As `smoothmax.top_log_probs`, and before anything is computed; longdouble and complex numbers are a TypeError.
+
+    See Also
+    --------
+    smoothmax.top_log_probs : the order of the results, and special values.
+
+    Notes
+    -----
+    Where `axis` is divided into blocks, each gives its k largest elements, and those of all blocks are merged in a tree
+    beside the sums of `log_softmax`. A block is needed by both, so it stays in memory or is computed again, as dask
+    decides.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> from smoothmax.dask import top_log_probs
+    >>> log_probs, indices = top_log_probs(da.from_array([1.0, 4.0, 2.0, 4.0], chunks=2), 3)
+    >>> indices.compute()
+    array([1, 3, 2])
+    """
+    return top(logits, k, axis, split_every)
+
+
+def categorical(logits: Any, axis: int = -1, *, size: Any = None, scale: Any = 1.0, rng: Any = None) -> Any:
+    """`smoothmax.categorical` of a dask array, lazily.
+
+    Parameters
+    ----------
+    logits : dask array or array_like
+        Scores of the elements along `axis`, which must lie in one chunk along it. Its shape must be known.
+    axis : int, optional
+        The axis along which the probabilities add up to 1, by default the last.
+    size : int or tuple of ints, optional
+        The shape of the result, to which the shape of `logits` without `axis` must broadcast; by default that shape.
+    scale : number, optional
+        What the logits are multiplied by, in each block.
+    rng : None, int, or numpy.random.Generator, optional
+        The source of random numbers, or anything else that `numpy.random.default_rng` takes.
+
+    Returns
+    -------
+    dask array of intp
+        The indices, in the blocks of `logits`; axes that `size` adds are not divided.
+
+    Raises
+    ------
+    TypeError, ValueError, numpy.exceptions.AxisError
+        As `smoothmax.categorical`, before anything is computed, and where `axis` is divided into several chunks;
+        longdouble and complex numbers are a TypeError. Rows without a distribution are an error when they are computed.
+
+    See Also
+    --------
+    smoothmax.categorical : what is drawn.
+
+    Notes
+    -----
+    The uniform numbers, one for each draw, are taken from `rng` when this function is called, and lie in memory. So the
+    draws are those of `smoothmax.categorical` of the same array with the same seed, whatever the blocks, each time that
+    they are computed.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> from smoothmax.dask import categorical
+    >>> categorical(da.zeros((4, 100), chunks=(2, 100)), rng=3).compute()
+    array([ 8, 23, 80, 58])
+    """
+    return draws(logits, axis, size, scale, rng)

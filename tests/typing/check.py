@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smoothmax import (
+    categorical,
     cross_entropy,
     cross_entropy_and_grad,
     get_include,
@@ -34,6 +35,7 @@ from smoothmax import (
     show_config,
     softmax,
     softmax_vjp,
+    top_log_probs,
 )
 
 Matrix = np.ndarray[tuple[int, int], np.dtype[np.float32]]
@@ -284,6 +286,14 @@ assert_type(logmeanexp(i8), np.float64)
 assert_type(logmeanexp(f32, keepdims=True), NDArray[np.float32])
 assert_type(logmeanexp(f32, dtype=np.float64), np.float64)
 assert_type(logmeanexp(f32, 0, out=row), NDArray[np.float64])
+assert_type(top_log_probs(f32, 2), tuple[NDArray[np.float32], NDArray[np.intp]])
+assert_type(top_log_probs(matrix, 1, axis=0), tuple[Matrix, np.ndarray[tuple[int, int], np.dtype[np.intp]]])
+assert_type(top_log_probs(f16, 2, 0)[0], NDArray[np.float16])
+assert_type(top_log_probs(i8, 1)[0], NDArray[np.float64])
+assert_type(top_log_probs([[1.0, 2.5]], 1)[0], NDArray[np.float64])
+assert_type(categorical(f32, size=(3, 2), rng=1), NDArray[np.intp])
+assert_type(categorical(row, size=(), scale=0.5, rng=np.random.default_rng(1)), np.intp)
+assert_type(categorical(row, size=4), NDArray[np.intp])
 assert_type(logcumsumexp(f32), NDArray[np.float32])
 assert_type(logcumsumexp(matrix, 0), Matrix)
 assert_type(logcumsumexp([1, 2.5]), NDArray[np.float64])

@@ -118,6 +118,13 @@ cdef cnp.ndarray as_weights(object b):
     return as_array(b, "b")
 
 
+cdef cnp.ndarray as_numbers(object x, str name):
+    """x as an array of numbers, for functions without a mask."""
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(f"{name} must not be a masked array")
+    return as_array(x, name)
+
+
 cdef cnp.ndarray as_mask(object where):
     cdef cnp.ndarray mask
     if isinstance(where, np.ma.MaskedArray):

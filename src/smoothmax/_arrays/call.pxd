@@ -47,6 +47,7 @@ cdef str shown(object value)
 cdef int refuse_dask(object x, str name) except -1
 cdef cnp.ndarray as_array(object x, str name)
 cdef cnp.ndarray as_weights(object b)
+cdef cnp.ndarray as_numbers(object x, str name)
 cdef cnp.ndarray as_mask(object where)
 cdef cnp.ndarray as_base(cnp.ndarray array)
 
@@ -83,6 +84,7 @@ cdef cnp.ndarray new_result(cnp.ndarray array, Shape *shape, int number)
 cdef Adjustment new_adjustment(object scale, object add)
 cdef int broadcast_addends(cnp.ndarray array, Adjustment by, Shape *shape) except -1
 cdef int keep_addends_from(cnp.ndarray out, Adjustment by) except -1
+cdef object adjusted_elements(cnp.ndarray array, Adjustment by, object dtype)
 cdef int put_adjustment(Plan *plan, Adjustment by, int computing, Shape *shape) except -1
 
 # planning.pxi
@@ -92,6 +94,7 @@ cdef int prepare(Plan *plan, Operation operation, Shape *shape, cnp.ndarray arra
 cdef void put_result(Plan *plan, cnp.ndarray result, int computing, Shape *shape) noexcept
 cdef void put_reduced_result(Plan *plan, cnp.ndarray result, int computing, Shape *shape, bint keepdims) noexcept
 cdef void put_value(Plan *plan, cnp.ndarray value, int computing, Shape *shape, bint keepdims) noexcept
+cdef void put_axes_in_order(Plan *plan, const Shape *shape, bint reverse) noexcept
 cdef int divide_arrays(Plan *plan, Segments *segments, const Shape *shape) except -1
 cdef int scan_arrays(Plan *plan, const Shape *shape, bint reverse) except -1
 cdef int walk_arrays(Plan *plan, const Shape *shape) except -1
@@ -101,6 +104,8 @@ cdef object silenced()
 cdef object plain_scan(cnp.ndarray array, const Shape *shape, object axis, bint reverse, bint exclusive, object out,
                        object dtype)
 cdef object plain_product(cnp.ndarray a, cnp.ndarray b, tuple shape, object out, object dtype)
+cdef object plain_top(cnp.ndarray array, int axis, Py_ssize_t k, object dtype)
+cdef object plain_draws(cnp.ndarray array, int axis, object uniforms, Adjustment by, object dtype)
 cdef object plain_segments(Operation operation, cnp.ndarray array, cnp.ndarray offsets, int axis, object out,
                            object dtype)
 

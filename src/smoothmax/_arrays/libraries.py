@@ -24,7 +24,7 @@ __all__ = ["as_numpy", "call", "is_foreign"]
 # What a function returns, for libraries that have labels:
 REDUCED = "reduced"  # one number for each reduction, or a pair of these
 ELEMENTS = "elements"  # one for each element
-SEGMENTS = "segments"  # one for each segment of an axis
+SEGMENTS = "segments"  # one for each segment of an axis, or for each of the largest elements along it
 LOSSES = "losses"  # one for all, or one for each position
 VALUE_AND_ELEMENTS = "value and elements"  # a pair
 PRODUCT = "product"  # of two arrays, without an axis; labels do not say what is multiplied

@@ -10,9 +10,9 @@ from libc.math cimport NAN, fma, isfinite
 
 from smoothmax._arrays.call cimport (
     MAX_NDIM, READ_BEFORE_WRITTEN, READ_IN_ANY_ORDER, Adjustment, Shape, adjustment_of, as_array, as_axis, as_base,
-    as_mask, as_type, broadcast, broadcast_addends, check_out, computed_dtype, keep_addends_from, kernel_type,
-    mark_axes, new_result, prepare, promoted, put_adjustment, put_array, put_reduced_result, put_result, put_value,
-    reduced_shape, requested_dtype, result_dtype, result_shape, shape_of, shown, silenced, size_of,
+    as_mask, as_numbers, as_type, broadcast, broadcast_addends, check_out, computed_dtype, keep_addends_from,
+    kernel_type, mark_axes, new_result, prepare, promoted, put_adjustment, put_array, put_reduced_result, put_result,
+    put_value, reduced_shape, requested_dtype, result_dtype, result_shape, shape_of, shown, silenced, size_of,
     take_reduced_strides, walk_arrays, whole_shape, without_overlap,
 )
 from smoothmax._arrays.elements cimport dtype_of_number, has_kernels, loader, storer
@@ -29,13 +29,6 @@ cdef extern from "numpy/arrayobject.h":
     object PyArray_Scalar(void *data, cnp.dtype dtype, object base)
 
 cnp.import_array()
-
-
-cdef cnp.ndarray as_numbers(object x, str name):
-    """x as an array of numbers, for functions without a mask."""
-    if type(x) is not cnp.ndarray and isinstance(x, np.ma.MaskedArray):
-        raise TypeError(f"{name} must not be a masked array")
-    return as_array(x, name)
 
 
 cdef int kernel_dtype_number(object dtype, str name) except -1:

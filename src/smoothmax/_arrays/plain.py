@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 __all__ = [
+    "categorical",
     "log_softmax",
     "logcumsumexp",
     "logmeanexp",
@@ -26,6 +27,7 @@ __all__ = [
     "segment_logsumexp",
     "segment_transform",
     "softmax",
+    "top_log_probs",
 ]
 
 Array = np.ndarray[Any, Any]
@@ -184,6 +186,31 @@ def sums_kept(x: Array, axis: Axis) -> tuple[Array, Array]:
     shape = tuple(1 if i in axis else n for i, n in enumerate(x.shape))
     high, low = sum_in_two(as_rows(x, axis))
     return high.reshape(shape), low.reshape(shape)
+
+
+# Scores of logits ----------------------------------------------------------------------------------------------------
+
+
+def top_log_probs(x: Array, axis: int, k: int) -> tuple[Array, Array]:
+    """The k largest log-probabilities, along the last axis, and their indices."""
+    log_p = np.moveaxis(log_softmax(x, (axis,), None), axis, -1)
+    order = np.argsort(-np.moveaxis(x, axis, -1), axis=-1, kind="stable")[..., :k]
+    undefined = np.all(np.isnan(log_p), axis=-1, keepdims=True) & ~np.all(np.moveaxis(x, axis, -1) == np.inf)
+    indices = np.where(undefined, np.arange(k), order)
+    return np.take_along_axis(log_p, indices, axis=-1), indices
+
+
+def categorical(x: Array, axis: int, uniforms: Array) -> Array:
+    """The elements that numbers along the last axis draw; -1 where there is no distribution."""
+    rows = np.moveaxis(x, axis, -1)
+    largest = np.max(rows, axis=-1, keepdims=True)
+    with np.errstate(all="ignore"):
+        cumulative = np.cumsum(np.exp(rows - largest), axis=-1)
+        targets = np.clip(uniforms, 0, np.nextafter(1.0, 0)) * cumulative[..., -1:]
+    indices = np.empty(uniforms.shape, np.intp)
+    for place in np.ndindex(uniforms.shape[:-1]):
+        indices[place] = np.searchsorted(cumulative[place], targets[place], side="right")
+    return np.where(np.isfinite(largest) & np.isfinite(cumulative[..., -1:]), indices, -1)
 
 
 # Segments ------------------------------------------------------------------------------------------------------------

@@ -153,3 +153,32 @@ cdef object plain_product(cnp.ndarray a, cnp.ndarray b, tuple shape, object out,
     finally:
         leave_environment(&environment)
         silence.__exit__(None, None, None)
+
+
+cdef object plain_top(cnp.ndarray array, int axis, Py_ssize_t k, object dtype):
+    cdef Environment environment
+    from smoothmax._arrays import plain
+
+    note(PLAIN)
+    silence = silenced()
+    enter_environment(&environment)
+    try:
+        return plain.top_log_probs(as_type(array, dtype), axis, k)
+    finally:
+        leave_environment(&environment)
+        silence.__exit__(None, None, None)
+
+
+cdef object plain_draws(cnp.ndarray array, int axis, object uniforms, Adjustment by, object dtype):
+    """Draws from rows, of which `uniforms` has numbers along its last axis; -1 where there is no distribution."""
+    cdef Environment environment
+    from smoothmax._arrays import plain
+
+    note(PLAIN)
+    silence = silenced()
+    enter_environment(&environment)
+    try:
+        return plain.categorical(adjusted_elements(array, by, dtype), axis, uniforms)
+    finally:
+        leave_environment(&environment)
+        silence.__exit__(None, None, None)

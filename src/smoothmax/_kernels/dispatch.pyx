@@ -10,8 +10,8 @@ import os
 from cpython.pycapsule cimport PyCapsule_GetPointer
 
 from smoothmax._kernels.interface cimport (
-    DataKernels, Elementwise, ElementwiseRow, Kernels, NumberF32, NumberF64, Operation, ProductKernels, Table,
-    Weigh,
+    DataKernels, Elementwise, ElementwiseRow, Kernels, NumberF32, NumberF64, Operation, ProductKernels, ScoreKernels,
+    Table, Weigh,
 )
 
 cdef extern from "cpu_features.h" nogil:
@@ -84,6 +84,10 @@ cdef const Kernels *kernels_of(Operation operation, bint doubles) noexcept:
 
 cdef const DataKernels *data_kernels_of(bint doubles) noexcept:
     return &table.data_f64 if doubles else &table.data_f32
+
+
+cdef const ScoreKernels *score_kernels_of(bint doubles) noexcept:
+    return &table.scores_f64 if doubles else &table.scores_f32
 
 
 cdef Weigh weigh_of(bint doubles) noexcept:

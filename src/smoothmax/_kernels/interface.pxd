@@ -323,11 +323,47 @@ cdef struct ProductKernels:
     FinishProducts finish
 
 
+cdef struct Candidate:      # an element that may be among the k largest of its row
+    double value                # exactly: a float is a double, too
+    Py_ssize_t index            # in the row
+
+
+ctypedef Py_ssize_t (*FindCandidates)(const void *x, Py_ssize_t n, Py_ssize_t first, Py_ssize_t k, double known,
+                                      bint all_known, Candidate *out) noexcept nogil
+ctypedef bint (*Cumulate)(const double *sums, Py_ssize_t n, double *cumulative) noexcept nogil
+ctypedef void (*CumulateBlock)(const void *x, Py_ssize_t n, void *e, double *cumulative) noexcept nogil
+ctypedef Py_ssize_t (*Pick)(const double *cumulative, Py_ssize_t n, double uniform, double *left) noexcept nogil
+ctypedef Py_ssize_t (*PickElement)(const void *e, const double *cumulative, Py_ssize_t n,
+                                   double uniform) noexcept nogil
+
+ctypedef void (*TopOfTile)(const void *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t k,
+                           const void *log_p, void *best, void *places) noexcept nogil
+ctypedef void (*ExponentiateTile)(const void *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, void *e,
+                                  double *totals) noexcept nogil
+ctypedef void (*PickOfTile)(const void *e, Py_ssize_t rows, Py_ssize_t columns, const double *totals,
+                            const double *uniforms, double *indices) noexcept nogil
+
+
+cdef struct ScoreKernels:
+    # What top_log_probs and categorical need besides the kernels of log_softmax. Blocks have at most ROW_BLOCK_BYTES.
+    FindCandidates find_candidates      # elements of a block that may be among the k largest of the row
+    Cumulate cumulate                   # add up partial sums; False where they make no distribution
+    CumulateBlock cumulate_block        # exponentials of a block, and their sums up to the end of each row of lanes
+    Pick pick                           # the step of a cumulative distribution that a uniform number falls into
+    PickElement pick_element            # the element of a block that it draws
+    # Short rows side by side, as columns of a tile:
+    TopOfTile top_of_tile               # the k largest log-probabilities of each, nan where it must be taken by itself
+    ExponentiateTile exponentiate_tile  # exponentials and their sums
+    PickOfTile pick_of_tile             # the elements that uniform numbers draw, one of each column
+
+
 cdef struct Table:
     Kernels f32[OPERATIONS]
     Kernels f64[OPERATIONS]
     DataKernels data_f32
     DataKernels data_f64
+    ScoreKernels scores_f32
+    ScoreKernels scores_f64
     ElementwiseRow elementwise_f32[ELEMENTWISE_OPERATIONS]      # x2 of an operation on one element is not read
     ElementwiseRow elementwise_f64[ELEMENTWISE_OPERATIONS]
     NumberF32 number_f32[ELEMENTWISE_OPERATIONS]                # the same of one number, or two

@@ -6,7 +6,7 @@
 from cpython.pycapsule cimport PyCapsule_New
 from cpython.pyport cimport PY_SSIZE_T_MAX
 from libc.math cimport frexp, ldexp
-from libc.stdint cimport uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from smoothmax._kernels.interface cimport (
@@ -14,11 +14,12 @@ from smoothmax._kernels.interface cimport (
     LOG1MEXP, LOG1PEXP, LOGADDEXP, LOGCUMSUMEXP, LOGMEANEXP, LOGSUBEXP, LOGSUMEXP, LOGSUMEXP_AND_SOFTMAX, LOG_EXPIT,
     LOG_PROB, LOG_SOFTMAX, LOG_SOFTMAX_VJP, MASKED_LOGMEANEXP, MERGEABLE_LOGSUMEXP, NLL, SHIFTED, SOFTMAX, SOFTMAX_VJP,
     SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, UNIFORM_LOGSUMEXP, WEIGHTED_LOGMEANEXP,
-    WEIGHTED_LOGSUMEXP, AddProducts, Adjust, Blend, CorrectRow, DataKernels, DotSum, DraftRow, Elementwise,
-    ElementwiseRow, Factor, Finish, FinishProducts, FusedRow, FusedStateRow, FusedStateTile, FusedTile,
-    FusedWeightedTile, JointRow, Kernels, Load, LogProducts, NumberF32, NumberF64, PartialSum, ProductKernels,
-    ProductSum, ReduceRow, ReduceTile, RunningSum, ScaleRow, ScaleTile, Scaling, Select, State, Table, Transpose,
-    WeightedSum, WriteRow, WriteTile, clear, running_of, weighted_of,
+    WEIGHTED_LOGSUMEXP, AddProducts, Adjust, Blend, Candidate, CorrectRow, CumulateBlock, DataKernels, DotSum, DraftRow,
+    Elementwise, ElementwiseRow, ExponentiateTile, Factor, FindCandidates, Finish, FinishProducts, FusedRow,
+    FusedStateRow, FusedStateTile, FusedTile, FusedWeightedTile, JointRow, Kernels, Load, LogProducts, NumberF32,
+    NumberF64, PartialSum, PickElement, PickOfTile, ProductKernels, ProductSum, ReduceRow, ReduceTile, RunningSum,
+    ScaleRow, ScaleTile, Scaling, ScoreKernels, Select, State, Table, TopOfTile, Transpose, WeightedSum, WriteRow,
+    WriteTile, clear, running_of, weighted_of,
 )
 from smoothmax._kernels.interface cimport Store as StoreElements    # loops/exp_sum.pxi means something else by Store
 from smoothmax._thresholds cimport (
@@ -27,7 +28,8 @@ from smoothmax._thresholds cimport (
     FUSED_SOFTMAX_ROW_BYTES, FUSED_SOFTMAX_TILE_BYTES, FUSED_STATE_ROW_BYTES, FUSED_STATE_TILE_BYTES,
     FUSED_SUM_ROW_BYTES, FUSED_SUM_TILE_BYTES, LANES_F32, LANES_F64, MASK_BUFFER_ELEMENTS, ROUNDED_DIFFERENCES_MAX_ROWS,
     ROUNDED_MIN_LANE_ROWS, ROW_BLOCK_LANES, SCAN_BLOCK_ROWS, SCAN_LOWER_EXPONENTS, SOFTMAX_DIFFERENCES_MAX_ROWS,
-    TILE_BLOCK_BYTES, TILE_COLUMNS, UNFETCHED_STRIDE_BYTES, WEIGHTED_TILE_BLOCK_ROWS,
+    TILE_BLOCK_BYTES, TILE_COLUMNS, TOP_GROUP_ROWS, TOP_MAXIMA_ROWS, TOP_SPARSE_ELEMENTS, UNFETCHED_STRIDE_BYTES,
+    WEIGHTED_TILE_BLOCK_ROWS,
 )
 
 cdef enum:
@@ -80,6 +82,8 @@ include "ops/vjp.pxi"
 include "ops/losses.pxi"
 include "ops/uniform_logsumexp.pxi"
 include "ops/loss_gradients.pxi"
+include "ops/top_log_probs.pxi"
+include "ops/categorical.pxi"
 include "ops/log1pexp.pxi"
 include "ops/log_expit.pxi"
 include "ops/logaddexp.pxi"
@@ -129,6 +133,11 @@ cdef void fill_data(DataKernels *kernels, real _) noexcept:
     kernels.store_bfloat16 = <StoreElements>store_bfloat16[real]
 
 
+cdef void fill_scores(ScoreKernels *kernels, real type_) noexcept:
+    fill_top_log_probs(kernels, type_)
+    fill_categorical(kernels, type_)
+
+
 cdef Table TABLE
 fill(TABLE.f32, <float>0)
 fill(TABLE.f64, <double>0)
@@ -136,6 +145,8 @@ fill_data(&TABLE.data_f32, <float>0)
 fill_data(&TABLE.data_f64, <double>0)
 fill_products(&TABLE.products_f32, <float>0)
 fill_products(&TABLE.products_f64, <double>0)
+fill_scores(&TABLE.scores_f32, <float>0)
+fill_scores(&TABLE.scores_f64, <double>0)
 fill_elementwise(TABLE.elementwise_f32, <float>0)
 fill_elementwise(TABLE.elementwise_f64, <double>0)
 fill_numbers(TABLE.number_f32, TABLE.number_f64)

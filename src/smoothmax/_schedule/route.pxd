@@ -20,6 +20,10 @@ cdef enum RouteName:
     SCAN_ROW            # a row is scanned from its first element to its last, piece by piece
     SCAN_TILE           # the same for a tile, at once
     SEGMENTS            # segments of an axis: short ones side by side, others by the routes of calls of their own
+    TOP_ROWS            # the sum of a row and its largest elements, block by block
+    TOP_TILES           # the same for short rows side by side, at once
+    DRAWN_ROWS          # partial sums of stretches of a row, and the blocks that uniform numbers fall into once more
+    DRAWN_TILES         # cumulative sums of short rows side by side
     EMPTY               # there is no element to walk
     PLAIN               # NumPy computes longdouble and complex
     PRODUCT             # logmatmulexp by np.matmul, and its doubtful elements by exact sums

@@ -16,9 +16,9 @@ from smoothmax._schedule.plan cimport (
 from smoothmax._schedule.pool cimport Queue, share, take
 from smoothmax._schedule.results cimport finish, put_targets, take_targets
 from smoothmax._schedule.route cimport (
-    DRAFT_ROW, EMPTY, EXACT_PRODUCT, FUSED_DIFFERENCES_TILE, FUSED_ROW, FUSED_TILE, GATHERED_ROW, JOINT_ROWS, NARROW,
-    ONE_PASS_ROW, ONE_PASS_TILE, PLAIN, PRODUCT, SCAN_ROW, SCAN_TILE, SEGMENTS, SINGLE_ROW, TWO_PASS_ROW, TWO_PASS_TILE,
-    Route, RouteName, route_of, tiles_across,
+    DRAFT_ROW, DRAWN_ROWS, DRAWN_TILES, EMPTY, EXACT_PRODUCT, FUSED_DIFFERENCES_TILE, FUSED_ROW, FUSED_TILE,
+    GATHERED_ROW, JOINT_ROWS, NARROW, ONE_PASS_ROW, ONE_PASS_TILE, PLAIN, PRODUCT, SCAN_ROW, SCAN_TILE, SEGMENTS,
+    SINGLE_ROW, TOP_ROWS, TOP_TILES, TWO_PASS_ROW, TWO_PASS_TILE, Route, RouteName, route_of, tiles_across,
 )
 from smoothmax._schedule.threads cimport threads_of_caller
 from smoothmax._schedule.units cimport (
@@ -512,6 +512,7 @@ NAMES = {
     TWO_PASS_TILE: "TWO_PASS_TILE", GATHERED_ROW: "GATHERED_ROW", DRAFT_ROW: "DRAFT_ROW", EMPTY: "EMPTY",
     SCAN_ROW: "SCAN_ROW", SCAN_TILE: "SCAN_TILE", SEGMENTS: "SEGMENTS",
     PRODUCT: "PRODUCT", EXACT_PRODUCT: "EXACT_PRODUCT",
+    TOP_ROWS: "TOP_ROWS", TOP_TILES: "TOP_TILES", DRAWN_ROWS: "DRAWN_ROWS", DRAWN_TILES: "DRAWN_TILES",
     PLAIN: "PLAIN",
 }
 

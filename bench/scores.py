@@ -1,0 +1,146 @@
+"""How fast top_log_probs and categorical are, compared with what users do today.
+
+    python -m bench.scores                  print the table, with one thread
+    python -m bench.scores --threads 2      with two threads
+    python -m bench.scores --only top       the cells whose name has this text
+
+Contenders take turns after a pause of 100 ms, and the best time counts. For the largest log-probabilities: PyTorch's
+log_softmax and topk, jax.lax.top_k of log_softmax (jitted), and NumPy's argpartition with smoothmax.logsumexp. For
+draws: torch.multinomial, jax.random.categorical (jitted), and NumPy's cumulative sum of the exponentials, compared with
+a uniform number. They are timed as far as they are installed, and the largest are compared with smoothmax's before.
+"""
+
+import argparse
+import importlib.util
+import os
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench import contenders
+
+ROUNDS = 5
+PAUSE = 0.1  # seconds before each turn
+Array = NDArray[Any]
+Calls = dict[str, Callable[[], Any]]
+# Rows, logits of a row, and how many of the largest are wanted: of a language model, of a classifier, of a sort.
+TOP = ((512, 128_256, 20), (1, 128_256, 20), (512, 128_256, 1), (64, 32_000, 1000), (100_000, 10, 3), (5000, 1000, 5),
+       (16, 128_256, 128_256))  # fmt: skip
+# Rows, logits of a row, and draws of each.
+DRAWS = ((512, 128_256, 1), (1, 128_256, 1), (100_000, 10, 1), (5000, 1000, 1), (1, 1000, 100_000))
+
+
+def installed(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
+
+
+def threads_of_torch() -> Any:
+    torch = contenders.load("torch")
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    return torch
+
+
+def top_calls(x: Array, k: int) -> Calls:
+    smoothmax = contenders.load("smoothmax")
+
+    def numpy_call() -> tuple[Array, Array]:
+        places = np.argpartition(x, -k, axis=1)[:, -k:]
+        values = np.take_along_axis(x, places, 1)
+        order = np.argsort(-values, axis=1)
+        log_sums = smoothmax.logsumexp(x, axis=1, keepdims=True)
+        return np.take_along_axis(values, order, 1) - log_sums, np.take_along_axis(places, order, 1)
+
+    calls: Calls = {"smoothmax": lambda: smoothmax.top_log_probs(x, k), "NumPy": numpy_call}
+    if installed("torch"):
+        torch = threads_of_torch()
+        own = torch.from_numpy(x)
+        calls["PyTorch"] = lambda: torch.topk(torch.log_softmax(own, -1), k)
+        calls["PyTorch, topk first"] = lambda: torch.topk(own, k).values - torch.logsumexp(own, -1, keepdim=True)
+    if installed("jax"):
+        jax = contenders.load("jax")
+        compiled = jax.jit(lambda a: jax.lax.top_k(jax.nn.log_softmax(a, -1), k))
+        device = jax.numpy.asarray(x)
+        calls["JAX"] = lambda: jax.block_until_ready(compiled(device))
+    return calls
+
+
+def draw_calls(x: Array, draws: int) -> Calls:
+    smoothmax = contenders.load("smoothmax")
+    rng = np.random.default_rng(1)
+
+    def numpy_call() -> Array:
+        sums = np.cumsum(np.exp(x - x.max(axis=1, keepdims=True)), axis=1)
+        if len(x) == 1:
+            return np.searchsorted(sums[0], rng.random(draws) * sums[0, -1], side="right")
+        return (sums <= rng.random((len(x), 1)) * sums[:, -1:]).sum(axis=1)
+
+    calls: Calls = {"smoothmax": lambda: smoothmax.categorical(x, size=(draws, len(x)), rng=rng), "NumPy": numpy_call}
+    if installed("torch"):
+        torch = threads_of_torch()
+        own = torch.from_numpy(x)
+        calls["PyTorch"] = lambda: torch.multinomial(torch.softmax(own, -1), draws, replacement=True)
+    if installed("jax"):
+        jax = contenders.load("jax")
+        device, key = jax.numpy.asarray(x), jax.random.key(0)
+        compiled = jax.jit(lambda key, a: jax.random.categorical(key, a, shape=(draws, len(x))))
+        calls["JAX"] = lambda: jax.block_until_ready(compiled(key, device))
+    return calls
+
+
+def cells(only: str) -> Iterator[tuple[str, Calls, int]]:
+    """The name of each cell, its calls, and how many logits it has."""
+    rng = np.random.default_rng(20240229)
+    for dtype in ("float32", "float64"):
+        for rows, n, k in TOP:
+            name = f"top {k} of ({rows}, {n}) {dtype}"
+            if only in name:
+                yield name, top_calls((3 * rng.standard_normal((rows, n))).astype(dtype), k), rows * n
+        for rows, n, draws in DRAWS:
+            name = f"{draws} of each of ({rows}, {n}) {dtype} drawn"
+            if only in name:
+                yield name, draw_calls((3 * rng.standard_normal((rows, n))).astype(dtype), draws), rows * n
+
+
+def check(calls: Calls) -> None:
+    """The largest log-probabilities are the same; draws cannot be compared."""
+    results = {name: call() for name, call in calls.items()}
+    own = results.pop("smoothmax")
+    for name, result in results.items():
+        if isinstance(own, tuple):
+            values = result[0] if isinstance(result, (tuple, list)) else result
+            np.testing.assert_allclose(np.asarray(values), own[0], rtol=1e-3, atol=1e-3, err_msg=name)
+
+
+def timed(calls: Calls) -> dict[str, float]:
+    """The best time of each in seconds, in turns."""
+    check(calls)
+    best = dict.fromkeys(calls, np.inf)
+    for _ in range(ROUNDS):
+        for name, call in calls.items():
+            time.sleep(PAUSE)
+            begin = time.perf_counter()
+            call()
+            best[name] = min(best[name], time.perf_counter() - begin)
+    return best
+
+
+def main() -> None:
+    """Print a line for each cell: the time of smoothmax, and those of the others as multiples of it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--only", default="")
+    given = parser.parse_args()
+    contenders.use_cores(given.threads)
+    contenders.keep_freed_memory()
+    for name, calls, size in cells(given.only):
+        times = timed(calls)
+        own = times.pop("smoothmax")
+        others = "  ".join(f"{other} {seconds / own:.2f}x" for other, seconds in times.items())
+        print(f"{name:42} {own * 1e3:8.3f} ms {own / size * 1e9:6.3f} ns a logit  {others}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+# categorical: the element at which the cumulative distribution passes a uniform number.
+#
+#     index = the least i with p_0 + ... + p_i > u,    p = softmax(x),  0 <= u < 1
+#
+# 1. The first pass leaves a PartialSum of each stretch of the row (ops/partial_sum.pxi). Brought to the maximum of the
+#    row and added up in order, they are the cumulative distribution over stretches.
+# 2. u falls into one of them, and what is left of u, divided by the share of that stretch, is uniform again.
+# 3. In a block, exponentials are computed anew, relative to its own maximum, and added up over rows of lanes; in the
+#    row of lanes, one after the other.
+#
+# Error: the interval of u that draws an element has the length of its probability within 2**-51, and relative to it
+# within 4 u, u = 2**-53 (float: 2**-24), as far as 2**-53, the step of u, lets an interval be that short.
+#
+# Each search asks for the first sum that is larger than what is sought, so it never stops at a probability of 0, which
+# leaves the sum as it is. No product here meets an addition, so nothing can be fused, and all variants that have the
+# same sums draw the same elements.
+
+cdef inline double below_one(double uniform) noexcept nogil:
+    """The number, or the nearest in [0, 1): a quotient may be rounded up to 1, and a generator may be wrong."""
+    return (uniform if uniform < 1 else 0.9999999999999999) if uniform >= 0 else 0
+
+
+cdef Py_ssize_t pick(const double *cumulative, Py_ssize_t n, double uniform, double *left) noexcept nogil:
+    """The first of n sums that exceeds `uniform` times the last, and in `left` how far into its step that lies."""
+    cdef double target = below_one(uniform)*cumulative[n - 1], before
+    cdef Py_ssize_t low = 0, half
+    while n > 1:                # without a branch on the sums, which nobody could foresee
+        half = n//2
+        low += half if cumulative[low + half - 1] <= target else 0
+        n -= half
+    before = cumulative[low - 1] if low else 0
+    left[0] = (target - before)/(cumulative[low] - before)
+    return low
+
+
+cdef inline bint cumulate(const double *sums, Py_ssize_t n, double *cumulative, real _) noexcept nogil:
+    """Add up n partial sums, each of four numbers in the order of a PartialSum.
+
+    Returns False where they make no distribution: with nan, with +inf, and where all elements are -inf.
+    """
+    cdef double maximum = -INFINITY, total = 0, p, p_low
+    cdef Py_ssize_t i
+    cdef ColumnSum column
+    for i in range(n):
+        maximum = larger(sums[4*i], maximum)
+    if not is_finite(maximum):
+        return False
+    exp_of_maximum(<real>maximum, &p, &p_low)
+    for i in range(n):
+        column.maximum, column.count = sums[4*i], sums[4*i + 1]
+        column.others, column.others_low = sums[4*i + 2], sums[4*i + 3]
+        if column.maximum < maximum:
+            raise_column(&column, <real>maximum)
+        total += multiply_add(column.count, p, column.others + column.others_low)
+        cumulative[i] = total
+    return is_finite(total)
+
+
+cdef bint cumulate_f32(const double *sums, Py_ssize_t n, double *cumulative) noexcept nogil:
+    return cumulate(sums, n, cumulative, <float>0)
+
+
+cdef bint cumulate_f64(const double *sums, Py_ssize_t n, double *cumulative) noexcept nogil:
+    return cumulate(sums, n, cumulative, <double>0)
+
+
+cdef void cumulate_block(const real *x, Py_ssize_t n, real *e, double *cumulative) noexcept nogil:
+    """The exponentials of a block, as many as fill its lanes, and their sums up to the end of each row of lanes."""
+    cdef Py_ssize_t width = lanes_of(x), rows = n//width, remaining = n - rows*width, i, j
+    cdef real tail[LANES]
+    cdef real lows[LANES]
+    cdef double sums[LANES]
+    cdef double total = 0, low
+    cdef real shift, round_bias, underflow_below, unused
+    shifts_of(max_of_row(x, n, tail), &shift, &round_bias, &underflow_below)
+    spread(<real>0, lows)
+    for i in range(rows + (remaining > 0)):
+        if i == rows:
+            x = tail
+        for j in range(lanes_of(x)):
+            take_term(at_least(x[j] - shift, underflow_below), round_bias, ROUNDED, &e[j], &unused, &lows[j])
+        for j in range(lanes_of(x)):
+            sums[j] = e[j]
+        total += sum_of_lanes(sums, lows, &low)
+        cumulative[i] = total
+        x += width
+        e += width
+
+
+cdef Py_ssize_t pick_element(const real *e, const double *cumulative, Py_ssize_t n, double uniform) noexcept nogil:
+    """The element of a block that a uniform number draws."""
+    cdef Py_ssize_t width = lanes_of(e), row, i, index = 0
+    cdef double left, total = 0, target
+    row = pick(cumulative, (n + width - 1)//width, uniform, &left)
+    target = below_one(left)*(cumulative[row] - (cumulative[row - 1] if row else 0))
+    e += row*width
+    for i in range(width):
+        total += e[i]
+        index += total <= target
+    if index == width:          # the sum of the row of lanes was rounded in another order
+        index -= 1
+        while not e[index] > 0:
+            index -= 1
+    return row*width + index
+
+
+# Short rows side by side ----------------------------------------------------------------------------------------------
+
+cdef void exponentiate_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *e,
+                            double *totals) noexcept nogil:
+    """The exponentials of a tile, with TILE_COLUMNS in a row, and the sum of each column, from its top to its end."""
+    cdef Py_ssize_t width = lanes_of(x), first, i, j
+    cdef real maximum[LANES]
+    cdef real shift[LANES]
+    cdef real round_bias[LANES]
+    cdef real underflow_below[LANES]
+    cdef real term[LANES]
+    cdef double sums[LANES]
+    cdef real unused, lost
+    for first from 0 <= first < columns by width:
+        spread(<real>-INFINITY, maximum)
+        max_lanes(x + first, ld, rows, maximum)
+        for j in range(width):
+            shifts_of(maximum[j], &shift[j], &round_bias[j], &underflow_below[j])
+            sums[j] = 0
+        for i in range(rows):
+            for j in range(width):
+                take_term(at_least(x[i*ld + first + j] - shift[j], underflow_below[j]), round_bias[j], ROUNDED,
+                          &term[j], &unused, &lost)
+            for j in range(width):
+                e[i*TILE_COLUMNS + first + j] = term[j]
+                sums[j] += term[j]
+        for j in range(width):
+            totals[first + j] = sums[j]
+
+
+cdef void pick_of_tile(const real *e, Py_ssize_t rows, Py_ssize_t columns, const double *totals,
+                       const double *uniforms, double *indices) noexcept nogil:
+    """The element that the uniform number of each column draws; -1 where a column has no distribution."""
+    cdef Py_ssize_t width = lanes_of(e), first, i, j
+    cdef double sums[LANES]
+    cdef double targets[LANES]
+    cdef double found[LANES]
+    for first from 0 <= first < columns by width:
+        for j in range(width):
+            targets[j] = below_one(uniforms[first + j])*totals[first + j]
+            sums[j] = 0
+            found[j] = 0
+        for i in range(rows):
+            for j in range(width):
+                sums[j] += e[i*TILE_COLUMNS + first + j]
+                found[j] += 1.0 if sums[j] <= targets[j] else 0.0
+        for j in range(width):
+            indices[first + j] = found[j] if is_finite(totals[first + j]) else -1
+
+
+# Table ----------------------------------------------------------------------------------------------------------------
+
+cdef void fill_categorical(ScoreKernels *kernels, real _) noexcept:
+    kernels.cumulate = cumulate_f32 if real is float else cumulate_f64
+    kernels.cumulate_block = <CumulateBlock>cumulate_block[real]
+    kernels.pick = pick
+    kernels.pick_element = <PickElement>pick_element[real]
+    kernels.exponentiate_tile = <ExponentiateTile>exponentiate_tile[real]
+    kernels.pick_of_tile = <PickOfTile>pick_of_tile[real]

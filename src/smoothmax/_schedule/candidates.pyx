@@ -1,0 +1,179 @@
+"""Keep the best of candidates: those with the largest values, and among equal ones those with the lowest index.
+
+Few are kept sorted, and each candidate is inserted. Many are collected until the room is full; then the best are
+selected, and sorted once at the end, digit by digit. The order is total, so neither way shows in the results.
+"""
+
+from libc.stdint cimport uint64_t
+from libc.string cimport memcpy
+
+from smoothmax._kernels.interface cimport Candidate
+from smoothmax._thresholds cimport TOP_SORTED_ELEMENTS
+
+cdef enum:
+    INSERTED = 12       # so few are left by a selection to insertion
+
+
+cdef inline bint precedes(const Candidate *one, const Candidate *other) noexcept nogil:
+    return one.value > other.value or one.value == other.value and one.index < other.index
+
+
+cdef inline void insert(Candidate *sorted_, Py_ssize_t n, const Candidate *one) noexcept nogil:
+    """Insert one into n sorted ones, which have room for it. It may lie there."""
+    cdef Candidate moved = one[0]
+    while n > 0 and precedes(&moved, &sorted_[n - 1]):
+        sorted_[n] = sorted_[n - 1]
+        n -= 1
+    sorted_[n] = moved
+
+
+cdef void insert_all(Candidate *candidates, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(1, n):
+        insert(candidates, i, &candidates[i])
+
+
+# Many ----------------------------------------------------------------------------------------------------------------
+
+cdef inline void swap(Candidate *one, Candidate *other) noexcept nogil:
+    cdef Candidate held = one[0]
+    one[0] = other[0]
+    other[0] = held
+
+
+cdef Candidate pivot_of(const Candidate *candidates, Py_ssize_t n, unsigned int *state) noexcept nogil:
+    """The median of three, from places that no order of the elements foresees."""
+    cdef Candidate some[3]
+    cdef int i
+    for i in range(3):
+        state[0] = state[0]*1664525u + 1013904223u
+        some[i] = candidates[<Py_ssize_t>(<double>state[0]*(1/4294967296.0)*n)]
+    insert_all(some, 3)
+    return some[1]
+
+
+cdef void select(Candidate *candidates, Py_ssize_t n, Py_ssize_t k) noexcept nogil:
+    """Put the best k of n in front, in any order, and the worst of them at the end of these."""
+    cdef Py_ssize_t low = 0, high = n - 1, left, right
+    cdef unsigned int state = 1
+    cdef Candidate pivot
+    while high - low > INSERTED:
+        pivot = pivot_of(candidates + low, high - low + 1, &state)
+        left, right = low, high
+        while left <= right:
+            while precedes(&candidates[left], &pivot):
+                left += 1
+            while precedes(&pivot, &candidates[right]):
+                right -= 1
+            if left <= right:
+                swap(&candidates[left], &candidates[right])
+                left += 1
+                right -= 1
+        if k - 1 <= right:
+            high = right
+        elif k - 1 >= left:
+            low = left
+        else:
+            return
+    insert_all(candidates + low, high - low + 1)
+
+
+cdef inline uint64_t key_of(const Candidate *one) noexcept nogil:
+    """An integer that is the smaller, the larger the value: its bits, those of positive numbers turned around."""
+    cdef double value = one.value + 0       # -0. + 0 is 0
+    cdef uint64_t bits
+    memcpy(&bits, &value, 8)
+    return bits ^ (<uint64_t>0x7FFFFFFFFFFFFFFF if bits < <uint64_t>0x8000000000000000 else 0)
+
+
+cdef inline Py_ssize_t digit_of(const Candidate *one, int place, bint by_value) noexcept nogil:
+    return (key_of(one) if by_value else <uint64_t>one.index) >> (8*place) & 255
+
+
+cdef Candidate *sort_by_digits(Candidate *source, Py_ssize_t n, Candidate *to, bint by_value) noexcept nogil:
+    """Sort by the value or by the index, from the last digit to the first, and keep the order of equal ones.
+
+    Returns which of the two arrays has the result.
+    """
+    cdef Py_ssize_t begins[256]
+    cdef Py_ssize_t i, begin, number
+    cdef int place, digit
+    cdef Candidate *held
+    for place in range(8):
+        for digit in range(256):
+            begins[digit] = 0
+        for i in range(n):
+            begins[digit_of(&source[i], place, by_value)] += 1
+        if begins[digit_of(source, place, by_value)] == n:
+            continue                        # all have the same digit here
+        begin = 0
+        for digit in range(256):
+            number = begins[digit]
+            begins[digit] = begin
+            begin += number
+        for i in range(n):
+            digit = <int>digit_of(&source[i], place, by_value)
+            to[begins[digit]] = source[i]
+            begins[digit] += 1
+        held = source
+        source = to
+        to = held
+    return source
+
+
+cdef void sort(Candidate *candidates, Py_ssize_t n, Candidate *space) noexcept nogil:
+    """Sort, best first. There must be space for n more."""
+    cdef Candidate *source = candidates
+    cdef Py_ssize_t i
+    for i in range(1, n):
+        if source[i].index < source[i - 1].index:
+            source = sort_by_digits(source, n, space, False)
+            break
+    source = sort_by_digits(source, n, space if source == candidates else candidates, True)
+    if source != candidates:
+        for i in range(n):
+            candidates[i] = source[i]
+
+
+# Both ----------------------------------------------------------------------------------------------------------------
+
+cdef void start_best(Best *best, Py_ssize_t k, Py_ssize_t room, Candidate *held, Candidate *fresh) noexcept nogil:
+    best.held, best.fresh = held, fresh if k <= TOP_SORTED_ELEMENTS else held
+    best.k, best.room, best.count = k, room, 0
+    best.all_known, best.known = False, 0
+
+
+cdef void know(Best *best) noexcept nogil:
+    """Note the worst of k: what comes later must be better."""
+    if best.count == best.k:
+        best.all_known = True
+        best.known = best.held[best.k - 1].value
+
+
+cdef void join_best(Best *best, Py_ssize_t number, Py_ssize_t next_block) noexcept nogil:
+    """Let the fresh candidates join, and leave room for as many as the next block may have."""
+    cdef Py_ssize_t i
+    if best.k <= TOP_SORTED_ELEMENTS:
+        for i in range(number):
+            if best.count < best.k:
+                insert(best.held, best.count, &best.fresh[i])
+                best.count += 1
+            elif precedes(&best.fresh[i], &best.held[best.k - 1]):
+                insert(best.held, best.k - 1, &best.fresh[i])
+        know(best)
+        return
+    best.count += number
+    if best.count > best.k and best.count + next_block > best.room:
+        select(best.held, best.count, best.k)
+        best.count = best.k
+        know(best)
+    best.fresh = best.held + best.count
+
+
+cdef void finish_best(Best *best) noexcept nogil:
+    """Sort the best k. Where they are not sorted already, there is room for 2k."""
+    if best.k > TOP_SORTED_ELEMENTS:
+        if best.count > best.k:
+            select(best.held, best.count, best.k)
+        best.count = min(best.count, best.k)
+        sort(best.held, best.count, best.held + best.count)

@@ -1,0 +1,97 @@
+# Calls that score rows of logits, the rows that a thread takes at a time, and what it needs for them.
+
+from smoothmax._kernels.interface cimport Candidate, ScoreKernels, State
+from smoothmax._schedule.candidates cimport Best
+from smoothmax._schedule.packed cimport Packed
+from smoothmax._schedule.plan cimport ELEMENTS, Bases, Plan
+from smoothmax._thresholds cimport ROW_BLOCK_BYTES, SCORE_ROWS
+
+
+cdef enum Scoring:
+    TOP         # RESULT takes the k largest log-probabilities of each row, VALUE their indices
+    DRAWS       # RESULT gives a uniform number for each draw and is overwritten, VALUE takes the indices
+
+
+cdef struct Scores:
+    const Plan *plan            # of log_softmax, with one reduced axis; RESULT and VALUE have no strides along it
+    const ScoreKernels *kernels
+    Scoring scoring
+    Py_ssize_t number           # of results of each row, contiguous in both arrays
+    Py_ssize_t result_bytes     # of an element of RESULT
+    int undefined               # set to 1 if some row has no distribution to draw from; its indices are -1
+
+
+cdef struct Division:
+    # How rows are divided, and how many of them are taken at a time.
+    Py_ssize_t length           # elements of a row
+    Py_ssize_t block            # elements of a block
+    Py_ssize_t part             # elements of a piece or a stretch, which has a partial sum of its own, and
+    Py_ssize_t parts            # how many a row has
+    bint in_place
+    bint tiles                  # short rows are the columns of a tile
+    Py_ssize_t rows             # side by side
+    Py_ssize_t across           # groups of rows along the innermost kept axis
+    Py_ssize_t groups           # of rows
+    Py_ssize_t room             # candidates that a row may hold
+
+
+cdef struct Row:
+    Bases bases
+    Packed sum                  # of the part so far,
+    Packed total                # and of the parts before it
+    Best best
+    Packed *sums                # of stretches
+
+
+cdef struct Space:
+    # The memory of a thread, at most 1 MiB but for the candidates of a large k.
+    char *memory
+    State *state
+    State *total                # for merges
+    char *elements              # staged, a block of each row
+    char *values                # log-probabilities, or exponentials of a block
+    Candidate *held
+    Candidate *fresh
+    Packed *sums                # of stretches of each row, or of blocks of a stretch
+    double *cumulative          # over stretches,
+    double *of_blocks           # over blocks of a stretch,
+    double *of_lanes            # and over rows of lanes
+    Bases tile_bases            # of a tile:
+    char *tile                  # elements,
+    char *of_tile               # their log-probabilities or exponentials,
+    char *best                  # the largest log-probabilities
+    char *places                # and where they are
+    Row rows[SCORE_ROWS]
+
+
+cdef void divide(const Scores *scores, Division *division) noexcept nogil
+cdef bint allocate(const Scores *scores, const Division *division, Space *space) noexcept nogil
+cdef Py_ssize_t take_rows(const Scores *scores, const Division *division, Space *space,
+                          Py_ssize_t group) noexcept nogil
+cdef Py_ssize_t take_tile(const Scores *scores, const Division *division, Space *space,
+                          Py_ssize_t group) noexcept nogil
+cdef void stage(const Scores *scores, const Division *division, Space *space, Py_ssize_t row, Py_ssize_t rows,
+                Py_ssize_t first, Py_ssize_t n) noexcept nogil
+
+
+cdef inline Py_ssize_t upwards(Py_ssize_t n, Py_ssize_t by) noexcept nogil:
+    return (n + by - 1)//by
+
+
+cdef inline const char *block_of(const Scores *scores, const Division *division, Space *space, Py_ssize_t row,
+                                 Py_ssize_t first) noexcept nogil:
+    """Where kernels find a block: in the array, or where it was staged."""
+    if division.in_place:
+        return space.rows[row].bases.data[ELEMENTS] + first*scores.plan.itemsize
+    return space.elements + row*ROW_BLOCK_BYTES
+
+
+cdef inline double number_at(const char *values, Py_ssize_t i, Py_ssize_t itemsize) noexcept nogil:
+    return (<const double *>values)[i] if itemsize == sizeof(double) else (<const float *>values)[i]
+
+
+cdef inline void put_number(char *values, Py_ssize_t i, Py_ssize_t itemsize, double value) noexcept nogil:
+    if itemsize == sizeof(double):
+        (<double *>values)[i] = value
+    else:
+        (<float *>values)[i] = <float>value

@@ -1,0 +1,144 @@
+"""Divide the rows that are scored, find memory for them, and bring their elements to the kernels.
+
+Rows whose elements lie far apart are taken several at a time, since these lie side by side; short rows become the
+columns of a tile. Knows no mathematics.
+"""
+
+from libc.stdlib cimport malloc
+
+from smoothmax._kernels.interface cimport Candidate, State
+from smoothmax._schedule.candidates cimport start_best
+from smoothmax._schedule.packed cimport Packed
+from smoothmax._schedule.plan cimport (
+    ELEMENTS, ROLES, Cursor, Plan, bases_at, count, inner_shape, inner_stride, start,
+)
+from smoothmax._schedule.route cimport piece_of_row
+from smoothmax._schedule.scratch cimport stage_row, stage_tile
+from smoothmax._thresholds cimport (
+    DRAW_PIECES, DRAW_TILE_ELEMENTS, LANE_BYTES, ROW_BLOCK_BYTES, ROW_BLOCK_LANES, ROW_PIECE_BYTES, SCORE_ROWS,
+    SCORE_SPACE_BYTES, SCORE_STAGED_ELEMENTS, SCORE_TILE_MIN_ROWS, TILE_COLUMNS, TOP_SORTED_ELEMENTS, TOP_TILE_ELEMENTS,
+    TOP_TILE_BEST_ELEMENTS,
+)
+
+
+# Division -------------------------------------------------------------------------------------------------------------
+
+cdef inline Py_ssize_t size_of_stride(Py_ssize_t stride) noexcept nogil:
+    return -stride if stride < 0 else stride
+
+
+cdef void divide(const Scores *scores, Division *division) noexcept nogil:
+    cdef const Plan *plan = scores.plan
+    cdef Py_ssize_t along = plan.reduced.stride[<int>ELEMENTS][0], n = plan.reduced.shape[0], k = scores.number
+    division.length = n
+    division.block = ROW_BLOCK_BYTES//plan.itemsize
+    if scores.scoring == TOP:
+        division.part = piece_of_row(n, ROW_PIECE_BYTES//plan.itemsize, LANE_BYTES//plan.itemsize)
+    else:
+        division.part = division.block*upwards(n, division.block*DRAW_PIECES)
+    division.parts = upwards(n, division.part)
+    division.in_place = not plan.adjusted and plan.direct[ELEMENTS] and (along == plan.itemsize or n == 1)
+    division.room = k if k <= TOP_SORTED_ELEMENTS else k + max(k, division.block + 1)
+    division.rows = 1
+    if not division.in_place and size_of_stride(inner_stride(&plan.kept, ELEMENTS)) < size_of_stride(along):
+        division.rows = min(SCORE_ROWS, inner_shape(&plan.kept))
+        if scores.scoring == TOP:
+            division.rows = max(min(division.rows, SCORE_SPACE_BYTES//(division.room*<Py_ssize_t>sizeof(Candidate))), 1)
+    division.tiles = count(&plan.kept, 0) >= SCORE_TILE_MIN_ROWS and (
+        n <= TOP_TILE_ELEMENTS and k <= TOP_TILE_BEST_ELEMENTS if scores.scoring == TOP else n <= DRAW_TILE_ELEMENTS)
+    if division.tiles:
+        division.rows = TILE_COLUMNS
+    division.across = upwards(inner_shape(&plan.kept), division.rows)
+    division.groups = division.across*count(&plan.kept, 1)
+
+
+cdef bint allocate(const Scores *scores, const Division *division, Space *space) noexcept nogil:
+    """Allocate what a thread needs. False if there is no memory."""
+    cdef Py_ssize_t states = sizeof(State), staged = 0, held = 0, fresh = 0, sums = 0, doubles = 0
+    cdef Py_ssize_t blocks = upwards(division.part, division.block), rows = 1 if division.tiles else division.rows
+    cdef Py_ssize_t tile = 0, best = 0
+    if not division.in_place or division.tiles:
+        staged = rows*ROW_BLOCK_BYTES
+    if division.tiles:
+        tile = division.length*TILE_COLUMNS*scores.plan.itemsize
+        best = scores.number*TILE_COLUMNS*scores.plan.itemsize if scores.scoring == TOP else 0
+    if scores.scoring == TOP:
+        states *= 2
+        held = rows*division.room
+        fresh = division.block + 1
+    else:
+        sums = rows*division.parts + blocks
+        doubles = division.parts + blocks + ROW_BLOCK_LANES
+    space.memory = <char *>malloc(states + staged + ROW_BLOCK_BYTES + (held + fresh)*sizeof(Candidate)
+                                  + sums*sizeof(Packed) + doubles*sizeof(double) + 2*(tile + best))
+    if space.memory == NULL:
+        return False
+    space.state = <State *>space.memory
+    space.total = space.state + 1
+    space.elements = space.memory + states
+    space.values = space.elements + staged
+    space.held = <Candidate *>(space.values + ROW_BLOCK_BYTES)
+    space.fresh = space.held + held
+    space.sums = <Packed *>(space.fresh + fresh)
+    space.cumulative = <double *>(space.sums + sums)
+    space.of_blocks = space.cumulative + division.parts
+    space.of_lanes = space.of_blocks + blocks
+    space.tile = <char *>(space.cumulative + doubles)
+    space.of_tile = space.tile + tile
+    space.best = space.of_tile + tile
+    space.places = space.best + best
+    return True
+
+
+# Elements -------------------------------------------------------------------------------------------------------------
+
+cdef Py_ssize_t take_rows(const Scores *scores, const Division *division, Space *space,
+                          Py_ssize_t group) noexcept nogil:
+    """Let the rows be those of a group; returns how many."""
+    cdef const Plan *plan = scores.plan
+    cdef Py_ssize_t first = group % division.across*division.rows, n = inner_shape(&plan.kept) - first, i
+    cdef Cursor cursor
+    cdef int role
+    n = min(n, division.rows)
+    start(&cursor, &plan.kept, 1, group//division.across, 1)
+    for i in range(n):
+        bases_at(&space.rows[i].bases, plan, &cursor)
+        for role in range(ROLES):
+            if space.rows[i].bases.data[role] != NULL:
+                space.rows[i].bases.data[role] += (first + i)*inner_stride(&plan.kept, role)
+        space.rows[i].sums = space.sums + i*division.parts
+        start_best(&space.rows[i].best, scores.number, division.room, space.held + i*division.room, space.fresh)
+    return n
+
+
+cdef void stage(const Scores *scores, const Division *division, Space *space, Py_ssize_t row, Py_ssize_t rows,
+                Py_ssize_t first, Py_ssize_t n) noexcept nogil:
+    """Stage a block of `rows` rows, some elements of each in turn, which share the lines of the cache."""
+    cdef Py_ssize_t part = n if rows == 1 else SCORE_STAGED_ELEMENTS, done = 0, i
+    cdef Cursor cursor
+    if division.in_place:
+        return
+    while done < n:
+        for i in range(row, row + rows):
+            start(&cursor, &scores.plan.reduced, 0, first + done, min(part, n - done))
+            stage_row(scores.plan, &space.rows[i].bases, &cursor, cursor.left,
+                      space.elements + i*ROW_BLOCK_BYTES + done*scores.plan.itemsize, NULL)
+        done += part
+
+
+cdef Py_ssize_t take_tile(const Scores *scores, const Division *division, Space *space,
+                          Py_ssize_t group) noexcept nogil:
+    """Stage short rows as the columns of a tile; returns how many."""
+    cdef const Plan *plan = scores.plan
+    cdef Py_ssize_t first = group % division.across*TILE_COLUMNS, columns = inner_shape(&plan.kept) - first
+    cdef Cursor cursor
+    cdef int role
+    columns = min(columns, TILE_COLUMNS)
+    start(&cursor, &plan.kept, 1, group//division.across, 1)
+    bases_at(&space.tile_bases, plan, &cursor)
+    for role in range(ROLES):
+        if space.tile_bases.data[role] != NULL:
+            space.tile_bases.data[role] += first*inner_stride(&plan.kept, role)
+    start(&cursor, &plan.reduced, 0, 0, division.length)
+    stage_tile(plan, &space.tile_bases, &cursor, division.length, columns, space.tile, space.of_tile)
+    return columns
