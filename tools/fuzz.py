@@ -42,6 +42,7 @@ from fuzzing.descriptions import MAKERS, random_case
 from fuzzing.memory import Failure, Memory
 from fuzzing.mistakes import run_mistake
 from fuzzing.scale import run_block_losses, run_blocks, run_file
+from fuzzing.scores import run_draws, run_top
 
 import smoothmax
 
@@ -58,6 +59,8 @@ RUNNERS: dict[str, Callable[[Memory, Case], None]] = {
     "blocks": run_blocks, "block losses": run_block_losses, "complex": run_complex, "ufunc": run_ufunc,
     "matmul": run_matmul,
     "mistake": run_mistake,
+    "top": run_top,
+    "draws": run_draws,
 }  # fmt: skip
 
 

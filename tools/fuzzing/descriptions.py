@@ -420,6 +420,29 @@ def random_ufunc(r: random.Random) -> Case:
     return case
 
 
+def random_top(r: random.Random) -> Case:
+    shape = random_shape(r) or [3]
+    case: Case = {"do": "top", "shape": shape, "axis": r.randrange(-len(shape), len(shape))}
+    case["x"] = random_array(r, len(shape), (*FLOATS[:2], r.choice(FLOATS), r.choice(OTHERS)), NUMBERS, True)
+    case["x"].pop("as", None)
+    n = shape[case["axis"]]
+    case["k"] = r.choice([0, 1, 3, 20, n // 2, max(n - 1, 0), n, n, n + 1, r.randint(0, n)])
+    return common(r, case)
+
+
+def random_draws(r: random.Random) -> Case:
+    shape = random_shape(r) or [3]
+    case: Case = {"do": "draws", "shape": shape, "axis": r.randrange(-len(shape), len(shape))}
+    case["x"] = random_array(r, len(shape), (*FLOATS[:2], r.choice(FLOATS), r.choice(OTHERS)), NUMBERS, True)
+    case["x"].pop("as", None)
+    case["seed"] = r.randrange(1 << 30)
+    small = int(np.prod(shape)) < 3000
+    case["more"] = [r.choice([1, 2, 7, 0]) for _ in range(r.choice([0, 1, 2] if small else [0]))]
+    if r.random() < 0.3:
+        case["scale"] = r.choice([0.5, -1, 3.7, 1e-3, 0, 1.0])
+    return common(r, case)
+
+
 def random_operand(r: random.Random, ndim: int) -> Case:
     """An operand of a ufunc. longdouble is left out, because the twin computes in it, too, and errs as much."""
     a = random_array(r, ndim, (*FLOATS[:2], *FLOATS[:2], r.choice(UFUNC_FLOATS), r.choice(OTHERS)), NUMBERS)
@@ -439,6 +462,8 @@ MAKERS: dict[str, tuple[float, Callable[[random.Random], Case]]] = {
     "complex": (2, random_complex),
     "ufunc": (10, random_ufunc),
     "matmul": (8, random_matmul),
+    "top": (5, random_top),
+    "draws": (5, random_draws),
 }
 
 
