@@ -43,26 +43,32 @@ def threads_of_torch() -> Any:
     return torch
 
 
-def top_calls(x: Array, k: int) -> Calls:
+def tensor_of(torch: Any, x: Array) -> Any:
+    """The array as a tensor. PyTorch does not know NumPy's bfloat16, but its bytes."""
+    return torch.from_numpy(x) if x.dtype.kind == "f" else torch.from_numpy(x.view(np.int16)).view(torch.bfloat16)
+
+
+def top_calls(given: Array, k: int) -> Calls:
     smoothmax = contenders.load("smoothmax")
 
     def numpy_call() -> tuple[Array, Array]:
+        x = given if given.dtype.kind == "f" else given.astype(np.float32)  # argpartition takes NumPy's own types
         places = np.argpartition(x, -k, axis=1)[:, -k:]
         values = np.take_along_axis(x, places, 1)
         order = np.argsort(-values, axis=1)
         log_sums = smoothmax.logsumexp(x, axis=1, keepdims=True)
         return np.take_along_axis(values, order, 1) - log_sums, np.take_along_axis(places, order, 1)
 
-    calls: Calls = {"smoothmax": lambda: smoothmax.top_log_probs(x, k), "NumPy": numpy_call}
+    calls: Calls = {"smoothmax": lambda: smoothmax.top_log_probs(given, k), "NumPy": numpy_call}
     if installed("torch"):
         torch = threads_of_torch()
-        own = torch.from_numpy(x)
+        own = tensor_of(torch, given)
         calls["PyTorch"] = lambda: torch.topk(torch.log_softmax(own, -1), k)
         calls["PyTorch, topk first"] = lambda: torch.topk(own, k).values - torch.logsumexp(own, -1, keepdim=True)
     if installed("jax"):
         jax = contenders.load("jax")
         compiled = jax.jit(lambda a: jax.lax.top_k(jax.nn.log_softmax(a, -1), k))
-        device = jax.numpy.asarray(x)
+        device = jax.numpy.asarray(given)
         calls["JAX"] = lambda: jax.block_until_ready(compiled(device))
     return calls
 
@@ -80,7 +86,7 @@ def draw_calls(x: Array, draws: int) -> Calls:
     calls: Calls = {"smoothmax": lambda: smoothmax.categorical(x, size=(draws, len(x)), rng=rng), "NumPy": numpy_call}
     if installed("torch"):
         torch = threads_of_torch()
-        own = torch.from_numpy(x)
+        own = tensor_of(torch, x)
         calls["PyTorch"] = lambda: torch.multinomial(torch.softmax(own, -1), draws, replacement=True)
     if installed("jax"):
         jax = contenders.load("jax")
@@ -93,12 +99,13 @@ def draw_calls(x: Array, draws: int) -> Calls:
 def cells(only: str) -> Iterator[tuple[str, Calls, int]]:
     """The name of each cell, its calls, and how many logits it has."""
     rng = np.random.default_rng(20240229)
-    for dtype in ("float32", "float64"):
-        for rows, n, k in TOP:
+    bfloat16 = [contenders.load("ml_dtypes").bfloat16] if installed("ml_dtypes") else []
+    for dtype in (np.dtype(one) for one in ("float32", "float64", *bfloat16)):
+        for rows, n, k in TOP if dtype.kind == "f" else TOP[:1]:
             name = f"top {k} of ({rows}, {n}) {dtype}"
             if only in name:
                 yield name, top_calls((3 * rng.standard_normal((rows, n))).astype(dtype), k), rows * n
-        for rows, n, draws in DRAWS:
+        for rows, n, draws in DRAWS if dtype.kind == "f" else ():
             name = f"{draws} of each of ({rows}, {n}) {dtype} drawn"
             if only in name:
                 yield name, draw_calls((3 * rng.standard_normal((rows, n))).astype(dtype), draws), rows * n
@@ -111,7 +118,9 @@ def check(calls: Calls) -> None:
     for name, result in results.items():
         if isinstance(own, tuple):
             values = result[0] if isinstance(result, (tuple, list)) else result
-            np.testing.assert_allclose(np.asarray(values), own[0], rtol=1e-3, atol=1e-3, err_msg=name)
+            values = values.float() if hasattr(values, "float") else np.asarray(values).astype(np.float32)
+            expected, rtol = own[0].astype(np.float32), 1e-3 if own[0].dtype.kind == "f" else 2e-2
+            np.testing.assert_allclose(np.asarray(values), expected, rtol=rtol, atol=1e-3, err_msg=name)
 
 
 def timed(calls: Calls) -> dict[str, float]:
