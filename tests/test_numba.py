@@ -85,6 +85,22 @@ def test_an_array_that_must_not_be_written_can_be_read():
     assert same(softmax(x), smoothmax.softmax(x))
 
 
+def test_fields_of_records_and_arrays_that_are_not_aligned():
+    """Their strides or addresses are no multiples of the size of an element."""
+    for shape in ((9,), (5, 9)):
+        records = np.zeros(shape, [("id", "i4"), ("x", "f8")])
+        bytes_ = np.zeros(records.size * 8 + 1, np.uint8)
+        shifted = bytes_[1:].view(np.float64).reshape(shape)
+        records["x"] = shifted[...] = np.random.default_rng(12).normal(size=shape) * 5
+        for x in (records["x"], shifted):
+            assert same(logsumexp(x), smoothmax.logsumexp(x.ravel()))
+            assert same(softmax(x), smoothmax.softmax(x.ravel()).reshape(shape))
+    x = records["x"]
+    for function, axis in ((of_rows, 1), (of_columns, 0)):
+        for found, name in zip(function(x), FUNCTIONS, strict=True):
+            np.testing.assert_allclose(found, getattr(smoothmax, name)(x.copy(), axis), rtol=1e-14)
+
+
 def test_float32_and_integers():
     x = np.random.default_rng(0).normal(size=20).astype(np.float32)
     assert logsumexp(x) == smoothmax.logsumexp(x)

@@ -73,16 +73,28 @@ def checked_axis(name: str, array: Any, axis: Any) -> int | None:
     return None if array.ndim == 1 else value % 2
 
 
+def aligned(x: Any) -> Any:
+    """The array, or a copy if its elements are no whole number of elements apart, as the fields of records may be.
+
+    Numba's type does not tell: it says that every array which comes from Python is aligned.
+    """
+    misfit = x.ctypes.data % x.itemsize
+    for stride in x.strides:
+        misfit |= stride % x.itemsize
+    return x.copy() if misfit else x
+
+
 def converter(array: Any, real: Any, flat: bool) -> Any:
     """What makes an array one of `real` whose data lie aligned, and of one axis if `flat`."""
     converts = array.dtype != real or not array.aligned
     flattens = flat and array.ndim > 1
     dtype = np.dtype(str(real))
+    fit = extending.register_jitable(aligned)
     if converts and flattens:
         return extending.register_jitable(lambda x: x.astype(dtype).ravel())
     if converts:
         return extending.register_jitable(lambda x: x.astype(dtype))
-    return extending.register_jitable(lambda x: x.ravel()) if flattens else extending.register_jitable(lambda x: x)
+    return extending.register_jitable(lambda x: fit(x.ravel())) if flattens else fit
 
 
 # Rows -----------------------------------------------------------------------------------------------------------------
