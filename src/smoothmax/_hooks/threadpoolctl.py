@@ -29,7 +29,7 @@ class Setting(int):
 
 
 def register_threadpoolctl() -> None:
-    """Let `threadpoolctl` limit the threads of smoothmax as it limits those of BLAS and OpenMP.
+    """Let threadpoolctl limit the threads of smoothmax as it limits those of BLAS and OpenMP.
 
     ``import smoothmax`` calls this where threadpoolctl has been imported before, as scikit-learn does. A program that
     imports threadpoolctl later, or that does not know the order, calls it once; further calls do nothing.
