@@ -151,6 +151,19 @@ def test_a_weight_that_is_not_finite_changes_no_bit_beside_it(dtype, route):
         np.testing.assert_array_equal(result.reshape(-1)[[0, -1]], [INF, NAN])
 
 
+@pytest.mark.parametrize("number", [INF, -INF])
+@each_route
+@each_type
+def test_a_masked_element_has_no_part_in_an_infinite_weight(dtype, route, number):
+    shape, axis = ROUTES[route]
+    x = np.ones(shape, dtype)
+    mask = np.random.default_rng(2).random(shape) < 0.7
+    for b in (number, np.full(shape, number), np.broadcast_to(number, shape)):
+        value, sign = logsumexp(x, axis, b=b, where=mask, return_sign=True)
+        np.testing.assert_array_equal(value, INF)
+        np.testing.assert_array_equal(sign, np.sign(number))
+
+
 @pytest.mark.parametrize("size", [1e-300, 1e-60, 1e300, 5e-324])
 def test_a_number_beyond_the_range_of_float32_keeps_its_range(size):
     for shape in ((10,), (30, 40), (40, 300)):

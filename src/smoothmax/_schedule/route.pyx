@@ -77,10 +77,11 @@ cdef inline Py_ssize_t narrow_rows_of(const Plan *plan) noexcept nogil:
         return 0
     if plan.data[MASK] != NULL and not (is_dense(plan, MASK) and inner_stride(&plan.kept, MASK) == 1):
         return 0
-    # A merge of columns knows the sums of weighted logsumexp, but not those of losses and gradients.
-    if plan.data[WEIGHTS] != NULL and (
-            transforms or plan.is_loss or not (is_dense(plan, WEIGHTS) or has_one_weight_a_row(plan)) and (
-                not has_one_row_of_weights(plan) or plan.data[MASK] != NULL)):
+    # A merge of columns knows the sums of weighted logsumexp, but not those of losses and gradients. A masked element
+    # needs a weight of its own, 0, which one row of weights does not have, be it dense because all are the same.
+    if plan.data[WEIGHTS] != NULL and (transforms or plan.is_loss or (
+            plan.data[MASK] != NULL if has_one_row_of_weights(plan)
+            else not (is_dense(plan, WEIGHTS) or has_one_weight_a_row(plan)))):
         return 0
     while width % columns:
         width += lanes
