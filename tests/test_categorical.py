@@ -1,5 +1,7 @@
 """categorical: indices drawn by the inverse of the cumulative distribution, one uniform number each."""
 
+import tracemalloc
+
 import mpmath
 import numpy as np
 import pytest
@@ -290,3 +292,26 @@ def test_variants_draw_the_same(dtype):
     """The draws of every variant with fma, as this file's seed gives them."""
     x = np.random.default_rng(1).normal(size=(6, 9001)).astype(dtype)
     assert categorical(x, rng=1).tolist() == [4572, 8539, 1359, 8534, 2862, 3848]
+
+
+@pytest.mark.parametrize("rows", [(), (700,)])
+def test_memory_is_bounded(rows, dtype):
+    """One array of the size of the result beside it: first the uniform numbers, then what puts axes in their order."""
+    x = np.zeros((*rows, 60), dtype)
+    tracemalloc.start()
+    indices = categorical(x, size=(500, *rows), rng=3) if rows else categorical(x, size=300_000, rng=3)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2 * indices.nbytes + 100_000
+
+
+def test_numbers_that_a_generator_keeps_are_not_written_to(dtype):
+    class Keeping(Given):
+        def random(self, size):
+            assert size == self.numbers.shape
+            return self.numbers
+
+    numbers = RNG.random(3)
+    before = numbers.copy()
+    categorical(np.zeros((3, 3 * BLOCKS[dtype]), dtype), rng=Keeping(numbers))
+    np.testing.assert_array_equal(numbers, before)

@@ -136,7 +136,8 @@ def categorical(logits, axis=-1, *, size=None, scale=1.0, rng=None):
     ``jax.random.categorical``, takes a number and a logarithm for each logit instead, and draws other elements.
 
     A row is read once for the sums of its blocks of 16 KiB. One of the blocks is read again, in which the element is
-    found; of many draws, those that fall into the same block share this work.
+    found; of many draws, those that fall into the same block share this work. Beside the result, a call holds one array
+    of its size: the uniform numbers, or the indices before their axes are in order.
 
     The probability of an element is right within 4 units of the logits' type, relative, as far as the 53 bits of a
     uniform number allow: an element of less than 1.1e-16 has a probability of 0 or 1.1e-16. float16 is computed in

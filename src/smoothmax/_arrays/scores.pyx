@@ -175,16 +175,18 @@ cdef object draw_array(object logits, object axis, object size, object scale, ob
     lengths = checked_size(size, positions)
     if uniforms is None:
         uniforms = generator.random(lengths)
+    if np.size(uniforms) == 0:
+        note(EMPTY)
+        return np.empty(lengths, np.intp)
+    if type(generator) is not np.random.Generator:      # another's array is not ours to write to
+        uniforms = np.array(uniforms, np.float64)
     # Axes of the result that the logits do not have come last: the draws of a row, one after the other.
     missing = len(lengths) - len(positions)
     of_rows = [i + missing for i in range(len(positions)) if positions[i] == lengths[i + missing]]
     order = of_rows + [i for i in range(len(lengths)) if i not in of_rows]
-    ordered = np.transpose(np.asarray(uniforms, np.float64).reshape(lengths), order)
-    numbers = np.array(ordered.reshape(*positions, -1) if np.size(uniforms) else ordered, order="C")
+    numbers = np.ascontiguousarray(np.transpose(np.reshape(uniforms, lengths), order).reshape(*positions, -1))
+    uniforms = None                                     # beside the result there is one array of its size at a time
     indices = np.empty(np.shape(numbers), np.intp)
-    if np.size(numbers) == 0:
-        note(EMPTY)
-        return np.empty(lengths, np.intp)
     if shape.shape[along] == 0:
         raise ValueError(f"logits must have an element along axis {axis} to draw from, got shape {np.shape(array)}")
     if not has_kernels(dtype.num):
@@ -197,9 +199,10 @@ cdef object draw_array(object logits, object axis, object size, object scale, ob
         scores.scoring = DRAWS
         walk_rows(&plan, &shape, &scores, numbers, indices, computing == cnp.NPY_FLOAT64)
         undefined = scores.undefined
+    numbers = None
     if undefined:
         refuse_undefined(array, along, by, dtype, indices)
-    drawn = np.transpose(np.reshape(indices, np.shape(ordered)), np.argsort(order))
+    drawn = np.transpose(np.reshape(indices, [lengths[i] for i in order]), np.argsort(order))
     return np.ascontiguousarray(drawn)[()] if len(lengths) else drawn.reshape(())[()]
 
 
