@@ -5,6 +5,7 @@ against the same call with its weight repeated for every element, which the kern
 """
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -162,6 +163,20 @@ def test_a_masked_element_has_no_part_in_an_infinite_weight(dtype, route, number
         value, sign = logsumexp(x, axis, b=b, where=mask, return_sign=True)
         np.testing.assert_array_equal(value, INF)
         np.testing.assert_array_equal(sign, np.sign(number))
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@each_type
+def test_weights_that_are_not_finite_take_no_memory(dtype, signed):
+    x = np.ones((50_000, 3), dtype)
+    b = np.ones((len(x), 1), dtype)
+    b[::7] = INF
+    tracemalloc.start()
+    value = logsumexp(x, 1, b=b, return_sign=signed)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < (1 + signed) * len(x) * x.itemsize + 50_000
+    np.testing.assert_array_equal(np.isinf(value[0] if signed else value), np.isinf(b[:, 0]))
 
 
 @pytest.mark.parametrize("size", [1e-300, 1e-60, 1e300, 5e-324])

@@ -26,7 +26,10 @@ cdef bint are_uniform(cnp.ndarray weights, const Shape *shape) noexcept:
 
 
 cdef void put_uniform_weights(Plan *plan, cnp.ndarray weights, int computing, Shape *shape, int *special) noexcept:
-    """Note one weight for each reduction. `special` is set to 1 by the walk if one is not finite."""
+    """Note one weight for each reduction. `special` is set to 1 by the walk if one is not finite.
+
+    If it is NULL, the walk leaves the results of those as they are.
+    """
     put_array(plan, FACTORS, weights, computing)
     plan.load_factors = loader(cnp.PyArray_TYPE(weights), computing == cnp.NPY_FLOAT64)
     plan.wrong = special
@@ -55,12 +58,9 @@ cdef int reduce_again(Shape *shape, cnp.ndarray array, cnp.ndarray weights, cnp.
                       int computing, cnp.ndarray result, bint keep, cnp.ndarray sign) except -1:
     """Replace the results whose weight is not finite by those of weights for each element.
 
-    Only those, because the bits of a result must not depend on the weights of others.
+    Only those, because the bits of a result must not depend on the weights of others. So all are replaced, and those
+    of finite weights then computed once more, which takes no memory.
     """
-    cdef cnp.ndarray values = np.empty_like(result), signs = None if sign is None else np.empty_like(sign)
-    walk_reduction(WEIGHTED_LOGSUMEXP, shape, array, weights, mask, by, computing, values, keep, signs, 0, NULL, NULL)
-    unbounded = np.broadcast_to(~np.isfinite(weights), reduced_shape(shape, keepdims=True)).reshape(np.shape(result))
-    np.copyto(result, values, where=unbounded)
-    if sign is not None:
-        np.copyto(sign, signs, where=unbounded)
+    walk_reduction(WEIGHTED_LOGSUMEXP, shape, array, weights, mask, by, computing, result, keep, sign, 0, NULL, NULL)
+    walk_reduction(UNIFORM_LOGSUMEXP, shape, array, weights, mask, by, computing, result, keep, sign, 0, NULL, NULL)
     return 0

@@ -67,7 +67,7 @@ cdef struct Plan:
     Py_ssize_t class_stride[ROLES]
     const double *class_weights             # NULL: all are 1
     # Set to 1 if a target is no class, NULL if the targets were checked before; and by UNIFORM_LOGSUMEXP if a weight is
-    # not finite.
+    # not finite, NULL if the results of such weights stay as they are.
     int *wrong
     double hard, hard_low
     double soft, soft_low

@@ -4,6 +4,7 @@ from smoothmax._kernels.interface cimport State
 from smoothmax._schedule.feed cimport Unit
 from smoothmax._schedule.plan cimport TARGET
 
+cdef void store_numbers(const Unit *unit, const State *state, const double *values, const double *signs) noexcept nogil
 cdef void finish(const Unit *unit, State *state) noexcept nogil
 cdef void count_elements(const Unit *unit, State *state) noexcept nogil
 cdef void take_weights(const Unit *unit, State *state) noexcept nogil

@@ -12,6 +12,25 @@ from smoothmax._schedule.scratch cimport adjust
 from smoothmax._thresholds cimport JOINT_MAX_ROWS, TILE_COLUMNS
 
 
+cdef void store_numbers(const Unit *unit, const State *state, const double *values, const double *signs) noexcept nogil:
+    """Store the number of each reduction, and its sign unless that is NULL.
+
+    A walk with weights that has nobody to tell that one is not finite leaves the results of those as they are.
+    """
+    cdef const Plan *plan = unit.plan
+    cdef Py_ssize_t step = inner_stride(&plan.kept, RESULT), sign_step = inner_stride(&plan.kept, SIGN), j = 0, n
+    cdef bint all_of_them = not plan.kernels.weighs or plan.wrong != NULL
+    while j < unit.columns:
+        n = unit.columns if all_of_them else 1
+        if all_of_them or state.loss.target_weight[j] - state.loss.target_weight[j] == 0:
+            plan.store(<const char *>values + j*plan.itemsize, n, unit.bases.data[RESULT] + j*step, step,
+                       plan.swapped[RESULT])
+            if signs != NULL:
+                plan.store_sign(<const char *>signs + j*plan.itemsize, n, unit.bases.data[SIGN] + j*sign_step,
+                                sign_step, plan.swapped[SIGN])
+        j += n
+
+
 cdef void finish(const Unit *unit, State *state) noexcept nogil:
     """Store the number of each reduction, or prepare the second pass, or store the partial sums for a later walk."""
     cdef const Plan *plan = unit.plan
@@ -23,13 +42,10 @@ cdef void finish(const Unit *unit, State *state) noexcept nogil:
         return
     plan.kernels.finish(state, unit.columns, values, signs if signed else NULL)
     if plan.kernels.write_row == NULL:
-        plan.store(values, unit.columns, unit.bases.data[RESULT], inner_stride(&plan.kept, RESULT),
-                   plan.swapped[RESULT])
+        store_numbers(unit, state, values, signs if signed else NULL)
     elif plan.data[VALUE] != NULL:
         plan.store_value(values, unit.columns, unit.bases.data[VALUE], inner_stride(&plan.kept, VALUE),
                          plan.swapped[VALUE])
-    if signed:
-        plan.store_sign(signs, unit.columns, unit.bases.data[SIGN], inner_stride(&plan.kept, SIGN), plan.swapped[SIGN])
 
 
 cdef void count_elements(const Unit *unit, State *state) noexcept nogil:
@@ -68,7 +84,7 @@ cdef void take_weights(const Unit *unit, State *state) noexcept nogil:
         finite &= state.loss.target_weight[j] - state.loss.target_weight[j] == 0
     for j in range(n, max(unit.columns, JOINT_MAX_ROWS)):
         state.loss.target_weight[j] = state.loss.target_weight[0] if j < unit.columns else 1
-    if not finite:
+    if not finite and plan.wrong != NULL:
         exchange(plan.wrong, 1)
 
 

@@ -5,7 +5,7 @@ from smoothmax._schedule.feed cimport Unit, away_of
 from smoothmax._schedule.plan cimport (
     ADDENDS, ELEMENTS, MASK, RESULT, SIGN, WEIGHTS, Bases, Cursor, Plan, inner_stride, is_contiguous, start,
 )
-from smoothmax._schedule.results cimport finish, put_targets, take_targets
+from smoothmax._schedule.results cimport finish, put_targets, store_numbers, take_targets
 from smoothmax._schedule.scratch cimport fill_masked_row, stage_row, unstage_row
 from smoothmax._thresholds cimport JOINT_MAX_ROWS, ROW_BLOCK_BYTES
 
@@ -97,9 +97,7 @@ cdef void joint_rows(const Unit *unit, State *state) noexcept nogil:
     # Always finish JOINT_MAX_ROWS rows. Otherwise their number would decide between the vector loop and its remainder,
     # and the last bit could differ.
     plan.kernels.finish(state, JOINT_MAX_ROWS, values, signs if signed else NULL)
-    plan.store(values, unit.columns, unit.bases.data[RESULT], inner_stride(&plan.kept, RESULT), plan.swapped[RESULT])
-    if signed:
-        plan.store_sign(signs, unit.columns, unit.bases.data[SIGN], inner_stride(&plan.kept, SIGN), plan.swapped[SIGN])
+    store_numbers(unit, state, values, signs if signed else NULL)
 
 
 # Drafts --------------------------------------------------------------------------------------------------------------
