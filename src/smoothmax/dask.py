@@ -744,7 +744,8 @@ def categorical(logits: Any, axis: int = -1, *, size: Any = None, scale: Any = 1
     -----
     The uniform numbers, one for each draw, are taken from `rng` when this function is called, and lie in memory. So the
     draws are those of `smoothmax.categorical` of the same array with the same seed, whatever the blocks, each time that
-    they are computed.
+    they are computed. Few rows of a few elements are added up in another order than many, so a number that lies within
+    2**-50 of the boundary between two elements may draw the other in a smaller block.
 
     Examples
     --------
