@@ -29,6 +29,7 @@ LOSSES = "losses"  # one for all, or one for each position
 VALUE_AND_ELEMENTS = "value and elements"  # a pair
 PRODUCT = "product"  # of two arrays, without an axis; labels do not say what is multiplied
 
+NUMPY_2 = int(np.__version__.partition(".")[0]) >= 2  # before that, what NumPy gives by DLPack must not be written
 ON_CPU = (1, 3, 11, 13)  # DLPack's kinds of memory that the CPU reads: its own, pinned by CUDA or ROCm, managed by CUDA
 
 Keywords = dict[str, Any]
@@ -172,7 +173,7 @@ def call_namespace(function: Function, kind: str, name: str, x: Any, axis: Any, 
     def give(value: Any) -> Any:
         array = np.asarray(value)
         try:
-            return library.from_dlpack(array)
+            return library.from_dlpack(array) if NUMPY_2 else library.asarray(array)
         except (AttributeError, BufferError, RuntimeError, TypeError, ValueError):
             return library.asarray(array)
 
