@@ -41,7 +41,7 @@ cdef object lazy_functions(object a, object b, object where, object out, object 
 cdef object library_call(object x):
     """What answers for an array of another library, which the result goes back to; None for all others.
 
-    The module is not imported before somebody passes such an object: those that most calls have are known here.
+    The module is imported only when such an object is passed. The types of most arguments are known here.
     """
     if isinstance(x, (np.ndarray, np.generic, list, tuple, int, float, complex)):
         return None
@@ -61,10 +61,10 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, where=
     axis : None, int or tuple of ints, optional
         What is summed over: everything (None, the default), one axis, or several. ``()`` sums over nothing.
     b : array_like, optional
-        Weights of the exponentials, broadcast with `a`, of either sign; not a bool, which is somebody's `keepdims`. An
-        element of weight 0 is dropped, whatever it is. `b` takes part in the promotion of types, a Python number by its
-        kind alone, but weights are never rounded to a type that does not have their range: float32 elements may have
-        weights of 1e-60.
+        Weights of the exponentials, broadcast with `a`, of either sign. A bool is refused, because `keepdims` was
+        probably meant. An element of weight 0 is dropped, whatever it is. `b` takes part in the promotion of types, a
+        Python number by its kind alone, but weights are never rounded to a type that does not have their range: float32
+        elements may have weights of 1e-60.
     keepdims : bool, optional
         Keep the reduced axes in the result, with length 1.
     return_sign : bool, optional

@@ -102,7 +102,7 @@ cdef cnp.ndarray as_array(object x, str name):
 
 
 cdef cnp.ndarray as_weights(object b):
-    """The argument `b` of functions that have keepdims behind it. A bool there is somebody's keepdims.
+    """The argument `b` of functions that have keepdims behind it. A bool is refused: keepdims was probably meant.
 
     A float becomes an array without NumPy's search for its type, which takes a third of a call of ten elements.
     """

@@ -103,7 +103,7 @@ def dtype_of(a, b=None, dtype=None, scale=1.0, add=None):
 
 
 def check_weights(b):
-    """Refuse weights that are a bool, which somebody meant as keepdims."""
+    """Refuse a bool as weights, because keepdims was probably meant."""
     if isinstance(b, (bool, np.bool_)):
         as_weights(b)
 

@@ -69,7 +69,7 @@ cdef bint allocate(Workspace *space, const Plan *plan, const Route *route, Exten
         space.memory = <char *>malloc(size + CACHE_LINE_BYTES)
         if space.memory == NULL:
             return False
-        # From a line's begin on, because a vector that crosses lines is stored in two steps.
+        # Start at a cache line: a vector that crosses two lines is stored in two steps.
         begin = space.memory + (CACHE_LINE_BYTES - <size_t>space.memory % CACHE_LINE_BYTES)
     space.elements = begin
     space.weights = space.elements + region if route.staged_regions > 1 else space.elements
