@@ -77,12 +77,13 @@ def test_error_is_within_the_promise(dtype, route):
     for spread, offset in ((0.5, 0), (1e-3, -6.5), (8, 0), (3, 90), (3, -5000)):
         x = (spread * rng.normal(size=shape) + offset).astype(dtype)
         b = weights_for(rng, shape, axis, dtype)
+        chosen = rng.choice(b.size, max(1, min(b.size, 4, 4000 // shape[axis])), replace=False)
         for step in (1, 2):
             given = x if step == 1 else np.repeat(x, 2, axis=axis).take(range(0, 2 * shape[axis], 2), axis)
             value, sign = logsumexp(given, axis, b=b, return_sign=True)
             np.testing.assert_array_equal(sign, np.sign(np.squeeze(b, axis)))
             np.testing.assert_array_equal(logsumexp(given, axis, b=b), np.where(sign < 0, NAN, value))
-            for i in rng.choice(value.size, min(value.size, 4), replace=False):
+            for i in chosen:
                 row = np.moveaxis(x, axis, -1).reshape(-1, shape[axis])[i]
                 repeated = np.full_like(row, b.reshape(-1)[i])
                 assert error(value.reshape(-1)[i], sign.reshape(-1)[i], row, repeated) <= LOGSUMEXP
@@ -92,15 +93,14 @@ def test_error_is_within_the_promise(dtype, route):
 def test_a_weight_that_cancels_the_logarithm_leaves_the_digits_of_the_rest(dtype):
     """Sums from 1 to 1000 times about their reciprocals: what rounded terms lose would be most of the result."""
     rng = np.random.default_rng(3)
-    for n in (1, 2, 3, 7, 10, 33, 100, 257, 300, 700, 2000, 30_000):
-        for low in (-0.7, -1e-4, 0):
-            a = rng.uniform(low, 0, n).astype(dtype)
-            for shift in (0, 0.7, -1.3):
-                b = dtype(np.exp(shift) / np.sum(np.exp(a.astype(float))))
-                for one in (a, np.repeat(a, 2)[::2]):
-                    value, sign = logsumexp(one, b=b, return_sign=True)
-                    assert error(value, sign, a, np.full_like(a, b)) <= LOGSUMEXP, (n, low, shift)
-                    assert logsumexp(one, b=b) == value
+    cases = itertools.product((1, 2, 3, 7, 10, 33, 100, 257, 300, 700, 2000), (-0.7, -1e-4, 0), (0, 0.7, -1.3))
+    for n, low, shift in [*cases, (30_000, -0.7, 0)]:
+        a = rng.uniform(low, 0, n).astype(dtype)
+        b = dtype(np.exp(shift) / np.sum(np.exp(a.astype(float))))
+        for one in (a, np.repeat(a, 2)[::2]):
+            value, sign = logsumexp(one, b=b, return_sign=True)
+            assert error(value, sign, a, np.full_like(a, b)) <= LOGSUMEXP, (n, low, shift)
+            assert logsumexp(one, b=b) == value
 
 
 SPECIAL_WEIGHTS = [0.0, -0.0, 1, -2, INF, -INF, NAN]
