@@ -36,13 +36,16 @@ import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-from fuzzing.checks import run_loss, run_matmul, run_product, run_reduction, run_stream, run_ufunc
 from fuzzing.complexes import run_complex
 from fuzzing.descriptions import MAKERS, random_case
+from fuzzing.elementwise import run_matmul, run_ufunc
+from fuzzing.losses import run_loss
 from fuzzing.memory import Failure, Memory
 from fuzzing.mistakes import run_mistake
+from fuzzing.reductions import run_product, run_reduction
 from fuzzing.scale import run_block_losses, run_blocks, run_file
 from fuzzing.scores import run_draws, run_top
+from fuzzing.streams import run_stream
 
 import smoothmax
 

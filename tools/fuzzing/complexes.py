@@ -12,8 +12,9 @@ import numpy as np
 
 import smoothmax
 from fuzzing.arrays import as_rows, axis_of, back
-from fuzzing.checks import check_inputs, kept_inputs, mended, must_be, output, reduction_arguments
+from fuzzing.checks import check_inputs, kept_inputs, mended, must_be, output
 from fuzzing.memory import Failure, Memory
+from fuzzing.reductions import reduction_arguments
 from fuzzing.rules import strictly
 from fuzzing.twin import COMPLEX, TINY, WIDE, Expected
 

@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 
 from fuzzing.arrays import given
-from fuzzing.checks import loss_arguments, loss_expected, must_be, reduction_arguments, reduction_expected
+from fuzzing.checks import must_be
+from fuzzing.losses import loss_arguments, loss_expected
 from fuzzing.memory import Failure, Memory
+from fuzzing.reductions import reduction_arguments, reduction_expected
 from fuzzing.rules import KINDS, strictly
 
 Array = np.ndarray[Any, Any]

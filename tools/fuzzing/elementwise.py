@@ -1,0 +1,70 @@
+"""Make a described call of a ufunc, or of a product of matrices, and hold it against its twin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import smoothmax
+from fuzzing import twin
+from fuzzing.arrays import given
+from fuzzing.checks import check_inputs, kept_inputs, must_be, natural, output
+from fuzzing.floats import computing_type, promoted
+from fuzzing.memory import Failure, Memory
+from fuzzing.rules import strictly
+from fuzzing.twin import WIDE
+
+Array = np.ndarray[Any, Any]
+Case = dict[str, Any]
+
+
+def run_matmul(memory: Memory, case: Case) -> None:
+    (a, a_passed, a_around), (b, b_passed, b_around) = (given(memory, case[key], case[key]["shape"]) for key in "ab")
+    options: Case = {"exact": case["exact"]}
+    dtype = natural(promoted(a.dtype, b.dtype))
+    if "dtype" in case:
+        options["dtype"] = dtype = np.dtype(case["dtype"])
+    computing = computing_type(dtype)
+    with np.errstate(all="ignore"):
+        wide = [np.asarray(x.view(np.uint8) != 0 if x.dtype == np.bool_ else x).astype(computing).astype(WIDE)
+                for x in (a, b)]  # fmt: skip
+        left, right = wide[0][None] if a.ndim == 1 else wide[0], wide[1][:, None] if b.ndim == 1 else wide[1]
+        expected = twin.matmul(left, right, np.finfo(computing).eps, case["exact"])
+        if a.ndim == 1:
+            expected = expected.map(lambda v: v[..., 0, :])
+        if b.ndim == 1:
+            expected = expected.map(lambda v: v[..., 0])
+    inputs = [(a_passed, a_around), (b_passed, b_around)]
+    out = output(memory, case, expected.value.shape, dtype, inputs) if "out" in case else None
+    if out is not None:
+        options["out"] = out
+    before = kept_inputs([a_passed, b_passed], out)
+    got = strictly(case, lambda: smoothmax.logmatmulexp(a_passed, b_passed, **options))
+    check_inputs(before)
+    memory.check()
+    if out is not None and got is not out:
+        raise Failure("type: what is returned is not out")
+    must_be(got, expected, "product", dtype, None if out is None else out.dtype)
+
+
+def run_ufunc(memory: Memory, case: Case) -> None:
+    shape, name = case["shape"], case["function"]
+    numbers, passed, arounds = zip(*(given(memory, case[key], shape) for key in ("x", "y") if key in case), strict=True)
+    dtype = natural(np.result_type(*numbers))
+    with np.errstate(all="ignore"):
+        if case.get("negative"):
+            for one in passed:
+                if one.flags.writeable and one.dtype.kind == "f":
+                    np.negative(np.abs(one), out=one)
+        wide = [np.asarray(one).astype(dtype).astype(WIDE) for one in passed]
+        expected = twin.elementwise(name, *np.broadcast_arrays(*wide))
+    inputs = list(zip(passed, arounds, strict=True))
+    out = output(memory, case, expected.value.shape, dtype, inputs) if "out" in case else None
+    if out is not None and out.dtype.itemsize < dtype.itemsize:
+        case = {**case, "errstate": "ignore"}  # NumPy warns of what overflows in its own cast
+    before = kept_inputs(list(passed), out)
+    got = strictly(case, lambda: getattr(smoothmax, name)(*passed, **({} if out is None else {"out": out})))
+    check_inputs(before)
+    memory.check()
+    must_be(got, expected, "result", dtype, None if out is None else out.dtype)

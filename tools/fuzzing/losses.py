@@ -1,0 +1,93 @@
+"""Make a described call of a loss, and hold it against its twin."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import numpy as np
+
+import smoothmax
+from fuzzing import twin
+from fuzzing.arrays import as_rows, back, given
+from fuzzing.checks import check_inputs, kept_inputs, must_be, natural, output
+from fuzzing.floats import computing_type, is_real
+from fuzzing.memory import Memory
+from fuzzing.rules import KINDS, strictly
+from fuzzing.twin import WIDE, Expected
+
+Array = np.ndarray[Any, Any]
+Case = dict[str, Any]
+
+
+def loss_arguments(memory: Memory, case: Case) -> tuple[Any, ...]:
+    shape = case["shape"]
+    axis = case["axis"] % len(shape)
+    classes = shape[axis]
+    rest = shape[:axis] + shape[axis + 1 :]
+    x, passed, around = given(memory, case["x"], shape)
+    if case["function"] == "nll_loss" and is_real(x.dtype):
+        with np.errstate(all="ignore"):
+            x = back(
+                twin.log_softmax(as_rows(x.astype(WIDE), (axis,)), np.array(True)).value, tuple(shape), (axis,)
+            ).astype(x.dtype)
+        passed = memory.place(tuple(shape), x.dtype, case["x"]["how"])[0]
+        passed[...] = x
+    targets, targets_passed, _ = given(memory, case["targets"], shape if case["soft"] else rest, classes)
+    options: Case = {"axis": case["axis"]}
+    weight = None
+    if "weight" in case:
+        weight, options["weight"], _ = given(memory, case["weight"], [classes])
+    for name in ("ignore_index", "label_smoothing", "reduction"):
+        if name in case:
+            options[name] = case[name]
+    return x, passed, around, targets, targets_passed, weight, options
+
+
+def loss_expected(case: Case, x: Array, targets: Array, weight: Any, options: Case) -> tuple[list[Expected], Any]:
+    """The loss and its gradient, in the shapes of the results, and the type they have."""
+    shape, name = tuple(case["shape"]), case["function"]
+    axis = case["axis"] % len(shape)
+    classes = shape[axis]
+    dtype = natural(x.dtype)
+    computing = computing_type(dtype)
+    with np.errstate(all="ignore"):
+        rows = as_rows(x.astype(computing).astype(WIDE), (axis,))
+        rest = rows.shape[:-1]
+        rows = rows.reshape(-1, classes)
+        everywhere = np.ones(rows.shape, bool)
+        logp = rows if name == "nll_loss" else twin.log_softmax(rows, everywhere).value
+        p = twin.softmax(rows, everywhere).value
+        flat = as_rows(targets, (axis,)).reshape(-1, classes) if case["soft"] else targets.reshape(-1).astype(np.int64)
+        if name == "log_prob":
+            found = [twin.log_prob(logp, flat)]
+        else:
+            found = twin.losses(logp, p, flat, weight, options.get("ignore_index"), options.get("label_smoothing", 0.0),
+                                options.get("reduction", "mean"))  # fmt: skip
+    if name == "log_prob" or options.get("reduction") == "none":
+        found[0] = found[0].map(lambda v: v.reshape(rest))
+    if name == "cross_entropy_and_grad":
+        found[1] = found[1].map(lambda v: back(v, shape, (axis,)))
+    return found, dtype
+
+
+def run_loss(memory: Memory, case: Case) -> None:
+    x, passed, around, targets, targets_passed, weight, options = loss_arguments(memory, case)
+    name = case["function"]
+    if x.size == 0:
+        with contextlib.suppress(*KINDS):
+            getattr(smoothmax, name)(passed, targets_passed, **options)
+        return
+    found, dtype = loss_expected(case, x, targets, weight, options)
+    out = None
+    if name == "cross_entropy_and_grad" and "out" in case:
+        out = output(memory, case, tuple(case["shape"]), dtype, [(passed, around)])
+        if out is not None:
+            options["out"] = out
+    before = kept_inputs([passed, targets_passed, options.get("weight")], out)
+    got = strictly(case, lambda: getattr(smoothmax, name)(passed, targets_passed, **options))
+    check_inputs(before)
+    memory.check()
+    results = got if isinstance(got, tuple) else (got,)
+    for i, one in enumerate(results):
+        must_be(one, found[i], ("loss", "gradient")[i], dtype, None if out is None or i == 0 else out.dtype)
