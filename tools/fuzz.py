@@ -6,9 +6,13 @@
 
 A call must return what tools/fuzzing/twin.py says, within the bounds of tests/bounds.py, in the type, shape and memory
 order of the contract; or raise an error of the contract's kinds where it is illegal. It must give no warning,
-whatever np.errstate says, and neither write to its inputs nor beside its output. Every array begins or ends at a page
-that nobody may touch, so a read past it ends the process. Calls are made in child processes, each of which takes over
-where the last one ended; what a child was doing when it died, or hung, is known.
+whatever np.errstate says, and neither write to its inputs nor beside its output. Some calls are made a second time at
+other addresses and with other threads, and must give the same bits. Every array begins or ends at a page that nobody
+may touch, so a read past it ends the process. Calls are made in child processes, each of which takes over where the
+last one ended; what a child was doing when it died, or hung, is known.
+
+Four successive calls are a family: most of them have the same numbers in other layouts, with other outputs and threads,
+so that the twin computes once for all four.
 
 A failure is made smaller as long as it stays one, and printed as a few lines of Python. Ends with 1 if there was any.
 """
@@ -51,13 +55,14 @@ import smoothmax
 
 Case = dict[str, Any]
 
-BATCH = 2000  # calls of one child
+BATCH = 8000  # calls of one child; a multiple of a family
+PROGRESS = 100_000  # calls from one line about them to the next
 HANGS = 120  # seconds without an end of a call
 INF, NAN = np.inf, np.nan
 
 __all__ = ["MAKERS", "Failure", "outcome", "random_case", "run", "shrunk"]
 
-RUNNERS: dict[str, Callable[[Memory, Case], None]] = {
+RUNNERS: dict[str, Callable[[Memory, Case], list[Any]]] = {
     "reduction": run_reduction, "product": run_product, "loss": run_loss, "stream": run_stream, "file": run_file,
     "blocks": run_blocks, "block losses": run_block_losses, "complex": run_complex, "ufunc": run_ufunc,
     "matmul": run_matmul,
@@ -65,6 +70,26 @@ RUNNERS: dict[str, Callable[[Memory, Case], None]] = {
     "top": run_top,
     "draws": run_draws,
 }  # fmt: skip
+
+
+def elsewhere(case: Case) -> Case:
+    """The same call of the same arrays at other addresses."""
+    at = {key: case["again"][key] for key in ("guard", "shift")}
+    return {
+        name: part | {"how": part["how"] | at} if isinstance(part, dict) and "how" in part and name != "out" else part
+        for name, part in case.items()
+    }
+
+
+def must_have_the_same_bits(first: list[Any], second: list[Any]) -> None:
+    """Neither the address nor the number of threads may show in a result."""
+    for one, other in zip(first, second, strict=True):
+        if one.dtype.char in "gG":  # six bytes of it are no digits
+            same = np.array_equal(one, other, equal_nan=True)
+        else:
+            same = one.tobytes() == other.tobytes()
+        if not same:
+            raise Failure("bits: another address or another number of threads shows")
 
 
 def run(case: Case) -> None:
@@ -75,7 +100,10 @@ def run(case: Case) -> None:
         if "threads" in case:
             smoothmax.set_num_threads(case["threads"])
         with np.errstate(all="ignore"):
-            RUNNERS[case["do"]](memory, case)
+            results = RUNNERS[case["do"]](memory, case)
+            if "again" in case:
+                smoothmax.set_num_threads(case["again"]["threads"])
+                must_have_the_same_bits(results, RUNNERS[case["do"]](memory, elsewhere(case)))
     except Failure:
         raise
     except Warning as warning:
@@ -151,6 +179,7 @@ def outcome(case: Case) -> str:
 def smaller(case: Case) -> Iterator[Case]:
     """Calls that are a little simpler."""
     for name in (
+        "again",
         "out",
         "b",
         "where",
@@ -257,6 +286,8 @@ def fuzz(seed: int, calls: float, seconds: float, most: int) -> int:
                 failures += 1
                 report(case, failure, number + done)
             done += 1
+        if (made + done) // PROGRESS > made // PROGRESS:
+            print(f"{made + done:,} calls in {time.monotonic() - began:.0f} s, {failures} failures", flush=True)
         made += done
         number += done
     print(f"seed {seed}: {made:,} calls in {time.monotonic() - began:.0f} s ({dict(counts)}), {failures} failures")

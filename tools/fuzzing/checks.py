@@ -39,7 +39,7 @@ def must_be(got: Any, expected: Expected, what: str, dtype: Any, stored: Any = N
     real = array.real.astype(array.real.dtype.newbyteorder("="))
     if array.dtype.kind == "c" and np.any(array.imag != 0):
         raise Failure(f"value: {what} has an imaginary part")
-    bad = twin.wrong(real, expected, dtype, real.dtype)
+    bad = expected.wrong(real, dtype, real.dtype)
     if bad.any():
         i = np.unravel_index(int(np.argmax(bad)), bad.shape)
         right = expected.value[i]

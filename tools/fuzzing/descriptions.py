@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from fuzzing import floats
+from fuzzing.memo import CALL, remembered
 from fuzzing.mistakes import random_mistake
-from fuzzing.shapes import random_array, random_axis, random_layout, random_shape
+from fuzzing.shapes import laid_out_again, random_array, random_axis, random_layout, random_out, random_shape
 
 Case = dict[str, Any]
 UFUNCS = ("logaddexp", "logsubexp", "log1mexp", "log1pexp", "log_expit")
@@ -50,23 +52,57 @@ def random_reduction(r: random.Random) -> Case:
         case["add"] = random_array(r, len(shape), (addend_type(case),), NUMBERS)
     if r.random() < 0.15:
         case["dtype"] = r.choice(["f2", "f4", "f8", "g", *floats.NAMES])
-    if r.random() < 0.35:
-        case["out"] = {
-            "is": r.choice(["fresh", "fresh", "input", "shifted", "flipped"]),
-            "dtype": r.choice([None, None, "f4", "f8", "f2", ">f8", "g", "D", *floats.NAMES]),
-            "how": random_layout(r, 9),
-            "by": r.choice([-3, -1, 1, 2, 7, 64]),
-        }
     return common(r, case)
+
+
+WITHOUT_OUT = ("cross_entropy", "nll_loss", "log_prob")
+# Of each kind: which of its arrays may lie in memory differently from call to call, how often it has an output, which
+# and of which type.
+VARIED: dict[str, tuple[tuple[str, ...], float, tuple[str, ...], tuple[Any, ...]]] = {
+    "reduction": (("x", "b", "where", "add"), 0.35, ("fresh", "fresh", "input", "shifted", "flipped"),
+                  (None, None, "f4", "f8", "f2", ">f8", "g", "D", *floats.NAMES)),
+    "product": (("g", "p"), 0.4, ("fresh", "input", "second", "shifted"), (None, "f4", "f8")),
+    "loss": (("x", "targets", "weight"), 0.4, ("fresh", "input", "shifted"), (None,)),
+    "complex": (("x", "b", "where"), 0.3, ("fresh",), (None,)),
+    "ufunc": (("x", "y"), 0.3, ("fresh", "input", "second", "shifted", "flipped"), (None, None, "f4", "f8", ">f8")),
+    "matmul": (("a", "b"), 0.35, ("fresh", "input", "second", "shifted", "flipped"), (None, None, "f4", "f8", ">f8")),
+    "top": (("x",), 0, (), ()),
+    "draws": (("x",), 0, (), ()),
+}  # fmt: skip
+
+
+def ndim_of(case: Case, name: str) -> int:
+    """How many axes an array of a call has."""
+    part = case[name]
+    if name == "weight":
+        return 1
+    ndim = len(part.get("shape", case.get("shape", ()))) - part.get("drop", 0)
+    return ndim - (name == "targets" and not case["soft"])
 
 
 def common(r: random.Random, case: Case) -> Case:
     """What any call may have."""
+    if case["do"] in VARIED:
+        _, often, kinds, dtypes = VARIED[case["do"]]
+        if r.random() < often and case.get("function") not in WITHOUT_OUT:
+            case["out"] = random_out(r, kinds, dtypes)
+        if case.get("out", {"is": "fresh"})["is"] in ("fresh", "input") and r.random() < 0.15:
+            case["again"] = {"guard": r.choice(["end", "start"]), "shift": r.choice([0, 0, 1, 4, 8, 24]),
+                             "threads": r.choice([1, 2, 3])}  # fmt: skip
     if r.random() < 0.3:
         case["threads"] = r.choice([1, 2, 3, 5])
-    if r.random() < 0.3:
+    if r.random() < 0.3 or case["do"] == "ufunc":
         case["errstate"] = "raise"
     return case
+
+
+def varied(r: random.Random, case: Case) -> Case:
+    """Another call of the same family: the same numbers, and all else drawn again."""
+    case = {key: part for key, part in case.items() if key not in CALL}
+    for name in VARIED[case["do"]][0]:
+        if isinstance(case.get(name), dict):
+            case[name] = laid_out_again(r, case[name], ndim_of(case, name))
+    return common(r, case)
 
 
 def random_product(r: random.Random) -> Case:
@@ -87,19 +123,14 @@ def random_product(r: random.Random) -> Case:
         True,
     )
     case["axis"] = random_axis(r, len(shape))
-    if r.random() < 0.4:
-        case["out"] = {
-            "is": r.choice(["fresh", "input", "second", "shifted"]),
-            "dtype": r.choice([None, "f4", "f8"]),
-            "how": random_layout(r, 9),
-            "by": r.choice([-2, -1, 1, 5]),
-        }
     return common(r, case)
 
 
 def random_matmul(r: random.Random) -> Case:
     """Matrices and vectors of numbers that peak anywhere; stacks of one axis or two."""
-    n, k, m = (r.choice([1, 2, 3, 5, 16, 17, 33, 70, r.randint(0, 40)]) for _ in range(3))
+    n, k, m = (r.choice([1, 2, 3, 5, 9, 16, 17, r.randint(0, 12)]) for _ in range(3))
+    if r.random() < 0.03:
+        n, k, m = (r.choice([16, 17, 33, 70, r.randint(13, 40)]) for _ in range(3))
     stack = [r.choice([1, 2, 3]) for _ in range(r.choice([0, 0, 0, 1, 2]))]
     if r.random() < 0.05:
         k = r.choice([255, 256, 257, 700])
@@ -116,13 +147,6 @@ def random_matmul(r: random.Random) -> Case:
         case[name]["shape"] = shape
     if r.random() < 0.1:
         case["dtype"] = r.choice(["f2", "f4", "f8", *floats.NAMES])
-    if r.random() < 0.35:
-        case["out"] = {
-            "is": r.choice(["fresh", "input", "second", "shifted", "flipped"]),
-            "dtype": r.choice([None, None, "f4", "f8", ">f8"]),
-            "how": random_layout(r, 9),
-            "by": r.choice([-3, -1, 1, 2, 7, 64]),
-        }
     return common(r, case)
 
 
@@ -165,13 +189,6 @@ def random_loss(r: random.Random) -> Case:
         case["label_smoothing"] = r.choice([0.1, 0.5, 1.0, 1e-7, 0])
     if not case["soft"] and r.random() < 0.3:
         case["ignore_index"] = r.choice([0, 1, 2, -100, 255])
-    if case["function"] == "cross_entropy_and_grad" and r.random() < 0.4:
-        case["out"] = {
-            "is": r.choice(["fresh", "input", "shifted"]),
-            "dtype": None,
-            "how": random_layout(r, 9),
-            "by": r.choice([-2, -1, 1, 5]),
-        }
     return common(r, case)
 
 
@@ -231,11 +248,20 @@ def random_file(r: random.Random) -> Case:
     return common(r, case)
 
 
+def random_parts(r: random.Random, shape: list[int]) -> list[int]:
+    """How many blocks there are along each axis: a dozen or two together, because a graph of more takes long."""
+    parts = [r.randint(1, 5) for _ in shape]
+    while math.prod(parts) > 20:
+        parts[r.randrange(len(parts))] = 1
+    return parts
+
+
 def random_blocks(r: random.Random) -> Case:
     case = random_reduction(r)
-    while case["function"] not in REDUCTIONS[:3] or int(np.prod(case["shape"])) > 20_000:
+    while case["function"] not in REDUCTIONS[:3] or math.prod(case["shape"]) > 20_000:
         case = random_reduction(r)
-    case.pop("out", None)
+    for name in ("out", "again"):
+        case.pop(name, None)
     case["do"] = "blocks"
     case["x"] = case["x"] | {
         "dtype": r.choice(["f4", "f8", "f2", "i4", *floats.NAMES]),
@@ -253,18 +279,19 @@ def random_blocks(r: random.Random) -> Case:
         case["b"]["dtype"] = case["x"]["dtype"] if case["x"]["dtype"] != "i4" else "f8"
     if case.get("dtype") == "g":
         case.pop("dtype")
-    case["parts"] = [r.randint(1, 5) for _ in case["shape"]]
+    case["parts"] = random_parts(r, case["shape"])
     return case
 
 
 def random_block_losses(r: random.Random) -> Case:
     case = random_loss(r)
-    while case["function"] != "cross_entropy" or int(np.prod(case["shape"])) > 20_000:
+    while case["function"] != "cross_entropy" or math.prod(case["shape"]) > 20_000:
         case = random_loss(r)
+    case.pop("again", None)
     for part in (case["x"], case["targets"]):
         part.pop("as", None)
     case["do"] = "block losses"
-    case["parts"] = [r.randint(1, 4) for _ in case["shape"]]
+    case["parts"] = random_parts(r, case["shape"])
     case["lazy"] = r.random() < 0.5
     return case
 
@@ -272,7 +299,7 @@ def random_block_losses(r: random.Random) -> Case:
 def random_complex(r: random.Random) -> Case:
     """Of finite numbers: what infinite ones give is for tests/test_plain.py."""
     shape = random_shape(r)
-    while int(np.prod(shape)) > 3000:
+    while math.prod(shape) > 3000:
         shape = random_shape(r)
     numbers = ("ordinary", "small", "equal", "ramp", "far", "tiny")
     types = ("F", "D", "D", "G", ">D")
@@ -291,8 +318,6 @@ def random_complex(r: random.Random) -> Case:
                 case[name] = True
     if r.random() < 0.3:
         case["where"] = random_array(r, len(shape), "?", ("mask",))
-    if r.random() < 0.3:
-        case["out"] = {"is": "fresh", "dtype": None, "how": random_layout(r, 9)}
     return common(r, case)
 
 
@@ -300,19 +325,10 @@ def random_ufunc(r: random.Random) -> Case:
     shape = random_shape(r)
     case: Case = {"do": "ufunc", "function": r.choice(UFUNCS), "shape": shape, "x": random_operand(r, len(shape))}
     if case["function"].endswith("expit") or case["function"].startswith("log1"):
-        case["negative"] = r.random() < 0.5
+        case["x"]["negative"] = r.random() < 0.5
     else:
         case["y"] = random_operand(r, len(shape))
-    if r.random() < 0.3:
-        case["out"] = {
-            "is": r.choice(["fresh", "input", "second", "shifted", "flipped"]),
-            "dtype": r.choice([None, None, "f4", "f8", ">f8"]),
-            "how": random_layout(r, 9),
-            "by": r.choice([-3, -1, 1, 2, 7, 64]),
-        }
-    case = common(r, case)
-    case["errstate"] = "raise"
-    return case
+    return common(r, case)
 
 
 def random_top(r: random.Random) -> Case:
@@ -331,7 +347,7 @@ def random_draws(r: random.Random) -> Case:
     case["x"] = random_array(r, len(shape), (*FLOATS[:2], r.choice(FLOATS), r.choice(OTHERS)), NUMBERS, True)
     case["x"].pop("as", None)
     case["seed"] = r.randrange(1 << 30)
-    small = int(np.prod(shape)) < 3000
+    small = math.prod(shape) < 3000
     case["more"] = [r.choice([1, 2, 7, 0]) for _ in range(r.choice([0, 1, 2] if small else [0]))]
     if r.random() < 0.3:
         case["scale"] = r.choice([0.5, -1, 3.7, 1e-3, 0, 1.0])
@@ -349,11 +365,11 @@ MAKERS: dict[str, tuple[float, Callable[[random.Random], Case]]] = {
     "reduction": (60, random_reduction),
     "product": (10, random_product),
     "loss": (18, random_loss),
-    "stream": (6, random_stream),
+    "stream": (4, random_stream),
     "mistake": (8, random_mistake),
-    "file": (1.5, random_file),
-    "blocks": (0.7, random_blocks),
-    "block losses": (0.7, random_block_losses),
+    "file": (0.3, random_file),
+    "blocks": (0.2, random_blocks),
+    "block losses": (0.05, random_block_losses),
     "complex": (2, random_complex),
     "ufunc": (10, random_ufunc),
     "matmul": (8, random_matmul),
@@ -362,6 +378,18 @@ MAKERS: dict[str, tuple[float, Callable[[random.Random], Case]]] = {
 }
 
 
-def random_case(seed: int) -> Case:
-    r = random.Random(seed)
+FAMILY = 4  # calls with the same numbers
+
+
+def random_case(number: int) -> Case:
+    """The call of this number. The first of a family has numbers of its own; the others may lie differently."""
+    first = number - number % FAMILY
+    case: Case = remembered(("case", first), lambda: drawn(random.Random(first)))
+    if number == first:
+        return case
+    r = random.Random(number)
+    return varied(r, case) if case["do"] in VARIED else MAKERS[case["do"]][1](r)
+
+
+def drawn(r: random.Random) -> Case:
     return r.choices([m for _, m in MAKERS.values()], [w for w, _ in MAKERS.values()])[0](r)

@@ -11,20 +11,17 @@ from fuzzing import twin
 from fuzzing.arrays import given
 from fuzzing.checks import check_inputs, kept_inputs, must_be, natural, output
 from fuzzing.floats import computing_type, promoted
+from fuzzing.memo import numbers_of, remembered
 from fuzzing.memory import Failure, Memory
 from fuzzing.rules import strictly
-from fuzzing.twin import WIDE
+from fuzzing.twin import WIDE, Expected
 
 Array = np.ndarray[Any, Any]
 Case = dict[str, Any]
 
 
-def run_matmul(memory: Memory, case: Case) -> None:
-    (a, a_passed, a_around), (b, b_passed, b_around) = (given(memory, case[key], case[key]["shape"]) for key in "ab")
-    options: Case = {"exact": case["exact"]}
-    dtype = natural(promoted(a.dtype, b.dtype))
-    if "dtype" in case:
-        options["dtype"] = dtype = np.dtype(case["dtype"])
+def matmul_expected(case: Case, a: Array, b: Array) -> tuple[Expected, Any]:
+    dtype = np.dtype(case["dtype"]) if "dtype" in case else natural(promoted(a.dtype, b.dtype))
     computing = computing_type(dtype)
     with np.errstate(all="ignore"):
         wide = [np.asarray(x.view(np.uint8) != 0 if x.dtype == np.bool_ else x).astype(computing).astype(WIDE)
@@ -35,6 +32,15 @@ def run_matmul(memory: Memory, case: Case) -> None:
             expected = expected.map(lambda v: v[..., 0, :])
         if b.ndim == 1:
             expected = expected.map(lambda v: v[..., 0])
+    return expected, dtype
+
+
+def run_matmul(memory: Memory, case: Case) -> list[Any]:
+    (a, a_passed, a_around), (b, b_passed, b_around) = (given(memory, case[key], case[key]["shape"]) for key in "ab")
+    options: Case = {"exact": case["exact"]}
+    expected, dtype = remembered(numbers_of(case), lambda: matmul_expected(case, a, b))
+    if "dtype" in case:
+        options["dtype"] = dtype
     inputs = [(a_passed, a_around), (b_passed, b_around)]
     out = output(memory, case, expected.value.shape, dtype, inputs) if "out" in case else None
     if out is not None:
@@ -46,19 +52,22 @@ def run_matmul(memory: Memory, case: Case) -> None:
     if out is not None and got is not out:
         raise Failure("type: what is returned is not out")
     must_be(got, expected, "product", dtype, None if out is None else out.dtype)
+    return [got]
 
 
-def run_ufunc(memory: Memory, case: Case) -> None:
-    shape, name = case["shape"], case["function"]
-    numbers, passed, arounds = zip(*(given(memory, case[key], shape) for key in ("x", "y") if key in case), strict=True)
-    dtype = natural(np.result_type(*numbers))
+def ufunc_expected(name: str, operands: tuple[Array, ...]) -> tuple[Expected, Any]:
+    dtype = natural(np.result_type(*operands))
     with np.errstate(all="ignore"):
-        if case.get("negative"):
-            for one in passed:
-                if one.flags.writeable and one.dtype.kind == "f":
-                    np.negative(np.abs(one), out=one)
-        wide = [np.asarray(one).astype(dtype).astype(WIDE) for one in passed]
-        expected = twin.elementwise(name, *np.broadcast_arrays(*wide))
+        wide = [(x.view(np.uint8) != 0 if x.dtype == np.bool_ else x).astype(dtype).astype(WIDE) for x in operands]
+        return twin.elementwise(name, *np.broadcast_arrays(*wide)), dtype
+
+
+def run_ufunc(memory: Memory, case: Case) -> list[Any]:
+    shape, name = case["shape"], case["function"]
+    operands, passed, arounds = zip(
+        *(given(memory, case[key], shape) for key in ("x", "y") if key in case), strict=True
+    )
+    expected, dtype = remembered(numbers_of(case), lambda: ufunc_expected(name, operands))
     inputs = list(zip(passed, arounds, strict=True))
     out = output(memory, case, expected.value.shape, dtype, inputs) if "out" in case else None
     if out is not None and out.dtype.itemsize < dtype.itemsize:
@@ -68,3 +77,4 @@ def run_ufunc(memory: Memory, case: Case) -> None:
     check_inputs(before)
     memory.check()
     must_be(got, expected, "result", dtype, None if out is None else out.dtype)
+    return [got]

@@ -57,10 +57,11 @@ class Memory:
     def place(self, shape: tuple[int, ...], dtype: Any, how: Case, beside: int = 0) -> tuple[Array, Array]:
         """An empty array in the layout, and the bytes of its arena; with room for so many elements more before it."""
         dtype = np.dtype(dtype)
-        order = how.get("order") or list(range(len(shape)))
         strides, step = [0] * len(shape), dtype.itemsize
-        for axis in sorted(range(len(shape)), key=lambda i: -order[i]):
-            strides[axis] = step * how.get("pad", [1] * len(shape))[axis]
+        order, pad = how.get("order"), how.get("pad")
+        axes = range(len(shape) - 1, -1, -1)
+        for axis in sorted(axes, key=lambda i: -order[i]) if order else axes:
+            strides[axis] = step * pad[axis] if pad else step
             step = strides[axis] * max(shape[axis], 1)
         spans = [(n - 1) * s for n, s in zip(shape, strides, strict=True)]
         block = sum(spans) + dtype.itemsize if 0 not in shape else 0
@@ -88,6 +89,8 @@ class Memory:
             offset = out.__array_interface__["data"][0] - around.__array_interface__["data"][0]
             if out.size:
                 np.ndarray(out.shape, out.dtype, before, offset, out.strides)[...] = out
+            if around.data == before.data:
+                continue
             # nan may be copied with other bits, and longdouble has bytes that do not count
             view = np.ones(around.size, bool)
             if out.size:

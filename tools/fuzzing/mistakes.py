@@ -158,7 +158,7 @@ def random_mistake(r: random.Random) -> Case:
     return case
 
 
-def run_mistake(memory: Memory, case: Case) -> None:  # noqa: ARG001
+def run_mistake(memory: Memory, case: Case) -> list[Any]:  # noqa: ARG001
     shape = tuple(case.get("shape", ()))
     readonly = np.zeros(shape)
     readonly.flags.writeable = False
@@ -168,7 +168,7 @@ def run_mistake(memory: Memory, case: Case) -> None:  # noqa: ARG001
         try:
             value = eval(case["value"], names)
         except Exception:
-            return  # NumPy makes no such array
+            return []  # NumPy makes no such array
     argument, kind, text = case["argument"], case["kind"], case["value"]
     if kind == "threads":
         before = smoothmax.get_num_threads()
@@ -177,7 +177,7 @@ def run_mistake(memory: Memory, case: Case) -> None:  # noqa: ARG001
             must_raise(lambda: smoothmax.num_threads(value).__enter__())
         finally:
             smoothmax.set_num_threads(before)
-        return
+        return []
     if kind == "stream":
         calls: dict[str, Callable[[], Any]] = {
             "axis": lambda: smoothmax.LogSumExp(value).update(np.ones((2, 3))),
@@ -191,21 +191,21 @@ def run_mistake(memory: Memory, case: Case) -> None:  # noqa: ARG001
         except (KeyError, AttributeError) as error:
             if argument != "state":
                 raise Failure(f"error: {type(error).__name__}: {error}") from error
-        return
+        return []
     name = case["function"]
     if argument == "b" and name != "logsumexp":
-        return
+        return []
     if argument == "out" and name in ("cross_entropy", "nll_loss", "log_prob"):
-        return
+        return []
     if name == "log_prob" and argument in ("weight", "label_smoothing", "reduction", "ignore_index"):
-        return
+        return []
     x = np.ones(shape, case["dtype"])
     options: Case = {}
     arguments: list[Any] = [x]
     if kind == "loss":
         arguments.append(np.zeros(shape[:-1], np.int64))
         if argument == "axis" and text in ("True",):
-            return
+            return []
         if argument == "axis" and text.startswith(("(0", "(10")):
             pass
     elif kind in ("product", "matmul"):
@@ -221,8 +221,9 @@ def run_mistake(memory: Memory, case: Case) -> None:  # noqa: ARG001
     if argument == "out" and text == "READONLY" and name == "logsumexp":
         options["axis"] = ()
     if harmless(case, value, shape):
-        return
+        return []
     must_raise(lambda: getattr(smoothmax, name)(*arguments, **options))
+    return []
 
 
 def harmless(case: Case, value: Any, shape: tuple[int, ...]) -> bool:

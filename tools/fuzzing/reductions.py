@@ -8,9 +8,10 @@ import numpy as np
 
 import smoothmax
 from fuzzing import twin
-from fuzzing.arrays import as_rows, axis_of, back, fitting, given, values
+from fuzzing.arrays import as_rows, axis_of, back, fitting, given, numbers
 from fuzzing.checks import check_inputs, kept_inputs, mended, must_be, natural, output
 from fuzzing.floats import computing_type, promoted
+from fuzzing.memo import numbers_of, remembered
 from fuzzing.memory import Failure, Memory
 from fuzzing.rules import must_raise, strictly
 from fuzzing.twin import WIDE, Expected
@@ -43,8 +44,8 @@ def reduction_arguments(memory: Memory, case: Case) -> tuple[Any, ...]:
     if "scale" in case:
         options["scale"] = case["scale"]
     ndim = max(np.ndim(a) for a in (x, b, where, add) if a is not None)
-    case["axis"] = fitting(case["axis"], len(shape), ndim)
-    options["axis"] = tuple(case["axis"]) if isinstance(case["axis"], list) else case["axis"]
+    axis = fitting(case["axis"], len(shape), ndim)
+    options["axis"] = tuple(axis) if isinstance(axis, list) else axis
     for name in ("keepdims", "return_sign"):
         if name in case:
             options[name] = case[name]
@@ -91,12 +92,12 @@ def reduction_expected(case: Case, x: Array, b: Any, where: Any, add: Any, optio
         return [mended(one, computing) for one in found], dtype
 
 
-def run_reduction(memory: Memory, case: Case) -> None:
+def run_reduction(memory: Memory, case: Case) -> list[Any]:
     x, passed, around, b, where, add, options = reduction_arguments(memory, case)
-    expected, dtype = reduction_expected(case, x, b, where, add, options)
+    expected, dtype = remembered(numbers_of(case), lambda: reduction_expected(case, x, b, where, add, options))
     if case["function"] == "logsumexp_and_softmax" and dtype == np.longdouble:
         must_raise(lambda: smoothmax.logsumexp_and_softmax(passed, **options))
-        return
+        return []
     shape = expected[-1].value.shape if case["function"] != "logsumexp" else expected[0].value.shape
     out = output(memory, case, shape, dtype, [(passed, around)]) if "out" in case else None
     if out is not None:
@@ -126,37 +127,39 @@ def run_reduction(memory: Memory, case: Case) -> None:
             wanted_strides = tuple(s // passed.itemsize * results[-1].itemsize for s in passed.strides)
             if results[-1].strides != wanted_strides:
                 raise Failure(f"order: strides are {results[-1].strides}, not {wanted_strides}")
+    return results
 
 
-def run_product(memory: Memory, case: Case) -> None:
-    shape, name = case["shape"], case["function"]
+def product_expected(case: Case) -> tuple[Array, Expected, Any]:
+    """The second argument (probabilities, or their logarithms), and what is expected with its type."""
+    shape, name = tuple(case["shape"]), case["function"]
     axes = axis_of(case["axis"], len(shape))
-    g, g_passed, g_around = given(memory, case["g"], shape)
-    raw = values(case["p"], tuple(shape)).astype(WIDE)
-    rows = as_rows(raw, axes)
+    g = numbers(case["g"], shape)
+    rows = as_rows(numbers(case["p"], shape).astype(WIDE), axes)
+    everywhere = np.ones(rows.shape, bool)
     with np.errstate(all="ignore"):
-        right = (
-            twin.softmax(rows, np.ones(rows.shape, bool))
-            if name == "softmax_vjp"
-            else twin.log_softmax(rows, np.ones(rows.shape, bool))
-        )
-        p = back(right.value, tuple(shape), axes).astype(case["p"]["dtype"])
-    array, p_around = memory.place(tuple(shape), p.dtype, case["p"]["how"])
-    array[...] = p
-    dtype = natural(promoted(natural(g.dtype) if g.dtype.kind in "iub" else g.dtype, p.dtype))
-    computing = computing_type(dtype)
-    with np.errstate(all="ignore"):
+        right = twin.softmax(rows, everywhere) if name == "softmax_vjp" else twin.log_softmax(rows, everywhere)
+        p = back(right.value, shape, axes).astype(case["p"]["dtype"])
+        dtype = natural(promoted(natural(g.dtype) if g.dtype.kind in "iub" else g.dtype, p.dtype))
+        computing = computing_type(dtype)
         wide = [as_rows(a.astype(computing).astype(WIDE), axes) for a in (g, p)]
         expected = (
             twin.softmax_vjp(*wide, np.finfo(computing).eps)
             if name == "softmax_vjp"
             else twin.log_softmax_vjp(*wide, np.finfo(computing).smallest_subnormal)
         )
-        expected = expected.map(lambda v: back(v, tuple(shape), axes))
+        return p, expected.map(lambda v: back(v, shape, axes)), dtype
+
+
+def run_product(memory: Memory, case: Case) -> list[Any]:
+    shape, name = case["shape"], case["function"]
+    _, g_passed, g_around = given(memory, case["g"], shape)
+    p, expected, dtype = remembered(numbers_of(case), lambda: product_expected(case))
+    array, p_around = memory.place(tuple(shape), p.dtype, case["p"]["how"])
+    array[...] = p
     options: Case = {"axis": tuple(case["axis"]) if isinstance(case["axis"], list) else case["axis"]}
-    out = (
-        output(memory, case, tuple(shape), dtype, [(array, p_around), (g_passed, g_around)]) if "out" in case else None
-    )
+    inputs = [(array, p_around), (g_passed, g_around)]
+    out = output(memory, case, tuple(shape), dtype, inputs) if "out" in case else None
     if out is not None:
         options["out"] = out
     before = kept_inputs([g_passed, array], out)
@@ -164,3 +167,4 @@ def run_product(memory: Memory, case: Case) -> None:
     check_inputs(before)
     memory.check()
     must_be(got, expected, "product", dtype, None if out is None else out.dtype)
+    return [got]

@@ -60,7 +60,7 @@ def break_file(how: str, source: str, arguments: list[str], seed: int) -> None:
         arguments[3] = f"{os.path.dirname(source)}/none/y.npy"
 
 
-def run_file(memory: Memory, case: Case) -> None:
+def run_file(memory: Memory, case: Case) -> list[Any]:
     from smoothmax.__main__ import main
 
     x, _, _ = given(memory, case["x"], case["shape"])
@@ -92,7 +92,7 @@ def run_file(memory: Memory, case: Case) -> None:
                 raise Failure(f"file: code {code} and {text!r} for what is broken")
             if os.path.exists(target) or sorted(os.listdir(folder)) not in ([], ["x.npy"]):
                 raise Failure(f"file: left behind {os.listdir(folder)}")
-            return
+            return []
         if code or text:
             raise Failure(f"file: code {code} and {text!r}")
         if sorted(os.listdir(folder)) != [f"x{ends}", f"y{ends}"]:
@@ -105,6 +105,7 @@ def run_file(memory: Memory, case: Case) -> None:
             options["keepdims"] = True
         expected, dtype = reduction_expected(case, x, None, None, None, options)
         must_be(got if got.ndim else got[()], expected[0], "file", dtype)
+        return []
     finally:
         shutil.rmtree(folder)
 
@@ -117,7 +118,7 @@ def blocks_of(x: Any, parts: list[int]) -> Any:
     return da.from_array(x, chunks=tuple(max(1, -(-n // k)) for n, k in zip(x.shape, parts, strict=True)))
 
 
-def run_blocks(memory: Memory, case: Case) -> None:
+def run_blocks(memory: Memory, case: Case) -> list[Any]:
     import dask
 
     import smoothmax.dask
@@ -131,9 +132,10 @@ def run_blocks(memory: Memory, case: Case) -> None:
     for one, wanted in zip(got, expected, strict=True):
         array = np.asarray(one)
         must_be(array if array.ndim else array[()], wanted, "blocks", dtype)
+    return []
 
 
-def run_block_losses(memory: Memory, case: Case) -> None:
+def run_block_losses(memory: Memory, case: Case) -> list[Any]:
     import dask
 
     import smoothmax.dask
@@ -149,3 +151,4 @@ def run_block_losses(memory: Memory, case: Case) -> None:
         expected, dtype = loss_expected(case, x, targets, weight, options)
         array = np.asarray(got)
         must_be(array if array.ndim else array[()], expected[0], "loss", dtype)
+    return []

@@ -2,75 +2,61 @@
 
 from __future__ import annotations
 
+import math
 import random
 from typing import Any
 
-import numpy as np
+from smoothmax._thresholds import limits
 
 Case = dict[str, Any]
-LENGTHS = (
-    1,
-    2,
-    3,
-    4,
-    5,
-    6,
-    7,
-    8,
-    15,
-    16,
-    17,
-    23,
-    24,
-    25,
-    31,
-    32,
-    33,
-    47,
-    48,
-    49,
-    63,
-    64,
-    65,
-    66,
-    127,
-    128,
-    129,
-    130,
-    255,
-    256,
-    257,
-    300,
-    500,
-    511,
-    512,
-    513,
-    1000,
-    1023,
-    1024,
-    1025,
-    2047,
-    2048,
-    2049,
-    4095,
-    4096,
-    4097,
-)
-LONG = (8191, 8192, 8193, 16383, 16385, 32768, 65535, 65537, 131073, 262145)
+LIMITS = limits()
+LONGEST = 262_144 + 1  # what lies beyond takes the twin a second
+
+
+def straddling() -> list[int]:
+    """Lengths just below, at and just above every limit, in elements of 4 and 8 bytes."""
+    sizes = {
+        size // itemsize
+        for name, size in LIMITS.items()
+        for itemsize in ((4, 8) if name.endswith("BYTES") else (1,))
+        if isinstance(size, int)
+    }
+    return sorted({n for size in sizes for n in (size - 1, size, size + 1) if 0 < n <= LONGEST})
+
+
+LENGTHS = [n for n in straddling() if n <= 4097]
+SHORT = [n for n in LENGTHS if n <= 66]
+LONG = [n for n in straddling() if n > 4097]
+TILES = sorted(size for name, size in LIMITS.items() if name.endswith("TILE_BYTES"))
+
+
+def random_tile(r: random.Random) -> list[int]:
+    """Columns of about as many bytes as a limit of tiles, or with a row more or less than that."""
+    columns = r.choice([2, 5, 16, 63, 64, 65])
+    return [
+        r.choice(TILES) // (min(columns, LIMITS["TILE_COLUMNS"]) * r.choice([4, 8])) + r.choice([-1, 0, 1]),
+        columns,
+    ]
 
 
 def random_shape(r: random.Random) -> list[int]:
-    ndim = r.choice([0, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3, 4, 5, 6])
-    if ndim == 1 and r.random() < 0.02:
+    large = r.random()
+    if large < 0.002:
         return [r.choice(LONG)]
-    most = r.choices([30, 300, 2000, 8000, 150000], [40, 40, 15, 5, 0.3])[0]
+    if large < 0.003:
+        return random_tile(r)
+    ndim = r.choice([0, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3, 4, 5, 6])
+    most = r.choices([30, 300, 2000, 8000, 50_000], [45, 41, 12, 2, 0.1])[0]
     shape: list[int] = []
     for _ in range(ndim):
-        left = max(1, most // int(np.prod([max(n, 1) for n in shape])))
-        one = r.choice([r.choice(LENGTHS), r.randint(1, 12), r.randint(1, 200), r.choice(LENGTHS[:20])])
+        left = max(1, most // math.prod(max(n, 1) for n in shape))
+        one = r.choice([r.choice(LENGTHS), r.randint(1, 12), r.randint(1, 200), r.choice(SHORT)])
         shape.append(0 if r.random() < 0.01 else min(one, left))
     r.shuffle(shape)
     return shape
+
+
+BESIDE = (-64, -7, -3, -2, -1, 1, 2, 5, 7, 64)  # elements from an input to an output that overlaps it
 
 
 def random_layout(r: random.Random, ndim: int) -> Case:
@@ -114,3 +100,15 @@ def random_axis(r: random.Random, ndim: int) -> Any:
         return r.randrange(-ndim, ndim)
     some = r.sample(range(ndim), r.randint(0, ndim))
     return [axis - ndim * r.randrange(2) for axis in some]
+
+
+def random_out(r: random.Random, kinds: tuple[str, ...], dtypes: tuple[Any, ...]) -> Case:
+    return {"is": r.choice(kinds), "dtype": r.choice(dtypes), "how": random_layout(r, 9), "by": r.choice(BESIDE)}
+
+
+def laid_out_again(r: random.Random, a: Case, ndim: int) -> Case:
+    """The same numbers in another layout."""
+    a = {key: part for key, part in a.items() if key != "readonly"} | {"how": random_layout(r, ndim)}
+    if r.random() < 0.05:
+        a["readonly"] = True
+    return a

@@ -21,7 +21,7 @@ Array = np.ndarray[Any, Any]
 Case = dict[str, Any]
 
 
-def run_stream(memory: Memory, case: Case) -> None:
+def run_stream(memory: Memory, case: Case) -> list[Any]:
     ndim, axis = case["ndim"], case["axis"]
     axes = axis_of(axis, ndim)
     options: Case = {"keepdims": case["keepdims"]}
@@ -63,3 +63,4 @@ def run_stream(memory: Memory, case: Case) -> None:
     got = strictly(case, lambda: total.result(return_sign=True))
     for one, wanted, what in zip(got, found, ("value", "sign"), strict=True):
         must_be(one, wanted, what, dtype)
+    return list(got)

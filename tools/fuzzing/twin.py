@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import pathlib
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from fuzzing.floats import finfo
 
 __all__ = [
     "COMPLEX", "TINY", "WIDE", "Expected", "log_prob", "log_softmax", "log_softmax_vjp", "logsumexp", "losses",
-    "matmul", "softmax", "softmax_vjp", "ulp", "wrong",
+    "matmul", "softmax", "softmax_vjp", "ulp",
 ]  # fmt: skip
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "tests"))
@@ -57,13 +57,30 @@ class Expected:
     slack: Any = 0.0
     unknown: Any = False
     most: Any = np.inf
+    limits: dict[Any, tuple[Array, Array, Array]] = field(default_factory=dict)
 
     def map(self, change: Any) -> Expected:
-        """The same change of shape for all parts."""
+        """The same change of shape for all parts that have a shape."""
         shape = self.value.shape
-        parts = [change(np.broadcast_to(np.asarray(part), shape)) for part in (self.ulps, self.unit, self.slack)]
-        rest = [change(np.broadcast_to(part, shape)) for part in (self.unknown, self.most)]
-        return Expected(change(self.value), *parts, *rest)
+
+        def changed(part: Any) -> Any:
+            if np.ndim(part) == 0:
+                return part
+            return change(part if part.shape == shape else np.broadcast_to(part, shape))
+
+        parts = (self.ulps, self.unit, self.slack, self.unknown, self.most)
+        return Expected(change(self.value), *map(changed, parts))
+
+    def wrong(self, got: Array, dtype: Any, stored: Any = None) -> Array:
+        """Where a result that was computed in `dtype` and stored in `stored` is not what it should be."""
+        stored = np.dtype(dtype if stored is None else stored)
+        key = np.dtype(dtype), stored
+        if key not in self.limits:
+            self.limits[key] = between(self, *key)
+        low, high, undefined = self.limits[key]
+        got = np.asarray(got).astype(WIDE)
+        right = (got >= low) & (got <= high)
+        return ~right if right.all() else ~(right | (np.isnan(got) & undefined))
 
 
 def ulp(x: Array, dtype: Any) -> Array:
@@ -73,24 +90,31 @@ def ulp(x: Array, dtype: Any) -> Array:
     return np.ldexp(WIDE(1), np.maximum(exponent, info.minexp) - info.nmant)
 
 
-def wrong(got: Array, expected: Expected, dtype: Any, stored: Any = None) -> Array:
-    """Where a result that was computed in `dtype` and stored in `stored` is not what it should be."""
+def between(expected: Expected, dtype: Any, stored: Any) -> tuple[Array, Array, Array]:
+    """The smallest and the largest result that is right, and where nan is."""
     value = expected.value
-    stored = np.dtype(dtype if stored is None else stored)
-    coarse = max((np.dtype(dtype), stored), key=lambda t: finfo(t).eps)
+    coarse = max((dtype, stored), key=lambda t: finfo(t).eps)
     narrow = min((finfo(dtype).max, finfo(stored).max), key=WIDE)
-    got = np.asarray(got).astype(WIDE)
     unit = np.maximum(np.abs(value), expected.unit)
     # The promise is in ULP of the rounded result: a value just below a power of two may have the coarser one.
     step = ulp(unit * (1 + finfo(coarse).eps), coarse)
-    twice = 1 if stored == np.dtype(dtype) else 0.51  # rounded twice
-    allowed = (expected.ulps + (0 if twice == 1 else twice)) * step + expected.slack
-    near = np.abs(got - value) <= allowed
-    same = (got == value) | (np.isnan(got) & np.isnan(value))
-    beyond = np.isfinite(value) & (np.abs(value) + allowed >= WIDE(narrow) * (1 - finfo(coarse).eps))
-    beyond &= (np.abs(got) >= WIDE(narrow) * WIDE(0.99)) & (np.sign(got) == np.sign(value))
-    not_known = expected.unknown & ~(got > expected.most)
-    return ~(same | (np.isfinite(value) & near) | beyond | not_known)
+    twice = 0 if stored == dtype else 0.51  # rounded twice
+    allowed = (expected.ulps + twice) * step + expected.slack
+    finite = np.isfinite(value)
+    allowed = np.where(finite & ~np.isnan(allowed), allowed, 0)
+    low, high = value - allowed, value + allowed
+    beyond = finite & (np.abs(value) + allowed >= WIDE(narrow) * (1 - finfo(coarse).eps))
+    if beyond.any():  # what is too large for the type may be infinite, or its largest number
+        low = np.where(beyond & (value > 0), np.minimum(low, WIDE(narrow) * WIDE(0.99)), low)
+        high = np.where(beyond & (value > 0), np.inf, high)
+        high = np.where(beyond & (value < 0), np.maximum(high, WIDE(narrow) * WIDE(-0.99)), high)
+        low = np.where(beyond & (value < 0), -np.inf, low)
+    undefined = np.isnan(value)
+    if np.any(expected.unknown):
+        low = np.where(expected.unknown, -np.inf, low)
+        high = np.where(expected.unknown, np.where(np.isnan(expected.most), np.inf, np.fmax(high, expected.most)), high)
+        undefined = undefined | expected.unknown
+    return low, high, undefined
 
 
 def shifted(x: Array, where: Array) -> tuple[Array, Array, Array]:
