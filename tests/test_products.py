@@ -364,6 +364,16 @@ def test_bits_do_not_depend_on_threads_or_alignment(dtype):
             np.testing.assert_array_equal(results[0], result)
 
 
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_an_unaligned_array_gives_the_bits_of_an_aligned_one(dtype, order):
+    a, b = numbers((13, 33), dtype, 4), np.asarray(numbers((33, 17), dtype, 4), order=order)
+    unaligned = np.empty(b.nbytes + 1, np.uint8)[1:].view(dtype).reshape(b.shape, order=order)
+    unaligned[...] = b
+    assert not unaligned.flags.aligned
+    assert unaligned.strides == b.strides
+    np.testing.assert_array_equal(logmatmulexp(a, unaligned), logmatmulexp(a, b))
+
+
 def test_calls_from_many_threads():
     a, b = numbers((60, 50), scale=300), numbers((50, 60), scale=300)
     right = logmatmulexp(a, b)
