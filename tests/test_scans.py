@@ -33,6 +33,9 @@ FAMILIES = {
     "far apart": np.array([-690.0, 0, -700, -745, 5, 700, 1e4, -1e4]),
     "wide": RNG.normal(size=200) * 500,
     "wider": RNG.normal(size=200) * 5000,
+    "near 1e6": 1e6 + RNG.normal(size=100),
+    "near -1e9": np.float32(-1e9) + np.arange(100) % 5 * 64.0,
+    "every power of ten": np.sort(np.r_[10.0 ** np.arange(37), -(10.0 ** np.arange(37))].repeat(2)),
 }
 
 
@@ -68,6 +71,14 @@ def test_longdouble_has_its_bound(family):
     results = logcumsumexp(x.astype(np.longdouble))
     assert results.dtype == np.longdouble
     assert worst(results, prefixes(x))[0] <= LONGDOUBLE_LOGSUMEXP
+
+
+@pytest.mark.parametrize("dtype", [np.longdouble, np.complex128])
+def test_plain_results_keep_the_memory_order(dtype):
+    x = np.asarray(RNG.normal(size=(3, 4, 5)).astype(dtype), order="F")
+    results = logcumsumexp(x, axis=1)
+    assert results.strides == x.strides
+    np.testing.assert_array_equal(results, logcumsumexp(np.ascontiguousarray(x), axis=1))
 
 
 @pytest.mark.slow
@@ -205,6 +216,11 @@ def test_numbers_and_complex_numbers():
     assert logcumsumexp(3.0, axis=0, exclusive=True).tolist() == [-np.inf]
     z = RNG.normal(size=50) + 1j * RNG.normal(size=50)
     np.testing.assert_allclose(logcumsumexp(z), np.log(np.cumsum(np.exp(z))), rtol=1e-13)
+    for far in (2e5, -3e9, 1e13, 2.0**60, -1e30, 1.7e308):
+        turned = far + np.array([0, 1j, 2j]) * np.pi / 4
+        parts = [far, far + 0.125j * np.pi, far + 0.25j * np.pi]
+        wanted = np.array(parts) + (np.log([1, np.sqrt(2 + np.sqrt(2)), 1 + np.sqrt(2)]) if abs(far) < 1e15 else 0)
+        np.testing.assert_allclose(logcumsumexp(turned), wanted, rtol=4e-16)
 
 
 @pytest.mark.parametrize(

@@ -253,9 +253,16 @@ def logcumsumexp(a: Array, axis: int | None, reverse: bool, exclusive: bool) -> 
     if exclusive:
         x = np.concatenate([np.full_like(x[..., :1], -np.inf), x[..., :-1]], axis=-1)
     regular = np.isfinite(x.real)
-    exponent = np.where(regular, np.rint(np.where(regular, x.real, 0) / LOG_2), -(2.0**40)).astype(np.int64)
-    scaled = scaled_exp(np.where(regular, x.real, -np.inf), np.zeros_like(x.real), -np.where(regular, exponent, 0))
-    high = times(scaled, directions(np.where(regular, x, 0)))
+    real = np.where(regular, x.real, 0)
+    info = np.finfo(real.dtype)
+    # Beyond `far`, neighbours differ by more than any sum of exponentials adds to the largest element, so all that is
+    # asked of the powers is that equal elements have equal ones.
+    far = np.abs(real) > 4 / info.eps
+    low_bits = LOG_2_LOW.astype(real.dtype)
+    exponent = np.where(far, 2 * np.clip(real, -info.max / 2, info.max / 2), np.rint(real / (LOG_2 + low_bits)))
+    r = np.where(far, 0, (real - exponent * LOG_2) - exponent * low_bits)
+    exponent = np.where(regular, exponent, -info.max)
+    high = times(np.where(regular, np.exp(r), 0), directions(np.where(regular, x, 0)))
     low, step = np.zeros_like(high), 1
     if high.dtype.kind != "c":  # near 1, the digits of a small element are those that rounding took
         low = np.where(regular & (exponent == 0), np.expm1(np.where(exponent == 0, x, 0)) - (high - 1), low)
@@ -268,11 +275,14 @@ def logcumsumexp(a: Array, axis: int | None, reverse: bool, exclusive: bool) -> 
         low = np.concatenate([low[..., :step], own_low + other_low + error], axis=-1)
         exponent = np.concatenate([exponent[..., :step], upper], axis=-1)
         step *= 2
-    value = log_of_power(high, low, np.maximum(exponent, -(2**30)))
+    largest = np.maximum.accumulate(np.where(regular, x.real, -np.inf), axis=-1)
+    value = log_of_power(high, low, np.where(np.isneginf(largest), 0, exponent), largest)
     value = np.where(np.logical_or.accumulate(np.isposinf(x.real), axis=-1), np.inf, value)
     value = np.where(np.logical_or.accumulate(np.isnan(x), axis=-1), np.nan, value)
     value = value[..., ::-1] if reverse else value
-    return np.ascontiguousarray(np.moveaxis(value, -1, axis)).astype(a.dtype)
+    result = np.empty_like(a)  # in its memory order
+    result[...] = np.moveaxis(value, -1, axis)
+    return result
 
 
 def by_power(x: Array, exponent: Array) -> Array:
@@ -284,14 +294,14 @@ def by_power(x: Array, exponent: Array) -> Array:
     return as_complex(np.ldexp(x.real, exponent), np.ldexp(x.imag, exponent))
 
 
-def log_of_power(high: Array, low: Array, exponent: Array) -> Array:
-    """log((high + low)*2**exponent), with all digits near 1."""
+def log_of_power(high: Array, low: Array, exponent: Array, largest: Array) -> Array:
+    """log((high + low)*2**exponent), with all digits near 1; the largest element, where nothing shows beside it."""
     near = (exponent == 0) & (np.abs(high.real - 1) < 0.5) & (np.abs(high.imag) < 0.5)
     rest = (high - 1) + low
     size = np.where(near, log1p_size(rest), log_size(high) + (low / np.where(high == 0, 1, high)).real)
     size = np.where(high == 0, -np.inf, size)
-    n = exponent.astype(size.dtype)
-    value = sum_of_three(n * size.dtype.type(LOG_2), size, n * LOG_2_LOW.astype(size.dtype))
+    value = sum_of_three(exponent * size.dtype.type(LOG_2), size, exponent * LOG_2_LOW.astype(size.dtype))
+    value = np.where(np.abs(largest) > 4 / np.finfo(largest.dtype).eps, largest, value)
     value = np.where(high == 0, -np.inf, value)
     return value if high.dtype.kind != "c" else as_complex(value, np.angle(high))
 
