@@ -278,6 +278,8 @@ def test_users_code_runs_before_shapes_are_read():
         ([0], 2**70, ValueError, f"num_segments must be at most {2**60 - 2}, got {2**70}"),
         ([0], 2**63 - 1, ValueError, f"num_segments must be at most {2**60 - 2}, got {2**63 - 1}"),
         ([2**63 - 1], None, ValueError, f"ids must be less than {2**60 - 2}, got ids[0] = {2**63 - 1}"),
+        (np.uint64([2**64 - 1]), None, ValueError, f"ids must be less than {2**60 - 2}, got ids[0] = {2**64 - 1}"),
+        (np.uint64([1, 2**63]), 3, ValueError, f"ids must be less than num_segments, 3, got ids[1] = {2**63}"),
         ([0], np.array([3, 4]), TypeError, "num_segments must be None or an int, got array([3, 4])"),
         (np.ma.array([0, 1], mask=[0, 1]), None, TypeError, "ids must not be a masked array"),
     ],

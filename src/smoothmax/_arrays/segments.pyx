@@ -165,6 +165,9 @@ cdef object offsets_of(object ids, object num_segments):
             raise ValueError(f"ids must be less than {MOST_SEGMENTS}, got ids[{n - 1}] = {array[n - 1]}")
         segments = of_elements[n - 1] + 1
     for i in range(n):
+        if of_elements[i] < 0 and array[i] > 0:     # a uint64 that intp cannot hold
+            most = MOST_SEGMENTS if num_segments is None else f"num_segments, {segments}"
+            raise ValueError(f"ids must be less than {most}, got ids[{i}] = {array[i]}")
         if of_elements[i] < 0:
             raise ValueError(f"ids must not be negative, got ids[{i}] = {array[i]}")
         if i and of_elements[i] < of_elements[i - 1]:
