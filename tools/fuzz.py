@@ -47,7 +47,8 @@ from fuzzing.losses import run_loss
 from fuzzing.memory import Failure, Memory
 from fuzzing.mistakes import run_mistake
 from fuzzing.reductions import run_product, run_reduction
-from fuzzing.scale import run_block_losses, run_blocks, run_file
+from fuzzing.scale import run_block_losses, run_blocks, run_file, run_scanned_blocks
+from fuzzing.scans import run_ids, run_scan, run_segments
 from fuzzing.scores import run_draws, run_top
 from fuzzing.streams import run_stream
 
@@ -66,6 +67,11 @@ RUNNERS: dict[str, Callable[[Memory, Case], list[Any]]] = {
     "reduction": run_reduction, "product": run_product, "loss": run_loss, "stream": run_stream, "file": run_file,
     "blocks": run_blocks, "block losses": run_block_losses, "complex": run_complex, "ufunc": run_ufunc,
     "matmul": run_matmul,
+    "scan": run_scan,
+    "segments": run_segments,
+    "ids": run_ids,
+    "scanned file": run_file,
+    "scanned blocks": run_scanned_blocks,
     "mistake": run_mistake,
     "top": run_top,
     "draws": run_draws,

@@ -95,3 +95,13 @@ def check_inputs(before: list[tuple[Any, bytes]]) -> None:
     for one, octets in before:
         if one.tobytes() != octets:
             raise Failure("wrote to an input")
+
+
+def must_keep_order(described: Case, passed: Any, got: Any) -> None:
+    """Results for each element lie in memory as a dense input does."""
+    if type(passed) is not np.ndarray or {"pad", "flip"} & set(described["how"]) or described.get("wide"):
+        return
+    if passed.shape == got.shape and min(passed.shape, default=0) > 1:
+        wanted = tuple(s // passed.itemsize * got.itemsize for s in passed.strides)
+        if got.strides != wanted:
+            raise Failure(f"order: strides are {got.strides}, not {wanted}")

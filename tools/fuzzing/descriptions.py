@@ -7,101 +7,68 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from fuzzing import floats
-from fuzzing.memo import CALL, remembered
+from fuzzing.arrays import axis_of
+from fuzzing.kinds import (
+    DTYPES,
+    FLOATS,
+    NUMBERS,
+    OTHERS,
+    SCALES,
+    UFUNC_FLOATS,
+    VARIED,
+    WEIGHTS,
+    addend_type,
+    common,
+    random_types,
+    varied,
+)
+from fuzzing.memo import remembered
 from fuzzing.mistakes import random_mistake
-from fuzzing.shapes import laid_out_again, random_array, random_axis, random_layout, random_out, random_shape
+from fuzzing.scans import random_ids, random_scan, random_segments
+from fuzzing.shapes import random_array, random_axis, random_layout, random_shape
 
 Case = dict[str, Any]
+WEIGHTED = ("logsumexp", "logmeanexp")
+LOSS_SCALES = (0.5, -1, 1.0, -3.7, 0)
 UFUNCS = ("logaddexp", "logsubexp", "log1mexp", "log1pexp", "log_expit")
-REDUCTIONS = ("logsumexp", "softmax", "log_softmax", "logsumexp_and_softmax")
-UFUNC_FLOATS = ("f4", "f8", "f2", ">f4", ">f8", ">f2")
-FLOATS = (*UFUNC_FLOATS, *floats.NAMES, "g")
-OTHERS = ("?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", ">i4")
+REDUCTIONS = ("logsumexp", "softmax", "log_softmax", "logmeanexp")
+DRAWN = (*REDUCTIONS, "logsumexp", "logsumexp_and_softmax")
 
 
-NUMBERS = ("ordinary", "ordinary", "small", "large", "equal", "special", "tiny", "huge", "ramp", "far")
-WEIGHTS = ("positive", "positive", "signed", "zeros", "special", "ones", "equal")
-
-
-def addend_type(case: Case) -> str:
-    """The type of the elements, or float64 for integers: promotion is left to tests/test_scale_and_add.py."""
-    dtype: str = case["x"]["dtype"]
-    return dtype if floats.is_real(np.dtype(dtype)) or np.dtype(dtype).kind == "c" else "f8"
+def random_weights(r: random.Random, case: Case, types: tuple[str, ...]) -> Any:
+    """An array, one number, or one for each reduction."""
+    how, shape = r.random(), case["shape"]
+    if how < 0.1:
+        return r.choice([2, 0.5, -3.0, 0, 1e-3, 7])
+    b = random_array(r, len(shape), types, WEIGHTS)
+    if how < 0.3:
+        axes = axis_of(case["axis"], len(shape))
+        b |= {"used": [i not in axes for i in range(len(shape))], "drop": 0, "how": random_layout(r, len(shape))}
+        b.pop("wide", None)
+    return b
 
 
 def random_reduction(r: random.Random) -> Case:
     shape = random_shape(r)
-    case: Case = {"do": "reduction", "function": r.choice(REDUCTIONS), "shape": shape}
-    types = (*FLOATS[:2], *FLOATS[:2], *FLOATS[:2], r.choice(FLOATS), r.choice(OTHERS))
+    case: Case = {"do": "reduction", "function": r.choice(DRAWN), "shape": shape}
+    types = random_types(r)
     case["x"] = random_array(r, len(shape), types, NUMBERS, r.random() < 0.8)
     case["axis"] = random_axis(r, len(shape))
-    if case["function"] == "logsumexp" and r.random() < 0.5:
-        case["b"] = r.choice([2, 0.5, -3.0, 0]) if r.random() < 0.1 else random_array(r, len(shape), types, WEIGHTS)
-    if case["function"].startswith("logsumexp") and r.random() < 0.3:
+    if case["function"] in WEIGHTED and r.random() < 0.5:
+        case["b"] = random_weights(r, case, types)
+    if case["function"].startswith("log") and case["function"] != "log_softmax" and r.random() < 0.3:
         case["keepdims"] = True
     if case["function"] == "logsumexp" and r.random() < 0.4:
         case["return_sign"] = True
     if r.random() < 0.3:
         case["where"] = r.choice([True, False]) if r.random() < 0.1 else random_array(r, len(shape), "?", ("mask",))
     if r.random() < 0.3:
-        case["scale"] = r.choice([-1, 0.5, -3.7, 1.0, 0, 1e-3, 1e3])
+        case["scale"] = r.choice(SCALES)
     if r.random() < 0.3 and "as" not in case["x"]:
         case["add"] = random_array(r, len(shape), (addend_type(case),), NUMBERS)
     if r.random() < 0.15:
-        case["dtype"] = r.choice(["f2", "f4", "f8", "g", *floats.NAMES])
-    return common(r, case)
-
-
-WITHOUT_OUT = ("cross_entropy", "nll_loss", "log_prob")
-# Of each kind: which of its arrays may lie in memory differently from call to call, how often it has an output, which
-# and of which type.
-VARIED: dict[str, tuple[tuple[str, ...], float, tuple[str, ...], tuple[Any, ...]]] = {
-    "reduction": (("x", "b", "where", "add"), 0.35, ("fresh", "fresh", "input", "shifted", "flipped"),
-                  (None, None, "f4", "f8", "f2", ">f8", "g", "D", *floats.NAMES)),
-    "product": (("g", "p"), 0.4, ("fresh", "input", "second", "shifted"), (None, "f4", "f8")),
-    "loss": (("x", "targets", "weight"), 0.4, ("fresh", "input", "shifted"), (None,)),
-    "complex": (("x", "b", "where"), 0.3, ("fresh",), (None,)),
-    "ufunc": (("x", "y"), 0.3, ("fresh", "input", "second", "shifted", "flipped"), (None, None, "f4", "f8", ">f8")),
-    "matmul": (("a", "b"), 0.35, ("fresh", "input", "second", "shifted", "flipped"), (None, None, "f4", "f8", ">f8")),
-    "top": (("x",), 0, (), ()),
-    "draws": (("x",), 0, (), ()),
-}  # fmt: skip
-
-
-def ndim_of(case: Case, name: str) -> int:
-    """How many axes an array of a call has."""
-    part = case[name]
-    if name == "weight":
-        return 1
-    ndim = len(part.get("shape", case.get("shape", ()))) - part.get("drop", 0)
-    return ndim - (name == "targets" and not case["soft"])
-
-
-def common(r: random.Random, case: Case) -> Case:
-    """What any call may have."""
-    if case["do"] in VARIED:
-        _, often, kinds, dtypes = VARIED[case["do"]]
-        if r.random() < often and case.get("function") not in WITHOUT_OUT:
-            case["out"] = random_out(r, kinds, dtypes)
-        if case.get("out", {"is": "fresh"})["is"] in ("fresh", "input") and r.random() < 0.15:
-            case["again"] = {"guard": r.choice(["end", "start"]), "shift": r.choice([0, 0, 1, 4, 8, 24]),
-                             "threads": r.choice([1, 2, 3])}  # fmt: skip
-    if r.random() < 0.3:
-        case["threads"] = r.choice([1, 2, 3, 5])
-    if r.random() < 0.3 or case["do"] == "ufunc":
-        case["errstate"] = "raise"
-    return case
-
-
-def varied(r: random.Random, case: Case) -> Case:
-    """Another call of the same family: the same numbers, and all else drawn again."""
-    case = {key: part for key, part in case.items() if key not in CALL}
-    for name in VARIED[case["do"]][0]:
-        if isinstance(case.get(name), dict):
-            case[name] = laid_out_again(r, case[name], ndim_of(case, name))
+        case["dtype"] = r.choice(DTYPES)
     return common(r, case)
 
 
@@ -175,6 +142,12 @@ def random_loss(r: random.Random) -> Case:
         case["targets"] = random_array(
             r, len(shape) - 1, ("i8", "i4", "u1", "i2", ">i8", "u8", "i8"), ("classes",), True
         )
+    if case["function"] != "nll_loss":
+        if r.random() < 0.2:
+            case["scale"] = r.choice(LOSS_SCALES)
+        if r.random() < 0.2 and "as" not in case["x"]:
+            case["add"] = random_array(r, len(shape), (addend_type(case),), ("ordinary", "small", "equal", "far"))
+            case["add"].pop("wide", None)
     if case["function"] == "log_prob":
         return common(r, case)
     case["reduction"] = r.choice(["mean", "sum", "none"])
@@ -218,6 +191,10 @@ def random_stream(r: random.Random) -> Case:
         if weighted and r.random() < 0.8:
             step["b"] = random_array(r, ndim, (dtype,), ("positive", "signed", "zeros", "ones"), True)
         if r.random() < 0.2:
+            step["scale"] = r.choice([0.5, -1, -3.7, 1.0])
+        if r.random() < 0.2:
+            step["add"] = random_array(r, ndim, (dtype,), NUMBERS, True)
+        if r.random() < 0.2:
             step["where"] = random_array(r, ndim, "?", ("mask",), True)
         case["steps"].append(step)
     return common(r, case)
@@ -227,7 +204,7 @@ def random_file(r: random.Random) -> Case:
     shape = random_shape(r)
     case: Case = {
         "do": "file",
-        "function": r.choice(REDUCTIONS[:3]),
+        "function": r.choice(REDUCTIONS),
         "shape": shape,
         "axis": random_axis(r, len(shape)),
         "x": random_array(r, len(shape), ("f4", "f8", "f2", ">f4", "i4", "?", "u8"), NUMBERS, True),
@@ -237,8 +214,29 @@ def random_file(r: random.Random) -> Case:
     case["order"] = r.choice(["C", "C", "F"])
     if r.random() < 0.3:
         case["dtype"] = r.choice(["float32", "float64", "float16"])
-    if case["function"] == "logsumexp" and r.random() < 0.3:
+    if case["function"] in WEIGHTED and r.random() < 0.3:
         case["keepdims"] = True
+    if r.random() < 0.3:
+        case["scale"] = r.choice(SCALES)
+    return random_store(r, case)
+
+
+def random_scanned_file(r: random.Random) -> Case:
+    """A file through a scan, or through a function of segments."""
+    case = random_scan(r) if r.random() < 0.5 else random_segments(r)
+    for name in ("out", "again"):
+        case.pop(name, None)
+    whole = {"used": [True] * len(case["shape"]), "drop": 0, "how": random_layout(r, len(case["shape"]))}
+    case["x"] = random_array(r, len(case["shape"]), ("f4", "f8", "f2", ">f4", "i4", "?", "u8"), NUMBERS, True) | whole
+    case["order"] = r.choice(["C", "C", "F"])
+    if "dtype" in case:
+        case["dtype"] = r.choice(["float32", "float64", "float16"])
+    return random_store(r, case | {"of": case["do"], "do": "scanned file"})
+
+
+def random_store(r: random.Random, case: Case) -> Case:
+    """How a file is stored, what memory the command has, and what may be wrong."""
+    shape = case["shape"]
     if r.random() < 0.5:
         case["max-memory"] = r.choice(["1MB", "2MiB", "1000000"])
     if r.random() < 0.03 and 0 not in shape:
@@ -258,7 +256,7 @@ def random_parts(r: random.Random, shape: list[int]) -> list[int]:
 
 def random_blocks(r: random.Random) -> Case:
     case = random_reduction(r)
-    while case["function"] not in REDUCTIONS[:3] or math.prod(case["shape"]) > 20_000:
+    while case["function"] not in REDUCTIONS or math.prod(case["shape"]) > 20_000:
         case = random_reduction(r)
     for name in ("out", "again"):
         case.pop(name, None)
@@ -281,6 +279,20 @@ def random_blocks(r: random.Random) -> Case:
         case.pop("dtype")
     case["parts"] = random_parts(r, case["shape"])
     return case
+
+
+def random_scanned_blocks(r: random.Random) -> Case:
+    """Dask's scans and functions of segments."""
+    case: Case = {"shape": [1 << 30]}
+    while math.prod(case["shape"]) > 20_000:
+        case = random_scan(r) if r.random() < 0.5 else random_segments(r)
+    for name in ("out", "again"):
+        case.pop(name, None)
+    case["x"]["dtype"] = r.choice(["f4", "f8", "f2", "i4", *floats.NAMES])
+    case["x"].pop("as", None)
+    if case.get("dtype") == "g":
+        case.pop("dtype")
+    return case | {"of": case["do"], "do": "scanned blocks", "parts": random_parts(r, case["shape"])}
 
 
 def random_block_losses(r: random.Random) -> Case:
@@ -367,8 +379,13 @@ MAKERS: dict[str, tuple[float, Callable[[random.Random], Case]]] = {
     "loss": (18, random_loss),
     "stream": (4, random_stream),
     "mistake": (8, random_mistake),
+    "scan": (10, random_scan),
+    "segments": (10, random_segments),
+    "ids": (1, random_ids),
     "file": (0.3, random_file),
+    "scanned file": (0.1, random_scanned_file),
     "blocks": (0.2, random_blocks),
+    "scanned blocks": (0.1, random_scanned_blocks),
     "block losses": (0.05, random_block_losses),
     "complex": (2, random_complex),
     "ufunc": (10, random_ufunc),

@@ -9,22 +9,41 @@ import numpy as np
 
 import smoothmax
 from fuzzing import twin
-from fuzzing.arrays import as_rows, back, given
+from fuzzing.arrays import as_rows, back, given, numbers, shape_of
 from fuzzing.checks import check_inputs, kept_inputs, must_be, natural, output
 from fuzzing.floats import computing_type, is_real
 from fuzzing.memo import numbers_of, remembered
 from fuzzing.memory import Memory
 from fuzzing.rules import KINDS, strictly
 from fuzzing.twin import WIDE, Expected
+from smoothmax._thresholds import limits
 
 Array = np.ndarray[Any, Any]
 Case = dict[str, Any]
+WEIGHT = 2.0 ** limits()["CLASS_WEIGHT_BITS"]
 
 
 def logarithms(x: Array, axis: int) -> Array:
     with np.errstate(all="ignore"):
         found = twin.log_softmax(as_rows(x.astype(WIDE), (axis,)), np.array(True))
         return back(found.value, x.shape, (axis,)).astype(x.dtype)
+
+
+def adjusted(case: Case, x: Array) -> Array:
+    """The logits times `scale` and with `add`, rounded as NumPy rounds them in the type of the computation."""
+    computing = computing_type(natural(x.dtype))
+    if case["soft"]:  # float64 probabilities make it float64
+        computing = np.promote_types(computing, computing_type(np.dtype(case["targets"]["dtype"])))
+    sizes = np.abs(numbers(case["weight"], (x.shape[case["axis"]],)).astype(float)) if "weight" in case else 0
+    if np.any((sizes != 0) & ((sizes < 1 / WEIGHT) | (sizes > WEIGHT))):  # and so do such weights
+        computing = np.dtype(np.float64)
+    with np.errstate(all="ignore"):
+        x = x.astype(computing)
+        if "scale" in case:
+            x = x * computing.type(case["scale"])
+        if "add" in case:
+            x = x + numbers(case["add"], shape_of(case["add"], case["shape"])).astype(computing)
+        return x
 
 
 def loss_arguments(memory: Memory, case: Case) -> tuple[Any, ...]:
@@ -42,7 +61,9 @@ def loss_arguments(memory: Memory, case: Case) -> tuple[Any, ...]:
     weight = None
     if "weight" in case:
         weight, options["weight"], _ = given(memory, case["weight"], [classes])
-    for name in ("ignore_index", "label_smoothing", "reduction"):
+    if "add" in case:
+        options["add"] = given(memory, case["add"], shape)[1]
+    for name in ("ignore_index", "label_smoothing", "reduction", "scale"):
         if name in case:
             options[name] = case[name]
     return x, passed, around, targets, targets_passed, weight, options
@@ -54,9 +75,8 @@ def loss_expected(case: Case, x: Array, targets: Array, weight: Any, options: Ca
     axis = case["axis"] % len(shape)
     classes = shape[axis]
     dtype = natural(x.dtype)
-    computing = computing_type(dtype)
     with np.errstate(all="ignore"):
-        rows = as_rows(x.astype(computing).astype(WIDE), (axis,))
+        rows = as_rows(adjusted(case, x).astype(WIDE), (axis,))
         rest = rows.shape[:-1]
         rows = rows.reshape(-1, classes)
         everywhere = np.ones(rows.shape, bool)
@@ -88,7 +108,7 @@ def run_loss(memory: Memory, case: Case) -> list[Any]:
         out = output(memory, case, tuple(case["shape"]), dtype, [(passed, around)])
         if out is not None:
             options["out"] = out
-    before = kept_inputs([passed, targets_passed, options.get("weight")], out)
+    before = kept_inputs([passed, targets_passed, options.get("weight"), options.get("add")], out)
     got = strictly(case, lambda: getattr(smoothmax, name)(passed, targets_passed, **options))
     check_inputs(before)
     memory.check()

@@ -15,8 +15,20 @@ from fuzzing.memory import Failure, Memory
 from fuzzing.rules import must_raise
 
 Case = dict[str, Any]
-REDUCTIONS = ("logsumexp", "softmax", "log_softmax", "logsumexp_and_softmax")
+REDUCTIONS = ("logsumexp", "softmax", "log_softmax", "logsumexp_and_softmax", "logmeanexp")
 MASKED = "np.ma.masked_array([1., 2.])"
+SUMS = ("logsumexp", "logmeanexp")
+NAMES = {
+    "reduction": REDUCTIONS,
+    "product": ("softmax_vjp", "log_softmax_vjp"),
+    "matmul": ("logmatmulexp",),
+    "loss": ("cross_entropy", "cross_entropy_and_grad", "nll_loss", "log_prob"),
+    "scan": ("logcumsumexp",),
+    "segments": ("segment_logsumexp", "segment_softmax", "segment_log_softmax"),
+    "scores": ("top_log_probs",),
+    "draws": ("categorical",),
+    "ids": ("offsets_from_ids",),
+}
 WRONG: dict[str, dict[str, tuple[str, ...]]] = {
     "any": {
         "axis": ("99", "-99", "(0, 0)", "0.5", "'0'", "[0]", "True", "(0, None)", "1j", "10**30", "(10**30,)"),
@@ -119,6 +131,65 @@ WRONG: dict[str, dict[str, tuple[str, ...]]] = {
         "dtype": ("int", "complex", "object", "'U1'", "'nonsense'", "'i4'", "3"),
         "out": ("[]", "1.0", "np.zeros((7,) * 7)", "np.zeros(SHAPE, 'i8')", "READONLY", "np.ma.zeros(SHAPE)", "'x'"),
     },
+    "scan": {
+        "dtype": ("int", "complex", "object", "'U1'", "'nonsense'", "'i4'", "3"),
+        "out": ("[]", "1.0", "np.zeros((7,) * 7)", "np.zeros(SHAPE, 'i8')", "np.ma.zeros(SHAPE)", "READONLY", "'x'"),
+        "axis": ("(0,)", "()"),
+        "where": ("True", "np.ones(SHAPE, bool)"),
+    },
+    "segments": {
+        "second": (
+            "[]",
+            "0",
+            "None",
+            "'x'",
+            "[0.0, 1.0]",
+            "[1, LENGTH]",
+            "[0, LENGTH + 1]",
+            "[0, LENGTH - 1]",
+            "[0, 2, 1, LENGTH]",
+            "[0, -1, LENGTH]",
+            "[[0, LENGTH]]",
+            "[0, 10**30, LENGTH]",
+            "[0, 2**70]",
+            "np.array([0, 2**64 - 1], np.uint64)",
+            "np.array([None, LENGTH])",
+            "np.ma.array([0, LENGTH])",
+            "[False, True]",
+            "np.zeros(2, 'M8[s]')",
+        ),
+        "dtype": ("int", "complex", "object", "'U1'", "'nonsense'", "'i4'", "3"),
+        "out": ("[]", "1.0", "np.zeros((7,) * 7)", "np.zeros(SHAPE, 'i8')", "np.ma.zeros(SHAPE)", "READONLY", "'x'"),
+        "axis": ("(0,)", "()", "None"),
+    },
+    "scores": {
+        "second": ("-1", "99", "1.5", "'x'", "None", "[1]", "2**70", "-2**70", "float('nan')"),
+        "axis": ("(0,)", "()", "None"),
+    },
+    "draws": {
+        "size": ("-1", "1.5", "'x'", "(1.5,)", "(-1,)", "[None]"),
+        "scale": ("'x'", "None", "[1, 2]", "1j", "np.ones(SHAPE)"),
+        "rng": ("'x'", "1.5", "-1"),
+        "axis": ("(0,)", "()", "None"),
+    },
+    "ids": {
+        "first": (
+            "[1, 0]",
+            "[-1]",
+            "[0.5]",
+            "['a']",
+            "[[0]]",
+            "0",
+            "None",
+            "'x'",
+            MASKED,
+            "[2**70]",
+            "[None]",
+            "np.array([2**64 - 1], np.uint64)",
+            "np.zeros(2, 'm8[s]')",
+        ),
+        "num_segments": ("-1", "1.5", "'x'", "2**70", "[1]", "float('nan')"),
+    },
     "threads": {"n": ("0", "-1", "1.5", "'2'", "None", "-2**70", "[1]", "float('nan')")},
     "stream": {
         "axis": ("0.5", "'x'", "[0]", "(0, 0)", "True"),
@@ -137,18 +208,15 @@ WRONG: dict[str, dict[str, tuple[str, ...]]] = {
 
 
 def random_mistake(r: random.Random) -> Case:
-    kind = r.choice(["reduction", "reduction", "reduction", "loss", "loss", "product", "matmul", "threads", "stream"])
+    kind = r.choice([*WRONG, "reduction", "reduction", "loss"][1:])
     case: Case = {"do": "mistake", "kind": kind}
     choices = WRONG[kind]
-    if kind in ("reduction", "loss", "product", "matmul"):
-        names = {
-            "reduction": REDUCTIONS,
-            "product": ("softmax_vjp", "log_softmax_vjp"),
-            "matmul": ("logmatmulexp",),
-            "loss": ("cross_entropy", "cross_entropy_and_grad", "nll_loss", "log_prob"),
-        }[kind]
-        case["function"] = r.choice(names)
-        choices = choices | WRONG["any"]
+    if kind in NAMES:
+        case["function"] = r.choice(NAMES[kind])
+        if kind != "ids":
+            choices = {
+                name: (*WRONG["any"].get(name, ()), *choices.get(name, ())) for name in {**WRONG["any"], **choices}
+            }
         case["shape"] = [r.randint(1, 5) for _ in range(r.choice([1, 2, 2, 3]))]
         if kind == "matmul":
             case["shape"] = [case["shape"][0]] * 2
@@ -162,7 +230,7 @@ def run_mistake(memory: Memory, case: Case) -> list[Any]:  # noqa: ARG001
     shape = tuple(case.get("shape", ()))
     readonly = np.zeros(shape)
     readonly.flags.writeable = False
-    names = {"np": np, "smoothmax": smoothmax, "SHAPE": shape, "READONLY": readonly}
+    names = {"np": np, "smoothmax": smoothmax, "SHAPE": shape, "READONLY": readonly, "LENGTH": shape[0] if shape else 0}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -193,13 +261,13 @@ def run_mistake(memory: Memory, case: Case) -> list[Any]:  # noqa: ARG001
                 raise Failure(f"error: {type(error).__name__}: {error}") from error
         return []
     name = case["function"]
-    if argument == "b" and name != "logsumexp":
+    if argument == "b" and name not in SUMS:
         return []
     if argument == "out" and name in ("cross_entropy", "nll_loss", "log_prob"):
         return []
     if name == "log_prob" and argument in ("weight", "label_smoothing", "reduction", "ignore_index"):
         return []
-    x = np.ones(shape, case["dtype"])
+    x = np.ones(shape, case["dtype"]) if kind != "ids" else np.arange(shape[0])
     options: Case = {}
     arguments: list[Any] = [x]
     if kind == "loss":
@@ -210,16 +278,16 @@ def run_mistake(memory: Memory, case: Case) -> list[Any]:  # noqa: ARG001
             pass
     elif kind in ("product", "matmul"):
         arguments.append(np.ones(shape))
+    elif kind in ("segments", "scores"):
+        arguments.append([0, shape[0]] if kind == "segments" else 1)
     if argument == "first":
         arguments[0] = value
     elif argument == "second" or argument == "targets":
         arguments[1] = value
     else:
         options[argument] = value
-    if kind == "reduction" and name == "logsumexp" and argument == "out" and "SHAPE" in text and "axis" not in options:
-        options["axis"] = ()  # so that the shape is right, and only the type is wrong
-    if argument == "out" and text == "READONLY" and name == "logsumexp":
-        options["axis"] = ()
+    if argument == "out" and ("SHAPE" in text or text == "READONLY"):  # only the type or the writing is wrong
+        options |= {"axis": ()} if name in SUMS else {"axis": 0} if kind == "scan" else {}
     if harmless(case, value, shape):
         return []
     must_raise(lambda: getattr(smoothmax, name)(*arguments, **options))

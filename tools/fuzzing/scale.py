@@ -19,6 +19,8 @@ from fuzzing.losses import loss_arguments, loss_expected
 from fuzzing.memory import Failure, Memory
 from fuzzing.reductions import reduction_arguments, reduction_expected
 from fuzzing.rules import KINDS, strictly
+from fuzzing.scans import offsets_of, scan_expected, segments_expected
+from fuzzing.twin import Expected
 
 Array = np.ndarray[Any, Any]
 Case = dict[str, Any]
@@ -60,6 +62,17 @@ def break_file(how: str, source: str, arguments: list[str], seed: int) -> None:
         arguments[3] = f"{os.path.dirname(source)}/none/y.npy"
 
 
+def file_expected(case: Case, x: Array) -> tuple[Expected, Any]:
+    if "of" in case:
+        return (scan_expected if case["of"] == "scan" else segments_expected)(case, x)
+    options: Case = {"axis": tuple(case["axis"]) if isinstance(case["axis"], list) else case["axis"]}
+    options |= {name: case[name] for name in ("keepdims", "scale") if name in case}
+    if "dtype" in case:
+        options["dtype"] = np.dtype(case["dtype"])
+    expected, dtype = reduction_expected(case, x, None, None, None, options)
+    return expected[0], dtype
+
+
 def run_file(memory: Memory, case: Case) -> list[Any]:
     from smoothmax.__main__ import main
 
@@ -75,11 +88,13 @@ def run_file(memory: Memory, case: Case) -> list[Any]:
         if case["axis"] is not None:
             axis = case["axis"] if isinstance(case["axis"], list) else [case["axis"]]
             arguments.append(f"--axis={','.join(map(str, axis))}" if case["shape"] else "--axis=none")
-        for name in ("dtype", "max-memory"):
-            if name in case:
-                arguments += [f"--{name}", case[name]]
-        if case.get("keepdims"):
-            arguments.append("--keepdims")
+        arguments += [f"--{name}={case[name]}" for name in ("dtype", "max-memory", "scale") if name in case]
+        arguments += [f"--{name}" for name in ("keepdims", "reverse", "exclusive") if case.get(name)]
+        kept = [f"x{ends}"]
+        if "offsets" in case:
+            np.save(f"{folder}/o.npy", offsets_of(memory, case))
+            arguments.append(f"--offsets={folder}/o.npy")
+            kept.insert(0, "o.npy")
         broken = case.get("broken")
         if broken:
             break_file(broken, source, arguments, case["x"]["seed"])
@@ -90,21 +105,16 @@ def run_file(memory: Memory, case: Case) -> list[Any]:
         if broken:
             if code != 2 or text.count("\n") != 1:
                 raise Failure(f"file: code {code} and {text!r} for what is broken")
-            if os.path.exists(target) or sorted(os.listdir(folder)) not in ([], ["x.npy"]):
+            if os.path.exists(target) or sorted(os.listdir(folder)) not in (kept, kept[:-1]):
                 raise Failure(f"file: left behind {os.listdir(folder)}")
             return []
         if code or text:
             raise Failure(f"file: code {code} and {text!r}")
-        if sorted(os.listdir(folder)) != [f"x{ends}", f"y{ends}"]:
+        if sorted(os.listdir(folder)) != [*kept, f"y{ends}"]:
             raise Failure(f"file: left behind {os.listdir(folder)}")
         got = load(target)
-        options: Case = {"axis": tuple(case["axis"]) if isinstance(case["axis"], list) else case["axis"]}
-        if "dtype" in case:
-            options["dtype"] = np.dtype(case["dtype"])
-        if "keepdims" in case:
-            options["keepdims"] = True
-        expected, dtype = reduction_expected(case, x, None, None, None, options)
-        must_be(got if got.ndim else got[()], expected[0], "file", dtype)
+        expected, dtype = file_expected(case, x)
+        must_be(got if got.ndim else got[()], expected, "file", dtype)
         return []
     finally:
         shutil.rmtree(folder)
@@ -132,6 +142,25 @@ def run_blocks(memory: Memory, case: Case) -> list[Any]:
     for one, wanted in zip(got, expected, strict=True):
         array = np.asarray(one)
         must_be(array if array.ndim else array[()], wanted, "blocks", dtype)
+    return []
+
+
+def run_scanned_blocks(memory: Memory, case: Case) -> list[Any]:
+    import dask
+
+    import smoothmax.dask
+
+    x, passed, _ = given(memory, case["x"], case["shape"])
+    expected, dtype = (scan_expected if case["of"] == "scan" else segments_expected)(case, x)
+    blocks = blocks_of(passed, case["parts"])
+    options = {name: case[name] for name in ("axis", "reverse", "exclusive") if name in case}
+    if "dtype" in case:
+        options["dtype"] = dtype
+    arguments = [blocks, offsets_of(memory, case)] if "offsets" in case else [blocks]
+    with dask.config.set(scheduler="synchronous"):
+        result = strictly(case, lambda: getattr(smoothmax.dask, case["function"])(*arguments, **options))
+        got = strictly(case, lambda: result.compute())
+    must_be(np.asarray(got), expected, "blocks", dtype)
     return []
 
 

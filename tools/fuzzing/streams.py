@@ -35,9 +35,14 @@ def run_stream(memory: Memory, case: Case) -> list[Any]:
         x, passed, _ = given(memory, step["x"], shape)
         b, b_passed, _ = given(memory, step["b"], shape) if "b" in step else (None, None, None)
         where, w_passed, _ = given(memory, step["where"], shape) if "where" in step else (None, True, None)
-        strictly(case, lambda s=streams[-1], x=passed, b=b_passed, w=w_passed: s.update(x, b=b, where=w))
+        more: Case = {"scale": step["scale"]} if "scale" in step else {}
+        add, more["add"], _ = given(memory, step["add"], shape) if "add" in step else (None, None, None)
+        strictly(case, lambda s=streams[-1], x=passed, b=b_passed, w=w_passed, m=more: s.update(x, b=b, where=w, **m))
         dtype = np.dtype(case["dtype"]) if "dtype" in case else natural(x.dtype)
-        chunks.append(as_rows(x.astype(WIDE), axes))
+        computing = computing_type(dtype)
+        with np.errstate(all="ignore"):
+            x = x.astype(computing) * computing.type(step.get("scale", 1))
+            chunks.append(as_rows((x if add is None else x + add.astype(computing)).astype(WIDE), axes))
         weights.append(as_rows(np.ones(shape, WIDE) if b is None else b.astype(WIDE), axes))
         masks.append(as_rows(np.ones(shape, bool) if where is None else where.view(np.uint8) != 0, axes))
         if step["then"] == "pickle":

@@ -30,8 +30,11 @@ from bounds import (
     EXACT_LOGMATMULEXP,
     GRADIENT,
     LOG_PROB,
+    LOGCUMSUMEXP,
     LOGMATMULEXP,
     LOGMATMULEXP_ROUNDINGS,
+    LOGMEANEXP,
+    LOGMEANEXP_LEAST_FLOAT32,
     LOSS,
     REDUCED_LOSS,
     SOFT_LOSS,
@@ -197,6 +200,107 @@ def weighted_logsumexp(x: Array, b: Array, where: Array, signed: bool, eps: Any)
     most = most + np.abs(most) * 4 * eps
     found = Expected(value, bound("logsumexp", 1) * condition, np.where(regular, parts, 0), slack, unknown, most)
     return [found, Expected(sign, unknown=unknown)] if signed else [found]
+
+
+def logmeanexp(x: Array, b: Array | None, where: Array, eps: Any) -> Expected:
+    """The logarithm of a quotient of two sums; near 1 by what the exponentials differ from 1, which loses nothing."""
+    if b is not None:
+        return weighted_logmeanexp(x, b, where, eps)
+    x, where = np.broadcast_arrays(x, where)
+    n = x.shape[-1]
+    if not n:
+        return Expected(np.full(x.shape[:-1], np.nan, WIDE))
+    top, shift, terms = shifted(x, where)
+    count = np.sum(where, axis=-1)
+    distance = np.where(where & np.isfinite(x), x - shift, 0)
+    total = np.sum(terms, axis=-1)
+    near = np.log1p(np.sum(np.where(where, np.expm1(np.where(x == -np.inf, x, distance)), 0), axis=-1) / count)
+    mean = total / count
+    log = np.where(mean > 0.5, near, np.log(mean))
+    top, shift = top[..., 0], shift[..., 0]
+    value = np.where(top == np.inf, np.where(np.isnan(total), np.nan, np.inf), shift + log)
+    value = np.where(count == 0, np.nan, value)
+    lost = np.sum(np.where(terms > 0, terms * np.abs(distance), 0), axis=-1) / total
+    slack = TINY * ((n + 8) * np.where(mean > 0.5, np.abs(log), 1 + np.abs(log)) + lost + np.abs(shift))
+    unit = np.where(np.sign(shift) * np.sign(log) < 0, np.maximum(np.abs(shift), np.abs(log)), 0)
+    least = np.maximum(np.abs(shift), np.abs(log))
+    if eps > 1e-10:
+        unit = np.maximum(unit, LOGMEANEXP_LEAST_FLOAT32)
+    if eps < 1e-18:  # longdouble is the difference of two logarithms
+        unit = np.maximum(unit, np.abs(np.log(total)) + np.log(count))
+    # The docstring's exception: long columns of what is next to nothing.
+    ulps = np.where((least < 1e-15) & (n >= 1000), 100, LOGMEANEXP)
+    return Expected(value, ulps, unit, np.where(np.isfinite(slack), slack, 0))
+
+
+def weighted_logmeanexp(x: Array, b: Array, where: Array, eps: Any) -> Expected:
+    """The sum of weighted exponentials over that of the weights that take part."""
+    x, w, where = np.broadcast_arrays(x, b, where)
+    (found, sign) = weighted_logsumexp(x, w, where, True, eps)
+    w = np.where(where, w, 0)
+    total, sizes = np.sum(w, axis=-1), np.sum(np.abs(w), axis=-1)
+    log = np.log(np.abs(total))
+    defined = np.isfinite(total) & (total != 0)
+    condition = np.where(defined, sizes / np.abs(total), 1)
+    value = np.where(defined, found.value - log, np.nan)
+    value = np.where(defined & (sign.value * np.sign(total) < 0), np.nan, value)
+    unknown = found.unknown | (np.isfinite(total) & (sizes > 0) & ~(condition < 0.01 / eps))
+    unit = np.where(defined, np.maximum(found.unit, np.abs(log)), 0)
+    slack = found.slack + np.where(defined, TINY * (np.abs(log) + (x.shape[-1] + 8) * condition), 0)
+    ulps = np.maximum(LOGMEANEXP, found.ulps) + np.where(condition > 1, 2 * condition, 0)
+    return Expected(value, ulps, unit, slack, unknown)
+
+
+POSITIONS = 60_000  # elements that prefixes may have together
+
+
+def logcumsumexp(x: Array, reverse: bool, exclusive: bool) -> Expected:
+    """Logsumexp of each prefix: of all of them, or, in long rows, of some, and the others by adding one at a time."""
+    n = x.shape[-1]
+    if not n:
+        return Expected(x)
+    forward = x[..., ::-1] if reverse else x
+    step = max(1, x.size * n // POSITIONS)
+    value, slack = np.full(x.shape, -np.inf, WIDE), np.zeros(x.shape, WIDE)
+    unit = np.zeros(x.shape, WIDE)
+    if step > 1:
+        sums = np.logaddexp.accumulate(forward, axis=-1)
+        largest = np.maximum.accumulate(forward, axis=-1)
+        if exclusive:
+            sums, largest = sums[..., :-1], largest[..., :-1]
+        to = slice(1, None) if exclusive else slice(None)
+        log = np.where(np.isfinite(largest), sums - largest, 0)
+        largest = np.where(np.isfinite(largest), largest, 0)
+        value[..., to] = sums
+        slack[..., to] = 2 * np.arange(8, sums.shape[-1] + 8) * TINY * (1 + np.abs(largest) + np.abs(log))
+        unit[..., to] = np.where((largest < 0) & (log > 0), np.maximum(np.abs(largest), log), 0)
+    positions = np.arange((n - 1) % step, n, step)
+    first = np.arange(n) < positions[:, None] if exclusive else np.arange(n) <= positions[:, None]
+    (found,) = logsumexp(forward[..., None, :], None, first, False, 0, many=False)
+    value[..., positions], slack[..., positions] = found.value, found.slack
+    unit[..., positions] = found.unit
+    whole = Expected(value, LOGCUMSUMEXP, unit, slack)
+    return whole.map(lambda v: v[..., ::-1]) if reverse else whole
+
+
+def segments(function: str, x: Array, offsets: list[int], eps: Any) -> Expected:
+    """What `function` says of each segment; those of one length are computed together."""
+    starts, lengths = np.asarray(offsets[:-1]), np.diff(offsets)
+    reduces = function == "segment_logsumexp"
+    shape = (*x.shape[:-1], len(lengths) if reduces else x.shape[-1])
+    parts = [np.full(shape, start, WIDE) for start in (-np.inf, 0, 0, 0)]  # value, ulps, unit, slack
+    for length in set(lengths[lengths > 0].tolist()):
+        which = np.flatnonzero(lengths == length)
+        at = starts[which, None] + np.arange(length)
+        everywhere = np.ones((), bool)
+        if reduces:
+            (found,) = logsumexp(x[..., at], None, everywhere, False, eps)
+        else:
+            found = {"segment_softmax": softmax, "segment_log_softmax": log_softmax}[function](x[..., at], everywhere)
+        to = which if reduces else at
+        for part, one in zip(parts, (found.value, found.ulps, found.unit, found.slack), strict=True):
+            part[..., to] = one
+    return Expected(*parts)
 
 
 def softmax(x: Array, where: Array) -> Expected:
