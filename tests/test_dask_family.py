@@ -132,6 +132,13 @@ def test_special_values_reach_all_later_blocks():
             np.testing.assert_array_equal(got, smoothmax.logcumsumexp(x, **options))
 
 
+@pytest.mark.parametrize("shape", [(0,), (2, 0, 3), (2, 0, 0), (0, 3)])
+def test_scans_of_all_elements_where_there_are_none(shape):
+    result = logcumsumexp(da.from_array(np.zeros(shape, "f4"), chunks=1), exclusive=True)
+    assert result.dtype == np.float32
+    assert result.compute().shape == (0,)
+
+
 def test_scans_of_numbers_nothing_and_unknown_lengths():
     assert lazy.logcumsumexp(da.from_array(3.0)).compute(scheduler="sync") == [3.0]
     assert lazy.logcumsumexp(da.zeros((0, 3)), 0).compute(scheduler="sync").shape == (0, 3)

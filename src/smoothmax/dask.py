@@ -411,7 +411,8 @@ def logcumsumexp(
     result = states.dtype_of(a._meta, dtype=dtype)
     along = states.one_axis_of(axis, a.ndim)
     if along is None or a.ndim == 0:
-        a, along = a.ravel(), 0
+        # Dask flattens no array without elements (2026.8).
+        a, along = da.zeros(0, dtype=a.dtype) if a.size == 0 else a.ravel(), 0
     return scan(a, along, bool(reverse), bool(exclusive), result)
 
 
