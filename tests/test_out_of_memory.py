@@ -2,7 +2,8 @@
 
 A library that is loaded before all others makes one allocation fail, or all from there on: those of Python, of NumPy
 and of the kernels' scratch alike. longdouble and complex numbers are left out: functions of NumPy's compute them, which
-raise SystemError there or end the process.
+raise SystemError there or end the process. So does NumPy's iterator of ufuncs, np.logaddexp's too, where it has to cast
+or to walk more than one axis.
 """
 
 import os
@@ -41,7 +42,7 @@ import numpy as np
 import smoothmax
 from smoothmax import LogSumExp
 from smoothmax._partial import states
-from smoothmax._scale import dask_blocks as blocks
+from smoothmax._scale import dask_blocks as blocks, dask_scans, dask_segments
 
 shim = ctypes.CDLL(sys.argv[1])
 LEFT, LASTING = (ctypes.c_long.in_dll(shim, name) for name in ("left", "lasting"))   # a call would allocate
@@ -55,6 +56,9 @@ mask = x > 0
 sums = states.reduced("logsumexp", x, (0,), None, True, F8)[0]
 many = np.concatenate([sums] * 3)
 long, classes = rng.normal(size=200_000), rng.integers(0, 80, 30)
+offsets = np.array([0, 3, 3, 40, 80], "i4")
+certain, generator = np.eye(80)*1e6, np.random.default_rng(2)    # whose draws are known; NumPy makes no generator then
+earlier = states.reduced("logmeanexp", y, (1,), None, True, F8)[0]
 held = LogSumExp(0).update(x)
 apart, integers = y.T - 1000.0*mask.T, (8*x).astype("i2")
 narrow = LogSumExp(0).update(single)
@@ -96,6 +100,26 @@ CALLS = {
     "cross_entropy of probabilities": lambda: smoothmax.cross_entropy(single, y, reduction="none"),
     "cross_entropy_and_grad": lambda: smoothmax.cross_entropy_and_grad(x, classes, ignore_index=3)[1],
     "nll_loss": lambda: smoothmax.nll_loss(x.T, classes, 0, reduction="sum"),
+    "scale and add": lambda: smoothmax.softmax(single, axis=0, scale=0.5, add=y[:, :1]),
+    "cross_entropy with scale and add": lambda: smoothmax.cross_entropy(x, classes, scale=2.0, add=y[0]),
+    "update_with": lambda: LogSumExp(1).update(x, scale=-1.0, add=y).result(),
+    "logmeanexp": lambda: smoothmax.logmeanexp(single, 1, y * y, where=mask),
+    "logcumsumexp": lambda: smoothmax.logcumsumexp(single.T, axis=0, exclusive=True),
+    "logcumsumexp of everything": lambda: smoothmax.logcumsumexp(long[::2].astype("f2"), reverse=True),
+    "segment_logsumexp": lambda: smoothmax.segment_logsumexp(x, offsets, axis=1),
+    "segment_softmax": lambda: smoothmax.segment_softmax(long, np.arange(0, 200_001, 50)),
+    "segment_log_softmax": lambda: smoothmax.segment_log_softmax(integers.T, offsets, out=np.empty((80, 30), "f2")),
+    "offsets_from_ids": lambda: smoothmax.offsets_from_ids(np.sort(classes), 90),
+    "top_log_probs": lambda: np.stack(smoothmax.top_log_probs(x, 5)),
+    "top_log_probs of a column": lambda: np.stack(smoothmax.top_log_probs(long[:, None].astype("f4"), 4000, axis=0)),
+    "categorical": lambda: smoothmax.categorical(certain.T, 0, size=(7, 80), scale=0.5, rng=generator),
+    "categorical of few": lambda: smoothmax.categorical(certain[:8, :8].astype("f4"), rng=generator),
+    "logaddexp": lambda: smoothmax.logaddexp(x, y),
+    "log_expit": lambda: smoothmax.log_expit(single),
+    "blocks of a scan": lambda: dask_scans.go_on_in_block(
+        x, earlier, axis=1, reverse=False, exclusive=False, dtype=F8),
+    "blocks of segments": lambda: dask_segments.block_of_segments(
+        x, offsets, operation="segment_softmax", axis=1, dtype=F4),
 }
 
 def overlapping_softmax():
