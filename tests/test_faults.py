@@ -35,10 +35,11 @@ def save(path, array):
         store[...] = array
 
 
-def faults(folder, kind, suffix, *, former, exchange="with exchange"):
+def faults(folder, kind, suffix, *, former, exchange="with exchange", function=("softmax",)):
     """What happened at each step."""
     save(folder / f"x{suffix}", X)
-    command = ["softmax", f"x{suffix}", "-o", f"y{suffix}", "--axis", "0"]
+    np.save(folder / "o.npy", [0, 1, 1, 4])
+    command = [*function, f"x{suffix}", "-o", f"y{suffix}", "--axis", "0"]
     if former:
         save(folder / f"former{suffix}", np.ones(3))
         command.append("--force")
@@ -67,6 +68,17 @@ def test_output_is_old_or_new_whatever_happens(tmp_path, kind, suffix, former):
             assert step["left"] == [] or step["clearing"], step
         if kind == "ENOSPC":
             assert (step["code"] == 0) == (step["output"] == "new"), step
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "function", [("logcumsumexp",), ("logmeanexp", "--keepdims"), ("segment_softmax", "--offsets=o.npy")], ids=" ".join
+)
+def test_outputs_of_other_functions_are_old_or_new(tmp_path, kind, function):
+    for step in faults(tmp_path, kind, ".npy", former=True, function=function):
+        assert step["code"] in CODES[kind], step
+        assert step["output then"] == step["output"] in ("new", "old"), step
+        assert step["left then"] == [], step
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -21,6 +21,7 @@ from smoothmax._schedule import pool as helper_pool
 from smoothmax._thresholds import limits
 
 X = np.random.default_rng(0).normal(size=(limits()["SHARE_MIN_BYTES"] // (400 * 4) + 1, 400)) * 5
+SHORT = np.arange(0, X.size + 1, 16)  # offsets of short segments
 FUNCTIONS = {"logsumexp": logsumexp, "softmax": softmax, "log_softmax": log_softmax}
 
 
@@ -42,6 +43,11 @@ def everything(x=X):
             results.append(function(x, axis=axis, where=x > 0))
             results.append(function(x.astype(np.float16), axis=axis, out=None))
         results.extend(logsumexp(x, axis=axis, b=x, return_sign=True))
+    results.extend([smoothmax.logmeanexp(x, 1), smoothmax.logcumsumexp(x), smoothmax.logcumsumexp(x, 0)])
+    results.extend([smoothmax.segment_logsumexp(x, [0, 1, 3, len(x)]), smoothmax.segment_softmax(x.ravel(), SHORT)])
+    results.extend([smoothmax.logmatmulexp(x, x[:50].T), smoothmax.logmatmulexp(x, x[:4].T, exact=True)])
+    results.extend([*smoothmax.top_log_probs(x, 7), smoothmax.categorical(x, rng=1), smoothmax.logaddexp(x, x[0])])
+    results.extend(smoothmax.cross_entropy_and_grad(x, np.arange(len(x)) % x.shape[1], scale=0.5, add=x[0]))
     return b"".join(np.asarray(r).tobytes() for r in results)
 
 
