@@ -12,17 +12,25 @@ from advice import not_numbers
 
 from smoothmax import (
     LogSumExp,
+    categorical,
     cross_entropy,
     cross_entropy_and_grad,
+    log_expit,
     log_prob,
     log_softmax,
     log_softmax_vjp,
+    logaddexp,
+    logcumsumexp,
+    logmatmulexp,
     logmeanexp,
     logsumexp,
     logsumexp_and_softmax,
     nll_loss,
+    segment_logsumexp,
+    segment_softmax,
     softmax,
     softmax_vjp,
+    top_log_probs,
 )
 
 
@@ -108,6 +116,26 @@ def test_targets_weights_and_gradients_are_0_or_1_whatever_their_byte(dtype):
     for product in (softmax_vjp, log_softmax_vjp):
         np.testing.assert_array_equal(product(odd, x, 1), product(honest, x, 1))
         np.testing.assert_array_equal(product(x, odd, 1), product(x, honest, 1))
+
+
+def test_results_of_other_functions_are_those_of_0_and_1_whatever_the_byte():
+    honest, odd = odd_bools((9, 200))
+    x = np.random.default_rng(2).normal(size=(9, 200))
+    for call in (
+        lambda b: logmeanexp(b, 1),
+        lambda b: logmeanexp(x, 1, b),
+        lambda b: logmeanexp(x, 1, where=b),
+        lambda b: softmax(x, 1, add=b),
+        lambda b: logcumsumexp(b, 1),
+        lambda b: segment_softmax(b, [0, 3, 200], 1),
+        lambda b: top_log_probs(b, 7)[0],
+        lambda b: categorical(b, rng=1),
+        lambda b: logaddexp(b, x),
+        lambda b: log_expit(b),
+        lambda b: logmatmulexp(b, b.T, exact=True),
+        lambda b: LogSumExp(1).update(b, b).result(),
+    ):
+        np.testing.assert_array_equal(call(odd), call(honest))
 
 
 # The range of weights ------------------------------------------------------------------------------------------------
@@ -397,6 +425,11 @@ def test_a_broadcast_size_that_overflows(dtype):
         lambda: logsumexp(column, (), b=row),
         lambda: softmax(column, where=mask),
         lambda: log_softmax(column, 0, where=mask),
+        lambda: logmeanexp(column, b=row),
+        lambda: softmax(column, add=row),
+        lambda: logmatmulexp(column, row),
+        lambda: segment_logsumexp(np.broadcast_to(dtype(1), (0, np.iinfo(np.intp).max // 16)), np.zeros(99, int)),
+        lambda: categorical(row, size=(n, n, 1)),
     ):
         with pytest.raises(ValueError, match=r"^array is too big|^Maximum allowed|^maximum supported|too large"):
             call()
@@ -457,12 +490,46 @@ def large():
         lambda a: nll_loss(a, [0, 1], axis=Resizing(a, 1)),
         lambda a: log_prob(a, Resizing(a, [0, 1])),
         lambda a: LogSumExp().update(a, Resizing(a, 1.0)),
+        lambda a: LogSumExp().update(a, add=Resizing(a, 1.0)),
+        lambda a: logmeanexp(a, b=Resizing(a, 1.0)),
+        lambda a: softmax(a, scale=Resizing(a, 0.5)),
+        lambda a: logsumexp(a, add=Resizing(a, np.zeros((2, 2)))),
+        lambda a: cross_entropy(a, [0, 1], add=Resizing(a, 0.5)),
+        lambda a: logcumsumexp(a, axis=Resizing(a, 1)),
+        lambda a: logcumsumexp(a, 1, exclusive=Resizing(a, True)),
+        lambda a: segment_logsumexp(a, Resizing(a, [0, 1, 2])),
+        lambda a: segment_softmax(a, [0, 2], axis=Resizing(a, 1)),
+        lambda a: logmatmulexp(a, Resizing(a, np.zeros((2, 2)))),
+        lambda a: logmatmulexp(Resizing(a, np.zeros((2, 2))), a),
+        lambda a: logmatmulexp(a, np.zeros((2, 2)), exact=Resizing(a, True)),
+        lambda a: top_log_probs(a, Resizing(a, 2)),
+        lambda a: top_log_probs(a, 1, axis=Resizing(a, 0)),
+        lambda a: categorical(a, axis=Resizing(a, 0), rng=1),
+        lambda a: categorical(a, scale=Resizing(a, 0.5), rng=1),
+        lambda a: categorical(a, size=Resizing(a, 2), rng=1),
+        lambda a: categorical(a, size=(3, Resizing(a, 2)), rng=1),
+        lambda a: logaddexp(a, Resizing(a, 1.0)),
     ],
 )
 def test_an_argument_that_resizes_another(call):
     a = large()
     call(a)
     assert a.shape == (2, 2)
+
+
+def test_a_generator_that_resizes_the_logits():
+    """Its random() runs last: the shape of what it returns follows from that of the logits."""
+    x = large()
+
+    class Generator(np.random.Generator):
+        def random(self, *arguments, **options):
+            x.resize((2, 2), refcheck=False)
+            return super().random(*arguments, **options)
+
+    with raises(
+        ValueError, "logits must stay as they are while rng draws numbers, got shape (2, 2) after (2000, 2000)"
+    ):
+        categorical(x, rng=Generator(np.random.PCG64(1)))
 
 
 # Means ---------------------------------------------------------------------------------------------------------------

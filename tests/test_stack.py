@@ -33,6 +33,9 @@ for dtype in (np.float64, np.float32):
             (smoothmax.logsumexp_and_softmax, (x, axis), {}),
             (smoothmax.softmax_vjp, (b, x, axis), {}),
             (smoothmax.log_softmax_vjp, (b, x, axis), {}),
+            (smoothmax.logmeanexp, (x, axis), {}),
+            (smoothmax.logmeanexp, (x, axis, np.abs(b)), {"where": mask}),
+            (smoothmax.softmax, (x, axis), {"scale": 0.5, "add": b}),
             (smoothmax.logaddexp, (x, b), {}),
             (smoothmax.logaddexp, (x[..., ::-1], b), {"dtype": np.float16}),
             (smoothmax.log1pexp, (x,), {"dtype": np.longdouble}),
@@ -45,6 +48,14 @@ for dtype in (np.float64, np.float32):
                 (smoothmax.cross_entropy_and_grad, (x, targets, axis), {"label_smoothing": 0.1}),
                 (smoothmax.cross_entropy_and_grad, (x, np.abs(b), axis), {}),
                 (smoothmax.log_prob, (x, targets, axis), {}),
+                (smoothmax.logcumsumexp, (x, axis), {}),
+                (smoothmax.logcumsumexp, (x[..., ::-1],), {"reverse": True, "exclusive": True}),
+                (smoothmax.segment_logsumexp, (x, [0, 1, 5, shape[axis]], axis), {}),
+                (smoothmax.segment_softmax, (x, np.arange(shape[axis] + 1), axis), {}),
+                (smoothmax.segment_log_softmax, (x, [0, shape[axis]], axis), {"dtype": np.float16}),
+                (smoothmax.top_log_probs, (x, 3, axis), {}),
+                (smoothmax.top_log_probs, (x, shape[axis], axis), {}),
+                (smoothmax.categorical, (x, axis), {"rng": 1}),
             ]
 
 

@@ -123,10 +123,10 @@ cdef object top_array(object logits, object k, object axis):
 
 # categorical ---------------------------------------------------------------------------------------------------------
 
-def checked_size(size, tuple positions):
-    """The shape of the result: `size`, to which that of the positions must broadcast."""
+def lengths_of(size):
+    """The integers of `size`; None if it is None."""
     if size is None:
-        return positions
+        return None
     lengths = []
     for one in size if isinstance(size, (tuple, list)) else (size,):
         if isinstance(one, (bool, np.bool_)) or not hasattr(one, "__index__") or getattr(one, "ndim", 0):
@@ -135,11 +135,18 @@ def checked_size(size, tuple positions):
         lengths.append(length)
         if length < 0:
             raise ValueError(f"size must not be negative, got {shown(size)}")
+    return tuple(lengths)
+
+
+def checked_size(lengths, size, tuple positions):
+    """The shape of the result: the lengths of `size`, to which that of the positions must broadcast."""
+    if lengths is None:
+        return positions
     missing = len(lengths) - len(positions)
     if missing < 0 or any([n != 1 and n != m for n, m in zip(positions, lengths[missing:])]):
         raise ValueError(f"size must be a shape that {positions}, the shape of logits without the axis, broadcasts "
                          f"to, got {shown(size)}")
-    return tuple(lengths)
+    return lengths
 
 
 cdef int refuse_undefined(cnp.ndarray array, int along, Adjustment by, object dtype, object indices) except -1:
@@ -167,12 +174,14 @@ cdef object draw_array(object logits, object axis, object size, object scale, ob
     cdef bint undefined
     axis = as_row_axis(axis)
     generator = np.random.default_rng(rng) if uniforms is None else None
+    lengths = lengths_of(size)
     array = as_base(array)
     shape_of(array, &shape)
     along = mark_row_axis(axis, &shape)
     dtype = real_dtype(logits, array, by)
     positions = reduced_shape(&shape, keepdims=False)
-    lengths = checked_size(size, positions)
+    lengths = checked_size(lengths, size, positions)
+    lay = (<object>array).shape, (<object>array).strides
     if uniforms is None:
         uniforms = generator.random(lengths)
     if np.size(uniforms) == 0:
@@ -180,6 +189,9 @@ cdef object draw_array(object logits, object axis, object size, object scale, ob
         return np.empty(lengths, np.intp)
     if type(generator) is not np.random.Generator:      # another's array is not ours to write to
         uniforms = np.array(uniforms, np.float64)
+    if lay != ((<object>array).shape, (<object>array).strides):     # code of another's generator may change them
+        raise ValueError(f"logits must stay as they are while rng draws numbers, got shape {np.shape(array)} after "
+                         f"{lay[0]}")
     # Axes of the result that the logits do not have come last: the draws of a row, one after the other.
     missing = len(lengths) - len(positions)
     of_rows = [i + missing for i in range(len(positions)) if positions[i] == lengths[i + missing]]

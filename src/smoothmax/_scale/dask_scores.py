@@ -175,7 +175,7 @@ def draws(logits: Any, axis: Any, size: Any, scale: Any, rng: Any) -> Any:
             f"logits must lie in one chunk along axis {axis} to be drawn from, got {logits.numblocks[place]}: "
             f"logits.rechunk({{{axis}: -1}}) joins them"
         )
-    lengths = arrays.checked_size(size, positions)
+    lengths = arrays.checked_size(arrays.lengths_of(size), size, positions)
     numbers = np.random.default_rng(rng).random(lengths)
     rows = da.moveaxis(logits, place, -1)
     missing = len(lengths) - len(positions)
