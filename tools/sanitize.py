@@ -90,44 +90,66 @@ def run(folder: pathlib.Path, kind: str, kernel: str, arguments: list[str]) -> i
 # Under the thread sanitizer -------------------------------------------------------------------------------------------
 
 RACES = """
-import os, sys, threading, time
+import ctypes, os, sys, threading, time
 import numpy as np
 import smoothmax
+from smoothmax._c.functions import addresses
 
 rng = np.random.default_rng(0)
 rows = rng.standard_normal((300, 1000))
 columns = rng.standard_normal((40_000, 7)).astype("f4")
 long = rng.standard_normal(400_000)
-wanted = [smoothmax.softmax(rows, axis=1), smoothmax.logsumexp(columns, axis=0), smoothmax.log_softmax(long)]
+halves = rows.astype("f2")
+classes, offsets = np.arange(300) % 1000, np.arange(0, long.size + 1, 8)
+number, pointer = ctypes.c_ssize_t, ctypes.c_void_p
+in_c = ctypes.CFUNCTYPE(ctypes.c_double, pointer, number, number)(addresses()["smoothmax_logsumexp_f64"])
+CALLS = [
+    lambda: smoothmax.softmax(rows, axis=1),
+    lambda: smoothmax.logsumexp(columns, axis=0),
+    lambda: smoothmax.log_softmax(long),
+    lambda: smoothmax.logsumexp(rows, axis=0, b=rows),
+    lambda: smoothmax.logmeanexp(halves, axis=1, scale=0.5, add=halves[0]),
+    lambda: smoothmax.cross_entropy_and_grad(rows, classes)[1],
+    lambda: smoothmax.logcumsumexp(long),
+    lambda: smoothmax.logcumsumexp(columns, axis=0),
+    lambda: smoothmax.segment_softmax(long, offsets),
+    lambda: smoothmax.segment_logsumexp(rows, [0, 3, 150, 300]),
+    lambda: smoothmax.logmatmulexp(rows[:40], rows[:60].T),
+    lambda: smoothmax.logmatmulexp(rows[:40], rows[:9].T, exact=True),
+    lambda: smoothmax.top_log_probs(rows, 20)[0],
+    lambda: smoothmax.categorical(rows, rng=1),
+    lambda: smoothmax.logaddexp(rows, rows[0]),
+    lambda: in_c(long.ctypes.data, long.size, 1),
+]
+WANTED = [call() for call in CALLS]
 stop = time.monotonic() + float(sys.argv[1])
-failures = []
+failures, made = [], [0] * len(CALLS)
+
+
+def is_right(which):
+    made[which] += 1
+    return np.array_equal(CALLS[which](), WANTED[which])
 
 
 def call(i):
     order = np.random.default_rng(i)
     stream = smoothmax.LogSumExp()
     while time.monotonic() < stop and not failures:
-        what = order.integers(7)
-        if what == 0:
-            right = np.array_equal(smoothmax.softmax(rows, axis=1), wanted[0])
-        elif what == 1:
-            right = np.array_equal(smoothmax.logsumexp(columns, axis=0), wanted[1])
-        elif what == 2:
-            right = np.array_equal(smoothmax.log_softmax(long), wanted[2])
-        elif what == 3:
+        right = True
+        which = int(order.integers(len(CALLS) + 3))
+        if which < len(CALLS):
+            right = is_right(which)
+        elif which == len(CALLS):
             smoothmax.set_num_threads(int(order.integers(1, 6)))
-        elif what == 4:
+        elif which == len(CALLS) + 1:
             with smoothmax.num_threads(int(order.integers(1, 4))):
-                right = np.array_equal(smoothmax.softmax(rows, axis=1), wanted[0])
-        elif what == 5:
-            smoothmax.cross_entropy_and_grad(rows, np.arange(300) % 1000)
+                right = is_right(0)
         else:
             stream.update(long)
         if not right:
-            failures.append(what)
+            failures.append(which)
 
 
-right = True
 threads = [threading.Thread(target=call, args=(i,)) for i in range(8)]
 for thread in threads:
     thread.start()
@@ -135,17 +157,16 @@ forks = 0
 while time.monotonic() < stop and not failures:
     child = os.fork()
     if child == 0:
-        good = np.array_equal(smoothmax.softmax(rows, axis=1), wanted[0])
-        os._exit(0 if good else 1)
+        os._exit(0 if all(map(is_right, (0, 6, 8, 12))) else 1)
     if os.waitpid(child, 0)[1]:
         failures.append("fork")
     forks += 1
     time.sleep(0.2)
 for thread in threads:
     thread.join()
-print(forks, "forks,", "failures:", failures)
+print(forks, "forks, calls:", made, "failures:", failures)
 sys.exit(1 if failures else 0)
-""".replace("        what = order", "        right = True\n        what = order")
+"""
 
 
 def main() -> int:
