@@ -131,7 +131,7 @@ def run_all(kind, target, former, command):
             return
         with open("step.json") as file:
             line = {**json.load(file), "code": code, "output": state(), "left": left_behind()}
-        output.prepare(target, folder=target.endswith(".zarr"), replace=True)  # as the next run begins
+        output.prepare_output(target, folder=target.endswith(".zarr"), replace=True)  # as the next run begins
         print(json.dumps({**line, "output then": state(), "left then": left_behind()}), flush=True)
 
 

@@ -95,7 +95,7 @@ def test_a_plot_has_a_title():
     pytest.importorskip("matplotlib")
     figure = bench.empty_figure("out.png")
     records = _compare.compare([((4,), 0)], ["float64"], quiet=True)
-    bench.draw(figure, records)
+    bench.draw_bars(figure, records)
     title, *on_what = figure.axes[0].get_title().splitlines()
     assert title == "Time of a call, as a multiple of smoothmax's"
     names = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]

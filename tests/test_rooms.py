@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+import smoothmax
+
 SOURCE = Path(__file__).parents[1] / "src" / "smoothmax"
 # From the command line down to the limits, which everything may read.
 ROOMS = [
@@ -14,6 +16,9 @@ ROOMS = [
 LAZY = {("_api", "dask")}
 # The parts of a module of kernels, from what operations are made of up to the operations.
 LAYERS = ["math", "loops", "data", "ops"]
+
+# plain.py computes with arrays what these compute with numbers.
+PLAIN_TWINS = {"exp_in_two", "scaled_exp", "sum_in_two", "two_sum"}
 
 IMPORT = re.compile(r"^( *)(?:from|import|cimport) +smoothmax(?:\.([\w.]+))?(?: +c?import +(\w+))?", re.MULTILINE)
 
@@ -97,3 +102,27 @@ def test_loops_do_not_know_the_operations_that_they_serve():
         for path in paths:
             code = re.sub(r'"""(?s:.*?)"""|#.*', "", path.read_text())
             assert not above & set(re.findall(r"\w+", code)), path
+
+
+def functions_of(path):
+    """The names of the functions that a file defines outside of classes. A .pxd defines only what is inline."""
+    text = re.sub(r'"""(?s:.*?)"""|#.*', "", path.read_text())
+    body = r"[^\n;]*:" if path.suffix == ".pxd" else r""
+    return {
+        match[1]
+        for match in re.finditer(
+            rf"^(?:cdef|cpdef|def) (?:[\w.]+[ *]+)*(\w+)\((?:[^()]|\([^()]*\))*\){body}", text, re.MULTILINE
+        )
+    }
+
+
+def test_a_name_has_one_owner():
+    """Only the functions of a public name may share it, which all compute the same, and the twins of plain NumPy."""
+    owners = {}
+    for path in files(".pyx", ".pxd", ".pxi", ".py"):
+        for name in functions_of(path):
+            owners.setdefault(name, []).append(str(path.relative_to(SOURCE)))
+    assert len(owners) > 1000
+    shared = {name: paths for name, paths in sorted(owners.items()) if len(paths) > 1}
+    assert {name for name in shared if "_arrays/plain.py" in shared[name]} >= PLAIN_TWINS
+    assert {n: paths for n, paths in shared.items() if n not in PLAIN_TWINS and n not in smoothmax.__all__} == {}

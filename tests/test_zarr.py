@@ -180,5 +180,5 @@ def test_an_interrupt_leaves_nothing_behind(monkeypatch):
 
     monkeypatch.setattr("dask.array.Array.to_zarr", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        stores.transform(Request("softmax"), "x.zarr", "y.zarr", replace=False)
+        stores.transform_store(Request("softmax"), "x.zarr", "y.zarr", replace=False)
     assert os.listdir() == ["x.zarr"]

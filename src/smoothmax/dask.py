@@ -16,12 +16,12 @@ from smoothmax._partial import states
 from smoothmax._partial.weights import dtype_with_weights
 from smoothmax._scale.dask_blocks import (
     block_sums,
-    broadcast,
+    broadcast_shape,
     checked,
     finish_block,
     indexed,
     lazy,
-    merged,
+    merged_blocks,
     meta_of,
     named,
     transform_block,
@@ -30,7 +30,7 @@ from smoothmax._scale.dask_blocks import (
 from smoothmax._scale.dask_losses import loss
 from smoothmax._scale.dask_means import mean
 from smoothmax._scale.dask_products import product
-from smoothmax._scale.dask_scans import scan
+from smoothmax._scale.dask_scans import scan_blocks
 from smoothmax._scale.dask_scores import draws, top
 from smoothmax._scale.dask_segments import segments
 
@@ -53,7 +53,7 @@ def prepared(
     result = states.dtype_of(a._meta, meta_of(b), dtype, scale, meta_of(add))
     for name, other in (("b", b), ("where", where), ("add", add)):
         if isinstance(other, da.Array):
-            broadcast(a, name, other)
+            broadcast_shape(a, name, other)
             shape = da.core.broadcast_shapes(shape, other.shape)
     return a, b, where, add, shape, result
 
@@ -132,8 +132,8 @@ def logsumexp(
     sums = block_sums(operation, a, b, where, ndim, axes, computing, scale, add)
     keepdims = bool(keepdims)
     if not return_sign:
-        return merged(sums, operation, axes, keepdims, computing, split_every, result)
-    whole = merged(sums, operation, axes, keepdims, computing, split_every)
+        return merged_blocks(sums, operation, axes, keepdims, computing, split_every, result)
+    whole = merged_blocks(sums, operation, axes, keepdims, computing, split_every)
     return tuple(
         whole.map_blocks(
             partial(finish_block, part=part, operation=operation, dtype=computing, result=result),
@@ -145,7 +145,7 @@ def logsumexp(
     )
 
 
-def transform(
+def transformed(
     operation: str,
     x: Any,
     axis: Axis,
@@ -161,7 +161,7 @@ def transform(
     arrays = [x]
     for name, other in (("where", where), ("add", add)):
         if isinstance(other, da.Array):
-            broadcast(x, name, other)
+            broadcast_shape(x, name, other)
             arrays.append(other)
     ndim = max(one.ndim for one in arrays)
     axes = states.axes_of(axis, ndim)
@@ -171,7 +171,7 @@ def transform(
     function: Any = transform_block
     if cut:
         sums = block_sums(operation, x, None, where, ndim, axes, result, scale, add)
-        arguments += indexed(merged(sums, operation, axes, True, result, split_every), ndim)
+        arguments += indexed(merged_blocks(sums, operation, axes, True, result, split_every), ndim)
         function = write_block
     return da.blockwise(
         partial(function, **keywords),
@@ -238,7 +238,7 @@ def softmax(
     >>> softmax(da.from_array([[600.0, 700.0, 800.0]], chunks=2), axis=1).compute()
     array([[1.38389653e-87, 3.72007598e-44, 1.00000000e+00]])
     """
-    return transform("softmax", x, axis, where, dtype, scale, add, split_every)
+    return transformed("softmax", x, axis, where, dtype, scale, add, split_every)
 
 
 def log_softmax(
@@ -291,7 +291,7 @@ def log_softmax(
     >>> log_softmax(da.from_array([20.0, 0.0], chunks=1)).compute()
     array([-2.06115362e-09, -2.00000000e+01])
     """
-    return transform("log_softmax", x, axis, where, dtype, scale, add, split_every)
+    return transformed("log_softmax", x, axis, where, dtype, scale, add, split_every)
 
 
 def logmeanexp(
@@ -413,7 +413,7 @@ def logcumsumexp(
     if along is None or a.ndim == 0:
         # Dask flattens no array without elements (2026.8).
         a, along = da.zeros(0, dtype=a.dtype) if a.size == 0 else a.ravel(), 0
-    return scan(a, along, bool(reverse), bool(exclusive), result)
+    return scan_blocks(a, along, bool(reverse), bool(exclusive), result)
 
 
 def segment_logsumexp(a: Any, offsets: Any, axis: int = 0, *, dtype: DTypeLike | None = None) -> Any:

@@ -124,7 +124,8 @@ cdef void compute_in_blocks(const Loop *loop, char **arrays, Py_ssize_t n,
         first += count
 
 
-cdef inline void compute(const Loop *loop, char **arrays, Py_ssize_t n, const cnp.npy_intp *steps) noexcept nogil:
+cdef inline void compute_results(const Loop *loop, char **arrays, Py_ssize_t n,
+                                 const cnp.npy_intp *steps) noexcept nogil:
     """n results, none of which is an operand of another."""
     cdef int result = loop.operands
     if is_direct(loop, n, steps[0]) and is_direct(loop, n, steps[result - 1]) and is_direct(loop, n, steps[result]):
@@ -145,9 +146,9 @@ cdef void kernel_loop(char **arrays, cnp.npy_intp *dimensions, cnp.npy_intp *ste
         for j in range(dimensions[0]):
             for i in range(result + 1):
                 places[i] = arrays[i] + j*steps[i]
-            compute(loop, places, 1, steps)
+            compute_results(loop, places, 1, steps)
     else:
-        compute(loop, arrays, dimensions[0], steps)
+        compute_results(loop, arrays, dimensions[0], steps)
     leave_without_flags(&environment)
 
 
@@ -165,7 +166,7 @@ cdef void longdouble_loop(char **arrays, cnp.npy_intp *dimensions, cnp.npy_intp 
 
 # Ufuncs ---------------------------------------------------------------------------------------------------------------
 
-cdef void prepare(Loop *loop, Elementwise operation, int operands, int number) noexcept:
+cdef void prepare_loop(Loop *loop, Elementwise operation, int operands, int number) noexcept:
     cdef bint doubles = number != cnp.NPY_FLOAT16 and number != cnp.NPY_FLOAT32
     loop.operands = operands
     loop.direct = number == cnp.NPY_FLOAT32 or number == cnp.NPY_FLOAT64
@@ -213,7 +214,7 @@ cdef object ufunc_of(Elementwise operation, int operands, str name, object ident
     cdef bytes full_name = f"smoothmax.{name}".encode(), text = doc.encode()
     TEXTS.append((full_name, text))
     for i in range(LOOPS):
-        prepare(&ufunc.loops[i], operation, operands, TYPES[i])
+        prepare_loop(&ufunc.loops[i], operation, operands, TYPES[i])
         ufunc.data[i] = &ufunc.loops[i]
         ufunc.functions[i] = <cnp.PyUFuncGenericFunction>(
             longdouble_loop if TYPES[i] == cnp.NPY_LONGDOUBLE else kernel_loop)

@@ -87,7 +87,7 @@ def from_torch(x: Any, name: str) -> Any:
     if str(x.layout) != "torch.strided":
         raise TypeError(f"{name} must be dense, got a tensor of layout {x.layout}: pass {name}.to_dense()")
     x = x.resolve_conj().resolve_neg()
-    if not is_bfloat16(x):
+    if not is_torch_bfloat16(x):
         return x.numpy()
     ml_dtypes = sys.modules.get("ml_dtypes")  # whose type of NumPy's is taken where it lies; else there is none
     return x.float().numpy() if ml_dtypes is None else x.view(torch_type("int16")).numpy().view(ml_dtypes.bfloat16)
@@ -97,7 +97,7 @@ def torch_type(name: str) -> Any:
     return getattr(sys.modules["torch"], name)
 
 
-def is_bfloat16(x: Any) -> bool:
+def is_torch_bfloat16(x: Any) -> bool:
     return str(getattr(x, "dtype", None)) == "torch.bfloat16"
 
 
@@ -149,8 +149,8 @@ def call_torch(function: Function, kind: str, name: str, x: Any, axis: Any, keyw
     torch = sys.modules["torch"]
     dtype = keywords.get("dtype")
     others = [keywords.get(other) for other in ("a", "b", "add", "g", "p", "logp")]
-    rounds = dtype is torch.bfloat16 or (is_bfloat16(x) and dtype is None and all(
-        other is None or isinstance(other, (int, float)) or is_bfloat16(other) for other in others
+    rounds = dtype is torch.bfloat16 or (is_torch_bfloat16(x) and dtype is None and all(
+        other is None or isinstance(other, (int, float)) or is_torch_bfloat16(other) for other in others
     ))  # fmt: skip
     if dtype is torch.bfloat16:
         keywords = keywords | {"dtype": "float32"}
@@ -190,7 +190,7 @@ def call_polars(function: Function, kind: str, name: str, x: Any, axis: Any, key
 # Labels --------------------------------------------------------------------------------------------------------------
 
 
-def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
+def counted_axes(axis: Any, ndim: int) -> tuple[int, ...]:
     """The axes as numbers from 0 on; none if they are no integers, which the function itself refuses."""
     if axis is None:
         return tuple(range(ndim))
@@ -214,7 +214,7 @@ def given_back(give: Callable[[str, Any], Any], kind: str, result: Any) -> Any:
 
 def call_pandas(function: Function, kind: str, name: str, x: Any, axis: Any, keywords: Keywords) -> Any:
     labels = [x.index, x.columns] if x.ndim == 2 else [x.index]
-    along = axes_of(axis, x.ndim)
+    along = counted_axes(axis, x.ndim)
     for other_name, other in keywords.items():
         if library_of(other) == "pandas" and other_name != "offsets":
             wanted = labels
@@ -226,7 +226,7 @@ def call_pandas(function: Function, kind: str, name: str, x: Any, axis: Any, key
     result = function(**{name: x.to_numpy()}, axis=axis, **keywords)
 
     def give(kind: str, value: Any) -> Any:
-        reduced = axes_of(axis, x.ndim)
+        reduced = counted_axes(axis, x.ndim)
         if kind == ELEMENTS:
             return labelled(x, value, labels) if np.shape(value) == x.shape else value
         if np.ndim(value) == 0:
@@ -263,7 +263,7 @@ def call_xarray(function: Function, kind: str, name: str, x: Any, axis: Any, key
     others = {key: other for key, other in keywords.items() if library_of(other) == "xarray"}
     keywords = keywords | {key: other.data for key, other in others.items()}
     together = {key: other for key, other in others.items() if key not in ("targets", "weight", "offsets")}
-    reduced = axes_of(axis, x.ndim)
+    reduced = counted_axes(axis, x.ndim)
     if axis is not None and reduced:
         axis = reduced if isinstance(axis, tuple) else reduced[0]
     if "targets" in others:

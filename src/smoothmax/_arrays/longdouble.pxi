@@ -9,7 +9,7 @@ ctypedef long double longdouble
 ctypedef longdouble (*LongDoubleFormula)(longdouble x1, longdouble x2) noexcept nogil
 
 
-cdef inline longdouble difference(longdouble a, longdouble b, longdouble *lost) noexcept nogil:
+cdef inline longdouble longdouble_difference(longdouble a, longdouble b, longdouble *lost) noexcept nogil:
     """a - b rounded, and what rounding lost; 0 where that is not finite."""
     cdef longdouble rounded = a - b, seen = rounded - a
     lost[0] = (a - (rounded - seen)) - (b + seen)
@@ -38,7 +38,7 @@ cdef longdouble logaddexp_l(longdouble x1, longdouble x2) noexcept nogil:
     cdef longdouble most = x1 if x1 > x2 else x2, least = x2 if x1 > x2 else x1, lost, e
     if x1 == x2:                            # two infinities have no difference
         return x1 + logl(2)
-    e = expl(difference(least, most, &lost))
+    e = expl(longdouble_difference(least, most, &lost))
     return most + log1p_in_two(e, e*lost)
 
 
@@ -63,7 +63,7 @@ cdef longdouble logsubexp_l(longdouble x1, longdouble x2) noexcept nogil:
         return NAN
     if x1 == x2:
         return -INFINITY
-    d = difference(x2, x1, &lost)
+    d = longdouble_difference(x2, x1, &lost)
     return x1 + log_one_minus_exp_l(d, lost)
 
 

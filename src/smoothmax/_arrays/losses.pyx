@@ -139,7 +139,7 @@ cdef object log_prob_of_arrays(object logits, cnp.ndarray array, cnp.ndarray giv
 
 # Losses --------------------------------------------------------------------------------------------------------------
 
-cdef Operation operation_of(LossInput kind, LossResult wanted, bint soft):
+cdef Operation loss_operation(LossInput kind, LossResult wanted, bint soft):
     if kind == LOG_PROBABILITIES:
         return SOFT_NLL if soft else NLL
     if wanted == LOSS_AND_GRADIENT:
@@ -251,7 +251,7 @@ cdef object loss_of_arrays(LossInput kind, LossResult wanted, object logits, cnp
         note(EMPTY)
     else:
         soft = classes is None or smoothing > 0
-        prepare(&plan, operation_of(kind, wanted, soft), &shape, array, probabilities, None, computing)
+        prepare(&plan, loss_operation(kind, wanted, soft), &shape, array, probabilities, None, computing)
         put_adjustment(&plan, by, computing, &shape)
         if wanted == LOSS_AND_GRADIENT:
             put_result(&plan, result, computing, &shape)

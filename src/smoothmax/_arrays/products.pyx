@@ -160,7 +160,7 @@ cdef cnp.ndarray factored(const Product *product, Operand *operand, cnp.ndarray 
     return factors if as_it_is else np.swapaxes(factors, -1, -2)
 
 
-cdef void transpose(Product *product) noexcept:
+cdef void swap_operands(Product *product) noexcept:
     """Let the rows of the result be its columns."""
     cdef Operand operand = product.a
     product.a, product.b = product.b, operand
@@ -171,13 +171,14 @@ cdef int multiply_exactly(Product *product) except -1:
     """Sum without np.matmul. Lanes are columns, so the longer of both operands has to be b."""
     note(EXACT_PRODUCT)
     if product.b.outer < product.a.outer and 2*product.b.outer < product.kernels.lanes:
-        transpose(product)
+        swap_operands(product)
     if sum_exactly(product):
         raise MemoryError
     return 0
 
 
-cdef int multiply(Product *product, cnp.ndarray a, cnp.ndarray b, cnp.ndarray products, int computing) except -1:
+cdef int multiply_by_matmul(Product *product, cnp.ndarray a, cnp.ndarray b, cnp.ndarray products,
+                            int computing) except -1:
     cdef cnp.ndarray a_maxima = np.empty(product.a.matrices*product.a.outer, dtype_of_number(computing))
     cdef cnp.ndarray b_maxima = np.empty(product.b.matrices*product.b.outer, dtype_of_number(computing))
     note(PRODUCT)
@@ -192,13 +193,13 @@ cdef int multiply(Product *product, cnp.ndarray a, cnp.ndarray b, cnp.ndarray pr
         silence.__exit__(None, None, None)
     del left, right                     # before anything else is allocated
     if product.b.outer == 1:            # a column is a row, whose logarithms are taken side by side
-        transpose(product)
+        swap_operands(product)
     if finish_product(product):
         raise MemoryError
     return 0
 
 
-cdef int compute(cnp.ndarray a, cnp.ndarray b, cnp.ndarray products, int computing, bint exact) except -1:
+cdef int compute_products(cnp.ndarray a, cnp.ndarray b, cnp.ndarray products, int computing, bint exact) except -1:
     """Fill C-contiguous `products` in the type of the computation."""
     cdef Product product
     cdef int i, ndim = cnp.PyArray_NDIM(products) - 2
@@ -218,7 +219,7 @@ cdef int compute(cnp.ndarray a, cnp.ndarray b, cnp.ndarray products, int computi
     product.row_stride, product.column_stride = product.b.outer*product.itemsize, product.itemsize
     if exact or prefers_exact(&product):
         return multiply_exactly(&product)
-    return multiply(&product, a, b, products, computing)
+    return multiply_by_matmul(&product, a, b, products, computing)
 
 
 cdef object multiply_arrays(object a, object b, object out, object dtype, object exact):
@@ -268,7 +269,7 @@ cdef object multiply_arrays(object a, object b, object out, object dtype, object
     products = result.reshape(whole) if in_place else np.empty(whole, dtype_of_number(computing))
     enter_environment(&environment)
     try:
-        compute(left, right, products, computing, without_matmul)
+        compute_products(left, right, products, computing, without_matmul)
         if not in_place:
             store_in(result, products)
     finally:

@@ -50,8 +50,8 @@ cdef object real_dtype(object logits, cnp.ndarray array, Adjustment by):
     return dtype
 
 
-cdef int walk_rows(Plan *plan, Shape *shape, Scores *scores, cnp.ndarray result, cnp.ndarray indices,
-                   bint doubles) except -1:
+cdef int walk_scores_of(Plan *plan, Shape *shape, Scores *scores, cnp.ndarray result, cnp.ndarray indices,
+                        bint doubles) except -1:
     """Walk a prepared plan; the arrays have the results of each row along their last axis."""
     put_array(plan, RESULT, result, cnp.PyArray_TYPE(result))
     take_reduced_strides(result, RESULT, shape, keepdims=False)
@@ -115,7 +115,7 @@ cdef object top_array(object logits, object k, object axis):
         prepare(&plan, LOG_SOFTMAX, &shape, array, None, None, computing)
         plan.store = storer(dtype.num, computing == cnp.NPY_FLOAT64)
         scores.scoring = TOP
-        walk_rows(&plan, &shape, &scores, values, indices, computing == cnp.NPY_FLOAT64)
+        walk_scores_of(&plan, &shape, &scores, values, indices, computing == cnp.NPY_FLOAT64)
     if along == shape.ndim - 1:
         return values, indices
     return np.moveaxis(values, -1, along), np.moveaxis(indices, -1, along)
@@ -209,7 +209,7 @@ cdef object draw_array(object logits, object axis, object size, object scale, ob
         prepare(&plan, LOG_SOFTMAX, &shape, array, None, None, computing)
         put_adjustment(&plan, by, computing, &shape)
         scores.scoring = DRAWS
-        walk_rows(&plan, &shape, &scores, numbers, indices, computing == cnp.NPY_FLOAT64)
+        walk_scores_of(&plan, &shape, &scores, numbers, indices, computing == cnp.NPY_FLOAT64)
         undefined = scores.undefined
     numbers = None
     if undefined:

@@ -94,8 +94,8 @@ cdef inline real reduce(Operation operation, const real *x, ptrdiff_t n, ptrdiff
     return result
 
 
-cdef inline void transform(Operation operation, const real *x, ptrdiff_t n, ptrdiff_t stride, real *out,
-                           ptrdiff_t out_stride) noexcept nogil:
+cdef inline void transform_row(Operation operation, const real *x, ptrdiff_t n, ptrdiff_t stride, real *out,
+                               ptrdiff_t out_stride) noexcept nogil:
     cdef Environment environment
     cdef Row row, results
     if n <= 0:
@@ -115,19 +115,19 @@ cdef float logsumexp_f32(const float *x, ptrdiff_t n, ptrdiff_t stride) noexcept
 
 
 cdef void softmax_f64(const double *x, ptrdiff_t n, ptrdiff_t stride, double *out, ptrdiff_t to) noexcept nogil:
-    transform(SOFTMAX, x, n, stride, out, to)
+    transform_row(SOFTMAX, x, n, stride, out, to)
 
 
 cdef void softmax_f32(const float *x, ptrdiff_t n, ptrdiff_t stride, float *out, ptrdiff_t to) noexcept nogil:
-    transform(SOFTMAX, x, n, stride, out, to)
+    transform_row(SOFTMAX, x, n, stride, out, to)
 
 
 cdef void log_softmax_f64(const double *x, ptrdiff_t n, ptrdiff_t stride, double *out, ptrdiff_t to) noexcept nogil:
-    transform(LOG_SOFTMAX, x, n, stride, out, to)
+    transform_row(LOG_SOFTMAX, x, n, stride, out, to)
 
 
 cdef void log_softmax_f32(const float *x, ptrdiff_t n, ptrdiff_t stride, float *out, ptrdiff_t to) noexcept nogil:
-    transform(LOG_SOFTMAX, x, n, stride, out, to)
+    transform_row(LOG_SOFTMAX, x, n, stride, out, to)
 
 
 # Numbers --------------------------------------------------------------------------------------------------------------
@@ -207,7 +207,7 @@ cdef inline void absorb(partial *sum, const real *x, ptrdiff_t n, ptrdiff_t stri
     memcpy(sum, &packed, sizeof(Packed))
 
 
-cdef inline void merge(partial *sum, const partial *other, const real *_) noexcept nogil:
+cdef inline void merge_partials(partial *sum, const partial *other, const real *_) noexcept nogil:
     cdef Environment environment
     cdef Packed packed, added
     memcpy(&packed, sum, sizeof(Packed))
@@ -218,7 +218,7 @@ cdef inline void merge(partial *sum, const partial *other, const real *_) noexce
     memcpy(sum, &packed, sizeof(Packed))
 
 
-cdef inline real result_of(const partial *sum, real _) noexcept nogil:
+cdef inline real result_of_partial(const partial *sum, real _) noexcept nogil:
     cdef Environment environment
     cdef Packed packed
     cdef real result
@@ -246,19 +246,19 @@ cdef void partial_sum_absorb_f32(PartialF32 *sum, const float *x, ptrdiff_t n, p
 
 
 cdef void partial_sum_merge_f64(PartialF64 *sum, const PartialF64 *other) noexcept nogil:
-    merge(sum, other, <const double *>NULL)
+    merge_partials(sum, other, <const double *>NULL)
 
 
 cdef void partial_sum_merge_f32(PartialF32 *sum, const PartialF32 *other) noexcept nogil:
-    merge(sum, other, <const float *>NULL)
+    merge_partials(sum, other, <const float *>NULL)
 
 
 cdef double partial_sum_result_f64(const PartialF64 *sum) noexcept nogil:
-    return result_of(sum, <double>0)
+    return result_of_partial(sum, <double>0)
 
 
 cdef float partial_sum_result_f32(const PartialF32 *sum) noexcept nogil:
-    return result_of(sum, <float>0)
+    return result_of_partial(sum, <float>0)
 
 
 # The table ------------------------------------------------------------------------------------------------------------

@@ -11,10 +11,10 @@ from smoothmax._cli.compare import Record, compare
 from smoothmax._scale.errors import Refused, Unwritable, reason
 from smoothmax._schedule.threads import get_num_threads
 
-__all__ = ["run"]
+__all__ = ["run_comparison"]
 
 
-def run(shapes: list[tuple[int, ...]], axis: int, types: list[str], as_json: bool, plot: str | None) -> None:
+def run_comparison(shapes: list[tuple[int, ...]], axis: int, types: list[str], as_json: bool, plot: str | None) -> None:
     """Measure and print. Refused if a shape is impossible or has no such axis, or if Matplotlib is missing."""
     for shape in shapes:
         if not -len(shape) <= axis < len(shape):
@@ -26,7 +26,7 @@ def run(shapes: list[tuple[int, ...]], axis: int, types: list[str], as_json: boo
     if as_json:
         print(json.dumps({"configuration": configuration(), "measured": records}, indent=1))
     if plot is not None:
-        draw(figure, records)
+        draw_bars(figure, records)
         save(figure, plot)
 
 
@@ -52,7 +52,7 @@ def save(figure: Any, path: str) -> None:
         raise Unwritable(path, reason(error)) from error
 
 
-def draw(figure: Any, records: list[Record]) -> None:
+def draw_bars(figure: Any, records: list[Record]) -> None:
     """Draw how many times as long the others take: a bar for each, in groups of a function, type and shape."""
     figure.set_size_inches(7, 1 + 0.5 * len(records))
     axes = figure.subplots()

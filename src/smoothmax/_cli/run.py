@@ -12,7 +12,7 @@ from typing import Any
 from smoothmax._cli import bench
 from smoothmax._scale import npy, zarr
 from smoothmax._scale.errors import Refused, reason
-from smoothmax._scale.output import prepare
+from smoothmax._scale.output import prepare_output
 
 __all__ = ["run"]
 
@@ -29,7 +29,9 @@ def run_bench(options: argparse.Namespace) -> None:
     if not isinstance(options.axis, int):
         raise Refused("axis must be one integer")
     try:
-        bench.run(options.shape, options.axis, options.dtype or ["float64", "float32"], options.json, options.plot)
+        bench.run_comparison(
+            options.shape, options.axis, options.dtype or ["float64", "float32"], options.json, options.plot
+        )
     except MemoryError as error:
         raise Refused("not enough memory for this shape") from error
 
@@ -40,16 +42,16 @@ def run_function(options: argparse.Namespace) -> None:
         raise Refused("input and offsets must not both be standard input")
     stores = [path is not None and is_store(path) for path in (source, target)]
     if target is not None:
-        prepare(target, folder=stores[1], replace=options.force)
+        prepare_output(target, folder=stores[1], replace=options.force)
         if stores[0] != stores[1]:
             raise Refused(f"input and output must both be .zarr or both be .npy, got {source!r}, {target!r}")
     names = {field.name for field in dataclasses.fields(npy.Request)} - {"name"}
     request = npy.Request(options.function, **{name: value for name, value in vars(options).items() if name in names})
     try:
         if stores[0]:
-            zarr.transform(request, source, target, replace=options.force)
+            zarr.transform_store(request, source, target, replace=options.force)
         else:
-            npy.transform(
+            npy.transform_file(
                 request, source, target, max_memory=options.max_memory, replace=options.force,
                 progress=no_progress if options.quiet else progress_bar,
             )  # fmt: skip

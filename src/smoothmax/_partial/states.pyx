@@ -268,7 +268,7 @@ def finished(operation, states, dtype, bint signed=False, result=None):
     return (values, signs) if signed else values
 
 
-def widened(operation, states, dtype):
+def widened_sums(operation, states, dtype):
     """Partial sums of float32 or a narrower type as weighted ones of float64, in a new array.
 
     Each type scales its sums in its own way, so they cannot be converted number by number. Instead each sum becomes

@@ -312,9 +312,9 @@ class LogSumExp:
             held_is_weighted = self._weighted
             if own != computing:
                 if own != FLOAT64:
-                    held, held_is_weighted = states.widened(operation_of(self._weighted), held, own), True
+                    held, held_is_weighted = states.widened_sums(operation_of(self._weighted), held, own), True
                 else:
-                    sums, weighted = states.widened(operation_of(weighted), sums, computing), True
+                    sums, weighted = states.widened_sums(operation_of(weighted), sums, computing), True
                 computing, both = FLOAT64, True
             held = states.weighed(held, computing) if both and not held_is_weighted else held
             sums = states.weighed(sums, computing) if both and not weighted else sums

@@ -14,10 +14,11 @@ import numpy as np
 from smoothmax._api import functions
 from smoothmax._partial import states
 from smoothmax._scale.npy_format import NpyReader
-from smoothmax._scale.regions import Region, divide_into_regions, shape_of, stretches, within
+from smoothmax._scale.regions import Region, divide_into_regions, shape_of_region, stretches, within
 
 __all__ = [
-    "BLOCK_BYTES", "REDUCTIONS", "STATE_BYTES", "STRETCH_MIN_BYTES", "Job", "transform", "transform_in_two_passes",
+    "BLOCK_BYTES", "REDUCTIONS", "STATE_BYTES", "STRETCH_MIN_BYTES", "Job", "transform_blocks",
+    "transform_in_two_passes",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, Any]
@@ -64,10 +65,10 @@ class Job:
         """Store the results of a region of the elements."""
         if self.name in REDUCTIONS:
             region = tuple(part for i, part in enumerate(self.reduced(region)) if self.keepdims or i not in self.axis)
-        target[region] = np.asarray(result).reshape(shape_of(region))
+        target[region] = np.asarray(result).reshape(shape_of_region(region))
 
 
-def transform(job: Job, source: NpyReader, target: Any) -> None:
+def transform_blocks(job: Job, source: NpyReader, target: Any) -> None:
     """Apply the function to all elements, in one pass if whole reductions make blocks that are read fast."""
     shape = source.shape
     outer_axes = [i for i in range(len(shape)) if i not in job.axis]
@@ -75,10 +76,10 @@ def transform(job: Job, source: NpyReader, target: Any) -> None:
     reduction_bytes = element_bytes * math.prod([shape[i] for i in job.axis])
     for block_bytes in (min(BLOCK_BYTES, job.max_memory), job.max_memory):
         first = next(divide_into_regions(shape, outer_axes, block_bytes // reduction_bytes))
-        if element_bytes * math.prod(shape_of(first)) > block_bytes:
+        if element_bytes * math.prod(shape_of_region(first)) > block_bytes:
             continue
         stretch_bytes = stretches(shape, first)[1] * source.dtype.itemsize
-        if shape_of(first) == shape or stretch_bytes >= STRETCH_MIN_BYTES:
+        if shape_of_region(first) == shape or stretch_bytes >= STRETCH_MIN_BYTES:
             for region in divide_into_regions(shape, outer_axes, block_bytes // reduction_bytes):
                 job.store(target, region, job.computed(job.read(source, region)))
             return
@@ -91,15 +92,15 @@ def transform_in_two_passes(job: Job, source: NpyReader, target: Any, region: Re
     element_bytes = source.dtype.itemsize + job.dtype.itemsize
     block_elements = min(BLOCK_BYTES, job.max_memory // 2) // element_bytes
     axes = range(len(region))
-    held = states.empty_states(shape_of(job.reduced(region)))
-    for part in divide_into_regions(shape_of(region), axes, block_elements):
+    held = states.empty_states(shape_of_region(job.reduced(region)))
+    for part in divide_into_regions(shape_of_region(region), axes, block_elements):
         x, place = job.read(source, within(part, region)), job.reduced(part)
         of_block, _ = states.reduced(job.name, x, job.axis, None, True, job.dtype, job.scale)
         held[place] = states.joined(job.name, held[place], of_block, job.dtype)
     if job.name in REDUCTIONS:
-        job.store(target, region, job.finished(held, shape_of(region)))
+        job.store(target, region, job.finished(held, shape_of_region(region)))
         return
-    for part in divide_into_regions(shape_of(region), axes, block_elements):
+    for part in divide_into_regions(shape_of_region(region), axes, block_elements):
         x = job.read(source, within(part, region))
         result = states.written(job.name, x, job.axis, True, held[job.reduced(part)], job.dtype, None, job.scale)
         job.store(target, within(part, region), result)

@@ -21,8 +21,8 @@ from smoothmax._partial import states
 from smoothmax._schedule.threads import one_thread
 
 __all__ = [
-    "block_sums", "broadcast", "checked", "finish_block", "finish_blocks", "indexed", "lazy", "merge_blocks",
-    "merged", "meta_of", "named", "split_every_of", "transform_block", "write_block",
+    "block_sums", "broadcast_shape", "checked", "finish_block", "finish_blocks", "indexed", "lazy", "merge_blocks",
+    "merged_blocks", "meta_of", "named", "split_every_of", "transform_block", "write_block",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, Any]
@@ -140,7 +140,7 @@ def meta_of(other: Any) -> Any:
     return other._meta if isinstance(other, da.Array) else other
 
 
-def broadcast(x: Any, name: str, other: Any) -> tuple[int, ...]:
+def broadcast_shape(x: Any, name: str, other: Any) -> tuple[int, ...]:
     try:
         shape: tuple[int, ...] = da.core.broadcast_shapes(x.shape, other.shape)
     except ValueError:
@@ -233,7 +233,7 @@ def split_every_of(split_every: Any) -> Any:
     return split_every or config.get("split_every", SPLIT_EVERY)
 
 
-def merged(
+def merged_blocks(
     sums: Any,
     operation: str,
     axis: tuple[int, ...],

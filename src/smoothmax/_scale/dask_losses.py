@@ -17,10 +17,10 @@ from smoothmax._api import losses
 from smoothmax._partial import states
 from smoothmax._scale.dask_blocks import (
     block_sums,
-    broadcast,
+    broadcast_shape,
     indexed,
     lazy,
-    merged,
+    merged_blocks,
     named,
     split_every_of,
 )
@@ -56,7 +56,7 @@ def counted(targets: Array, n: int, ignore_index: int | None) -> Array:
     return counts
 
 
-def are_wide(array: Any) -> bool:
+def is_wider_than_float32(array: Any) -> bool:
     """Whether float32 does not have the range of the array's type."""
     return bool(array.dtype.kind == "f" and array.dtype.itemsize > 4)
 
@@ -83,7 +83,7 @@ def whole_losses(
     if targets.ndim < x.ndim:
         counted(targets, x.shape[axis], ignore_index)
     with in_a_task():
-        if added and (are_wide(targets) or (weight is not None and are_extreme(weight))):
+        if added and (is_wider_than_float32(targets) or (weight is not None and are_extreme(weight))):
             x = x.astype(np.float64)
         elif x.dtype.itemsize == 2 and x.dtype.kind not in "iu":
             x = x.astype(dtype)
@@ -171,7 +171,7 @@ def target_weights(targets: Array, weight: Array | None, *, ignore_index: int | 
     return counts if ignore_index is None else np.where(targets == ignore_index, 0.0, counts)
 
 
-def scaled_for_mean(weight: Array) -> Array:
+def scaled_weight(weight: Array) -> Array:
     """The weights times a power of two that takes the largest one near 1, if they are far from it."""
     largest = np.max(np.abs(weight), initial=0.0)
     if not are_extreme(weight) or not 0 < largest < np.inf:
@@ -181,7 +181,7 @@ def scaled_for_mean(weight: Array) -> Array:
     return scaled
 
 
-def add(x: Array, *, axis: tuple[int, ...], keepdims: bool) -> Any:
+def sum_losses(x: Array, *, axis: tuple[int, ...], keepdims: bool) -> Any:
     """The sum in longdouble, whose range holds sums of losses whose mean is finite where it exceeds float64's."""
     with np.errstate(all="ignore"):
         return np.sum(x, axis=axis, keepdims=keepdims, dtype=np.longdouble)
@@ -200,7 +200,13 @@ def added(array: Any, axis: int | None, split_every: Any) -> Any:
     """The sum in longdouble."""
     name = named("losses-sum", array)
     return da.reduction(
-        array, chunk=add, aggregate=add, axis=axis, dtype=np.longdouble, split_every=split_every, name=name
+        array,
+        chunk=sum_losses,
+        aggregate=sum_losses,
+        axis=axis,
+        dtype=np.longdouble,
+        split_every=split_every,
+        name=name,
     )
 
 
@@ -304,7 +310,7 @@ def position_losses(
         every,
         logits,
         every,
-        merged(sums, "log_softmax", (axis,), True, computing, split_every),
+        merged_blocks(sums, "log_softmax", (axis,), True, computing, split_every),
         every,
         da.arange(n, chunks=(logits.chunks[axis],)),
         (axis,),
@@ -361,7 +367,7 @@ def loss(
     logits, targets, add = da.asanyarray(logits), da.asanyarray(targets), lazy(add)
     numbers, weight = weight, None if weight is None else da.asanyarray(weight)
     if isinstance(add, da.Array):
-        shape = broadcast(logits, "add", add)
+        shape = broadcast_shape(logits, "add", add)
         if len(shape) > logits.ndim or any(n == 1 != m for n, m in zip(logits.shape, shape, strict=True)):
             logits = da.broadcast_to(logits, shape)
     place = class_axis(axis, logits)
@@ -369,16 +375,16 @@ def loss(
     given = {"ignore_index": ignore_index, "label_smoothing": label_smoothing, "scale": scale}
     kind = loss_of_nothing(logits, targets, weight, place, add, reduction=reduction, **given).dtype
     split_every = split_every_of(split_every)
-    wide = are_wide(targets)
+    wide = is_wider_than_float32(targets)
     if numbers is not None:  # a dask array is judged by its type: its values are not known
-        wide = wide or (are_wide(weight) if numbers is weight else are_extreme(np.asarray(numbers)))
+        wide = wide or (is_wider_than_float32(weight) if numbers is weight else are_extreme(np.asarray(numbers)))
     options: dict[str, Any] = {"wide": wide, "split_every": split_every, "add": add, **given}
     if reduction == "none":
         parts = position_losses(logits, targets, weight, place, kind, to_be_added=False, **options)
         return parts if parts.dtype == kind else parts.map_blocks(partial(divide_sum, by=1.0, dtype=kind), dtype=kind)
     if reduction == "mean" and weight is not None and targets.ndim < logits.ndim:
         # A common factor of all weights cancels; without it, products with losses might leave float64's range.
-        weight = weight.rechunk(-1).map_blocks(scaled_for_mean, dtype=weight.dtype)
+        weight = weight.rechunk(-1).map_blocks(scaled_weight, dtype=weight.dtype)
     single = np.promote_types(kind, np.float32)
     parts = position_losses(logits, targets, weight, place, single, to_be_added=True, **options)
     by: Any = 1.0

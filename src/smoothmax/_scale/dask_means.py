@@ -12,7 +12,7 @@ import dask.array as da
 import numpy as np
 
 from smoothmax._partial import states
-from smoothmax._scale.dask_blocks import block_sums, indexed, merged, named, reduce_block, split_every_of
+from smoothmax._scale.dask_blocks import block_sums, indexed, merged_blocks, named, reduce_block, split_every_of
 
 __all__ = ["mean"]
 
@@ -63,7 +63,7 @@ def mean(
     ndim = len(shape)
     operation = "logmeanexp" if b is None else "weighted_logsumexp"
     sums = block_sums(operation, x, b, where, ndim, axis, dtype, scale, add)
-    sums = merged(sums, operation, axis, keepdims, dtype, split_every)
+    sums = merged_blocks(sums, operation, axis, keepdims, dtype, split_every)
     totals = totals_of(x, b, where, add, shape, axis, keepdims, dtype, split_every)
     return da.blockwise(
         partial(finish_means, dtype=dtype, result=result),
@@ -107,4 +107,4 @@ def totals_of(
     )
     if b is None:
         return parts.sum(axis=axis, keepdims=keepdims, split_every=split_every_of(split_every))
-    return merged(parts, "weighted_logsumexp", axis, keepdims, dtype, split_every)
+    return merged_blocks(parts, "weighted_logsumexp", axis, keepdims, dtype, split_every)

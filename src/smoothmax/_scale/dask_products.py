@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike
 
 from smoothmax._api.products import logmatmulexp
 from smoothmax._partial import states
-from smoothmax._scale.dask_blocks import block_sums, merged, named
+from smoothmax._scale.dask_blocks import block_sums, merged_blocks, named
 from smoothmax._schedule.threads import one_thread
 
 __all__ = ["product"]
@@ -70,6 +70,6 @@ def product(a: Any, b: Any, dtype: DTypeLike | None, exact: Any, split_every: An
         value = products[0].astype(result)
     else:
         sums = block_sums("logsumexp", products, None, True, ndim + 1, (0,), computing)
-        value = merged(sums, "logsumexp", (0,), False, computing, split_every, result)
+        value = merged_blocks(sums, "logsumexp", (0,), False, computing, split_every, result)
     value = value[..., 0, :] if is_row else value
     return value[..., 0] if is_column else value

@@ -18,7 +18,7 @@ from smoothmax._partial import states
 from smoothmax._scale.dask_blocks import indexed, named, reduce_block
 from smoothmax._schedule.threads import one_thread
 
-__all__ = ["scan"]
+__all__ = ["scan_blocks"]
 
 Array = np.ndarray[Any, Any]
 OPERATION = "logmeanexp"  # whose partial sums have exact terms, as a prefix near 0 needs them
@@ -43,7 +43,7 @@ def go_on_in_block(
 # Arrays --------------------------------------------------------------------------------------------------------------
 
 
-def scan(x: Any, axis: int, reverse: bool, exclusive: bool, dtype: np.dtype[Any]) -> Any:
+def scan_blocks(x: Any, axis: int, reverse: bool, exclusive: bool, dtype: np.dtype[Any]) -> Any:
     """The scan along an axis, in the blocks of the array."""
     ndim = x.ndim
     keywords: dict[str, Any] = {"axis": axis, "reverse": reverse, "exclusive": exclusive, "dtype": dtype}

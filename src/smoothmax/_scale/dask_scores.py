@@ -14,7 +14,7 @@ import numpy as np
 from smoothmax._api import scores
 from smoothmax._arrays import scores as arrays
 from smoothmax._partial import states
-from smoothmax._scale.dask_blocks import block_sums, merged, named, split_every_of
+from smoothmax._scale.dask_blocks import block_sums, merged_blocks, named, split_every_of
 from smoothmax._schedule.threads import one_thread
 
 __all__ = ["draws", "top"]
@@ -150,7 +150,7 @@ def top(logits: Any, k: Any, axis: Any, split_every: Any) -> tuple[Any, Any]:
             every,
             largest,
             every,
-            merged(sums, "log_softmax", (place,), True, dtype, split_every),
+            merged_blocks(sums, "log_softmax", (place,), True, dtype, split_every),
             every,
             dtype=candidate_dtype(dtype),
             meta=np.empty(shape, candidate_dtype(dtype)),

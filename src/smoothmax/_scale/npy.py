@@ -12,16 +12,15 @@ import numpy as np
 from smoothmax._api import functions, scans, segments
 from smoothmax._arrays.segments import axis_and_offsets
 from smoothmax._partial import states
-from smoothmax._scale.blocks import REDUCTIONS, Job
-from smoothmax._scale.blocks import transform as transform_blocks
+from smoothmax._scale.blocks import REDUCTIONS, Job, transform_blocks
 from smoothmax._scale.errors import Refused
 from smoothmax._scale.npy_format import NpyReader, NpyWriter, open_npy, write_array, write_header
 from smoothmax._scale.output import open_output
-from smoothmax._scale.scanned_blocks import scan, scan_flat
+from smoothmax._scale.scanned_blocks import scan_file, scan_flat
 from smoothmax._scale.segmented_blocks import segment
 from smoothmax._scale.text import print_numbers
 
-__all__ = ["Request", "transform"]
+__all__ = ["Request", "offsets_in_file", "transform_file"]
 
 Progress = Callable[[int], AbstractContextManager[Callable[[int], object]]]
 Array = np.ndarray[Any, Any]
@@ -57,7 +56,7 @@ def read_offsets(path: str) -> Array:
         return reader.read_all()
 
 
-def checked_offsets(path: str, axis: Any, lengths: tuple[int, ...]) -> tuple[int, Array]:
+def offsets_in_file(path: str, axis: Any, lengths: tuple[int, ...]) -> tuple[int, Array]:
     """The axis that is divided, and the offsets in a file; Refused if they are wrong, and the file is named."""
     offsets = read_offsets(path)
     try:
@@ -66,7 +65,7 @@ def checked_offsets(path: str, axis: Any, lengths: tuple[int, ...]) -> tuple[int
         raise error if isinstance(error, np.exceptions.AxisError) else Refused(f"{path!r}: {error}") from error
 
 
-def transform(
+def transform_file(
     request: Request, source: str, target: str | None, *, max_memory: int, replace: bool, progress: Progress
 ) -> None:
     """Read `source`, write `target`, or print the result where that is None; "-" is standard input or output.
@@ -77,7 +76,7 @@ def transform(
     with open_npy(source) as reader:
         computed = dtype_with_states(reader.dtype, request.dtype)
         if computed is None or not math.prod(reader.shape):
-            deliver(result_of_array(request, reader), target, replace)
+            write_or_print(result_of_array(request, reader), target, replace)
             return
         passes = 1 if reader.nbytes <= max_memory or request.name not in functions.__all__ else 2
         with progress(passes * reader.nbytes) as tell:
@@ -89,7 +88,7 @@ def result_of_array(request: Request, reader: NpyReader) -> Any:
     """The result for an array that is read as a whole."""
     x = reader.read_all()
     if request.offsets is not None:
-        axis, offsets = checked_offsets(request.offsets, request.axis, x.shape)
+        axis, offsets = offsets_in_file(request.offsets, request.axis, x.shape)
         return getattr(segments, request.name)(x, offsets, axis, dtype=request.dtype)
     module = scans if request.name == "logcumsumexp" else functions
     return getattr(module, request.name)(x, **request.keywords())
@@ -112,27 +111,27 @@ def transform_numbers(job: Job, request: Request, reader: NpyReader, target: str
 
     if request.offsets is not None:
         lengths = shape[::-1] if reader.reversed else shape
-        axis, offsets = checked_offsets(request.offsets, request.axis, lengths)
+        axis, offsets = offsets_in_file(request.offsets, request.axis, lengths)
         job.axis = (in_file(axis),)
         if request.name == "segment_logsumexp":
             shape = tuple(len(offsets) - 1 if i in job.axis else n for i, n in enumerate(shape))
-        write(job, shape, reader.reversed, target, replace, lambda place: segment(job, reader, place, offsets))
+        write_regions(job, shape, reader.reversed, target, replace, lambda place: segment(job, reader, place, offsets))
     elif request.name == "logcumsumexp":
         along = states.one_axis_of(request.axis, ndim)
         if along is None or ndim == 0:
             way, shape, reversed_ = scan_flat, (math.prod(shape),), False
         else:
-            way, job.axis, reversed_ = scan, (in_file(along),), reader.reversed
+            way, job.axis, reversed_ = scan_file, (in_file(along),), reader.reversed
         flags = request.reverse, request.exclusive
-        write(job, shape, reversed_, target, replace, lambda place: way(job, reader, place, *flags))
+        write_regions(job, shape, reversed_, target, replace, lambda place: way(job, reader, place, *flags))
     else:
         job.axis = tuple(in_file(axis) for axis in states.axes_of(request.axis, ndim))
         if job.name in REDUCTIONS:
             shape = tuple(1 if i in job.axis else n for i, n in enumerate(shape) if job.keepdims or i not in job.axis)
-        write(job, shape, reader.reversed, target, replace, lambda place: transform_blocks(job, reader, place))
+        write_regions(job, shape, reader.reversed, target, replace, lambda place: transform_blocks(job, reader, place))
 
 
-def write(
+def write_regions(
     job: Job,
     shape: tuple[int, ...],
     reversed_: bool,
@@ -148,14 +147,14 @@ def write(
             raise Refused(f"the result has {math.prod(shape)} numbers, more than memory: -o FILE writes them")
         values = np.empty(shape, job.dtype)
         compute(values)
-        deliver(np.array(values.T if reversed_ else values, order="C"), target, replace)
+        write_or_print(np.array(values.T if reversed_ else values, order="C"), target, replace)
         return
     with open_output(target, replace=replace) as file:
         write_header(file, shape[::-1] if reversed_ else shape, reversed_, job.dtype)
         compute(NpyWriter(file, shape, job.dtype))
 
 
-def deliver(result: Any, target: str | None, replace: bool) -> None:
+def write_or_print(result: Any, target: str | None, replace: bool) -> None:
     """Write a result that is in memory, or print it."""
     if target is None:
         print_numbers(np.asarray(result), sys.stdout)

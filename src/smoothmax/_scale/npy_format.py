@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from smoothmax._scale.errors import Unreadable, reason
-from smoothmax._scale.regions import Region, shape_of, stretches
+from smoothmax._scale.regions import Region, shape_of_region, stretches
 
 __all__ = ["SPOOL_BYTES", "NpyReader", "NpyWriter", "open_npy", "write_array", "write_header"]
 
@@ -46,7 +46,7 @@ class NpyReader:
 
     def __getitem__(self, region: Region) -> Array:
         """The elements of a region; Unreadable if the file has become shorter, or the system cannot read it."""
-        array = np.empty(shape_of(region), self.dtype)
+        array = np.empty(shape_of_region(region), self.dtype)
         missing = array.reshape(-1).view(np.uint8).data
         starts, length = stretches(self.shape, region)
         for start in starts:
@@ -106,7 +106,7 @@ def open_regular(path: str) -> Iterator[Any]:
         yield spool
 
 
-def length_of(file: Any) -> int:
+def bytes_left(file: Any) -> int:
     """The bytes from here to the end."""
     here = file.tell()
     length = file.seek(0, os.SEEK_END) - here
@@ -125,7 +125,7 @@ def open_npy(path: str) -> Iterator[NpyReader]:
             if dtype.kind not in "biufc":
                 raise Unreadable(path, f"it must hold an array of numbers, got dtype {dtype}")
             needed = math.prod(shape) * dtype.itemsize
-            found = length_of(file)
+            found = bytes_left(file)
             if found < needed:
                 raise Unreadable(path, f"truncated, {needed} bytes of data needed, got {found}")
         except (OSError, ValueError) as error:

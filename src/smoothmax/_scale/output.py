@@ -17,14 +17,14 @@ from smoothmax._scale.errors import Unwritable, reason
 from smoothmax._scale.rename import exchange, rename_new
 from smoothmax._scale.workspace import Workspace, clear_abandoned, workspace
 
-__all__ = ["new_file", "new_folder", "open_output", "prepare"]
+__all__ = ["new_file", "new_folder", "open_output", "prepare_output"]
 
 EXISTS = "it exists, and --force is not given"
 FLUSHING_THREADS = 8
 SPOOL_BYTES = 32 << 20  # what goes into a pipe is held in memory up to this size, then on disk
 
 
-def prepare(path: str, *, folder: bool, replace: bool) -> None:
+def prepare_output(path: str, *, folder: bool, replace: bool) -> None:
     """Raise Unwritable now for what would fail after the work, and clear what killed runs left for this output.
 
     `folder` says whether the output is a folder or a file.

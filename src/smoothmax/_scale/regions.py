@@ -4,7 +4,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 
-__all__ = ["Region", "divide_into_regions", "shape_of", "stretches", "within"]
+__all__ = ["Region", "divide_into_regions", "shape_of_region", "stretches", "within"]
 
 Region = tuple[slice, ...]  # a slice with start and stop for each axis
 
@@ -27,7 +27,7 @@ def divide_into_regions(shape: Sequence[int], axes: Sequence[int], max_positions
         )
 
 
-def shape_of(region: Region) -> tuple[int, ...]:
+def shape_of_region(region: Region) -> tuple[int, ...]:
     return tuple(part.stop - part.start for part in region)
 
 
@@ -38,7 +38,7 @@ def within(region: Region, outer: Region) -> Region:
 
 def stretches(shape: Sequence[int], region: Region) -> tuple[Iterator[int], int]:
     """Where the contiguous stretches of a region start, and the length that all of them have; in elements."""
-    lengths = shape_of(region)
+    lengths = shape_of_region(region)
     whole_from = len(shape)  # the region is whole along this axis and all later ones
     while whole_from and lengths[whole_from - 1] == shape[whole_from - 1]:
         whole_from -= 1

@@ -11,15 +11,15 @@ import numpy as np
 from smoothmax._partial import states
 from smoothmax._scale.blocks import BLOCK_BYTES, STATE_BYTES, Job
 from smoothmax._scale.npy_format import NpyReader
-from smoothmax._scale.regions import Region, divide_into_regions, shape_of, within
+from smoothmax._scale.regions import Region, divide_into_regions, shape_of_region, within
 
-__all__ = ["scan", "scan_flat"]
+__all__ = ["scan_file", "scan_flat"]
 
 Array = np.ndarray[Any, Any]
 OPERATION = "logmeanexp"  # whose states have exact terms, as a prefix near 0 needs them
 
 
-def in_order(regions: Iterator[Region], reverse: bool) -> Iterator[Region]:
+def ordered_regions(regions: Iterator[Region], reverse: bool) -> Iterator[Region]:
     return reversed(list(regions)) if reverse else regions
 
 
@@ -35,15 +35,15 @@ def go_on(job: Job, x: Array, axis: int, before: Array, reverse: bool, exclusive
     return result, states.joined(OPERATION, before, of_block, job.dtype)
 
 
-def scan(job: Job, source: NpyReader, target: Any, reverse: bool, exclusive: bool) -> None:
+def scan_file(job: Job, source: NpyReader, target: Any, reverse: bool, exclusive: bool) -> None:
     """Scan along the only axis of the job."""
     (axis,) = job.axis
     shape = source.shape
     outer_axes = [i for i in range(len(shape)) if i != axis]
     for region in divide_into_regions(shape, outer_axes, job.max_memory // 2 // STATE_BYTES):
-        held = states.empty_states(shape_of(job.reduced(region)))
-        parts = divide_into_regions(shape_of(region), range(len(shape)), block_elements(job, source))
-        for part in in_order(parts, reverse):
+        held = states.empty_states(shape_of_region(job.reduced(region)))
+        parts = divide_into_regions(shape_of_region(region), range(len(shape)), block_elements(job, source))
+        for part in ordered_regions(parts, reverse):
             x, place = job.read(source, within(part, region)), job.reduced(part)
             result, held[place] = go_on(job, x, axis, np.ascontiguousarray(held[place]), reverse, exclusive)
             target[within(part, region)] = result
@@ -54,7 +54,7 @@ def scan_flat(job: Job, source: NpyReader, target: Any, reverse: bool, exclusive
     shape = source.shape[::-1] if source.reversed else source.shape
     held, size = states.empty_states((1,)), int(np.prod(shape))
     begin = size if reverse else 0
-    for region in in_order(divide_into_regions(shape, range(len(shape)), block_elements(job, source)), reverse):
+    for region in ordered_regions(divide_into_regions(shape, range(len(shape)), block_elements(job, source)), reverse):
         x = job.read(source, region[::-1]).T if source.reversed else job.read(source, region)
         begin -= x.size if reverse else 0
         result, held = go_on(job, x.reshape(-1), 0, held, reverse, exclusive)

@@ -12,7 +12,7 @@ import numpy as np
 from smoothmax._api import segments as functions
 from smoothmax._scale.blocks import BLOCK_BYTES, STATE_BYTES, STRETCH_MIN_BYTES, Job, transform_in_two_passes
 from smoothmax._scale.npy_format import NpyReader
-from smoothmax._scale.regions import Region, divide_into_regions, shape_of, stretches
+from smoothmax._scale.regions import Region, divide_into_regions, shape_of_region, stretches
 
 __all__ = ["segment"]
 
@@ -27,10 +27,10 @@ class OneSegment:
         self.target, self.axis, self.index = target, axis, index
 
     def __setitem__(self, region: Region, values: Array) -> None:
-        self.target[put(region, self.axis, self.index, self.index + 1)] = values
+        self.target[with_slice(region, self.axis, self.index, self.index + 1)] = values
 
 
-def put(region: Region, axis: int, start: int, stop: int) -> Region:
+def with_slice(region: Region, axis: int, start: int, stop: int) -> Region:
     """The region with another slice along an axis."""
     return (*region[:axis], slice(int(start), int(stop)), *region[axis + 1 :])
 
@@ -47,10 +47,10 @@ def segment(job: Job, source: NpyReader, target: Any, offsets: Array) -> None:
     positions = most // int(np.max(np.diff(offsets), initial=1))
     first = next(divide_into_regions(shape, outer_axes, positions))
     stretch_bytes = stretches(shape, first)[1] * source.dtype.itemsize
-    if not positions or (shape_of(first) != shape and stretch_bytes < STRETCH_MIN_BYTES):
+    if not positions or (shape_of_region(first) != shape and stretch_bytes < STRETCH_MIN_BYTES):
         positions = min(most, job.max_memory // 2 // STATE_BYTES)
     for region in divide_into_regions(shape, outer_axes, positions):
-        outer = math.prod(n for i, n in enumerate(shape_of(region)) if i != axis)
+        outer = math.prod(n for i, n in enumerate(shape_of_region(region)) if i != axis)
         segment_region(job, source, target, offsets, region, most // outer)
 
 
@@ -61,14 +61,14 @@ def segment_region(job: Job, source: NpyReader, target: Any, offsets: Array, reg
     while first < n:
         end = int(np.searchsorted(offsets, offsets[first] + most, side="right")) - 1
         if end > first:
-            part = put(region, axis, offsets[first], offsets[end])
+            part = with_slice(region, axis, offsets[first], offsets[end])
             local = offsets[first : end + 1] - offsets[first]
             x = job.read(source, part)
             result = getattr(functions, job.name)(x, local, axis, dtype=job.dtype)
-            target[put(region, axis, first, end) if job.name == REDUCES else part] = result
+            target[with_slice(region, axis, first, end) if job.name == REDUCES else part] = result
         else:
             end = first + 1
             alone = dataclasses.replace(job, name=job.name.removeprefix("segment_"), keepdims=True)
             place = OneSegment(target, axis, first) if job.name == REDUCES else target
-            transform_in_two_passes(alone, source, place, put(region, axis, offsets[first], offsets[end]))
+            transform_in_two_passes(alone, source, place, with_slice(region, axis, offsets[first], offsets[end]))
         first = end

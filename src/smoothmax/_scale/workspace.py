@@ -43,7 +43,7 @@ class Workspace:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def take(lock: int) -> bool | None:
+def take_lock(lock: int) -> bool | None:
     """Lock an open file until it is closed: False if another process has it, None if the file system has no locks."""
     try:
         if sys.platform == "win32":
@@ -78,7 +78,7 @@ def workspace(target: str) -> Iterator[Workspace]:
             with contextlib.suppress(FileNotFoundError):
                 lock = space.open_lock()
                 stack.callback(os.close, lock)
-                if take(lock) is not False and not was_removed(lock):
+                if take_lock(lock) is not False and not was_removed(lock):
                     break
         yield space
 
@@ -91,7 +91,7 @@ def clear_abandoned(target: str) -> None:
             with contextlib.suppress(OSError):
                 lock = space.open_lock()
                 try:
-                    dead = take(lock) is True and not was_removed(lock)
+                    dead = take_lock(lock) is True and not was_removed(lock)
                     if dead:
                         space.clear()
                 finally:

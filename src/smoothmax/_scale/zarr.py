@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from smoothmax._scale.errors import Refused, Unreadable, Unwritable, reason
-from smoothmax._scale.npy import Request, checked_offsets
+from smoothmax._scale.npy import Request, offsets_in_file
 from smoothmax._scale.output import new_folder
 from smoothmax._scale.text import print_numbers
 
-__all__ = ["transform"]
+__all__ = ["transform_store"]
 
 
 class ChunkReader:
@@ -33,7 +33,7 @@ class ChunkReader:
             raise Unreadable(self.path, reason(error)) from error
 
 
-def transform(request: Request, source: str, target: str | None, *, replace: bool) -> None:
+def transform_store(request: Request, source: str, target: str | None, *, replace: bool) -> None:
     """Read the store `source`, and write the store `target`, or print the result where that is None.
 
     Raises Unreadable or Unwritable for the stores, Refused without zarr and dask, and what the functions raise for
@@ -51,7 +51,7 @@ def transform(request: Request, source: str, target: str | None, *, replace: boo
     reader = ChunkReader(source, array)
     x, keywords = da.from_array(reader, chunks=array.chunks), request.keywords()
     if request.offsets is not None:
-        keywords["axis"], keywords["offsets"] = checked_offsets(request.offsets, request.axis, array.shape)
+        keywords["axis"], keywords["offsets"] = offsets_in_file(request.offsets, request.axis, array.shape)
     result = getattr(functions, request.name)(x, **keywords)
     if target is None:
         print_numbers(np.asarray(result.compute(scheduler="threads")), sys.stdout)
@@ -60,7 +60,7 @@ def transform(request: Request, source: str, target: str | None, *, replace: boo
     with new_folder(target, replace=replace) as folder, ThreadPoolExecutor(1) as thread:
         # An interrupt is raised in this thread. If this thread wrote, the folder would be removed while zarr's thread
         # still writes into it. Another thread finishes writing, which is soon if nothing can be read any more.
-        written = thread.submit(write, result, folder)
+        written = thread.submit(write_store, result, folder)
         try:
             while wait([written], timeout=0.1).not_done:  # Windows interrupts no wait without a limit
                 pass
@@ -73,7 +73,7 @@ def transform(request: Request, source: str, target: str | None, *, replace: boo
             reader.stopped = True
 
 
-def write(result: Any, folder: str) -> None:
+def write_store(result: Any, folder: str) -> None:
     """Write a Dask array to a new store. No thread is still writing when this ends, with an exception or without."""
     from concurrent.futures import ThreadPoolExecutor
 

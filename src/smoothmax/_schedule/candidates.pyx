@@ -52,7 +52,7 @@ cdef Candidate pivot_of(const Candidate *candidates, Py_ssize_t n, unsigned int 
     return some[1]
 
 
-cdef void select(Candidate *candidates, Py_ssize_t n, Py_ssize_t k) noexcept nogil:
+cdef void select_best(Candidate *candidates, Py_ssize_t n, Py_ssize_t k) noexcept nogil:
     """Put the best k of n in front, in any order, and the worst of them at the end of these."""
     cdef Py_ssize_t low = 0, high = n - 1, left, right
     cdef unsigned int state = 1
@@ -164,7 +164,7 @@ cdef void join_best(Best *best, Py_ssize_t number, Py_ssize_t next_block) noexce
         return
     best.count += number
     if best.count > best.k and best.count + next_block > best.room:
-        select(best.held, best.count, best.k)
+        select_best(best.held, best.count, best.k)
         best.count = best.k
         know(best)
     best.fresh = best.held + best.count
@@ -174,6 +174,6 @@ cdef void finish_best(Best *best) noexcept nogil:
     """Sort the best k. Where they are not sorted already, there is room for 2k."""
     if best.k > TOP_SORTED_ELEMENTS:
         if best.count > best.k:
-            select(best.held, best.count, best.k)
+            select_best(best.held, best.count, best.k)
         best.count = min(best.count, best.k)
         sort(best.held, best.count, best.held + best.count)

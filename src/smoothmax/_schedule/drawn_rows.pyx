@@ -3,12 +3,8 @@
 from smoothmax._kernels.interface cimport clear
 from smoothmax._schedule.packed cimport Packed, pack
 from smoothmax._schedule.plan cimport RESULT, VALUE, Plan, inner_stride
-from smoothmax._schedule.score_rows cimport Division, Row, Scores, Space, block_of, stage, upwards
+from smoothmax._schedule.score_rows cimport Division, Row, Scores, Space, block_of, stage_block, upwards
 from smoothmax._thresholds cimport ROW_BLOCK_LANES, TILE_COLUMNS
-
-
-cdef inline bint is_finite(double x) noexcept nogil:
-    return x - x == 0
 
 
 cdef void refuse(Scores *scores, Row *row) noexcept nogil:
@@ -24,8 +20,10 @@ cdef void draw_from_block(Scores *scores, const Division *division, Space *space
     cdef const double *uniforms = <const double *>row.bases.data[RESULT]
     cdef Py_ssize_t *indices = <Py_ssize_t *>row.bases.data[VALUE]
     cdef Py_ssize_t n = division.length, i
+    cdef double total
     scores.kernels.cumulate_block(elements, n, space.values, space.of_lanes)
-    if not is_finite(space.of_lanes[upwards(n, division.block//ROW_BLOCK_LANES) - 1]):
+    total = space.of_lanes[upwards(n, division.block//ROW_BLOCK_LANES) - 1]
+    if total - total != 0:
         refuse(scores, row)
         return
     for i in range(scores.number):
@@ -45,7 +43,7 @@ cdef void draw_from_stretch(Scores *scores, const Division *division, Space *spa
         for block in range(blocks):
             first = begin + block*division.block
             n = min(division.block, begin + length - first)
-            stage(scores, division, space, i, 1, first, n)
+            stage_block(scores, division, space, i, 1, first, n)
             clear(space.state, 1)
             scores.plan.kernels.reduce_row(space.state, block_of(scores, division, space, i, first), NULL, n)
             pack(space.state, 1, <char *>&sums[block], 0)
@@ -57,7 +55,7 @@ cdef void draw_from_stretch(Scores *scores, const Division *division, Space *spa
         first = begin + block*division.block
         if block != at:
             n = min(division.block, begin + length - first)
-            stage(scores, division, space, i, 1, first, n)
+            stage_block(scores, division, space, i, 1, first, n)
             scores.kernels.cumulate_block(block_of(scores, division, space, i, first), n, space.values, space.of_lanes)
             at = block
         indices[draw] = first + scores.kernels.pick_element(space.values, space.of_lanes, n, uniforms[draw])

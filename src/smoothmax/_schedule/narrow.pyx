@@ -13,7 +13,7 @@ from smoothmax._schedule.plan cimport (
     ADDENDS, ELEMENTS, MASK, RESULT, WEIGHTS, Plan, has_one_row_of_weights, has_one_weight_a_row, inner_shape,
     inner_stride, is_contiguous,
 )
-from smoothmax._schedule.scratch cimport adjust, fill_masked_columns
+from smoothmax._schedule.scratch cimport adjust_elements, fill_masked_columns
 from smoothmax._thresholds cimport NARROW_STAGED_ROWS, TILE_COLUMNS
 
 
@@ -125,8 +125,8 @@ cdef void adjust_narrow(const Feed *feed, char *to) noexcept nogil:
     if addends == NULL or row_stride == inner_shape(&plan.kept)*stride:
         if addends != NULL:
             addends += at*stride
-        adjust(plan, feed.elements, step, addends, feed.width*stride, stride, feed.rows, used,
-               feed.rows*step, to, to_step)
+        adjust_elements(plan, feed.elements, step, addends, feed.width*stride, stride, feed.rows, used, feed.rows*step,
+                        to, to_step)
     elif row_stride == 0:
         load_addends(feed, at, used, <char *>loaded)
         plan.data_kernels.adjust(feed.elements, step, loaded, 0, False, feed.rows, used, plan.element_scale,

@@ -157,6 +157,10 @@ cdef inline Py_ssize_t inner_stride(const Axes *axes, int role) noexcept nogil:
     return axes.stride[role][0] if axes.ndim else 0
 
 
+cdef inline Py_ssize_t size_of_stride(Py_ssize_t stride) noexcept nogil:
+    return -stride if stride < 0 else stride
+
+
 cdef inline bint is_contiguous(const Plan *plan, const Axes *axes, int role) noexcept nogil:
     """Whether kernels can read the innermost axis of an array where it lies, or the call has no such array."""
     return plan.data[role] == NULL or (

@@ -143,7 +143,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
 
 
-cdef void discard(Helper *helper) noexcept:
+cdef void free_helper(Helper *helper) noexcept:
     if helper.wake != NULL:
         PyThread_free_lock(helper.wake)
     if helper.done != NULL:
@@ -163,7 +163,7 @@ cdef Helper *new_helper() noexcept:
         PyThread_acquire_lock(helper.done, WAIT_LOCK)
         if start_thread(serve, helper) != PYTHREAD_INVALID_THREAD_ID:
             return helper
-    discard(helper)
+    free_helper(helper)
     return NULL
 
 
@@ -192,7 +192,7 @@ cdef inline Py_ssize_t queue_length(const Queues *queues, Py_ssize_t number) noe
     return min(queues.length, queues.items - number*queues.length)
 
 
-cdef void divide(Queues *queues, Py_ssize_t items, Py_ssize_t threads) noexcept nogil:
+cdef void divide_items(Queues *queues, Py_ssize_t items, Py_ssize_t threads) noexcept nogil:
     """Give each of the first threads a queue of neighbouring items."""
     cdef Py_ssize_t number
     queues.items = items
@@ -272,7 +272,7 @@ cdef int share(Work work, void *context, Py_ssize_t items, int threads) except -
     if wanted > load(&pool_size):
         enlarge_pool(wanted)
     first = <Helper *>load_address(&pool)
-    divide(&queues, items, wanted + 1)
+    divide_items(&queues, items, wanted + 1)
     queue.queues = &queues
     queue.number = 0
     with nogil:

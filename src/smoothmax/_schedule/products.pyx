@@ -132,8 +132,8 @@ cdef int factor(const Product *product, const Operand *operand, char *factors) e
 
 # Panels ---------------------------------------------------------------------------------------------------------------
 
-cdef void gather(const char **sources, Py_ssize_t stride, Py_ssize_t terms, Py_ssize_t lanes,
-                 real *panel) noexcept nogil:
+cdef void gather_terms(const char **sources, Py_ssize_t stride, Py_ssize_t terms, Py_ssize_t lanes,
+                       real *panel) noexcept nogil:
     """Lay the terms of several reductions side by side."""
     cdef Py_ssize_t i, j
     for i in range(terms):
@@ -154,9 +154,9 @@ cdef void fill_panel(const Product *product, const char **sources, Py_ssize_t fi
     for j in range(lanes):
         moved[j] = sources[j] + first*stride
     if product.itemsize == sizeof(double):
-        gather(moved, stride, terms, lanes, panel)
+        gather_terms(moved, stride, terms, lanes, panel)
     else:
-        gather(moved, stride, terms, lanes, <float *>panel)
+        gather_terms(moved, stride, terms, lanes, <float *>panel)
 
 
 # Exact sums -----------------------------------------------------------------------------------------------------------
@@ -173,9 +173,9 @@ cdef void sum_terms_of_rows(const Product *product, AddProducts add, const char 
             add(&space.sums[i], source, True, space.b, terms)
             continue
         if product.itemsize == sizeof(double):
-            gather(&source, stride, terms, 1, space.a)
+            gather_terms(&source, stride, terms, 1, space.a)
         else:
-            gather(&source, stride, terms, 1, <float *>space.a)
+            gather_terms(&source, stride, terms, 1, <float *>space.a)
         add(&space.sums[i], space.a, True, space.b, terms)
 
 
@@ -211,13 +211,13 @@ cdef void sum_elements(const Product *product, const char **rows, const char **c
     product.kernels.finish(space.sums, space.values)
 
 
-cdef void scatter(const real *values, Py_ssize_t n, char **results) noexcept nogil:
+cdef void scatter_products(const real *values, Py_ssize_t n, char **results) noexcept nogil:
     cdef Py_ssize_t j
     for j in range(n):
         (<real *>results[j])[0] = values[j]
 
 
-cdef void put(const Product *product, const Space *space, Py_ssize_t lane, char *place) noexcept nogil:
+cdef void put_product(const Product *product, const Space *space, Py_ssize_t lane, char *place) noexcept nogil:
     memcpy(place, <const char *>space.values + lane*product.itemsize, product.itemsize)
 
 
@@ -252,8 +252,8 @@ cdef void sum_doubtful_rows(const Product *product, const Matrices *of, Py_ssize
             i = doubtful[j]
             product.kernels.finish(&space.sums[j], space.values)
             while left[i] and places[i][0]//lanes == group:
-                put(product, space, places[i][0] % lanes,
-                    of.result + (row + i)*product.row_stride + (column + places[i][0])*product.column_stride)
+                put_product(product, space, places[i][0] % lanes,
+                            of.result + (row + i)*product.row_stride + (column + places[i][0])*product.column_stride)
                 places[i] += 1
                 left[i] -= 1
 
@@ -287,9 +287,9 @@ cdef void put_elements(const Product *product, const char **rows, const char **c
         rows[j], columns[j] = rows[n - 1], columns[n - 1]
     sum_elements(product, rows, columns, space)
     if product.itemsize == sizeof(double):
-        scatter(<const double *>space.values, n, results)
+        scatter_products(<const double *>space.values, n, results)
     else:
-        scatter(<const float *>space.values, n, results)
+        scatter_products(<const float *>space.values, n, results)
 
 
 cdef bint fill_lanes(const Product *product, Py_ssize_t rows, const Space *space) noexcept nogil:
@@ -305,7 +305,7 @@ cdef bint fill_lanes(const Product *product, Py_ssize_t rows, const Space *space
     return work*lanes <= 2*found
 
 
-cdef void finish_block(const Product *product, Py_ssize_t item, Space *space) noexcept nogil:
+cdef void take_logarithms(const Product *product, Py_ssize_t item, Space *space) noexcept nogil:
     cdef Py_ssize_t across = blocks_of(product.b.outer, PRODUCT_COLUMNS)
     cdef Py_ssize_t down = blocks_of(product.a.outer, PRODUCT_ROWS)
     cdef Py_ssize_t column = item % across*PRODUCT_COLUMNS, row = item//across % down*PRODUCT_ROWS, i, found = 0
@@ -358,7 +358,8 @@ cdef void sum_block(const Product *product, Py_ssize_t item, Space *space) noexc
     for i in range(rows):
         product.kernels.finish(&space.sums[i], space.values)
         for j in range(n):
-            put(product, space, j, of.result + (row + i)*product.row_stride + (column + j)*product.column_stride)
+            put_product(product, space, j,
+                        of.result + (row + i)*product.row_stride + (column + j)*product.column_stride)
 
 
 cdef void sum_group(const Product *product, Py_ssize_t item, Space *space) noexcept nogil:
@@ -397,7 +398,7 @@ cdef void lay_out(const char *source, Py_ssize_t stride, Py_ssize_t n, Py_ssize_
                   real *panel) noexcept nogil:
     """n terms of one reduction, one after the other, and the filler up to `size`."""
     cdef Py_ssize_t i
-    gather(&source, stride, n, 1, panel)
+    gather_terms(&source, stride, n, 1, panel)
     for i in range(n, size):
         panel[i] = filler
 
@@ -431,7 +432,7 @@ cdef void sum_terms(const Product *product, Py_ssize_t item, Space *space) noexc
             product.kernels.share_maximum(space.sums)
     product.kernels.fold_lanes(space.sums)
     product.kernels.finish(space.sums, space.values)
-    put(product, space, 0, of.result + row*product.row_stride + column*product.column_stride)
+    put_product(product, space, 0, of.result + row*product.row_stride + column*product.column_stride)
 
 
 cdef struct Shared:
@@ -479,7 +480,7 @@ cdef int do_items(const Shared *shared, Py_ssize_t items, Py_ssize_t work) excep
 cdef int finish_product(const Product *product) except -2:
     cdef Shared shared
     cdef Py_ssize_t items
-    shared.product, shared.do_item = product, finish_block
+    shared.product, shared.do_item = product, take_logarithms
     items = product.matrices*blocks_of(product.a.outer, PRODUCT_ROWS)*blocks_of(product.b.outer, PRODUCT_COLUMNS)
     # As much as the factors took: any result may turn out to need all its terms.
     return do_items(&shared, items, product.matrices*product.a.outer*product.b.outer

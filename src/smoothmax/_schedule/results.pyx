@@ -8,7 +8,7 @@ from smoothmax._schedule.plan cimport (
     ADDENDS, ELEMENTS, FACTORS, FIRST, MASK, RESULT, SIGN, STATES, TARGET, VALUE, Cursor, Plan, advance, contiguous,
     inner_stride, start,
 )
-from smoothmax._schedule.scratch cimport adjust
+from smoothmax._schedule.scratch cimport adjust_elements
 from smoothmax._thresholds cimport JOINT_MAX_ROWS, TILE_COLUMNS
 
 
@@ -114,13 +114,13 @@ cdef inline double adjusted_at(const Plan *plan, double value, const char *adden
     """The element as kernels take it, with the addend at its class; NULL for none."""
     cdef float single = <float>value
     if plan.itemsize == sizeof(double):
-        adjust(plan, <const char *>&value, 0, addend, 0, 0, 1, 1, 0, <char *>&value, 0)
+        adjust_elements(plan, <const char *>&value, 0, addend, 0, 0, 1, 1, 0, <char *>&value, 0)
         return value
-    adjust(plan, <const char *>&single, 0, addend, 0, 0, 1, 1, 0, <char *>&single, 0)
+    adjust_elements(plan, <const char *>&single, 0, addend, 0, 0, 1, 1, 0, <char *>&single, 0)
     return single
 
 
-cdef inline void pick(const Unit *unit, State *state, Reading reading) noexcept nogil:
+cdef inline void read_at_targets(const Unit *unit, State *state, Reading reading) noexcept nogil:
     """Read the elements at the targets. A reduction whose target is ignored, or is no class, does not count."""
     cdef const Plan *plan = unit.plan
     cdef const char *targets = unit.bases.data[TARGET]
@@ -164,11 +164,11 @@ cdef void look_up_targets(const Unit *unit, State *state) noexcept nogil:
             state.loss.target_logit[j] = 0
         return
     if not plan.direct[ELEMENTS]:
-        pick(unit, state, CONVERTED)
+        read_at_targets(unit, state, CONVERTED)
     elif plan.itemsize == sizeof(double):
-        pick(unit, state, AS_FLOAT64)
+        read_at_targets(unit, state, AS_FLOAT64)
     else:
-        pick(unit, state, AS_FLOAT32)
+        read_at_targets(unit, state, AS_FLOAT32)
     if weights != NULL:
         for j in range(unit.columns):
             target = (<const Py_ssize_t *>(targets + j*target_step))[0]

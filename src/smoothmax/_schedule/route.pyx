@@ -18,7 +18,7 @@ The limits stand in _thresholds.pxd, those of an operation in its table of kerne
 
 from smoothmax._schedule.plan cimport (
     ADDENDS, BOTH, ELEMENTS, MASK, RESULT, SIGN, WEIGHTS, Axes, Plan, count, has_one_row_of_weights,
-    has_one_weight_a_row, inner_shape, inner_stride, is_contiguous, writes,
+    has_one_weight_a_row, inner_shape, inner_stride, is_contiguous, size_of_stride, writes,
 )
 from smoothmax._thresholds cimport (
     ALIASED_STRIDE_BYTES, BAND_MAX_TILES, BAND_ROW_BYTES, CONTIGUOUS_MIN_ELEMENTS, DRAFT_MAX_BYTES, JOINT_ROW_MIN_BYTES,
@@ -26,10 +26,6 @@ from smoothmax._thresholds cimport (
     SCRATCH_ELEMENTS, STAGED_DRAFT_BYTES, TILE_COLUMNS, TILE_LONG_ELEMENTS, TILE_LONG_MIN_COLUMNS, TILE_PIECE_BYTES,
     TILE_SHORT_ELEMENTS, TILE_SHORT_MIN_COLUMNS,
 )
-
-
-cdef inline Py_ssize_t size_of_stride(Py_ssize_t stride) noexcept nogil:
-    return -stride if stride < 0 else stride
 
 
 cdef inline bint makes_tiles(const Plan *plan, Py_ssize_t n) noexcept nogil:

@@ -64,14 +64,14 @@ cdef struct Space:
     Row rows[SCORE_ROWS]
 
 
-cdef void divide(const Scores *scores, Division *division) noexcept nogil
-cdef bint allocate(const Scores *scores, const Division *division, Space *space) noexcept nogil
+cdef void divide_rows(const Scores *scores, Division *division) noexcept nogil
+cdef bint allocate_space(const Scores *scores, const Division *division, Space *space) noexcept nogil
 cdef Py_ssize_t take_rows(const Scores *scores, const Division *division, Space *space,
                           Py_ssize_t group) noexcept nogil
-cdef Py_ssize_t take_tile(const Scores *scores, const Division *division, Space *space,
-                          Py_ssize_t group) noexcept nogil
-cdef void stage(const Scores *scores, const Division *division, Space *space, Py_ssize_t row, Py_ssize_t rows,
-                Py_ssize_t first, Py_ssize_t n) noexcept nogil
+cdef Py_ssize_t stage_columns(const Scores *scores, const Division *division, Space *space,
+                              Py_ssize_t group) noexcept nogil
+cdef void stage_block(const Scores *scores, const Division *division, Space *space, Py_ssize_t row, Py_ssize_t rows,
+                      Py_ssize_t first, Py_ssize_t n) noexcept nogil
 
 
 cdef inline Py_ssize_t upwards(Py_ssize_t n, Py_ssize_t by) noexcept nogil:

@@ -10,7 +10,7 @@ from smoothmax._kernels.interface cimport Candidate, State
 from smoothmax._schedule.candidates cimport start_best
 from smoothmax._schedule.packed cimport Packed
 from smoothmax._schedule.plan cimport (
-    ELEMENTS, ROLES, Cursor, Plan, bases_at, count, inner_shape, inner_stride, start,
+    ELEMENTS, ROLES, Cursor, Plan, bases_at, count, inner_shape, inner_stride, size_of_stride, start,
 )
 from smoothmax._schedule.route cimport piece_of_row
 from smoothmax._schedule.scratch cimport stage_row, stage_tile
@@ -23,11 +23,7 @@ from smoothmax._thresholds cimport (
 
 # Division -------------------------------------------------------------------------------------------------------------
 
-cdef inline Py_ssize_t size_of_stride(Py_ssize_t stride) noexcept nogil:
-    return -stride if stride < 0 else stride
-
-
-cdef void divide(const Scores *scores, Division *division) noexcept nogil:
+cdef void divide_rows(const Scores *scores, Division *division) noexcept nogil:
     cdef const Plan *plan = scores.plan
     cdef Py_ssize_t along = plan.reduced.stride[<int>ELEMENTS][0], n = plan.reduced.shape[0], k = scores.number
     division.length = n
@@ -52,7 +48,7 @@ cdef void divide(const Scores *scores, Division *division) noexcept nogil:
     division.groups = division.across*count(&plan.kept, 1)
 
 
-cdef bint allocate(const Scores *scores, const Division *division, Space *space) noexcept nogil:
+cdef bint allocate_space(const Scores *scores, const Division *division, Space *space) noexcept nogil:
     """Allocate what a thread needs. False if there is no memory."""
     cdef Py_ssize_t states = sizeof(State), staged = 0, held = 0, fresh = 0, sums = 0, doubles = 0
     cdef Py_ssize_t blocks = upwards(division.part, division.block), rows = 1 if division.tiles else division.rows
@@ -111,8 +107,8 @@ cdef Py_ssize_t take_rows(const Scores *scores, const Division *division, Space 
     return n
 
 
-cdef void stage(const Scores *scores, const Division *division, Space *space, Py_ssize_t row, Py_ssize_t rows,
-                Py_ssize_t first, Py_ssize_t n) noexcept nogil:
+cdef void stage_block(const Scores *scores, const Division *division, Space *space, Py_ssize_t row, Py_ssize_t rows,
+                      Py_ssize_t first, Py_ssize_t n) noexcept nogil:
     """Stage a block of `rows` rows, some elements of each in turn, which share the lines of the cache."""
     cdef Py_ssize_t part = n if rows == 1 else SCORE_STAGED_ELEMENTS, done = 0, i
     cdef Cursor cursor
@@ -126,8 +122,8 @@ cdef void stage(const Scores *scores, const Division *division, Space *space, Py
         done += part
 
 
-cdef Py_ssize_t take_tile(const Scores *scores, const Division *division, Space *space,
-                          Py_ssize_t group) noexcept nogil:
+cdef Py_ssize_t stage_columns(const Scores *scores, const Division *division, Space *space,
+                              Py_ssize_t group) noexcept nogil:
     """Stage short rows as the columns of a tile; returns how many."""
     cdef const Plan *plan = scores.plan
     cdef Py_ssize_t first = group % division.across*TILE_COLUMNS, columns = inner_shape(&plan.kept) - first

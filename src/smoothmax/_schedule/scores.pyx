@@ -20,7 +20,8 @@ from smoothmax._schedule.plan cimport count
 from smoothmax._schedule.pool cimport Queue, share, take
 from smoothmax._schedule.route cimport DRAWN_ROWS, DRAWN_TILES, TOP_ROWS, TOP_TILES
 from smoothmax._schedule.score_rows cimport (
-    DRAWS, TOP, Division, Row, Scores, Space, allocate, block_of, divide, stage, take_rows, take_tile, upwards,
+    DRAWS, TOP, Division, Row, Scores, Space, allocate_space, block_of, divide_rows, stage_block, stage_columns,
+    take_rows, upwards,
 )
 from smoothmax._schedule.threads cimport threads_of_caller
 from smoothmax._schedule.top_rows cimport top_of_columns, top_of_long_row, top_of_short_row
@@ -32,8 +33,8 @@ from smoothmax._thresholds cimport (
 
 # Rows -----------------------------------------------------------------------------------------------------------------
 
-cdef void reduce_part(const Scores *scores, const Division *division, Space *space, Py_ssize_t rows,
-                      Py_ssize_t part) noexcept nogil:
+cdef void sum_part(const Scores *scores, const Division *division, Space *space, Py_ssize_t rows,
+                   Py_ssize_t part) noexcept nogil:
     """Sum a piece or a stretch of each row, and keep the best of its candidates."""
     cdef const Kernels *kernels = scores.plan.kernels
     cdef Py_ssize_t first = part*division.part, end = min(first + division.part, division.length), n, i, found
@@ -44,7 +45,7 @@ cdef void reduce_part(const Scores *scores, const Division *division, Space *spa
         pack(space.state, 1, <char *>&space.rows[i].sum, 0)
     while first < end:
         n = min(division.block, end - first)
-        stage(scores, division, space, 0, rows, first, n)
+        stage_block(scores, division, space, 0, rows, first, n)
         for i in range(rows):
             row = &space.rows[i]
             elements = block_of(scores, division, space, i, first)
@@ -58,7 +59,7 @@ cdef void reduce_part(const Scores *scores, const Division *division, Space *spa
         first += n
 
 
-cdef void add_sum(const Kernels *kernels, Space *space, Packed *total, const Packed *sum_) noexcept nogil:
+cdef void merge_stored(const Kernels *kernels, Space *space, Packed *total, const Packed *sum_) noexcept nogil:
     unpack(<const char *>total, 0, 1, space.total)
     unpack(<const char *>sum_, 0, 1, space.state)
     kernels.merge(space.total, space.state, 0, 1, TILE_COLUMNS)
@@ -70,7 +71,7 @@ cdef void walk_group(Scores *scores, const Division *division, Space *space, Py_
     cdef Py_ssize_t rows, part, i
     cdef Row *row
     if division.tiles:
-        rows = take_tile(scores, division, space, group)
+        rows = stage_columns(scores, division, space, group)
         if scores.scoring == TOP:
             top_of_columns(scores, division, space, rows)
         else:
@@ -78,7 +79,7 @@ cdef void walk_group(Scores *scores, const Division *division, Space *space, Py_
         return
     rows = take_rows(scores, division, space, group)
     if division.length <= division.block:
-        stage(scores, division, space, 0, rows, 0, division.length)
+        stage_block(scores, division, space, 0, rows, 0, division.length)
         for i in range(rows):
             if scores.scoring == TOP:
                 top_of_short_row(scores, division, space, &space.rows[i], block_of(scores, division, space, i, 0))
@@ -86,7 +87,7 @@ cdef void walk_group(Scores *scores, const Division *division, Space *space, Py_
                 draw_from_block(scores, division, space, &space.rows[i], block_of(scores, division, space, i, 0))
         return
     for part in range(division.parts):
-        reduce_part(scores, division, space, rows, part)
+        sum_part(scores, division, space, rows, part)
         for i in range(rows):
             row = &space.rows[i]
             if scores.scoring == DRAWS:
@@ -94,7 +95,7 @@ cdef void walk_group(Scores *scores, const Division *division, Space *space, Py_
             elif part == 0:
                 row.total = row.sum
             else:
-                add_sum(scores.plan.kernels, space, &row.total, &row.sum)
+                merge_stored(scores.plan.kernels, space, &row.total, &row.sum)
     for i in range(rows):
         if scores.scoring == TOP:
             top_of_long_row(scores, division, space, &space.rows[i])
@@ -114,7 +115,7 @@ cdef void work_on_groups(void *context, Queue *queue) noexcept nogil:
     cdef Shared *shared = <Shared *>context
     cdef Space space
     cdef Py_ssize_t item, group
-    if not allocate(shared.scores, shared.division, &space):
+    if not allocate_space(shared.scores, shared.division, &space):
         return
     item = take(queue)
     while item >= 0:
@@ -124,10 +125,10 @@ cdef void work_on_groups(void *context, Queue *queue) noexcept nogil:
     free(space.memory)
 
 
-cdef int walk_alone(Scores *scores, const Division *division) noexcept nogil:
+cdef int walk_scores_alone(Scores *scores, const Division *division) noexcept nogil:
     cdef Space space
     cdef Py_ssize_t group
-    if not allocate(scores, division, &space):
+    if not allocate_space(scores, division, &space):
         return -1
     for group in range(division.groups):
         walk_group(scores, division, &space, group)
@@ -157,13 +158,13 @@ cdef void work_on_parts(void *context, Queue *queue) noexcept nogil:
     cdef Py_ssize_t k = shared.scores.number, item, part, i
     cdef Space space
     cdef Row *row = &space.rows[0]
-    if not allocate(shared.scores, shared.division, &space):
+    if not allocate_space(shared.scores, shared.division, &space):
         return
     item = take(queue)
     while item >= 0:
         for part in range(item*shared.grain, min((item + 1)*shared.grain, shared.division.parts)):
             take_rows(shared.scores, shared.division, &space, shared.group)
-            reduce_part(shared.scores, shared.division, &space, 1, part)
+            sum_part(shared.scores, shared.division, &space, 1, part)
             shared.sums[part] = row.sum
             if shared.scores.scoring == TOP:
                 shared.counts[part] = row.best.count
@@ -185,7 +186,7 @@ cdef void finish_shared_row(SharedParts *shared, Space *space) noexcept nogil:
     row.total = shared.sums[0]
     for part in range(shared.division.parts):
         if part:
-            add_sum(shared.scores.plan.kernels, space, &row.total, &shared.sums[part])
+            merge_stored(shared.scores.plan.kernels, space, &row.total, &shared.sums[part])
         for i in range(shared.counts[part]):
             row.best.fresh[i] = shared.candidates[part*k + i]
         join_best(&row.best, shared.counts[part], 0)
@@ -207,7 +208,7 @@ cdef int share_parts(Scores *scores, const Division *division, Py_ssize_t thread
     shared.candidates = <Candidate *>(shared.sums + division.parts)
     shared.counts = <Py_ssize_t *>(shared.candidates + division.parts*kept)
     try:
-        if not allocate(scores, division, &space):
+        if not allocate_space(scores, division, &space):
             return -1
         try:
             for shared.group in range(division.groups):
@@ -233,9 +234,9 @@ cdef int walk_divided(Scores *scores, const Division *division, Py_ssize_t size,
         shared.grain = max(SHARE_GRAIN_ELEMENTS*division.groups//size + 1, division.groups//(16*threads))
         return share(work_on_groups, &shared, upwards(division.groups, shared.grain), threads)
     if size < GIL_MIN_ELEMENTS:
-        return walk_alone(scores, division)
+        return walk_scores_alone(scores, division)
     with nogil:
-        failed = walk_alone(scores, division)
+        failed = walk_scores_alone(scores, division)
     return failed
 
 
@@ -244,7 +245,7 @@ cdef int walk_scores(Scores *scores) except -2:
     cdef Environment environment
     cdef Py_ssize_t size = scores.plan.reduced.shape[0]*count(&scores.plan.kept, 0)
     cdef Py_ssize_t threads = threads_of_caller() if size*scores.plan.itemsize >= SHARE_MIN_BYTES else 1
-    divide(scores, &division)
+    divide_rows(scores, &division)
     if scores.scoring == TOP:
         note(TOP_TILES if division.tiles else TOP_ROWS)
     else:

@@ -17,9 +17,9 @@ from smoothmax._thresholds cimport MASK_BUFFER_ELEMENTS, TILE_COLUMNS
 
 # Addends, masks and factors ------------------------------------------------------------------------------------------
 
-cdef void adjust(const Plan *plan, const char *elements, Py_ssize_t step, const char *addends, Py_ssize_t addends_step,
-                 Py_ssize_t stride, Py_ssize_t rows, Py_ssize_t n, Py_ssize_t ahead, char *to,
-                 Py_ssize_t to_step) noexcept nogil:
+cdef void adjust_elements(const Plan *plan, const char *elements, Py_ssize_t step, const char *addends,
+                          Py_ssize_t addends_step, Py_ssize_t stride, Py_ssize_t rows, Py_ssize_t n, Py_ssize_t ahead,
+                          char *to, Py_ssize_t to_step) noexcept nogil:
     """Adjust elements. Addends that kernels cannot read where they lie are loaded first, once if all rows have them."""
     cdef double loaded[MASK_BUFFER_ELEMENTS]
     cdef Py_ssize_t i, part, done = 0, together = rows if addends_step == 0 else 1
@@ -38,9 +38,9 @@ cdef void adjust(const Plan *plan, const char *elements, Py_ssize_t step, const 
         done += part
 
 
-cdef void select(const Plan *plan, const char *values, Py_ssize_t step, const char *mask, Py_ssize_t mask_step,
-                 Py_ssize_t mask_stride, Py_ssize_t rows, Py_ssize_t n, double fill, char *to,
-                 Py_ssize_t to_step) noexcept nogil:
+cdef void select_elements(const Plan *plan, const char *values, Py_ssize_t step, const char *mask, Py_ssize_t mask_step,
+                          Py_ssize_t mask_stride, Py_ssize_t rows, Py_ssize_t n, double fill, char *to,
+                          Py_ssize_t to_step) noexcept nogil:
     """Copy values where the mask is True, and put `fill` elsewhere. A strided mask is made contiguous first."""
     cdef char packed[MASK_BUFFER_ELEMENTS]
     cdef Py_ssize_t i, _row, at, done, part
@@ -61,7 +61,8 @@ cdef void select(const Plan *plan, const char *values, Py_ssize_t step, const ch
         to += to_step
 
 
-cdef void blend(const Plan *plan, const char *factors, Py_ssize_t stride, Py_ssize_t n, char *weights) noexcept nogil:
+cdef void blend_weights(const Plan *plan, const char *factors, Py_ssize_t stride, Py_ssize_t n,
+                        char *weights) noexcept nogil:
     """Turn n weights into (weight*scale + offset)*factor, as the plan says."""
     cdef double packed[MASK_BUFFER_ELEMENTS]
     cdef Py_ssize_t done = 0, part
@@ -99,8 +100,8 @@ cdef void fill_masked_row(const Plan *plan, const Bases *bases, const Cursor *at
     cursor = at[0]
     while done < n:
         part = contiguous(&cursor, n - done)
-        select(plan, results, 0, place(bases, &cursor, MASK), 0, inner_stride(&plan.reduced, MASK), 1, part, plan.fill,
-               results, 0)
+        select_elements(plan, results, 0, place(bases, &cursor, MASK), 0, inner_stride(&plan.reduced, MASK), 1, part,
+                        plan.fill, results, 0)
         results += part*plan.itemsize
         advance(&cursor, part)
         done += part
@@ -115,8 +116,8 @@ cdef void fill_masked_tile(const Plan *plan, const Bases *bases, const Cursor *a
     cursor = at[0]
     while done < rows:
         part = contiguous(&cursor, rows - done)
-        select(plan, results + done*step, step, place(bases, &cursor, MASK), inner_stride(&plan.reduced, MASK),
-               inner_stride(&plan.kept, MASK), part, columns, plan.fill, results + done*step, step)
+        select_elements(plan, results + done*step, step, place(bases, &cursor, MASK), inner_stride(&plan.reduced, MASK),
+                        inner_stride(&plan.kept, MASK), part, columns, plan.fill, results + done*step, step)
         advance(&cursor, part)
         done += part
 
@@ -137,8 +138,8 @@ cdef void load_rows(const Plan *plan, const Bases *bases, const Cursor *cursor, 
     cdef const char *factors = place(bases, cursor, FACTORS)
     cdef Py_ssize_t i, ahead = 0, mask_step = inner_stride(down, MASK), mask_stride = inner_stride(along, MASK)
     if mask != NULL and contiguous_elements and not plan.adjusted:
-        select(plan, source, inner_stride(down, ELEMENTS), mask, mask_step, mask_stride, rows, n, -INFINITY, elements,
-               step)
+        select_elements(plan, source, inner_stride(down, ELEMENTS), mask, mask_step, mask_stride, rows, n, -INFINITY,
+                        elements, step)
     else:
         if not (plan.adjusted and contiguous_elements):
             for i in range(rows):
@@ -148,20 +149,22 @@ cdef void load_rows(const Plan *plan, const Bases *bases, const Cursor *cursor, 
             # Kernels fetch what follows a row, and the rows below. Where all rows are here, a tile is on the right.
             if contiguous_elements and down.ndim == 1 and rows == inner_shape(down):
                 ahead = n*plan.itemsize if along != down else 0
-            adjust(plan, source if contiguous_elements else elements,
-                   inner_stride(down, ELEMENTS) if contiguous_elements else step, place(bases, cursor, ADDENDS),
-                   inner_stride(down, ADDENDS), inner_stride(along, ADDENDS), rows, n, ahead, elements, step)
+            adjust_elements(plan, source if contiguous_elements else elements,
+                            inner_stride(down, ELEMENTS) if contiguous_elements else step,
+                            place(bases, cursor, ADDENDS), inner_stride(down, ADDENDS), inner_stride(along, ADDENDS),
+                            rows, n, ahead, elements, step)
         if mask != NULL:
-            select(plan, elements, step, mask, mask_step, mask_stride, rows, n, -INFINITY, elements, step)
+            select_elements(plan, elements, step, mask, mask_step, mask_stride, rows, n, -INFINITY, elements, step)
     if given == NULL:
         return
     for i in range(rows):
         plan.load_weights(given + i*inner_stride(down, WEIGHTS), inner_stride(along, WEIGHTS), n,
                           plan.swapped[WEIGHTS], weights + i*step)
         if plan.blended:
-            blend(plan, factors + i*inner_stride(down, FACTORS), inner_stride(along, FACTORS), n, weights + i*step)
+            blend_weights(plan, factors + i*inner_stride(down, FACTORS), inner_stride(along, FACTORS), n,
+                          weights + i*step)
     if mask != NULL:
-        select(plan, weights, step, mask, mask_step, mask_stride, rows, n, 0, weights, step)
+        select_elements(plan, weights, step, mask, mask_step, mask_stride, rows, n, 0, weights, step)
 
 
 cdef void stage_row(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssize_t n, char *elements,
@@ -202,8 +205,8 @@ cdef void load_lines(const Plan *plan, int role, Load load, const char *elements
         load(elements + i*step, stride, rows, plan.swapped[role], to + i*rows*plan.itemsize)
 
 
-cdef void transpose(const Plan *plan, const Bases *bases, const Cursor *cursor, int role, Load load, Py_ssize_t rows,
-                    Py_ssize_t columns, char *tile) noexcept nogil:
+cdef void transpose_tile(const Plan *plan, const Bases *bases, const Cursor *cursor, int role, Load load,
+                         Py_ssize_t rows, Py_ssize_t columns, char *tile) noexcept nogil:
     cdef const char *elements = place(bases, cursor, role)
     cdef Py_ssize_t step = inner_stride(&plan.kept, role), done = 0, lines
     cdef double loaded[MASK_BUFFER_ELEMENTS]
@@ -217,8 +220,8 @@ cdef void transpose(const Plan *plan, const Bases *bases, const Cursor *cursor, 
         done += lines
 
 
-cdef void transpose_back(const Plan *plan, const Bases *bases, const Cursor *cursor, Py_ssize_t rows,
-                         Py_ssize_t columns, const char *tile) noexcept nogil:
+cdef void transpose_tile_back(const Plan *plan, const Bases *bases, const Cursor *cursor, Py_ssize_t rows,
+                              Py_ssize_t columns, const char *tile) noexcept nogil:
     cdef char *results = place(bases, cursor, RESULT)
     cdef Py_ssize_t step = inner_stride(&plan.kept, RESULT), stride = plan.element_bytes[<int>RESULT]
     cdef Py_ssize_t done = 0, lines, i
@@ -259,10 +262,10 @@ cdef void transpose_prepared(const Plan *plan, const Bases *bases, const Cursor 
         source, step = prepared, length
     if plan.adjusted:
         if step == length and (addends == NULL or addends_step == length and is_addend_of_each(plan)):
-            adjust(plan, source, 0, addends, 0, plan.itemsize, 1, rows*columns, length*columns, prepared, 0)
+            adjust_elements(plan, source, 0, addends, 0, plan.itemsize, 1, rows*columns, length*columns, prepared, 0)
         else:
-            adjust(plan, source, step, addends, addends_step, inner_stride(&plan.reduced, ADDENDS), columns, rows,
-                   columns*step, prepared, length)
+            adjust_elements(plan, source, step, addends, addends_step, inner_stride(&plan.reduced, ADDENDS), columns,
+                            rows, columns*step, prepared, length)
         source, step = prepared, length
     if mask != NULL and step == length and mask_step == rows:
         plan.data_kernels.select(source, 0, mask, 0, 1, rows*columns, -INFINITY, prepared, 0)
@@ -296,12 +299,12 @@ cdef void stage_tile(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ss
         return
     if is_transposed(plan, ELEMENTS, rows) and not masked and (
             not weighted or is_transposed(plan, WEIGHTS, rows) and not plan.blended):
-        transpose(plan, bases, cursor, ELEMENTS, plan.load, rows, columns, elements)
+        transpose_tile(plan, bases, cursor, ELEMENTS, plan.load, rows, columns, elements)
         if weighted:
-            transpose(plan, bases, cursor, WEIGHTS, plan.load_weights, rows, columns, weights)
+            transpose_tile(plan, bases, cursor, WEIGHTS, plan.load_weights, rows, columns, weights)
         if plan.adjusted:
-            adjust(plan, elements, width, place(bases, cursor, ADDENDS), inner_stride(&plan.reduced, ADDENDS),
-                   inner_stride(&plan.kept, ADDENDS), rows, columns, 0, elements, width)
+            adjust_elements(plan, elements, width, place(bases, cursor, ADDENDS), inner_stride(&plan.reduced, ADDENDS),
+                            inner_stride(&plan.kept, ADDENDS), rows, columns, 0, elements, width)
         advance(cursor, rows)
         return
     while done < rows:
@@ -328,7 +331,7 @@ cdef void unstage_tile(const Plan *plan, const Bases *bases, Cursor *cursor, Py_
     cdef Py_ssize_t i, part, done = 0, step = inner_stride(&plan.reduced, RESULT)
     cdef char *target
     if is_transposed(plan, RESULT, rows):
-        transpose_back(plan, bases, cursor, rows, columns, results)
+        transpose_tile_back(plan, bases, cursor, rows, columns, results)
         advance(cursor, rows)
         return
     while done < rows:

@@ -99,7 +99,7 @@ cdef int do_part(const Plan *part) noexcept nogil:
     return walk_alone(part, &route)
 
 
-cdef void put_number(const Plan *plan, double value, char *place) noexcept nogil:
+cdef void store_number(const Plan *plan, double value, char *place) noexcept nogil:
     cdef float single = <float>value
     plan.store(<const char *>&value if plan.itemsize == sizeof(double) else <const char *>&single, 1, place, 0,
                plan.swapped[RESULT])
@@ -110,8 +110,8 @@ cdef void put_nothing(const Segments *segments, Py_ssize_t i) noexcept nogil:
     cdef Cursor cursor
     start(&cursor, &segments.plan.kept, 0, 0, lines_of(segments))
     while cursor.left:
-        put_number(segments.plan, -INFINITY,
-                   segments.plan.data[RESULT] + cursor.offset[RESULT] + i*segments.result_stride)
+        store_number(segments.plan, -INFINITY,
+                     segments.plan.data[RESULT] + cursor.offset[RESULT] + i*segments.result_stride)
         advance(&cursor, 1)
 
 
@@ -163,8 +163,8 @@ cdef inline Py_ssize_t rows_of_tile(Py_ssize_t n) noexcept nogil:
     return (n + step - 1)//step*step
 
 
-cdef void gather(const real **sources, const Py_ssize_t *lengths, Py_ssize_t columns, Py_ssize_t width,
-                 Py_ssize_t rows, real *tile) noexcept nogil:
+cdef void gather_segments(const real **sources, const Py_ssize_t *lengths, Py_ssize_t columns, Py_ssize_t width,
+                          Py_ssize_t rows, real *tile) noexcept nogil:
     """Lay segments side by side, shortest first, and fill them up with -inf."""
     cdef Py_ssize_t i, j, done = 0
     for i in range(rows):
@@ -179,7 +179,8 @@ cdef void gather(const real **sources, const Py_ssize_t *lengths, Py_ssize_t col
         tile += TILE_COLUMNS
 
 
-cdef void scatter(const real *tile, const Py_ssize_t *lengths, Py_ssize_t columns, real **results) noexcept nogil:
+cdef void scatter_segments(const real *tile, const Py_ssize_t *lengths, Py_ssize_t columns,
+                           real **results) noexcept nogil:
     cdef Py_ssize_t i, j, done = 0
     for i in range(lengths[columns - 1]):
         while lengths[done] <= i:
@@ -213,7 +214,7 @@ cdef Py_ssize_t do_tile(const Segments *segments, Py_ssize_t first, const Py_ssi
         results[columns] = result + at
         columns += 1
     width = (columns + lanes - 1)//lanes*lanes
-    gather(sources, lengths, columns, width, rows, tile)
+    gather_segments(sources, lengths, columns, width, rows, tile)
     if rows <= plan.kernels.differences_max_rows:
         plan.kernels.fused_differences_tile(tile, TILE_COLUMNS, rows, width, out, TILE_COLUMNS)
     else:
@@ -222,7 +223,7 @@ cdef Py_ssize_t do_tile(const Segments *segments, Py_ssize_t first, const Py_ssi
         for j in range(columns):
             (<real *>space.values)[order[j]] = out[j]
     else:
-        scatter(tile, lengths, columns, results)
+        scatter_segments(tile, lengths, columns, results)
     return columns
 
 

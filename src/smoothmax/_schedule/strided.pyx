@@ -20,7 +20,7 @@ cdef union Space:
 
 # Elements -------------------------------------------------------------------------------------------------------------
 
-cdef inline bint is_dense(const Row *row) noexcept nogil:
+cdef inline bint is_dense_row(const Row *row) noexcept nogil:
     return row.stride == row.itemsize or row.n == 1
 
 
@@ -35,26 +35,26 @@ cdef inline void move(const char *source, Py_ssize_t step, Py_ssize_t n, Py_ssiz
             (<float *>(to + i*to_step))[0] = (<const float *>(source + i*step))[0]
 
 
-cdef void gather(const Row *row, Py_ssize_t first, Py_ssize_t n, char *to) noexcept nogil:
+cdef void gather_row(const Row *row, Py_ssize_t first, Py_ssize_t n, char *to) noexcept nogil:
     move(row.elements + first*row.stride, row.stride, n, row.itemsize, to, row.itemsize)
 
 
-cdef void scatter(const char *values, const Row *row, Py_ssize_t first, Py_ssize_t n) noexcept nogil:
+cdef void scatter_row(const char *values, const Row *row, Py_ssize_t first, Py_ssize_t n) noexcept nogil:
     move(values, row.itemsize, n, row.itemsize, row.elements + first*row.stride, row.stride)
 
 
 # Sums -----------------------------------------------------------------------------------------------------------------
 
-cdef void reduce_part(const Kernels *kernels, const Row *row, Py_ssize_t first, Py_ssize_t n, State *state,
-                      Space *space) noexcept nogil:
+cdef void reduce_part_of_row(const Kernels *kernels, const Row *row, Py_ssize_t first, Py_ssize_t n, State *state,
+                             Space *space) noexcept nogil:
     cdef Py_ssize_t block, last = first + n
     clear(state, 1)
-    if is_dense(row):
+    if is_dense_row(row):
         kernels.reduce_row(state, row.elements + first*row.itemsize, NULL, n)
         return
     while first < last:
         block = min(last - first, STAGED_ROW_BYTES//row.itemsize)
-        gather(row, first, block, space.staged)
+        gather_row(row, first, block, space.staged)
         kernels.reduce_row(state, space.staged, NULL, block)
         first += block
 
@@ -67,22 +67,22 @@ cdef void merge_into(const Kernels *kernels, Packed *sum, State *state, Space *s
     pack(state, 1, <char *>sum, 0)
 
 
-cdef void reduce_pieces(const Kernels *kernels, const Row *row, State *state, Space *space) noexcept nogil:
+cdef void reduce_row_in_pieces(const Kernels *kernels, const Row *row, State *state, Space *space) noexcept nogil:
     cdef Py_ssize_t piece = piece_of_row(row.n, ROW_PIECE_BYTES//row.itemsize, LANE_BYTES//row.itemsize), first = piece
     cdef Packed sum
-    reduce_part(kernels, row, 0, min(piece, row.n), state, space)
+    reduce_part_of_row(kernels, row, 0, min(piece, row.n), state, space)
     pack(state, 1, <char *>&sum, 0)
     while first < row.n:
-        reduce_part(kernels, row, first, min(piece, row.n - first), state, space)
+        reduce_part_of_row(kernels, row, first, min(piece, row.n - first), state, space)
         merge_into(kernels, &sum, state, space)
         first += piece
 
 
 cdef void reduce_long(const Kernels *kernels, const Row *row, State *state, Space *space) noexcept nogil:
     """Reduce a row piece by piece, and once more where the result needs exact terms."""
-    reduce_pieces(kernels, row, state, space)
+    reduce_row_in_pieces(kernels, row, state, space)
     if kernels.needs_exact != NULL and kernels.needs_exact(state, 1):
-        reduce_pieces(kernels.exact, row, state, space)
+        reduce_row_in_pieces(kernels.exact, row, state, space)
 
 
 # Whole rows -----------------------------------------------------------------------------------------------------------
@@ -91,7 +91,7 @@ cdef void reduce_staged(const Kernels *kernels, const Row *row, void *result) no
     cdef State state
     cdef Space space
     if row.n <= kernels.fused_row_bytes//row.itemsize:
-        gather(row, 0, row.n, space.staged)
+        gather_row(row, 0, row.n, space.staged)
         kernels.fused_row(space.staged, row.n, 0, result)
         return
     reduce_long(kernels, row, &state, &space)
@@ -100,7 +100,7 @@ cdef void reduce_staged(const Kernels *kernels, const Row *row, void *result) no
 
 cdef void reduce_strided(const Kernels *kernels, const Row *row, void *result) noexcept nogil:
     """From a row to its one result."""
-    if is_dense(row) and row.n <= kernels.fused_row_bytes//row.itemsize:
+    if is_dense_row(row) and row.n <= kernels.fused_row_bytes//row.itemsize:
         kernels.fused_row(row.elements, row.n, 0, result)
     else:
         reduce_staged(kernels, row, result)
@@ -114,13 +114,13 @@ cdef void write_row(const Kernels *kernels, const Row *row, const Row *results, 
     while first < row.n:
         block = min(row.n - first, STAGED_ROW_BYTES//itemsize)
         source = row.elements + first*itemsize
-        if not is_dense(row):
-            gather(row, first, block, space.staged)
+        if not is_dense_row(row):
+            gather_row(row, first, block, space.staged)
             source = space.staged
-        to = results.elements + first*itemsize if is_dense(results) else space.staged
+        to = results.elements + first*itemsize if is_dense_row(results) else space.staged
         kernels.write_row(state, source, NULL, block, to)
-        if not is_dense(results):
-            scatter(space.staged, results, first, block)
+        if not is_dense_row(results):
+            scatter_row(space.staged, results, first, block)
         first += block
 
 
@@ -128,9 +128,9 @@ cdef void transform_staged(const Kernels *kernels, const Row *row, const Row *re
     cdef State state
     cdef Space space
     if row.n <= STAGED_ROW_BYTES//row.itemsize:
-        gather(row, 0, row.n, space.staged)
+        gather_row(row, 0, row.n, space.staged)
         kernels.fused_row(space.staged, row.n, 0, space.staged)
-        scatter(space.staged, results, 0, row.n)
+        scatter_row(space.staged, results, 0, row.n)
         return
     reduce_long(kernels, row, &state, &space)
     kernels.finish(&state, 1, NULL, NULL)
@@ -139,12 +139,12 @@ cdef void transform_staged(const Kernels *kernels, const Row *row, const Row *re
 
 cdef void transform_strided(const Kernels *kernels, const Row *row, const Row *results) noexcept nogil:
     """From a row to a result for each element. The results lie where the elements do, or apart from them."""
-    if not is_dense(results) or row.n > kernels.fused_row_bytes//row.itemsize:
+    if not is_dense_row(results) or row.n > kernels.fused_row_bytes//row.itemsize:
         transform_staged(kernels, row, results)
-    elif is_dense(row):
+    elif is_dense_row(row):
         kernels.fused_row(row.elements, row.n, 0, results.elements)
     else:
-        gather(row, 0, row.n, results.elements)
+        gather_row(row, 0, row.n, results.elements)
         kernels.fused_row(results.elements, row.n, 0, results.elements)
 
 
@@ -153,7 +153,7 @@ cdef void transform_strided(const Kernels *kernels, const Row *row, const Row *r
 cdef void absorb_strided(const Kernels *kernels, Packed *sum, const Row *row) noexcept nogil:
     cdef State state
     cdef Space space
-    reduce_pieces(kernels, row, &state, &space)
+    reduce_row_in_pieces(kernels, row, &state, &space)
     merge_into(kernels, sum, &state, &space)
 
 

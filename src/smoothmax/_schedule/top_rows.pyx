@@ -83,8 +83,8 @@ cdef void top_of_long_row(const Scores *scores, const Division *division, Space 
 
 # Tiles ----------------------------------------------------------------------------------------------------------------
 
-cdef void take_column(const Scores *scores, const Division *division, const char *tile, Py_ssize_t column,
-                      Space *space) noexcept nogil:
+cdef void stage_column(const Scores *scores, const Division *division, const char *tile, Py_ssize_t column,
+                       Space *space) noexcept nogil:
     """Copy a column of a tile to where one block is staged."""
     cdef Py_ssize_t i, itemsize = scores.plan.itemsize
     for i in range(division.length):
@@ -111,7 +111,7 @@ cdef void top_of_columns(const Scores *scores, const Division *division, Space *
         value = number_at(space.best, j, itemsize)
         if value != value:
             start_best(&row.best, k, division.room, space.held, space.fresh)
-            take_column(scores, division, space.tile, j, space)
+            stage_column(scores, division, space.tile, j, space)
             top_of_short_row(scores, division, space, row, space.elements)
             continue
         for i in range(k):

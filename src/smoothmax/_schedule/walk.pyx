@@ -238,7 +238,7 @@ cdef struct SharedPieces:
     State *states               # of the pieces
 
 
-cdef bint join(Unit *unit, const SharedPieces *shared, Workspace *space) noexcept nogil:
+cdef bint join_work(Unit *unit, const SharedPieces *shared, Workspace *space) noexcept nogil:
     """Set the unit to the shared one, with memory of this thread for staging. Drafts are shared."""
     unit[0] = shared.unit
     if not allocate(space, unit.plan, unit.route, STAGING):
@@ -253,7 +253,7 @@ cdef void work_on_sums(void *context, Queue *queue) noexcept nogil:
     cdef Workspace space
     cdef Unit unit
     cdef Py_ssize_t piece
-    if not join(&unit, shared, &space):
+    if not join_work(&unit, shared, &space):
         return
     piece = take(queue)
     while piece >= 0:
@@ -267,7 +267,7 @@ cdef void work_on_results(void *context, Queue *queue) noexcept nogil:
     cdef Workspace space
     cdef Unit unit
     cdef Py_ssize_t piece
-    if not join(&unit, shared, &space):
+    if not join_work(&unit, shared, &space):
         return
     piece = take(queue)
     while piece >= 0:

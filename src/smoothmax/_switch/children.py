@@ -40,12 +40,12 @@ def follow(kind: str) -> None:
         return
     waiting = [name for name in patch if name not in sys.modules]
     if len(waiting) < len(patch):
-        switch(kind)
+        switch_loaded(kind)
     if waiting:
         sys.meta_path.insert(0, Finder(kind, waiting))
 
 
-def switch(kind: str) -> None:
+def switch_loaded(kind: str) -> None:
     """Exchange what is loaded: scikit-learn only when it is."""
     patch_scipy(scikit_learn=kind == "scikit-learn" and "sklearn.utils.extmath" in sys.modules)
 
@@ -88,4 +88,4 @@ class Loader(importlib.abc.Loader):
         if module.__spec__ is not None:
             module.__spec__.loader = module.__loader__ = self.loader
         self.loader.exec_module(module)
-        switch(self.kind)
+        switch_loaded(self.kind)

@@ -23,7 +23,7 @@ __all__ = ["is_patched", "patch_scipy", "patched_scipy", "unpatch_scipy"]
 # What answers ---------------------------------------------------------------------------------------------------------
 
 
-def is_plain(value: Any) -> bool:
+def has_plain_numbers(value: Any) -> bool:
     """Whether the value is real numbers of NumPy's or Python's own: not masked, labelled or another library's array."""
     if type(value) in (list, tuple):
         value = np.asarray(value)
@@ -41,7 +41,7 @@ def answered_by(function: Callable[..., Any]) -> Handler:
     def answer(original: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
         arrays = [*arguments[:1], *arguments[2:3], *(keywords[name] for name in ("a", "x", "b") if name in keywords)]
         try:
-            if all(array is None or is_plain(array) for array in arrays):
+            if all(array is None or has_plain_numbers(array) for array in arrays):
                 return function(*arguments, **keywords)
         except (TypeError, ValueError):
             pass
@@ -203,11 +203,11 @@ def patched_scipy(*, scikit_learn: bool = False) -> Iterator[None]:
     False
     """
     kinds = ["scipy", *["scikit-learn"] * scikit_learn]
-    count(kinds, 1)
+    count_blocks(kinds, 1)
     try:
         yield
     finally:
-        count(kinds, -1)
+        count_blocks(kinds, -1)
 
 
 def switch(kinds: dict[str, bool]) -> None:
@@ -222,7 +222,7 @@ def switch(kinds: dict[str, bool]) -> None:
             raise
 
 
-def count(kinds: list[str], change: int) -> None:
+def count_blocks(kinds: list[str], change: int) -> None:
     with lock:
         for kind in kinds:
             entered[kind] += change
