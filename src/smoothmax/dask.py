@@ -132,8 +132,10 @@ def logsumexp(
     sums = block_sums(operation, a, b, where, ndim, axes, computing, scale, add)
     keepdims = bool(keepdims)
     if not return_sign:
-        return merged_blocks(sums, operation, axes, keepdims, computing, split_every, result)
-    whole = merged_blocks(sums, operation, axes, keepdims, computing, split_every)
+        return merged_blocks(
+            sums, operation, axes, keepdims=keepdims, dtype=computing, split_every=split_every, result=result
+        )
+    whole = merged_blocks(sums, operation, axes, keepdims=keepdims, dtype=computing, split_every=split_every)
     return tuple(
         whole.map_blocks(
             partial(finish_block, part=part, operation=operation, dtype=computing, result=result),
@@ -171,7 +173,9 @@ def transformed(
     function: Any = transform_block
     if cut:
         sums = block_sums(operation, x, None, where, ndim, axes, result, scale, add)
-        arguments += indexed(merged_blocks(sums, operation, axes, True, result, split_every), ndim)
+        arguments += indexed(
+            merged_blocks(sums, operation, axes, keepdims=True, dtype=result, split_every=split_every), ndim
+        )
         function = write_block
     return da.blockwise(
         partial(function, **keywords),

@@ -152,7 +152,7 @@ cdef object rounded_number(double value, int number):
     if number == cnp.NPY_FLOAT32:
         return PyArray_Scalar(&single, cnp.PyArray_DescrFromType(number), None)
     result = np.empty((), dtype_of_number(number))
-    storer(number, True)(&value, 1, cnp.PyArray_DATA(result), 0, False)
+    storer(number, from_double=True)(&value, 1, cnp.PyArray_DATA(result), 0, False)
     return result[()]
 
 

@@ -15,5 +15,10 @@ cdef inline bint has_kernels(int number) noexcept:
             or cnp.PyTypeNum_ISUSERDEF(number))
 
 
+cdef inline bint is_kernel_type(int number) noexcept:
+    """Whether kernels compute in this NumPy type."""
+    return number == cnp.NPY_FLOAT64 or number == cnp.NPY_FLOAT32
+
+
 cdef inline cnp.dtype dtype_of_number(int number):
     return cnp.PyArray_DescrFromType(number)

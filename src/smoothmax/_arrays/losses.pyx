@@ -15,7 +15,7 @@ from smoothmax._arrays.call cimport (
     put_value, reduced_shape, requested_dtype, result_dtype, result_shape, shape_of, shown, silenced, size_of,
     take_reduced_strides, walk_arrays, whole_shape, without_overlap,
 )
-from smoothmax._arrays.elements cimport dtype_of_number, has_kernels, loader, storer
+from smoothmax._arrays.elements cimport dtype_of_number, has_kernels, is_kernel_type, loader, storer
 from smoothmax._kernels.environment cimport Environment, enter_environment, leave_environment
 from smoothmax._kernels.interface cimport (
     CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, LOG_PROB, NLL, SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL,
@@ -37,11 +37,6 @@ cdef int kernel_dtype_number(object dtype, str name) except -1:
         raise TypeError(f"{name} must be of float64, float32, float16, bfloat16, an integer type or bool, got dtype "
                         f"{dtype}")
     return dtype.num
-
-
-cdef inline bint is_kernel_type(int number) noexcept:
-    """Whether kernels compute in this type."""
-    return number == cnp.NPY_FLOAT64 or number == cnp.NPY_FLOAT32
 
 
 cdef bint has_shape_of_positions(cnp.ndarray array, const Shape *shape) noexcept:
@@ -211,7 +206,7 @@ cdef object loss_of_arrays(LossInput kind, LossResult wanted, object logits, cnp
         if ignore_index is not None:
             raise ValueError("ignore_index must be None where targets are probabilities, got "
                              f"{shown(ignore_index)}")
-        if loader(cnp.PyArray_TYPE(given), True) == NULL:
+        if loader(cnp.PyArray_TYPE(given), to_double=True) == NULL:
             raise TypeError(f"targets must be real, got dtype {given.descr}")
         probabilities = given
         if are_wide(probabilities):

@@ -43,6 +43,7 @@ cdef object plain_logsumexp(cnp.ndarray array, cnp.ndarray weights, cnp.ndarray 
                             const Shape *shape, bint keepdims, bint signed, object out, object computing, object dtype):
     cdef Environment environment
     from smoothmax._arrays import plain
+    from smoothmax._arrays.plain_numbers import as_complex
 
     note(PLAIN)
     silence = silenced()
@@ -54,7 +55,7 @@ cdef object plain_logsumexp(cnp.ndarray array, cnp.ndarray weights, cnp.ndarray 
         if signed:
             return delivered(value, out, np.empty(0, dtype).real.dtype), sign.astype(dtype)[()]
         if dtype.kind == "c":
-            value = plain.as_complex(value, np.angle(sign)).astype(computing)
+            value = as_complex(value, np.angle(sign)).astype(computing)
         else:
             value = np.where(sign < 0, np.nan, value).astype(computing)
         return delivered(value, out, dtype)

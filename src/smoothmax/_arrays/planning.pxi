@@ -3,12 +3,12 @@
 cimport numpy as cnp
 from libc.math cimport INFINITY
 
-from smoothmax._arrays.elements cimport has_kernels, loader, storer
+from smoothmax._arrays.elements cimport loader, storer
 from smoothmax._kernels.dispatch cimport data_kernels_of, kernels_of
-from smoothmax._kernels.interface cimport LOG_SOFTMAX, UNIFORM_LOGSUMEXP, WEIGHTED_LOGSUMEXP, Operation
+from smoothmax._kernels.interface cimport LOG_SOFTMAX, Operation
 from smoothmax._schedule.plan cimport BOTH, ELEMENTS, MASK, RESULT, ROLES, SIGN, VALUE, WEIGHTS, Plan
 from smoothmax._schedule.segments cimport Segments, walk_segments
-from smoothmax._schedule.walk cimport walk, walk_adjusted_row, walk_half_row, walk_row, walk_weighted_row
+from smoothmax._schedule.walk cimport walk
 
 
 cdef void put_array(Plan *plan, int role, cnp.ndarray array, int computing) noexcept:
@@ -142,84 +142,8 @@ cdef int scan_arrays(Plan *plan, const Shape *shape, bint reverse) except -1:
 
 cdef int divide_arrays(Plan *plan, Segments *segments, const Shape *shape) except -1:
     """walk_arrays for the segments of the reduced axis."""
-    put_axes_in_order(plan, shape, False)
+    put_axes_in_order(plan, shape, reverse=False)
     segments.plan = plan
     if walk_segments(segments):
         raise MemoryError("no memory for the scratch of this call")
     return 0
-
-
-cdef bint is_single_row(cnp.ndarray array, int number) noexcept:
-    """Whether the whole array is contiguous, aligned and native, of the type `number`, which has kernels."""
-    return cnp.PyArray_TYPE(array) == number and cnp.PyArray_ISCARRAY_RO(array) and has_kernels(number)
-
-
-cdef inline bint is_kernel_row(cnp.ndarray array, int number) noexcept:
-    """Whether kernels take the whole array as it lies."""
-    return is_single_row(array, number) and (number == cnp.NPY_FLOAT64 or number == cnp.NPY_FLOAT32)
-
-
-cdef inline bint is_whole_row(cnp.ndarray array, int number, const Shape *shape) noexcept:
-    """Whether an array is such a row of the shape's elements, none of which is repeated."""
-    cdef int i
-    if not is_kernel_row(array, number) or cnp.PyArray_NDIM(array) != shape.ndim:
-        return False
-    for i in range(shape.ndim):
-        if cnp.PyArray_DIM(array, i) != shape.shape[i]:
-            return False
-    return True
-
-
-cdef bint adjust_whole(Operation operation, const Shape *shape, cnp.ndarray array, Adjustment by, int number,
-                       void *result) noexcept:
-    """reduce_whole for elements that are adjusted."""
-    cdef cnp.ndarray addends = by.addends
-    cdef bint doubles = number == cnp.NPY_FLOAT64
-    if type(by.scale) is not float or not is_whole_row(array, number, shape) or not (
-            addends is None or is_kernel_row(addends, number) and (
-                cnp.PyArray_SIZE(addends) == 1 or is_whole_row(addends, number, shape))):
-        return False
-    return walk_adjusted_row(kernels_of(operation, doubles), data_kernels_of(doubles), cnp.PyArray_DATA(array),
-                             cnp.PyArray_DATA(addends) if addends is not None else NULL,
-                             addends is not None and cnp.PyArray_SIZE(addends) == 1, PyFloat_AS_DOUBLE(by.scale),
-                             cnp.PyArray_SIZE(array), cnp.PyArray_ITEMSIZE(array), result)
-
-
-cdef bint reduce_whole(Operation operation, const Shape *shape, cnp.ndarray array, cnp.ndarray weights,
-                       cnp.ndarray mask, Adjustment by, int number, int computing, void *result) noexcept:
-    """Compute the whole array as one short row, without a plan, into contiguous results of its own type.
-
-    Returns False, and does nothing, with a mask, for anything but such a row, for weights that are neither such a row
-    nor one finite float64, for addends that are neither such a row nor one number of its type, and for operations that
-    have no kernel for it.
-    """
-    cdef int i
-    cdef double weight
-    cdef const void *given
-    if mask is not None or not is_single_row(array, number):
-        return False
-    for i in range(shape.ndim):
-        if not shape.reduced[i]:
-            return False
-    if number != cnp.NPY_FLOAT64 and number != cnp.NPY_FLOAT32:
-        return by is None and weights is None and walk_half_row(
-            kernels_of(operation, False), loader(number, False), storer(number, False), cnp.PyArray_DATA(array),
-            cnp.PyArray_SIZE(array), result)
-    if by is not None:
-        return weights is None and adjust_whole(operation, shape, array, by, number, result)
-    if weights is None:
-        return walk_row(kernels_of(operation, number == cnp.NPY_FLOAT64), cnp.PyArray_DATA(array),
-                        cnp.PyArray_SIZE(array), cnp.PyArray_ITEMSIZE(array), result)
-    if operation == UNIFORM_LOGSUMEXP and computing == number and is_kernel_row(weights, cnp.NPY_FLOAT64):
-        weight = (<const double *>cnp.PyArray_DATA(weights))[0]
-        weight = weight if number == cnp.NPY_FLOAT64 else <float>weight
-        if weight - weight != 0:
-            return False
-        given = &weight
-    elif operation == WEIGHTED_LOGSUMEXP and is_whole_row(array, number, shape) and (
-            is_whole_row(weights, number, shape)):
-        given = cnp.PyArray_DATA(weights)
-    else:
-        return False
-    return walk_weighted_row(kernels_of(operation, number == cnp.NPY_FLOAT64), cnp.PyArray_DATA(array), given,
-                             cnp.PyArray_SIZE(array), cnp.PyArray_ITEMSIZE(array), result)

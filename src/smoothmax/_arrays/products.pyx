@@ -182,8 +182,8 @@ cdef int multiply_by_matmul(Product *product, cnp.ndarray a, cnp.ndarray b, cnp.
     cdef cnp.ndarray a_maxima = np.empty(product.a.matrices*product.a.outer, dtype_of_number(computing))
     cdef cnp.ndarray b_maxima = np.empty(product.b.matrices*product.b.outer, dtype_of_number(computing))
     note(PRODUCT)
-    left = factored(product, &product.a, a, True, a_maxima)
-    right = factored(product, &product.b, b, False, b_maxima)
+    left = factored(product, &product.a, a, inner_is_last=True, maxima=a_maxima)
+    right = factored(product, &product.b, b, inner_is_last=False, maxima=b_maxima)
     silence = silenced()
     try:
         np.matmul(left, right, out=products)

@@ -57,7 +57,7 @@ cdef int walk_scores_of(Plan *plan, Shape *shape, Scores *scores, cnp.ndarray re
     take_reduced_strides(result, RESULT, shape, keepdims=False)
     put_array(plan, VALUE, indices, cnp.PyArray_TYPE(indices))
     take_reduced_strides(indices, VALUE, shape, keepdims=False)
-    put_axes_in_order(plan, shape, False)
+    put_axes_in_order(plan, shape, reverse=False)
     scores.plan = plan
     scores.kernels = score_kernels_of(doubles)
     scores.number = cnp.PyArray_DIM(result, cnp.PyArray_NDIM(result) - 1)

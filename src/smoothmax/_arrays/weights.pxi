@@ -6,7 +6,7 @@ from cpython.float cimport PyFloat_AS_DOUBLE
 from libc.float cimport FLT_MAX, FLT_MIN
 from libc.math cimport fabs
 
-from smoothmax._schedule.plan cimport FACTORS, Plan
+from smoothmax._schedule.plan cimport UNIFORM_WEIGHTS, Plan
 
 
 cdef inline bint keep_type(object b, cnp.ndarray weights, int number) noexcept:
@@ -30,10 +30,10 @@ cdef void put_uniform_weights(Plan *plan, cnp.ndarray weights, int computing, Sh
 
     If it is NULL, the walk leaves the results of those as they are.
     """
-    put_array(plan, FACTORS, weights, computing)
+    put_array(plan, UNIFORM_WEIGHTS, weights, computing)
     plan.load_factors = loader(cnp.PyArray_TYPE(weights), computing == cnp.NPY_FLOAT64)
     plan.wrong = special
-    take_strides(weights, FACTORS, shape)
+    take_strides(weights, UNIFORM_WEIGHTS, shape)
 
 
 cdef int walk_reduction(Operation operation, Shape *shape, cnp.ndarray array, cnp.ndarray weights, cnp.ndarray mask,

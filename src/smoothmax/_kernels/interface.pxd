@@ -63,9 +63,8 @@ cdef struct Normalizer:
 cdef struct LossTerms:
     # What a loss needs besides its sums. look_up_targets() sets what `finish` reads:
     double target_logit[TILE_COLUMNS]   # the element at the target; 0 where there is no target
-    # The weight of the target's class, or 0 where there is no target; of UNIFORM_LOGSUMEXP, that of all elements.
-    double target_weight[TILE_COLUMNS]
-    double counts[TILE_COLUMNS]         # 1, or 0 for a reduction that is ignored; of a mean, its elements
+    double target_weight[TILE_COLUMNS]  # the weight of the target's class; 0 where there is no target
+    double counts[TILE_COLUMNS]         # 1, or 0 for a reduction that is ignored
     double hard, hard_low               # the factor of the target, in two parts,
     double soft, soft_low               # the factor of b,
     double denominator                  # and what gradients are divided by;
@@ -73,6 +72,12 @@ cdef struct LossTerms:
     double at_target[TILE_COLUMNS]      # the result at the target
     double slope[TILE_COLUMNS]          # the factor of b in the other results, and
     double slope_low[TILE_COLUMNS]      # its rounding error
+
+
+cdef union Given:
+    # What `finish` is given of each reduction, besides its sums, by operations other than losses:
+    double elements[TILE_COLUMNS]       # how many elements take part, where `means` is set; or
+    double weight[TILE_COLUMNS]         # the weight of all elements, where `weighs` is set
 
 
 cdef enum Scaling:      # what a state has of its sum:
@@ -86,6 +91,7 @@ cdef struct State:
     DotSum dot
     Normalizer normalizer
     LossTerms loss
+    Given given
     # Only a fused tile leaves another scaling than SHIFTED, and it is finished in the same call. So what merges, packs
     # or spreads states need not ask for it.
     Scaling scaling
@@ -99,6 +105,11 @@ cdef struct State:
 cdef inline WeightedSum *weighted_of(State *state) noexcept nogil:
     """The sum of a state with weights. No function may use both views: by C's rules they do not alias."""
     return <WeightedSum *>&state.sum
+
+
+cdef inline WeightedSum *weights_of(State *state) noexcept nogil:
+    """The sum of the weights, which a mean with weights has in the place of the DotSum."""
+    return <WeightedSum *>&state.dot
 
 
 cdef inline RunningSum *running_of(State *state) noexcept nogil:
@@ -126,6 +137,11 @@ cdef inline void copy_column(const State *source, State *to, Py_ssize_t j) noexc
     """Copy the sum of one column."""
     to.sum.maximum[j], to.sum.count[j] = source.sum.maximum[j], source.sum.count[j]
     to.sum.others[j], to.sum.others_low[j] = source.sum.others[j], source.sum.others_low[j]
+
+
+cdef enum Addends:      # what is added to the elements of a row:
+    ONE_ADDEND_EACH         # a number of its own to each, or
+    ONE_ADDEND_A_ROW        # the same number to all
 
 
 ctypedef void (*ReduceRow)(State *state, const void *x, const void *b, Py_ssize_t n) noexcept nogil
@@ -162,8 +178,8 @@ ctypedef void (*Transpose)(const void *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssi
                            void *out, Py_ssize_t out_ld) noexcept nogil
 ctypedef void (*Blend)(void *b, const void *factors, Py_ssize_t n, double scale, double scale_low,
                        double offset, double offset_low) noexcept nogil
-ctypedef void (*Adjust)(const void *x, Py_ssize_t step, const void *addends, Py_ssize_t addends_step, bint one_a_row,
-                        Py_ssize_t rows, Py_ssize_t n, double scale, Py_ssize_t ahead, void *out,
+ctypedef void (*Adjust)(const void *x, Py_ssize_t step, const void *addends, Py_ssize_t addends_step,
+                        Addends layout, Py_ssize_t rows, Py_ssize_t n, double scale, Py_ssize_t ahead, void *out,
                         Py_ssize_t out_step) noexcept nogil
 
 
@@ -225,8 +241,8 @@ cdef struct Kernels:
     # row has two columns: the sum of the piece so far, as reduce_row computes it, and that of the pieces before.
     # `finish` turns the PartialSum of what an earlier call has seen into what a scan starts from.
     bint scans
-    bint means                          # `finish` divides by state.loss.counts, how many elements take part
-    bint weighs                         # `finish` multiplies by state.loss.target_weight
+    bint means                          # `finish` divides by state.given.elements
+    bint weighs                         # `finish` multiplies by state.given.weight
     ReduceRow reduce_row
     ReduceTile reduce_tile
     Merge merge

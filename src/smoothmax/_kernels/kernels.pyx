@@ -12,14 +12,14 @@ from libc.string cimport memcpy
 from smoothmax._kernels.interface cimport (
     CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, EXACT_LOGSUMEXP, EXCLUSIVE_LOGCUMSUMEXP, FROM_MAXIMUM, IN_LOGARITHMS,
     LOG1MEXP, LOG1PEXP, LOGADDEXP, LOGCUMSUMEXP, LOGMEANEXP, LOGSUBEXP, LOGSUMEXP, LOGSUMEXP_AND_SOFTMAX, LOG_EXPIT,
-    LOG_PROB, LOG_SOFTMAX, LOG_SOFTMAX_VJP, MASKED_LOGMEANEXP, MERGEABLE_LOGSUMEXP, NLL, SHIFTED, SOFTMAX, SOFTMAX_VJP,
-    SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, UNIFORM_LOGSUMEXP, WEIGHTED_LOGMEANEXP,
-    WEIGHTED_LOGSUMEXP, AddProducts, Adjust, Blend, Candidate, CorrectRow, CumulateBlock, DataKernels, DotSum, DraftRow,
-    Elementwise, ElementwiseRow, ExponentiateTile, Factor, FindCandidates, Finish, FinishProducts, FusedRow,
-    FusedStateRow, FusedStateTile, FusedTile, FusedWeightedTile, JointRow, Kernels, Load, LogProducts, NumberF32,
-    NumberF64, PartialSum, PickElement, PickOfTile, ProductKernels, ProductSum, ReduceRow, ReduceTile, RunningSum,
-    ScaleRow, ScaleTile, Scaling, ScoreKernels, Select, State, Table, TopOfTile, Transpose, WeightedSum, WriteRow,
-    WriteTile, clear, running_of, weighted_of,
+    LOG_PROB, LOG_SOFTMAX, LOG_SOFTMAX_VJP, MASKED_LOGMEANEXP, MERGEABLE_LOGSUMEXP, NLL, ONE_ADDEND_A_ROW, SHIFTED,
+    SOFTMAX, SOFTMAX_VJP, SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, UNIFORM_LOGSUMEXP,
+    WEIGHTED_LOGMEANEXP, WEIGHTED_LOGSUMEXP, AddProducts, Addends, Adjust, Blend, Candidate, CorrectRow, CumulateBlock,
+    DataKernels, DotSum, DraftRow, Elementwise, ElementwiseRow, ExponentiateTile, Factor, FindCandidates, Finish,
+    FinishProducts, FusedRow, FusedStateRow, FusedStateTile, FusedTile, FusedWeightedTile, JointRow, Kernels, Load,
+    LogProducts, NumberF32, NumberF64, PartialSum, PickElement, PickOfTile, ProductKernels, ProductSum, ReduceRow,
+    ReduceTile, RunningSum, ScaleRow, ScaleTile, Scaling, ScoreKernels, Select, State, Table, TopOfTile, Transpose,
+    WeightedSum, WriteRow, WriteTile, clear, running_of, weighted_of, weights_of,
 )
 from smoothmax._kernels.interface cimport Store as StoreElements    # loops/exp_sum.pxi means something else by Store
 from smoothmax._thresholds cimport (

@@ -298,7 +298,7 @@ def widened_sums(operation, states, dtype):
                     value[done + j] = state.sum.maximum[j] + state.normalizer.log_sum[j]
             done += columns
     leave_environment(&environment)
-    return reduced("weighted_logsumexp", values, (), signs, True, np.dtype(np.float64))[0]
+    return reduced("weighted_logsumexp", values, (), signs, where=True, dtype=np.dtype(np.float64))[0]
 
 
 include "means.pxi"

@@ -271,9 +271,9 @@ class LogSumExp:
         operation = operation_of(self._weighted)
         computing = FLOAT64 if self._wide else dtype
         if return_sign:
-            value, sign = states.finished(operation, sums, computing, True, dtype)
+            value, sign = states.finished(operation, sums, computing, signed=True, result=dtype)
             return value[()], sign[()]
-        return states.finished(operation, sums, computing, False, dtype)[()]
+        return states.finished(operation, sums, computing, signed=False, result=dtype)[()]
 
     def copy(self) -> Self:
         """Another object that has seen the same chunks, with the same attributes, which goes on alone.

@@ -95,12 +95,14 @@ def transform_in_two_passes(job: Job, source: NpyReader, target: Any, region: Re
     held = states.empty_states(shape_of_region(job.reduced(region)))
     for part in divide_into_regions(shape_of_region(region), axes, block_elements):
         x, place = job.read(source, within(part, region)), job.reduced(part)
-        of_block, _ = states.reduced(job.name, x, job.axis, None, True, job.dtype, job.scale)
+        of_block, _ = states.reduced(job.name, x, job.axis, b=None, where=True, dtype=job.dtype, scale=job.scale)
         held[place] = states.joined(job.name, held[place], of_block, job.dtype)
     if job.name in REDUCTIONS:
         job.store(target, region, job.finished(held, shape_of_region(region)))
         return
     for part in divide_into_regions(shape_of_region(region), axes, block_elements):
         x = job.read(source, within(part, region))
-        result = states.written(job.name, x, job.axis, True, held[job.reduced(part)], job.dtype, None, job.scale)
+        result = states.written(
+            job.name, x, job.axis, where=True, states=held[job.reduced(part)], dtype=job.dtype, scale=job.scale
+        )
         job.store(target, within(part, region), result)

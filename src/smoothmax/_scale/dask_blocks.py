@@ -62,13 +62,13 @@ def reduce_chunk(x: Array, *, axis: tuple[int, ...], keepdims: bool, operation: 
     """reduce_block as dask's reduction calls it. Blocks of several arrays have been reduced before."""
     if x.dtype == states.STATE:
         return x
-    return reduce_block(x, None, True, operation=operation, axis=axis, dtype=dtype)
+    return reduce_block(x, b=None, where=True, operation=operation, axis=axis, dtype=dtype)
 
 
 def reduce_task(blocks: list[Array], *, operation: str, axis: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    total = reduce_block(blocks[0], None, True, operation=operation, axis=axis, dtype=dtype)
+    total = reduce_block(blocks[0], b=None, where=True, operation=operation, axis=axis, dtype=dtype)
     for x in blocks[1:]:
-        sums = reduce_block(x, None, True, operation=operation, axis=axis, dtype=dtype)
+        sums = reduce_block(x, b=None, where=True, operation=operation, axis=axis, dtype=dtype)
         total = states.joined(operation, total, sums, dtype)
     return total
 
@@ -88,12 +88,12 @@ def finish_blocks(
     result: np.dtype[Any],
 ) -> Any:
     merged = merge_blocks(sums, axis=axis, keepdims=keepdims, operation=operation, dtype=dtype)
-    return states.finished(operation, merged, dtype, False, result)[()]
+    return states.finished(operation, merged, dtype, signed=False, result=result)[()]
 
 
 def finish_block(sums: Array, *, part: int, operation: str, dtype: np.dtype[Any], result: np.dtype[Any]) -> Any:
     """The results (part 0) or their signs (part 1)."""
-    return states.finished(operation, sums, dtype, True, result)[part][()]
+    return states.finished(operation, sums, dtype, signed=True, result=result)[part][()]
 
 
 def write_block(
@@ -237,6 +237,7 @@ def merged_blocks(
     sums: Any,
     operation: str,
     axis: tuple[int, ...],
+    *,
     keepdims: bool,
     dtype: np.dtype[Any],
     split_every: Any,

@@ -63,7 +63,7 @@ def mean(
     ndim = len(shape)
     operation = "logmeanexp" if b is None else "weighted_logsumexp"
     sums = block_sums(operation, x, b, where, ndim, axis, dtype, scale, add)
-    sums = merged_blocks(sums, operation, axis, keepdims, dtype, split_every)
+    sums = merged_blocks(sums, operation, axis, keepdims=keepdims, dtype=dtype, split_every=split_every)
     totals = totals_of(x, b, where, add, shape, axis, keepdims, dtype, split_every)
     return da.blockwise(
         partial(finish_means, dtype=dtype, result=result),
@@ -107,4 +107,4 @@ def totals_of(
     )
     if b is None:
         return parts.sum(axis=axis, keepdims=keepdims, split_every=split_every_of(split_every))
-    return merged_blocks(parts, "weighted_logsumexp", axis, keepdims, dtype, split_every)
+    return merged_blocks(parts, "weighted_logsumexp", axis, keepdims=keepdims, dtype=dtype, split_every=split_every)

@@ -69,7 +69,9 @@ def product(a: Any, b: Any, dtype: DTypeLike | None, exact: Any, split_every: An
     if products.numblocks[0] == 1:
         value = products[0].astype(result)
     else:
-        sums = block_sums("logsumexp", products, None, True, ndim + 1, (0,), computing)
-        value = merged_blocks(sums, "logsumexp", (0,), False, computing, split_every, result)
+        sums = block_sums("logsumexp", products, b=None, where=True, ndim=ndim + 1, axis=(0,), dtype=computing)
+        value = merged_blocks(
+            sums, "logsumexp", (0,), keepdims=False, dtype=computing, split_every=split_every, result=result
+        )
     value = value[..., 0, :] if is_row else value
     return value[..., 0] if is_column else value

@@ -63,7 +63,7 @@ def best(pairs: Array, *, axis: tuple[int, ...], keepdims: bool, k: int) -> Arra
 def log_probs(pairs: Array, sums: Array, *, axis: int, dtype: np.dtype[Any]) -> Array:
     """Log-probabilities in the place of logits. Where all of a row are nan, its first elements are the best."""
     with one_thread:
-        values = states.written("log_softmax", pairs["value"], (axis,), True, sums, dtype)
+        values = states.written("log_softmax", pairs["value"], (axis,), where=True, states=sums, dtype=dtype)
     result = np.empty(pairs.shape, candidate_dtype(dtype))
     undefined = np.isnan(sums["others"]) | (sums["maximum"] == -np.inf)
     shape = [-1 if i == axis else 1 for i in range(pairs.ndim)]
@@ -144,13 +144,13 @@ def top(logits: Any, k: Any, axis: Any, split_every: Any) -> tuple[Any, Any]:
             name=named("top-best", logits),
             meta=np.empty(shape, kind),
         )
-        sums = block_sums("log_softmax", logits, None, True, logits.ndim, (place,), dtype)
+        sums = block_sums("log_softmax", logits, b=None, where=True, ndim=logits.ndim, axis=(place,), dtype=dtype)
         pairs = da.blockwise(
             partial(log_probs, axis=place, dtype=dtype),
             every,
             largest,
             every,
-            merged_blocks(sums, "log_softmax", (place,), True, dtype, split_every),
+            merged_blocks(sums, "log_softmax", (place,), keepdims=True, dtype=dtype, split_every=split_every),
             every,
             dtype=candidate_dtype(dtype),
             meta=np.empty(shape, candidate_dtype(dtype)),

@@ -30,7 +30,7 @@ def block_elements(job: Job, source: NpyReader) -> int:
 
 def go_on(job: Job, x: Array, axis: int, before: Array, reverse: bool, exclusive: bool) -> tuple[Array, Array]:
     """The results of a block, and the states of all up to its end."""
-    of_block, _ = states.reduced(OPERATION, x, axis, None, True, job.dtype)
+    of_block, _ = states.reduced(OPERATION, x, axis, b=None, where=True, dtype=job.dtype)
     result = states.scanned(x, axis, reverse, exclusive, before, job.dtype)
     return result, states.joined(OPERATION, before, of_block, job.dtype)
 

@@ -127,9 +127,9 @@ cdef void sort(Candidate *candidates, Py_ssize_t n, Candidate *space) noexcept n
     cdef Py_ssize_t i
     for i in range(1, n):
         if source[i].index < source[i - 1].index:
-            source = sort_by_digits(source, n, space, False)
+            source = sort_by_digits(source, n, space, by_value=False)
             break
-    source = sort_by_digits(source, n, space if source == candidates else candidates, True)
+    source = sort_by_digits(source, n, space if source == candidates else candidates, by_value=True)
     if source != candidates:
         for i in range(n):
             candidates[i] = source[i]

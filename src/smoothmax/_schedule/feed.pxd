@@ -19,7 +19,8 @@ cdef struct Workspace:
     # The memory of a thread besides the arrays of the call, as much as the route needs (see walk.pyx).
     char *memory                # the allocation that has all of it; NULL if nothing was allocated
     char *elements              # staged elements, or results on their way out
-    char *weights               # staged weights, or masked elements about to be transposed
+    char *weights               # staged weights
+    char *prepared              # in their place, where there are none: elements of a tile before they are transposed
     double *drafts              # the maximum of each block of a draft, or nan
     char *draft                 # of a row, where it cannot lie in the result
     State *state                # of the unit, or of the first tile of a band
@@ -112,7 +113,8 @@ cdef inline void stage(Feed *feed, char *destination) noexcept nogil:
         feed.away = away_of(unit.plan, &unit.plan.kept, &unit.bases, &feed.cursor, destination)
         feed.away_ld = inner_stride(&unit.plan.reduced, ELEMENTS)//unit.plan.itemsize
     if unit.route.is_tile:
-        stage_tile(unit.plan, &unit.bases, &feed.cursor, feed.rows, unit.columns, destination, unit.space.weights)
+        stage_tile(unit.plan, &unit.bases, &feed.cursor, feed.rows, unit.columns, destination, unit.space.weights,
+                   unit.space.prepared)
     else:
         stage_row(unit.plan, &unit.bases, &feed.cursor, feed.rows, destination, unit.space.weights)
 

@@ -7,7 +7,7 @@ padded with -inf.
 
 from libc.math cimport INFINITY
 
-from smoothmax._kernels.interface cimport Kernels, Load, State, clear
+from smoothmax._kernels.interface cimport ONE_ADDEND_EACH, Kernels, Load, State, clear
 from smoothmax._schedule.feed cimport Feed, Unit
 from smoothmax._schedule.plan cimport (
     ADDENDS, ELEMENTS, MASK, RESULT, WEIGHTS, Plan, has_one_row_of_weights, has_one_weight_a_row, inner_shape,
@@ -129,13 +129,13 @@ cdef void adjust_narrow(const Feed *feed, char *to) noexcept nogil:
                         to, to_step)
     elif row_stride == 0:
         load_addends(feed, at, used, <char *>loaded)
-        plan.data_kernels.adjust(feed.elements, step, loaded, 0, False, feed.rows, used, plan.element_scale,
-                                 feed.rows*step, to, to_step)
+        plan.data_kernels.adjust(feed.elements, step, loaded, 0, ONE_ADDEND_EACH, feed.rows, used,
+                                 plan.element_scale, feed.rows*step, to, to_step)
     else:
         for i in range(feed.rows):
             load_addends(feed, at + i*feed.width, used, <char *>loaded)
-            plan.data_kernels.adjust(feed.elements + i*step, 0, loaded, 0, False, 1, used, plan.element_scale,
-                                     feed.rows*step, to + i*to_step, 0)
+            plan.data_kernels.adjust(feed.elements + i*step, 0, loaded, 0, ONE_ADDEND_EACH, 1, used,
+                                     plan.element_scale, feed.rows*step, to + i*to_step, 0)
 
 
 cdef void stage_narrow(Feed *feed, char *elements, char *weights) noexcept nogil:

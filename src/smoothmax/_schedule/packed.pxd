@@ -2,15 +2,22 @@
 
 from libc.string cimport memcpy
 
-from smoothmax._kernels.interface cimport SHIFTED, State
+from smoothmax._kernels.interface cimport SHIFTED, State, WeightedSum, weights_of
 
 
 cdef struct Packed:
-    # The fields of a PartialSum; with weights those of a WeightedSum, which lie in the same places.
+    # The fields of a PartialSum. pack() and unpack() also copy the four of a WeightedSum, which lies in its place.
     double maximum
     double count
     double others
     double others_low
+
+
+cdef struct PackedWeightedSum:
+    double reference
+    double exponent
+    double sum
+    double sum_low
 
 
 cdef inline void pack(const State *state, Py_ssize_t columns, char *to, Py_ssize_t stride) noexcept nogil:
@@ -33,10 +40,11 @@ cdef inline void unpack(const char *source, Py_ssize_t stride, Py_ssize_t column
 
 
 cdef inline void unpack_weights(const char *source, Py_ssize_t columns, State *state) noexcept nogil:
-    """Set the sum of weights that a mean is divided by, a WeightedSum in the place of the DotSum."""
-    cdef Packed packed
+    """Set the sum of weights that a mean is divided by."""
+    cdef PackedWeightedSum packed
+    cdef WeightedSum *weights = weights_of(state)
     cdef Py_ssize_t j
     for j in range(columns):
-        memcpy(&packed, source + j*<Py_ssize_t>sizeof(Packed), sizeof(Packed))
-        state.dot.dot[j], state.dot.dot_low[j] = packed.maximum, packed.count
-        state.dot.mass[j], state.dot.mass_low[j] = packed.others, packed.others_low
+        memcpy(&packed, source + j*<Py_ssize_t>sizeof(PackedWeightedSum), sizeof(PackedWeightedSum))
+        weights.reference[j], weights.exponent[j] = packed.reference, packed.exponent
+        weights.sum[j], weights.sum_low[j] = packed.sum, packed.sum_low

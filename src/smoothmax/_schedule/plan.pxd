@@ -1,7 +1,9 @@
 # A plan says where the arrays of a call lie, which axes are reduced, and which operation computes the results. It holds
 # no Python objects, so that it can be walked without the GIL.
 
-from smoothmax._kernels.interface cimport DataKernels, Kernels, Load, Store
+from smoothmax._kernels.interface cimport (
+    ONE_ADDEND_A_ROW, ONE_ADDEND_EACH, Addends, DataKernels, Kernels, Load, Store,
+)
 
 
 cdef enum:
@@ -17,7 +19,8 @@ cdef enum:
     VALUE                       # one number for each reduction, if the result has one for each element
     SIGN
     TARGET                      # the class of each reduction, negative for none; Py_ssize_t
-    FACTORS                     # numbers that multiply the weights; of UNIFORM_LOGSUMEXP, the weights of reductions
+    FACTORS                     # numbers that multiply the weights; or,
+    UNIFORM_WEIGHTS = FACTORS   # where UNIFORM_LOGSUMEXP has no weights of elements, one weight for each reduction
     ADDENDS                     # numbers that are added to the elements
     STATES                      # the partial sum of each reduction, see packed.pxd
     ROLES
@@ -66,8 +69,9 @@ cdef struct Plan:
     Py_ssize_t first_class[ROLES]
     Py_ssize_t class_stride[ROLES]
     const double *class_weights             # NULL: all are 1
-    # Set to 1 if a target is no class, NULL if the targets were checked before; and by UNIFORM_LOGSUMEXP if a weight is
-    # not finite, NULL if the results of such weights stay as they are.
+    # Set to 1 if the walk meets a number that it cannot take: a target that is no class, or a weight of
+    # UNIFORM_LOGSUMEXP that is not finite. NULL if targets were checked before, or the results of such weights stay as
+    # they are.
     int *wrong
     double hard, hard_low
     double soft, soft_low
@@ -159,6 +163,11 @@ cdef inline Py_ssize_t inner_stride(const Axes *axes, int role) noexcept nogil:
 
 cdef inline Py_ssize_t size_of_stride(Py_ssize_t stride) noexcept nogil:
     return -stride if stride < 0 else stride
+
+
+cdef inline Addends addends_of(Py_ssize_t stride) noexcept nogil:
+    """What is added to the elements of a row, by the stride of the addends along it."""
+    return ONE_ADDEND_A_ROW if stride == 0 else ONE_ADDEND_EACH
 
 
 cdef inline bint is_contiguous(const Plan *plan, const Axes *axes, int role) noexcept nogil:

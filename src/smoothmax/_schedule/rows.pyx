@@ -3,7 +3,8 @@
 from smoothmax._kernels.interface cimport SHIFTED, Kernels, State, clear
 from smoothmax._schedule.feed cimport Unit, away_of
 from smoothmax._schedule.plan cimport (
-    ADDENDS, ELEMENTS, MASK, RESULT, SIGN, WEIGHTS, Bases, Cursor, Plan, inner_stride, is_contiguous, start,
+    ADDENDS, ELEMENTS, MASK, RESULT, SIGN, WEIGHTS, Bases, Cursor, Plan, addends_of, inner_stride, is_contiguous,
+    start,
 )
 from smoothmax._schedule.results cimport finish, put_targets, store_numbers, take_targets
 from smoothmax._schedule.scratch cimport fill_masked_row, stage_row, unstage_row
@@ -25,7 +26,7 @@ cdef inline Py_ssize_t stage_whole_row(const Unit *unit, const Bases *bases, bin
     cdef Cursor cursor
     if at_once:         # without a cursor, which takes a fifth of the time of a row of 1000
         plan.data_kernels.adjust(bases.data[ELEMENTS], 0, bases.data[ADDENDS], 0,
-                                 inner_stride(&plan.reduced, ADDENDS) == 0, 1, n, plan.element_scale, 0, to, 0)
+                                 addends_of(inner_stride(&plan.reduced, ADDENDS)), 1, n, plan.element_scale, 0, to, 0)
         return (bases.data[ELEMENTS] - to)//plan.itemsize
     start(&cursor, &plan.reduced, 0, 0, n)
     away = away_of(plan, &plan.reduced, bases, &cursor, to)

@@ -136,5 +136,6 @@ cdef Py_ssize_t stage_columns(const Scores *scores, const Division *division, Sp
         if space.tile_bases.data[role] != NULL:
             space.tile_bases.data[role] += first*inner_stride(&plan.kept, role)
     start(&cursor, &plan.reduced, 0, 0, division.length)
-    stage_tile(plan, &space.tile_bases, &cursor, division.length, columns, space.tile, space.of_tile)
+    # There are no weights, and what is computed from the tile has not begun.
+    stage_tile(plan, &space.tile_bases, &cursor, division.length, columns, space.tile, space.of_tile, space.of_tile)
     return columns

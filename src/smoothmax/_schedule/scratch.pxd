@@ -5,7 +5,7 @@ from smoothmax._schedule.plan cimport Bases, Cursor, Plan
 cdef void stage_row(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssize_t n, char *elements,
                     char *weights) noexcept nogil
 cdef void stage_tile(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssize_t rows, Py_ssize_t columns,
-                     char *elements, char *weights) noexcept nogil
+                     char *elements, char *weights, char *prepared) noexcept nogil
 cdef void unstage_row(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssize_t n, char *results) noexcept nogil
 cdef void unstage_tile(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssize_t rows, Py_ssize_t columns,
                        char *results) noexcept nogil

@@ -7,10 +7,10 @@ do not fill their lanes.
 from libc.math cimport INFINITY
 from libc.string cimport memset
 
-from smoothmax._kernels.interface cimport Load
+from smoothmax._kernels.interface cimport ONE_ADDEND_A_ROW, Addends, Load
 from smoothmax._schedule.plan cimport (
-    ADDENDS, ELEMENTS, FACTORS, MASK, RESULT, WEIGHTS, Axes, Bases, Cursor, Plan, advance, contiguous, inner_shape,
-    inner_stride, is_contiguous, place,
+    ADDENDS, ELEMENTS, FACTORS, MASK, RESULT, WEIGHTS, Axes, Bases, Cursor, Plan, addends_of, advance, contiguous,
+    inner_shape, inner_stride, is_contiguous, place,
 )
 from smoothmax._thresholds cimport MASK_BUFFER_ELEMENTS, TILE_COLUMNS
 
@@ -23,9 +23,10 @@ cdef void adjust_elements(const Plan *plan, const char *elements, Py_ssize_t ste
     """Adjust elements. Addends that kernels cannot read where they lie are loaded first, once if all rows have them."""
     cdef double loaded[MASK_BUFFER_ELEMENTS]
     cdef Py_ssize_t i, part, done = 0, together = rows if addends_step == 0 else 1
-    cdef bint one = stride == 0
+    cdef Addends layout = addends_of(stride)
+    cdef bint one = layout == ONE_ADDEND_A_ROW
     if addends == NULL or plan.direct[ADDENDS] and (one or stride == plan.itemsize):
-        plan.data_kernels.adjust(elements, step, addends, addends_step, one, rows, n, plan.element_scale, ahead, to,
+        plan.data_kernels.adjust(elements, step, addends, addends_step, layout, rows, n, plan.element_scale, ahead, to,
                                  to_step)
         return
     while done < n:
@@ -33,7 +34,7 @@ cdef void adjust_elements(const Plan *plan, const char *elements, Py_ssize_t ste
         for i from 0 <= i < rows by together:
             plan.load_addends(addends + i*addends_step + done*stride, stride, 1 if one else part,
                               plan.swapped[ADDENDS], loaded)
-            plan.data_kernels.adjust(elements + i*step + done*plan.itemsize, step, loaded, 0, one, together, part,
+            plan.data_kernels.adjust(elements + i*step + done*plan.itemsize, step, loaded, 0, layout, together, part,
                                      plan.element_scale, ahead, to + i*to_step + done*plan.itemsize, to_step)
         done += part
 
@@ -283,8 +284,8 @@ cdef void clear_absent_columns(const Plan *plan, Py_ssize_t rows, Py_ssize_t col
 
 
 cdef void stage_tile(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssize_t rows, Py_ssize_t columns,
-                     char *elements, char *weights) noexcept nogil:
-    """Stage rows of a tile. `weights` also holds elements that are prepared for the transposition."""
+                     char *elements, char *weights, char *prepared) noexcept nogil:
+    """Stage rows of a tile. Where there are no weights, `prepared` is room for elements before they are transposed."""
     cdef Py_ssize_t part, done = 0, width = TILE_COLUMNS*plan.itemsize
     cdef bint masked = plan.data[MASK] != NULL, weighted = plan.data[WEIGHTS] != NULL
     cdef bint one_addend_each = (plan.data[ADDENDS] != NULL and is_addend_of_each(plan)
@@ -294,7 +295,7 @@ cdef void stage_tile(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ss
         clear_absent_columns(plan, rows, columns, weights)
     if is_transposed(plan, ELEMENTS, rows) and not weighted and (
             masked and plan.reduced.stride[<int>MASK][0] == 1 or not masked and one_addend_each):
-        transpose_prepared(plan, bases, cursor, rows, columns, elements, weights)
+        transpose_prepared(plan, bases, cursor, rows, columns, elements, prepared)
         advance(cursor, rows)
         return
     if is_transposed(plan, ELEMENTS, rows) and not masked and (

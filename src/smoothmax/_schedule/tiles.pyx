@@ -3,7 +3,7 @@
 from smoothmax._kernels.interface cimport State, clear
 from smoothmax._schedule.feed cimport Unit
 from smoothmax._schedule.plan cimport (
-    ADDENDS, ELEMENTS, MASK, RESULT, WEIGHTS, Cursor, Plan, inner_stride, is_contiguous, start,
+    ADDENDS, ELEMENTS, MASK, RESULT, WEIGHTS, Cursor, Plan, addends_of, inner_stride, is_contiguous, start,
 )
 from smoothmax._schedule.results cimport finish, put_targets, take_targets
 from smoothmax._schedule.route cimport FUSED_DIFFERENCES_TILE
@@ -32,8 +32,8 @@ cdef void fused_tile_by_lanes(const Unit *unit) noexcept nogil:
         at = first*plan.itemsize
         plan.data_kernels.adjust(unit.bases.data[ELEMENTS] + at, inner_stride(&plan.reduced, ELEMENTS),
                                  addends + first*stride if addends != NULL else NULL,
-                                 inner_stride(&plan.reduced, ADDENDS), stride == 0, n, lanes, plan.element_scale,
-                                 LANE_BYTES, unit.space.elements, LANE_BYTES)
+                                 inner_stride(&plan.reduced, ADDENDS), addends_of(stride), n, lanes,
+                                 plan.element_scale, LANE_BYTES, unit.space.elements, LANE_BYTES)
         if unit.route.name == FUSED_DIFFERENCES_TILE:
             plan.kernels.fused_differences_tile(unit.space.elements, lanes, n, lanes, unit.bases.data[RESULT] + at,
                                                 out_ld)
@@ -55,7 +55,8 @@ cdef void fused_tile(const Unit *unit, State *state) noexcept nogil:
         return
     if unit.staged_in:
         start(&cursor, &plan.reduced, 0, 0, n)
-        stage_tile(plan, &unit.bases, &cursor, n, unit.columns, unit.space.elements, unit.space.weights)
+        stage_tile(plan, &unit.bases, &cursor, n, unit.columns, unit.space.elements, unit.space.weights,
+                   unit.space.prepared)
     else:
         elements, weights = unit.bases.data[ELEMENTS], unit.bases.data[WEIGHTS]
         ld = inner_stride(&plan.reduced, ELEMENTS)//plan.itemsize

@@ -65,7 +65,7 @@ cdef void top_of_short_row(const Scores *scores, const Division *division, Space
     if undefined:
         put_undefined(scores, row)
     else:
-        put_best(scores, division, space, row, False)
+        put_best(scores, division, space, row, finished=False)
 
 
 cdef void top_of_long_row(const Scores *scores, const Division *division, Space *space, Row *row) noexcept nogil:
@@ -78,7 +78,7 @@ cdef void top_of_long_row(const Scores *scores, const Division *division, Space 
     if log_sum != log_sum or row.total.maximum == -INFINITY:
         put_undefined(scores, row)
     else:
-        put_best(scores, division, space, row, True)
+        put_best(scores, division, space, row, finished=True)
 
 
 # Tiles ----------------------------------------------------------------------------------------------------------------

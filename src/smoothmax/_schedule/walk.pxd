@@ -1,18 +1,36 @@
 # From a plan to its results. The arrays of a call reach the kernels only through these functions.
 
-from smoothmax._kernels.interface cimport DataKernels, Kernels, Load, Store
+from smoothmax._kernels.interface cimport Addends, DataKernels, Kernels, Load, Store
 from smoothmax._schedule.plan cimport Plan
 from smoothmax._schedule.route cimport Route, RouteName
 
-cdef int walk_alone(const Plan *plan, const Route *route) noexcept nogil         # -1: no memory
 cdef int walk(const Plan *plan) except -2       # -1: no memory
+
+# notes.pxi
+cdef int note(RouteName name) except -1         # for explain: a route that has no walk
+
+# single_row.pxi
+cdef struct SingleRow:
+    # A contiguous row that needs no plan: halves, or floats with weights or addends.
+    const Kernels *kernels
+    const void *elements
+    Py_ssize_t n
+    Py_ssize_t itemsize
+    void *result
+    Load load                   # of halves
+    Store store
+    const DataKernels *data_kernels         # of elements that are adjusted, by these numbers:
+    double scale
+    const void *addends         # NULL for none
+    Addends layout
+    const void *weights         # one for each element; or,
+    double weight               # where the operation takes one for all, that
+
 cdef bint walk_row(const Kernels *kernels, const void *elements, Py_ssize_t n, Py_ssize_t itemsize,
                    void *result) noexcept
-cdef bint walk_half_row(const Kernels *kernels, Load load_row, Store store_row, const void *elements, Py_ssize_t n,
-                        void *result) noexcept
-cdef bint walk_adjusted_row(const Kernels *kernels, const DataKernels *data_kernels, const void *elements,
-                            const void *addends, bint one_addend, double scale, Py_ssize_t n, Py_ssize_t itemsize,
-                            void *result) noexcept
-cdef bint walk_weighted_row(const Kernels *kernels, const void *elements, const void *weights, Py_ssize_t n,
-                            Py_ssize_t itemsize, void *result) noexcept
-cdef int note(RouteName name) except -1         # for explain: a route that has no walk
+cdef bint walk_half_row(const SingleRow *row) noexcept
+cdef bint walk_adjusted_row(const SingleRow *row) noexcept
+cdef bint walk_weighted_row(const SingleRow *row) noexcept
+
+# alone.pxi
+cdef int walk_alone(const Plan *plan, const Route *route) noexcept nogil         # -1: no memory

@@ -67,7 +67,7 @@ cdef extern from * nogil:
                                            Py_ssize_t out_step)
 
 
-cdef void adjust(const real *x, Py_ssize_t step, const real *addends, Py_ssize_t addends_step, bint one_a_row,
+cdef void adjust(const real *x, Py_ssize_t step, const real *addends, Py_ssize_t addends_step, Addends layout,
                  Py_ssize_t rows, Py_ssize_t n, double scale, Py_ssize_t ahead, real *out,
                  Py_ssize_t out_step) noexcept nogil:
     """out[i] of each row is x[i]*scale + addends[i], or plus addends[0] where a row has one addend.
@@ -75,6 +75,7 @@ cdef void adjust(const real *x, Py_ssize_t step, const real *addends, Py_ssize_t
     Without addends, which NULL says, it is x[i]*scale. `out` may be x. Steps are in bytes.
     """
     cdef real nothing = <real>-0.0
+    cdef bint one_a_row = layout == ONE_ADDEND_A_ROW
     if addends == NULL:
         addends, addends_step, one_a_row = &nothing, 0, True
     if real is float:

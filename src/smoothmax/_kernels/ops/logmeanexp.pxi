@@ -38,7 +38,7 @@ cdef void finish_logmeanexp(State *state, Py_ssize_t columns, real *out, real *s
     for j in range(columns):
         others = two_sum(state.sum.others[j], state.sum.others_low[j], &others_low)
         out[j] = <real>mean_value(state.sum.maximum[j], SHIFTED, state.sum.count[j], others, others_low,
-                                  state.loss.counts[j], <real>0)
+                                  state.given.elements[j], <real>0)
 
 
 # Fused ----------------------------------------------------------------------------------------------------------------
@@ -173,7 +173,7 @@ cdef double weighted_mean(const WeightedSum *sum, const WeightedSum *mass, Py_ss
 cdef void finish_weighted_logmeanexp(State *state, Py_ssize_t columns, real *out, real *_) noexcept nogil:
     cdef Py_ssize_t j
     for j in range(columns):
-        out[j] = <real>weighted_mean(weighted_of(state), weighted_of(mass_of(state)), j, <real>0)
+        out[j] = <real>weighted_mean(weighted_of(state), weights_of(state), j, <real>0)
 
 
 # Tables ---------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,95 @@
+# A whole array as one short row, which goes to the kernels without a plan (the route SINGLE_ROW).
+
+cimport numpy as cnp
+from cpython.float cimport PyFloat_AS_DOUBLE
+
+from smoothmax._arrays.elements cimport has_kernels, is_kernel_type, loader, storer
+from smoothmax._kernels.dispatch cimport data_kernels_of, kernels_of
+from smoothmax._kernels.interface cimport (
+    ONE_ADDEND_A_ROW, ONE_ADDEND_EACH, UNIFORM_LOGSUMEXP, WEIGHTED_LOGSUMEXP, Operation,
+)
+from smoothmax._schedule.walk cimport SingleRow, walk_adjusted_row, walk_half_row, walk_row, walk_weighted_row
+
+
+cdef inline bint is_single_row(cnp.ndarray array, int number) noexcept:
+    """Whether the whole array is contiguous, aligned and native, of the type `number`, which has kernels."""
+    return cnp.PyArray_TYPE(array) == number and cnp.PyArray_ISCARRAY_RO(array) and has_kernels(number)
+
+
+cdef inline bint is_kernel_row(cnp.ndarray array, int number) noexcept:
+    """Whether kernels take the whole array as it lies."""
+    return is_single_row(array, number) and is_kernel_type(number)
+
+
+cdef inline bint is_whole_row(cnp.ndarray array, int number, const Shape *shape) noexcept:
+    """Whether an array is such a row of the shape's elements, none of which is repeated."""
+    cdef int i
+    if not is_kernel_row(array, number) or cnp.PyArray_NDIM(array) != shape.ndim:
+        return False
+    for i in range(shape.ndim):
+        if cnp.PyArray_DIM(array, i) != shape.shape[i]:
+            return False
+    return True
+
+
+cdef bint take_adjustment(SingleRow *row, const Shape *shape, cnp.ndarray array, Adjustment by, int number) noexcept:
+    """Take a float `scale`, and addends that are such a row or one number of the elements' type; False otherwise."""
+    cdef cnp.ndarray addends = by.addends
+    if type(by.scale) is not float or not is_whole_row(array, number, shape):
+        return False
+    row.scale = PyFloat_AS_DOUBLE(by.scale)
+    row.addends = NULL
+    row.layout = ONE_ADDEND_EACH
+    if addends is not None:
+        row.addends = cnp.PyArray_DATA(addends)
+        if cnp.PyArray_SIZE(addends) == 1:
+            row.layout = ONE_ADDEND_A_ROW
+            return is_kernel_row(addends, number)
+        return is_whole_row(addends, number, shape)
+    return True
+
+
+cdef bint take_row_weights(SingleRow *row, Operation operation, const Shape *shape, cnp.ndarray array,
+                           cnp.ndarray weights, int number, int computing) noexcept:
+    """Take weights that are such a row, or one finite float64; False otherwise."""
+    if operation == UNIFORM_LOGSUMEXP:
+        if computing != number or not is_kernel_row(weights, cnp.NPY_FLOAT64):
+            return False
+        row.weight = (<const double *>cnp.PyArray_DATA(weights))[0]
+        if number == cnp.NPY_FLOAT32:
+            row.weight = <float>row.weight
+        return row.weight - row.weight == 0
+    row.weights = cnp.PyArray_DATA(weights)
+    return (operation == WEIGHTED_LOGSUMEXP and is_whole_row(array, number, shape)
+            and is_whole_row(weights, number, shape))
+
+
+cdef bint walk_special_row(Operation operation, const Shape *shape, cnp.ndarray array, cnp.ndarray weights,
+                           Adjustment by, int number, int computing, void *result) noexcept:
+    """walk_row for halves, weights, or elements that are adjusted. False, and nothing is done, for other arguments."""
+    cdef bint doubles = number == cnp.NPY_FLOAT64
+    cdef SingleRow row
+    row.kernels, row.data_kernels = kernels_of(operation, doubles), data_kernels_of(doubles)
+    row.elements, row.result = cnp.PyArray_DATA(array), result
+    row.n, row.itemsize = cnp.PyArray_SIZE(array), cnp.PyArray_ITEMSIZE(array)
+    if not is_kernel_type(number):
+        row.load, row.store = loader(number, to_double=False), storer(number, from_double=False)
+        return by is None and weights is None and walk_half_row(&row)
+    if by is not None:
+        return weights is None and take_adjustment(&row, shape, array, by, number) and walk_adjusted_row(&row)
+    return take_row_weights(&row, operation, shape, array, weights, number, computing) and walk_weighted_row(&row)
+
+
+cdef inline bint reduce_whole(Operation operation, const Shape *shape, cnp.ndarray array, cnp.ndarray weights,
+                              cnp.ndarray mask, Adjustment by, int number, int computing, void *result) noexcept:
+    """Compute the whole array as one short row into contiguous results of its own type. False for anything else."""
+    cdef int i
+    if mask is not None or not is_single_row(array, number):
+        return False
+    for i in range(shape.ndim):
+        if not shape.reduced[i]:
+            return False
+    if weights is None and by is None and is_kernel_type(number):
+        return walk_row(kernels_of(operation, number == cnp.NPY_FLOAT64), cnp.PyArray_DATA(array),
+                        cnp.PyArray_SIZE(array), cnp.PyArray_ITEMSIZE(array), result)
+    return walk_special_row(operation, shape, array, weights, by, number, computing, result)
