@@ -12,6 +12,7 @@ from smoothmax._schedule.plan cimport ELEMENTS, ROLES, Axes
 
 cdef extern from "Python.h":
     Py_ssize_t PY_SSIZE_T_MAX
+    long long PyLong_AsLongLongAndOverflow(object number, int *overflow) except? -1
 
 
 # The argument axis ---------------------------------------------------------------------------------------------------
@@ -48,20 +49,24 @@ cdef object as_one_axis(object axis):
     return operator.index(axis)
 
 
-cdef int mark_axis(object axis, Shape *shape, object given) except -1:
-    cdef Py_ssize_t index
-    cdef int ndim = shape.ndim
-    try:
-        index = axis
-    except OverflowError:
-        raise AxisError(f"axis {shown(axis)} is out of bounds for array of dimension {ndim}") from None
-    if ndim == 0 and given is axis and (index == 0 or index == -1):
-        return 0    # NumPy's reductions of a scalar accept both
-    if not -ndim <= index < ndim:
-        raise AxisError(axis, ndim)
-    index += ndim if index < 0 else 0
-    if shape.reduced[index]:
-        raise ValueError(f"axis {index} is given more than once in axis={given!r}")
+cdef int refuse_axis(object axis, const Shape *shape, object given) except -1:
+    """Raise for an axis that mark_axis() cannot mark. But NumPy's reductions of a scalar accept 0 and -1."""
+    if shape.ndim == 0 and given is axis and -1 <= axis <= 0:
+        return 0
+    if not -PY_SSIZE_T_MAX - 1 <= axis <= PY_SSIZE_T_MAX:       # it may have more digits than Python converts
+        raise AxisError(f"axis {shown(axis)} is out of bounds for array of dimension {shape.ndim}")
+    if not -shape.ndim <= axis < shape.ndim:
+        raise AxisError(axis, shape.ndim)
+    raise ValueError(f"axis {axis % shape.ndim} is given more than once in axis={given!r}")
+
+
+cdef inline int mark_axis(object axis, Shape *shape, object given) except -1:
+    cdef int overflow = 0
+    cdef long long index = PyLong_AsLongLongAndOverflow(axis, &overflow)
+    if index < 0:
+        index += shape.ndim
+    if overflow or not 0 <= index < shape.ndim or shape.reduced[index]:
+        return refuse_axis(axis, shape, given)
     shape.reduced[index] = True
     return 0
 

@@ -9,10 +9,7 @@ import os
 
 from cpython.pycapsule cimport PyCapsule_GetPointer
 
-from smoothmax._kernels.interface cimport (
-    DataKernels, Elementwise, ElementwiseRow, Kernels, NumberF32, NumberF64, Operation, ProductKernels, ScoreKernels,
-    Table, Weigh,
-)
+from smoothmax._kernels.interface cimport Table
 
 cdef extern from "cpu_features.h" nogil:
     bint cpu_has "smoothmax_cpu_has"(const char *feature)
@@ -75,36 +72,4 @@ def choose(wanted):
 variant = choose(os.environ.get("SMOOTHMAX_KERNEL"))
 _module = importlib.import_module(module_of(variant))
 fuses = _module.fuses       # whether fma is one instruction; variants for which it is have the same bits
-cdef Table *table = <Table *>PyCapsule_GetPointer(_module.table, "smoothmax._kernels")
-
-
-cdef const Kernels *kernels_of(Operation operation, bint doubles) noexcept:
-    return &table.f64[<int>operation] if doubles else &table.f32[<int>operation]
-
-
-cdef const DataKernels *data_kernels_of(bint doubles) noexcept:
-    return &table.data_f64 if doubles else &table.data_f32
-
-
-cdef const ScoreKernels *score_kernels_of(bint doubles) noexcept:
-    return &table.scores_f64 if doubles else &table.scores_f32
-
-
-cdef Weigh weigh_of(bint doubles) noexcept:
-    return table.weigh_f64 if doubles else table.weigh_f32
-
-
-cdef ElementwiseRow elementwise_of(Elementwise operation, bint doubles) noexcept:
-    return table.elementwise_f64[<int>operation] if doubles else table.elementwise_f32[<int>operation]
-
-
-cdef const ProductKernels *product_kernels_of(bint doubles) noexcept:
-    return &table.products_f64 if doubles else &table.products_f32
-
-
-cdef NumberF32 number_f32_of(Elementwise operation) noexcept:
-    return table.number_f32[<int>operation]
-
-
-cdef NumberF64 number_f64_of(Elementwise operation) noexcept:
-    return table.number_f64[<int>operation]
+table = <const Table *>PyCapsule_GetPointer(_module.table, "smoothmax._kernels")
