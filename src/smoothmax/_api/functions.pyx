@@ -38,16 +38,16 @@ cdef object lazy_functions(object a, object b, object where, object out, object 
     return dask
 
 
-cdef object library_call(object x):
-    """What answers for an array of another library, which the result goes back to; None for all others.
+cdef object libraries_of(object x):
+    """The module that answers for an array of another library, which results go back to; None for all others.
 
-    The module is imported only when such an object is passed. The types of most arguments are known here.
+    It is imported only when such an object is passed. The types of most arguments are known here.
     """
     if isinstance(x, (np.ndarray, np.generic, list, tuple, int, float, complex)):
         return None
     from smoothmax._arrays import libraries
 
-    return libraries.call if libraries.is_foreign(x) else None
+    return libraries if libraries.is_foreign(x) else None
 
 
 def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, where=True, out=None, dtype=None, scale=1.0,
@@ -163,9 +163,9 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, where=
         lazy = lazy_functions(a, b, where, out, add)
         if lazy is not None:
             return lazy.logsumexp(a, axis, b, keepdims, return_sign, where=where, dtype=dtype, scale=scale, add=add)
-        answer = library_call(a)
-        if answer is not None:
-            return answer(logsumexp, "reduced", "a", a, axis, {
+        libraries = libraries_of(a)
+        if libraries is not None:
+            return libraries.call(logsumexp, libraries.REDUCED, "a", a, axis, {
                 "b": b, "keepdims": keepdims, "return_sign": return_sign, "where": where, "out": out, "dtype": dtype,
                 "scale": scale, "add": add})
         return reduce_array(SUM, a, axis, b, keepdims, return_sign, where, out, dtype, adjustment_of(scale, add))
@@ -251,12 +251,13 @@ def logmeanexp(a, axis=None, b=None, keepdims=False, *, where=True, out=None, dt
         lazy = lazy_functions(a, b, where, out, add)
         if lazy is not None:
             return lazy.logmeanexp(a, axis, b, keepdims, where=where, dtype=dtype, scale=scale, add=add)
-        answer = library_call(a)
-        if answer is not None:
-            return answer(logmeanexp, "reduced", "a", a, axis, {
+        libraries = libraries_of(a)
+        if libraries is not None:
+            return libraries.call(logmeanexp, libraries.REDUCED, "a", a, axis, {
                 "b": b, "keepdims": keepdims, "where": where, "out": out, "dtype": dtype, "scale": scale, "add": add})
-        return reduce_array(MEAN, a, axis, b, keepdims, False, where, out, dtype, adjustment_of(scale, add))
-    return reduce_array(MEAN, a, axis, b, keepdims, False, where, out, dtype, None)
+        return reduce_array(MEAN, a, axis, b, keepdims, return_sign=False, where=where, out=out, dtype=dtype,
+                            by=adjustment_of(scale, add))
+    return reduce_array(MEAN, a, axis, b, keepdims, return_sign=False, where=where, out=out, dtype=dtype, by=None)
 
 
 def softmax(x, axis=None, *, where=True, out=None, dtype=None, scale=1.0, add=None):
@@ -344,9 +345,9 @@ def softmax(x, axis=None, *, where=True, out=None, dtype=None, scale=1.0, add=No
         lazy = lazy_functions(x, None, where, out, add)
         if lazy is not None:
             return lazy.softmax(x, axis, where=where, dtype=dtype, scale=scale, add=add)
-        answer = library_call(x)
-        if answer is not None:
-            return answer(softmax, "elements", "x", x, axis, {
+        libraries = libraries_of(x)
+        if libraries is not None:
+            return libraries.call(softmax, libraries.ELEMENTS, "x", x, axis, {
                 "where": where, "out": out, "dtype": dtype, "scale": scale, "add": add})
         return transform_array(SOFTMAX, x, axis, where, out, dtype, adjustment_of(scale, add))
     return transform_array(SOFTMAX, x, axis, where, out, dtype, None)
@@ -432,9 +433,9 @@ def log_softmax(x, axis=None, *, where=True, out=None, dtype=None, scale=1.0, ad
         lazy = lazy_functions(x, None, where, out, add)
         if lazy is not None:
             return lazy.log_softmax(x, axis, where=where, dtype=dtype, scale=scale, add=add)
-        answer = library_call(x)
-        if answer is not None:
-            return answer(log_softmax, "elements", "x", x, axis, {
+        libraries = libraries_of(x)
+        if libraries is not None:
+            return libraries.call(log_softmax, libraries.ELEMENTS, "x", x, axis, {
                 "where": where, "out": out, "dtype": dtype, "scale": scale, "add": add})
         return transform_array(LOG_SOFTMAX, x, axis, where, out, dtype, adjustment_of(scale, add))
     return transform_array(LOG_SOFTMAX, x, axis, where, out, dtype, None)

@@ -1,6 +1,6 @@
 """Losses and gradients: signatures and documentation. _arrays/losses.pyx computes them."""
 
-from smoothmax._api.functions cimport lazy_functions, library_call
+from smoothmax._api.functions cimport lazy_functions, libraries_of
 from smoothmax._kernels.interface cimport LOG_SOFTMAX_VJP, SOFTMAX_VJP
 from smoothmax._arrays.losses cimport (
     LOG_PROBABILITIES, LOGITS, LOSS, LOSS_AND_GRADIENT, log_prob_array, loss_array, product_array, value_and_softmax,
@@ -67,9 +67,9 @@ def logsumexp_and_softmax(a, axis=None, *, keepdims=False, where=True, out=None,
     (array([6.93147181e-01, 4.24835426e-18]), array([[5.00000000e-01, 5.00000000e-01],
            [1.00000000e+00, 4.24835426e-18]]))
     """
-    answer = library_call(a)
-    if answer is not None:
-        return answer(logsumexp_and_softmax, "value and elements", "a", a, axis, {
+    libraries = libraries_of(a)
+    if libraries is not None:
+        return libraries.call(logsumexp_and_softmax, libraries.VALUE_AND_ELEMENTS, "a", a, axis, {
             "keepdims": keepdims, "where": where, "out": out, "dtype": dtype, "scale": scale, "add": add})
     return value_and_softmax(a, axis, keepdims, where, out, dtype, scale, add)
 
@@ -122,12 +122,12 @@ def softmax_vjp(g, p, axis=None, *, out=None):
     >>> softmax_vjp([1.0, 0.0, 0.0, 0.0], p)
     array([ 0.1875, -0.0625, -0.0625, -0.0625])
     """
-    answer = library_call(p)
-    if answer is not None:
-        return answer(softmax_vjp, "elements", "p", p, axis, {"g": g, "out": out})
-    answer = library_call(g)
-    if answer is not None:
-        return answer(softmax_vjp, "elements", "g", g, axis, {"p": p, "out": out})
+    libraries = libraries_of(p)
+    if libraries is not None:
+        return libraries.call(softmax_vjp, libraries.ELEMENTS, "p", p, axis, {"g": g, "out": out})
+    libraries = libraries_of(g)
+    if libraries is not None:
+        return libraries.call(softmax_vjp, libraries.ELEMENTS, "g", g, axis, {"p": p, "out": out})
     return product_array(SOFTMAX_VJP, g, p, "p", axis, out)
 
 
@@ -178,12 +178,12 @@ def log_softmax_vjp(g, logp, axis=None, *, out=None):
     >>> log_softmax_vjp([1.0, 0.0, 0.0, 0.0], logp)
     array([ 0.75, -0.25, -0.25, -0.25])
     """
-    answer = library_call(logp)
-    if answer is not None:
-        return answer(log_softmax_vjp, "elements", "logp", logp, axis, {"g": g, "out": out})
-    answer = library_call(g)
-    if answer is not None:
-        return answer(log_softmax_vjp, "elements", "g", g, axis, {"logp": logp, "out": out})
+    libraries = libraries_of(logp)
+    if libraries is not None:
+        return libraries.call(log_softmax_vjp, libraries.ELEMENTS, "logp", logp, axis, {"g": g, "out": out})
+    libraries = libraries_of(g)
+    if libraries is not None:
+        return libraries.call(log_softmax_vjp, libraries.ELEMENTS, "g", g, axis, {"logp": logp, "out": out})
     return product_array(LOG_SOFTMAX_VJP, g, logp, "logp", axis, out)
 
 
@@ -277,9 +277,9 @@ def cross_entropy(logits, targets, axis=-1, *, weight=None, ignore_index=None, l
     if lazy is not None:
         return lazy.cross_entropy(logits, targets, axis, weight=weight, ignore_index=ignore_index,
                                   label_smoothing=label_smoothing, reduction=reduction, scale=scale, add=add)
-    answer = library_call(logits)
-    if answer is not None:
-        return answer(cross_entropy, "losses", "logits", logits, axis, {
+    libraries = libraries_of(logits)
+    if libraries is not None:
+        return libraries.call(cross_entropy, libraries.LOSSES, "logits", logits, axis, {
             "targets": targets, "weight": weight, "ignore_index": ignore_index, "label_smoothing": label_smoothing,
             "reduction": reduction, "scale": scale, "add": add})
     return loss_array(LOGITS, LOSS, logits, targets, axis, weight, ignore_index, label_smoothing, reduction, None,
@@ -359,9 +359,9 @@ def cross_entropy_and_grad(logits, targets, axis=-1, *, weight=None, ignore_inde
     >>> cross_entropy_and_grad(np.array([40.0, 0.0]), 0)
     (np.float64(4.248354255291589e-18), array([-4.24835426e-18,  4.24835426e-18]))
     """
-    answer = library_call(logits)
-    if answer is not None:
-        return answer(cross_entropy_and_grad, "value and elements", "logits", logits, axis, {
+    libraries = libraries_of(logits)
+    if libraries is not None:
+        return libraries.call(cross_entropy_and_grad, libraries.VALUE_AND_ELEMENTS, "logits", logits, axis, {
             "targets": targets, "weight": weight, "ignore_index": ignore_index, "label_smoothing": label_smoothing,
             "reduction": reduction, "out": out, "scale": scale, "add": add})
     return loss_array(LOGITS, LOSS_AND_GRADIENT, logits, targets, axis, weight, ignore_index, label_smoothing,
@@ -419,9 +419,9 @@ def nll_loss(log_probs, targets, axis=-1, *, weight=None, ignore_index=None, lab
     >>> nll_loss(log_softmax([[2.0, 1.0, 0.0], [0.0, 0.0, 0.0]], axis=1), [0, 2], reduction="none")
     array([0.40760596, 1.09861229])
     """
-    answer = library_call(log_probs)
-    if answer is not None:
-        return answer(nll_loss, "losses", "log_probs", log_probs, axis, {
+    libraries = libraries_of(log_probs)
+    if libraries is not None:
+        return libraries.call(nll_loss, libraries.LOSSES, "log_probs", log_probs, axis, {
             "targets": targets, "weight": weight, "ignore_index": ignore_index, "label_smoothing": label_smoothing,
             "reduction": reduction})
     return loss_array(LOG_PROBABILITIES, LOSS, log_probs, targets, axis, weight, ignore_index, label_smoothing,
@@ -478,7 +478,8 @@ def log_prob(logits, targets, axis=-1, *, scale=1.0, add=None):
     >>> log_prob(np.array([[2.0, 1.0, 0.0], [20.0, 0.0, 0.0]]), [2, 0])
     array([-2.40760596e+00, -4.12230724e-09])
     """
-    answer = library_call(logits)
-    if answer is not None:
-        return answer(log_prob, "losses", "logits", logits, axis, {"targets": targets, "scale": scale, "add": add})
+    libraries = libraries_of(logits)
+    if libraries is not None:
+        return libraries.call(log_prob, libraries.LOSSES, "logits", logits, axis, {
+            "targets": targets, "scale": scale, "add": add})
     return log_prob_array(logits, targets, axis, scale, add)

@@ -2,7 +2,7 @@
 
 cimport numpy as cnp
 
-from smoothmax._api.functions cimport lazy_functions, library_call
+from smoothmax._api.functions cimport lazy_functions, libraries_of
 from smoothmax._arrays.products cimport multiply_arrays
 
 __all__ = ["logmatmulexp"]
@@ -100,10 +100,12 @@ def logmatmulexp(a, b, *, out=None, dtype=None, exact=False):
         lazy = lazy_functions(a, b, None, out)
         if lazy is not None:
             return lazy.logmatmulexp(a, b, dtype=dtype, exact=exact)
-        answer = library_call(a)
-        if answer is not None:
-            return answer(logmatmulexp, "product", "a", a, None, {"b": b, "out": out, "dtype": dtype, "exact": exact})
-        answer = library_call(b)
-        if answer is not None:
-            return answer(logmatmulexp, "product", "b", b, None, {"a": a, "out": out, "dtype": dtype, "exact": exact})
+        libraries = libraries_of(a)
+        if libraries is not None:
+            return libraries.call(logmatmulexp, libraries.PRODUCT, "a", a, None, {
+                "b": b, "out": out, "dtype": dtype, "exact": exact})
+        libraries = libraries_of(b)
+        if libraries is not None:
+            return libraries.call(logmatmulexp, libraries.PRODUCT, "b", b, None, {
+                "a": a, "out": out, "dtype": dtype, "exact": exact})
     return multiply_arrays(a, b, out, dtype, exact)

@@ -2,7 +2,7 @@
 
 cimport numpy as cnp
 
-from smoothmax._api.functions cimport lazy_functions, library_call
+from smoothmax._api.functions cimport lazy_functions, libraries_of
 from smoothmax._arrays.scans cimport scan_array
 
 __all__ = ["logcumsumexp"]
@@ -78,8 +78,8 @@ def logcumsumexp(a, axis=None, *, reverse=False, exclusive=False, out=None, dtyp
         lazy = lazy_functions(a, None, None, out)
         if lazy is not None:
             return lazy.logcumsumexp(a, axis, reverse=reverse, exclusive=exclusive, dtype=dtype)
-        answer = library_call(a)
-        if answer is not None:
-            return answer(logcumsumexp, "elements", "a", a, axis, {
+        libraries = libraries_of(a)
+        if libraries is not None:
+            return libraries.call(logcumsumexp, libraries.ELEMENTS, "a", a, axis, {
                 "reverse": reverse, "exclusive": exclusive, "out": out, "dtype": dtype})
     return scan_array(a, axis, reverse, exclusive, out, dtype)

@@ -2,7 +2,7 @@
 
 cimport numpy as cnp
 
-from smoothmax._api.functions cimport lazy_functions, library_call
+from smoothmax._api.functions cimport lazy_functions, libraries_of
 from smoothmax._arrays.scores cimport draw_array, top_array
 
 __all__ = ["categorical", "top_log_probs"]
@@ -80,9 +80,9 @@ def top_log_probs(logits, k, axis=-1):
         lazy = lazy_functions(logits, None, None, None)
         if lazy is not None:
             return lazy.top_log_probs(logits, k, axis)
-        answer = library_call(logits)
-        if answer is not None:
-            return answer(top_log_probs, "segments", "logits", logits, axis, {"k": k})
+        libraries = libraries_of(logits)
+        if libraries is not None:
+            return libraries.call(top_log_probs, libraries.SEGMENTS, "logits", logits, axis, {"k": k})
     return top_array(logits, k, axis)
 
 
@@ -162,7 +162,8 @@ def categorical(logits, axis=-1, *, size=None, scale=1.0, rng=None):
         lazy = lazy_functions(logits, None, None, None)
         if lazy is not None:
             return lazy.categorical(logits, axis, size=size, scale=scale, rng=rng)
-        answer = library_call(logits)
-        if answer is not None:
-            return answer(categorical, "reduced", "logits", logits, axis, {"size": size, "scale": scale, "rng": rng})
+        libraries = libraries_of(logits)
+        if libraries is not None:
+            return libraries.call(categorical, libraries.REDUCED, "logits", logits, axis, {
+                "size": size, "scale": scale, "rng": rng})
     return draw_array(logits, axis, size, scale, rng)

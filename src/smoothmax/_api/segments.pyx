@@ -2,7 +2,7 @@
 
 cimport numpy as cnp
 
-from smoothmax._api.functions cimport lazy_functions, library_call
+from smoothmax._api.functions cimport lazy_functions, libraries_of
 from smoothmax._arrays.segments cimport offsets_of, segment_array
 from smoothmax._kernels.interface cimport LOG_SOFTMAX, LOGSUMEXP, SOFTMAX
 
@@ -72,9 +72,10 @@ def segment_logsumexp(a, offsets, axis=0, *, out=None, dtype=None):
         lazy = lazy_functions(a, None, None, out)
         if lazy is not None:
             return lazy.segment_logsumexp(a, offsets, axis, dtype=dtype)
-        answer = library_call(a)
-        if answer is not None:
-            return answer(segment_logsumexp, "segments", "a", a, axis, {"offsets": offsets, "out": out, "dtype": dtype})
+        libraries = libraries_of(a)
+        if libraries is not None:
+            return libraries.call(segment_logsumexp, libraries.SEGMENTS, "a", a, axis, {
+                "offsets": offsets, "out": out, "dtype": dtype})
     return segment_array(LOGSUMEXP, a, offsets, axis, out, dtype)
 
 
@@ -137,9 +138,10 @@ def segment_softmax(a, offsets, axis=0, *, out=None, dtype=None):
         lazy = lazy_functions(a, None, None, out)
         if lazy is not None:
             return lazy.segment_softmax(a, offsets, axis, dtype=dtype)
-        answer = library_call(a)
-        if answer is not None:
-            return answer(segment_softmax, "elements", "a", a, axis, {"offsets": offsets, "out": out, "dtype": dtype})
+        libraries = libraries_of(a)
+        if libraries is not None:
+            return libraries.call(segment_softmax, libraries.ELEMENTS, "a", a, axis, {
+                "offsets": offsets, "out": out, "dtype": dtype})
     return segment_array(SOFTMAX, a, offsets, axis, out, dtype)
 
 
@@ -202,9 +204,9 @@ def segment_log_softmax(a, offsets, axis=0, *, out=None, dtype=None):
         lazy = lazy_functions(a, None, None, out)
         if lazy is not None:
             return lazy.segment_log_softmax(a, offsets, axis, dtype=dtype)
-        answer = library_call(a)
-        if answer is not None:
-            return answer(segment_log_softmax, "elements", "a", a, axis, {
+        libraries = libraries_of(a)
+        if libraries is not None:
+            return libraries.call(segment_log_softmax, libraries.ELEMENTS, "a", a, axis, {
                 "offsets": offsets, "out": out, "dtype": dtype})
     return segment_array(LOG_SOFTMAX, a, offsets, axis, out, dtype)
 
