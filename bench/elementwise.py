@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from bench import contenders
 from bench.cases import DTYPES
 from bench.pages import PAGE, put, table
+from bench.turns import best_in_turns
 from bench.yardsticks import processor
 
 Array = NDArray[Any]
@@ -33,7 +34,6 @@ BINARY = FUNCTIONS[:2]
 CASES = {"10": ((10,), (10,)), "1000": ((1000,), (1000,)), "1e6": ((10**6,), (10**6,))}
 BROADCAST = {"(1000, 1) with (1, 1000)": ((1000, 1), (1, 1000))}
 ROUNDS = 4
-PAUSE = 0.1  # seconds before a turn, for the threads of OpenMP spin for a while after a call of PyTorch
 TURN_SECONDS = 0.005  # of calls, at least two of them
 
 
@@ -156,15 +156,6 @@ def seconds_of_turn(call: contenders.Call) -> float:
     return (time.perf_counter() - start) / count
 
 
-def best_times(calls: dict[str, contenders.Call]) -> dict[str, float]:
-    best = dict.fromkeys(calls, float("inf"))
-    for _ in range(ROUNDS):
-        for name, call in calls.items():
-            time.sleep(PAUSE)
-            best[name] = min(best[name], seconds_of_turn(call))
-    return best
-
-
 def row(function: str, case: str, operands: list[Array], names: list[str]) -> list[str]:
     calls = {}
     for name in names:
@@ -174,7 +165,7 @@ def row(function: str, case: str, operands: list[Array], names: list[str]) -> li
             calls[name] = call
     if operands[0].size == 10:  # what NumPy's own machinery takes
         calls["np.add"] = (lambda: np.add(*operands)) if len(operands) == 2 else (lambda: np.negative(*operands))
-    times = best_times(calls)
+    times = best_in_turns(calls, ROUNDS, seconds_of_turn)
     others = [f"{times[name] / times['smoothmax']:.2g}x" if name in times else "" for name in names[1:]]
     small = f"{times['smoothmax'] / times['np.add']:.2f}" if "np.add" in times else ""
     return [f"{function} {operands[0].dtype}, {case}", f"{times['smoothmax'] * 1e6:.3g} us", *others, small]

@@ -17,7 +17,6 @@ A last line compares (1000, 1000) with np.matmul of the same shape and three pas
 """
 
 import argparse
-import importlib.util
 import os
 import sys
 import time
@@ -28,9 +27,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench import contenders
+from bench.turns import PAUSE, installed
 
 ROUNDS = 5
-PAUSE = 0.1  # seconds before each turn
 TURN = 0.003  # seconds that a turn takes at least, in calls one after the other
 WORK = 10**7  # terms that contenders by terms sum in a turn
 DTYPES = ("float64", "float32")
@@ -47,10 +46,6 @@ SHAPES = (
 Array = NDArray[Any]
 Call = Callable[[], Any]
 Calls = dict[str, tuple[Call, float]]  # and how many times the work of the call the cell has
-
-
-def installed(module: str) -> bool:
-    return importlib.util.find_spec(module) is not None
 
 
 def numpy_terms(a: Array, b: Array) -> Array:

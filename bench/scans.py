@@ -9,30 +9,22 @@ logcumsumexp, JAX's cumlogsumexp (jitted) and a loop in Numba (without fastmath)
 compared with smoothmax's results before it is timed.
 """
 
-import argparse
-import importlib.util
 import itertools
 import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench import contenders
+from bench.turns import Calls, best_in_turns, installed, options
 
 ROUNDS = 7
-PAUSE = 0.1  # seconds before each turn
 SIZE = 10**6
 MEANS = (3, 10, 100, 10**4)  # elements of a segment
 DTYPES = ("float64", "float32")
 Array = NDArray[Any]
-Calls = dict[str, Callable[[], Any]]
-
-
-def installed(module: str) -> bool:
-    return importlib.util.find_spec(module) is not None
 
 
 def scan_loop() -> Any:
@@ -156,24 +148,12 @@ def timed(calls: Calls) -> dict[str, float]:
     expected = np.asarray(calls["smoothmax"](), np.float64)
     for name, call in calls.items():
         np.testing.assert_allclose(np.asarray(call(), np.float64), expected, rtol=1e-2, atol=1e-2, err_msg=name)
-    best = dict.fromkeys(calls, np.inf)
-    for _ in range(ROUNDS):
-        for name, call in calls.items():
-            time.sleep(PAUSE)
-            begin = time.perf_counter()
-            call()
-            best[name] = min(best[name], time.perf_counter() - begin)
-    return {name: seconds / SIZE * 1e9 for name, seconds in best.items()}
+    return {name: seconds / SIZE * 1e9 for name, seconds in best_in_turns(calls, ROUNDS).items()}
 
 
 def main() -> None:
     """Print a line for each cell: the time of smoothmax, and those of the others as multiples of it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--only", default="")
-    given = parser.parse_args()
-    contenders.use_cores(given.threads)
-    contenders.keep_freed_memory()
+    given = options(__doc__)
     for name, calls in cells(given.only):
         times = timed(calls)
         own = times.pop("smoothmax")

@@ -10,31 +10,23 @@ draws: torch.multinomial, jax.random.categorical (jitted), and NumPy's cumulativ
 a uniform number. They are timed as far as they are installed, and the largest are compared with smoothmax's before.
 """
 
-import argparse
-import importlib.util
 import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench import contenders
+from bench.turns import Calls, best_in_turns, installed, options
 
 ROUNDS = 5
-PAUSE = 0.1  # seconds before each turn
 Array = NDArray[Any]
-Calls = dict[str, Callable[[], Any]]
 # Rows, logits of a row, and how many of the largest are wanted: of a language model, of a classifier, of a sort.
 TOP = ((512, 128_256, 20), (1, 128_256, 20), (512, 128_256, 1), (64, 32_000, 1000), (100_000, 10, 3), (5000, 1000, 5),
        (16, 128_256, 128_256))  # fmt: skip
 # Rows, logits of a row, and draws of each.
 DRAWS = ((512, 128_256, 1), (1, 128_256, 1), (100_000, 10, 1), (5000, 1000, 1), (1, 1000, 100_000))
-
-
-def installed(module: str) -> bool:
-    return importlib.util.find_spec(module) is not None
 
 
 def threads_of_torch() -> Any:
@@ -123,29 +115,12 @@ def check(calls: Calls) -> None:
             np.testing.assert_allclose(np.asarray(values), expected, rtol=rtol, atol=1e-3, err_msg=name)
 
 
-def timed(calls: Calls) -> dict[str, float]:
-    """The best time of each in seconds, in turns."""
-    check(calls)
-    best = dict.fromkeys(calls, np.inf)
-    for _ in range(ROUNDS):
-        for name, call in calls.items():
-            time.sleep(PAUSE)
-            begin = time.perf_counter()
-            call()
-            best[name] = min(best[name], time.perf_counter() - begin)
-    return best
-
-
 def main() -> None:
     """Print a line for each cell: the time of smoothmax, and those of the others as multiples of it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--only", default="")
-    given = parser.parse_args()
-    contenders.use_cores(given.threads)
-    contenders.keep_freed_memory()
+    given = options(__doc__)
     for name, calls, size in cells(given.only):
-        times = timed(calls)
+        check(calls)
+        times = best_in_turns(calls, ROUNDS)
         own = times.pop("smoothmax")
         others = "  ".join(f"{other} {seconds / own:.2f}x" for other, seconds in times.items())
         print(f"{name:42} {own * 1e3:8.3f} ms {own / size * 1e9:6.3f} ns a logit  {others}", flush=True)
