@@ -106,28 +106,16 @@ cdef inline void transform_row(Operation operation, const real *x, ptrdiff_t n, 
     leave_without_flags(&environment)
 
 
-cdef double logsumexp_f64(const double *x, ptrdiff_t n, ptrdiff_t stride) noexcept nogil:
+cdef real logsumexp(const real *x, ptrdiff_t n, ptrdiff_t stride) noexcept nogil:
     return reduce(LOGSUMEXP, x, n, stride)
 
 
-cdef float logsumexp_f32(const float *x, ptrdiff_t n, ptrdiff_t stride) noexcept nogil:
-    return reduce(LOGSUMEXP, x, n, stride)
+cdef void softmax(const real *x, ptrdiff_t n, ptrdiff_t stride, real *out, ptrdiff_t out_stride) noexcept nogil:
+    transform_row(SOFTMAX, x, n, stride, out, out_stride)
 
 
-cdef void softmax_f64(const double *x, ptrdiff_t n, ptrdiff_t stride, double *out, ptrdiff_t to) noexcept nogil:
-    transform_row(SOFTMAX, x, n, stride, out, to)
-
-
-cdef void softmax_f32(const float *x, ptrdiff_t n, ptrdiff_t stride, float *out, ptrdiff_t to) noexcept nogil:
-    transform_row(SOFTMAX, x, n, stride, out, to)
-
-
-cdef void log_softmax_f64(const double *x, ptrdiff_t n, ptrdiff_t stride, double *out, ptrdiff_t to) noexcept nogil:
-    transform_row(LOG_SOFTMAX, x, n, stride, out, to)
-
-
-cdef void log_softmax_f32(const float *x, ptrdiff_t n, ptrdiff_t stride, float *out, ptrdiff_t to) noexcept nogil:
-    transform_row(LOG_SOFTMAX, x, n, stride, out, to)
+cdef void log_softmax(const real *x, ptrdiff_t n, ptrdiff_t stride, real *out, ptrdiff_t out_stride) noexcept nogil:
+    transform_row(LOG_SOFTMAX, x, n, stride, out, out_stride)
 
 
 # Numbers --------------------------------------------------------------------------------------------------------------
@@ -144,43 +132,23 @@ cdef inline real combine(Elementwise operation, real x1, real x2) noexcept nogil
     return result
 
 
-cdef double logaddexp_f64(double x1, double x2) noexcept nogil:
+cdef real logaddexp(real x1, real x2) noexcept nogil:
     return combine(LOGADDEXP, x1, x2)
 
 
-cdef float logaddexp_f32(float x1, float x2) noexcept nogil:
-    return combine(LOGADDEXP, x1, x2)
-
-
-cdef double logsubexp_f64(double x1, double x2) noexcept nogil:
+cdef real logsubexp(real x1, real x2) noexcept nogil:
     return combine(LOGSUBEXP, x1, x2)
 
 
-cdef float logsubexp_f32(float x1, float x2) noexcept nogil:
-    return combine(LOGSUBEXP, x1, x2)
-
-
-cdef double log1mexp_f64(double x) noexcept nogil:
+cdef real log1mexp(real x) noexcept nogil:
     return combine(LOG1MEXP, x, x)
 
 
-cdef float log1mexp_f32(float x) noexcept nogil:
-    return combine(LOG1MEXP, x, x)
-
-
-cdef double log1pexp_f64(double x) noexcept nogil:
+cdef real log1pexp(real x) noexcept nogil:
     return combine(LOG1PEXP, x, x)
 
 
-cdef float log1pexp_f32(float x) noexcept nogil:
-    return combine(LOG1PEXP, x, x)
-
-
-cdef double log_expit_f64(double x) noexcept nogil:
-    return combine(LOG_EXPIT, x, x)
-
-
-cdef float log_expit_f32(float x) noexcept nogil:
+cdef real log_expit(real x) noexcept nogil:
     return combine(LOG_EXPIT, x, x)
 
 
@@ -188,12 +156,16 @@ cdef float log_expit_f32(float x) noexcept nogil:
 #
 # They are those of smoothmax.LogSumExp, one each. C's structs have the size of a Packed and are never looked into.
 
-cdef inline void init(partial *sum) noexcept nogil:
+cdef inline const Kernels *kernels_of_sum(const partial *_) noexcept nogil:
+    return KERNELS[partial is PartialF64][<int>LOGSUMEXP]
+
+
+cdef void init(partial *sum) noexcept nogil:
     cdef Packed packed = Packed(-INFINITY, 0, 0, 0)
     memcpy(sum, &packed, sizeof(Packed))
 
 
-cdef inline void absorb(partial *sum, const real *x, ptrdiff_t n, ptrdiff_t stride) noexcept nogil:
+cdef void absorb(partial *sum, const real *x, ptrdiff_t n, ptrdiff_t stride) noexcept nogil:
     cdef Environment environment
     cdef Row row
     cdef Packed packed
@@ -202,63 +174,41 @@ cdef inline void absorb(partial *sum, const real *x, ptrdiff_t n, ptrdiff_t stri
     row = row_of(x, n, stride)
     memcpy(&packed, sum, sizeof(Packed))
     enter_environment(&environment)
-    absorb_strided(kernels_for(LOGSUMEXP, x).mergeable, &packed, &row)
+    absorb_strided(kernels_of_sum(sum).mergeable, &packed, &row)
     leave_without_flags(&environment)
     memcpy(sum, &packed, sizeof(Packed))
 
 
-cdef inline void merge_partials(partial *sum, const partial *other, const real *_) noexcept nogil:
+cdef void merge_partials(partial *sum, const partial *other) noexcept nogil:
     cdef Environment environment
     cdef Packed packed, added
     memcpy(&packed, sum, sizeof(Packed))
     memcpy(&added, other, sizeof(Packed))
     enter_environment(&environment)
-    merge_packed(kernels_for(LOGSUMEXP, _), &packed, &added)
+    merge_packed(kernels_of_sum(sum), &packed, &added)
     leave_without_flags(&environment)
     memcpy(sum, &packed, sizeof(Packed))
 
 
-cdef inline real result_of_partial(const partial *sum, real _) noexcept nogil:
+cdef inline void finish_partial(const partial *sum, void *result) noexcept nogil:
     cdef Environment environment
     cdef Packed packed
-    cdef real result
     memcpy(&packed, sum, sizeof(Packed))
     enter_environment(&environment)
-    finish_packed(kernels_for(LOGSUMEXP, &_), &packed, &result)
+    finish_packed(kernels_of_sum(sum), &packed, result)
     leave_without_flags(&environment)
+
+
+cdef double result_f64(const PartialF64 *sum) noexcept nogil:
+    cdef double result
+    finish_partial(sum, &result)
     return result
 
 
-cdef void partial_sum_init_f64(PartialF64 *sum) noexcept nogil:
-    init(sum)
-
-
-cdef void partial_sum_init_f32(PartialF32 *sum) noexcept nogil:
-    init(sum)
-
-
-cdef void partial_sum_absorb_f64(PartialF64 *sum, const double *x, ptrdiff_t n, ptrdiff_t stride) noexcept nogil:
-    absorb(sum, x, n, stride)
-
-
-cdef void partial_sum_absorb_f32(PartialF32 *sum, const float *x, ptrdiff_t n, ptrdiff_t stride) noexcept nogil:
-    absorb(sum, x, n, stride)
-
-
-cdef void partial_sum_merge_f64(PartialF64 *sum, const PartialF64 *other) noexcept nogil:
-    merge_partials(sum, other, <const double *>NULL)
-
-
-cdef void partial_sum_merge_f32(PartialF32 *sum, const PartialF32 *other) noexcept nogil:
-    merge_partials(sum, other, <const float *>NULL)
-
-
-cdef double partial_sum_result_f64(const PartialF64 *sum) noexcept nogil:
-    return result_of_partial(sum, <double>0)
-
-
-cdef float partial_sum_result_f32(const PartialF32 *sum) noexcept nogil:
-    return result_of_partial(sum, <float>0)
+cdef float result_f32(const PartialF32 *sum) noexcept nogil:
+    cdef float result
+    finish_partial(sum, &result)
+    return result
 
 
 # The table ------------------------------------------------------------------------------------------------------------
@@ -276,39 +226,46 @@ cdef void take_kernels() noexcept:
 cdef Functions TABLE
 take_kernels()
 TABLE.version = SMOOTHMAX_C_VERSION
-TABLE.logsumexp_f64, TABLE.logsumexp_f32 = logsumexp_f64, logsumexp_f32
-TABLE.softmax_f64, TABLE.softmax_f32 = softmax_f64, softmax_f32
-TABLE.log_softmax_f64, TABLE.log_softmax_f32 = log_softmax_f64, log_softmax_f32
-TABLE.logaddexp_f64, TABLE.logaddexp_f32 = logaddexp_f64, logaddexp_f32
-TABLE.logsubexp_f64, TABLE.logsubexp_f32 = logsubexp_f64, logsubexp_f32
-TABLE.log1mexp_f64, TABLE.log1mexp_f32 = log1mexp_f64, log1mexp_f32
-TABLE.log1pexp_f64, TABLE.log1pexp_f32 = log1pexp_f64, log1pexp_f32
-TABLE.log_expit_f64, TABLE.log_expit_f32 = log_expit_f64, log_expit_f32
-TABLE.partial_sum_init_f64, TABLE.partial_sum_init_f32 = partial_sum_init_f64, partial_sum_init_f32
-TABLE.partial_sum_absorb_f64, TABLE.partial_sum_absorb_f32 = partial_sum_absorb_f64, partial_sum_absorb_f32
-TABLE.partial_sum_merge_f64, TABLE.partial_sum_merge_f32 = partial_sum_merge_f64, partial_sum_merge_f32
-TABLE.partial_sum_result_f64, TABLE.partial_sum_result_f32 = partial_sum_result_f64, partial_sum_result_f32
+TABLE.logsumexp_f64, TABLE.logsumexp_f32 = logsumexp[double], logsumexp[float]
+TABLE.softmax_f64, TABLE.softmax_f32 = softmax[double], softmax[float]
+TABLE.log_softmax_f64, TABLE.log_softmax_f32 = log_softmax[double], log_softmax[float]
+TABLE.logaddexp_f64, TABLE.logaddexp_f32 = logaddexp[double], logaddexp[float]
+TABLE.logsubexp_f64, TABLE.logsubexp_f32 = logsubexp[double], logsubexp[float]
+TABLE.log1mexp_f64, TABLE.log1mexp_f32 = log1mexp[double], log1mexp[float]
+TABLE.log1pexp_f64, TABLE.log1pexp_f32 = log1pexp[double], log1pexp[float]
+TABLE.log_expit_f64, TABLE.log_expit_f32 = log_expit[double], log_expit[float]
+TABLE.partial_sum_init_f64, TABLE.partial_sum_init_f32 = init[PartialF64], init[PartialF32]
+TABLE.partial_sum_absorb_f64, TABLE.partial_sum_absorb_f32 = absorb[PartialF64, double], absorb[PartialF32, float]
+TABLE.partial_sum_merge_f64, TABLE.partial_sum_merge_f32 = merge_partials[PartialF64], merge_partials[PartialF32]
+TABLE.partial_sum_result_f64, TABLE.partial_sum_result_f32 = result_f64, result_f32
 _C_API = PyCapsule_New(&TABLE, "smoothmax._C_API", NULL)
 
 
 def addresses():
     """The addresses of the functions, by the names that C has for them."""
     return {
-        "smoothmax_logsumexp_f64": <uintptr_t>logsumexp_f64, "smoothmax_logsumexp_f32": <uintptr_t>logsumexp_f32,
-        "smoothmax_softmax_f64": <uintptr_t>softmax_f64, "smoothmax_softmax_f32": <uintptr_t>softmax_f32,
-        "smoothmax_log_softmax_f64": <uintptr_t>log_softmax_f64,
-        "smoothmax_log_softmax_f32": <uintptr_t>log_softmax_f32,
-        "smoothmax_logaddexp_f64": <uintptr_t>logaddexp_f64, "smoothmax_logaddexp_f32": <uintptr_t>logaddexp_f32,
-        "smoothmax_logsubexp_f64": <uintptr_t>logsubexp_f64, "smoothmax_logsubexp_f32": <uintptr_t>logsubexp_f32,
-        "smoothmax_log1mexp_f64": <uintptr_t>log1mexp_f64, "smoothmax_log1mexp_f32": <uintptr_t>log1mexp_f32,
-        "smoothmax_log1pexp_f64": <uintptr_t>log1pexp_f64, "smoothmax_log1pexp_f32": <uintptr_t>log1pexp_f32,
-        "smoothmax_log_expit_f64": <uintptr_t>log_expit_f64, "smoothmax_log_expit_f32": <uintptr_t>log_expit_f32,
-        "smoothmax_partial_sum_init_f64": <uintptr_t>partial_sum_init_f64,
-        "smoothmax_partial_sum_init_f32": <uintptr_t>partial_sum_init_f32,
-        "smoothmax_partial_sum_absorb_f64": <uintptr_t>partial_sum_absorb_f64,
-        "smoothmax_partial_sum_absorb_f32": <uintptr_t>partial_sum_absorb_f32,
-        "smoothmax_partial_sum_merge_f64": <uintptr_t>partial_sum_merge_f64,
-        "smoothmax_partial_sum_merge_f32": <uintptr_t>partial_sum_merge_f32,
-        "smoothmax_partial_sum_result_f64": <uintptr_t>partial_sum_result_f64,
-        "smoothmax_partial_sum_result_f32": <uintptr_t>partial_sum_result_f32,
+        "smoothmax_logsumexp_f64": <uintptr_t>TABLE.logsumexp_f64,
+        "smoothmax_logsumexp_f32": <uintptr_t>TABLE.logsumexp_f32,
+        "smoothmax_softmax_f64": <uintptr_t>TABLE.softmax_f64,
+        "smoothmax_softmax_f32": <uintptr_t>TABLE.softmax_f32,
+        "smoothmax_log_softmax_f64": <uintptr_t>TABLE.log_softmax_f64,
+        "smoothmax_log_softmax_f32": <uintptr_t>TABLE.log_softmax_f32,
+        "smoothmax_logaddexp_f64": <uintptr_t>TABLE.logaddexp_f64,
+        "smoothmax_logaddexp_f32": <uintptr_t>TABLE.logaddexp_f32,
+        "smoothmax_logsubexp_f64": <uintptr_t>TABLE.logsubexp_f64,
+        "smoothmax_logsubexp_f32": <uintptr_t>TABLE.logsubexp_f32,
+        "smoothmax_log1mexp_f64": <uintptr_t>TABLE.log1mexp_f64,
+        "smoothmax_log1mexp_f32": <uintptr_t>TABLE.log1mexp_f32,
+        "smoothmax_log1pexp_f64": <uintptr_t>TABLE.log1pexp_f64,
+        "smoothmax_log1pexp_f32": <uintptr_t>TABLE.log1pexp_f32,
+        "smoothmax_log_expit_f64": <uintptr_t>TABLE.log_expit_f64,
+        "smoothmax_log_expit_f32": <uintptr_t>TABLE.log_expit_f32,
+        "smoothmax_partial_sum_init_f64": <uintptr_t>TABLE.partial_sum_init_f64,
+        "smoothmax_partial_sum_init_f32": <uintptr_t>TABLE.partial_sum_init_f32,
+        "smoothmax_partial_sum_absorb_f64": <uintptr_t>TABLE.partial_sum_absorb_f64,
+        "smoothmax_partial_sum_absorb_f32": <uintptr_t>TABLE.partial_sum_absorb_f32,
+        "smoothmax_partial_sum_merge_f64": <uintptr_t>TABLE.partial_sum_merge_f64,
+        "smoothmax_partial_sum_merge_f32": <uintptr_t>TABLE.partial_sum_merge_f32,
+        "smoothmax_partial_sum_result_f64": <uintptr_t>TABLE.partial_sum_result_f64,
+        "smoothmax_partial_sum_result_f32": <uintptr_t>TABLE.partial_sum_result_f32,
     }
