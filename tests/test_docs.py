@@ -28,6 +28,19 @@ def text_of(path):
     return path.read_text(encoding="utf-8")
 
 
+def test_prose_has_lines_of_120_characters_at_most():
+    """Tables and formulas cannot be wrapped, and bench/ writes lines of its own into two pages."""
+    written = {"README.md", "benchmarks.md"}
+    long = [
+        f"{path.name}:{number}"
+        for path in PAGES
+        if path.name not in written
+        for number, line in enumerate(text_of(path).split("\n"), 1)
+        if len(line) > 120 and not line.startswith(("|", "$$"))
+    ]
+    assert not long
+
+
 # Limits ---------------------------------------------------------------------------------------------------------------
 
 
