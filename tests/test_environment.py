@@ -3,6 +3,8 @@
 import contextlib
 import ctypes
 import platform
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -139,3 +141,34 @@ def test_the_smallest_case_of_rounding_downward():
         got = smoothmax.softmax(np.float32([0, -90]))
     assert got.tolist() == smoothmax.softmax(np.float32([0, -90])).tolist()
     assert got[1] > 0
+
+
+TRAPS = """
+import ctypes
+import numpy as np, smoothmax
+
+x = np.array([0.0, -708.5, -745.0, 700.0])
+wide, single = np.empty(4, np.longdouble), np.empty(4, np.float32)
+calls = [
+    lambda: smoothmax.softmax(x),
+    lambda: smoothmax.softmax(x, out=wide),
+    lambda: smoothmax.log_softmax(x, out=single),
+    lambda: smoothmax.logsumexp(x, b=np.longdouble([1, 2, 3, 1]) / 3),
+    lambda: smoothmax.log_expit(x),
+    lambda: smoothmax.logsumexp(np.append(x, np.inf)),
+]
+expected = [np.copy(call()) for call in calls]
+libm, found, trapped = ctypes.CDLL("libm.so.6"), [], 0x1D  # invalid, division by zero, overflow, underflow
+libm.feclearexcept(0x3F)
+libm.feenableexcept(trapped)
+for call in calls:
+    found.append(np.copy(call()))
+assert libm.fedisableexcept(0x3F) == trapped
+for one, other in zip(found, expected):
+    np.testing.assert_array_equal(one, other)
+"""
+
+
+def test_exceptions_that_the_caller_traps_do_not_stop_a_call():
+    run = subprocess.run([sys.executable, "-c", TRAPS], capture_output=True, text=True, timeout=60)
+    assert (run.returncode, run.stderr) == (0, "")
