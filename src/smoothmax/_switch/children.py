@@ -11,14 +11,17 @@ import importlib.abc
 import importlib.machinery
 import os
 import sys
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
+from smoothmax._hooks.threadpoolctl import register_if_whole
 from smoothmax._switch.scipy import patch_scipy
 
 __all__ = ["VARIABLE", "announce", "follow"]
 
+Action = Callable[[], None]
 VARIABLE = "SMOOTHMAX_PATCH_SCIPY"  # "scipy", or "scikit-learn" for both
 SITE = str(Path(__file__).with_name("site"))
 
@@ -33,16 +36,18 @@ def announce(environment: MutableMapping[str, str], *, scikit_learn: bool) -> No
 def follow(kind: str) -> None:
     """Switch this process now if it has imported what is to be switched; otherwise as soon as it does.
 
-    Importing SciPy takes a tenth of a second, which a process that does not need it should not pay.
+    Importing SciPy takes a tenth of a second, which a process that does not need it should not pay. smoothmax is
+    imported before the program begins, and so before threadpoolctl, which is therefore waited for, too.
     """
     patch = {"scipy": ["scipy.special"], "scikit-learn": ["scipy.special", "sklearn.utils.extmath"]}.get(kind)
     if patch is None:
         return
-    waiting = [name for name in patch if name not in sys.modules]
-    if len(waiting) < len(patch):
-        switch_loaded(kind)
-    if waiting:
-        sys.meta_path.insert(0, Finder(kind, waiting))
+    actions: dict[str, Action] = dict.fromkeys(patch, partial(switch_loaded, kind))
+    actions["threadpoolctl"] = register_limits
+    for name in actions.keys() & sys.modules.keys():
+        actions.pop(name)()
+    if actions:
+        sys.meta_path.insert(0, Finder(actions))
 
 
 def switch_loaded(kind: str) -> None:
@@ -50,42 +55,47 @@ def switch_loaded(kind: str) -> None:
     patch_scipy(scikit_learn=kind == "scikit-learn" and "sklearn.utils.extmath" in sys.modules)
 
 
-class Finder(importlib.abc.MetaPathFinder):
-    """Finds the modules it waits for as others do, and lets them be switched once they are executed."""
+def register_limits() -> None:
+    """Let threadpoolctl limit the threads of smoothmax, unless it is too old for that."""
+    register_if_whole(sys.modules["threadpoolctl"])
 
-    def __init__(self, kind: str, names: list[str]) -> None:
-        self.kind, self.names = kind, names
+
+class Finder(importlib.abc.MetaPathFinder):
+    """Finds the modules it waits for as others do, and acts once they are executed."""
+
+    def __init__(self, actions: dict[str, Action]) -> None:
+        self.actions = actions
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         """Find one of the modules by the finders behind this one."""
-        if name not in self.names:
+        action = self.actions.pop(name, None)
+        if action is None:
             return None
-        self.names.remove(name)
-        if not self.names:
+        if not self.actions:
             sys.meta_path.remove(self)
         for finder in sys.meta_path:
             if finder is not self and (spec := finder.find_spec(name, path, target)) is not None:
                 if spec.loader is not None:
-                    spec.loader = Loader(spec.loader, self.kind)
+                    spec.loader = Loader(spec.loader, action)
                 return spec
         return None
 
 
 class Loader(importlib.abc.Loader):
-    """Loads a module as another loader does, and then makes the switch."""
+    """Loads a module as another loader does, and then acts."""
 
-    def __init__(self, loader: importlib.abc.Loader, kind: str) -> None:
-        self.loader, self.kind = loader, kind
+    def __init__(self, loader: importlib.abc.Loader, action: Action) -> None:
+        self.loader, self.action = loader, action
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
         """Create the module as its own loader does."""
         return self.loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        """Execute the module with its own loader, which it keeps, and switch."""
+        """Execute the module with its own loader, which it keeps, and act."""
         if module.__spec__ is not None:
             module.__spec__.loader = module.__loader__ = self.loader
         self.loader.exec_module(module)
-        switch_loaded(self.kind)
+        self.action()

@@ -129,6 +129,8 @@ def patch_scipy(*, scikit_learn: bool = False) -> None:
     and one that is started anew does not; ``python -m smoothmax run program.py`` switches all of them. Results differ
     from SciPy's within the bounds of both, and where smoothmax's documentation lists a difference.
 
+    Ufuncs such as `scipy.special.log_expit` are left alone: they have no code to exchange.
+
     Examples
     --------
     >>> import numpy as np
