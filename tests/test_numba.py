@@ -141,6 +141,40 @@ def test_numbers_have_the_bits_of_the_ufuncs(numbers):
     assert of_numbers(*numbers) == expected
 
 
+@numba.njit(parallel=True)
+def forward_sums(x, transition):
+    out = np.empty_like(x)
+    for i in numba.prange(len(x)):
+        for j in range(x.shape[1]):
+            out[i, j] = logsumexp(x[i] + transition[:, j])  # compiled, and called here from compiled code
+    return out
+
+
+def test_threads_of_numba_and_functions_that_call_each_other():
+    rng = np.random.default_rng(0)
+    x, transition = rng.normal(size=(40, 5)), rng.normal(size=(5, 5))
+    expected = [[smoothmax.logsumexp(row + column) for column in transition.T] for row in x]
+    np.testing.assert_array_equal(forward_sums(x, transition), expected)
+
+
+def test_ufuncs_that_numba_makes():
+    """Their loops run without the GIL, and no flag that a kernel raises becomes a warning."""
+
+    @numba.vectorize(["float64(float64, float64)"])
+    def add(x1, x2):
+        return smoothmax.logaddexp(x1, x2)
+
+    @numba.guvectorize(["(float32[:], float32[:])"], "(n)->(n)")
+    def rows(x, out):
+        out[:] = smoothmax.softmax(x)
+
+    x = np.array([[-np.inf, 800.0, -800.0], [0.0, -745.0, np.inf]])
+    with np.errstate(all="raise"):
+        np.testing.assert_array_equal(add(x, x[::-1]), smoothmax.logaddexp(x, x[::-1]))
+        single = x.astype(np.float32)
+        np.testing.assert_array_equal(rows(single), [smoothmax.softmax(row) for row in single])
+
+
 @pytest.mark.parametrize(
     ("function", "argument", "message"),
     [
@@ -149,6 +183,12 @@ def test_numbers_have_the_bits_of_the_ufuncs(numbers):
         (lambda x: smoothmax.softmax(x, 1), np.ones(3), "axis 1 is out of bounds for array of dimension 1"),
         (lambda x: smoothmax.softmax(x, x.size), np.ones(3), "must be None or a literal integer, got int64"),
         (lambda x: smoothmax.softmax(x, 0), np.ones((2, 2, 2)), "takes an axis of at most two, got 3 axes"),
+        (lambda x: smoothmax.log_expit(x), 1j, "log_expit in compiled code takes real numbers, got complex128"),
+        (
+            lambda x: smoothmax.logaddexp(0.0, x),
+            np.ones(3),
+            "takes real numbers, got array(float64, 1d, C); call it in a loop over the elements",
+        ),
     ],
 )
 def test_what_cannot_be_compiled_says_why(function, argument, message):

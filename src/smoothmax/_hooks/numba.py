@@ -164,18 +164,18 @@ def overload_transform(name: str, function: Any) -> None:
 # Numbers --------------------------------------------------------------------------------------------------------------
 
 
-def number_type(*numbers: Any) -> Any:
-    """The type that numbers are computed in; None if they are no real numbers."""
-    if not all(isinstance(each, types.Float | types.Integer | types.Boolean) for each in numbers):
-        return None
+def number_type(name: str, *numbers: Any) -> Any:
+    """The type that numbers are computed in."""
+    for each in numbers:
+        if not isinstance(each, types.Float | types.Integer | types.Boolean):
+            advice = "; call it in a loop over the elements" if isinstance(each, types.Array) else ""
+            raise TypingError(f"smoothmax.{name} in compiled code takes real numbers, got {each}{advice}")
     return types.float32 if all(each == types.float32 for each in numbers) else types.float64
 
 
 def overload_binary(name: str, function: Any) -> None:
     def binary(x1: Any, x2: Any) -> Any:
-        real = number_type(x1, x2)
-        if real is None:
-            return None
+        real = number_type(name, x1, x2)
         call = external(name, real, real, real, real)
 
         def of_two(x1: Any, x2: Any) -> Any:
@@ -188,9 +188,7 @@ def overload_binary(name: str, function: Any) -> None:
 
 def overload_unary(name: str, function: Any) -> None:
     def unary(x: Any) -> Any:
-        real = number_type(x)
-        if real is None:
-            return None
+        real = number_type(name, x)
         call = external(name, real, real, real)
 
         def of_one(x: Any) -> Any:
