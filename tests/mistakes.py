@@ -112,7 +112,7 @@ def dtype_of_where(call: Call, draw: Draw) -> Answer:
 
 def masked_where(call: Call, _: Draw) -> Answer:
     call.arguments["where"] = np.ma.ones(call.shape, bool)
-    return TypeError, "where must not be a masked array"
+    return TypeError, "where must not be a masked array: pass its filled(value)"
 
 
 def masked_input(call: Call, _: Draw) -> Answer:

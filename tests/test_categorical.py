@@ -278,7 +278,7 @@ def test_a_scale_that_leaves_no_distribution():
         ),
         ({"logits": 1.0}, AxisError, "axis -1 is out of bounds for array of dimension 0"),
         ({"logits": [1j]}, TypeError, "logits must be real, got dtype complex128"),
-        ({"logits": np.ma.array([1.0])}, TypeError, "logits must not be a masked array"),
+        ({"logits": np.ma.array([1.0])}, TypeError, "logits must not be a masked array: pass its filled(value)"),
     ],
 )
 def test_errors(arguments, error, text):

@@ -277,7 +277,17 @@ def test_a_target_that_is_no_class_is_named_when_it_is_computed(blocks, smoothin
             ValueError,
             "reduction must be 'none', 'sum' or 'mean', got 'all'",
         ),
-        (lambda x, t: cross_entropy(da.ma.masked_equal(x, 1), t), TypeError, "logits must not be a masked array"),
+        (
+            lambda x, t: cross_entropy(da.ma.masked_equal(x, 1), t),
+            TypeError,
+            "logits must not be a masked array: pass its filled(value)",
+        ),
+        (
+            lambda *_: cross_entropy(da.ones((4, 3, 7)), da.ones((4, 7), dtype=int)),
+            ValueError,
+            "targets must have shape (4, 3), of class indices, or (4, 3, 7), of probabilities, got (4, 7); if the "
+            "classes lie along axis 1, as PyTorch has them, pass axis=1",
+        ),
         (
             lambda x, t: cross_entropy(x * 1j, t),
             TypeError,

@@ -8,6 +8,7 @@ import pytest
 from bounds import COMPLEX, LONGDOUBLE, LONGDOUBLE_LOGSUMEXP
 
 from smoothmax import log_softmax, logsumexp, softmax
+from smoothmax._arrays.plain import narrowed_to_odd
 
 INF, NAN = np.inf, np.nan
 LONG = np.longdouble
@@ -301,3 +302,32 @@ def test_as_many_axes_as_numpy_has(dtype):
             np.testing.assert_array_equal(got.reshape(wanted.shape), wanted)
     np.testing.assert_allclose(softmax(x, axis=()), np.ones(x.shape))
     np.testing.assert_allclose(log_softmax(x).ravel(), log_softmax(x.ravel()))
+
+
+# Results of 16 bits ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(np.finfo(np.longdouble).nmant < 60, reason="longdouble is float64")
+@pytest.mark.parametrize("name", ["float16", "bfloat16"])
+def test_a_result_of_16_bits_is_rounded_once(name):
+    """Numbers a little beside the middle of two neighbours, which NumPy's cast first rounds to the middle."""
+    dtype = np.dtype(name) if name == "float16" else np.dtype(pytest.importorskip("ml_dtypes").bfloat16)
+    step = LONG(2) ** (-10 if name == "float16" else -7)
+    below = 1 + step * np.arange(8)
+    middle, aside = below + step / 2, LONG(2) ** -62
+    for values, wanted in ((middle - aside, below), (middle + aside, below + step)):
+        for sign in (1, -1):
+            out = np.empty(len(values), dtype)
+            logsumexp(sign * values[:, np.newaxis], axis=1, out=out)
+            np.testing.assert_array_equal(out.astype(float), (sign * wanted).astype(float))
+
+
+@pytest.mark.skipif(np.finfo(np.longdouble).nmant < 60, reason="longdouble is float64")
+def test_rounding_to_odd_keeps_special_values_and_what_is_out_of_range():
+    values = LONG([np.inf, -np.inf, 0.0, -0.0, 1.5, 65504, 65519.9999, 65520, 1e4000, -1e4000, 1e-4000])
+    with np.errstate(over="ignore"):
+        found = narrowed_to_odd(values).astype(np.float16)
+    wanted = np.float16([np.inf, -np.inf, 0.0, -0.0, 1.5, 65504, 65504, np.inf, np.inf, -np.inf, 0])
+    np.testing.assert_array_equal(found, wanted)
+    np.testing.assert_array_equal(np.signbit(found), np.signbit(wanted))
+    assert np.isnan(narrowed_to_odd(LONG([np.nan]))).all()

@@ -335,7 +335,7 @@ def test_addends_may_share_memory_with_the_output(dtype):
         ({"scale": 2j}, TypeError, "scale must be real for real input, got 2j"),
         ({"scale": 10**400}, ValueError, "scale must be in the range of float64, got 1" + "0" * 400),
         ({"add": "2"}, TypeError, not_numbers("add", "U1")),
-        ({"add": np.ma.ones(4)}, TypeError, "add must not be a masked array"),
+        ({"add": np.ma.ones(4)}, TypeError, "add must not be a masked array: pass its filled(value)"),
         ({"add": np.ones(3)}, ValueError, "add of shape (3,) does not broadcast with the input of shape (2, 4)"),
     ],
 )

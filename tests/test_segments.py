@@ -281,7 +281,7 @@ def test_users_code_runs_before_shapes_are_read():
         (np.uint64([2**64 - 1]), None, ValueError, f"ids must be less than {2**60 - 2}, got ids[0] = {2**64 - 1}"),
         (np.uint64([1, 2**63]), 3, ValueError, f"ids must be less than num_segments, 3, got ids[1] = {2**63}"),
         ([0], np.array([3, 4]), TypeError, "num_segments must be None or an int, got array([3, 4])"),
-        (np.ma.array([0, 1], mask=[0, 1]), None, TypeError, "ids must not be a masked array"),
+        (np.ma.array([0, 1], mask=[0, 1]), None, TypeError, "ids must not be a masked array: pass its filled(value)"),
     ],
 )
 def test_numbers_of_segments_that_no_array_has_are_refused(ids, number, kind, text):
@@ -291,5 +291,5 @@ def test_numbers_of_segments_that_no_array_has_are_refused(ids, number, kind, te
 
 
 def test_masked_offsets_are_refused():
-    with pytest.raises(TypeError, match=r"^offsets must not be a masked array$"):
+    with pytest.raises(TypeError, match=r"^offsets must not be a masked array: pass its filled\(value\)$"):
         segment_softmax(np.zeros(6), np.ma.array([0, 2, 6], mask=[0, 1, 0]))

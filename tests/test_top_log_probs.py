@@ -273,7 +273,7 @@ def test_numbers_of_numpy_are_numbers():
         ((1.0, 1), AxisError, "axis -1 is out of bounds for array of dimension 0"),
         (([1j, 2.0], 1), TypeError, "logits must be real, got dtype complex128"),
         ((["a"], 1), TypeError, TEXT),
-        ((np.ma.array([1.0]), 1), TypeError, "logits must not be a masked array"),
+        ((np.ma.array([1.0]), 1), TypeError, "logits must not be a masked array: pass its filled(value)"),
     ],
 )
 def test_errors(arguments, error, text):

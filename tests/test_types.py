@@ -451,7 +451,8 @@ def test_masked_arrays_are_refused(function):
     for x in (np.ma.array([1.0, 2.0], mask=[True, False]), np.ma.zeros(3), np.ma.masked):
         refused(TypeError, f"{who} {text}", function, x)
         refused(TypeError, f"b {text}", logsumexp, 0.0, b=x)
-    refused(TypeError, "where must not be a masked array", function, ZEROS, where=np.ma.array([True, False]))
+    masked = np.ma.array([True, False])
+    refused(TypeError, "where must not be a masked array: pass its filled(value)", function, ZEROS, where=masked)
     refused(TypeError, "out must not be a masked array", softmax, ZEROS, out=np.ma.zeros(2))
 
 
@@ -516,6 +517,13 @@ def test_dtype_of_another_byte_order_is_taken_as_native(function):
     assert result.dtype.isnative
 
 
+class ForeignDtype:
+    """As torch.float32 is: nothing that NumPy knows."""
+
+    def __repr__(self):
+        return "ForeignDtype()"
+
+
 @each_function
 def test_wrong_dtypes_are_refused(function):
     for dtype, name in (
@@ -527,8 +535,11 @@ def test_wrong_dtypes_are_refused(function):
     ):
         text = f"dtype must be float32, float64, float16, bfloat16 or longdouble, got {name}"
         refused(TypeError, text, function, ZEROS, dtype=dtype)
-    with pytest.raises(TypeError, match="'nothing' not understood"):
-        function(ZEROS, dtype="nothing")
+    text = "dtype must be float32, float64, float16, bfloat16 or longdouble, got {}"
+    refused(TypeError, text.format("'nothing'"), function, ZEROS, dtype="nothing")
+    text += ": pass NumPy's dtype, or its name"
+    refused(TypeError, text.format("ForeignDtype()"), function, ZEROS, dtype=ForeignDtype())
+    refused(TypeError, text.format("['f4']"), function, ZEROS, dtype=["f4"])
     text = "dtype must be None for complex input, got float64"
     refused(TypeError, text, function, ZEROS + 0j, dtype=np.float64)
     refused(TypeError, text, logsumexp, ZEROS, b=1j, dtype=float)

@@ -56,6 +56,11 @@ def test_only_force_replaces_an_output(capsys):
     assert sorted(os.listdir()) == ["x.zarr", "y.zarr"]
 
 
+def test_longdouble_is_refused_with_what_a_store_can_have(capsys):
+    message = failed(capsys, ["logsumexp", "x.zarr", "--dtype", "longdouble"])
+    assert message == "dtype must be float32, float64 or float16 for .zarr, got 'longdouble'"
+
+
 def test_an_error_while_writing_leaves_nothing_behind(capsys, monkeypatch):
     def full(_, path):
         os.mkdir(path)

@@ -47,7 +47,7 @@ cdef Adjustment new_adjustment(object scale, object add):
     by.scale, by.add = as_scale(scale), add
     if add is not None:
         if isinstance(add, np.ma.MaskedArray):
-            raise TypeError("add must not be a masked array")
+            raise TypeError("add must not be a masked array: pass its filled(value)")
         by.addends = as_array(add, "add")
     elif by.scale == 1 and type(by.scale) is float:
         return None

@@ -121,14 +121,14 @@ cdef cnp.ndarray as_weights(object b):
 cdef cnp.ndarray as_numbers(object x, str name):
     """x as an array of numbers, for functions without a mask."""
     if isinstance(x, np.ma.MaskedArray):
-        raise TypeError(f"{name} must not be a masked array")
+        raise TypeError(f"{name} must not be a masked array: pass its filled(value)")
     return as_array(x, name)
 
 
 cdef cnp.ndarray as_mask(object where):
     cdef cnp.ndarray mask
     if isinstance(where, np.ma.MaskedArray):
-        raise TypeError("where must not be a masked array")
+        raise TypeError("where must not be a masked array: pass its filled(value)")
     mask = where if type(where) is cnp.ndarray else converted(where, "where")
     if not cnp.PyArray_ISBOOL(mask):
         raise TypeError(f"where must be an array of bool, got dtype {mask.descr}")

@@ -6,7 +6,7 @@ cimport numpy as cnp
 import numpy as np
 from libc.float cimport FLT_MAX, FLT_MIN
 
-from smoothmax._arrays.elements cimport dtype_of_number, has_kernels, is_bfloat16
+from smoothmax._arrays.elements cimport dtype_of_argument, dtype_of_number, has_kernels, is_bfloat16
 
 FLOAT16, FLOAT32, FLOAT64, LONGDOUBLE = map(np.dtype, (np.float16, np.float32, np.float64, np.longdouble))
 WEAK_TYPES = frozenset((bool, int, float, complex))     # of Python's numbers, which promote by their kind alone
@@ -16,7 +16,7 @@ cdef object requested_dtype(object dtype):
     """None, or the argument `dtype` as one of the five types that it may be."""
     if dtype is None:
         return None
-    requested = np.dtype(dtype).newbyteorder("=")
+    requested = dtype_of_argument(dtype)
     if requested not in (FLOAT32, FLOAT64, FLOAT16, LONGDOUBLE) and not is_bfloat16(requested):
         raise TypeError(f"dtype must be float32, float64, float16, bfloat16 or longdouble, got {requested}")
     return requested

@@ -5,6 +5,7 @@ cimport numpy as cnp
 from smoothmax._kernels.interface cimport Load, Store
 
 cdef bint is_bfloat16(cnp.dtype dtype)
+cdef object dtype_of_argument(object dtype)
 cdef Load loader(int type_number, bint to_double) noexcept
 cdef Store storer(int type_number, bint from_double) noexcept
 

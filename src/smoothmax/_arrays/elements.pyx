@@ -6,6 +6,7 @@ imported, is that of any user-defined type.
 """
 
 cimport numpy as cnp
+import numpy as np
 from libc.string cimport memcpy
 
 from smoothmax._kernels.dispatch cimport data_kernels_of
@@ -71,6 +72,16 @@ cdef bint is_bfloat16(cnp.dtype dtype):
         return False
     exchange(&bfloat16_number, dtype.num)
     return True
+
+
+cdef object dtype_of_argument(object dtype):
+    """NumPy's dtype for an argument `dtype`, in native byte order."""
+    try:
+        return np.dtype(dtype).newbyteorder("=")
+    except (TypeError, ValueError):         # the dtype of another library, a word that is none, a list
+        advice = "" if isinstance(dtype, str) else ": pass NumPy's dtype, or its name"
+        raise TypeError(
+            f"dtype must be float32, float64, float16, bfloat16 or longdouble, got {dtype!r}{advice}") from None
 
 
 # Loads ---------------------------------------------------------------------------------------------------------------

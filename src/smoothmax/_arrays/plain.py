@@ -42,6 +42,7 @@ __all__ = [
     "logcumsumexp",
     "logmeanexp",
     "logsumexp",
+    "narrowed_to_odd",
     "segment_logsumexp",
     "segment_transform",
     "softmax",
@@ -353,3 +354,21 @@ def product_row(a: Array, b: Array) -> Array:
     rest, rest_low = sum_in_two(e.T)
     value: Array = sum_of_three(largest, log1p_size(np.sum(is_largest, axis=0) - 1 + (rest + rest_low)), rest * 0)
     return np.where(np.isfinite(largest), value, largest)
+
+
+# Results --------------------------------------------------------------------------------------------------------------
+
+
+def narrowed_to_odd(values: Array) -> Array:
+    """float32 of longdouble, cut toward 0, and with its last bit set where that lost something.
+
+    The last bit keeps what is a little more than half apart from half, so that rounding to 16 bits is right. NumPy's
+    cast goes through float64, rounded, and rounds twice.
+    """
+    with np.errstate(all="ignore"):
+        rounded = values.astype(np.float32)
+        bits = rounded.view(np.uint32)
+        inexact = rounded != values
+        bits -= np.abs(rounded) > np.abs(values)
+        bits |= inexact
+    return rounded

@@ -32,9 +32,13 @@ cdef object delivered(object result, object out, object dtype):
     The result may still be in the type that it was computed in: `out` is cast from that.
     """
     cdef cnp.ndarray value = np.asarray(result)
+    if out is not None:
+        check_out(out, cnp.PyArray_NDIM(value), cnp.PyArray_DIMS(value), dtype)
+    if cnp.PyArray_TYPE(value) == cnp.NPY_LONGDOUBLE and (dtype if out is None else out.dtype).itemsize == 2:
+        from smoothmax._arrays.plain import narrowed_to_odd
+        value = narrowed_to_odd(value)
     if out is None:
         return (<object>value).astype(dtype, copy=False)[()]
-    check_out(out, cnp.PyArray_NDIM(value), cnp.PyArray_DIMS(value), dtype)
     np.copyto(out, value, casting="same_kind")
     return out
 

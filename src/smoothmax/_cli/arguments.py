@@ -106,6 +106,8 @@ def make_parser() -> Parser:
         prog="python -m smoothmax",
         description="Without arguments: print the configuration, and a comparison with NumPy and SciPy. With the name "
         "of a function: apply it to an array in a file.",
+        epilog="python -m smoothmax run program.py: run a program with these functions in the place of SciPy's; see "
+        "run --help.",
     )
     parser.add_argument("--version", action=Version, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(dest="function", title="functions", metavar="function", required=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from smoothmax._cli import bench
 from smoothmax._scale import npy, zarr
-from smoothmax._scale.errors import Refused, reason
+from smoothmax._scale.errors import Refused, Unwritable, reason
 from smoothmax._scale.output import prepare_output
 
 __all__ = ["run"]
@@ -42,6 +42,8 @@ def run_function(options: argparse.Namespace) -> None:
         raise Refused("input and offsets must not both be standard input")
     stores = [path is not None and is_store(path) for path in (source, target)]
     if target is not None:
+        if target.lower().endswith(".npz"):
+            raise Unwritable(target, "an .npz archive; a result is written as .npy or .zarr")
         prepare_output(target, folder=stores[1], replace=options.force)
         if stores[0] != stores[1]:
             raise Refused(f"input and output must both be .zarr or both be .npy, got {source!r}, {target!r}")

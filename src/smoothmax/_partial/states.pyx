@@ -27,7 +27,7 @@ from smoothmax._arrays.call cimport (
     put_adjustment, put_result, reduced_axes, reduced_shape, result_dtype, scan_arrays, shape_of, size_of,
     take_reduced_strides, take_strides, walk_arrays, whole_shape,
 )
-from smoothmax._arrays.elements cimport is_bfloat16, storer
+from smoothmax._arrays.elements cimport dtype_of_argument, is_bfloat16, storer
 from smoothmax._schedule.packed cimport Packed, pack, unpack, unpack_weights
 from smoothmax._schedule.plan cimport FIRST, RESULT, SECOND, STATES, Plan
 from smoothmax._schedule.route cimport EMPTY, SINGLE_ROW
@@ -93,7 +93,7 @@ def dtype_of(a, b=None, dtype=None, scale=1.0, add=None):
     """The type of the result of these arguments; refused if its results have no partial sums, or its weights none."""
     cdef cnp.ndarray array = as_array(a, "a"), weights = None if b is None else as_array(b, "b")
     cdef Adjustment by = adjustment_of(scale, add)
-    cdef object requested = None if dtype is None else checked_dtype(np.dtype(dtype).newbyteorder("="))
+    cdef object requested = None if dtype is None else checked_dtype(dtype_of_argument(dtype))
     if weights is not None and cnp.PyArray_TYPE(weights) == cnp.NPY_LONGDOUBLE:
         raise TypeError(f"b must be of float64 or a narrower type, got dtype {weights.descr}")
     if (requested is None and by is not None and by.addends is not None

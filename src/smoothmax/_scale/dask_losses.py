@@ -12,6 +12,7 @@ import dask.array as da
 import numpy as np
 
 from smoothmax._api import losses
+from smoothmax._arrays.losses import axis_advice
 from smoothmax._partial import states
 from smoothmax._scale.dask_blocks import (
     block_sums,
@@ -80,7 +81,7 @@ def check_targets(targets: Any, logits: Any, axis: int) -> None:
     elif not same_shape(targets.shape, logits.shape):
         raise ValueError(
             f"targets must have shape {kept}, of class indices, or {logits.shape}, of probabilities, "
-            f"got {targets.shape}"
+            f"got {targets.shape}{axis_advice(targets.shape, logits.shape, axis)}"
         )
 
 

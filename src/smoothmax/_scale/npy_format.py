@@ -128,6 +128,8 @@ def open_npy(path: str) -> Iterator[NpyReader]:
             found = bytes_left(file)
             if found < needed:
                 raise Unreadable(path, f"truncated, {needed} bytes of data needed, got {found}")
+            if math.prod(n or 1 for n in shape) * dtype.itemsize > sys.maxsize:
+                raise Unreadable(path, f"no array can have the shape {shape}")
         except (OSError, ValueError) as error:
             raise Unreadable(path, reason(error)) from error
         reversed_ = fortran_order and sum(n != 1 for n in shape) > 1

@@ -47,6 +47,8 @@ def transform_store(request: Request, source: str, target: str | None, *, replac
         import smoothmax.dask as functions
     except ImportError as error:
         raise needed(error) from error
+    if request.dtype == "longdouble":
+        raise Refused("dtype must be float32, float64 or float16 for .zarr, got 'longdouble'")
     array = open_array(source)
     reader = ChunkReader(source, array)
     x, keywords = da.from_array(reader, chunks=array.chunks), request.keywords()
