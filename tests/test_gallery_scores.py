@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import smoothmax
+
 matplotlib = pytest.importorskip("matplotlib")
 
 GALLERY = Path(__file__).parents[1] / "docs" / "gallery"
@@ -63,3 +65,24 @@ def test_rankings_by_plackett_and_luce():
         moved[i] += step
         slope = (found["log_likelihood"](moved, ranking[:3])[0] - value) / step
         assert gradient[i] == pytest.approx(slope, abs=1e-4)
+
+
+@pytest.mark.slow
+def test_bfloat16_logits_of_an_inference_server_against_pytorch():
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(5)
+    logits = torch.from_numpy(rng.normal(0, 3, (512, 128_256)).astype(np.float32)).to(torch.bfloat16)
+    text = torch.from_numpy(rng.integers(0, 128_256, 512))
+    values, tokens = smoothmax.top_log_probs(logits, 20)
+    log_p = torch.log_softmax(logits.float(), -1)
+    largest, _ = torch.topk(logits, 20)  # equal logits are many, and PyTorch does not say which of them comes first
+    assert torch.equal(torch.gather(logits, 1, tokens), largest)
+    equal = largest[:, 1:] == largest[:, :-1]
+    assert torch.all((tokens[:, 1:] > tokens[:, :-1])[equal])
+    step = 2.0**-8  # half an ULP of bfloat16
+    np.testing.assert_allclose(values.float(), torch.topk(log_p, 20).values, rtol=1.01 * step)
+    found = smoothmax.log_prob(logits, text).float()
+    np.testing.assert_allclose(found, torch.gather(log_p, 1, text[:, None])[:, 0], rtol=1.01 * step)
+    loss = torch.nn.functional.cross_entropy(logits.float(), text)  # the logarithm of the perplexity
+    assert float(smoothmax.cross_entropy(logits.float(), text)) == pytest.approx(float(loss), rel=1e-5)
+    assert float(-found.mean()) == pytest.approx(float(loss), rel=step)
