@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 __all__ = ["Machine", "best_seconds", "compile_loops", "processor"]
 
 BENCH = Path(__file__).resolve().parent
-FLAGS = ["-O3", "-fno-trapping-math", "-fno-math-errno", "-ffp-contract=fast", "-shared", "-fPIC"]
+FLAGS = ["-O3", "-fno-trapping-math", "-fno-math-errno", "-ffp-contract=fast", "-fPIC"]
 VARIANTS = {
     "baseline": ["-DWIDTH=16"],
     "x86-64-v3": ["-march=x86-64-v3", "-DWIDTH=32"],
@@ -30,12 +30,17 @@ PASSED = 2**24  # bytes that one timing passes over, at least
 ROUNDS = 20  # of each timing, of a millisecond or more: they are seldom all disturbed
 
 
-def compile_loops(source: str, variant: str, folder: str) -> str:
-    """Compile bench/`source` into a shared library, and return its path."""
-    target = f"{folder}/{Path(source).stem}_{variant}.so"
+def compile_loops(source: str, variant: str, folder: str, *flags: str) -> str:
+    """Compile bench/`source` into a shared library, with more flags where given, and return its path.
+
+    It is linked without -ffast-math, by which GCC would make the process flush subnormal numbers.
+    """
+    target = f"{folder}/{Path(source).stem}_{variant}{''.join(flags)}"
     compiler = os.environ.get("CXX", "g++")
-    subprocess.run([compiler, *FLAGS, *VARIANTS[variant], str(BENCH / source), "-o", target, "-lm"], check=True)
-    return target
+    command = [compiler, *FLAGS, *VARIANTS[variant], *flags, "-c", str(BENCH / source), "-o", f"{target}.o"]
+    subprocess.run(command, check=True)
+    subprocess.run([compiler, "-shared", f"{target}.o", "-o", f"{target}.so", "-lm"], check=True)
+    return f"{target}.so"
 
 
 def processor() -> str:

@@ -65,6 +65,20 @@ def test_short_lengths_are_within_the_promise(name, function, dtype, n, offset):
         assert np.all(ulp_error(got, again) <= bound(name, n)), layout
 
 
+@pytest.mark.parametrize("n", range(1, LIMITS["LANES_F32"] + 1))
+def test_elements_of_minus_infinity_that_fill_the_lanes_do_not_change_the_bits(function, dtype, n):
+    """Short rows are summed in as few lanes as they need."""
+    width = LIMITS["LANE_BYTES"] // np.dtype(dtype).itemsize
+    rows = rotations(row_of(n, dtype), n)
+    for filled in range(n + 1, width + 1):
+        more = np.pad(rows, ((0, 0), (0, filled - n)), constant_values=-np.inf)
+        for row, longer in zip(rows, more, strict=True):
+            got, wanted = np.asarray(function(row)), np.asarray(function(longer))
+            assert (got if got.ndim == 0 else got[:n]).tobytes() == (
+                wanted if wanted.ndim == 0 else wanted[:n]
+            ).tobytes()
+
+
 @pytest.mark.parametrize("rows", [2, 3, JOINT - 1, JOINT, JOINT + 1, 2 * JOINT + 1])
 @pytest.mark.parametrize("n", [LIMITS["TILE_LONG_ELEMENTS"] + 1, 511, 1000, *BLOCKS, *(n + 1 for n in BLOCKS)])
 def test_the_number_of_rows_does_not_change_the_bits_of_a_row(function, dtype, n, rows):

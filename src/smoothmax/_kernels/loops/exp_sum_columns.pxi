@@ -80,6 +80,15 @@ cdef inline void online_max_sum(const real *x, Py_ssize_t ld, Py_ssize_t rows, T
                              out, out_ld, maximum, totals, carries)
 
 
+cdef inline void difference_term(real v, real maximum, real round_bias, real underflow_below, Inclusion inclusion,
+                                 real *high, real *low) noexcept nogil:
+    """high + low = exp(v - maximum), times 2**OFFSET. What add_difference makes of it where the total is 0."""
+    cdef real d, d_low, head, tail, scale
+    difference_in_two(v, maximum, underflow_below, inclusion, &d, &d_low)
+    split_exp_of_two(d, d_low, round_bias, &head, &tail, &scale)
+    high[0], low[0] = head*scale, multiply_add(tail, scale, <real>0)
+
+
 cdef inline void add_difference(real *total, real v, real maximum, real round_bias, real underflow_below,
                                 Inclusion inclusion, real *e, real *low) noexcept nogil:
     """Add exp(v - maximum), within 0.3 u of it, u = 2**-53 (float: 2**-24).

@@ -40,11 +40,17 @@ cdef inline void spread_shifts(real maximum, real *shift, real *round_bias, real
     spread(underflow_below[0], underflow_below)
 
 
+cdef inline void pad_first_lanes(real filler, const real *x, Py_ssize_t n, Py_ssize_t width,
+                                 real *lanes) noexcept nogil:
+    """pad_with, into the first `width` lanes."""
+    cdef int j, left = <int>n       # ints of the elements' width, for a masked load
+    for j in range(<int>width):
+        lanes[j] = x[j] if j < left else filler
+
+
 cdef inline void pad_with(real filler, const real *x, Py_ssize_t n, real *lanes) noexcept nogil:
     """The last n elements of a row, filled up."""
-    cdef int j, left = <int>n       # ints of the elements' width, for a masked load
-    for j in range(<int>lanes_of(x)):
-        lanes[j] = x[j] if j < left else filler
+    pad_first_lanes(filler, x, n, lanes_of(x), lanes)
 
 
 cdef inline void pad(const real *x, Py_ssize_t n, real *lanes) noexcept nogil:
@@ -91,20 +97,31 @@ cdef inline Py_ssize_t first_column(Py_ssize_t group, Py_ssize_t width, Py_ssize
 
 # Folding --------------------------------------------------------------------------------------------------------------
 
+cdef enum:
+    LEAST_LANES = 4     # that can be folded by themselves
+
+
 cdef inline void fold_max(real *maximum, Py_ssize_t half) noexcept nogil:
     cdef Py_ssize_t j
     for j in range(half):
         maximum[j] = maximum[j + half] if maximum[j + half] > maximum[j] else maximum[j]
 
 
-cdef inline real max_of_lanes(real *maximum) noexcept nogil:
-    if real is float:
+cdef inline real max_of_first_lanes(real *maximum, Py_ssize_t width) noexcept nogil:
+    """max_of_lanes of the first `width`, a power of two of at most all."""
+    if width > 16:
         fold_max(maximum, 16)
-    fold_max(maximum, 8)
-    fold_max(maximum, 4)
+    if width > 8:
+        fold_max(maximum, 8)
+    if width > 4:
+        fold_max(maximum, 4)
     fold_max(maximum, 2)
     fold_max(maximum, 1)
     return maximum[0]
+
+
+cdef inline real max_of_lanes(real *maximum) noexcept nogil:
+    return max_of_first_lanes(maximum, lanes_of(maximum))
 
 
 cdef inline void fold_sum(double *sums, double *carries, Py_ssize_t half, real _) noexcept nogil:
@@ -119,19 +136,25 @@ cdef inline void fold_sum(double *sums, double *carries, Py_ssize_t half, real _
             carries[j] += carries[j + half] + error
 
 
-cdef inline double sum_of_lanes(double *sums, const real *carries, double *carry) noexcept nogil:
-    """The sum over the lanes; `carry` becomes what rounding took from it, or 0 for floats."""
+cdef inline double sum_of_first_lanes(double *sums, const real *carries, Py_ssize_t width,
+                                      double *carry) noexcept nogil:
+    """The sum over the first `width` lanes; `carry` becomes what rounding took from it, or 0 for floats.
+
+    The bits are those of all lanes, if the others hold 0.
+    """
     cdef Py_ssize_t j
     cdef double c[LANES]
-    for j in range(lanes_of(carries)):
+    for j in range(width):
         if real is float:
             sums[j] += carries[j]
         else:
             c[j] = carries[j]
-    if real is float:
+    if width > 16:
         fold_sum(sums, c, 16, <real>0)
-    fold_sum(sums, c, 8, <real>0)
-    fold_sum(sums, c, 4, <real>0)
+    if width > 8:
+        fold_sum(sums, c, 8, <real>0)
+    if width > 4:
+        fold_sum(sums, c, 4, <real>0)
     fold_sum(sums, c, 2, <real>0)
     fold_sum(sums, c, 1, <real>0)
     if real is float:
@@ -141,17 +164,27 @@ cdef inline double sum_of_lanes(double *sums, const real *carries, double *carry
         return two_sum(sums[0], c[0], carry)
 
 
+cdef inline double sum_of_lanes(double *sums, const real *carries, double *carry) noexcept nogil:
+    return sum_of_first_lanes(sums, carries, lanes_of(carries), carry)
+
+
 cdef inline void fold_count(real *counts, Py_ssize_t half) noexcept nogil:
     cdef Py_ssize_t j
     for j in range(half):
         counts[j] += counts[j + half]
 
 
-cdef inline double count_of_lanes(real *counts) noexcept nogil:
-    if real is float:
+cdef inline double count_of_first_lanes(real *counts, Py_ssize_t width) noexcept nogil:
+    if width > 16:
         fold_count(counts, 16)
-    fold_count(counts, 8)
-    fold_count(counts, 4)
+    if width > 8:
+        fold_count(counts, 8)
+    if width > 4:
+        fold_count(counts, 4)
     fold_count(counts, 2)
     fold_count(counts, 1)
     return counts[0]
+
+
+cdef inline double count_of_lanes(real *counts) noexcept nogil:
+    return count_of_first_lanes(counts, lanes_of(counts))

@@ -32,11 +32,11 @@ cdef inline real max_of_row(const real *x, Py_ssize_t n, real *tail) noexcept no
     return max_of_lanes(maximum)
 
 
-cdef inline real max_of_lane_row(const real *x, Py_ssize_t n, real *lanes) noexcept nogil:
-    """Up to as many elements as there are lanes, padded, and the largest of them."""
+cdef inline real max_of_lane_row(const real *x, Py_ssize_t n, Py_ssize_t width, real *lanes) noexcept nogil:
+    """Up to `width` elements, padded, and the largest of them."""
     cdef Py_ssize_t j
     cdef real maximum[LANES]
-    pad(x, n, lanes)
-    for j in range(lanes_of(x)):
+    pad_first_lanes(<real>-INFINITY, x, n, width, lanes)
+    for j in range(width):
         maximum[j] = lanes[j]
-    return max_of_lanes(maximum)
+    return max_of_first_lanes(maximum, width)

@@ -79,8 +79,9 @@ cdef void log_softmax_row(const real *x, Py_ssize_t n, Py_ssize_t away, real *ou
     elif n > lanes_of(x):
         log_softmax_of_short_row(x, n, away, out)
     else:
-        spread(<real>log_sum_of_lane_row(x, n, lanes, maximum, &low), log_sum)
+        spread(<real>log_sum_of_lane_row(x, n, maximum, &low), log_sum)
         spread(maximum[0], maximum)
+        pad(x, n, lanes)
         log_softmax_lanes(lanes, 0, 1, maximum, log_sum, lanes, 0, NO_PREFETCH)
         unpad(lanes, n, out)
 

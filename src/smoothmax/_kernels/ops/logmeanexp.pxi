@@ -51,8 +51,7 @@ cdef void logmeanexp_row(const real *x, Py_ssize_t n, Py_ssize_t away, real *out
         total = sum_of_row(x, n, away, EXACT_SUM, <real *>NULL, lanes, &maximum, &carry, &count)
         out[0] = <real>mean_value(maximum, SHIFTED, count, total, carry, n, <real>0)
     else:
-        maximum = max_of_lane_row(x, n, lanes)
-        total = sum_of_lane_row(lanes, maximum, WITHOUT_MAXIMUM, <real *>NULL, &carry, &count)
+        total = sum_of_lane_row(x, n, &maximum, &carry, &count)
         out[0] = <real>mean_value(maximum, FROM_MAXIMUM, count, total, carry, n, <real>0)
 
 

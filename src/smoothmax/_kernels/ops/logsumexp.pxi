@@ -86,7 +86,6 @@ cdef void logsumexp_of_short_row(const real *x, Py_ssize_t n, Py_ssize_t away, r
 
 
 cdef void logsumexp_row(const real *x, Py_ssize_t n, Py_ssize_t away, real *out) noexcept nogil:
-    cdef real lanes[LANES]
     cdef real maximum
     cdef double log_sum, low
     if is_long(x, n):
@@ -94,7 +93,7 @@ cdef void logsumexp_row(const real *x, Py_ssize_t n, Py_ssize_t away, real *out)
     elif n > lanes_of(x):
         logsumexp_of_short_row(x, n, away, out)
     else:
-        log_sum = log_sum_of_lane_row(x, n, lanes, &maximum, &low)
+        log_sum = log_sum_of_lane_row(x, n, &maximum, &low)
         out[0] = <real>add_log_sum(<double>maximum, log_sum, low)
 
 

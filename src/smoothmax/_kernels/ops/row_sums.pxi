@@ -186,46 +186,82 @@ cdef inline void sum_row_into(State *state, Py_ssize_t column, const real *x, Py
     state.sum.others[column], state.sum.others_low[column] = total, carry
 
 
-cdef inline double sum_of_lane_row(const real *lanes, real maximum, Inclusion inclusion, real *e, double *carry,
-                                   double *count) noexcept nogil:
-    """difference_sum_lanes of one row that fits in the lanes, folded. WITH_MAXIMUM stores the exponentials in `e`."""
+# Rows that fit in the lanes -------------------------------------------------------------------------------------------
+
+cdef inline double sum_in_lanes(const real *x, Py_ssize_t n, Py_ssize_t width, Inclusion inclusion, real *e,
+                                real *maximum, double *carry, double *count) noexcept nogil:
+    """difference_sum_lanes of one row of at most `width` elements, folded. WITH_MAXIMUM stores exponentials in `e`."""
     cdef Py_ssize_t j
+    cdef real lanes[LANES]
     cdef real term[LANES]
     cdef real carries[LANES]
     cdef real counts[LANES]
     cdef double sums[LANES]
-    cdef real total, bias = bias_of_differences(inclusion, <real>0)
+    cdef real total, largest, bias = bias_of_differences(inclusion, <real>0)
     cdef real round_bias = round_bias_of(<real>0), underflow_below = underflow_of(<real>0)
-    for j in range(lanes_of(lanes)):
-        total = bias
-        add_difference(&total, lanes[j], maximum, round_bias, underflow_below, inclusion, &term[j], &carries[j])
-        sums[j] = total - bias
-        counts[j] = one_if(lanes[j] == maximum, <real>0)
+    maximum[0] = largest = max_of_lane_row(x, n, width, lanes)
+    for j in range(width):
+        if inclusion == WITHOUT_MAXIMUM:
+            difference_term(lanes[j], largest, round_bias, underflow_below, inclusion, &term[j], &carries[j])
+            sums[j] = term[j]
+        else:
+            total = bias
+            add_difference(&total, lanes[j], largest, round_bias, underflow_below, inclusion, &term[j], &carries[j])
+            sums[j] = total - bias
+        counts[j] = one_if(lanes[j] == largest, <real>0)
     if inclusion == WITH_MAXIMUM:
-        for j in range(lanes_of(lanes)):
+        for j in range(width):
             e[j] = term[j]
-    count[0] = count_of_lanes(counts) if inclusion == WITHOUT_MAXIMUM else 0
-    return sum_of_lanes(sums, carries, carry)
+    count[0] = count_of_first_lanes(counts, width) if inclusion == WITHOUT_MAXIMUM else 0
+    return sum_of_first_lanes(sums, carries, width, carry)
+
+
+cdef inline double sum_of_few(const real *x, Py_ssize_t n, real *maximum, double *carry,
+                              double *count) noexcept nogil:
+    """sum_in_lanes of up to LEAST_LANES elements, one after the other."""
+    cdef Py_ssize_t i
+    cdef real carries[LANES]
+    cdef double sums[LANES]
+    cdef real largest = x[0], term
+    cdef real round_bias = round_bias_of(<real>0), underflow_below = underflow_of(<real>0)
+    for i in range(LEAST_LANES):
+        sums[i] = 0
+        carries[i] = 0
+    for i in range(1, n):
+        largest = larger(x[i], largest)
+    count[0] = 0
+    for i in range(n):
+        difference_term(x[i], largest, round_bias, underflow_below, WITHOUT_MAXIMUM, &term, &carries[i])
+        sums[i] = term
+        count[0] += one_if(x[i] == largest, <double>0)
+    maximum[0] = largest
+    return sum_of_first_lanes(sums, carries, LEAST_LANES, carry)
+
+
+cdef inline double sum_of_lane_row(const real *x, Py_ssize_t n, real *maximum, double *carry,
+                                   double *count) noexcept nogil:
+    """The sum of a row that fits in the lanes, with the bits of all lanes, in no more than the row needs (P57)."""
+    if n <= LEAST_LANES:
+        return sum_of_few(x, n, maximum, carry, count)
+    if n <= lanes_of(x)//2:
+        return sum_in_lanes(x, n, lanes_of(x)//2, WITHOUT_MAXIMUM, <real *>NULL, maximum, carry, count)
+    return sum_in_lanes(x, n, lanes_of(x), WITHOUT_MAXIMUM, <real *>NULL, maximum, carry, count)
 
 
 cdef void sum_short_row_into(State *state, const real *x, Py_ssize_t n) noexcept nogil:
     """Reduce a row that is not long into the first column of a state."""
-    cdef real lanes[LANES]
     cdef real maximum
     cdef double carry, count
     if n > lanes_of(x):
         sum_row_into(state, 0, x, n, EXACT_SUM)
         state.scaling = SHIFTED
         return
-    maximum = max_of_lane_row(x, n, lanes)
-    state.sum.others[0] = sum_of_lane_row(lanes, maximum, WITHOUT_MAXIMUM, <real *>NULL, &carry, &count)
+    state.sum.others[0] = sum_of_lane_row(x, n, &maximum, &carry, &count)
     state.sum.maximum[0], state.sum.count[0], state.sum.others_low[0] = maximum, count, carry
     state.scaling = FROM_MAXIMUM
 
 
-cdef inline double log_sum_of_lane_row(const real *x, Py_ssize_t n, real *lanes, real *maximum,
-                                       double *low) noexcept nogil:
+cdef inline double log_sum_of_lane_row(const real *x, Py_ssize_t n, real *maximum, double *low) noexcept nogil:
     cdef double others, others_low, count
-    maximum[0] = max_of_lane_row(x, n, lanes)
-    others = sum_of_lane_row(lanes, maximum[0], WITHOUT_MAXIMUM, <real *>NULL, &others_low, &count)
+    others = sum_of_lane_row(x, n, maximum, &others_low, &count)
     return log_sum_of(maximum[0], FROM_MAXIMUM, count, others, others_low, low)

@@ -87,11 +87,12 @@ cdef void softmax_row(const real *x, Py_ssize_t n, Py_ssize_t away, real *out) n
     cdef real lanes[LANES]
     cdef real inverse[LANES]
     cdef real inverse_low[LANES]
+    cdef real maximum
     cdef double total, carry, count, value, value_low
     if n > lanes_of(x):
         softmax_of_row(x, n, away, out)
     else:
-        total = sum_of_lane_row(lanes, max_of_lane_row(x, n, lanes), WITH_MAXIMUM, lanes, &carry, &count)
+        total = sum_in_lanes(x, n, lanes_of(x), WITH_MAXIMUM, lanes, &maximum, &carry, &count)
         invert(total, carry, &value, &value_low)
         split_inverse(value, value_low, inverse, inverse_low)
         spread(inverse[0], inverse)
