@@ -173,6 +173,16 @@ def test_one_uniform_number_a_draw_in_its_place():
     assert generator.random() == np.random.default_rng(6).random(31)[30]
 
 
+@pytest.mark.parametrize("n", [33, 64, 65, 1000, 2048, 4096])
+def test_many_draws_from_a_row_are_those_that_single_ones_make(n, dtype):
+    """Sums along the lanes are stored for many draws, and added up again for each of a few."""
+    x = (RNG.normal(size=n) * 4).astype(dtype)
+    x[RNG.random(n) < 0.2] = -np.inf
+    numbers = np.concatenate([RNG.random(n // 8 + 20), [0.0, LAST, 1.0, np.nan]])
+    many = drawn(x, numbers)
+    assert many.tolist() == [int(drawn(x, numbers[i : i + 1])[0]) for i in range(len(numbers))]
+
+
 def test_sources_of_random_numbers():
     x = RNG.normal(size=(4, 9))
     expected = categorical(x, rng=7)

@@ -351,6 +351,8 @@ ctypedef void (*CumulateBlock)(const void *x, Py_ssize_t n, void *e, double *cum
 ctypedef Py_ssize_t (*Pick)(const double *cumulative, Py_ssize_t n, double uniform, double *left) noexcept nogil
 ctypedef Py_ssize_t (*PickElement)(const void *e, const double *cumulative, Py_ssize_t n,
                                    double uniform) noexcept nogil
+ctypedef void (*PickElements)(const void *e, const double *cumulative, Py_ssize_t n, const double *uniforms,
+                              Py_ssize_t draws, double *running, Py_ssize_t *indices) noexcept nogil
 
 ctypedef void (*TopOfTile)(const void *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t k,
                            const void *log_p, void *best, void *places) noexcept nogil
@@ -367,6 +369,7 @@ cdef struct ScoreKernels:
     CumulateBlock cumulate_block        # exponentials of a block, and their sums up to the end of each row of lanes
     Pick pick                           # the step of a cumulative distribution that a uniform number falls into
     PickElement pick_element            # the element of a block that it draws
+    PickElements pick_elements          # those that many numbers draw, by sums that are stored as `running`
     # Short rows side by side, as columns of a tile:
     TopOfTile top_of_tile               # the k largest log-probabilities of each, nan where it must be taken by itself
     ExponentiateTile exponentiate_tile  # exponentials and their sums

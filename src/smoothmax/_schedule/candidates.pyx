@@ -12,6 +12,7 @@ from smoothmax._thresholds cimport TOP_SORTED_ELEMENTS
 
 cdef enum:
     INSERTED = 12       # so few are left by a selection to insertion
+    BUCKETS = 256       # of equal width, into which a selection from more than so many divides their values
 
 
 cdef inline bint precedes(const Candidate *one, const Candidate *other) noexcept nogil:
@@ -52,11 +53,51 @@ cdef Candidate pivot_of(const Candidate *candidates, Py_ssize_t n, unsigned int 
     return some[1]
 
 
+cdef inline Py_ssize_t bucket_of(const Candidate *one, double largest, double scale) noexcept nogil:
+    """No larger for a larger value."""
+    cdef double place = (largest - one.value)*scale
+    return <Py_ssize_t>place if place < BUCKETS else BUCKETS
+
+
+cdef void divide(Candidate *candidates, Py_ssize_t k, Py_ssize_t *low, Py_ssize_t *high) noexcept nogil:
+    """Leave between low and high, which are all at first, only the bucket of the k-th best, in front of it the better.
+
+    No branch here depends on more than few of the values, where those of a partition cost most of a selection.
+    """
+    cdef Py_ssize_t counts[BUCKETS + 1]
+    cdef Py_ssize_t i, n = high[0] + 1, bucket = 0, better = 0, left = 0
+    cdef double least = candidates[0].value, largest = least, scale
+    for i in range(n):
+        least = candidates[i].value if candidates[i].value < least else least
+        largest = candidates[i].value if candidates[i].value > largest else largest
+    scale = BUCKETS/(largest - least)
+    if not 0 < scale < 1e300:               # all are equal, or some infinite
+        return
+    for i in range(BUCKETS + 1):
+        counts[i] = 0
+    for i in range(n):
+        counts[bucket_of(&candidates[i], largest, scale)] += 1
+    while better + counts[bucket] < k:
+        better += counts[bucket]
+        bucket += 1
+    for i in range(n):                      # worse ones are overwritten
+        candidates[left] = candidates[i]
+        left += bucket_of(&candidates[i], largest, scale) <= bucket
+    high[0] = left - 1
+    low[0] = better
+    for i in range(better):
+        while bucket_of(&candidates[i], largest, scale) == bucket:
+            left -= 1
+            swap(&candidates[i], &candidates[left])
+
+
 cdef void select_best(Candidate *candidates, Py_ssize_t n, Py_ssize_t k) noexcept nogil:
     """Put the best k of n in front, in any order, and the worst of them at the end of these."""
     cdef Py_ssize_t low = 0, high = n - 1, left, right
     cdef unsigned int state = 1
     cdef Candidate pivot
+    if n > BUCKETS:
+        divide(candidates, k, &low, &high)
     while high - low > INSERTED:
         pivot = pivot_of(candidates + low, high - low + 1, &state)
         left, right = low, high

@@ -26,6 +26,9 @@ cdef void draw_from_block(Scores *scores, const Division *division, Space *space
     if total - total != 0:
         refuse(scores, row)
         return
+    if space.running != NULL:
+        scores.kernels.pick_elements(space.values, space.of_lanes, n, uniforms, scores.number, space.running, indices)
+        return
     for i in range(scores.number):
         indices[i] = scores.kernels.pick_element(space.values, space.of_lanes, n, uniforms[i])
 

@@ -4,7 +4,11 @@ from smoothmax._kernels.interface cimport Candidate, ScoreKernels, State
 from smoothmax._schedule.candidates cimport Best
 from smoothmax._schedule.packed cimport Packed
 from smoothmax._schedule.plan cimport ELEMENTS, Bases, Plan
-from smoothmax._thresholds cimport ROW_BLOCK_BYTES, SCORE_ROWS
+from smoothmax._thresholds cimport CACHE_LINE_BYTES, ROW_BLOCK_BYTES, SCORE_ROWS
+
+
+cdef enum:
+    STAGED_BYTES = ROW_BLOCK_BYTES + CACHE_LINE_BYTES   # between staged rows, so that not all share a set of the cache
 
 
 cdef enum Scoring:
@@ -28,6 +32,7 @@ cdef struct Division:
     Py_ssize_t part             # elements of a piece or a stretch, which has a partial sum of its own, and
     Py_ssize_t parts            # how many a row has
     bint in_place
+    bint transposed             # rows side by side are contiguous across, and transposed by a kernel
     bint tiles                  # short rows are the columns of a tile
     Py_ssize_t rows             # side by side
     Py_ssize_t across           # groups of rows along the innermost kept axis
@@ -55,7 +60,8 @@ cdef struct Space:
     Packed *sums                # of stretches of each row, or of blocks of a stretch
     double *cumulative          # over stretches,
     double *of_blocks           # over blocks of a stretch,
-    double *of_lanes            # and over rows of lanes
+    double *of_lanes            # and over rows of lanes;
+    double *running             # along each of these, where so many draws are made that all of them are needed
     Bases tile_bases            # of a tile:
     char *tile                  # elements,
     char *of_tile               # their log-probabilities or exponentials,
@@ -83,7 +89,7 @@ cdef inline const char *block_of(const Scores *scores, const Division *division,
     """Where kernels find a block: in the array, or where it was staged."""
     if division.in_place:
         return space.rows[row].bases.data[ELEMENTS] + first*scores.plan.itemsize
-    return space.elements + row*ROW_BLOCK_BYTES
+    return space.elements + row*STAGED_BYTES
 
 
 cdef inline double number_at(const char *values, Py_ssize_t i, Py_ssize_t itemsize) noexcept nogil:

@@ -15,9 +15,9 @@ from smoothmax._schedule.plan cimport (
 from smoothmax._schedule.route cimport piece_of_row
 from smoothmax._schedule.scratch cimport stage_row, stage_tile
 from smoothmax._thresholds cimport (
-    DRAW_PIECES, DRAW_TILE_ELEMENTS, LANE_BYTES, ROW_BLOCK_BYTES, ROW_BLOCK_LANES, ROW_PIECE_BYTES, SCORE_ROWS,
-    SCORE_SPACE_BYTES, SCORE_STAGED_ELEMENTS, SCORE_TILE_MIN_ROWS, TILE_COLUMNS, TOP_SORTED_ELEMENTS, TOP_TILE_ELEMENTS,
-    TOP_TILE_BEST_ELEMENTS,
+    DRAW_PIECES, DRAW_TILE_ELEMENTS, LANE_BYTES, LANES_F32, ROW_BLOCK_BYTES, ROW_BLOCK_LANES, ROW_PIECE_BYTES,
+    SCORE_ROWS, SCORE_SPACE_BYTES, SCORE_STAGED_ELEMENTS, SCORE_TILE_MIN_ROWS, TILE_COLUMNS, TOP_SORTED_ELEMENTS,
+    TOP_TILE_BEST_ELEMENTS, TOP_TILE_ELEMENTS,
 )
 
 
@@ -40,6 +40,8 @@ cdef void divide_rows(const Scores *scores, Division *division) noexcept nogil:
         division.rows = min(SCORE_ROWS, inner_shape(&plan.kept))
         if scores.scoring == TOP:
             division.rows = max(min(division.rows, SCORE_SPACE_BYTES//(division.room*<Py_ssize_t>sizeof(Candidate))), 1)
+    division.transposed = (not plan.adjusted and plan.direct[ELEMENTS] and along % plan.itemsize == 0
+                           and inner_stride(&plan.kept, ELEMENTS) == plan.itemsize)
     division.tiles = count(&plan.kept, 0) >= SCORE_TILE_MIN_ROWS and (
         n <= TOP_TILE_ELEMENTS and k <= TOP_TILE_BEST_ELEMENTS if scores.scoring == TOP else n <= DRAW_TILE_ELEMENTS)
     if division.tiles:
@@ -52,9 +54,9 @@ cdef bint allocate_space(const Scores *scores, const Division *division, Space *
     """Allocate what a thread needs. False if there is no memory."""
     cdef Py_ssize_t states = sizeof(State), staged = 0, held = 0, fresh = 0, sums = 0, doubles = 0
     cdef Py_ssize_t blocks = upwards(division.part, division.block), rows = 1 if division.tiles else division.rows
-    cdef Py_ssize_t tile = 0, best = 0
+    cdef Py_ssize_t tile = 0, best = 0, running = 0
     if not division.in_place or division.tiles:
-        staged = rows*ROW_BLOCK_BYTES
+        staged = rows*STAGED_BYTES
     if division.tiles:
         tile = division.length*TILE_COLUMNS*scores.plan.itemsize
         best = scores.number*TILE_COLUMNS*scores.plan.itemsize if scores.scoring == TOP else 0
@@ -65,8 +67,10 @@ cdef bint allocate_space(const Scores *scores, const Division *division, Space *
     else:
         sums = rows*division.parts + blocks
         doubles = division.parts + blocks + ROW_BLOCK_LANES
+        if division.length <= min(division.block, LANES_F32*scores.number):
+            running = division.block
     space.memory = <char *>malloc(states + staged + ROW_BLOCK_BYTES + (held + fresh)*sizeof(Candidate)
-                                  + sums*sizeof(Packed) + doubles*sizeof(double) + 2*(tile + best))
+                                  + sums*sizeof(Packed) + (doubles + running)*sizeof(double) + 2*(tile + best))
     if space.memory == NULL:
         return False
     space.state = <State *>space.memory
@@ -79,7 +83,8 @@ cdef bint allocate_space(const Scores *scores, const Division *division, Space *
     space.cumulative = <double *>(space.sums + sums)
     space.of_blocks = space.cumulative + division.parts
     space.of_lanes = space.of_blocks + blocks
-    space.tile = <char *>(space.cumulative + doubles)
+    space.running = space.cumulative + doubles if running else NULL
+    space.tile = <char *>(space.cumulative + doubles + running)
     space.of_tile = space.tile + tile
     space.best = space.of_tile + tile
     space.places = space.best + best
@@ -111,14 +116,20 @@ cdef void stage_block(const Scores *scores, const Division *division, Space *spa
                       Py_ssize_t first, Py_ssize_t n) noexcept nogil:
     """Stage a block of `rows` rows, some elements of each in turn, which share the lines of the cache."""
     cdef Py_ssize_t part = n if rows == 1 else SCORE_STAGED_ELEMENTS, done = 0, i
+    cdef Py_ssize_t stride = scores.plan.reduced.stride[<int>ELEMENTS][0]
     cdef Cursor cursor
     if division.in_place:
+        return
+    if division.transposed and rows > 1:
+        scores.plan.data_kernels.transpose(
+            space.rows[row].bases.data[ELEMENTS] + first*stride, stride//scores.plan.itemsize, n, rows,
+            space.elements + row*STAGED_BYTES, STAGED_BYTES//scores.plan.itemsize)
         return
     while done < n:
         for i in range(row, row + rows):
             start(&cursor, &scores.plan.reduced, 0, first + done, min(part, n - done))
             stage_row(scores.plan, &space.rows[i].bases, &cursor, cursor.left,
-                      space.elements + i*ROW_BLOCK_BYTES + done*scores.plan.itemsize, NULL)
+                      space.elements + i*STAGED_BYTES + done*scores.plan.itemsize, NULL)
         done += part
 
 
