@@ -28,6 +28,13 @@ SHAPES = [
     ((1, 3, 4), (6, 4, 5)),
     ((40, 2, 2), (40, 2, 2)),
     ((40, 3, 2), (2, 2)),
+    ((16, 8, 8), (16, 8, 8)),
+    ((5, 7, 3, 40), (7, 40, 3)),
+    ((33, 1, LIMITS["PRODUCT_TERMS"]), (33, LIMITS["PRODUCT_TERMS"], 1)),
+    ((33, 1, LIMITS["PRODUCT_TERMS"] + 1), (33, LIMITS["PRODUCT_TERMS"] + 1, 1)),
+    ((40, 64, 2), (40, 2, 1)),
+    ((40, 1, 4), (40, 4, 64)),
+    ((40, 13, 2), (40, 2, 5)),
     ((33, 40), (40, 65)),
     ((40, 3), (3, 1)),
     ((1, 3), (3, 40)),
@@ -250,6 +257,32 @@ def test_doubtful_elements_are_those_of_exact_sums(place, dtype):
     doubtful = depth > (1050 if dtype == np.float64 else 140)
     assert doubtful.any(), name
     np.testing.assert_array_equal(got[doubtful], exact[doubtful])
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 3), (8, 8, 8), (1, 20, 5)])
+@pytest.mark.parametrize("number", [16, 31, 32, 100])
+def test_matrices_of_a_small_stack_do_not_disturb_each_other(number, shape, dtype):
+    """A doubtful matrix, and one with -inf, nan or inf, lies in lanes beside ordinary ones, whose bits it leaves."""
+    rows, k, columns = shape
+    far = 3000 if dtype == np.float64 else 400
+    a, b = numbers((number, rows, k), dtype), numbers((number, k, columns), dtype)
+    ordinary = logmatmulexp(a, b)
+    kind = np.arange(number) % 6
+    a[kind == 1, :, 0] -= dtype(far)
+    b[kind == 1, 1:] -= dtype(far)
+    a[kind == 2, 0], b[kind == 3, :, 0] = -np.inf, -np.inf
+    a[kind == 4, 0, 0], b[kind == 5, 0, 0] = np.nan, np.inf
+    with np.errstate(all="raise"):
+        got = logmatmulexp(a, b)
+    np.testing.assert_array_equal(got[kind == 0], ordinary[kind == 0])
+    exact = logmatmulexp(a, b, exact=True)
+    np.testing.assert_allclose(got, exact, **tolerance(dtype))
+    np.testing.assert_array_equal(got[kind >= 4][:, 0, 0], exact[kind >= 4][:, 0, 0])
+    one = kind == 1
+    depth = a[one].max(axis=2)[:, :, None] + b[one].max(axis=1)[:, None, :] - exact[one]
+    doubtful = depth > (1050 if dtype == np.float64 else 140)
+    assert doubtful.any()
+    np.testing.assert_array_equal(got[one][doubtful], exact[one][doubtful])
 
 
 @pytest.mark.parametrize("exact", WAYS.values(), ids=WAYS)

@@ -98,6 +98,8 @@ def test_error_is_within_the_promise(name, dtype):
     with np.errstate(all="raise"):
         assert worst(logmatmulexp(a, b), a, b, False, found) <= 1
         assert worst(logmatmulexp(a, b, exact=True), a, b, True, found) <= 1
+        each = logmatmulexp(a[:, None, None, :], b.T[None, :, :, None])  # a stack of matrices of one element
+        assert worst(each[:, :, 0, 0], a, b, False, found) <= 1
 
 
 def test_the_product_that_loses_a_column():

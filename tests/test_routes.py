@@ -256,14 +256,15 @@ def scans_and_segments(dtype):
 
 
 def products(dtype):
-    """A result with as many elements as the limit says is summed exactly, however many terms there are."""
-    most = limits()["PRODUCT_EXACT_ELEMENTS"]
+    """Results of so many elements are summed exactly, unless their stack fills half of the lanes."""
+    most, half = limits()["PRODUCT_EXACT_ELEMENTS"], limits()["LANE_BYTES"] // np.dtype(dtype).itemsize // 2
     return [
         ("EXACT_PRODUCT", smoothmax.logmatmulexp, ones(3000, dtype=dtype), ones(3000, dtype=dtype)),
         ("EXACT_PRODUCT", smoothmax.logmatmulexp, ones(3, dtype=dtype), ones(3, most, dtype=dtype)),
         ("PRODUCT", smoothmax.logmatmulexp, ones(3, dtype=dtype), ones(3, most + 1, dtype=dtype)),
-        ("EXACT_PRODUCT", smoothmax.logmatmulexp, ones(9, most, 3, dtype=dtype), ones(3, dtype=dtype)),
-        ("PRODUCT", smoothmax.logmatmulexp, ones(9, most + 1, 3, dtype=dtype), ones(3, dtype=dtype)),
+        ("EXACT_PRODUCT", smoothmax.logmatmulexp, ones(half - 1, most, 3, dtype=dtype), ones(3, dtype=dtype)),
+        ("PRODUCT", smoothmax.logmatmulexp, ones(half, most, 3, dtype=dtype), ones(3, dtype=dtype)),
+        ("PRODUCT", smoothmax.logmatmulexp, ones(half - 1, most + 1, 3, dtype=dtype), ones(3, dtype=dtype)),
     ]
 
 

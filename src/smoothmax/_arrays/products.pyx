@@ -16,7 +16,7 @@ from smoothmax._kernels.dispatch cimport product_kernels_of
 from smoothmax._kernels.environment cimport Environment, enter_environment, leave_environment
 from smoothmax._kernels.interface cimport Load, Store
 from smoothmax._schedule.products cimport (
-    Operand, Product, factor, finish_product, is_by_rows, prefers_exact, sum_exactly,
+    Operand, Product, factor, finish_product, is_by_rows, is_small_stack, multiply_small, prefers_exact, sum_exactly,
 )
 from smoothmax._schedule.route cimport EMPTY, EXACT_PRODUCT, PRODUCT
 from smoothmax._schedule.walk cimport note
@@ -217,6 +217,11 @@ cdef int compute_products(cnp.ndarray a, cnp.ndarray b, cnp.ndarray products, in
     product.a.maxima = product.b.maxima = NULL
     product.result = <char *>cnp.PyArray_DATA(products)
     product.row_stride, product.column_stride = product.b.outer*product.itemsize, product.itemsize
+    if not exact and is_small_stack(&product):
+        note(PRODUCT)
+        if multiply_small(&product):
+            raise MemoryError
+        return 0
     if exact or prefers_exact(&product):
         return multiply_exactly(&product)
     return multiply_by_matmul(&product, a, b, products, computing)

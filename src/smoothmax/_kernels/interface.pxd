@@ -311,6 +311,8 @@ ctypedef void (*Factor)(const void *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_
                         Py_ssize_t out_ld, void *maxima) noexcept nogil
 ctypedef Py_ssize_t (*LogProducts)(void *products, Py_ssize_t n, Py_ssize_t k, const void *row, const void *columns,
                                    uint16_t *places) noexcept nogil
+ctypedef Py_ssize_t (*MultiplyStack)(void *a, void *b, Py_ssize_t rows, Py_ssize_t k, Py_ssize_t columns, void *maxima,
+                                     void *out, uint16_t *places) noexcept nogil
 ctypedef void (*ChangeProducts)(ProductSum *sum) noexcept nogil
 ctypedef void (*AddProducts)(ProductSum *sum, const void *a, bint is_shared, const void *b,
                              Py_ssize_t terms) noexcept nogil
@@ -327,6 +329,8 @@ cdef struct ProductKernels:
     Factor factor_rows
     Factor factor_columns
     LogProducts log_products
+    # The same for as many small matrices as there are lanes (see ops/logmatmulexp_stack.pxi).
+    MultiplyStack multiply_stack
     # Exactly, as many elements of the result as there are lanes: clear, max_of_products over all terms, add_products
     # over all terms, finish. `b` has a row of lanes for each term, and so has `a` unless one element serves all lanes.
     # Where lanes are terms of a single element, share_maximum follows max_of_products, and fold_lanes add_products.

@@ -17,9 +17,9 @@ from smoothmax._kernels.interface cimport (
     WEIGHTED_LOGMEANEXP, WEIGHTED_LOGSUMEXP, AddProducts, Addends, Adjust, Blend, Candidate, CorrectRow, CumulateBlock,
     DataKernels, DotSum, DraftRow, Elementwise, ElementwiseRow, ExponentiateTile, Factor, FindCandidates, Finish,
     FinishProducts, FusedRow, FusedStateRow, FusedStateTile, FusedTile, FusedWeightedTile, JointRow, Kernels, Load,
-    LogProducts, NumberF32, NumberF64, PartialSum, PickElement, PickElements, PickOfTile, ProductKernels, ProductSum,
-    ReduceRow, ReduceTile, RunningSum, ScaleRow, ScaleTile, Scaling, ScoreKernels, Select, State, Table, TopOfTile,
-    Transpose, WeightedSum, WriteRow, WriteTile, clear, running_of, weighted_of, weights_of,
+    LogProducts, MultiplyStack, NumberF32, NumberF64, PartialSum, PickElement, PickElements, PickOfTile, ProductKernels,
+    ProductSum, ReduceRow, ReduceTile, RunningSum, ScaleRow, ScaleTile, Scaling, ScoreKernels, Select, State, Table,
+    TopOfTile, Transpose, WeightedSum, WriteRow, WriteTile, clear, running_of, weighted_of, weights_of,
 )
 from smoothmax._kernels.interface cimport Store as StoreElements    # loops/exp_sum.pxi means something else by Store
 from smoothmax._thresholds cimport (
@@ -77,6 +77,7 @@ include "ops/logmeanexp.pxi"
 include "ops/running_sum.pxi"
 include "ops/logcumsumexp.pxi"
 include "ops/logmatmulexp.pxi"
+include "ops/logmatmulexp_stack.pxi"
 include "ops/dot_sum.pxi"
 include "ops/vjp.pxi"
 include "ops/losses.pxi"

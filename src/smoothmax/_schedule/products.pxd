@@ -33,10 +33,12 @@ cdef struct Product:
     Py_ssize_t column_stride
 
 
+cdef bint is_small_stack(const Product *product) noexcept nogil
 cdef bint prefers_exact(const Product *product) noexcept nogil
 cdef bint is_by_rows(const Operand *operand, const Product *product) noexcept nogil
 
 # Each returns -1 if there is no memory. Kernels must be entered in the standard environment, which the caller does.
 cdef int factor(const Product *product, const Operand *operand, char *factors) except -2
+cdef int multiply_small(const Product *product) except -2
 cdef int finish_product(const Product *product) except -2
 cdef int sum_exactly(const Product *product) except -2

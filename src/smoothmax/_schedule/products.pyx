@@ -2,7 +2,8 @@
 
     factor              exponentials of an operand, each reduction divided by that of its maximum
     finish_product      from what np.matmul made of them to results; those that are not certified are summed exactly
-    sum_exactly         results without np.matmul
+    multiply_small      results of a stack of small matrices, without np.matmul (product_stacks.pxi)
+    sum_exactly         the same of any, exactly
 
 A block of PRODUCT_ROWS times PRODUCT_COLUMNS results is an item that threads take. Exact sums have the elements of one
 row of the result in their lanes, whose terms are laid side by side in a panel, PRODUCT_TERMS at a time. A panel serves
@@ -29,11 +30,17 @@ ctypedef fused real:
     double
 
 
+cdef enum:
+    STACK_RESULTS = 4*PRODUCT_EXACT_ELEMENTS    # of each matrix of a stack whose lanes are matrices
+
+
 cdef struct Space:
-    # The memory of a thread: 100 KiB.
+    # The memory of a thread: 120 KiB.
     double a[PRODUCT_TERMS*LANES_F64]
     double b[PRODUCT_TERMS*LANES_F64]
     double values[LANES_F32]
+    double products[STACK_RESULTS*LANES_F64]
+    double maxima[(STACK_RESULTS + 1)*LANES_F64]
     ProductSum sums[PRODUCT_ROWS]
     uint16_t places[PRODUCT_ROWS*PRODUCT_COLUMNS]   # of doubtful results, row after row
     Py_ssize_t found[PRODUCT_ROWS]                  # how many a row has
@@ -278,6 +285,9 @@ cdef int do_items(const Shared *shared, Py_ssize_t items, Py_ssize_t work) excep
     with nogil:
         failed = work_alone(shared, items)
     return failed
+
+
+include "product_stacks.pxi"
 
 
 cdef int finish_product(const Product *product) except -2:

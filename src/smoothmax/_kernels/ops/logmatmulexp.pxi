@@ -115,7 +115,7 @@ cdef void factor_columns(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize
 
 # The logarithms -------------------------------------------------------------------------------------------------------
 
-cdef inline void logs_of_lanes(real *products, real row, const real *columns, real exponent, real least,
+cdef inline void logs_of_lanes(real *products, const real *rows, const real *columns, real exponent, real least,
                                int *doubtful) noexcept nogil:
     """Results in the place of products; `doubtful` is set for those that are not certified."""
     cdef Py_ssize_t j
@@ -123,7 +123,7 @@ cdef inline void logs_of_lanes(real *products, real row, const real *columns, re
     cdef real total, error, low, log_product
     cdef bint certified
     for j in range(lanes_of(products)):
-        total = sum_in_two(row, columns[j], &error)
+        total = sum_in_two(rows[j], columns[j], &error)
         certified = (products[j] >= least) & (magnitude(total) < <real>INFINITY)
         doubtful[j] = 0 if certified else 1
         log_product = split_log(<real>0, products[j], <real>0, exponent, &low)
@@ -156,17 +156,19 @@ cdef Py_ssize_t log_products(real *products, Py_ssize_t n, Py_ssize_t k, const r
     cdef real exponent = -2*scale_exponent(k, <real>0), least = certified_above(k, <real>0)
     cdef real tail[LANES]
     cdef real tail_columns[LANES]
+    cdef real rows[LANES]
     cdef int doubtful[LANES]
+    spread(row[0], rows)
     for first in range(LANES):
         doubtful[first] = 0
     for first from 0 <= first < n by width:
         left = n - first
         if left >= width:
-            logs_of_lanes(products + first, row[0], columns + first, exponent, least, doubtful)
+            logs_of_lanes(products + first, rows, columns + first, exponent, least, doubtful)
         else:
             pad_with(<real>1, products + first, left, tail)
             pad_with(<real>0, columns + first, left, tail_columns)
-            logs_of_lanes(tail, row[0], tail_columns, exponent, least, doubtful)
+            logs_of_lanes(tail, rows, tail_columns, exponent, least, doubtful)
             unpad(tail, left, products + first)
         found = list_doubtful(doubtful, first, min_of(left, width), places, found)
     return found
@@ -344,6 +346,7 @@ cdef void fill_products(ProductKernels *kernels, real type_) noexcept:
     kernels.factor_rows = <Factor>factor_rows[real]
     kernels.factor_columns = <Factor>factor_columns[real]
     kernels.log_products = <LogProducts>log_products[real]
+    kernels.multiply_stack = <MultiplyStack>multiply_stack[real]
     kernels.clear = clear_products
     kernels.max_of_products = <AddProducts>max_of_products[real]
     kernels.add_products = <AddProducts>add_products[real]

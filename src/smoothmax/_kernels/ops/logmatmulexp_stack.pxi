@@ -1,0 +1,57 @@
+# logmatmulexp of stacks of small matrices: lanes are matrices.
+#
+# Formula, certificate and bound are those of ops/logmatmulexp.pxi. Small matrices leave most lanes of a row empty, and
+# most of a product by np.matmul is the call. Here every lane has work, and products are added one after the other.
+
+cdef inline void factor_lanes(real *x, Py_ssize_t reductions, Py_ssize_t k, real round_bias, real underflow_below,
+                              real *maxima) noexcept nogil:
+    """Divide reductions of k rows of lanes by the exponentials of their maxima."""
+    cdef Py_ssize_t width = lanes_of(x), i, p, j
+    cdef real maximum[LANES]
+    for i in range(reductions):
+        spread(<real>-INFINITY, maximum)
+        max_lanes(x, width, k, maximum)
+        for j in range(lanes_of(x)):
+            maxima[j] = maximum[j]
+            maximum[j] = finite_reference(maximum[j])
+        for p in range(k):
+            factors_of_lanes(x, maximum, round_bias, underflow_below, x)
+            x += width
+        maxima += width
+
+
+cdef Py_ssize_t multiply_stack(real *a, real *b, Py_ssize_t rows, Py_ssize_t k, Py_ssize_t columns, real *maxima,
+                               real *out, uint16_t *places) noexcept nogil:
+    """Results from the elements of as many matrices as there are lanes; the places of those that are not certified.
+
+    `a` has k rows of lanes for each row of a matrix, `b` for each column, and `out` one for each result. The factors
+    and their maxima, of the rows first, take the place of the elements and of what `maxima` has.
+    """
+    cdef Py_ssize_t width = lanes_of(a), i, c, p, j, found = 0
+    cdef real exponent = offset(<real>0) - scale_exponent(k, <real>0)
+    cdef real round_bias = round_bias_of(exponent), underflow_below = underflow_of(exponent)
+    cdef real least = certified_above(k, <real>0), both = -2*scale_exponent(k, <real>0)
+    cdef const real *row
+    cdef const real *column
+    cdef real total[LANES]
+    cdef int doubtful[LANES]
+    for j in range(LANES):
+        doubtful[j] = 0
+    factor_lanes(a, rows, k, round_bias, underflow_below, maxima)
+    factor_lanes(b, columns, k, round_bias, underflow_below, maxima + rows*width)
+    for i in range(rows):
+        for c in range(columns):
+            row, column = a + i*k*width, b + c*k*width
+            for j in range(lanes_of(a)):
+                total[j] = 0
+            for p in range(k):
+                for j in range(lanes_of(a)):
+                    total[j] = multiply_add(row[j], column[j], total[j])
+                row += width
+                column += width
+            logs_of_lanes(total, maxima + i*width, maxima + (rows + c)*width, both, least, doubtful)
+            for j in range(lanes_of(a)):
+                out[j] = total[j]
+            found = list_doubtful(doubtful, (i*columns + c)*width, width, places, found)
+            out += width
+    return found
