@@ -104,15 +104,19 @@ def cells(only: str) -> Iterator[tuple[str, Calls, int]]:
 
 
 def check(calls: Calls) -> None:
-    """The largest log-probabilities are the same; draws cannot be compared."""
+    """The largest log-probabilities are the same; draws cannot be compared.
+
+    Others subtract a logarithm of the sum that is rounded to bfloat16, whose ULP is 1/16 from 8 on.
+    """
     results = {name: call() for name, call in calls.items()}
     own = results.pop("smoothmax")
     for name, result in results.items():
         if isinstance(own, tuple):
             values = result[0] if isinstance(result, (tuple, list)) else result
             values = values.float() if hasattr(values, "float") else np.asarray(values).astype(np.float32)
-            expected, rtol = own[0].astype(np.float32), 1e-3 if own[0].dtype.kind == "f" else 2e-2
-            np.testing.assert_allclose(np.asarray(values), expected, rtol=rtol, atol=1e-3, err_msg=name)
+            rtol, atol = (1e-3, 1e-3) if own[0].dtype.kind == "f" else (2e-2, 0.1)
+            expected = own[0].astype(np.float32)
+            np.testing.assert_allclose(np.asarray(values), expected, rtol=rtol, atol=atol, err_msg=name)
 
 
 def main() -> None:

@@ -59,7 +59,7 @@ cdef inline Py_ssize_t bucket_of(const Candidate *one, double largest, double sc
     return <Py_ssize_t>place if place < BUCKETS else BUCKETS
 
 
-cdef void divide(Candidate *candidates, Py_ssize_t k, Py_ssize_t *low, Py_ssize_t *high) noexcept nogil:
+cdef void narrow_to_bucket(Candidate *candidates, Py_ssize_t k, Py_ssize_t *low, Py_ssize_t *high) noexcept nogil:
     """Leave between low and high, which are all at first, only the bucket of the k-th best, in front of it the better.
 
     No branch here depends on more than few of the values, where those of a partition cost most of a selection.
@@ -97,7 +97,7 @@ cdef void select_best(Candidate *candidates, Py_ssize_t n, Py_ssize_t k) noexcep
     cdef unsigned int state = 1
     cdef Candidate pivot
     if n > BUCKETS:
-        divide(candidates, k, &low, &high)
+        narrow_to_bucket(candidates, k, &low, &high)
     while high - low > INSERTED:
         pivot = pivot_of(candidates + low, high - low + 1, &state)
         left, right = low, high
