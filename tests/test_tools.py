@@ -2,6 +2,8 @@
 
 import pathlib
 import random
+import shutil
+import subprocess
 import sys
 
 import numpy as np
@@ -237,3 +239,33 @@ def test_recordings_are_equal_until_a_bit_moves(bits, monkeypatch, tmp_path, cap
     assert "1 of 7 by up to 1 ULP" in said
     assert "1 of 64 samples by up to 1 ULP" in said
     assert "1 of 16 parts" in said
+
+
+UNDEFINED = "int add(int a) { return a + 1; }\n"
+PASSES = """
+import ctypes
+
+def test_that_passes():
+    ctypes.CDLL("./undefined.so").add(2**31 - 1)
+"""
+
+
+def test_the_sanitizers_report_of_a_test_that_passes_is_seen(tmp_path, monkeypatch, capsys):
+    """Pytest takes what is written to file descriptor 2, and shows it for tests that fail."""
+    monkeypatch.syspath_prepend(str(TOOLS))
+    import sanitize
+
+    monkeypatch.setenv("CC", "gcc")
+    (tmp_path / "undefined.c").write_text(UNDEFINED)
+    command = ["gcc", "-shared", "-fPIC", "-fsanitize=address,undefined", "-o", "undefined.so", "undefined.c"]
+    if (
+        sys.platform != "linux"
+        or not shutil.which("gcc")
+        or subprocess.run(command, cwd=tmp_path, check=False).returncode
+    ):
+        pytest.skip("needs a gcc with sanitizers")
+    (tmp_path / "test_it.py").write_text(PASSES)
+    assert sanitize.run(tmp_path, "address", "", ["-m", "pytest", *sanitize.PYTEST, "test_it.py"]) == 1
+    said = capsys.readouterr().out
+    assert "signed integer overflow" in said
+    assert "exit code 0, 1 reports" in said

@@ -27,8 +27,9 @@ OPTIONS = {
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=0",
     "TSAN_OPTIONS": "halt_on_error=0:exitcode=66:history_size=4:report_signal_unsafe=0:die_after_fork=0",
 }
-# A fork in a process with threads is what a test of forks is about; and hypothesis would call its deadlines exceeded.
-PYTEST = ("-q", "-p", "no:cacheprovider", "-n", "0", "-W", "ignore::DeprecationWarning")
+# A fork in a process with threads is what a test of forks is about. By default pytest takes what is written to file
+# descriptor 2, and with it the reports of undefined behaviour in tests that pass.
+PYTEST = ("-q", "-p", "no:cacheprovider", "-n", "0", "-W", "ignore::DeprecationWarning", "--capture=sys")
 
 
 def copied(folder: pathlib.Path) -> None:
