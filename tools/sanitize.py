@@ -2,12 +2,14 @@
 
     python tools/sanitize.py address                    # memory and undefined behaviour, by the best variant
     python tools/sanitize.py address --kernel baseline --seconds 600 tests/test_layouts.py
+    python tools/sanitize.py address --kernels baseline --calls 5000 -      # the shortest build, and no tests
     python tools/sanitize.py thread                     # data races: threads, forks and a changing number of them
 
 `address` runs the tests that are named (all, unless any is) and the fuzzer for --seconds; `thread` runs eight threads
 that call everything at once. Needs GCC or Clang with their sanitizers, and this Python with the test extra. Reports go
-to the standard error and end the run with 1. The build takes some minutes the first time and is kept in
-build/sanitize-*; only what has changed since is built again.
+to the standard error and end the run with 1. Everything is compiled with -O1, unless SMOOTHMAX_OPTIMISATION says
+otherwise. The build takes a minute or two of processor time for each variant, and is kept in build/sanitize-*; only
+what has changed since is built again.
 """
 
 from __future__ import annotations
@@ -57,7 +59,8 @@ def runtime(name: str) -> str:
 def build(kind: str, kernels: str) -> pathlib.Path:
     folder = TREE / f"build/sanitize-{kind}"
     copied(folder)
-    environment = os.environ | {"SMOOTHMAX_SANITIZE": SANITIZERS[kind], "SMOOTHMAX_BUILD_KERNELS": kernels}
+    fast = {"SMOOTHMAX_OPTIMISATION": "1"}  # to compile: with -O3 the rest takes longer than the kernels
+    environment = fast | os.environ | {"SMOOTHMAX_SANITIZE": SANITIZERS[kind], "SMOOTHMAX_BUILD_KERNELS": kernels}
     print(f"building in {folder}", flush=True)
     with (folder / "build.log").open("w") as log:
         command = [sys.executable, "setup.py", "build_ext", "--inplace"]
@@ -177,6 +180,7 @@ def main() -> int:
     parser.add_argument("--kernel", default="", help="the variant that runs; by default the best")
     parser.add_argument("--kernels", default="", help="the variants that are built besides the baseline, as x86_64_v3")
     parser.add_argument("--seconds", type=float, default=120, help="how long the fuzzer runs, or the threads do")
+    parser.add_argument("--calls", default="", help="of the fuzzer, in the place of seconds")
     parser.add_argument("--seed", default="", help="of the fuzzer")
     options = parser.parse_intermixed_args()  # tests may follow options
     folder = build(options.kind, options.kernels)
@@ -188,8 +192,9 @@ def main() -> int:
     if options.tests != ["-"]:
         code |= run(folder, "address", options.kernel, ["-m", "pytest", *PYTEST, *options.tests])
     if options.seconds:
-        seed = ["--seed", options.seed] if options.seed else []
-        code |= run(folder, "address", options.kernel, ["tools/fuzz.py", "--seconds", str(options.seconds), *seed])
+        seed = [f"--seed={options.seed}"] if options.seed else []
+        length = f"--calls={options.calls}" if options.calls else f"--seconds={options.seconds}"
+        code |= run(folder, "address", options.kernel, ["tools/fuzz.py", length, *seed])
     return code
 
 
