@@ -42,11 +42,13 @@ def test_three_hundred_random_calls_are_as_they_should_be(fuzz):
         fuzz.run(case)
 
 
-@pytest.mark.parametrize("do", ["complex", "ids", "file", "scanned file", "blocks", "scanned blocks", "block losses"])
+@pytest.mark.parametrize(
+    "do", ["complex", "ids", "row of C", "file", "scanned file", "blocks", "scanned blocks", "block losses"]
+)
 def test_a_few_calls_of_each_rare_kind_are_as_they_should_be(fuzz, do):
     pytest.importorskip("dask.array")
     maker = fuzz.MAKERS[do][1]
-    for seed in range(40 if do in ("complex", "ids") else 5):
+    for seed in range(40 if do in ("complex", "ids", "row of C") else 5):
         fuzz.run(maker(random.Random(seed)))
 
 
@@ -127,6 +129,16 @@ def test_a_fault_of_four_ulp_is_found(fuzz, monkeypatch, name, more):
         return result
 
     monkeypatch.setattr(smoothmax, name, off)
+    with pytest.raises(fuzz.Failure, match="value: "):
+        fuzz.run(case)
+
+
+def test_a_fault_of_the_c_interface_is_found(fuzz, monkeypatch):
+    case = {"do": "row of C", "function": "softmax", "shape": [40], "x": ARRAY, "to": {"is": "fresh", "how": {}}}
+    fuzz.run(case)
+    fuzz.run(case | {"function": "partial sums", "cuts": [0, 7], "sums": [0, 1, 0]})
+    addresses = fuzz.RUNNERS["row of C"].__globals__["ADDRESSES"]
+    monkeypatch.setitem(addresses, "smoothmax_softmax_f64", addresses["smoothmax_log_softmax_f64"])
     with pytest.raises(fuzz.Failure, match="value: "):
         fuzz.run(case)
 

@@ -47,6 +47,7 @@ from fuzzing.losses import run_loss
 from fuzzing.memory import Failure, Memory
 from fuzzing.mistakes import run_mistake
 from fuzzing.reductions import run_product, run_reduction
+from fuzzing.rows_of_c import run_row
 from fuzzing.scale import run_block_losses, run_blocks, run_file, run_scanned_blocks
 from fuzzing.scans import run_ids, run_scan, run_segments
 from fuzzing.scores import run_draws, run_top
@@ -70,6 +71,7 @@ RUNNERS: dict[str, Callable[[Memory, Case], list[Any]]] = {
     "scan": run_scan,
     "segments": run_segments,
     "ids": run_ids,
+    "row of C": run_row,
     "scanned file": run_file,
     "scanned blocks": run_scanned_blocks,
     "mistake": run_mistake,

@@ -25,6 +25,7 @@ from fuzzing.kinds import (
 )
 from fuzzing.memo import remembered
 from fuzzing.mistakes import random_mistake
+from fuzzing.rows_of_c import random_row
 from fuzzing.scans import random_ids, random_scan, random_segments
 from fuzzing.shapes import random_array, random_axis, random_layout, random_shape
 
@@ -382,6 +383,7 @@ MAKERS: dict[str, tuple[float, Callable[[random.Random], Case]]] = {
     "scan": (10, random_scan),
     "segments": (10, random_segments),
     "ids": (1, random_ids),
+    "row of C": (3, random_row),
     "file": (0.3, random_file),
     "scanned file": (0.1, random_scanned_file),
     "blocks": (0.2, random_blocks),
