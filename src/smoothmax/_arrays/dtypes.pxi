@@ -77,7 +77,7 @@ cdef object computing_dtype(object result, object b, cnp.ndarray weights):
     """
     if type(b) in WEAK_TYPES:
         size = abs(b)
-        # By its bytes: the caller's floating-point environment may compare subnormal numbers as 0.
+        # Compare bytes: in the caller's floating-point environment a subnormal number may equal 0.
         is_zero = size == 0 and (type(b) is not float or not any(np.float64(size).tobytes()))
         return promoted([result, FLOAT64]) if not is_zero and size < FLT_MIN or FLT_MAX < size else result
     return promoted([result, weights.descr]) if weights.descr.kind in b"fc" else result

@@ -57,7 +57,7 @@ cdef inline void copy_bytes(char *to, const char *source, Py_ssize_t size, bint 
         memcpy(to, source, size)
 
 
-cdef int bfloat16_number = 0        # once a dtype of it has come; until then that of bool
+cdef int bfloat16_number = 0        # that of bool until a call has brought a dtype of bfloat16
 
 
 cdef bint is_bfloat16(cnp.dtype dtype):

@@ -65,7 +65,7 @@ cdef struct Loop:
     ElementwiseRow row
     Load load
     Store store
-    LongDoubleFormula formula   # of longdouble, which has nothing of the above but operands
+    LongDoubleFormula formula   # of longdouble, for which `operands` is all that counts above
 
 
 cdef struct Ufunc:

@@ -89,7 +89,7 @@ def from_torch(x: Any, name: str) -> Any:
     x = x.resolve_conj().resolve_neg()
     if not is_torch_bfloat16(x):
         return x.numpy()
-    ml_dtypes = sys.modules.get("ml_dtypes")  # whose type of NumPy's is taken where it lies; else there is none
+    ml_dtypes = sys.modules.get("ml_dtypes")  # its type lets NumPy take the memory as it lies
     return x.float().numpy() if ml_dtypes is None else x.view(torch_type("int16")).numpy().view(ml_dtypes.bfloat16)
 
 
@@ -121,7 +121,7 @@ def from_namespace(x: Any, name: str) -> Any:
         raise TypeError(f"{name} must be on the CPU, got an array on {device}: pass a copy that is")
     try:
         return np.from_dlpack(x)
-    except (AttributeError, BufferError, RuntimeError, TypeError, ValueError):  # types that DLPack has not
+    except (AttributeError, BufferError, RuntimeError, TypeError, ValueError):  # for types that DLPack lacks
         return np.asarray(x)
 
 

@@ -280,7 +280,7 @@ def logcumsumexp(a: Array, axis: int | None, reverse: bool, exclusive: bool) -> 
     exponent = np.where(regular, exponent, -info.max)
     high = times(np.where(regular, np.exp(r), 0), directions(np.where(regular, x, 0)))
     low, step = np.zeros_like(high), 1
-    if high.dtype.kind != "c":  # near 1, the digits of a small element are those that rounding took
+    if high.dtype.kind != "c":  # near 1, what rounding lost has the digits of a small element
         low = np.where(regular & (exponent == 0), np.expm1(np.where(exponent == 0, x, 0)) - (high - 1), low)
     while step < x.shape[-1]:
         upper = np.maximum(exponent[..., step:], exponent[..., :-step])

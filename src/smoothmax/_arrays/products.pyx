@@ -136,7 +136,7 @@ cdef void describe(cnp.ndarray array, int outer, int inner, Py_ssize_t itemsize,
     operand.outer_stride = cnp.PyArray_STRIDE(array, outer)
     operand.inner_stride = cnp.PyArray_STRIDE(array, inner)
     if operand.outer == 1 and operand.inner_stride != itemsize:
-        operand.outer_stride = itemsize             # NumPy may say anything of an axis of one element
+        operand.outer_stride = itemsize             # the stride of an axis of one element may be anything
     if product.terms == 1 and operand.outer_stride != itemsize:
         operand.inner_stride = itemsize
     operand.matrices = 1

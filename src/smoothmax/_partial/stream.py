@@ -31,7 +31,7 @@ def number_of_true(where: ArrayLike, shape: tuple[int, ...], axes: tuple[int, ..
     """How many elements of a mask are True along the axes, once it is broadcast to the shape."""
     try:
         return np.sum(np.broadcast_to(np.asarray(where), shape), axis=axes, dtype=np.intp, keepdims=keepdims)
-    except SystemError as error:  # nditer and reduce of NumPy 2.4 forget to say why, where an allocation fails
+    except SystemError as error:  # nditer and reduce of NumPy 2.4 set no error where an allocation fails
         raise MemoryError("no memory to count the elements of where") from error
 
 

@@ -21,7 +21,7 @@ def dtype_with_weights(dtype: np.dtype[Any], b: Any) -> np.dtype[Any]:
         return dtype
     if type(b) in (bool, int, float):
         size = abs(b)
-        # By its bytes: the caller's floating-point environment may compare subnormal numbers as 0.
+        # Compare bytes: in the caller's floating-point environment a subnormal number may equal 0.
         is_zero = size == 0 and not any(np.float64(size).tobytes())
         fits = is_zero or not size < np.inf or LEAST <= size <= GREATEST
     else:

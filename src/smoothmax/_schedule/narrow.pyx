@@ -74,7 +74,7 @@ cdef void repeat(const Feed *feed, int role, Load load, Py_ssize_t at, Py_ssize_
     """Store the number of each row once for each of the row's columns: for `used` elements from the element `at` on."""
     cdef const Plan *plan = feed.unit.plan
     cdef Py_ssize_t columns = inner_shape(&plan.kept), stride = plan.reduced.stride[role][0], row = 0, j = 0
-    cdef Py_ssize_t end = columns - at % columns            # of the columns that the first number is for
+    cdef Py_ssize_t end = columns - at % columns            # the end of the columns that take the first number
     cdef double some[TILE_COLUMNS]
     if used:                                                # a row without columns has no number either
         load(feed.unit.bases.data[role] + at//columns*stride, stride, max(0, used - end + columns - 1)//columns + 1,
