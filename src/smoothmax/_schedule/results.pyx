@@ -113,11 +113,11 @@ cdef inline double element_at(const Plan *plan, Reading reading, const char *pla
 cdef inline double adjusted_at(const Plan *plan, double value, const char *addend) noexcept nogil:
     """The element as kernels take it, with the addend at its class; NULL for none."""
     cdef float single = <float>value
-    if plan.itemsize == sizeof(double):
-        adjust_elements(plan, <const char *>&value, 0, addend, 0, 0, 1, 1, 0, <char *>&value, 0)
-        return value
-    adjust_elements(plan, <const char *>&single, 0, addend, 0, 0, 1, 1, 0, <char *>&single, 0)
-    return single
+    cdef bint doubles = plan.itemsize == sizeof(double)
+    cdef char *element = <char *>&value if doubles else <char *>&single
+    adjust_elements(plan, element, step=0, addends=addend, addends_step=0, stride=0, rows=1, n=1, ahead=0, to=element,
+                    to_step=0)
+    return value if doubles else single
 
 
 cdef inline void read_at_targets(const Unit *unit, State *state, Reading reading) noexcept nogil:

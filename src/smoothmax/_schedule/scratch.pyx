@@ -101,8 +101,9 @@ cdef void fill_masked_row(const Plan *plan, const Bases *bases, const Cursor *at
     cursor = at[0]
     while done < n:
         part = contiguous(&cursor, n - done)
-        select_elements(plan, results, 0, place(bases, &cursor, MASK), 0, inner_stride(&plan.reduced, MASK), 1, part,
-                        plan.fill, results, 0)
+        select_elements(plan, results, step=0, mask=place(bases, &cursor, MASK), mask_step=0,
+                        mask_stride=inner_stride(&plan.reduced, MASK), rows=1, n=part, fill=plan.fill, to=results,
+                        to_step=0)
         results += part*plan.itemsize
         advance(&cursor, part)
         done += part
@@ -263,7 +264,8 @@ cdef void transpose_prepared(const Plan *plan, const Bases *bases, const Cursor 
         source, step = prepared, length
     if plan.adjusted:
         if step == length and (addends == NULL or addends_step == length and is_addend_of_each(plan)):
-            adjust_elements(plan, source, 0, addends, 0, plan.itemsize, 1, rows*columns, length*columns, prepared, 0)
+            adjust_elements(plan, source, step=0, addends=addends, addends_step=0, stride=plan.itemsize, rows=1,
+                            n=rows*columns, ahead=length*columns, to=prepared, to_step=0)
         else:
             adjust_elements(plan, source, step, addends, addends_step, inner_stride(&plan.reduced, ADDENDS), columns,
                             rows, columns*step, prepared, length)
