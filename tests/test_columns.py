@@ -40,6 +40,16 @@ def test_a_maximum_far_above_the_estimate_costs_no_digits(function, name, dtype,
             assert np.max(ulp_error(after[..., j], reference(name, x[:, j]))) <= bound(name, n)
 
 
+@pytest.mark.parametrize("n", [2, 3, 5, SHIFTED])
+def test_columns_have_the_same_bits_however_many_lie_side_by_side(function, dtype, n):
+    """Whether they fill the lanes, half of them, or share the last with columns that are computed twice."""
+    x = np.random.default_rng(n).standard_normal((3, n, 160)).astype(dtype)
+    expected = function(x, axis=1)
+    lanes = LIMITS["LANE_BYTES"] // x.itemsize
+    for columns in (*range(6, 161, 7), *(k * lanes // 2 + more for k in range(1, 6) for more in (-1, 0, 1))):
+        np.testing.assert_array_equal(function(x[..., :columns].copy(), axis=1), expected[..., :columns])
+
+
 @pytest.mark.parametrize("n", [8, 19, SHIFTED, 700])
 @pytest.mark.parametrize("offset", [0, 50, -5000])
 def test_an_estimate_that_is_not_finite_costs_no_digits(function, name, dtype, n, offset):

@@ -52,8 +52,16 @@ cdef bint allocate(Workspace *space, const Plan *plan, const Route *route, Exten
 
 # Units ---------------------------------------------------------------------------------------------------------------
 
+cdef inline bint shortens(const Route *route, Py_ssize_t left) noexcept nogil:
+    """Whether the next tile leaves lanes of columns to the last, which otherwise would not fill them and be staged."""
+    return (route.any_columns and route.lane_columns < route.unit_columns
+            and route.unit_columns < left < route.unit_columns + route.lane_columns)
+
+
 cdef inline Py_ssize_t columns_of_tile(const Route *route, Py_ssize_t left) noexcept nogil:
     """How many of the columns left the next tile has."""
+    if shortens(route, left):
+        return route.unit_columns - route.lane_columns
     if left >= route.unit_columns:
         return route.unit_columns
     if left >= route.lane_columns and not route.any_columns:
@@ -69,6 +77,8 @@ cdef void take_tile(Unit *unit, const Cursor *cursor, Py_ssize_t tile) noexcept 
     cdef bint fills_lanes
     if first > columns:         # the columns left by full tiles make two tiles, and this is the second
         first = columns - columns % route.lane_columns
+    elif tile and shortens(route, columns - first + route.unit_columns):
+        first -= route.lane_columns
     bases_at(&unit.bases, plan, cursor)
     for role in range(ROLES):
         if unit.bases.data[role] != NULL:
