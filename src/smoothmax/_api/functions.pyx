@@ -43,7 +43,7 @@ cdef object libraries_of(object x):
 
     It is imported only when such an object is passed. The types of most arguments are known here.
     """
-    if isinstance(x, (np.ndarray, np.generic, list, tuple, int, float, complex)):
+    if type(x) is cnp.ndarray or isinstance(x, (np.ndarray, np.generic, list, tuple, int, float, complex)):
         return None
     from smoothmax._arrays import libraries
 

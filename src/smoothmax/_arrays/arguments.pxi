@@ -120,7 +120,7 @@ cdef cnp.ndarray as_weights(object b):
 
 cdef cnp.ndarray as_numbers(object x, str name):
     """x as an array of numbers, for functions without a mask."""
-    if isinstance(x, np.ma.MaskedArray):
+    if type(x) is not cnp.ndarray and isinstance(x, np.ma.MaskedArray):
         raise TypeError(f"{name} must not be a masked array: pass its filled(value)")
     return as_array(x, name)
 
