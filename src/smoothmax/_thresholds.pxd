@@ -71,9 +71,9 @@ cdef enum:
     ALIASED_SUM_TILE_BYTES = 49152
     ALIASED_SOFTMAX_TILE_BYTES = 196608
     # Columns of at most so many rows take differences from the maximum in two parts; of more rows, a shift (P19).
-    ROUNDED_DIFFERENCES_MAX_ROWS = 4
-    EXACT_DIFFERENCES_MAX_ROWS = 7
-    SOFTMAX_DIFFERENCES_MAX_ROWS = 10
+    ROUNDED_DIFFERENCES_MAX_ROWS = 2
+    EXACT_DIFFERENCES_MAX_ROWS = 4
+    SOFTMAX_DIFFERENCES_MAX_ROWS = 12
     ROUNDED_MIN_LANE_ROWS = 8       # rows of at least so many LANE_BYTES sum rounded exponentials first (P18)
 
     # Pieces of one long reduction (P3) --------------------------------------------------------------------------------

@@ -5,7 +5,7 @@
 
 from cpython.pycapsule cimport PyCapsule_New
 from cpython.pyport cimport PY_SSIZE_T_MAX
-from libc.math cimport frexp, ldexp
+from libc.math cimport fabs, fabsf, frexp, ldexp
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 

@@ -62,7 +62,7 @@ cdef inline void row_exp_sum_lanes(const real *x, Py_ssize_t rows, ShiftKind kin
         totals[j] = total[j]
 
 
-cdef inline void exp_sum_store_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const real *shift,
+cdef inline void exp_sum_store_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t width, const real *shift,
                                      const real *round_bias, const real *underflow_below, Store store,
                                      Py_ssize_t ahead, Py_ssize_t ahead_ld, real *out, Py_ssize_t out_ld,
                                      double *sums, real *carries) noexcept nogil:
@@ -79,16 +79,16 @@ cdef inline void exp_sum_store_lanes(const real *x, Py_ssize_t ld, Py_ssize_t ro
     cdef double error
     cdef Py_ssize_t block
     cdef const real *next_ = x + ahead
-    for j in range(lanes_of(x)):
+    for j in range(width):
         total[j] = 2*scaled_one(<real>0)
     while rows > 0:         # a carry takes only so many terms
         block = rows if rows < CARRY_ROWS else CARRY_ROWS
-        for j in range(lanes_of(x)):
+        for j in range(width):
             carry[j] = 0
         for i in range(block):
             if ahead:
-                prefetch(next_ + i*ahead_ld, lanes_of(x))
-            for j in range(lanes_of(x)):
+                prefetch(next_ + i*ahead_ld, width)
+            for j in range(width):
                 split_exp(at_least(x[i*ld + j] - shift[j], underflow_below[j]), round_bias[j], &head, &tail, &scale)
                 high = head*scale
                 result = total[j] + high
@@ -96,9 +96,9 @@ cdef inline void exp_sum_store_lanes(const real *x, Py_ssize_t ld, Py_ssize_t ro
                 total[j] = result
                 e[j] = multiply_add(tail, scale, high)
             if store == STORE:
-                for j in range(lanes_of(x)):
+                for j in range(width):
                     out[i*out_ld + j] = e[j]
-        for j in range(lanes_of(x)):
+        for j in range(width):
             if real is float:
                 sums[j] += carry[j]
             else:
@@ -108,7 +108,7 @@ cdef inline void exp_sum_store_lanes(const real *x, Py_ssize_t ld, Py_ssize_t ro
         next_ += block*ahead_ld
         out += block*out_ld
         rows -= block
-    for j in range(lanes_of(x)):
+    for j in range(width):
         sums[j] = two_sum(sums[j], total[j] - 2*scaled_one(<real>0), &error)
         carries[j] += <real>error
 

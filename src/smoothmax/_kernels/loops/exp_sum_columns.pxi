@@ -14,10 +14,11 @@ cdef inline void add_smaller(real *largest, real *total, real v, ShiftKind kind,
         low[0] += lost
 
 
-cdef inline void online_max_sum_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, ShiftKind kind, Terms terms,
-                                      const real *shift, const real *round_bias, const real *underflow_below,
-                                      Py_ssize_t ahead, Py_ssize_t ahead_ld, const real *out, Py_ssize_t out_ld,
-                                      real *maximum, real *totals, real *carries) noexcept nogil:
+cdef inline void online_max_sum_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t width, ShiftKind kind,
+                                      Terms terms, const real *shift, const real *round_bias,
+                                      const real *underflow_below, Py_ssize_t ahead, Py_ssize_t ahead_ld,
+                                      const real *out, Py_ssize_t out_ld, real *maximum, real *totals,
+                                      real *carries) noexcept nogil:
     """One-pass maximum and sum: exponentiate and add the smaller of the running maximum and the next element.
 
     In the end all elements are summed but the maximum; no digit is lost where it lies far above all others. One carry
@@ -32,20 +33,20 @@ cdef inline void online_max_sum_lanes(const real *x, Py_ssize_t ld, Py_ssize_t r
     cdef real carry[LANES]
     cdef real low0, low1
     cdef const real *next_ = x + ahead
-    for j in range(lanes_of(x)):
+    for j in range(width):
         largest[j] = maximum[j]
         total[j] = 0
         carry[j] = 0
     for i in range(rows//2):
         if ahead:
-            prefetch(next_, lanes_of(x))
-            prefetch(next_ + ahead_ld, lanes_of(x))
+            prefetch(next_, width)
+            prefetch(next_ + ahead_ld, width)
             next_ += 2*ahead_ld
         if out_ld:
-            prefetch_to_write(out, lanes_of(x))
-            prefetch_to_write(out + out_ld, lanes_of(x))
+            prefetch_to_write(out, width)
+            prefetch_to_write(out + out_ld, width)
             out += 2*out_ld
-        for j in range(lanes_of(x)):
+        for j in range(width):
             add_smaller(&largest[j], &total[j], x[j], kind, shift[j], round_bias[j], underflow_below[j], terms, &low0)
             add_smaller(&largest[j], &total[j], x[ld + j], kind, shift[j], round_bias[j], underflow_below[j], terms,
                         &low1)
@@ -53,30 +54,26 @@ cdef inline void online_max_sum_lanes(const real *x, Py_ssize_t ld, Py_ssize_t r
         x += 2*ld
     if rows % 2:
         if out_ld:
-            prefetch_to_write(out, lanes_of(x))
-        for j in range(lanes_of(x)):
+            prefetch_to_write(out, width)
+        for j in range(width):
             add_smaller(&largest[j], &total[j], x[j], kind, shift[j], round_bias[j], underflow_below[j], terms, &low0)
             carry[j] += low0
-    for j in range(lanes_of(x)):
+    for j in range(width):
         maximum[j] = largest[j]
         totals[j] = total[j]
         carries[j] = carry[j]
 
 
-cdef inline void online_max_sum(const real *x, Py_ssize_t ld, Py_ssize_t rows, Terms terms, const real *shift,
-                                const real *round_bias, const real *underflow_below, Py_ssize_t ahead,
+cdef inline void online_max_sum(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t width, const real *guess,
+                                Terms terms, real *shift, real *round_bias, real *underflow_below, Py_ssize_t ahead,
                                 Py_ssize_t ahead_ld, const real *out, Py_ssize_t out_ld, real *maximum, real *totals,
                                 real *carries) noexcept nogil:
-    """online_max_sum_lanes, which subtracts nothing where all shifts are 0."""
-    cdef Py_ssize_t j
-    cdef int far = 0
-    for j in range(lanes_of(x)):
-        far |= shift[j] != 0
-    if far:
-        online_max_sum_lanes(x, ld, rows, ANY_SHIFT, terms, shift, round_bias, underflow_below, ahead, ahead_ld,
-                             out, out_ld, maximum, totals, carries)
+    """online_max_sum_lanes by shifts from a guess at each maximum, with headroom. Shifts of 0 are not subtracted."""
+    if lowered_shifts_of_lanes(guess, width, headroom(<real>0), shift, round_bias, underflow_below) == ZERO_SHIFT:
+        online_max_sum_lanes(x, ld, rows, width, ZERO_SHIFT, terms, shift, round_bias, underflow_below, ahead,
+                             ahead_ld, out, out_ld, maximum, totals, carries)
     else:
-        online_max_sum_lanes(x, ld, rows, ZERO_SHIFT, terms, shift, round_bias, underflow_below, ahead, ahead_ld,
+        online_max_sum_lanes(x, ld, rows, width, ANY_SHIFT, terms, shift, round_bias, underflow_below, ahead, ahead_ld,
                              out, out_ld, maximum, totals, carries)
 
 
@@ -116,9 +113,10 @@ cdef inline real bias_of_differences(Inclusion inclusion, real _) noexcept nogil
     return 0 if inclusion == WITHOUT_MAXIMUM else 2*scaled_one(<real>0)
 
 
-cdef inline void add_difference_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const real *maximum,
-                                      Inclusion inclusion, Store store, Py_ssize_t ahead, real *out, Py_ssize_t out_ld,
-                                      real *totals, real *carries, real *counts) noexcept nogil:
+cdef inline void add_difference_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t width,
+                                      const real *maximum, Inclusion inclusion, Store store, Py_ssize_t ahead,
+                                      real *out, Py_ssize_t out_ld, real *totals, real *carries,
+                                      real *counts) noexcept nogil:
     """Add exp(v - maximum[j]) over column j, times 2**OFFSET, to totals[j], and what that rounds off to carries[j].
 
     A carry of float32 takes at most CARRY_ROWS rows.
@@ -131,44 +129,45 @@ cdef inline void add_difference_lanes(const real *x, Py_ssize_t ld, Py_ssize_t r
     cdef real e1[LANES]
     cdef real low0, low1
     cdef real round_bias = round_bias_of(<real>0), underflow_below = underflow_of(<real>0), one = scaled_one(<real>0)
-    for j in range(lanes_of(x)):
+    for j in range(width):
         total[j] = totals[j]
         carry[j] = carries[j]
         count[j] = counts[j]
     for i in range(rows//2):
         if ahead:
-            prefetch(x + ahead, lanes_of(x))
-            prefetch(x + ahead + ld, lanes_of(x))
-        for j in range(lanes_of(x)):
+            prefetch(x + ahead, width)
+            prefetch(x + ahead + ld, width)
+        for j in range(width):
             add_difference(&total[j], x[j], maximum[j], round_bias, underflow_below, inclusion, &e0[j], &low0)
             add_difference(&total[j], x[ld + j], maximum[j], round_bias, underflow_below, inclusion, &e1[j], &low1)
             carry[j] += low0 + low1
             if inclusion == WITHOUT_MAXIMUM:
                 count[j] += one_if(x[j] == maximum[j], <real>0) + one_if(x[ld + j] == maximum[j], <real>0)
         if store == STORE:
-            for j in range(lanes_of(x)):
+            for j in range(width):
                 out[j] = one if inclusion == WITHOUT_MAXIMUM and x[j] == maximum[j] else e0[j]
                 out[out_ld + j] = one if inclusion == WITHOUT_MAXIMUM and x[ld + j] == maximum[j] else e1[j]
             out += 2*out_ld
         x += 2*ld
     if rows % 2:
-        for j in range(lanes_of(x)):
+        for j in range(width):
             add_difference(&total[j], x[j], maximum[j], round_bias, underflow_below, inclusion, &e0[j], &low0)
             carry[j] += low0
             if inclusion == WITHOUT_MAXIMUM:
                 count[j] += one_if(x[j] == maximum[j], <real>0)
         if store == STORE:
-            for j in range(lanes_of(x)):
+            for j in range(width):
                 out[j] = one if inclusion == WITHOUT_MAXIMUM and x[j] == maximum[j] else e0[j]
-    for j in range(lanes_of(x)):
+    for j in range(width):
         totals[j] = total[j]
         carries[j] = carry[j]
         counts[j] = count[j]
 
 
-cdef inline void difference_sum_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const real *maximum,
-                                      Inclusion inclusion, Store store, Py_ssize_t ahead, real *out, Py_ssize_t out_ld,
-                                      real *totals, real *carries, real *counts) noexcept nogil:
+cdef inline void difference_sum_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t width,
+                                      const real *maximum, Inclusion inclusion, Store store, Py_ssize_t ahead,
+                                      real *out, Py_ssize_t out_ld, real *totals, real *carries,
+                                      real *counts) noexcept nogil:
     """totals[j] + carries[j] becomes the sum of exp(v - maximum[j]) over column j, of at most CARRY_ROWS rows.
 
     The sum is scaled by 2**OFFSET. The difference has two parts, so there is no shift, which would make exp(maximum) a
@@ -177,18 +176,19 @@ cdef inline void difference_sum_lanes(const real *x, Py_ssize_t ld, Py_ssize_t r
     """
     cdef Py_ssize_t j
     cdef real bias = bias_of_differences(inclusion, <real>0)
-    for j in range(lanes_of(x)):
+    for j in range(width):
         totals[j] = bias
         carries[j] = 0
         counts[j] = 0
-    add_difference_lanes(x, ld, rows, maximum, inclusion, store, ahead, out, out_ld, totals, carries, counts)
-    for j in range(lanes_of(x)):
+    add_difference_lanes(x, ld, rows, width, maximum, inclusion, store, ahead, out, out_ld, totals, carries, counts)
+    for j in range(width):
         totals[j] -= bias
 
 
-cdef inline void long_difference_sum_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const real *maximum,
-                                           Inclusion inclusion, Store store, Py_ssize_t ahead, real *out,
-                                           Py_ssize_t out_ld, real *totals, real *carries, real *counts) noexcept nogil:
+cdef inline void long_difference_sum_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t width,
+                                           const real *maximum, Inclusion inclusion, Store store, Py_ssize_t ahead,
+                                           real *out, Py_ssize_t out_ld, real *totals, real *carries,
+                                           real *counts) noexcept nogil:
     """difference_sum_lanes of any number of rows.
 
     The carries' sum has the type double. It is 9 % of the whole, and needs no carry of its own.
@@ -196,21 +196,22 @@ cdef inline void long_difference_sum_lanes(const real *x, Py_ssize_t ld, Py_ssiz
     cdef Py_ssize_t block, j
     cdef real bias = bias_of_differences(inclusion, <real>0)
     cdef double carry_sum[LANES]
-    for j in range(lanes_of(x)):
+    for j in range(width):
         totals[j] = bias
         counts[j] = 0
         carry_sum[j] = 0
     while rows > 0:
         block = min_of(rows, CARRY_ROWS)
-        for j in range(lanes_of(x)):
+        for j in range(width):
             carries[j] = 0
-        add_difference_lanes(x, ld, block, maximum, inclusion, store, ahead, out, out_ld, totals, carries, counts)
-        for j in range(lanes_of(x)):
+        add_difference_lanes(x, ld, block, width, maximum, inclusion, store, ahead, out, out_ld, totals, carries,
+                             counts)
+        for j in range(width):
             carry_sum[j] += carries[j]
         if store == STORE:
             out += block*out_ld
         x += block*ld
         rows -= block
-    for j in range(lanes_of(x)):
+    for j in range(width):
         totals[j] -= bias
         carries[j] = <real>carry_sum[j]

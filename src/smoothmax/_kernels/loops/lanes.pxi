@@ -80,7 +80,8 @@ cdef inline void pad_two(const real *x, const real *b, Py_ssize_t n, real *lanes
 #
 # The last group of lanes begins early enough to end with the columns, so some columns are done twice. That is
 # impossible where results replace the elements; there, memory up to the next multiple of the lanes may be used (see
-# interface.pxd).
+# interface.pxd). If half of the lanes hold the last group, only half are computed (P17). So loops over columns take the
+# number of lanes, which is a constant where they are inlined.
 
 cdef inline Py_ssize_t filled(Py_ssize_t columns, Py_ssize_t width) noexcept nogil:
     """The least multiple of the lanes that holds so many columns."""
@@ -91,8 +92,38 @@ cdef inline Py_ssize_t columns_to_do(const real *x, const real *out, Py_ssize_t 
     return filled(columns, lanes_of(x)) if x == out else columns
 
 
+cdef inline Py_ssize_t columns_to_do_by_half(const real *x, const real *out, Py_ssize_t columns) noexcept nogil:
+    """columns_to_do where is_half is asked."""
+    if real is float:
+        return filled(columns, LANES_F32//2) if x == out else columns
+    else:
+        return columns_to_do(x, out, columns)
+
+
 cdef inline Py_ssize_t first_column(Py_ssize_t group, Py_ssize_t width, Py_ssize_t columns) noexcept nogil:
     return columns - width if (group + 1)*width > columns > width else group*width
+
+
+cdef inline bint is_half(const real *x, Py_ssize_t group, Py_ssize_t columns) noexcept nogil:
+    """Whether half of the lanes hold what is left for the last group. Eight doubles at a time would gain nothing."""
+    if real is float:
+        return columns - group*LANES_F32 <= LANES_F32//2
+    else:
+        return False
+
+
+cdef inline Py_ssize_t first_column_of_half(Py_ssize_t group, Py_ssize_t width, Py_ssize_t columns) noexcept nogil:
+    return columns - width//2 if columns > width//2 else group*width
+
+
+cdef inline Py_ssize_t last_columns(const real *x, Py_ssize_t columns, Py_ssize_t *first) noexcept nogil:
+    """How many lanes the last group computes, and its first column."""
+    cdef Py_ssize_t width = lanes_of(x), group = (columns - 1)//width
+    if is_half(x, group, columns):
+        first[0] = first_column_of_half(group, width, columns)
+        return width//2
+    first[0] = first_column(group, width, columns)
+    return width
 
 
 # Folding --------------------------------------------------------------------------------------------------------------

@@ -1,22 +1,23 @@
 # The maximum.
 
-cdef inline void max_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, real *maximum) noexcept nogil:
+cdef inline void max_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t width,
+                           real *maximum) noexcept nogil:
     """maximum[j] becomes the larger of itself and column j. A nan may hide elements of its column, whose sum is nan.
 
     Contiguous rows are read four at a time, so that fewer comparisons wait for the last one. Columns would be slower.
     """
     cdef Py_ssize_t i, j, fours = rows//4 if ld == lanes_of(x) else 0
     cdef real m[LANES]
-    for j in range(lanes_of(x)):
+    for j in range(width):
         m[j] = maximum[j]
     for i in range(fours):
-        for j in range(lanes_of(x)):
+        for j in range(width):
             m[j] = larger(larger(larger(x[j], x[ld + j]), larger(x[2*ld + j], x[3*ld + j])), m[j])
         x += 4*ld
     for i in range(rows - 4*fours):
-        for j in range(lanes_of(x)):
+        for j in range(width):
             m[j] = larger(x[i*ld + j], m[j])
-    for j in range(lanes_of(x)):
+    for j in range(width):
         maximum[j] = m[j]
 
 
@@ -25,10 +26,10 @@ cdef inline real max_of_row(const real *x, Py_ssize_t n, real *tail) noexcept no
     cdef Py_ssize_t width = lanes_of(x), rows = n//width, remaining = n - rows*width
     cdef real maximum[LANES]
     spread(<real>-INFINITY, maximum)
-    max_lanes(x, width, rows, maximum)
+    max_lanes(x, width, rows, width, maximum)
     if remaining:
         pad(x + rows*width, remaining, tail)
-        max_lanes(tail, width, 1, maximum)
+        max_lanes(tail, width, 1, width, maximum)
     return max_of_lanes(maximum)
 
 

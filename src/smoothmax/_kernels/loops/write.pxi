@@ -5,8 +5,8 @@ cdef inline real saturated(real y, real saturates_above) noexcept nogil:
     return <real>1 if y > saturates_above else y
 
 
-cdef inline void scale_lanes(const real *e, Py_ssize_t ld, Py_ssize_t rows, const real *powers, const real *inverse,
-                             const real *inverse_low, const real *saturates_above, real *out,
+cdef inline void scale_lanes(const real *e, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t width, const real *powers,
+                             const real *inverse, const real *inverse_low, const real *saturates_above, real *out,
                              Py_ssize_t out_ld) noexcept nogil:
     """Exponentials over their sums; `out` may be `e`.
 
@@ -18,13 +18,13 @@ cdef inline void scale_lanes(const real *e, Py_ssize_t ld, Py_ssize_t rows, cons
     cdef real y[LANES]
     cdef real v
     for i in range(rows):
-        for j in range(lanes_of(e)):
+        for j in range(width):
             v = e[i*ld + j]
             if powers != NULL:
                 v *= powers[j]
             v = probability(v, inverse[j], inverse_low[j])
             y[j] = v if saturates_above == NULL else saturated(v, saturates_above[j])
-        for j in range(lanes_of(e)):
+        for j in range(width):
             out[i*out_ld + j] = y[j]
 
 
@@ -33,10 +33,10 @@ cdef inline void scale_contiguous(real *e, Py_ssize_t n, const real *powers, con
     """scale_lanes of part of a row, in its place."""
     cdef Py_ssize_t width = lanes_of(e), rows = n//width, remaining = n - rows*width
     cdef real tail[LANES]
-    scale_lanes(e, width, rows, powers, inverse, inverse_low, saturates_above, e, width)
+    scale_lanes(e, width, rows, width, powers, inverse, inverse_low, saturates_above, e, width)
     if remaining:
         pad(e + rows*width, remaining, tail)
-        scale_lanes(tail, width, 1, powers, inverse, inverse_low, saturates_above, tail, width)
+        scale_lanes(tail, width, 1, width, powers, inverse, inverse_low, saturates_above, tail, width)
         unpad(tail, remaining, e + rows*width)
 
 
@@ -64,7 +64,7 @@ cdef inline void softmax_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, co
             out[i*out_ld + j] = y[j]
 
 
-cdef inline void log_softmax_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, const real *maximum,
+cdef inline void log_softmax_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t width, const real *maximum,
                                    const real *log_sum, real *out, Py_ssize_t out_ld,
                                    Py_ssize_t prefetch_rows) noexcept nogil:
     cdef Py_ssize_t i, j
@@ -72,7 +72,7 @@ cdef inline void log_softmax_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows
     for i in range(rows):
         if prefetch_rows:
             prefetch_below(x + i*ld, ld, out + i*out_ld, out_ld, prefetch_rows)
-        for j in range(lanes_of(x)):
+        for j in range(width):
             y[j] = (x[i*ld + j] - maximum[j]) - log_sum[j]
-        for j in range(lanes_of(x)):
+        for j in range(width):
             out[i*out_ld + j] = y[j]

@@ -29,16 +29,24 @@
 # argument to an integer and puts N into the exponent; and underflow_below, the argument at and below which the
 # exponential is 0. (Cython has no structs of a type that depends on float or double, so they are three parameters.)
 
+cdef inline bint is_near(real maximum) noexcept nogil:
+    """Whether abs(m) <= NEAR, so that c is 0; not if it is nan."""
+    if real is float:
+        return magnitude(maximum) <= <float>220
+    else:
+        return magnitude(maximum) <= 1500
+
+
 cdef inline real shift_of(real maximum) noexcept nogil:
     """c for a maximum."""
     cdef real size = magnitude(maximum)
-    cdef real near, huge, grid, c
+    cdef real huge, grid, c
     if real is float:
-        near, huge, grid = 220.0, 134217728.0, 32.0
+        huge, grid = 134217728.0, 32.0
     else:
-        near, huge, grid = 1500.0, 1152921504606846976.0, 512.0
+        huge, grid = 1152921504606846976.0, 512.0
     c = nearest_integer(maximum*(<real>1/grid))*grid
-    c = c if size > near else 0
+    c = 0 if is_near(maximum) else c
     return c if size < huge else maximum
 
 

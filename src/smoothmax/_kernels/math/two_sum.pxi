@@ -136,12 +136,20 @@ cdef inline real sum_in_two(real a, real b, real *error) noexcept nogil:
     return total
 
 
+cdef inline real sum_with_smaller(real a, real b, real *error) noexcept nogil:
+    """sum_in_two for abs(a) >= abs(b), in half the operations (Dekker, Numerische Mathematik 18, 1971)."""
+    cdef real total = a + b
+    error[0] = b - (total - a)
+    return total
+
+
 cdef inline double two_sum(double a, double b, double *error) noexcept nogil:
     return sum_in_two(a, b, error)
 
 
 cdef inline real magnitude(real x) noexcept nogil:
-    return -x if x < 0 else x
+    """abs(x), of which a comparison with 0 would make three instructions."""
+    return fabs(x) if real is double else fabsf(x)
 
 
 cdef inline bint is_finite(double x) noexcept nogil:

@@ -152,7 +152,7 @@ cdef void exponentiate_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ss
     cdef real unused, lost
     for first from 0 <= first < columns by width:
         spread(<real>-INFINITY, maximum)
-        max_lanes(x + first, ld, rows, maximum)
+        max_lanes(x + first, ld, rows, width, maximum)
         for j in range(width):
             shifts_of(maximum[j], &shift[j], &round_bias[j], &underflow_below[j])
             sums[j] = 0

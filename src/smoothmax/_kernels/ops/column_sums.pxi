@@ -65,7 +65,7 @@ cdef void join_unforeseen(State *state, Py_ssize_t first, const real *x, Py_ssiz
     cdef real counts[LANES]
     for j in range(lanes_of(x)):
         maxima[j] = <real>state.sum.maximum[first + j]
-    max_lanes(x, ld, rows, maxima)
+    max_lanes(x, ld, rows, lanes_of(x), maxima)
     for j in range(lanes_of(x)):
         shifts_of(maxima[j], &shifts[j], &round_biases[j], &underflows[j])
         sums[j] = 0
@@ -88,7 +88,7 @@ cdef inline void reduce_columns(State *state, const real *x, Py_ssize_t ld, Py_s
     cdef Py_ssize_t width = lanes_of(x), block, ahead, group, first, j
     cdef int foreseen
     cdef double total, error, power
-    cdef real reference
+    cdef real guess[LANES]
     cdef real maximum[LANES]
     cdef real shift[LANES]
     cdef real round_bias[LANES]
@@ -102,11 +102,10 @@ cdef inline void reduce_columns(State *state, const real *x, Py_ssize_t ld, Py_s
             first = group*width
             for j in range(width):
                 maximum[j] = <real>state.sum.maximum[first + j]
-                reference = guess_of_maximum(x + first + j, ld, block)
-                reference = maximum[j] if magnitude(maximum[j]) < INFINITY else reference
-                lowered_shifts_of(reference, headroom(<real>0), &shift[j], &round_bias[j], &underflow_below[j])
-            online_max_sum(x + first, ld, block, terms, shift, round_bias, underflow_below, ahead, state.away_ld,
-                           <real *>NULL, 0, maximum, totals, carries)
+                guess[j] = guess_of_maximum(x + first + j, ld, block)
+                guess[j] = maximum[j] if magnitude(maximum[j]) < INFINITY else guess[j]
+            online_max_sum(x + first, ld, block, width, guess, terms, shift, round_bias, underflow_below, ahead,
+                           state.away_ld, <real *>NULL, 0, maximum, totals, carries)
             foreseen = 1
             for j in range(width):
                 foreseen &= can_join(maximum[j], shift[j], round_bias[j])
@@ -123,9 +122,10 @@ cdef inline void reduce_columns(State *state, const real *x, Py_ssize_t ld, Py_s
 
 # Whole columns --------------------------------------------------------------------------------------------------------
 
-cdef void replace_unforeseen(const real *x, Py_ssize_t ld, Py_ssize_t rows, const real *shift, const real *round_bias,
-                             real *maximum, real *totals, real *carries, real *counts) noexcept nogil:
-    """Sum the columns again whose maximum was not foreseen."""
+cdef void replace_unforeseen(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t width, const real *shift,
+                             const real *round_bias, real *maximum, real *totals, real *carries,
+                             real *counts) noexcept nogil:
+    """Sum the columns again whose maximum was not foreseen. Seldom called, so that `width` need not be a constant."""
     cdef Py_ssize_t j
     cdef real maxima[LANES]
     cdef real sums[LANES]
@@ -133,10 +133,10 @@ cdef void replace_unforeseen(const real *x, Py_ssize_t ld, Py_ssize_t rows, cons
     cdef real equal[LANES]
     cdef bint foreseen
     spread(<real>-INFINITY, maxima)
-    max_lanes(x, ld, rows, maxima)
-    long_difference_sum_lanes(x, ld, rows, maxima, WITHOUT_MAXIMUM, DISCARD, NO_PREFETCH, <real *>NULL, 0, sums, lows,
-                              equal)
-    for j in range(lanes_of(x)):
+    max_lanes(x, ld, rows, width, maxima)
+    long_difference_sum_lanes(x, ld, rows, width, maxima, WITHOUT_MAXIMUM, DISCARD, NO_PREFETCH, <real *>NULL, 0, sums,
+                              lows, equal)
+    for j in range(width):
         foreseen = has_headroom(maximum[j], shift[j], round_bias[j])
         totals[j] = totals[j] if foreseen else sums[j]
         carries[j] = carries[j] if foreseen else lows[j]
@@ -144,42 +144,54 @@ cdef void replace_unforeseen(const real *x, Py_ssize_t ld, Py_ssize_t rows, cons
         maximum[j] = maximum[j] if foreseen else maxima[j]
 
 
-cdef inline void sum_of_columns(const real *x, Py_ssize_t ld, Py_ssize_t rows, Terms terms, Py_ssize_t ahead,
-                                const real *out, Py_ssize_t out_ld, real *maximum, real *totals, real *carries,
-                                real *counts) noexcept nogil:
+cdef inline void sum_of_columns(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t width, Terms terms,
+                                Py_ssize_t ahead, const real *out, Py_ssize_t out_ld, real *maximum, real *totals,
+                                real *carries, real *counts) noexcept nogil:
     """The maximum of each column, and the sum of the others' exponentials divided by exp(maximum): read once.
 
     The result is scaled as difference_sum_lanes scales it.
     """
     cdef Py_ssize_t j
     cdef int foreseen = 1
+    cdef real guess[LANES]
     cdef real shift[LANES]
     cdef real round_bias[LANES]
     cdef real underflow_below[LANES]
     cdef real head, tail, scale, p, p_low, total, low, inverse, quotient, product
     cdef real unscaled = <real>1/scaled_one(<real>0)
-    for j in range(lanes_of(x)):
-        lowered_shifts_of(guess_of_maximum(x + j, ld, rows), headroom(<real>0), &shift[j], &round_bias[j],
-                          &underflow_below[j])
+    for j in range(width):
+        guess[j] = guess_of_maximum(x + j, ld, rows)
         maximum[j] = x[j]
-    online_max_sum(x + ld, ld, rows - 1, terms, shift, round_bias, underflow_below, ahead, ld, out, out_ld,
-                   maximum, totals, carries)
-    for j in range(lanes_of(x)):
+    online_max_sum(x + ld, ld, rows - 1, width, guess, terms, shift, round_bias, underflow_below, ahead, ld, out,
+                   out_ld, maximum, totals, carries)
+    for j in range(width):
         split_exp(maximum[j] - shift[j], round_bias[j], &head, &tail, &scale)
         scale *= unscaled
         p = (head + tail)*scale
         p_low = (head - (head + tail)) + tail       # without the scale, by which it would underflow
-        total = sum_in_two(totals[j], carries[j], &low)
+        total = sum_with_smaller(totals[j], carries[j], &low)
         inverse = <real>1/p
         quotient = total*inverse
         product = quotient*p
         totals[j] = quotient
         carries[j] = (((total - product) - product_error(quotient, p, product)) + (low - quotient*scale*p_low))*inverse
         counts[j] = 1
-    for j in range(lanes_of(x)):
+    for j in range(width):
         foreseen &= has_headroom(maximum[j], shift[j], round_bias[j])
     if not foreseen:
-        replace_unforeseen(x, ld, rows, shift, round_bias, maximum, totals, carries, counts)
+        replace_unforeseen(x, ld, rows, width, shift, round_bias, maximum, totals, carries, counts)
+
+
+cdef inline void sums_of_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t width, TileSums way,
+                               Terms terms, Py_ssize_t ahead, const real *out, Py_ssize_t out_ld, real *maximum,
+                               real *totals, real *carries, real *counts) noexcept nogil:
+    if way == BY_DIFFERENCES:
+        spread(<real>-INFINITY, maximum)
+        max_lanes(x, ld, rows, width, maximum)
+        difference_sum_lanes(x, ld, rows, width, maximum, WITHOUT_MAXIMUM, DISCARD, ahead, <real *>NULL, 0, totals,
+                             carries, counts)
+    else:
+        sum_of_columns(x, ld, rows, width, terms, ahead, out, out_ld, maximum, totals, carries, counts)
 
 
 cdef inline void sums_of_columns(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, TileSums way,
@@ -188,15 +200,14 @@ cdef inline void sums_of_columns(const real *x, Py_ssize_t ld, Py_ssize_t rows, 
     """The maximum and the sum of each column, scaled as difference_sum_lanes scales it."""
     cdef Py_ssize_t width = lanes_of(x), group, first, ahead = lanes_ahead(x, ld, rows)
     for group in range((columns + width - 1)//width):
-        first = first_column(group, width, columns)
-        if way == BY_DIFFERENCES:
-            spread(<real>-INFINITY, maximum + first)
-            max_lanes(x + first, ld, rows, maximum + first)
-            difference_sum_lanes(x + first, ld, rows, maximum + first, WITHOUT_MAXIMUM, DISCARD, ahead, <real *>NULL,
-                                 0, totals + first, carries + first, counts + first)
+        if is_half(x, group, columns):
+            first = first_column_of_half(group, width, columns)
+            sums_of_lanes(x + first, ld, rows, width//2, way, terms, ahead, out + first, out_ld, maximum + first,
+                          totals + first, carries + first, counts + first)
         else:
-            sum_of_columns(x + first, ld, rows, terms, ahead, out + first, out_ld, maximum + first, totals + first,
-                           carries + first, counts + first)
+            first = first_column(group, width, columns)
+            sums_of_lanes(x + first, ld, rows, width, way, terms, ahead, out + first, out_ld, maximum + first,
+                          totals + first, carries + first, counts + first)
 
 
 cdef inline void log_sums_of_columns(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, TileSums way,
@@ -205,16 +216,22 @@ cdef inline void log_sums_of_columns(const real *x, Py_ssize_t ld, Py_ssize_t ro
     """The maximum and log_sum of each column, in two parts.
 
     All sums are taken first, because logarithms side by side wait less for each other. The last group of lanes has a
-    loop of its own: a single loop over all columns would compute those that fill no lanes one by one.
+    loop of its own: a single loop over all columns would compute those that fill no lanes one by one. log_sum_low is
+    NULL if nobody wants it.
     """
-    cdef Py_ssize_t width = lanes_of(x), first, j, whole = columns//width*width
+    cdef real low
+    cdef Py_ssize_t width = lanes_of(x), first, n, j, whole = columns//width*width
     cdef real totals[TILE_COLUMNS]
     cdef real carries[TILE_COLUMNS]
     cdef real counts[TILE_COLUMNS]
     sums_of_columns(x, ld, rows, columns, way, terms, out, out_ld, maximum, totals, carries, counts)
     for j in range(whole):
-        log_sum[j] = log_of_scaled(counts[j], totals[j], carries[j], &log_sum_low[j])
+        log_sum[j] = log_of_scaled(counts[j], totals[j], carries[j], &low)
+        if log_sum_low != NULL:
+            log_sum_low[j] = low
     if whole < columns:
-        first = first_column(whole//width, width, columns)
-        for j in range(first, first + width):
-            log_sum[j] = log_of_scaled(counts[j], totals[j], carries[j], &log_sum_low[j])
+        n = last_columns(x, columns, &first)
+        for j in range(first, first + n):
+            log_sum[j] = log_of_scaled(counts[j], totals[j], carries[j], &low)
+            if log_sum_low != NULL:
+                log_sum_low[j] = low

@@ -29,10 +29,10 @@ cdef void write_log_softmax_row(const State *state, const real *x, const real *_
     cdef real log_sum[LANES]
     spread(<real>state.sum.maximum[0], maximum)
     spread(<real>state.normalizer.log_sum[0], log_sum)
-    log_softmax_lanes(x, width, rows, maximum, log_sum, out, width, NO_PREFETCH)
+    log_softmax_lanes(x, width, rows, width, maximum, log_sum, out, width, NO_PREFETCH)
     if remaining:
         pad(x + rows*width, remaining, tail)
-        log_softmax_lanes(tail, width, 1, maximum, log_sum, tail, width, NO_PREFETCH)
+        log_softmax_lanes(tail, width, 1, width, maximum, log_sum, tail, width, NO_PREFETCH)
         unpad(tail, remaining, out + rows*width)
 
 
@@ -55,9 +55,9 @@ cdef inline void log_softmax_of_row(const real *x, Py_ssize_t n, Py_ssize_t away
     total = sum_of_row(x, n, away, precision, out, tail, maximum, &carry, &count)
     spread(<real>log_sum_of(maximum[0], SHIFTED, count, total, carry, &low), log_sum)
     spread(maximum[0], maximum)
-    log_softmax_lanes(x, width, rows, maximum, log_sum, out, width, NO_PREFETCH)
+    log_softmax_lanes(x, width, rows, width, maximum, log_sum, out, width, NO_PREFETCH)
     if remaining:
-        log_softmax_lanes(tail, width, 1, maximum, log_sum, tail, width, NO_PREFETCH)
+        log_softmax_lanes(tail, width, 1, width, maximum, log_sum, tail, width, NO_PREFETCH)
         unpad(tail, remaining, out + rows*width)
 
 
@@ -82,7 +82,7 @@ cdef void log_softmax_row(const real *x, Py_ssize_t n, Py_ssize_t away, real *ou
         spread(<real>log_sum_of_lane_row(x, n, maximum, &low), log_sum)
         spread(maximum[0], maximum)
         pad(x, n, lanes)
-        log_softmax_lanes(lanes, 0, 1, maximum, log_sum, lanes, 0, NO_PREFETCH)
+        log_softmax_lanes(lanes, 0, 1, lanes_of(x), maximum, log_sum, lanes, 0, NO_PREFETCH)
         unpad(lanes, n, out)
 
 
@@ -99,7 +99,7 @@ cdef void write_log_softmax_tile(const State *state, const real *x, Py_ssize_t l
         for j in range(width):
             maximum[j] = <real>state.sum.maximum[first + j]
             log_sum[j] = <real>state.normalizer.log_sum[first + j]
-        log_softmax_lanes(x + first, ld, rows, maximum, log_sum, out + first, out_ld, prefetch_rows)
+        log_softmax_lanes(x + first, ld, rows, width, maximum, log_sum, out + first, out_ld, prefetch_rows)
 
 
 cdef inline void log_softmax_of_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, TileSums way,
@@ -107,13 +107,18 @@ cdef inline void log_softmax_of_tile(const real *x, Py_ssize_t ld, Py_ssize_t ro
     cdef Py_ssize_t width = lanes_of(x), group, first
     cdef real maximum[TILE_COLUMNS]
     cdef real log_sum[TILE_COLUMNS]
-    cdef real log_sum_low[TILE_COLUMNS]
-    columns = columns_to_do(x, out, columns)
+    columns = columns_to_do_by_half(x, out, columns)
     log_sums_of_columns(x, ld, rows, columns, way, ROUNDED, out, rows_ahead(out_ld, out_ld, <real>0), maximum, log_sum,
-                        log_sum_low)
+                        <real *>NULL)
     for group in range((columns + width - 1)//width):
-        first = first_column(group, width, columns)
-        log_softmax_lanes(x + first, ld, rows, maximum + first, log_sum + first, out + first, out_ld, NO_PREFETCH)
+        if is_half(x, group, columns):
+            first = first_column_of_half(group, width, columns)
+            log_softmax_lanes(x + first, ld, rows, width//2, maximum + first, log_sum + first, out + first, out_ld,
+                              NO_PREFETCH)
+        else:
+            first = first_column(group, width, columns)
+            log_softmax_lanes(x + first, ld, rows, width, maximum + first, log_sum + first, out + first, out_ld,
+                              NO_PREFETCH)
 
 
 cdef void log_softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,

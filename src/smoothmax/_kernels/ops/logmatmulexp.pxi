@@ -96,11 +96,11 @@ cdef void factor_columns(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize
     for first from 0 <= first < n by width:
         spread(<real>-INFINITY, maximum)
         if n - first >= width:
-            max_lanes(x + first, ld, rows, maximum)
+            max_lanes(x + first, ld, rows, width, maximum)
         else:
             for i in range(rows):
                 pad(x + first + i*ld, n - first, tail)
-                max_lanes(tail, width, 1, maximum)
+                max_lanes(tail, width, 1, width, maximum)
         unpad(maximum, min_of(n - first, width), maxima + first)
         for j in range(width):
             maximum[j] = finite_reference(maximum[j])

@@ -60,11 +60,10 @@ cdef void joint_row_of_logmeanexp(State *state, Py_ssize_t column, const real *x
 
 
 cdef inline void put_means(const real *maximum, const real *totals, const real *carries, const real *counts, real n,
-                           real *out) noexcept nogil:
-    """The results of as many columns as there are lanes."""
+                           Py_ssize_t width, real *out) noexcept nogil:
     cdef Py_ssize_t j
     cdef real high, low, total, mean, rest, product, unscaled = <real>1/scaled_one(n), log_mean, log_low
-    for j in range(lanes_of(out)):
+    for j in range(width):
         high = sum_in_two(totals[j], carries[j], &low)
         total = sum_in_two(counts[j], high*unscaled, &rest)
         mean = total/n
@@ -83,8 +82,13 @@ cdef inline void logmeanexp_of_tile(const real *x, Py_ssize_t ld, Py_ssize_t row
     cdef real counts[TILE_COLUMNS]
     sums_of_columns(x, ld, rows, columns, way, EXACT, <real *>NULL, 0, maximum, totals, carries, counts)
     for group in range((columns + width - 1)//width):
-        first = first_column(group, width, columns)
-        put_means(maximum + first, totals + first, carries + first, counts + first, <real>rows, out + first)
+        if is_half(x, group, columns):
+            first = first_column_of_half(group, width, columns)
+            put_means(maximum + first, totals + first, carries + first, counts + first, <real>rows, width//2,
+                      out + first)
+        else:
+            first = first_column(group, width, columns)
+            put_means(maximum + first, totals + first, carries + first, counts + first, <real>rows, width, out + first)
 
 
 cdef void logmeanexp_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,

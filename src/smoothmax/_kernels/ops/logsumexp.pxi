@@ -105,7 +105,7 @@ cdef void joint_row_of_logsumexp(State *state, Py_ssize_t column, const real *x,
 
 cdef inline void logsumexp_of_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, TileSums way,
                                    real *out) noexcept nogil:
-    cdef Py_ssize_t width = lanes_of(x), whole = columns//width*width, first, j
+    cdef Py_ssize_t width = lanes_of(x), whole = columns//width*width, first, n, j
     cdef real maximum[TILE_COLUMNS]
     cdef real log_sum[TILE_COLUMNS]
     cdef real log_sum_low[TILE_COLUMNS]
@@ -113,8 +113,8 @@ cdef inline void logsumexp_of_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows
     for j in range(whole):
         out[j] = add_log_sum(maximum[j], log_sum[j], log_sum_low[j])
     if whole < columns:
-        first = first_column(whole//width, width, columns)
-        for j in range(first, first + width):
+        n = last_columns(x, columns, &first)
+        for j in range(first, first + n):
             out[j] = add_log_sum(maximum[j], log_sum[j], log_sum_low[j])
 
 

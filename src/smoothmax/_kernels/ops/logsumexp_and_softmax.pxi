@@ -63,9 +63,9 @@ cdef void exp_sum_store_tile(State *state, const real *x, Py_ssize_t ld, Py_ssiz
     for group in range((columns + width - 1)//width):
         first = first_column(group, width, columns)
         spread(<real>-INFINITY, maximum)
-        max_lanes(x + first, ld, rows, maximum)
-        long_difference_sum_lanes(x + first, ld, rows, maximum, WITHOUT_MAXIMUM, STORE, ahead, out + first, out_ld,
-                                  totals, carries, counts)
+        max_lanes(x + first, ld, rows, width, maximum)
+        long_difference_sum_lanes(x + first, ld, rows, width, maximum, WITHOUT_MAXIMUM, STORE, ahead, out + first,
+                                  out_ld, totals, carries, counts)
         for j in range(width):
             state.sum.maximum[first + j] = maximum[j]
             state.sum.others[first + j] = two_sum(totals[j], carries[j], &error)
@@ -98,8 +98,8 @@ cdef void scale_tile(const State *state, const real *e, Py_ssize_t rows, Py_ssiz
             split_inverse(state.normalizer.inverse[first + j], state.normalizer.inverse_low[first + j], &factor[j],
                           &factor_low[j])
             saturates_above[j] = <real>state.normalizer.saturates_above[first + j]
-        scale_lanes(e + first, TILE_COLUMNS, rows, <real *>NULL, factor, factor_low, saturates_above, out + first,
-                    out_ld)
+        scale_lanes(e + first, TILE_COLUMNS, rows, width, <real *>NULL, factor, factor_low, saturates_above,
+                    out + first, out_ld)
 
 
 cdef void finish_logsumexp_and_softmax(State *state, Py_ssize_t columns, real *out, real *sign) noexcept nogil:

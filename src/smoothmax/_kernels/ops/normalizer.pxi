@@ -49,7 +49,7 @@ cdef inline void log_sums_of(State *state, Py_ssize_t columns, Scaling scaling, 
 
 cdef inline real log_of_scaled(real count, real total, real carry, real *low) noexcept nogil:
     """log(count + (total + carry)/2**OFFSET), and in `low` what rounding lost."""
-    cdef real error, unscaled = <real>1/scaled_one(total), high = sum_in_two(total, carry, &error)
+    cdef real error, unscaled = <real>1/scaled_one(total), high = sum_with_smaller(total, carry, &error)
     return split_log(count, high*unscaled, error*unscaled, <real>0, low)
 
 

@@ -36,7 +36,7 @@ cdef void reduce_softmax_tile(State *state, const real *x, Py_ssize_t ld, const 
         for group in range((columns + width - 1)//width):
             first = group*width
             spread(<real>-INFINITY, maximum)
-            max_lanes(x + first, ld, block, maximum)
+            max_lanes(x + first, ld, block, width, maximum)
             for j in range(width):
                 move_maximum(&state.sum, first + j, maximum[j])
             for j in range(width):
@@ -44,7 +44,7 @@ cdef void reduce_softmax_tile(State *state, const real *x, Py_ssize_t ld, const 
                           &underflow_below[j])
                 sums[j] = 0
                 carries[j] = 0
-            exp_sum_store_lanes(x + first, ld, block, shift, round_bias, underflow_below, DISCARD,
+            exp_sum_store_lanes(x + first, ld, block, width, shift, round_bias, underflow_below, DISCARD,
                                 ahead, state.away_ld, maximum, width, sums, carries)
             for j in range(width):
                 sums[j] = two_sum(sums[j], carries[j], &error)
@@ -97,7 +97,7 @@ cdef void softmax_row(const real *x, Py_ssize_t n, Py_ssize_t away, real *out) n
         split_inverse(value, value_low, inverse, inverse_low)
         spread(inverse[0], inverse)
         spread(inverse_low[0], inverse_low)
-        scale_lanes(lanes, 0, 1, <real *>NULL, inverse, inverse_low, <real *>NULL, lanes, 0)
+        scale_lanes(lanes, 0, 1, lanes_of(x), <real *>NULL, inverse, inverse_low, <real *>NULL, lanes, 0)
         unpad(lanes, n, out)
 
 
@@ -131,9 +131,9 @@ cdef inline Py_ssize_t softmax_lanes_ahead(const real *x, Py_ssize_t ld, Py_ssiz
     return lanes_ahead(x, ld, rows) if rows <= ROW_BLOCK_LANES else 0
 
 
-cdef void softmax_differences_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
-                                   Py_ssize_t out_ld) noexcept nogil:
-    cdef Py_ssize_t width = lanes_of(x), ahead = softmax_lanes_ahead(x, ld, rows), group, first, j
+cdef inline void softmax_differences_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t width,
+                                           Py_ssize_t ahead, real *out, Py_ssize_t out_ld) noexcept nogil:
+    cdef Py_ssize_t j
     cdef real error
     cdef real maximum[LANES]
     cdef real totals[LANES]
@@ -141,22 +141,31 @@ cdef void softmax_differences_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows
     cdef real counts[LANES]
     cdef real inverse[LANES]
     cdef real inverse_low[LANES]
-    columns = columns_to_do(x, out, columns)
+    spread(<real>-INFINITY, maximum)
+    max_lanes(x, ld, rows, width, maximum)
+    difference_sum_lanes(x, ld, rows, width, maximum, WITH_MAXIMUM, STORE, ahead, out, out_ld, totals, carries, counts)
+    for j in range(width):
+        totals[j] = sum_in_two(totals[j], carries[j], &error)
+        invert(totals[j], error, &inverse[j], &inverse_low[j])
+    scale_lanes(out, out_ld, rows, width, <real *>NULL, inverse, inverse_low, <real *>NULL, out, out_ld)
+
+
+cdef void softmax_differences_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
+                                   Py_ssize_t out_ld) noexcept nogil:
+    cdef Py_ssize_t width = lanes_of(x), ahead = softmax_lanes_ahead(x, ld, rows), group, first
+    columns = columns_to_do_by_half(x, out, columns)
     for group in range((columns + width - 1)//width):
-        first = first_column(group, width, columns)
-        spread(<real>-INFINITY, maximum)
-        max_lanes(x + first, ld, rows, maximum)
-        difference_sum_lanes(x + first, ld, rows, maximum, WITH_MAXIMUM, STORE, ahead, out + first, out_ld, totals,
-                             carries, counts)
-        for j in range(width):
-            totals[j] = sum_in_two(totals[j], carries[j], &error)
-            invert(totals[j], error, &inverse[j], &inverse_low[j])
-        scale_lanes(out + first, out_ld, rows, <real *>NULL, inverse, inverse_low, <real *>NULL, out + first, out_ld)
+        if is_half(x, group, columns):
+            first = first_column_of_half(group, width, columns)
+            softmax_differences_lanes(x + first, ld, rows, width//2, ahead, out + first, out_ld)
+        else:
+            first = first_column(group, width, columns)
+            softmax_differences_lanes(x + first, ld, rows, width, ahead, out + first, out_ld)
 
 
-cdef void softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
-                       Py_ssize_t out_ld) noexcept nogil:
-    cdef Py_ssize_t width = lanes_of(x), ahead = softmax_lanes_ahead(x, ld, rows), group, first, j
+cdef inline void softmax_shifted_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t width,
+                                       Py_ssize_t ahead, real *out, Py_ssize_t out_ld) noexcept nogil:
+    cdef Py_ssize_t j
     cdef double inverse, inverse_low, error
     cdef real maximum[LANES]
     cdef real shift[LANES]
@@ -167,23 +176,33 @@ cdef void softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t
     cdef real scale[LANES]
     cdef real scale_low[LANES]
     cdef real saturates_above[LANES]
-    columns = columns_to_do(x, out, columns)
+    spread(<real>-INFINITY, maximum)
+    max_lanes(x, ld, rows, width, maximum)
+    for j in range(width):
+        shifts_of(maximum[j], &shift[j], &round_bias[j], &underflow_below[j])
+        sums[j] = 0
+        carries[j] = 0
+    exp_sum_store_lanes(x, ld, rows, width, shift, round_bias, underflow_below, STORE, ahead, ld, out, out_ld, sums,
+                        carries)
+    for j in range(width):
+        sums[j] = two_sum(sums[j], carries[j], &error)
+        invert(sums[j], error, &inverse, &inverse_low)
+        split_inverse(inverse, inverse_low, &scale[j], &scale_low[j])
+        saturates_above[j] = saturates_above_of(maximum[j], SHIFTED, sums[j], error)
+    scale_lanes(out, out_ld, rows, width, <real *>NULL, scale, scale_low, saturates_above, out, out_ld)
+
+
+cdef void softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
+                       Py_ssize_t out_ld) noexcept nogil:
+    cdef Py_ssize_t width = lanes_of(x), ahead = softmax_lanes_ahead(x, ld, rows), group, first
+    columns = columns_to_do_by_half(x, out, columns)
     for group in range((columns + width - 1)//width):
-        first = first_column(group, width, columns)
-        spread(<real>-INFINITY, maximum)
-        max_lanes(x + first, ld, rows, maximum)
-        for j in range(width):
-            shifts_of(maximum[j], &shift[j], &round_bias[j], &underflow_below[j])
-            sums[j] = 0
-            carries[j] = 0
-        exp_sum_store_lanes(x + first, ld, rows, shift, round_bias, underflow_below, STORE, ahead, ld,
-                            out + first, out_ld, sums, carries)
-        for j in range(width):
-            sums[j] = two_sum(sums[j], carries[j], &error)
-            invert(sums[j], error, &inverse, &inverse_low)
-            split_inverse(inverse, inverse_low, &scale[j], &scale_low[j])
-            saturates_above[j] = saturates_above_of(maximum[j], SHIFTED, sums[j], error)
-        scale_lanes(out + first, out_ld, rows, <real *>NULL, scale, scale_low, saturates_above, out + first, out_ld)
+        if is_half(x, group, columns):
+            first = first_column_of_half(group, width, columns)
+            softmax_shifted_lanes(x + first, ld, rows, width//2, ahead, out + first, out_ld)
+        else:
+            first = first_column(group, width, columns)
+            softmax_shifted_lanes(x + first, ld, rows, width, ahead, out + first, out_ld)
 
 
 cdef void write_softmax_tile(const State *state, const real *x, Py_ssize_t ld, const real *_, Py_ssize_t _ld,
