@@ -71,7 +71,8 @@ cdef inline void gradient_factors(State *state, Py_ssize_t columns, Scaling scal
         state.normalizer.inverse_low[j] = product_error(shared, inverse, state.normalizer.inverse[j]) + (
             shared*inverse_low + shared_low*inverse)
         state.normalizer.saturates_above[j] = INFINITY
-        state.loss.at_target[j] = -(multiplied(inverse, value, value_low) + value*inverse_low)*up
+        # Subtracted from 0, so that a gradient of 0 is +0, whatever the sign of the zeros that it is computed from.
+        state.loss.at_target[j] = 0 - (multiplied(inverse, value, value_low) + value*inverse_low)*up
 
 
 cdef inline void finish_gradient(State *state, Py_ssize_t columns, TargetKind kind, real type_) noexcept nogil:
