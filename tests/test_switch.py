@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import threading
+import types
 from pathlib import Path
 
 import numpy as np
@@ -117,12 +118,30 @@ def test_errors_are_those_of_scipy(call):
     assert str(got.value) == str(wanted.value)
 
 
-def test_ufuncs_are_left_alone():
-    """They have no code to exchange, and names that were bound to them could not all be found again."""
+def test_a_ufunc_is_replaced_wherever_a_module_has_it_by_its_name(monkeypatch):
     before = scipy.special.log_expit
+    early, late, ours = (types.ModuleType(name) for name in ("early", "late", "ours"))
+    early.log_expit, early.other_name, ours.log_expit = before, before, smoothmax.log_expit
+    for module in (early, ours):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    x = np.array([-800, -1, 0, 3.5, 40])
     with smoothmax.patched_scipy():
-        assert scipy.special.log_expit is before
-        assert np.logaddexp is not smoothmax.logaddexp
+        now = scipy.special.log_expit
+        assert isinstance(now, np.ufunc)
+        assert early.log_expit is now is not before
+        np.testing.assert_array_equal(now(x), smoothmax.log_expit(x))
+        assert now(np.arange(3, dtype="i1")).dtype == before(np.arange(3, dtype="i1")).dtype
+        late.log_expit = now
+        monkeypatch.setitem(sys.modules, "late", late)
+    assert scipy.special.log_expit is early.log_expit is late.log_expit is early.other_name is before
+    assert ours.log_expit is smoothmax.log_expit
+    assert smoothmax.log_expit is not now
+
+
+def test_numpys_logaddexp_is_left_alone():
+    before = np.logaddexp
+    with smoothmax.patched_scipy():
+        assert np.logaddexp is before
 
 
 def test_contexts_nest_and_leave_a_former_switch_alone():

@@ -1,8 +1,9 @@
-"""Let a Python function do something else, whatever names it is bound to, and give it its own code back.
+"""Let a function do something else in a program that is running, and undo that.
 
 A name that a module bound by `from scipy.special import logsumexp` holds the function itself, and so do containers,
-default arguments and closures. What all of them share is the function object, so its code is exchanged. Walking the
-loaded modules would reach no more than the names of modules.
+default arguments and closures. What all of them share is the function object, so `Exchange` exchanges its code. Walking
+the loaded modules would reach no more than the names of modules. A ufunc has no code to exchange, so for it
+`Rebinding` does that.
 
 This file knows neither SciPy nor smoothmax.
 """
@@ -10,11 +11,12 @@ This file knows neither SciPy nor smoothmax.
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
-__all__ = ["Exchange"]
+__all__ = ["Exchange", "Rebinding"]
 
 Handler = Callable[..., Any]  # its first argument is a copy of the function as it was, and the others are the call's
 
@@ -51,3 +53,28 @@ class Exchange:
         self.function.__kwdefaults__ = self.defaults
         vars(self.function).clear()
         vars(self.function).update(self.attributes)
+
+
+class Rebinding:
+    """An object in the place of another, wherever a loaded module has that by its own name, from now until `undo`.
+
+    The replacement must be an object that nobody else holds: `undo` takes it for one of these places.
+    """
+
+    def __init__(self, name: str, original: object, replacement: object) -> None:
+        self.name, self.original, self.replacement = name, original, replacement
+        rebind(name, original, replacement)
+
+    def undo(self) -> None:
+        """Bind the name to the original again, also in modules that were loaded in the meantime."""
+        rebind(self.name, self.replacement, self.original)
+
+
+def rebind(name: str, old: object, new: object) -> None:
+    for module in list(sys.modules.values()):
+        try:
+            names = object.__getattribute__(module, "__dict__")  # which does not load a module that waits to be loaded
+        except AttributeError:
+            continue
+        if names.get(name) is old:
+            names[name] = new

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from smoothmax._api.functions import log_softmax, logsumexp, softmax
-from smoothmax._switch.exchange import Exchange, Handler
+from smoothmax._arrays.elementwise import make_ufunc
+from smoothmax._switch.exchange import Exchange, Handler, Rebinding
 
 __all__ = ["is_patched", "patch_scipy", "patched_scipy", "unpatch_scipy"]
 
@@ -64,11 +65,16 @@ def answer_logsumexp(original: Callable[..., Any], array: Any, axis: Any = None,
     return original(array, axis, xp)
 
 
+# A ufunc of its own, so that it is never taken for a smoothmax.log_expit that a module imported.
+log_expit = make_ufunc("log_expit", "smoothmax.log_expit in the place of scipy.special.log_expit.")
+
 SCIPY: dict[tuple[str, str], Handler] = {
     ("scipy.special", "logsumexp"): answered_by(logsumexp),
     ("scipy.special", "softmax"): answered_by(softmax),
     ("scipy.special", "log_softmax"): answered_by(log_softmax),
+    ("scipy.special", "log_expit"): answered_by(log_expit),
 }
+UFUNCS = {"log_expit": log_expit}  # what stands in the place of a ufunc, which has no code to exchange
 # Functions of scikit-learn's own that do what SciPy's do. Versions differ in which of them they have.
 SCIKIT_LEARN: dict[tuple[str, str], Handler] = {
     ("sklearn.utils.extmath", "softmax"): answer_softmax,
@@ -79,7 +85,7 @@ SCIKIT_LEARN: dict[tuple[str, str], Handler] = {
 # The switch -----------------------------------------------------------------------------------------------------------
 
 lock = threading.RLock()
-exchanges: dict[tuple[str, str], Exchange] = {}  # of the functions that are answered here now
+exchanges: dict[tuple[str, str], Exchange | Rebinding] = {}  # of the functions that are answered here now
 on = dict.fromkeys(("scipy", "scikit-learn"), False)  # by patch_scipy
 entered = dict.fromkeys(on, 0)  # contexts of patched_scipy that somebody is in
 
@@ -94,17 +100,19 @@ def update() -> None:
     for place in wanted.keys() - exchanges.keys():
         module, name = place
         function = getattr(importlib.import_module(module), name, None)
-        if function is not None:
+        if isinstance(function, np.ufunc):
+            exchanges[place] = Rebinding(name, function, UFUNCS[name])
+        elif function is not None:
             exchanges[place] = Exchange(function, wanted[place])
 
 
 def patch_scipy(*, scikit_learn: bool = False) -> None:
-    """Let smoothmax answer calls of `scipy.special.logsumexp`, `softmax` and `log_softmax` in this process.
+    """Let smoothmax answer calls of SciPy's functions in this process.
 
-    Names that a module bound before, by ``from scipy.special import logsumexp``, are reached too: the functions stay
-    the objects that they are, and their code is exchanged. SciPy's own code still answers for arrays of other
-    libraries, subclasses such as masked arrays, arrays of objects and of complex numbers, and whatever smoothmax
-    refuses.
+    They are `scipy.special.logsumexp`, `softmax`, `log_softmax` and `log_expit`. Names that a module bound before, by
+    ``from scipy.special import logsumexp``, are reached too: the functions stay the objects that they are, and their
+    code is exchanged. SciPy's own code still answers for arrays of other libraries, subclasses such as masked arrays,
+    arrays of objects and of complex numbers, and whatever smoothmax refuses.
 
     Parameters
     ----------
@@ -129,7 +137,8 @@ def patch_scipy(*, scikit_learn: bool = False) -> None:
     and one that is started anew does not; ``python -m smoothmax run program.py`` switches all of them. Results differ
     from SciPy's within the bounds of both, and where smoothmax's documentation lists a difference.
 
-    Ufuncs such as `scipy.special.log_expit` are left alone: they have no code to exchange.
+    `scipy.special.log_expit` is a ufunc, which has no code to exchange. smoothmax's stands in its place in every loaded
+    module that has it by that name; containers, closures and other names keep SciPy's. `numpy.logaddexp` is left alone.
 
     Examples
     --------
