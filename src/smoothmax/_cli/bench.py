@@ -54,6 +54,8 @@ def save(figure: Any, path: str) -> None:
 
 def draw_bars(figure: Any, records: list[Record]) -> None:
     """Draw how many times as long the others take: a bar for each, in groups of a function, type and shape."""
+    from matplotlib.ticker import LogLocator  # which empty_figure has found to be there
+
     figure.set_size_inches(7, 1 + 0.5 * len(records))
     axes = figure.subplots()
     rivals = [who for who in records[0]["seconds"] if who != "smoothmax"]
@@ -62,12 +64,16 @@ def draw_bars(figure: Any, records: list[Record]) -> None:
     for i, who in enumerate(rivals):
         ratios = [record["seconds"][who] / record["seconds"]["smoothmax"] for record in records]
         places = [place + i * height for place in range(len(records))]
-        axes.barh(places, ratios, height, label=written.get(who, who))
+        axes.barh(places, [ratio - 1 for ratio in ratios], height, left=1, label=written.get(who, who))
     names = [f"{r['function']} {r['dtype']} {tuple(r['shape'])} axis {r['axis']}" for r in records]
     axes.set_yticks([place + (len(rivals) - 1) * height / 2 for place in range(len(records))], names)
     axes.invert_yaxis()
     axes.axvline(1, color="black", linewidth=1)
-    axes.set_xlabel("times as long as smoothmax")
+    # A ratio of 2 and one of 1/2 are as far from 1 as each other, and both are seen beside one of 400.
+    axes.set_xscale("log", subs=[])
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set_xlabel("times as long as smoothmax, logarithmic")
     on_what = heading([written.get(who, who) for who in rivals])
     axes.set_title(f"Time of a call, as a multiple of smoothmax's\n{on_what}", fontsize="small")
     axes.legend()
