@@ -39,7 +39,9 @@ cdef cnp.ndarray as_integers(object given, str name):
 
 
 cdef cnp.ndarray in_memory(cnp.ndarray array):
-    return np.ascontiguousarray(array, dtype=np.intp)
+    """The integers as contiguous, aligned, native intp."""
+    return cnp.PyArray_FROM_OTF(array, cnp.NPY_INTP, cnp.NPY_ARRAY_CARRAY_RO | cnp.NPY_ARRAY_NOTSWAPPED
+                                | cnp.NPY_ARRAY_FORCECAST)
 
 
 cdef cnp.ndarray checked_offsets(cnp.ndarray array, Py_ssize_t length):
