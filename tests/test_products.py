@@ -259,7 +259,10 @@ def test_doubtful_elements_are_those_of_exact_sums(place, dtype):
     np.testing.assert_array_equal(got[doubtful], exact[doubtful])
 
 
-@pytest.mark.parametrize("shape", [(3, 3, 3), (8, 8, 8), (1, 20, 5)])
+MOST = LIMITS["PRODUCT_STACK_ELEMENTS"]  # results of a matrix that is in a lane
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 3), (8, 8, 8), (1, 20, 5), (1, 3, MOST), (1, 3, MOST + 1)])
 @pytest.mark.parametrize("number", [16, 31, 32, 100])
 def test_matrices_of_a_small_stack_do_not_disturb_each_other(number, shape, dtype):
     """A doubtful matrix, and one with -inf, nan or inf, lies in lanes beside ordinary ones, whose bits it leaves."""

@@ -42,7 +42,8 @@ cdef enum:
     PRODUCT_ROWS = 16               # of a block whose elements are certified, and computed anew, together,
     PRODUCT_COLUMNS = 256           # and its columns
     PRODUCT_TERMS = 256             # of a sum that are laid side by side in lanes at a time
-    PRODUCT_EXACT_ELEMENTS = 16     # a result with no more of them in each matrix is summed exactly
+    PRODUCT_EXACT_ELEMENTS = 16     # a result with no more of them in each matrix is summed exactly,
+    PRODUCT_STACK_ELEMENTS = 64     # and one with no more can have a matrix of its stack in each lane
 
     # The largest elements of a row, and draws from it (P58) -----------------------------------------------------------
     TOP_GROUP_ROWS = 16             # rows of lanes whose elements at the same lane are a group,

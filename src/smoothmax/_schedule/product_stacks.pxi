@@ -68,7 +68,7 @@ cdef void multiply_matrices(const Product *product, Py_ssize_t item, Space *spac
 cdef bint is_small_stack(const Product *product) noexcept nogil:
     """Whether there are matrices for half of the lanes, and all that those in the lanes have fits in L1."""
     return (2*product.matrices >= product.kernels.lanes
-            and product.a.outer*product.b.outer <= STACK_RESULTS
+            and product.a.outer*product.b.outer <= PRODUCT_STACK_ELEMENTS
             and product.terms*max(product.a.outer, product.b.outer) <= PRODUCT_TERMS)
 
 

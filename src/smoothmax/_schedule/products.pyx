@@ -22,7 +22,7 @@ from smoothmax._schedule.pool cimport Queue, share, take
 from smoothmax._schedule.threads cimport threads_of_caller
 from smoothmax._thresholds cimport (
     GIL_MIN_ELEMENTS, LANES_F32, LANES_F64, PRODUCT_COLUMNS, PRODUCT_EXACT_ELEMENTS, PRODUCT_ROWS,
-    PRODUCT_TERMS, SHARE_GRAIN_ELEMENTS, SHARE_MIN_BYTES,
+    PRODUCT_STACK_ELEMENTS, PRODUCT_TERMS, SHARE_GRAIN_ELEMENTS, SHARE_MIN_BYTES,
 )
 
 ctypedef fused real:
@@ -30,17 +30,13 @@ ctypedef fused real:
     double
 
 
-cdef enum:
-    STACK_RESULTS = 4*PRODUCT_EXACT_ELEMENTS    # of each matrix of a stack whose lanes are matrices
-
-
 cdef struct Space:
     # The memory of a thread: 120 KiB.
     double a[PRODUCT_TERMS*LANES_F64]
     double b[PRODUCT_TERMS*LANES_F64]
     double values[LANES_F32]
-    double products[STACK_RESULTS*LANES_F64]
-    double maxima[(STACK_RESULTS + 1)*LANES_F64]
+    double products[PRODUCT_STACK_ELEMENTS*LANES_F64]
+    double maxima[(PRODUCT_STACK_ELEMENTS + 1)*LANES_F64]
     ProductSum sums[PRODUCT_ROWS]
     uint16_t places[PRODUCT_ROWS*PRODUCT_COLUMNS]   # of doubtful results, row after row
     Py_ssize_t found[PRODUCT_ROWS]                  # how many a row has
