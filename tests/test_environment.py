@@ -158,7 +158,7 @@ calls = [
     lambda: smoothmax.logsumexp(np.append(x, np.inf)),
 ]
 expected = [np.copy(call()) for call in calls]
-libm, found, trapped = ctypes.CDLL("libm.so.6"), [], 0x1D  # invalid, division by zero, overflow, underflow
+libm, found, trapped = ctypes.CDLL(None), [], 0x1D  # invalid, division by zero, overflow, underflow
 libm.feclearexcept(0x3F)
 libm.feenableexcept(trapped)
 for call in calls:
@@ -169,6 +169,7 @@ for one, other in zip(found, expected):
 """
 
 
+@pytest.mark.skipif(not hasattr(C, "feenableexcept"), reason="an extension of glibc")
 def test_exceptions_that_the_caller_traps_do_not_stop_a_call():
     run = subprocess.run([sys.executable, "-c", TRAPS], capture_output=True, text=True, timeout=60)
     assert (run.returncode, run.stderr) == (0, "")

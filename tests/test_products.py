@@ -16,6 +16,7 @@ from smoothmax._thresholds import limits
 
 LIMITS = limits()
 RNG = np.random.default_rng(20261129)
+STACK = 4 * LIMITS["PRODUCT_EXACT_ELEMENTS"]  # STACK_RESULTS of products.pyx: elements of a matrix in a lane
 SHAPES = [
     ((4,), (4,)),
     ((4,), (4, 5)),
@@ -32,9 +33,9 @@ SHAPES = [
     ((5, 7, 3, 40), (7, 40, 3)),
     ((33, 1, LIMITS["PRODUCT_TERMS"]), (33, LIMITS["PRODUCT_TERMS"], 1)),
     ((33, 1, LIMITS["PRODUCT_TERMS"] + 1), (33, LIMITS["PRODUCT_TERMS"] + 1, 1)),
-    ((40, 64, 2), (40, 2, 1)),
-    ((40, 1, 4), (40, 4, 64)),
-    ((40, 13, 2), (40, 2, 5)),
+    ((40, STACK, 2), (40, 2, 1)),
+    ((40, 1, 4), (40, 4, STACK)),
+    ((40, STACK + 1, 2), (40, 2, 1)),
     ((33, 40), (40, 65)),
     ((40, 3), (3, 1)),
     ((1, 3), (3, 40)),
