@@ -187,9 +187,9 @@ cdef object draw_array(object logits, object axis, object size, object scale, ob
     if np.size(uniforms) == 0:
         note(EMPTY)
         return np.empty(lengths, np.intp)
-    if type(generator) is not np.random.Generator:      # another's array is not ours to write to
+    if type(generator) is not np.random.Generator:      # an array that the user's code returned is not ours to write to
         uniforms = np.array(uniforms, np.float64)
-    if lay != ((<object>array).shape, (<object>array).strides):     # code of another's generator may change them
+    if lay != ((<object>array).shape, (<object>array).strides):     # by the code of a generator class of the user's
         raise ValueError(f"logits must stay as they are while rng draws numbers, got shape {np.shape(array)} after "
                          f"{lay[0]}")
     # Axes of the result that the logits do not have come last: the draws of a row, one after the other.

@@ -20,8 +20,9 @@ cdef extern from * nogil:
     static inline void smoothmax_enter_x87(smoothmax_environment *saved) { (void)saved; }
     static inline void smoothmax_leave_x87(const smoothmax_environment *saved) { (void)saved; }
     #else
-    /* x87 converts longdouble, and has a rounding mode of its own. Only its control word is exchanged: fegetenv and
-       fesetenv take 100 ns each. Flags of exceptions that the caller traps must not be up when his traps are back. */
+    /* x87 converts longdouble, and has a rounding mode of its own. Only its control word is exchanged, because
+       fegetenv and fesetenv take 100 ns each (P41). Flags of exceptions that the caller traps are cleared before its
+       traps are restored: a flag that is still set would trap at the next instruction of x87. */
     typedef struct { int changed; unsigned int control; unsigned short x87; } smoothmax_environment;
     static inline void smoothmax_enter_x87(smoothmax_environment *saved) {
         static const unsigned short standard = 0x037F;

@@ -53,7 +53,7 @@ cdef bint allocate(Workspace *space, const Plan *plan, const Route *route, Exten
 # Units ---------------------------------------------------------------------------------------------------------------
 
 cdef inline bint shortens(const Route *route, Py_ssize_t left) noexcept nogil:
-    """Whether the next tile leaves lanes of columns to the last, which otherwise would not fill them and be staged."""
+    """Whether the next tile takes a group of lanes less, so that the last fills its lanes and need not be staged."""
     return (route.any_columns and route.lane_columns < route.unit_columns
             and route.unit_columns < left < route.unit_columns + route.lane_columns)
 

@@ -60,9 +60,9 @@ cdef inline Py_ssize_t bucket_of(const Candidate *one, double largest, double sc
 
 
 cdef void narrow_to_bucket(Candidate *candidates, Py_ssize_t k, Py_ssize_t *low, Py_ssize_t *high) noexcept nogil:
-    """Leave between low and high, which are all at first, only the bucket of the k-th best, in front of it the better.
+    """Narrow low to high, at first all candidates, to the bucket of the k-th best, and move better ones in front of it.
 
-    No branch here depends on more than few of the values, where those of a partition cost most of a selection.
+    Branches that depend on the values cost most of a selection by partitions. Here only a few do.
     """
     cdef Py_ssize_t counts[BUCKETS + 1]
     cdef Py_ssize_t i, n = high[0] + 1, bucket = 0, better = 0, left = 0

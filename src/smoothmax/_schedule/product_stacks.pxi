@@ -1,5 +1,5 @@
-# Stacks of small matrices, whose lanes are matrices: as many as there are lanes are laid side by side, element by
-# element, and multiplied by a kernel of their own.
+# Stacks of small matrices: as many of them as there are lanes are laid side by side, element by element, so that each
+# lane holds a matrix, and a kernel of their own multiplies them.
 
 cdef void lay_side_by_side(const Product *product, const Operand *operand, const char **matrices,
                            double *panel) noexcept nogil:
@@ -66,7 +66,7 @@ cdef void multiply_matrices(const Product *product, Py_ssize_t item, Space *spac
 
 
 cdef bint is_small_stack(const Product *product) noexcept nogil:
-    """Whether there are matrices for half of the lanes, and all that those in the lanes have fits in L1."""
+    """Whether matrices fill half of the lanes, and the elements of each operand in the lanes fit in a panel (P54)."""
     return (2*product.matrices >= product.kernels.lanes
             and product.a.outer*product.b.outer <= PRODUCT_STACK_ELEMENTS
             and product.terms*max(product.a.outer, product.b.outer) <= PRODUCT_TERMS)

@@ -31,7 +31,7 @@ ctypedef fused real:
 
 
 cdef struct Space:
-    # The memory of a thread: 120 KiB.
+    # The memory of a thread: 109 KiB.
     double a[PRODUCT_TERMS*LANES_F64]
     double b[PRODUCT_TERMS*LANES_F64]
     double values[LANES_F32]

@@ -147,6 +147,6 @@ cdef Py_ssize_t stage_columns(const Scores *scores, const Division *division, Sp
         if space.tile_bases.data[role] != NULL:
             space.tile_bases.data[role] += first*inner_stride(&plan.kept, role)
     start(&cursor, &plan.reduced, 0, 0, division.length)
-    # There are no weights, and what is computed from the tile has not begun.
+    # Without weights, elements may be prepared in `of_tile`, which has no results yet.
     stage_tile(plan, &space.tile_bases, &cursor, division.length, columns, space.tile, space.of_tile, space.of_tile)
     return columns

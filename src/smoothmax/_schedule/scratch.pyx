@@ -287,7 +287,7 @@ cdef void clear_absent_columns(const Plan *plan, Py_ssize_t rows, Py_ssize_t col
 
 cdef void stage_tile(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssize_t rows, Py_ssize_t columns,
                      char *elements, char *weights, char *prepared) noexcept nogil:
-    """Stage rows of a tile. Where there are no weights, `prepared` is room for elements before they are transposed."""
+    """Stage rows of a tile. Without weights, elements may be laid into `prepared` before they are transposed."""
     cdef Py_ssize_t part, done = 0, width = TILE_COLUMNS*plan.itemsize
     cdef bint masked = plan.data[MASK] != NULL, weighted = plan.data[WEIGHTS] != NULL
     cdef bint one_addend_each = (plan.data[ADDENDS] != NULL and is_addend_of_each(plan)

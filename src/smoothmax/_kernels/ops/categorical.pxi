@@ -113,7 +113,7 @@ cdef void pick_elements(const real *e, const double *cumulative, Py_ssize_t n, c
                         Py_ssize_t draws, double *running, Py_ssize_t *indices) noexcept nogil:
     """pick_element of many numbers: the sums along each row of lanes are stored first, and compared by vectors.
 
-    A search by halves has one branch in two that nobody foresees, because GCC makes branches of its conditions.
+    A binary search is no faster, because GCC turns its conditions into branches, of which half are mispredicted.
     """
     cdef Py_ssize_t width = lanes_of(e), rows = (n + width - 1)//width, row, i, j, index
     cdef double total, target, before

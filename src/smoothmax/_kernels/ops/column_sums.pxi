@@ -217,7 +217,7 @@ cdef inline void log_sums_of_columns(const real *x, Py_ssize_t ld, Py_ssize_t ro
 
     All sums are taken first, because logarithms side by side wait less for each other. The last group of lanes has a
     loop of its own: a single loop over all columns would compute those that fill no lanes one by one. log_sum_low is
-    NULL if nobody wants it.
+    NULL if it is not needed.
     """
     cdef real low
     cdef Py_ssize_t width = lanes_of(x), first, n, j, whole = columns//width*width
