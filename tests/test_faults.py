@@ -51,6 +51,7 @@ def faults(folder, kind, suffix, *, former, exchange="with exchange", function=(
         "smoothmax: error: interrupted",
         f"smoothmax: error: cannot write 'y{suffix}': No space left on device",
         f"smoothmax: error: cannot read 'x{suffix}': No space left on device",
+        "smoothmax: error: cannot read 'o.npy': No space left on device",
     }
     steps = [json.loads(line) for line in run.stdout.splitlines()]
     assert len(steps) > 10

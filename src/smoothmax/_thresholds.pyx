@@ -43,6 +43,7 @@ cdef void compile_time_checks() noexcept nogil:
     static_assert(t.FUSED_SUM_ROW_BYTES <= t.STAGED_ROW_BYTES)
     static_assert(t.STAGED_ROW_BYTES <= t.FUSED_SOFTMAX_ROW_BYTES)
     static_assert(t.TOP_GROUP_ROWS*t.TOP_MAXIMA_ROWS == t.ROW_BLOCK_LANES)
+    static_assert(t.PRODUCT_STACK_ELEMENTS*t.LANES_F32 <= t.PRODUCT_ROWS*t.PRODUCT_COLUMNS)  # places of results
     static_assert(t.BAND_ROW_BYTES % (t.TILE_COLUMNS*8) == 0)
     # Work is divided into 16 parts for each thread, in the type of C that counts threads.
     static_assert(t.MAX_THREADS <= 0x7FFFFFFF//16)

@@ -18,7 +18,7 @@ from smoothmax._kernels.interface cimport Load, Store
 from smoothmax._schedule.products cimport (
     Operand, Product, factor, finish_product, is_by_rows, is_small_stack, multiply_small, prefers_exact, sum_exactly,
 )
-from smoothmax._schedule.route cimport EMPTY, EXACT_PRODUCT, PRODUCT
+from smoothmax._schedule.route cimport EMPTY, EXACT_PRODUCT, PRODUCT, PRODUCT_STACK
 from smoothmax._schedule.walk cimport note
 
 cnp.import_array()
@@ -218,7 +218,7 @@ cdef int compute_products(cnp.ndarray a, cnp.ndarray b, cnp.ndarray products, in
     product.result = <char *>cnp.PyArray_DATA(products)
     product.row_stride, product.column_stride = product.b.outer*product.itemsize, product.itemsize
     if not exact and is_small_stack(&product):
-        note(PRODUCT)
+        note(PRODUCT_STACK)
         if multiply_small(&product):
             raise MemoryError
         return 0

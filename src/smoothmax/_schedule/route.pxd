@@ -27,6 +27,7 @@ cdef enum RouteName:
     EMPTY               # there is no element to walk
     PLAIN               # NumPy computes longdouble and complex
     PRODUCT             # logmatmulexp by np.matmul, and its doubtful elements by exact sums
+    PRODUCT_STACK       # the same for a stack of small matrices, one in each lane, without np.matmul
     EXACT_PRODUCT       # logmatmulexp by exact sums
 
 

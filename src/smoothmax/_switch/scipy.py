@@ -68,15 +68,15 @@ def answer_logsumexp(original: Callable[..., Any], array: Any, axis: Any = None,
 # A ufunc of its own, so that it is never taken for a smoothmax.log_expit that a module imported.
 log_expit = make_ufunc("log_expit", "smoothmax.log_expit in the place of scipy.special.log_expit.")
 
-SCIPY: dict[tuple[str, str], Handler] = {
+# A function is exchanged for its handler, a ufunc for a ufunc.
+SCIPY: dict[tuple[str, str], Handler | np.ufunc] = {
     ("scipy.special", "logsumexp"): answered_by(logsumexp),
     ("scipy.special", "softmax"): answered_by(softmax),
     ("scipy.special", "log_softmax"): answered_by(log_softmax),
-    ("scipy.special", "log_expit"): answered_by(log_expit),
+    ("scipy.special", "log_expit"): log_expit,
 }
-UFUNCS = {"log_expit": log_expit}  # what stands in the place of a ufunc, which has no code to exchange
 # Functions of scikit-learn's own that do what SciPy's do. Versions differ in which of them they have.
-SCIKIT_LEARN: dict[tuple[str, str], Handler] = {
+SCIKIT_LEARN: dict[tuple[str, str], Handler | np.ufunc] = {
     ("sklearn.utils.extmath", "softmax"): answer_softmax,
     ("sklearn.utils._array_api", "_logsumexp"): answer_logsumexp,
 }
@@ -99,11 +99,12 @@ def update() -> None:
         exchanges.pop(place).undo()
     for place in wanted.keys() - exchanges.keys():
         module, name = place
-        function = getattr(importlib.import_module(module), name, None)
-        if isinstance(function, np.ufunc):
-            exchanges[place] = Rebinding(name, function, UFUNCS[name])
-        elif function is not None:
-            exchanges[place] = Exchange(function, wanted[place])
+        function, answer = getattr(importlib.import_module(module), name, None), wanted[place]
+        if function is None:
+            continue
+        exchanges[place] = (
+            Rebinding(name, function, answer) if isinstance(answer, np.ufunc) else Exchange(function, answer)
+        )
 
 
 def patch_scipy(*, scikit_learn: bool = False) -> None:

@@ -93,7 +93,7 @@ cdef inline Py_ssize_t columns_to_do(const real *x, const real *out, Py_ssize_t 
 
 
 cdef inline Py_ssize_t columns_to_do_by_half(const real *x, const real *out, Py_ssize_t columns) noexcept nogil:
-    """columns_to_do where is_half is asked."""
+    """columns_to_do where fits_half_the_lanes is asked."""
     if real is float:
         return filled(columns, LANES_F32//2) if x == out else columns
     else:
@@ -104,7 +104,7 @@ cdef inline Py_ssize_t first_column(Py_ssize_t group, Py_ssize_t width, Py_ssize
     return columns - width if (group + 1)*width > columns > width else group*width
 
 
-cdef inline bint is_half(const real *x, Py_ssize_t group, Py_ssize_t columns) noexcept nogil:
+cdef inline bint fits_half_the_lanes(const real *x, Py_ssize_t group, Py_ssize_t columns) noexcept nogil:
     """Whether half of the lanes hold what is left for the last group. Eight doubles at a time would gain nothing."""
     if real is float:
         return columns - group*LANES_F32 <= LANES_F32//2
@@ -112,15 +112,15 @@ cdef inline bint is_half(const real *x, Py_ssize_t group, Py_ssize_t columns) no
         return False
 
 
-cdef inline Py_ssize_t first_column_of_half(Py_ssize_t group, Py_ssize_t width, Py_ssize_t columns) noexcept nogil:
+cdef inline Py_ssize_t first_of_half_the_lanes(Py_ssize_t group, Py_ssize_t width, Py_ssize_t columns) noexcept nogil:
     return columns - width//2 if columns > width//2 else group*width
 
 
 cdef inline Py_ssize_t last_columns(const real *x, Py_ssize_t columns, Py_ssize_t *first) noexcept nogil:
     """How many lanes the last group computes, and its first column."""
     cdef Py_ssize_t width = lanes_of(x), group = (columns - 1)//width
-    if is_half(x, group, columns):
-        first[0] = first_column_of_half(group, width, columns)
+    if fits_half_the_lanes(x, group, columns):
+        first[0] = first_of_half_the_lanes(group, width, columns)
         return width//2
     first[0] = first_column(group, width, columns)
     return width

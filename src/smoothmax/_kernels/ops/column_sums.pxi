@@ -200,8 +200,8 @@ cdef inline void sums_of_columns(const real *x, Py_ssize_t ld, Py_ssize_t rows, 
     """The maximum and the sum of each column, scaled as difference_sum_lanes scales it."""
     cdef Py_ssize_t width = lanes_of(x), group, first, ahead = lanes_ahead(x, ld, rows)
     for group in range((columns + width - 1)//width):
-        if is_half(x, group, columns):
-            first = first_column_of_half(group, width, columns)
+        if fits_half_the_lanes(x, group, columns):
+            first = first_of_half_the_lanes(group, width, columns)
             sums_of_lanes(x + first, ld, rows, width//2, way, terms, ahead, out + first, out_ld, maximum + first,
                           totals + first, carries + first, counts + first)
         else:

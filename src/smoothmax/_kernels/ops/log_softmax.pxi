@@ -111,8 +111,8 @@ cdef inline void log_softmax_of_tile(const real *x, Py_ssize_t ld, Py_ssize_t ro
     log_sums_of_columns(x, ld, rows, columns, way, ROUNDED, out, rows_ahead(out_ld, out_ld, <real>0), maximum, log_sum,
                         <real *>NULL)
     for group in range((columns + width - 1)//width):
-        if is_half(x, group, columns):
-            first = first_column_of_half(group, width, columns)
+        if fits_half_the_lanes(x, group, columns):
+            first = first_of_half_the_lanes(group, width, columns)
             log_softmax_lanes(x + first, ld, rows, width//2, maximum + first, log_sum + first, out + first, out_ld,
                               NO_PREFETCH)
         else:

@@ -82,8 +82,8 @@ cdef inline void logmeanexp_of_tile(const real *x, Py_ssize_t ld, Py_ssize_t row
     cdef real counts[TILE_COLUMNS]
     sums_of_columns(x, ld, rows, columns, way, EXACT, <real *>NULL, 0, maximum, totals, carries, counts)
     for group in range((columns + width - 1)//width):
-        if is_half(x, group, columns):
-            first = first_column_of_half(group, width, columns)
+        if fits_half_the_lanes(x, group, columns):
+            first = first_of_half_the_lanes(group, width, columns)
             put_means(maximum + first, totals + first, carries + first, counts + first, <real>rows, width//2,
                       out + first)
         else:

@@ -155,8 +155,8 @@ cdef void softmax_differences_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows
     cdef Py_ssize_t width = lanes_of(x), ahead = softmax_lanes_ahead(x, ld, rows), group, first
     columns = columns_to_do_by_half(x, out, columns)
     for group in range((columns + width - 1)//width):
-        if is_half(x, group, columns):
-            first = first_column_of_half(group, width, columns)
+        if fits_half_the_lanes(x, group, columns):
+            first = first_of_half_the_lanes(group, width, columns)
             softmax_differences_lanes(x + first, ld, rows, width//2, ahead, out + first, out_ld)
         else:
             first = first_column(group, width, columns)
@@ -197,8 +197,8 @@ cdef void softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t
     cdef Py_ssize_t width = lanes_of(x), ahead = softmax_lanes_ahead(x, ld, rows), group, first
     columns = columns_to_do_by_half(x, out, columns)
     for group in range((columns + width - 1)//width):
-        if is_half(x, group, columns):
-            first = first_column_of_half(group, width, columns)
+        if fits_half_the_lanes(x, group, columns):
+            first = first_of_half_the_lanes(group, width, columns)
             softmax_shifted_lanes(x + first, ld, rows, width//2, ahead, out + first, out_ld)
         else:
             first = first_column(group, width, columns)
