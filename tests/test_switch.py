@@ -1,5 +1,6 @@
 """smoothmax in the place of SciPy: what is answered by which, for how long, and in which processes."""
 
+import contextlib
 import functools
 import inspect
 import os
@@ -136,6 +137,41 @@ def test_a_ufunc_is_replaced_wherever_a_module_has_it_by_its_name(monkeypatch):
     assert scipy.special.log_expit is early.log_expit is late.log_expit is early.other_name is before
     assert ours.log_expit is smoothmax.log_expit
     assert smoothmax.log_expit is not now
+
+
+@pytest.mark.parametrize("number", "?bBhHlQefdg")
+def test_a_ufunc_gives_the_types_of_scipys(number):
+    before, x = scipy.special.log_expit, np.ones(3, number)
+    with smoothmax.patched_scipy():
+        now = scipy.special.log_expit
+        assert now.types == before.types
+        assert now(x).dtype == before(x).dtype
+        np.testing.assert_array_equal(now(x), smoothmax.log_expit(x.astype(before(x).dtype)))
+
+
+def test_errors_of_a_ufunc_are_those_of_scipys():
+    for refused in ("a", 1j, None):
+        messages = []
+        for context in (contextlib.nullcontext(), smoothmax.patched_scipy()):
+            with context, pytest.raises(TypeError) as error:
+                scipy.special.log_expit(refused)
+            messages.append(str(error.value))
+        assert messages[0] == messages[1]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of modules that pickle asks for the name
+@pytest.mark.parametrize("protocol", [4, pickle.HIGHEST_PROTOCOL])
+def test_ufuncs_can_be_pickled_at_any_time(protocol):
+    before = scipy.special.log_expit
+    with smoothmax.patched_scipy():
+        now = scipy.special.log_expit
+        data = pickle.dumps(now, protocol)
+        assert b"smoothmax" not in data  # a process without smoothmax can read it
+        assert pickle.loads(data) is now
+        assert pickle.loads(pickle.dumps(before, protocol)) is before
+    assert pickle.loads(data) is before
+    assert pickle.loads(pickle.dumps(now, protocol)) is now
+    assert pickle.loads(pickle.dumps(before, protocol)) is before
 
 
 def test_numpys_logaddexp_is_left_alone():

@@ -76,7 +76,7 @@ cdef struct Ufunc:
     char types[LOOPS*(MAX_OPERANDS + 1)]
 
 
-cdef Ufunc[ELEMENTWISE_OPERATIONS] UFUNCS
+cdef Ufunc[ELEMENTWISE_OPERATIONS] UFUNCS, STAND_INS
 cdef list TEXTS = []                      # names and docstrings, which ufuncs refer to as well
 
 
@@ -202,31 +202,23 @@ cdef int resolve(PyUFuncObject *ufunc, cnp.NPY_CASTING casting, PyObject **opera
     return resolver_of_numpy(ufunc, casting, operands, type_tuple, dtypes)
 
 
-cdef object ufunc_of(Elementwise operation, int operands, str name, object identity, str doc):
-    """A ufunc whose name begins with "smoothmax."
-
-    Dask looks for a function of its own by the name of a ufunc, and its logaddexp is NumPy's. Pickles of a ufunc hold
-    its name and module.
-    """
-    global resolver_of_numpy
-    cdef Ufunc *ufunc = &UFUNCS[<int>operation]
-    cdef int i, j
-    cdef bytes full_name = f"smoothmax.{name}".encode(), text = doc.encode()
-    TEXTS.append((full_name, text))
-    for i in range(LOOPS):
-        prepare_loop(&ufunc.loops[i], operation, operands, TYPES[i])
+cdef object ufunc_of(Ufunc *ufunc, str operation_name, tuple types, str name, str doc):
+    """A ufunc of an operation, with a loop for each of the types, among which NumPy looks in this order."""
+    cdef Elementwise operation
+    cdef int operands, i, j
+    cdef bytes encoded = name.encode(), text = doc.encode()
+    operation, operands, identity = OPERATIONS[operation_name]
+    TEXTS.append((encoded, text))
+    for i in range(len(types)):
+        prepare_loop(&ufunc.loops[i], operation, operands, types[i])
         ufunc.data[i] = &ufunc.loops[i]
         ufunc.functions[i] = <cnp.PyUFuncGenericFunction>(
-            longdouble_loop if TYPES[i] == cnp.NPY_LONGDOUBLE else kernel_loop)
+            longdouble_loop if types[i] == cnp.NPY_LONGDOUBLE else kernel_loop)
         for j in range(operands + 1):
-            ufunc.types[i*(operands + 1) + j] = TYPES[i]
-    made = PyUFunc_FromFuncAndDataAndSignatureAndIdentity(
-        ufunc.functions, ufunc.data, ufunc.types, LOOPS, operands, 1,
-        PyUFunc_None if identity is None else PyUFunc_IdentityValue, full_name, text, 0, NULL, identity)
-    resolver_of_numpy = set_resolver(made, resolve)
-    if hasattr(made, "__dict__"):       # since NumPy 2.2
-        made.__module__ = "smoothmax"
-    return made
+            ufunc.types[i*(operands + 1) + j] = types[i]
+    return PyUFunc_FromFuncAndDataAndSignatureAndIdentity(
+        ufunc.functions, ufunc.data, ufunc.types, len(types), operands, 1,
+        PyUFunc_None if identity is None else PyUFunc_IdentityValue, encoded, text, 0, NULL, identity)
 
 
 # What a ufunc is made from: the operation, its operands, and what reduce gives where there is no element.
@@ -240,6 +232,25 @@ cdef dict OPERATIONS = {
 
 
 def make_ufunc(name, doc):
-    """The ufunc of an operation, with this docstring."""
-    operation, operands, identity = OPERATIONS[name]
-    return ufunc_of(operation, operands, name, identity, doc)
+    """The ufunc of an operation, with this docstring. Its name begins with "smoothmax."
+
+    Dask looks for a function of its own by the name of a ufunc, and its logaddexp is NumPy's. Pickles of a ufunc hold
+    its name and module.
+    """
+    global resolver_of_numpy
+    cdef Elementwise operation = OPERATIONS[name][0]
+    made = ufunc_of(&UFUNCS[<int>operation], name, tuple(TYPES), f"smoothmax.{name}", doc)
+    resolver_of_numpy = set_resolver(made, resolve)
+    if hasattr(made, "__dict__"):       # since NumPy 2.2
+        made.__module__ = "smoothmax"
+    return made
+
+
+def make_stand_in(original):
+    """The ufunc of the operation that another library's ufunc has the name of, with its name, docstring and types.
+
+    It is made once. NumPy chooses among the types of the original as it does for that, so results have the same types.
+    """
+    cdef Elementwise operation = OPERATIONS[original.__name__][0]
+    types = tuple([np.dtype(each[0]).num for each in original.types if np.dtype(each[0]).num in tuple(TYPES)])
+    return ufunc_of(&STAND_INS[<int>operation], original.__name__, types, original.__name__, original.__doc__)

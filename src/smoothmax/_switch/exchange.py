@@ -58,23 +58,24 @@ class Exchange:
 class Rebinding:
     """An object in the place of another, wherever a loaded module has that by its own name, from now until `undo`.
 
-    The replacement must be an object that nobody else holds: `undo` takes it for one of these places.
+    Modules whose names begin with one of `homes` keep what they have. They define the two objects, and pickle finds
+    there what a program holds by another name. The replacement must be an object that nobody else holds: `undo` takes
+    it for one of these places.
     """
 
-    def __init__(self, name: str, original: object, replacement: object) -> None:
-        self.name, self.original, self.replacement = name, original, replacement
-        rebind(name, original, replacement)
+    def __init__(self, name: str, original: object, replacement: object, homes: tuple[str, ...]) -> None:
+        self.name, self.original, self.replacement, self.homes = name, original, replacement, homes
+        self.rebind(original, replacement)
 
     def undo(self) -> None:
         """Bind the name to the original again, also in modules that were loaded in the meantime."""
-        rebind(self.name, self.replacement, self.original)
+        self.rebind(self.replacement, self.original)
 
-
-def rebind(name: str, old: object, new: object) -> None:
-    for module in list(sys.modules.values()):
-        try:
-            names = object.__getattribute__(module, "__dict__")  # which does not load a module that waits to be loaded
-        except AttributeError:
-            continue
-        if names.get(name) is old:
-            names[name] = new
+    def rebind(self, old: object, new: object) -> None:
+        for module_name, module in list(sys.modules.items()):
+            try:
+                names = object.__getattribute__(module, "__dict__")  # without loading a module that waits to be loaded
+            except AttributeError:
+                continue
+            if names.get(self.name) is old and not module_name.startswith(self.homes):
+                names[self.name] = new

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from smoothmax._api.elementwise import log_expit
 from smoothmax._api.functions import log_softmax, logsumexp, softmax
-from smoothmax._arrays.elementwise import make_ufunc
 from smoothmax._switch.exchange import Exchange, Handler, Rebinding
 
 __all__ = ["is_patched", "patch_scipy", "patched_scipy", "unpatch_scipy"]
@@ -65,18 +65,15 @@ def answer_logsumexp(original: Callable[..., Any], array: Any, axis: Any = None,
     return original(array, axis, xp)
 
 
-# A ufunc of its own, so that it is never taken for a smoothmax.log_expit that a module imported.
-log_expit = make_ufunc("log_expit", "smoothmax.log_expit in the place of scipy.special.log_expit.")
-
-# A function is exchanged for its handler, a ufunc for a ufunc.
-SCIPY: dict[tuple[str, str], Handler | np.ufunc] = {
+SCIPY: dict[tuple[str, str], Handler] = {
     ("scipy.special", "logsumexp"): answered_by(logsumexp),
     ("scipy.special", "softmax"): answered_by(softmax),
     ("scipy.special", "log_softmax"): answered_by(log_softmax),
-    ("scipy.special", "log_expit"): log_expit,
+    ("scipy.special", "log_expit"): answered_by(log_expit),  # where it is a function and no ufunc
 }
+STAND_INS = "smoothmax._switch.stand_ins"  # in the place of ufuncs, which have no code to exchange; it imports SciPy
 # Functions of scikit-learn's own that do what SciPy's do. Versions differ in which of them they have.
-SCIKIT_LEARN: dict[tuple[str, str], Handler | np.ufunc] = {
+SCIKIT_LEARN: dict[tuple[str, str], Handler] = {
     ("sklearn.utils.extmath", "softmax"): answer_softmax,
     ("sklearn.utils._array_api", "_logsumexp"): answer_logsumexp,
 }
@@ -99,12 +96,12 @@ def update() -> None:
         exchanges.pop(place).undo()
     for place in wanted.keys() - exchanges.keys():
         module, name = place
-        function, answer = getattr(importlib.import_module(module), name, None), wanted[place]
-        if function is None:
-            continue
-        exchanges[place] = (
-            Rebinding(name, function, answer) if isinstance(answer, np.ufunc) else Exchange(function, answer)
-        )
+        function = getattr(importlib.import_module(module), name, None)
+        if isinstance(function, np.ufunc):
+            stand_in = getattr(importlib.import_module(STAND_INS), name)
+            exchanges[place] = Rebinding(name, function, stand_in, homes=(f"{module}._", STAND_INS))
+        elif function is not None:
+            exchanges[place] = Exchange(function, wanted[place])
 
 
 def patch_scipy(*, scikit_learn: bool = False) -> None:
@@ -139,7 +136,8 @@ def patch_scipy(*, scikit_learn: bool = False) -> None:
     from SciPy's within the bounds of both, and where smoothmax's documentation lists a difference.
 
     `scipy.special.log_expit` is a ufunc, which has no code to exchange. smoothmax's stands in its place in every loaded
-    module that has it by that name; containers, closures and other names keep SciPy's. `numpy.logaddexp` is left alone.
+    module that has it by that name, with SciPy's types (float16 gives float64); containers, closures and other names
+    keep SciPy's. `numpy.logaddexp` is left alone.
 
     Examples
     --------
