@@ -34,13 +34,23 @@ PACKAGES = (
 WHEELS = ("numpy", "scipy", "mpmath", "pytest", "pytest-xdist", "hypothesis", "dask[array]", "tqdm", "scikit-learn")
 
 
+def debian_mirror() -> str:
+    """Where this machine's apt-get finds Debian's archive."""
+    command = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]
+    listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
+    found = [uri for uri in listed if uri.rstrip("/").endswith("/debian")]
+    if not found:
+        raise SystemExit("fetch needs a machine whose apt-get knows Debian's archive")
+    return found[0]
+
+
 def fetch() -> None:
     """Unpack Debian's packages into a folder that is the root of the other machine's files, and wheels beside it."""
     apt = FOLDER / "apt"
     for name in ("lists/partial", "cache/archives/partial", "state", "packages"):
         (apt / name).mkdir(parents=True, exist_ok=True)
     (apt / "state/status").touch()
-    mirror = "http://deb.debian.org/debian"
+    mirror = debian_mirror()
     keys = "/usr/share/keyrings/debian-archive-keyring.gpg"
     (apt / "sources.list").write_text(f"deb [arch=arm64 signed-by={keys}] {mirror} {SUITE} main\n")
     (apt / "conf").write_text(
