@@ -21,16 +21,21 @@ cdef extern from * nogil:
     static inline void smoothmax_leave_x87(const smoothmax_environment *saved) { (void)saved; }
     #else
     /* x87 converts longdouble, and has a rounding mode of its own. Only its control word is exchanged, because
-       fegetenv and fesetenv take 100 ns each (P41). Flags of exceptions that the caller traps are cleared before its
-       traps are restored: a flag that is still set would trap at the next instruction of x87. */
+       fegetenv and fesetenv take 100 ns each (P41). Where the caller traps exceptions, their flags are cleared: a flag
+       that was up before the trap was set would stop the program at fldcw, and one that a kernel raises would stop it
+       when the traps are back. */
     typedef struct { int changed; unsigned int control; unsigned short x87; } smoothmax_environment;
+    static inline void smoothmax_clear_trapped(const smoothmax_environment *saved) {
+        if ((saved->x87 & 0x3F) != 0x3F) __asm__ __volatile__("fnclex");
+    }
     static inline void smoothmax_enter_x87(smoothmax_environment *saved) {
         static const unsigned short standard = 0x037F;
         __asm__ __volatile__("fnstcw %0" : "=m"(saved->x87));
+        smoothmax_clear_trapped(saved);
         __asm__ __volatile__("fldcw %0" : : "m"(standard) : "memory");
     }
     static inline void smoothmax_leave_x87(const smoothmax_environment *saved) {
-        if ((saved->x87 & 0x3F) != 0x3F) __asm__ __volatile__("fnclex");
+        smoothmax_clear_trapped(saved);
         __asm__ __volatile__("fldcw %0" : : "m"(saved->x87) : "memory");
     }
     #endif
