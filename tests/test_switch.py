@@ -320,6 +320,25 @@ def test_processes_of_a_switched_program_are_switched(tmp_path, kind):
     assert run.stdout == f"{OURS}\n", run.stderr
 
 
+LOOKED_FOR = """
+import importlib.util
+import sys
+
+assert importlib.util.find_spec("threadpoolctl")
+assert importlib.util.find_spec("scipy.special")
+import scipy.special, threadpoolctl, smoothmax
+
+limits = [each["user_api"] for each in threadpoolctl.threadpool_info()]
+print(smoothmax.is_patched(), "smoothmax" in limits, *[each for each in sys.meta_path if "smoothmax" in repr(each)])
+"""
+
+
+def test_modules_that_are_looked_for_before_they_are_imported_are_switched():
+    environment = {**os.environ, VARIABLE: "scipy", "PYTHONPATH": os.pathsep.join([SITE, *sys.path])}
+    run = subprocess.run([sys.executable, "-c", LOOKED_FOR], env=environment, capture_output=True, text=True)
+    assert run.stdout == "True True\n", run.stderr
+
+
 WORKERS = {
     "loky": "joblib.Parallel(2, 'loky')(joblib.delayed(state)() for _ in range(2))",
     "dask": "dask.compute(dask.delayed(state)(), scheduler='processes', num_workers=1)",

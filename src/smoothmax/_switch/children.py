@@ -70,17 +70,23 @@ class Finder(importlib.abc.MetaPathFinder):
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         """Find one of the modules by the finders behind this one."""
-        action = self.actions.pop(name, None)
-        if action is None:
+        if name not in self.actions:
             return None
-        if not self.actions:
-            sys.meta_path.remove(self)
         for finder in sys.meta_path:
             if finder is not self and (spec := finder.find_spec(name, path, target)) is not None:
                 if spec.loader is not None:
-                    spec.loader = Loader(spec.loader, action)
+                    spec.loader = Loader(spec.loader, partial(self.act, name))
                 return spec
         return None
+
+    def act(self, name: str) -> None:
+        """Act, once; a module that was only looked for, or failed, may still be imported."""
+        action = self.actions.pop(name, None)
+        if action is None:
+            return
+        if not self.actions:
+            sys.meta_path.remove(self)
+        action()
 
 
 class Loader(importlib.abc.Loader):
