@@ -56,6 +56,7 @@ mask = x > 0
 sums = states.reduced("logsumexp", x, (0,), None, True, F8)[0]
 many = np.concatenate([sums] * 3)
 long, classes = rng.normal(size=200_000), rng.integers(0, 80, 30)
+long_halves = long.astype("f2")
 offsets = np.array([0, 3, 3, 40, 80], "i4")
 certain, generator = np.eye(80)*1e6, np.random.default_rng(2)    # whose draws are known; NumPy makes no generator then
 earlier = states.reduced("logmeanexp", y, (1,), None, True, F8)[0]
@@ -105,7 +106,7 @@ CALLS = {
     "update_with": lambda: LogSumExp(1).update(x, scale=-1.0, add=y).result(),
     "logmeanexp": lambda: smoothmax.logmeanexp(single, 1, y * y, where=mask),
     "logcumsumexp": lambda: smoothmax.logcumsumexp(single.T, axis=0, exclusive=True),
-    "logcumsumexp of everything": lambda: smoothmax.logcumsumexp(long[::2].astype("f2"), reverse=True),
+    "logcumsumexp of everything": lambda: smoothmax.logcumsumexp(long_halves[::2], reverse=True),
     "segment_logsumexp": lambda: smoothmax.segment_logsumexp(x, offsets, axis=1),
     "segment_softmax": lambda: smoothmax.segment_softmax(long, np.arange(0, 200_001, 50)),
     "segment_log_softmax": lambda: smoothmax.segment_log_softmax(integers.T, offsets, out=np.empty((80, 30), "f2")),

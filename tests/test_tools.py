@@ -159,8 +159,10 @@ def test_an_address_that_shows_in_the_bits_is_found(fuzz, monkeypatch):
 
 
 def wrong(result):
+    right = smoothmax.softmax
+
     def function(x, axis=None, **_):
-        return result(np.exp(x) / np.sum(np.exp(x), axis=axis, keepdims=True))
+        return result(right(x, axis=axis))
 
     return function
 
