@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 import smoothmax
+from bench.turns import PAUSE
 from smoothmax import logsumexp, softmax
 
-PAUSE_SECONDS = 0.1
 ROUNDS = 9
 TURN_SECONDS = 0.02
 Call = Callable[[], Any]
@@ -60,7 +60,7 @@ def programs(dtype: type[np.floating[Any]]) -> dict[str, tuple[Call, Call, Call]
 
 
 def seconds(call: Call, calls: int) -> float:
-    time.sleep(PAUSE_SECONDS)
+    time.sleep(PAUSE)
     start = time.perf_counter()
     for _ in range(calls):
         call()

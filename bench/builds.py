@@ -22,12 +22,12 @@ from typing import Any
 from bench.cases import CASES, DTYPES, FUNCTIONS, Case
 from bench.contenders import keep_freed_memory, use_cores
 from bench.pages import table
+from bench.turns import PAUSE
 
 ROOT = Path(__file__).resolve().parents[1]
 LARGE = 100_000  # elements
 TURNS = 7
 TURN_SECONDS = 0.03
-PAUSE_SECONDS = 0.1  # before a cell, so that a processor that was busy has its full clock again
 
 
 class Build:
@@ -113,7 +113,7 @@ def main() -> int:
     print(*(build.described for build in builds), sep="\nagainst ", flush=True)
     rows, factors = [], []
     for name, cell in cells(options.large, options.k):
-        time.sleep(PAUSE_SECONDS)
+        time.sleep(PAUSE)
         turns = [[build.ask(cell) for build in builds] for _ in range(TURNS)]
         best = [min(times) for times in zip(*turns, strict=True)]
         factors.append(best[1] / best[0])

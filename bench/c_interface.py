@@ -15,6 +15,7 @@ import time
 import numpy as np
 
 import smoothmax
+from bench.turns import PAUSE
 from bench.yardsticks import compile_loops, processor
 from smoothmax._c.functions import addresses
 from smoothmax._kernels import dispatch
@@ -55,7 +56,7 @@ def turns(loops: ctypes.CDLL, name: str, functions: dict[str, int | None], x: np
     repeats = max(10, int(SECONDS / (1e-7 + 5e-9 * len(x))))
     for _ in range(ROUNDS):
         for name, address in functions.items():
-            time.sleep(0.1)
+            time.sleep(PAUSE)
             loops.flush(name == "flushing")
             loop(address, x.ctypes.data, len(x), repeats // 10)
             start = time.perf_counter()

@@ -197,8 +197,9 @@ def names() -> list[str]:
 
 
 def versions() -> dict[str, str]:
-    """The version of each contender."""
-    return {name: importlib.metadata.version(LIBRARIES[name].package) for name in names() if name != OWN_REUSING}
+    """The version of each rival. smoothmax may be imported from its sources, and has no metadata there."""
+    own = (OWN, OWN_REUSING)
+    return {name: importlib.metadata.version(LIBRARIES[name].package) for name in names() if name not in own}
 
 
 def prepare(name: str, function: str, array: Array, axis: int) -> Call:

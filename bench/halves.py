@@ -22,9 +22,9 @@ from bench.cases import CASES, FUNCTIONS, Case
 from bench.contenders import Call, all_cores, keep_freed_memory, load, smoothmax_call, use_cores
 from bench.pages import PAGE, put, table
 from bench.report import duration, times
+from bench.turns import PAUSE
 from bench.yardsticks import processor
 
-PAUSE_SECONDS = 0.1
 ROUNDS = 3
 TURN_SECONDS = 0.01
 HALVES = {"float16": 11, "bfloat16": 8}  # and the bits of their significands
@@ -65,7 +65,7 @@ def best_of_turns(calls: list[Call]) -> list[float]:
     best = [float("inf")] * len(calls)
     for _ in range(ROUNDS):
         for i, call in enumerate(calls):
-            time.sleep(PAUSE_SECONDS)
+            time.sleep(PAUSE)
             best[i] = min(best[i], seconds(call, number[i]))
     return best
 

@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 
 from bench import contenders
 from bench.pages import PAGE, put, table
+from bench.turns import PAUSE
 from bench.yardsticks import processor
 
 CASES = (((64, 50257), 1), ((1024, 1000), 1), ((10000, 10), 1), ((8, 19, 128, 128), 1))
 DTYPES = ("float64", "float32")
 ROUNDS = 20
 TURN = 4  # calls; the first of them wakes the threads of a library
-PAUSE = 0.01  # seconds before a turn, for the threads of OpenMP spin for a while after a call of PyTorch
 Array = NDArray[Any]
 
 

@@ -22,12 +22,12 @@ from bench.comparison import OWN, OWN_REUSING, Cell, rivals
 from bench.contenders import keep_freed_memory, load, prepare, use_cores
 from bench.pages import PAGE, put, table
 from bench.report import RESULTS
+from bench.turns import PAUSE
 from bench.yardsticks import Machine, processor
 
 ADVANTAGE = 2.0  # over libraries that allocate their results; over those that do not, the aim is 1
 SWEEPS = 3  # some time apart, since a machine may be slow for a while
 SECONDS, CALLS = 0.05, 10  # that each call is timed for in a sweep, at least
-PAUSE = 0.01  # seconds, until the threads of OpenMP stop spinning
 
 Loop = tuple[str, int, Any]  # a method of Machine, threads, and its argument
 

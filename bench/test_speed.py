@@ -1,11 +1,13 @@
 """Time every contender on every case. A contender is checked with the reference before it is timed.
 
 The machine may be noisy, so the whole grid is timed SWEEPS times, minutes apart, and the contenders of a cell one after
-the other. The report takes the best time of all sweeps, so a disturbance of seconds spoils no figure.
+the other, each after a pause. The report takes the best time of all sweeps, so a disturbance of seconds spoils no
+figure.
 """
 
 import functools
 import itertools
+import time
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from bench import contenders
 from bench.cases import CASES, DTYPES, FUNCTIONS, Case
 from bench.reference import Reference, largest_error, reference
+from bench.turns import PAUSE
 
 SWEEPS = 3
 
@@ -57,4 +60,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def test_speed(benchmark: BenchmarkFixture, sweep: int, case: Case, dtype: str, function: str, contender: str) -> None:
     info: dict[str, Any] = {"sweep": sweep, "case": case.name, "dtype": dtype, "function": function}
     benchmark.extra_info.update(info, contender=contender, error_ulp=error_of(contender, function, case, dtype))
-    benchmark(contenders.prepare(contender, function, case_input(case, dtype), case.axis))
+    call = contenders.prepare(contender, function, case_input(case, dtype), case.axis)
+    time.sleep(PAUSE)
+    benchmark(call)
