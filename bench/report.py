@@ -1,8 +1,9 @@
 """Write the speed figures of README.md and docs/benchmarks.md from what pytest-benchmark measured.
 
-    python -m bench.report raw.json   reduce to bench/results.json, draw both pictures, write both pages
-    python -m bench.report            the same from bench/results.json
-    python -m bench.report --check    exit with code 1 if a page or a picture does not match bench/results.json
+    python -m bench.report raw.json          reduce to bench/results.json, draw both pictures, write both pages
+    python -m bench.report raw.json --avx2   reduce to bench/results-avx2.json, write its section of docs/benchmarks.md
+    python -m bench.report                   both of these from what is stored
+    python -m bench.report --check           exit with code 1 if a page or a picture does not match what is stored
 
 A time is the best of all sweeps. bench/plot.py draws; without drawing, only the standard library is needed.
 """
@@ -20,6 +21,7 @@ from bench.pages import PAGE, put, replaced, table
 
 BENCH = Path(__file__).resolve().parent
 RESULTS = BENCH / "results.json"
+AVX2_RESULTS = BENCH / "results-avx2.json"
 GRID_PLOT = BENCH / "speed.png"
 SUMMARY_PLOT = BENCH / "summary.png"
 README = BENCH.parent / "README.md"
@@ -175,7 +177,7 @@ def conditions(results: Results) -> str:
     threads = "one thread" if results["threads"] == 1 else f"{results['threads']} threads"
     if results["threads"] == results["cores"]:
         threads += ", all cores of the machine"
-    versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items() if name != OWN)
+    versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
     return (
         f"Every library on {threads}, on the same arrays of normal numbers of spread 3; a single number is the length "
         "of one row. Best time of many rounds. "
@@ -220,27 +222,30 @@ def grid_block(results: Results) -> list[str]:
         *every_case(results, OWN, names),
         "",
         *reusing(results),
-        "![How many times as long other libraries take](../bench/speed.png)",
-        "",
         conditions(results),
     ]
 
 
-def blocks(results: Results) -> dict[Path, tuple[str, list[str]]]:
-    """The pages, each with the name of its markers and the lines between them."""
-    return {README: ("speed", summary_block(results)), PAGE: ("grid", grid_block(results))}
+def blocks(results: Results, avx2: Results) -> list[tuple[Path, str, list[str]]]:
+    """What the report writes: each page with the name of markers, and the lines between these."""
+    picture = ["", "![How many times as long other libraries take](../bench/speed.png)"]
+    return [
+        (README, "speed", summary_block(results)),
+        (PAGE, "grid", grid_block(results) + picture),
+        (PAGE, "grid of AVX2", grid_block(avx2)),
+    ]
 
 
-def complaints(results: Results) -> list[str]:
+def complaints(results: Results, avx2: Results) -> list[str]:
     """The pages and pictures that do not match the results."""
     found = []
-    for path, (markers, lines) in blocks(results).items():
+    for path, markers, lines in blocks(results, avx2):
         page = path.read_text(encoding="utf-8")
         current = replaced(page, markers, lines)
         if current is None:
             found.append(f"{path.name} has no markers of {markers}")
         elif current != page:
-            found.append(f"{path.name} does not say what bench/results.json says: run python -m bench.report")
+            found.append(f"{path.name} does not say what the results in bench/ say: run python -m bench.report")
     for plot in (GRID_PLOT, SUMMARY_PLOT):
         if not plot.exists() or digest(results).encode() not in plot.read_bytes():
             found.append(f"bench/{plot.name} was not drawn from bench/results.json: run python -m bench.report")
@@ -249,24 +254,24 @@ def complaints(results: Results) -> list[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Write the tables and pictures of speed from measured times.")
-    parser.add_argument("raw", nargs="?", type=Path, help="JSON of pytest-benchmark (default: bench/results.json)")
+    parser.add_argument("raw", nargs="?", type=Path, help="JSON of pytest-benchmark (default: what is stored)")
+    parser.add_argument("--avx2", action="store_true", help="raw is of a processor, or of kernels, without AVX-512")
     parser.add_argument("--check", action="store_true", help="only say whether everything is current")
     arguments = parser.parse_args()
     if arguments.raw:
-        results = reduce(json.loads(arguments.raw.read_text(encoding="utf-8")))
-    else:
-        results = json.loads(RESULTS.read_text(encoding="utf-8"))
+        reduced = reduce(json.loads(arguments.raw.read_text(encoding="utf-8")))
+        (AVX2_RESULTS if arguments.avx2 else RESULTS).write_text(written(reduced), encoding="utf-8")
+    results, avx2 = (json.loads(path.read_text(encoding="utf-8")) for path in (RESULTS, AVX2_RESULTS))
     if arguments.check:
-        found = complaints(results)
+        found = complaints(results, avx2)
         print("\n".join(found) or "README.md, docs/benchmarks.md and their pictures are current")
         return 1 if found else 0
 
     from bench.plot import draw_grid, draw_summary
 
-    RESULTS.write_text(written(results), encoding="utf-8")
     draw_grid(results, GRID_PLOT, digest(results))
     draw_summary(results, SUMMARY_PLOT, digest(results))
-    for path, (markers, lines) in blocks(results).items():
+    for path, markers, lines in blocks(results, avx2):
         put(path, markers, lines)
     return 0
 
