@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from bounds import COMPLEX, LONGDOUBLE, LONGDOUBLE_LOGSUMEXP
 
-from smoothmax import log_softmax, logsumexp, softmax
+from smoothmax import log_softmax, logcumsumexp, logmeanexp, logsumexp, softmax
 from smoothmax._arrays.plain import narrowed_to_odd
 
 INF, NAN = np.inf, np.nan
@@ -119,6 +119,49 @@ def test_complex_logsumexp_is_within_its_bounds(dtype, weighted):
         assert abs(exact(value) - mp.log(abs(total))) <= COMPLEX * eps(dtype) * unit
         assert abs(exact(sign) - total / abs(total)) <= COMPLEX * eps(dtype) * kappa
         assert abs(exact(got).imag - mp.arg(total)) <= COMPLEX * eps(dtype) * kappa
+
+
+def is_within(got, total, unit, kappa, dtype):
+    """Whether the parts of a complex logarithm have the bounds of logsumexp; angles of -pi and pi are one."""
+    value, turn = exact(got), total / abs(total)
+    size = abs(value.real - mp.log(abs(total))) <= COMPLEX * eps(dtype) * unit
+    return size and abs(mp.expj(value.imag) - turn) <= COMPLEX * eps(dtype) * kappa
+
+
+@each_complex
+@pytest.mark.parametrize("spread", [1e-20, 1e-3, 1, 30])
+def test_complex_prefixes_have_the_bounds_of_logsumexp(dtype, spread):
+    """Small elements lost theirs: cosine and sine are rounded, and the size of what they point to is not 1."""
+    z = complexes(np.random.default_rng(4), 24, dtype, spread)
+    forward, before, backward = logcumsumexp(z), logcumsumexp(z, exclusive=True), logcumsumexp(z[::-1], reverse=True)
+    assert forward.dtype == dtype
+    assert before[0] == -np.inf
+    np.testing.assert_array_equal(before[1:], forward[:-1])
+    np.testing.assert_array_equal(backward[::-1], forward)
+    terms = [mp.exp(exact(v)) for v in z]
+    for n, got in enumerate(forward, 1):
+        total = mp.fsum(terms[:n])
+        kappa = mp.fsum(abs(t) for t in terms[:n]) / abs(total)
+        unit = max(abs(exact(max(z.real[:n]))), abs(mp.log(abs(total))), kappa - 1)
+        assert is_within(got, total, unit, kappa, dtype)
+
+
+@each_complex
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("spread", [1e-20, 1, 30])
+def test_complex_means_have_twice_the_bounds_of_logsumexp(dtype, spread, weighted):
+    rng = np.random.default_rng(5)
+    for n in (1, 2, 3, 10, 40):
+        z = complexes(rng, n, dtype, spread)
+        b = np.exp(complexes(rng, n, dtype, 3)) if weighted else None
+        weights = [exact(w) for w in b] if weighted else [mp.mpf(1)] * n
+        terms = [w * mp.exp(exact(v)) for w, v in zip(weights, z, strict=True)]
+        total, mass = mp.fsum(terms), mp.fsum(weights)
+        kappas = [mp.fsum(abs(t) for t in some) / abs(mp.fsum(some)) for some in (terms, weights)]
+        i = max(range(n), key=lambda i: abs(terms[i]))
+        parts = [exact(z[i].real), mp.log(abs(weights[i])), mp.log(max(map(abs, weights)))]
+        unit = max(abs(v) for v in (*parts, mp.log(abs(total)), mp.log(abs(mass)), max(kappas) - 1))
+        assert is_within(logmeanexp(z, b=b), total / mass, 2 * unit, 2 * max(kappas), dtype)
 
 
 @each_complex

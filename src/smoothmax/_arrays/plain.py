@@ -278,7 +278,7 @@ def logcumsumexp(a: Array, axis: int | None, reverse: bool, exclusive: bool) -> 
     exponent = np.where(far, 2 * np.clip(real, -info.max / 2, info.max / 2), np.rint(real / (LOG_2 + low_bits)))
     r = np.where(far, 0, (real - exponent * LOG_2) - exponent * low_bits)
     exponent = np.where(regular, exponent, -info.max)
-    high = times(np.where(regular, np.exp(r), 0), directions(np.where(regular, x, 0)))
+    terms = high = times(np.where(regular, np.exp(r), 0), directions(np.where(regular, x, 0)))
     low, step = np.zeros_like(high), 1
     if high.dtype.kind != "c":  # near 1, what rounding lost has the digits of a small element
         low = np.where(regular & (exponent == 0), np.expm1(np.where(exponent == 0, x, 0)) - (high - 1), low)
@@ -292,7 +292,10 @@ def logcumsumexp(a: Array, axis: int | None, reverse: bool, exclusive: bool) -> 
         exponent = np.concatenate([exponent[..., :step], upper], axis=-1)
         step *= 2
     largest = np.maximum.accumulate(np.where(regular, x.real, -np.inf), axis=-1)
-    value = log_of_power(high, low, np.where(np.isneginf(largest), 0, exponent), largest)
+    if high.dtype.kind == "c":
+        value = log_beside_largest(high, low, terms, largest)
+    else:
+        value = log_of_power(high, low, np.where(np.isneginf(largest), 0, exponent), largest)
     value = np.where(np.logical_or.accumulate(np.isposinf(x.real), axis=-1), np.inf, value)
     value = np.where(np.logical_or.accumulate(np.isnan(x), axis=-1), np.nan, value)
     value = value[..., ::-1] if reverse else value
@@ -312,14 +315,27 @@ def by_power(x: Array, exponent: Array) -> Array:
 
 def log_of_power(high: Array, low: Array, exponent: Array, largest: Array) -> Array:
     """log((high + low)*2**exponent), with all digits near 1; the largest element, where nothing shows beside it."""
-    near = (exponent == 0) & (np.abs(high.real - 1) < 0.5) & (np.abs(high.imag) < 0.5)
-    rest = (high - 1) + low
-    size = np.where(near, log1p_size(rest), log_size(high) + (low / np.where(high == 0, 1, high)).real)
-    size = np.where(high == 0, -np.inf, size)
+    near = (exponent == 0) & (np.abs(high - 1) < 0.5)
+    size = np.where(near, np.log1p((high - 1) + low), np.log(high) + low / np.where(high == 0, 1, high))
     value = sum_of_three(exponent * size.dtype.type(LOG_2), size, exponent * LOG_2_LOW.astype(size.dtype))
     value = np.where(np.abs(largest) > 4 / np.finfo(largest.dtype).eps, largest, value)
-    value = np.where(high == 0, -np.inf, value)
-    return value if high.dtype.kind != "c" else as_complex(value, np.angle(high))
+    return np.where(high == 0, -np.inf, value)
+
+
+def log_beside_largest(high: Array, low: Array, terms: Array, largest: Array) -> Array:
+    """The complex logarithms of prefixes' sums, by what all other terms add to the first one of the largest size.
+
+    That size is known exactly, as an element's real part, whereas cosine and sine round it.
+    """
+    is_first = np.ones(largest.shape, bool)
+    is_first[..., 1:] = largest[..., 1:] > largest[..., :-1]
+    first = np.maximum.accumulate(np.where(is_first, np.arange(largest.shape[-1]), 0), axis=-1)
+    term = np.take_along_axis(terms, first, axis=-1)
+    others, error = two_sum(high, -term)
+    ratio, total = (others + (error + low)) / term, high + low
+    log_ratio = np.where(ratio.real > -0.5, log1p_size(ratio), log_size(total) - log_size(term))
+    value = np.where(np.isneginf(largest), -np.inf, largest + log_ratio)
+    return as_complex(value, np.angle(total))
 
 
 # logmatmulexp --------------------------------------------------------------------------------------------------------
