@@ -43,8 +43,10 @@ def test_three_hundred_random_calls_are_as_they_should_be(fuzz):
 
 
 @pytest.mark.parametrize(
-    "do", ["complex", "ids", "row of C", "file", "scanned file", "blocks", "scanned blocks", "block losses"]
-)
+    "do",
+    ["complex", "ids", "row of C", "file", "scanned file", "blocks", "scanned blocks", "block losses",
+     "multiplied blocks", "scored blocks"],
+)  # fmt: skip
 def test_a_few_calls_of_each_rare_kind_are_as_they_should_be(fuzz, do):
     pytest.importorskip("dask.array")
     maker = fuzz.MAKERS[do][1]
@@ -58,7 +60,7 @@ def test_a_zarr_store_goes_through_the_command(fuzz):
     fuzz.run(case | {"parts": [2, 2]})
 
 
-@pytest.mark.parametrize("name", ["logsumexp", "softmax", "log_softmax"])
+@pytest.mark.parametrize("name", ["logsumexp", "softmax", "log_softmax", "logmeanexp", "logcumsumexp"])
 def test_a_fault_in_complex_results_is_found(fuzz, monkeypatch, name):
     case = {"do": "complex", "function": name, "shape": [5, 4], "x": ARRAY | {"dtype": "D"}, "axis": 1}
     fuzz.run(case)
@@ -67,6 +69,30 @@ def test_a_fault_in_complex_results_is_found(fuzz, monkeypatch, name):
         monkeypatch.setattr(smoothmax, name, lambda *a, part=part, **k: right(*a, **k) + part)
         with pytest.raises(fuzz.Failure, match="value: "):
             fuzz.run(case)
+
+
+@pytest.mark.parametrize("name", ["logmatmulexp", "top_log_probs", "categorical"])
+def test_a_fault_in_results_of_dask_arrays_is_found(fuzz, monkeypatch, name):
+    lazy = pytest.importorskip("smoothmax.dask")
+    x = ARRAY | {"shape": [5, 4]}
+    of = "draws" if name == "categorical" else "top"
+    case = {"do": "scored blocks", "of": of, "shape": [5, 4], "x": x, "axis": 1,
+            "k": 3, "seed": 1, "more": [], "parts": [2, 1]}  # fmt: skip
+    if name == "logmatmulexp":
+        case = {"do": "multiplied blocks", "exact": False, "a": x, "b": ARRAY | {"shape": [4, 3]},
+                "parts": {"a": [2, 2], "b": [1, 1]}}  # fmt: skip
+    fuzz.run(case)
+    right = getattr(lazy, name)
+
+    def off(*arguments, **options):
+        result = right(*arguments, **options)
+        if name == "top_log_probs":
+            return result[0] * (1 + 1e-14), result[1]
+        return result % 3 if name == "categorical" else result + 1e-13
+
+    monkeypatch.setattr(lazy, name, off)
+    with pytest.raises(fuzz.Failure, match="value: "):
+        fuzz.run(case)
 
 
 def test_weights_that_cancel_beside_huge_elements_have_no_sum(fuzz, monkeypatch):

@@ -41,14 +41,21 @@ import numpy as np
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 from fuzzing.complexes import run_complex
-from fuzzing.descriptions import MAKERS, random_case
 from fuzzing.elementwise import run_matmul, run_ufunc
 from fuzzing.losses import run_loss
+from fuzzing.makers import MAKERS, random_case
 from fuzzing.memory import Failure, Memory
 from fuzzing.mistakes import run_mistake
 from fuzzing.reductions import run_product, run_reduction
 from fuzzing.rows_of_c import run_row
-from fuzzing.scale import run_block_losses, run_blocks, run_file, run_scanned_blocks
+from fuzzing.scale import (
+    run_block_losses,
+    run_blocks,
+    run_file,
+    run_multiplied_blocks,
+    run_scanned_blocks,
+    run_scored_blocks,
+)
 from fuzzing.scans import run_ids, run_scan, run_segments
 from fuzzing.scores import run_draws, run_top
 from fuzzing.streams import run_stream
@@ -74,6 +81,8 @@ RUNNERS: dict[str, Callable[[Memory, Case], list[Any]]] = {
     "row of C": run_row,
     "scanned file": run_file,
     "scanned blocks": run_scanned_blocks,
+    "multiplied blocks": run_multiplied_blocks,
+    "scored blocks": run_scored_blocks,
     "mistake": run_mistake,
     "top": run_top,
     "draws": run_draws,

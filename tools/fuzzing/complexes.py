@@ -6,6 +6,8 @@ rounding makes them -pi.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -17,10 +19,12 @@ from fuzzing.memo import numbers_of, remembered
 from fuzzing.memory import Failure, Memory
 from fuzzing.reductions import reduction_arguments
 from fuzzing.rules import strictly
+from fuzzing.scans import offsets_of
 from fuzzing.twin import COMPLEX, TINY, WIDE, Expected
 
 Array = np.ndarray[Any, Any]
 Case = dict[str, Any]
+PI = np.angle(np.clongdouble(-1))
 
 
 def product(size: Array, w: Array) -> Array:
@@ -78,6 +82,30 @@ def logsumexp(z: Array, b: Array, where: Array, eps: Any) -> tuple[list[Expected
     return values, signs
 
 
+def logmeanexp(z: Array, b: Array, where: Array, eps: Any) -> list[Expected]:
+    """The parts of the sum's logarithm minus those of the weights' sum; both may err."""
+    (total, sign), (mass, mass_sign) = (logsumexp(x, b, where, eps) for x in (z, np.zeros_like(z)))
+    real, imag = (one.value - other.value for one, other in zip(total, mass, strict=True))
+    imag = imag - 2 * PI * np.round(imag / (2 * PI))
+    unknown = sign[0].unknown | mass_sign[0].unknown
+    turns = unknown | (np.abs(imag) + total[1].slack + mass[1].slack > np.pi)
+    defined = np.isfinite(mass[0].value)
+    return [
+        about(np.where(defined, value, np.nan), total[i].slack, mass[i].slack, where_any)
+        for i, (value, where_any) in enumerate(((real, unknown), (imag, turns)))
+    ]
+
+
+def logcumsumexp(z: Array, reverse: bool, exclusive: bool, eps: Any) -> list[Expected]:
+    """The parts of logsumexp of each prefix."""
+    z = z[..., ::-1] if reverse else z
+    places = np.arange(z.shape[-1])
+    taken = places < places[:, None] + (not exclusive)
+    whole = np.broadcast_to(z[..., None, :], (*z.shape, z.shape[-1]))
+    values, _ = logsumexp(whole, np.ones(whole.shape, z.dtype), np.broadcast_to(taken, whole.shape), eps)
+    return [one.map(lambda v: v[..., ::-1]) for one in values] if reverse else values
+
+
 def transform(name: str, z: Array, where: Array, eps: Any, tiny: Any) -> list[Expected]:
     """The parts of softmax or log_softmax."""
     taken = np.where(where, z, -np.inf)
@@ -108,9 +136,43 @@ def transform(name: str, z: Array, where: Array, eps: Any, tiny: Any) -> list[Ex
     ]
 
 
+def segments(name: str, z: Array, at: list[int], eps: Any, tiny: Any) -> list[Expected]:
+    """The parts of a function of segments, one segment after the other."""
+    found = []
+    for begin, end in itertools.pairwise(at):
+        some = z[..., begin:end]
+        everywhere = np.ones(some.shape, bool)
+        if name == "segment_logsumexp":
+            values, _ = logsumexp(some, np.ones_like(some), everywhere, eps)
+            found.append([one.map(lambda v: v[..., None]) for one in values])
+        else:
+            found.append(transform(name.removeprefix("segment_"), some, everywhere, eps, tiny))
+    return [joined(parts) for parts in zip(*found, strict=True)]
+
+
+def joined(parts: Iterable[Expected]) -> Expected:
+    """One behind the other along the last axis."""
+    whole = [np.broadcast_arrays(one.value, one.slack, one.unknown) for one in parts]
+    value, slack, unknown = (np.concatenate(arrays, axis=-1) for arrays in zip(*whole, strict=True))
+    return Expected(value, slack=slack, unknown=unknown)
+
+
 def expected_of(case: Case, x: Array, b: Any, where: Any, options: Case) -> tuple[list[Any], Any]:
     """The parts of each result, and its type."""
     dtype = np.result_type(x.dtype, *([] if b is None else [b.dtype])).newbyteorder("=")
+    info = np.finfo(dtype)
+    if case["function"] == "logcumsumexp":
+        x = x.reshape(-1) if case["axis"] is None else x
+        axes = axis_of(case["axis"], x.ndim)
+        rows = as_rows(x.astype(dtype).astype(np.clongdouble), axes)
+        found = logcumsumexp(rows, bool(case.get("reverse")), bool(case.get("exclusive")), info.eps)
+        return [[mended(one, info.dtype).map(lambda v: back(v, x.shape, axes)) for one in found]], dtype
+    if "at" in case:
+        axes, lengths = axis_of(case["axis"], x.ndim), list(x.shape)
+        rows = as_rows(x.astype(np.clongdouble), axes)
+        found = segments(case["function"], rows, case["at"], info.eps, info.tiny)
+        lengths[axes[0]] = found[0].value.shape[-1]
+        return [[mended(one, info.dtype).map(lambda v: back(v, tuple(lengths), axes)) for one in found]], dtype
     shape = np.broadcast_shapes(*(a.shape for a in (x, b, where) if a is not None))
     axes = axis_of(list(options["axis"]) if isinstance(options["axis"], tuple) else options["axis"], len(shape))
     rows = as_rows(np.broadcast_to(x.astype(dtype).astype(np.clongdouble), shape), axes)
@@ -120,11 +182,13 @@ def expected_of(case: Case, x: Array, b: Any, where: Any, options: Case) -> tupl
     taken = np.ones(rows.shape, bool)
     if where is not None:
         taken = as_rows(np.broadcast_to(where.view(np.uint8) != 0 if where.shape else where, shape), axes)
-    info = np.finfo(dtype)
-    if case["function"] != "logsumexp":
+    if "softmax" in case["function"]:
         found = transform(case["function"], rows, taken, info.eps, info.tiny)
         return [[mended(one, info.dtype).map(lambda v: back(v, shape, axes)) for one in found]], dtype
-    value, sign = logsumexp(rows, weights, taken, info.eps)
+    if case["function"] == "logmeanexp":
+        value, sign = logmeanexp(rows, weights, taken, info.eps), None
+    else:
+        value, sign = logsumexp(rows, weights, taken, info.eps)
     kept = tuple(1 if i in axes else n for i, n in enumerate(shape) if options.get("keepdims") or i not in axes)
     results = [[value[0]], sign] if options.get("return_sign") else [value]
     return [[mended(one, info.dtype).map(lambda v: v.reshape(kept)) for one in parts] for parts in results], dtype
@@ -132,15 +196,17 @@ def expected_of(case: Case, x: Array, b: Any, where: Any, options: Case) -> tupl
 
 def run_complex(memory: Memory, case: Case) -> list[Any]:
     x, passed, around, b, where, _, options = reduction_arguments(memory, case)
+    options |= {name: case[name] for name in ("reverse", "exclusive") if name in case}
     with np.errstate(all="ignore"):
         expected, dtype = remembered(numbers_of(case), lambda: expected_of(case, x, b, where, options))
+    arguments = [passed, offsets_of(memory, case)] if "at" in case else [passed]
     real = np.empty(0, dtype).real.dtype
     first = real if len(expected[0]) == 1 else dtype
     out = output(memory, case, expected[0][0].value.shape, first, [(None, around)]) if "out" in case else None
     if out is not None:
         options["out"] = out
-    before = kept_inputs([passed, options.get("b"), options.get("where")], out)
-    got = strictly(case, lambda: getattr(smoothmax, case["function"])(passed, **options))
+    before = kept_inputs([*arguments, options.get("b"), options.get("where")], out)
+    got = strictly(case, lambda: getattr(smoothmax, case["function"])(*arguments, **options))
     check_inputs(before)
     memory.check()
     for one, parts in zip(got if isinstance(got, tuple) else (got,), expected, strict=True):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
 from typing import Any
 
 from fuzzing import floats
@@ -16,17 +15,12 @@ from fuzzing.kinds import (
     OTHERS,
     SCALES,
     UFUNC_FLOATS,
-    VARIED,
     WEIGHTS,
     addend_type,
     common,
     random_types,
-    varied,
 )
-from fuzzing.memo import remembered
-from fuzzing.mistakes import random_mistake
-from fuzzing.rows_of_c import random_row
-from fuzzing.scans import random_ids, random_scan, random_segments
+from fuzzing.scans import SEGMENTS, random_offsets
 from fuzzing.shapes import random_array, random_axis, random_layout, random_shape
 
 Case = dict[str, Any]
@@ -201,134 +195,36 @@ def random_stream(r: random.Random) -> Case:
     return common(r, case)
 
 
-def random_file(r: random.Random) -> Case:
-    shape = random_shape(r)
-    case: Case = {
-        "do": "file",
-        "function": r.choice(REDUCTIONS),
-        "shape": shape,
-        "axis": random_axis(r, len(shape)),
-        "x": random_array(r, len(shape), ("f4", "f8", "f2", ">f4", "i4", "?", "u8"), NUMBERS, True),
-    }
-    if case["axis"] == []:
-        case["axis"] = None
-    case["order"] = r.choice(["C", "C", "F"])
-    if r.random() < 0.3:
-        case["dtype"] = r.choice(["float32", "float64", "float16"])
-    if case["function"] in WEIGHTED and r.random() < 0.3:
-        case["keepdims"] = True
-    if r.random() < 0.3:
-        case["scale"] = r.choice(SCALES)
-    return random_store(r, case)
-
-
-def random_scanned_file(r: random.Random) -> Case:
-    """A file through a scan, or through a function of segments."""
-    case = random_scan(r) if r.random() < 0.5 else random_segments(r)
-    for name in ("out", "again"):
-        case.pop(name, None)
-    whole = {"used": [True] * len(case["shape"]), "drop": 0, "how": random_layout(r, len(case["shape"]))}
-    case["x"] = random_array(r, len(case["shape"]), ("f4", "f8", "f2", ">f4", "i4", "?", "u8"), NUMBERS, True) | whole
-    case["order"] = r.choice(["C", "C", "F"])
-    if "dtype" in case:
-        case["dtype"] = r.choice(["float32", "float64", "float16"])
-    return random_store(r, case | {"of": case["do"], "do": "scanned file"})
-
-
-def random_store(r: random.Random, case: Case) -> Case:
-    """How a file is stored, what memory the command has, and what may be wrong."""
-    shape = case["shape"]
-    if r.random() < 0.5:
-        case["max-memory"] = r.choice(["1MB", "2MiB", "1000000"])
-    if r.random() < 0.03 and 0 not in shape:
-        case["parts"] = [r.randint(1, 3) for _ in shape]  # a .zarr store, which takes ten times as long
-    elif r.random() < 0.1:
-        case["broken"] = r.choice(["truncated", "no file", "not a .npy", "axis", "object", "folder"])
-    return common(r, case)
-
-
-def random_parts(r: random.Random, shape: list[int]) -> list[int]:
-    """How many blocks there are along each axis: a dozen or two together, because a graph of more takes long."""
-    parts = [r.randint(1, 5) for _ in shape]
-    while math.prod(parts) > 20:
-        parts[r.randrange(len(parts))] = 1
-    return parts
-
-
-def random_blocks(r: random.Random) -> Case:
-    case = random_reduction(r)
-    while case["function"] not in REDUCTIONS or math.prod(case["shape"]) > 20_000:
-        case = random_reduction(r)
-    for name in ("out", "again"):
-        case.pop(name, None)
-    case["do"] = "blocks"
-    case["x"] = case["x"] | {
-        "dtype": r.choice(["f4", "f8", "f2", "i4", *floats.NAMES]),
-        "used": [True] * len(case["shape"]),
-        "drop": 0,
-        "how": random_layout(r, len(case["shape"])),
-    }
-    case["x"].pop("as", None)
-    for name in ("b", "where", "add"):
-        if isinstance(case.get(name), dict):
-            case[name].pop("as", None)
-    if "add" in case:
-        case["add"]["dtype"] = addend_type(case)
-    if isinstance(case.get("b"), dict):
-        case["b"]["dtype"] = case["x"]["dtype"] if case["x"]["dtype"] != "i4" else "f8"
-    if case.get("dtype") == "g":
-        case.pop("dtype")
-    case["parts"] = random_parts(r, case["shape"])
-    return case
-
-
-def random_scanned_blocks(r: random.Random) -> Case:
-    """Dask's scans and functions of segments."""
-    case: Case = {"shape": [1 << 30]}
-    while math.prod(case["shape"]) > 20_000:
-        case = random_scan(r) if r.random() < 0.5 else random_segments(r)
-    for name in ("out", "again"):
-        case.pop(name, None)
-    case["x"]["dtype"] = r.choice(["f4", "f8", "f2", "i4", *floats.NAMES])
-    case["x"].pop("as", None)
-    if case.get("dtype") == "g":
-        case.pop("dtype")
-    return case | {"of": case["do"], "do": "scanned blocks", "parts": random_parts(r, case["shape"])}
-
-
-def random_block_losses(r: random.Random) -> Case:
-    case = random_loss(r)
-    while case["function"] != "cross_entropy" or math.prod(case["shape"]) > 20_000:
-        case = random_loss(r)
-    case.pop("again", None)
-    for part in (case["x"], case["targets"]):
-        part.pop("as", None)
-    case["do"] = "block losses"
-    case["parts"] = random_parts(r, case["shape"])
-    case["lazy"] = r.random() < 0.5
-    return case
-
-
 def random_complex(r: random.Random) -> Case:
     """Of finite numbers: what infinite ones give is for tests/test_plain.py."""
+    function = r.choice((*REDUCTIONS, *REDUCTIONS, "logcumsumexp", "logcumsumexp", *SEGMENTS))
+    whole = function not in REDUCTIONS
     shape = random_shape(r)
-    while math.prod(shape) > 3000:
+    while math.prod(shape) > (200 if whole else 3000):  # the twin sums each prefix, and each segment by itself
         shape = random_shape(r)
+    if function in SEGMENTS:
+        shape = shape or [7]
     numbers = ("ordinary", "small", "equal", "ramp", "far", "tiny")
     types = ("F", "D", "D", "G", ">D")
-    case: Case = {
-        "do": "complex",
-        "function": r.choice(REDUCTIONS[:3]),
-        "shape": shape,
-        "x": random_array(r, len(shape), types, numbers, r.random() < 0.8),
-        "axis": random_axis(r, len(shape)),
-    }
-    if case["function"] == "logsumexp":
+    case: Case = {"do": "complex", "function": function, "shape": shape}
+    case["x"] = random_array(r, len(shape), types, numbers, whole or r.random() < 0.8)
+    if function in SEGMENTS:
+        case["axis"] = r.randrange(-len(shape), len(shape))
+        case["at"] = random_offsets(r, shape[case["axis"]])
+        case["offsets"] = {"dtype": "i8", "how": random_layout(r, 1)}
+        return common(r, case)
+    if function == "logcumsumexp":
+        case["axis"] = r.randrange(-len(shape), len(shape)) if shape and r.random() < 0.8 else None
+        case |= {name: True for name in ("reverse", "exclusive") if r.random() < 0.3}
+        return common(r, case)
+    case["axis"] = random_axis(r, len(shape))
+    if function in WEIGHTED:
         if r.random() < 0.4:
             case["b"] = random_array(r, len(shape), ("F", "D", "f8"), ("signed", "zeros", "ones", "equal", "tiny"))
-        for name in ("keepdims", "return_sign"):
-            if r.random() < 0.4:
-                case[name] = True
+        if r.random() < 0.4:
+            case["keepdims"] = True
+        if function == "logsumexp" and r.random() < 0.4:
+            case["return_sign"] = True
     if r.random() < 0.3:
         case["where"] = random_array(r, len(shape), "?", ("mask",))
     return common(r, case)
@@ -372,43 +268,3 @@ def random_operand(r: random.Random, ndim: int) -> Case:
     a = random_array(r, ndim, (*FLOATS[:2], *FLOATS[:2], r.choice(UFUNC_FLOATS), r.choice(OTHERS)), NUMBERS)
     a.pop("as", None)
     return a
-
-
-MAKERS: dict[str, tuple[float, Callable[[random.Random], Case]]] = {
-    "reduction": (60, random_reduction),
-    "product": (10, random_product),
-    "loss": (18, random_loss),
-    "stream": (4, random_stream),
-    "mistake": (8, random_mistake),
-    "scan": (10, random_scan),
-    "segments": (10, random_segments),
-    "ids": (1, random_ids),
-    "row of C": (3, random_row),
-    "file": (0.3, random_file),
-    "scanned file": (0.1, random_scanned_file),
-    "blocks": (0.2, random_blocks),
-    "scanned blocks": (0.1, random_scanned_blocks),
-    "block losses": (0.05, random_block_losses),
-    "complex": (2, random_complex),
-    "ufunc": (10, random_ufunc),
-    "matmul": (8, random_matmul),
-    "top": (5, random_top),
-    "draws": (5, random_draws),
-}
-
-
-FAMILY = 4  # calls with the same numbers
-
-
-def random_case(number: int) -> Case:
-    """The call of this number. The first of a family has numbers of its own; the others may lie differently."""
-    first = number - number % FAMILY
-    case: Case = remembered(("case", first), lambda: drawn(random.Random(first)))
-    if number == first:
-        return case
-    r = random.Random(number)
-    return varied(r, case) if case["do"] in VARIED else MAKERS[case["do"]][1](r)
-
-
-def drawn(r: random.Random) -> Case:
-    return r.choices([m for _, m in MAKERS.values()], [w for w, _ in MAKERS.values()])[0](r)

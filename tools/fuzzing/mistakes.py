@@ -16,6 +16,7 @@ from fuzzing.rules import must_raise
 
 Case = dict[str, Any]
 REDUCTIONS = ("logsumexp", "softmax", "log_softmax", "logsumexp_and_softmax", "logmeanexp")
+LAZY = ("reduction", "matmul", "scan", "segments", "scores", "draws")  # what dask arrays may be given to
 MASKED = "np.ma.masked_array([1., 2.])"
 SUMS = ("logsumexp", "logmeanexp")
 NAMES = {
@@ -223,6 +224,8 @@ def random_mistake(r: random.Random) -> Case:
         case["dtype"] = r.choice(["f4", "f8", "f2", "i4", "?"])
     argument = r.choice(list(choices))
     case["argument"], case["value"] = argument, r.choice(choices[argument])
+    if kind in LAZY and argument != "first" and r.random() < 0.03:
+        case["lazy"] = True
     return case
 
 
@@ -290,7 +293,13 @@ def run_mistake(memory: Memory, case: Case) -> list[Any]:  # noqa: ARG001
         options |= {"axis": ()} if name in SUMS else {"axis": 0} if kind == "scan" else {}
     if harmless(case, value, shape):
         return []
-    must_raise(lambda: getattr(smoothmax, name)(*arguments, **options))
+    if case.get("lazy"):
+        import dask.array as da
+
+        arguments[0] = da.from_array(x, chunks=2)
+        must_raise(lambda: da.compute(getattr(smoothmax, name)(*arguments, **options), scheduler="synchronous"))
+    else:
+        must_raise(lambda: getattr(smoothmax, name)(*arguments, **options))
     return []
 
 

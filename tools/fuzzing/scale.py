@@ -15,11 +15,13 @@ import numpy as np
 
 from fuzzing.arrays import given
 from fuzzing.checks import must_be
+from fuzzing.elementwise import matmul_expected
 from fuzzing.losses import loss_arguments, loss_expected
 from fuzzing.memory import Failure, Memory
 from fuzzing.reductions import reduction_arguments, reduction_expected
-from fuzzing.rules import KINDS, strictly
+from fuzzing.rules import KINDS, must_raise, strictly
 from fuzzing.scans import offsets_of, scan_expected, segments_expected
+from fuzzing.scores import checked_draws, checked_top
 from fuzzing.twin import Expected
 
 Array = np.ndarray[Any, Any]
@@ -180,4 +182,43 @@ def run_block_losses(memory: Memory, case: Case) -> list[Any]:
         expected, dtype = loss_expected(case, x, targets, weight, options)
         array = np.asarray(got)
         must_be(array if array.ndim else array[()], expected[0], "loss", dtype)
+    return []
+
+
+def run_multiplied_blocks(memory: Memory, case: Case) -> list[Any]:
+    import dask
+
+    import smoothmax.dask
+
+    (a, a_passed, _), (b, b_passed, _) = (given(memory, case[key], case[key]["shape"]) for key in "ab")
+    expected, dtype = matmul_expected(case, a, b)
+    options: Case = {"exact": case["exact"]} | ({"dtype": dtype} if "dtype" in case else {})
+    left, right = blocks_of(a_passed, case["parts"]["a"]), blocks_of(b_passed, case["parts"]["b"])
+    with dask.config.set(scheduler="synchronous"):
+        result = strictly(case, lambda: smoothmax.dask.logmatmulexp(left, right, **options))
+        got = strictly(case, lambda: result.compute())
+    must_be(got if np.ndim(got) else np.asarray(got)[()], expected, "blocks", dtype)
+    return []
+
+
+def run_scored_blocks(memory: Memory, case: Case) -> list[Any]:
+    """Dask's top_log_probs, and its categorical, which refuses rows that are cut."""
+    import dask
+
+    import smoothmax.dask
+
+    x, passed, _ = given(memory, case["x"], case["shape"])
+    blocks = blocks_of(passed, case["parts"])
+    with dask.config.set(scheduler="synchronous"):
+        if case["of"] == "top":
+            checked_top(
+                memory, case, x, passed,
+                lambda: dask.compute(*smoothmax.dask.top_log_probs(blocks, case["k"], case["axis"])),
+            )  # fmt: skip
+        elif blocks.numblocks[case["axis"]] > 1:
+            must_raise(lambda: smoothmax.dask.categorical(blocks, case["axis"], rng=case["seed"]))
+        else:
+            checked_draws(
+                memory, case, x, passed, lambda **options: smoothmax.dask.categorical(blocks, **options).compute()
+            )
     return []

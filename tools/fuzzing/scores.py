@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -44,13 +45,18 @@ def top_expected(case: Case, x: Array) -> tuple[Array, twin.Expected, Any]:
 
 def run_top(memory: Memory, case: Case) -> list[Any]:
     x, passed, _ = given(memory, case["x"], case["shape"])
-    axis, k = case["axis"] % len(case["shape"]), case["k"]
-    if k > case["shape"][axis]:
-        must_raise(lambda: smoothmax.top_log_probs(passed, k, case["axis"]))
+    return checked_top(memory, case, x, passed, lambda: smoothmax.top_log_probs(passed, case["k"], case["axis"]))
+
+
+def checked_top(memory: Memory, case: Case, x: Array, passed: Any, call: Callable[[], Any]) -> list[Any]:
+    """The results of a call, which are as they should be."""
+    axis = case["axis"] % len(case["shape"])
+    if case["k"] > case["shape"][axis]:
+        must_raise(call)
         return []
     order, expected, dtype = remembered(numbers_of(case), lambda: top_expected(case, x))
     before = kept_inputs([passed], None)
-    values, indices = strictly(case, lambda: smoothmax.top_log_probs(passed, k, case["axis"]))
+    values, indices = strictly(case, call)
     check_inputs(before)
     memory.check()
     got = np.moveaxis(indices, axis, -1)
@@ -71,6 +77,11 @@ def cumulative(case: Case, x: Array) -> tuple[Array, Array, Any]:
 
 def run_draws(memory: Memory, case: Case) -> list[Any]:
     x, passed, _ = given(memory, case["x"], case["shape"])
+    return checked_draws(memory, case, x, passed, lambda **options: smoothmax.categorical(passed, **options))
+
+
+def checked_draws(memory: Memory, case: Case, x: Array, passed: Any, call: Callable[..., Any]) -> list[Any]:
+    """The result of a call, which is as it should be."""
     below, sums, computing = remembered(numbers_of(case), lambda: cumulative(case, x))
     size = (*case["more"], *below.shape[:-1])
     options: Case = {"axis": case["axis"], "rng": case["seed"]}
@@ -80,10 +91,10 @@ def run_draws(memory: Memory, case: Case) -> list[Any]:
         options["scale"] = case["scale"]
     drawn = math.prod(size)
     if drawn and (not below.size or not np.isfinite(sums[..., -1:]).all()):
-        must_raise(lambda: smoothmax.categorical(passed, **options))
+        must_raise(lambda: call(**options))
         return []
     before = kept_inputs([passed], None)
-    got = np.asarray(strictly(case, lambda: smoothmax.categorical(passed, **options)))
+    got = np.asarray(strictly(case, lambda: call(**options)))
     check_inputs(before)
     memory.check()
     if got.shape != size or got.dtype != np.intp:
