@@ -1,6 +1,6 @@
 """Choose, at import, the variant of the kernels for this processor; SMOOTHMAX_KERNEL overrides the choice.
 
-Compiled for the baseline, so that everything up to the choice runs anywhere.
+This module is compiled for the baseline, so that the code up to the choice runs on any processor.
 """
 
 import importlib
@@ -31,7 +31,7 @@ cdef extern from * nogil:
     const char *COMPILER "SMOOTHMAX_COMPILER"
 
 
-# Best first. The features are those that the compiler may use in the variant and that some processor lacks.
+# Best first. The features that the compiler may use in the variant, and some processors do not have.
 VARIANTS = {
     "x86-64-v4": ("avx2", "fma", "bmi", "bmi2", "f16c", "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"),
     "x86-64-v3": ("avx2", "fma", "bmi", "bmi2", "f16c"),
@@ -71,5 +71,5 @@ def choose(wanted):
 
 variant = choose(os.environ.get("SMOOTHMAX_KERNEL"))
 _module = importlib.import_module(module_of(variant))
-fuses = _module.fuses       # whether fma is one instruction; variants for which it is have the same bits
+fuses = _module.fuses       # whether fma is one instruction; all variants where it is give the same bits
 table = <const Table *>PyCapsule_GetPointer(_module.table, "smoothmax._kernels")

@@ -2,10 +2,10 @@
 #
 # A caller may have another one, as after torch.set_flush_denormal(True) or fesetround. Then equal calls would give
 # different bits, and constants that round would round the wrong way. Code that calls kernels enters the standard
-# environment first and restores the caller's afterwards. If both are the same, that costs one look at a register.
+# environment first and restores the caller's afterwards. If both are the same, this only reads one register.
 #
-# NumPy warns of the exceptions whose flags a ufunc's loop leaves. Such a loop restores the flags as well: those of SSE
-# by leave_without_flags, those of x87, in which longdouble is computed, by leave_whole_environment.
+# A ufunc's loop must not raise floating-point flags, because NumPy would warn of them. So it restores the flags as
+# well: leave_without_flags restores those of SSE, leave_whole_environment those of x87, which computes longdouble.
 
 cdef extern from * nogil:
     """

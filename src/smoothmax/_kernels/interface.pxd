@@ -1,10 +1,10 @@
 # The interface between the schedule and the kernels: the state of reductions, and the table of compiled functions.
 #
-# A row is n contiguous elements that are reduced together. A tile is `rows` times TILE_COLUMNS elements whose columns
-# are reduced each on its own: a row of the tile is contiguous, and the next one begins `ld` elements later. Only the
-# first `columns` count, but the memory up to the next multiple of the lanes can be read and written. Elements are
-# native and aligned, float or double as the table says. Input and output may be the same memory; otherwise they do not
-# overlap.
+# A row is n contiguous elements that are reduced together. A tile is `rows` times TILE_COLUMNS elements, and each of
+# its columns is reduced by itself. A row of the tile is contiguous, and the next row begins `ld` elements later. Only
+# the first `columns` columns count, but kernels may read and write the memory up to the next multiple of the lanes.
+# Elements are native and aligned, float or double as the table says. Input and output may be the same memory; otherwise
+# they do not overlap.
 
 from libc.math cimport INFINITY
 from libc.stdint cimport uint16_t
@@ -12,39 +12,40 @@ from libc.stdint cimport uint16_t
 from smoothmax._thresholds cimport LANES_F32, TILE_COLUMNS
 
 
-# The state of up to TILE_COLUMNS reductions side by side. A row uses column 0, or is one of JOINT_MAX_ROWS.
+# The state of up to TILE_COLUMNS reductions side by side. A row uses column 0; up to JOINT_MAX_ROWS joint rows use one
+# column each.
 
 cdef struct PartialSum:
     # What is known of the elements seen so far: a monoid, see ops/partial_sum.pxi. Their exponentials, divided by
     # exp(maximum), sum to count + (others + others_low)/p, where p is what the kernels compute for exp(maximum) with
-    # the same shift (see math/shift.pxi). Operations that need no such precision count nothing and have the maximum
-    # among the others.
-    double maximum[TILE_COLUMNS]        # -inf before there is one
+    # the same shift (see math/shift.pxi). Operations that need less precision leave the count at 0 and add the
+    # maximum's exponential to the others.
+    double maximum[TILE_COLUMNS]        # -inf while no element has been seen
     double count[TILE_COLUMNS]          # how many elements equal the maximum and are not among the others
     double others[TILE_COLUMNS]         # the sum over the others, scaled as p is
     double others_low[TILE_COLUMNS]     # its rounding errors
 
 
 cdef struct WeightedSum:
-    # What logsumexp with weights has in the place of a PartialSum (see ops/weighted_sum.pxi). The sum of
-    # b*exp(a) is (sum + sum_low) times exp(reference) 2**exponent, scaled.
+    # Takes the place of a PartialSum in logsumexp with weights (see ops/weighted_sum.pxi). The sum of b*exp(a) is (sum
+    # + sum_low) times exp(reference) 2**exponent, scaled.
     double reference[TILE_COLUMNS]      # near the largest a + log(abs(b))
-    double exponent[TILE_COLUMNS]       # 0 unless the reference is too coarse to be near
+    double exponent[TILE_COLUMNS]       # 0, unless the reference is so large that its rounding error matters
     double sum[TILE_COLUMNS]            # of either sign
     double sum_low[TILE_COLUMNS]        # its rounding errors
 
 
 cdef struct RunningSum:
-    # What a scan has in the place of a PartialSum (see ops/running_sum.pxi). The sum of exp(x) is (high + middle + low)
+    # Takes the place of a PartialSum in a scan (see ops/running_sum.pxi). The sum of exp(x) is (high + middle + low)
     # times exp(reference), scaled.
-    double reference[TILE_COLUMNS]      # the maximum so far, -inf before there is one
-    double high[TILE_COLUMNS]           # inf or nan once a prefix is
+    double reference[TILE_COLUMNS]      # the maximum so far, -inf while no element has been seen
+    double high[TILE_COLUMNS]           # inf or nan from the first prefix that is
     double middle[TILE_COLUMNS]
     double low[TILE_COLUMNS]
 
 
 cdef struct DotSum:
-    # Sums over two arrays: `dot` of b*(x - maximum), b*x or b, as the operation needs it, and `mass` of b.
+    # Sums over two arrays: `dot` is the sum of b*(x - maximum), b*x or b, as the operation needs it; `mass` that of b.
     double dot[TILE_COLUMNS]
     double dot_low[TILE_COLUMNS]        # its rounding errors
     double mass[TILE_COLUMNS]
@@ -52,11 +53,11 @@ cdef struct DotSum:
 
 
 cdef struct Normalizer:
-    # What results need of the sums once `finish` has been called.
+    # What `finish` computes from the sums, and results need.
     double log_sum[TILE_COLUMNS]            # log(sum/exp(maximum)), and
     double log_sum_low[TILE_COLUMNS]        # its rounding error
-    double inverse[TILE_COLUMNS]            # the factor of the scaled exponentials: one over their sum, or of a
-    double inverse_low[TILE_COLUMNS]        # gradient a multiple of that; and its rounding error
+    double inverse[TILE_COLUMNS]            # what the scaled exponentials are multiplied by: one over their sum,
+    double inverse_low[TILE_COLUMNS]        # for a gradient times another factor; and its rounding error
     double saturates_above[TILE_COLUMNS]    # probabilities above this are 1
 
 
@@ -75,15 +76,15 @@ cdef struct LossTerms:
 
 
 cdef union Given:
-    # What `finish` is given of each reduction, besides its sums, by operations other than losses:
+    # What `finish` needs of each reduction besides its sums, for operations other than losses:
     double elements[TILE_COLUMNS]       # how many elements take part, where `means` is set; or
     double weight[TILE_COLUMNS]         # the weight of all elements, where `weighs` is set
 
 
-cdef enum Scaling:      # what a state has of its sum:
+cdef enum Scaling:      # what the sum of a state contains:
     SHIFTED             # the exponentials of x - shift, times 2**-N: p is exp(maximum) scaled like them;
     FROM_MAXIMUM        # the exponentials of x - maximum: p is 2**OFFSET; or
-    IN_LOGARITHMS       # log_sum and log_sum_low alone, of a loss without a gradient
+    IN_LOGARITHMS       # nothing: only log_sum and log_sum_low are set (a loss without a gradient)
 
 
 cdef struct State:
@@ -92,33 +93,33 @@ cdef struct State:
     Normalizer normalizer
     LossTerms loss
     Given given
-    # Only a fused tile leaves another scaling than SHIFTED, and it is finished in the same call. So what merges, packs
-    # or spreads states need not ask for it.
+    # Only fused tiles leave a scaling other than SHIFTED, and they are finished in the same call. So functions that
+    # merge, pack or spread states need not look at it.
     Scaling scaling
-    # How many elements beyond a block in the scratch its elements lie in the array: kernels fetch the ones that follow
-    # there, while they compute. 0 for a block that is read where it lies. Of a tile, also how many elements apart its
-    # rows lie in the array, which clear() leaves as it is.
+    # The distance, in elements, from a block in the scratch to where its elements lie in the array. While kernels
+    # compute, they prefetch the elements that follow there. 0 for a block that is read where it lies. For a tile,
+    # `away_ld` is the distance between its rows in the array; clear() leaves it as it is.
     Py_ssize_t away
     Py_ssize_t away_ld
 
 
 cdef inline WeightedSum *weighted_of(State *state) noexcept nogil:
-    """The sum of a state with weights. No function may use both views: by C's rules they do not alias."""
+    """The sum of a state with weights. No function may use both views: C compilers assume that they do not alias."""
     return <WeightedSum *>&state.sum
 
 
 cdef inline WeightedSum *weights_of(State *state) noexcept nogil:
-    """The sum of the weights, which a mean with weights has in the place of the DotSum."""
+    """The sum of the weights, which takes the place of the DotSum in a mean with weights."""
     return <WeightedSum *>&state.dot
 
 
 cdef inline RunningSum *running_of(State *state) noexcept nogil:
-    """The sum of a scan's state. What holds for weighted_of() holds here."""
+    """The sum of a scan's state. As for weighted_of(), no function may use both views."""
     return <RunningSum *>&state.sum
 
 
 cdef inline void clear(State *state, Py_ssize_t columns) noexcept nogil:
-    """Make the first columns those of reductions that have seen nothing."""
+    """Empty the first columns: no element has been seen."""
     cdef Py_ssize_t j
     state.scaling = SHIFTED
     state.away = 0
@@ -139,9 +140,9 @@ cdef inline void copy_column(const State *source, State *to, Py_ssize_t j) noexc
     to.sum.others[j], to.sum.others_low[j] = source.sum.others[j], source.sum.others_low[j]
 
 
-cdef enum Addends:      # what is added to the elements of a row:
-    ONE_ADDEND_EACH         # a number of its own to each, or
-    ONE_ADDEND_A_ROW        # the same number to all
+cdef enum Addends:      # how many addends a row has:
+    ONE_ADDEND_EACH         # one for each element, or
+    ONE_ADDEND_A_ROW        # one for all elements
 
 
 ctypedef void (*ReduceRow)(State *state, const void *x, const void *b, Py_ssize_t n) noexcept nogil
@@ -213,8 +214,8 @@ cdef enum Operation:
     WEIGHTED_LOGMEANEXP
     LOGCUMSUMEXP
     EXCLUSIVE_LOGCUMSUMEXP
-    EXACT_LOGSUMEXP                 # no public operations: the sums that others fall back on, and
-    MERGEABLE_LOGSUMEXP             # the sums of states that are merged with others in a later call
+    EXACT_LOGSUMEXP                 # not public: the sums that other operations fall back on, and
+    MERGEABLE_LOGSUMEXP             # the sums of states that a later call will merge
     OPERATIONS
 
 
@@ -228,18 +229,19 @@ cdef enum Elementwise:      # operations that compute each result from one eleme
 
 
 cdef struct Kernels:
-    # The functions of one operation. NULL: the operation has no such function.
+    # The functions of one operation. NULL if the operation does not have it.
     #
-    # Two passes: a reduction is reduced block by block, parts of it are merged, and `finish` computes its results.
-    # An operation with a result for each element leaves in the state what those results need, and writes them in the
-    # second pass. `finish` without `sign` makes nan of a negative sum. `merge` adds column i of another state to column
-    # (first + i) % period. `write_tile` prefetches the elements and results that lie `prefetch_rows` rows below: 0 for
-    # none.
+    # Two passes: a reduction is reduced block by block, its parts are merged, and `finish` computes its results. An
+    # operation with a result for each element leaves what those results need in the state, and writes them in the
+    # second pass. If `finish` gets no `sign`, a negative sum gives nan. `merge` adds column i of another state to
+    # column (first + i) % period. `write_tile` prefetches the elements and results that lie `prefetch_rows` rows below,
+    # unless that is 0.
     #
-    # Where `scans` is set, there is no first pass: a result depends on the elements up to its own. write_row and
-    # write_tile go through a reduction in order and leave in the state what comes before their next block. That of a
-    # row has two columns: the sum of the piece so far, as reduce_row computes it, and that of the pieces before.
-    # `finish` turns the PartialSum of what an earlier call has seen into what a scan starts from.
+    # Where `scans` is set, there is no first pass, because a result depends on the elements up to its own. write_row
+    # and write_tile go through a reduction in order, and the state tells them the sum of all elements before the block.
+    # The state of a row has two columns: the sum of the piece so far, as reduce_row computes it, and the sum of all
+    # earlier pieces. `finish` turns the PartialSum of elements that an earlier call has seen into the state that a scan
+    # starts from.
     bint scans
     bint means                          # `finish` divides by state.given.elements
     bint weighs                         # `finish` multiplies by state.given.weight
@@ -250,20 +252,20 @@ cdef struct Kernels:
     WriteRow write_row
     WriteTile write_tile
     # Sums of rounded exponentials cost a sixth less. `needs_exact` says whether a result needs better sums. Then
-    # `exact` computes them, and `replace_inexact` puts them in the place of those that were not good enough.
+    # `exact` computes them, and `replace_inexact` replaces the sums that were not good enough.
     NeedsExact needs_exact
     ReplaceInexact replace_inexact
     const Kernels *exact
-    const Kernels *mergeable            # reduces to states that a later call finishes; NULL: this table does
-    # Two passes over a row with a draft: the first leaves its exponentials in `out` where they can be corrected, and in
-    # `maxima` the maximum so far of each block of ROW_BLOCK_BYTES, or nan where it left none. The second corrects them,
-    # or computes them now: the bits are the same.
+    const Kernels *mergeable            # reduces to states that a later call finishes; NULL if this table does
+    # Two passes over a row with a draft. The first stores the exponentials of a block in `out` if they can be corrected
+    # later, and the maximum so far of each block of ROW_BLOCK_BYTES in `maxima`, or nan where it stored none. The
+    # second pass corrects the exponentials, or computes them if there are none: the bits are the same.
     DraftRow draft_row
     CorrectRow correct_row
-    # Fused: one call goes from the elements of a row or tile of at most *_bytes (0: never) to the results; `out` has a
-    # single row where the operation reduces. `away` is that of a State. Columns of at most `differences_max_rows` rows
-    # are done by the function with `differences` in its name, which takes the difference from the maximum in two parts.
-    # fused_aliased_tile_bytes is the limit for rows that lie a multiple of ALIASED_STRIDE_BYTES apart.
+    # Fused: one call computes the results of a row or tile of at most *_bytes (0: never). `out` has a single row if the
+    # operation reduces. `away` is that of a State. Columns of at most `differences_max_rows` rows use the function with
+    # `differences` in its name, which takes the differences from the maximum in two parts. fused_aliased_tile_bytes is
+    # the limit for rows that lie a multiple of ALIASED_STRIDE_BYTES apart.
     Py_ssize_t fused_row_bytes
     Py_ssize_t fused_tile_bytes
     Py_ssize_t fused_aliased_tile_bytes
@@ -273,9 +275,9 @@ cdef struct Kernels:
     FusedTile fused_differences_tile
     FusedWeightedTile fused_weighted_tile   # False if a state is needed; then nothing is written
     JointRow joint_row                      # reduces a row of JOINT_ROW_MIN_BYTES to ROW_BLOCK_BYTES into one column
-    # Fused with a state, under the same limits, in the place of the fused functions above: one call reduces a whole row
-    # or tile into the state and, where the operation has a result for each element, stores the exponentials in `out`.
-    # `finish` computes their factors, and `scale` multiplies.
+    # Fused with a state, under the same limits and instead of the functions above: one call reduces a whole row or tile
+    # into the state and, where the operation has a result for each element, stores the exponentials in `out`. `finish`
+    # computes their factors, and `scale` multiplies.
     FusedStateRow fused_state_row
     FusedStateTile fused_state_tile
     FusedStateTile fused_state_differences_tile
@@ -286,11 +288,11 @@ cdef struct Kernels:
 cdef struct DataKernels:
     # What prepares elements for the kernels and puts results in their places.
     Select select               # `fill` takes the place of elements whose mask is 0; steps from row to row in bytes
-    Transpose transpose         # rows of few columns; and
+    Transpose transpose         # many rows of few columns, and
     Transpose transpose_back    # few rows of many columns
-    Blend blend                 # b*scale + offset, times factors, in the place of b
-    # x*scale + addends, each of the two rounded; steps from row to row in bytes. What lies `ahead` bytes ahead of the
-    # elements is fetched; 0 for nothing.
+    Blend blend                 # replaces b by (b*scale + offset)*factors
+    # x*scale + addends, rounded after the product and after the sum; steps from row to row in bytes. The memory `ahead`
+    # bytes after the elements is prefetched, unless that is 0.
     Adjust adjust
     Load load_float16
     Load load_bfloat16
@@ -299,10 +301,11 @@ cdef struct DataKernels:
 
 
 cdef struct ProductSum:
-    # The exact sums of elements of a logmatmulexp, one a lane: exp(maximum)*(count + (others + others_low)/2**OFFSET).
+    # The exact sums for elements of a logmatmulexp result, one in each lane: exp(maximum)*(count + (others +
+    # others_low)/2**OFFSET).
     double maximum[LANES_F32]
     double nans[LANES_F32]              # how many terms are nan
-    double count[LANES_F32]             # and how many equal the maximum
+    double count[LANES_F32]             # how many equal the maximum
     double others[LANES_F32]
     double others_low[LANES_F32]
 
@@ -322,18 +325,19 @@ ctypedef void (*FinishProducts)(const ProductSum *sum, void *out) noexcept nogil
 cdef struct ProductKernels:
     # logmatmulexp of matrices that share an axis of k elements (see ops/logmatmulexp.pxi).
     #
-    # By a product of matrices: exponentials divided by that of their maximum, of `rows` rows whose n elements are one
-    # reduction, or of n columns that are one each. From row to row, elements lie `ld` and results `out_ld` elements
-    # apart. log_products takes n products of a row, at most 65536, to results, and lists the places of those that are
-    # not certified; returns how many.
+    # By a product of matrices: factor_rows takes `rows` rows of n elements, factor_columns n columns; both return
+    # exponentials divided by the largest in their reduction. From row to row, elements lie `ld` and results `out_ld`
+    # elements apart. log_products turns n products of a row, at most 65536, into results. It lists the places of those
+    # that are not certified, and returns how many.
     Factor factor_rows
     Factor factor_columns
     LogProducts log_products
     # The same for as many small matrices as there are lanes (see ops/logmatmulexp_stack.pxi).
     MultiplyStack multiply_stack
-    # Exactly, as many elements of the result as there are lanes: clear, max_of_products over all terms, add_products
-    # over all terms, finish. `b` has a row of lanes for each term, and so has `a` unless one element serves all lanes.
-    # Where lanes are terms of a single element, share_maximum follows max_of_products, and fold_lanes add_products.
+    # Exactly, for as many elements of the result as there are lanes: call clear, max_of_products over all terms,
+    # add_products over all terms, finish. `b` has a row of lanes for each term, and so has `a` unless one element
+    # serves all lanes. Where lanes are terms of a single element, share_maximum follows max_of_products, and fold_lanes
+    # add_products.
     Py_ssize_t lanes
     ChangeProducts clear
     AddProducts max_of_products
@@ -368,16 +372,16 @@ ctypedef void (*PickOfTile)(const void *e, Py_ssize_t rows, Py_ssize_t columns, 
 
 cdef struct ScoreKernels:
     # What top_log_probs and categorical need besides the kernels of log_softmax. Blocks have at most ROW_BLOCK_BYTES.
-    FindCandidates find_candidates      # elements of a block that may be among the k largest of the row
-    Cumulate cumulate                   # add up partial sums; False where they make no distribution
-    CumulateBlock cumulate_block        # exponentials of a block, and their sums up to the end of each row of lanes
-    Pick pick                           # the step of a cumulative distribution that a uniform number falls into
-    PickElement pick_element            # the element of a block that it draws
-    PickElements pick_elements          # those that many numbers draw, by sums that are stored as `running`
+    FindCandidates find_candidates      # finds the elements of a block that may be among the k largest of the row
+    Cumulate cumulate                   # adds up partial sums; returns False if they are not a distribution
+    CumulateBlock cumulate_block        # exponentiates a block, and sums up to the end of each row of lanes
+    Pick pick                           # finds the step of a cumulative distribution that a uniform number falls into
+    PickElement pick_element            # finds the element of a block that it draws
+    PickElements pick_elements          # finds those that many numbers draw, from sums that are stored in `running`
     # Short rows side by side, as columns of a tile:
-    TopOfTile top_of_tile               # the k largest log-probabilities of each, nan where it must be taken by itself
-    ExponentiateTile exponentiate_tile  # exponentials and their sums
-    PickOfTile pick_of_tile             # the elements that uniform numbers draw, one of each column
+    TopOfTile top_of_tile               # the k largest log-probabilities of each; nan: compute that row alone
+    ExponentiateTile exponentiate_tile  # computes exponentials and their sums
+    PickOfTile pick_of_tile             # finds the elements that uniform numbers draw, one of each column
 
 
 cdef struct Table:
@@ -387,11 +391,11 @@ cdef struct Table:
     DataKernels data_f64
     ScoreKernels scores_f32
     ScoreKernels scores_f64
-    ElementwiseRow elementwise_f32[ELEMENTWISE_OPERATIONS]      # x2 of an operation on one element is not read
+    ElementwiseRow elementwise_f32[ELEMENTWISE_OPERATIONS]      # operations on one element do not read x2
     ElementwiseRow elementwise_f64[ELEMENTWISE_OPERATIONS]
-    NumberF32 number_f32[ELEMENTWISE_OPERATIONS]                # the same of one number, or two
+    NumberF32 number_f32[ELEMENTWISE_OPERATIONS]                # the same for one number, or two
     NumberF64 number_f64[ELEMENTWISE_OPERATIONS]
-    # Turn a state of logsumexp without weights into one whose weights are all 1.
+    # Turns a state of logsumexp without weights into a state whose weights are all 1.
     Weigh weigh_f32
     Weigh weigh_f64
     ProductKernels products_f32

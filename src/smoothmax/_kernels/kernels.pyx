@@ -1,7 +1,8 @@
 # The kernels of one variant: everything compiled for its instruction set, and the table that offers it.
 #
-# math/ has exp, log and sums that keep their rounding errors; loops/ what is done to lanes; ops/ one operation a file,
-# with its formula and its error bound at the top and its part of the table at the bottom; data/ what moves elements.
+# math/ has exp, log and sums that keep their rounding errors. loops/ has loops over lanes. ops/ has one operation in
+# each file, with its formula and error bound at the top and its part of the table at the bottom. data/ moves and
+# converts elements.
 
 from cpython.pycapsule cimport PyCapsule_New
 from cpython.pyport cimport PY_SSIZE_T_MAX
@@ -21,7 +22,7 @@ from smoothmax._kernels.interface cimport (
     ProductSum, ReduceRow, ReduceTile, RunningSum, ScaleRow, ScaleTile, Scaling, ScoreKernels, Select, State, Table,
     TopOfTile, Transpose, WeightedSum, WriteRow, WriteTile, clear, running_of, weighted_of, weights_of,
 )
-from smoothmax._kernels.interface cimport Store as StoreElements    # loops/exp_sum.pxi means something else by Store
+from smoothmax._kernels.interface cimport Store as StoreElements    # loops/add.pxi has another Store
 from smoothmax._thresholds cimport (
     ALIASED_SOFTMAX_TILE_BYTES, ALIASED_SUM_TILE_BYTES, CACHE_LINE_BYTES, CARRY_QUADS_F32, CARRY_QUADS_F64, CARRY_ROWS,
     COLUMN_PREFETCH_MIN_BYTES, COLUMN_PREFETCH_MIN_ROWS, EXACT_DIFFERENCES_MAX_ROWS, FUSED_LOG_SOFTMAX_TILE_ROWS,

@@ -1,8 +1,8 @@
 # Adjusting: elements times `scale`, plus addends.
 #
-# The product is rounded before the addend is added, as NumPy rounds it, so that a call has the bits of one on the array
-# x*scale + add. Hence the compiler must not contract the two into an fma, as the kernels' flags let it elsewhere.
-# Adding -0. changes no number, -0. included: that is what takes the place of no addends.
+# The product is rounded before the addend is added, as NumPy rounds it, so that a call gives the same bits as a call on
+# the array x*scale + add. So the compiler must not contract the two into an fma, which the kernels' flags allow
+# elsewhere. Without addends, -0. is added, which changes no number, not even -0.
 
 cdef extern from * nogil:
     """

@@ -1,8 +1,8 @@
-# Weights of a loss made of probabilities, label smoothing and weights of classes.
+# The weights of a loss, made of probabilities, label smoothing and the weights of classes.
 
 cdef void blend(real *b, const real *factors, Py_ssize_t n, double scale, double scale_low, double offset,
                 double offset_low) noexcept nogil:
-    """b*scale + offset, times factors, in the place of b; rounded once."""
+    """b becomes (b*scale + offset)*factors, rounded once."""
     cdef Py_ssize_t i
     cdef double product, value, error
     for i in range(n):

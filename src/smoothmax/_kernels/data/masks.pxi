@@ -1,4 +1,4 @@
-# Masks: another value takes the place of elements that do not take part.
+# Masks: elements that do not take part are replaced by another value.
 
 cdef extern from * nogil:
     """

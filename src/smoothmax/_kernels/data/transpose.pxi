@@ -1,7 +1,7 @@
-# Transposing: short rows become columns of a tile, and the other way round.
+# Transposing turns short rows into columns of a tile, and back.
 #
-# Blocks of four by four are transposed in vector registers; element by element, each would take a load and an
-# insertion. If a side is no multiple of four, its last block overlaps the one before.
+# Blocks of four by four are transposed in vector registers, because moving single elements takes a load and an
+# insertion each. If a side is not a multiple of four, its last block overlaps the one before.
 
 cdef extern from * nogil:
     """
@@ -102,7 +102,7 @@ cdef inline void transpose_narrow(const real *x, Py_ssize_t x_step, Py_ssize_t x
                                   real *out, Py_ssize_t out_step, Py_ssize_t out_ld) noexcept nogil:
     """out[j, i] = x[i, j] for n rows of few columns; steps are from row to row.
 
-    Eight rows at a time, for as many streams as a processor follows.
+    Eight rows are read at a time, because a processor follows about that many streams.
     """
     cdef Py_ssize_t i, j, k
     for i in range(n//8):
@@ -118,7 +118,7 @@ cdef inline void transpose_narrow(const real *x, Py_ssize_t x_step, Py_ssize_t x
 
 cdef void transpose(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
                     Py_ssize_t out_ld) noexcept nogil:
-    """out[j, i] = x[i, j], where x is read in order; the rows that the next call will take are prefetched."""
+    """out[j, i] = x[i, j], where x is read in order. The rows that the next call will read are prefetched."""
     cdef Py_ssize_t i, j, row, column, ahead
     if columns < 4 or rows < 4:
         transpose_narrow(x, ld, 1, columns, rows, out, 1, out_ld)

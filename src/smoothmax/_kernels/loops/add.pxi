@@ -1,23 +1,23 @@
-# Adding a term to a compensated sum: the steps that the loops over exponentials are made of.
+# Adding a term to a compensated sum: the steps of the loops over exponentials.
 #
-# A sum is kept in two numbers, the total and a carry of what its additions round off (Dekker, Numerische Mathematik 18,
-# 1971). If the larger operand is known, the error of an addition takes two operations. So a total begins from a bias
-# that is larger than every term and is subtracted at the end, or the larger operand is found by a comparison. A carry
-# of the elements' type has enough digits for CARRY_ROWS terms. Then it is added to another sum.
+# A sum is kept in two numbers: the total, and a carry of the rounding errors of its additions (Dekker, Numerische
+# Mathematik 18, 1971). If it is known which operand is larger, the error of an addition takes two operations. So either
+# the total begins from a bias that is larger than every term and is subtracted at the end, or a comparison finds the
+# larger operand. A carry of the elements' type has enough digits for CARRY_ROWS terms; then it is added to another sum.
 
-cdef enum Store:            # what becomes of exponentials that are summed:
+cdef enum Store:            # whether summed exponentials are also written:
     DISCARD
-    STORE                   # they are written, rounded
+    STORE                   # rounded
 
 
-cdef enum ShiftKind:        # what is known of the shifts in a loop:
+cdef enum ShiftKind:        # whether a loop must subtract shifts:
     ANY_SHIFT
-    ZERO_SHIFT              # all are 0, and need not be subtracted
+    ZERO_SHIFT              # all are 0
 
 
 cdef inline ShiftKind lowered_shifts_of_lanes(const real *maximum, Py_ssize_t width, real by, real *shift,
                                               real *round_bias, real *underflow_below) noexcept nogil:
-    """lowered_shifts_of for each lane, in a third of its operations where no lane has a shift, as is usual."""
+    """lowered_shifts_of for each lane, in a third of its operations if no lane has a shift, which is usual."""
     cdef Py_ssize_t j
     cdef int near = 1
     cdef real exponent
@@ -41,7 +41,7 @@ cdef inline real argument(real v, ShiftKind kind, real shift, real underflow_bel
 
 
 cdef inline real difference(real v, real maximum, real shift, real underflow_below) noexcept nogil:
-    """The argument of exp for element v; underflow_below, where exp is 0, for the maximum itself (inf - inf is nan)."""
+    """The argument of exp for element v; for the maximum itself underflow_below, where exp is 0 (inf - inf is nan)."""
     cdef real d = v - shift
     return underflow_below if (v == maximum) | (d < underflow_below) else d
 
@@ -52,12 +52,12 @@ cdef inline real bias_for(real largest, real round_bias, real underflow_below) n
 
 
 cdef inline Py_ssize_t quads_of(const real *x) noexcept nogil:
-    """How many times four rounded terms one carry takes: few floats, because a double holds their sums exactly."""
+    """Groups of four rounded terms that one carry takes: few for floats, so that a double holds the sums exactly."""
     return CARRY_QUADS_F32 if real is float else CARRY_QUADS_F64
 
 
 cdef inline void add_biased(real *total, real d, real round_bias, Terms terms, real *e, real *low) noexcept nogil:
-    """Add exp(d) to a total that is larger; low is what the total does not take, and e is exp(d), rounded."""
+    """Add exp(d) to a total that is larger; low is the rounding error, and e is exp(d), rounded."""
     cdef real taken, lost, result
     take_term(d, round_bias, terms, e, &taken, &lost)
     result = total[0] + taken
@@ -68,7 +68,7 @@ cdef inline void add_biased(real *total, real d, real round_bias, Terms terms, r
 
 
 cdef inline void add_either(real *total, real term, real *low) noexcept nogil:
-    """Add a term that may be the larger; low is what the total does not take."""
+    """Add a term that may be larger than the total; low is the rounding error."""
     cdef real result = total[0] + term
     cdef real large = total[0] if total[0] > term else term
     cdef real small = term if total[0] > term else total[0]
@@ -91,7 +91,7 @@ cdef inline void add(double *total, real *carry, real high, real low) noexcept n
 
 
 cdef inline void add_low(double *carry, double *carry_low, real low) noexcept nogil:
-    """Add to a carry in double, which holds what floats give, but not what doubles do."""
+    """Add to a carry. A double holds what floats give; what doubles give has a rounding error, added to carry_low."""
     cdef double error
     if real is float:
         carry[0] += low

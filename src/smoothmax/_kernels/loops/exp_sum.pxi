@@ -1,4 +1,4 @@
-# Exponentials summed with a shift, and stored if that is asked for.
+# Sum exponentials with a shift, and store them if asked to.
 #
 #     row_exp_sum_lanes       contiguous rows with one shift: rows of all operations
 #     exp_sum_store_lanes     columns, each with its shift, the maximum among the others: softmax
@@ -12,9 +12,9 @@ cdef inline void row_exp_sum_lanes(const real *x, Py_ssize_t rows, ShiftKind kin
     """Add the scaled exponentials of contiguous rows to totals[j] + carries[j].
 
     totals[j] begins from a bias that is larger than any term. So the larger operand of each addition is known, and
-    float needs no double. STORE writes the rounded exponentials to `out`. DISCARD prefetches
-    `out` instead, unless it is NULL, because results will be written there soon. Only ROUNDED sums are unrolled by
-    four: it is slower when results are stored, and EXACT sums must have the same bits with and without stores.
+    floats need no double. STORE writes the rounded exponentials to `out`. DISCARD prefetches `out` instead, unless it
+    is NULL, because results will be written there soon. Only ROUNDED sums are unrolled by four: that is slower when
+    results are stored, and EXACT sums must have the same bits with and without stores.
     """
     cdef Py_ssize_t i, j, block, fours, ld = lanes_of(x)
     cdef real total[LANES]
@@ -68,8 +68,9 @@ cdef inline void exp_sum_store_lanes(const real *x, Py_ssize_t ld, Py_ssize_t ro
                                      double *sums, real *carries) noexcept nogil:
     """Add the scaled exponentials of column j to sums[j] + carries[j], and STORE them in `out`, rounded, or not.
 
-    The maximum is among them, so digits far below 1 do not matter. Each lane begins from twice the largest exponential
-    and so is the larger operand of every addition. Hence the sum needs no comparison, and float no double.
+    The maximum's exponential is in the sum, so digits far below 1 do not matter. Each total begins from twice the
+    largest exponential and so is the larger operand of every addition. Hence the sum needs no comparison, and floats
+    need no double.
     """
     cdef Py_ssize_t i, j
     cdef real total[LANES]

@@ -1,4 +1,4 @@
-# Exponentials of columns that are read once, or whose differences from the maximum are taken in two parts.
+# Sum exponentials of columns, read once, or with differences from the maximum in two parts.
 #
 #     online_max_sum_lanes    the maximum and the sum in one pass, from shifts that were guessed
 #     difference_sum_lanes    exp(v - maximum) with the difference in two parts: no shift, so nothing to divide by
@@ -21,11 +21,12 @@ cdef inline void online_max_sum_lanes(const real *x, Py_ssize_t ld, Py_ssize_t r
                                       real *carries) noexcept nogil:
     """One-pass maximum and sum: exponentiate and add the smaller of the running maximum and the next element.
 
-    In the end all elements are summed but the maximum; no digit is lost where it lies far above all others. One carry
-    holds what up to 2048 rows leave. Results will be written to `out` soon, unless out_ld is 0.
+    In the end all elements but the maximum are summed, so no digit is lost even if the maximum lies far above all
+    others. One carry suffices for the rounding errors of up to 2048 rows. Results will be written to `out` soon, unless
+    out_ld is 0.
 
-    The total takes each rounded term by itself: adding two of them first made losses 2.2 ULP off. Rows are done in
-    pairs, which GCC does by itself only where nothing is prefetched.
+    The total takes each rounded term by itself: when two were added first, losses were 2.2 ULP off. Rows are done in
+    pairs; GCC does that by itself only where nothing is prefetched.
     """
     cdef Py_ssize_t i, j
     cdef real largest[LANES]
@@ -68,7 +69,7 @@ cdef inline void online_max_sum(const real *x, Py_ssize_t ld, Py_ssize_t rows, P
                                 Terms terms, real *shift, real *round_bias, real *underflow_below, Py_ssize_t ahead,
                                 Py_ssize_t ahead_ld, const real *out, Py_ssize_t out_ld, real *maximum, real *totals,
                                 real *carries) noexcept nogil:
-    """online_max_sum_lanes by shifts from a guess at each maximum, with headroom. Shifts of 0 are not subtracted."""
+    """online_max_sum_lanes with shifts from a guess at each maximum, with headroom. Shifts of 0 are not subtracted."""
     if lowered_shifts_of_lanes(guess, width, headroom(<real>0), shift, round_bias, underflow_below) == ZERO_SHIFT:
         online_max_sum_lanes(x, ld, rows, width, ZERO_SHIFT, terms, shift, round_bias, underflow_below, ahead,
                              ahead_ld, out, out_ld, maximum, totals, carries)
@@ -79,7 +80,7 @@ cdef inline void online_max_sum(const real *x, Py_ssize_t ld, Py_ssize_t rows, P
 
 cdef inline void difference_term(real v, real maximum, real round_bias, real underflow_below, Inclusion inclusion,
                                  real *high, real *low) noexcept nogil:
-    """high + low = exp(v - maximum), times 2**OFFSET. What add_difference makes of it where the total is 0."""
+    """high + low = exp(v - maximum), times 2**OFFSET. The bits are those of add_difference to a total of 0."""
     cdef real d, d_low, head, tail, scale
     difference_in_two(v, maximum, underflow_below, inclusion, &d, &d_low)
     split_exp_of_two(d, d_low, round_bias, &head, &tail, &scale)
@@ -109,7 +110,7 @@ cdef inline void add_difference(real *total, real v, real maximum, real round_bi
 
 
 cdef inline real bias_of_differences(Inclusion inclusion, real _) noexcept nogil:
-    """What the total begins from: more than any term WITH_MAXIMUM; 0 WITHOUT_MAXIMUM, where each addition compares."""
+    """Where the total begins: above any term WITH_MAXIMUM; at 0 WITHOUT_MAXIMUM, because each addition compares."""
     return 0 if inclusion == WITHOUT_MAXIMUM else 2*scaled_one(<real>0)
 
 
@@ -117,7 +118,7 @@ cdef inline void add_difference_lanes(const real *x, Py_ssize_t ld, Py_ssize_t r
                                       const real *maximum, Inclusion inclusion, Store store, Py_ssize_t ahead,
                                       real *out, Py_ssize_t out_ld, real *totals, real *carries,
                                       real *counts) noexcept nogil:
-    """Add exp(v - maximum[j]) over column j, times 2**OFFSET, to totals[j], and what that rounds off to carries[j].
+    """Add exp(v - maximum[j]) over column j, times 2**OFFSET, to totals[j], and the rounding errors to carries[j].
 
     A carry of float32 takes at most CARRY_ROWS rows.
     """
@@ -170,8 +171,8 @@ cdef inline void difference_sum_lanes(const real *x, Py_ssize_t ld, Py_ssize_t r
                                       real *counts) noexcept nogil:
     """totals[j] + carries[j] becomes the sum of exp(v - maximum[j]) over column j, of at most CARRY_ROWS rows.
 
-    The sum is scaled by 2**OFFSET. The difference has two parts, so there is no shift, which would make exp(maximum) a
-    number other than 1 that the results must be divided by. For a few rows this costs less (P19). WITHOUT_MAXIMUM
+    The sum is scaled by 2**OFFSET. The difference has two parts, so no shift is needed. With a shift, exp(maximum)
+    would not be 1, and results would have to be divided by it. For a few rows this costs less (P19). WITHOUT_MAXIMUM
     leaves the maximum out and counts it. STORE writes all exponentials to `out`, rounded.
     """
     cdef Py_ssize_t j
@@ -191,7 +192,7 @@ cdef inline void long_difference_sum_lanes(const real *x, Py_ssize_t ld, Py_ssiz
                                            real *counts) noexcept nogil:
     """difference_sum_lanes of any number of rows.
 
-    The carries' sum has the type double. It is 9 % of the whole, and needs no carry of its own.
+    The carries' sum has the type double. It is at most 9 % of the whole, so it needs no carry of its own.
     """
     cdef Py_ssize_t block, j
     cdef real bias = bias_of_differences(inclusion, <real>0)

@@ -1,8 +1,8 @@
 # Lanes are the LANE_BYTES of elements that a loop handles at a time. This file fills them and folds them into one
 # number.
 #
-# A row is read as a tile that is as wide as there are lanes, with one shift for all. Loops over lanes have a constant
-# number of turns and touch local arrays only: that is what compilers vectorise.
+# A row is read as a tile that is as wide as the lanes, with one shift for all. Compilers vectorise loops over lanes
+# because the loops have a constant length and touch local arrays only.
 
 cdef inline Py_ssize_t lanes_of(const real *x) noexcept nogil:
     """How many lanes elements of this type have."""
@@ -19,7 +19,7 @@ cdef inline real larger(real a, real b) noexcept nogil:
 
 
 cdef inline real at_least(real x, real least) noexcept nogil:
-    """The larger of the two; nan stays."""
+    """The larger of the two; x if it is nan."""
     return least if x < least else x
 
 
@@ -49,7 +49,7 @@ cdef inline void pad_first_lanes(real filler, const real *x, Py_ssize_t n, Py_ss
 
 
 cdef inline void pad_with(real filler, const real *x, Py_ssize_t n, real *lanes) noexcept nogil:
-    """The last n elements of a row, filled up."""
+    """The last n elements of a row, filled up with `filler`."""
     pad_first_lanes(filler, x, n, lanes_of(x), lanes)
 
 
@@ -78,13 +78,13 @@ cdef inline void pad_two(const real *x, const real *b, Py_ssize_t n, real *lanes
 
 # Columns that do not fill the lanes -----------------------------------------------------------------------------------
 #
-# The last group of lanes begins early enough to end with the columns, so some columns are done twice. That is
-# impossible where results replace the elements; there, memory up to the next multiple of the lanes may be used (see
-# interface.pxd). If half of the lanes hold the last group, only half are computed (P17). So loops over columns take the
-# number of lanes, which is a constant where they are inlined.
+# The last group of lanes begins early enough to end with the columns, so some columns are done twice. If results
+# replace the elements, columns cannot be done twice; then memory up to the next multiple of the lanes is used (see
+# interface.pxd). If the last group fits in half of the lanes, only half are computed (P17). So loops over columns have
+# the number of lanes as a parameter, which is a constant where they are inlined.
 
 cdef inline Py_ssize_t filled(Py_ssize_t columns, Py_ssize_t width) noexcept nogil:
-    """The least multiple of the lanes that holds so many columns."""
+    """The least multiple of the lanes that is at least `columns`."""
     return (columns + width - 1)//width*width
 
 
@@ -93,7 +93,7 @@ cdef inline Py_ssize_t columns_to_do(const real *x, const real *out, Py_ssize_t 
 
 
 cdef inline Py_ssize_t columns_to_do_by_half(const real *x, const real *out, Py_ssize_t columns) noexcept nogil:
-    """columns_to_do where fits_half_the_lanes is asked."""
+    """columns_to_do for callers that ask fits_half_the_lanes."""
     if real is float:
         return filled(columns, LANES_F32//2) if x == out else columns
     else:
@@ -105,7 +105,7 @@ cdef inline Py_ssize_t first_column(Py_ssize_t group, Py_ssize_t width, Py_ssize
 
 
 cdef inline bint fits_half_the_lanes(const real *x, Py_ssize_t group, Py_ssize_t columns) noexcept nogil:
-    """Whether half of the lanes hold what is left for the last group. Eight doubles at a time would gain nothing."""
+    """Whether half of the lanes hold the last columns. For doubles, computing only half of the lanes gains nothing."""
     if real is float:
         return columns - group*LANES_F32 <= LANES_F32//2
     else:
@@ -129,7 +129,7 @@ cdef inline Py_ssize_t last_columns(const real *x, Py_ssize_t columns, Py_ssize_
 # Folding --------------------------------------------------------------------------------------------------------------
 
 cdef enum:
-    LEAST_LANES = 4     # that can be folded by themselves
+    LEAST_LANES = 4     # the fewest that the functions below fold
 
 
 cdef inline void fold_max(real *maximum, Py_ssize_t half) noexcept nogil:
@@ -139,7 +139,7 @@ cdef inline void fold_max(real *maximum, Py_ssize_t half) noexcept nogil:
 
 
 cdef inline real max_of_first_lanes(real *maximum, Py_ssize_t width) noexcept nogil:
-    """max_of_lanes of the first `width`, a power of two of at most all."""
+    """max_of_lanes over the first `width` lanes, a power of two."""
     if width > 16:
         fold_max(maximum, 16)
     if width > 8:
@@ -156,7 +156,7 @@ cdef inline real max_of_lanes(real *maximum) noexcept nogil:
 
 
 cdef inline void fold_sum(double *sums, double *carries, Py_ssize_t half, real _) noexcept nogil:
-    """Add the upper half of the sums to the lower. The doubles of floats lose nothing that counts."""
+    """Add the upper half of the sums to the lower. Sums of floats are doubles, and lose no digit that counts."""
     cdef Py_ssize_t j
     cdef double error
     for j in range(half):
@@ -169,9 +169,9 @@ cdef inline void fold_sum(double *sums, double *carries, Py_ssize_t half, real _
 
 cdef inline double sum_of_first_lanes(double *sums, const real *carries, Py_ssize_t width,
                                       double *carry) noexcept nogil:
-    """The sum over the first `width` lanes; `carry` becomes what rounding took from it, or 0 for floats.
+    """The sum over the first `width` lanes; `carry` becomes its rounding error, or 0 for floats.
 
-    The bits are those of all lanes, if the others hold 0.
+    The bits are the same as over all lanes if the others hold 0.
     """
     cdef Py_ssize_t j
     cdef double c[LANES]

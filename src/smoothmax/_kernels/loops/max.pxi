@@ -1,10 +1,11 @@
-# The maximum.
+# Find the maximum.
 
 cdef inline void max_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t width,
                            real *maximum) noexcept nogil:
-    """maximum[j] becomes the larger of itself and column j. A nan may hide elements of its column, whose sum is nan.
+    """maximum[j] becomes the larger of itself and column j.
 
-    Contiguous rows are read four at a time, so that fewer comparisons wait for the last one. Columns would be slower.
+    A nan may hide other elements of its column, but then the sum is nan anyway. Contiguous rows are read four at a
+    time, so that fewer comparisons wait for the one before; for columns that is slower.
     """
     cdef Py_ssize_t i, j, fours = rows//4 if ld == lanes_of(x) else 0
     cdef real m[LANES]
@@ -22,7 +23,7 @@ cdef inline void max_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssi
 
 
 cdef inline real max_of_row(const real *x, Py_ssize_t n, real *tail) noexcept nogil:
-    """The largest element; what does not fill the lanes is left in `tail`."""
+    """The largest element; elements that do not fill the lanes are copied to `tail`, padded."""
     cdef Py_ssize_t width = lanes_of(x), rows = n//width, remaining = n - rows*width
     cdef real maximum[LANES]
     spread(<real>-INFINITY, maximum)

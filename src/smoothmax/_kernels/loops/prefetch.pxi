@@ -1,7 +1,7 @@
-# Prefetch what the processor does not fetch by itself.
+# Prefetch memory that the processor does not fetch by itself.
 #
-# Most kernels read a block for its maximum first, as fast as it comes from memory, and then sum it, which is bound by
-# arithmetic. The next block is prefetched meanwhile. `ahead` is the distance in elements, or 0 for no prefetching.
+# Most kernels first read a block for its maximum, as fast as memory delivers it, and then sum it, which is limited by
+# arithmetic. Meanwhile they prefetch the next block. `ahead` is its distance in elements, or 0 for no prefetching.
 
 cdef extern from * nogil:
     """
@@ -50,12 +50,12 @@ cdef inline void prefetch_to_write(const real *out, Py_ssize_t n) noexcept nogil
 
 
 cdef inline Py_ssize_t rows_ahead(Py_ssize_t rows, Py_ssize_t ld, real _) noexcept nogil:
-    """`ahead` for the next rows of a tile; 0 if rows share a few sets of a cache and would evict each other."""
+    """`ahead` for the next rows of a tile; 0 if the rows share a few sets of the cache and would evict each other."""
     return 0 if ld*<Py_ssize_t>sizeof(real) % UNFETCHED_STRIDE_BYTES == 0 else rows
 
 
 cdef inline Py_ssize_t lanes_ahead(const real *x, Py_ssize_t ld, Py_ssize_t rows) noexcept nogil:
-    """`ahead` for the next lanes of the same rows; 0 if the processor foresees them, or they are in cache anyway.
+    """`ahead` for the next lanes of the same rows; 0 if they are in cache or the processor prefetches them itself.
 
     A processor follows COLUMN_PREFETCH_MIN_ROWS streams by itself (P10).
     """
@@ -66,9 +66,9 @@ cdef inline Py_ssize_t lanes_ahead(const real *x, Py_ssize_t ld, Py_ssize_t rows
 
 cdef inline void prefetch_below(const real *x, Py_ssize_t ld, const real *out, Py_ssize_t out_ld,
                                 Py_ssize_t rows) noexcept nogil:
-    """Prefetch what lies `rows` rows below; it need not exist.
+    """Prefetch the elements and results that lie `rows` rows below; they need not exist.
 
-    A tile in a band writes that row after the tiles beside it have had their turn (P8).
+    A tile in a band writes that row after the other tiles of the band have had their turn (P8).
     """
     prefetch_to_write(out + rows*out_ld, lanes_of(x))
     prefetch(x + rows*ld, lanes_of(x))

@@ -1,17 +1,17 @@
-# Exponentials with weights, summed.
+# Sum exponentials with weights.
 #
-# MODERATE weights multiply the scale of exp as they are, and the reference is the largest a. Weights of ANY_SIZE are
+# MODERATE weights are multiplied with the scale of exp, and the reference is the largest a. Weights of ANY_SIZE are
 # split, b = m 2**k with 1 <= abs(m) < 2, and 2**k is added to the exponent beside N. So neither b nor exp(a) can
 # overflow alone, and the reference is the largest a + k log(2), within log(2) of the largest a + log(abs(b)). This
-# costs twice as much. A block whose sum is small beside what its largest element and largest weight could give is
-# summed again in this way.
+# costs twice as much. A block whose sum is small compared with the product of its largest exponential and largest
+# weight is summed again in this way.
 #
-# Terms may cancel, and if the sum is just above 1, all digits of its logarithm come from what additions round off. So
-# no maximum is left out, and rounding errors are stored with all their digits. A term of weight 0 is 0 whatever a is.
-# A weight that is not finite makes its term nan; special_sum then computes the result.
+# Terms may cancel, and if the sum is just above 1, all digits of its logarithm come from rounding errors of additions.
+# So the maximum is not left out, and rounding errors are kept with all their digits. A term of weight 0 is 0, even if a
+# is inf or nan. A weight that is not finite makes its term nan; special_sum then computes the result.
 
 cdef enum WeightRange:
-    MODERATE                # weights multiply the scale of exp as they are
+    MODERATE                # weights are multiplied with the scale of exp
     ANY_SIZE                # their powers of two are added to the exponent
 
 
@@ -56,7 +56,7 @@ cdef inline real zero_bits(real _) noexcept nogil:
 
 cdef inline void scan_lanes(const real *a, Py_ssize_t ld, const real *b, Py_ssize_t b_ld, Py_ssize_t rows,
                             real *maximum, real *most, real *least) noexcept nogil:
-    """Update maximum[j] by column j of a, and most[j] and least[j] by column j of b; nan is passed over."""
+    """Update maximum[j] by column j of a, and most[j] and least[j] by column j of b; nan is ignored."""
     cdef Py_ssize_t i, j
     cdef real t[LANES]
     cdef real high[LANES]
@@ -106,7 +106,7 @@ cdef inline void moderate_term(real a, real b, real shift, real round_bias, real
 
 cdef inline void any_term(real a, real b, real shift, real round_bias, real underflow_below, real *head, real *tail,
                           real *factor) noexcept nogil:
-    """moderate_term for weights of any size: 2**k is added to the exponent before that becomes a scale."""
+    """moderate_term for weights of any size: 2**k is added to the exponent before the scale is made of it."""
     cdef real m, scale, k = split_weight(b, &m)
     cdef real d = (a - shift) + (b - b)
     cdef real z
@@ -118,7 +118,7 @@ cdef inline void any_term(real a, real b, real shift, real round_bias, real unde
 
 cdef inline void add_term(real *total, real a, real b, real shift, real round_bias, real underflow_below,
                           WeightRange sizes, real *low) noexcept nogil:
-    """Add b exp(a - shift) to a total that is larger; low is what the total does not take, rounded once."""
+    """Add b exp(a - shift) to a total that is larger; low is the rounding error, rounded once."""
     cdef real head, tail, factor, result
     if sizes == ANY_SIZE:
         any_term(a, b, shift, round_bias, underflow_below, &head, &tail, &factor)
@@ -135,7 +135,7 @@ cdef inline void sum_weighted_lanes(const real *a, Py_ssize_t ld, const real *b,
                                     double *carries) noexcept nogil:
     """Add the weighted exponentials of column j to sums[j] + carries[j]; at most ROW_BLOCK_LANES rows.
 
-    Each lane begins from a bias of its own, see bias_of.
+    Each lane begins from a bias of its own, see bias_of().
     """
     cdef Py_ssize_t i, j
     cdef real total[LANES]

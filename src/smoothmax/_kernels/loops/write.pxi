@@ -1,4 +1,4 @@
-# Results written: exponentials times a factor in two parts, or elements minus a constant.
+# Write results: exponentials times a factor in two parts, or elements minus a constant.
 
 cdef inline real saturated(real y, real saturates_above) noexcept nogil:
     """1 instead of a probability that is above the limit, see saturates_above_of."""
@@ -10,9 +10,9 @@ cdef inline void scale_lanes(const real *e, Py_ssize_t ld, Py_ssize_t rows, Py_s
                              Py_ssize_t out_ld) noexcept nogil:
     """Exponentials over their sums; `out` may be `e`.
 
-    Unless `powers` is NULL, the exponentials are multiplied by those powers of two first: that rounds only what is 0 in
-    the end. saturates_above is NULL where nothing can come out above 1, because the maximum's exponential is 2**OFFSET
-    exactly and the sum is no less.
+    Unless `powers` is NULL, the exponentials are first multiplied by those powers of two, which rounds only numbers
+    whose results are 0. saturates_above is NULL if no result can exceed 1, because the maximum's exponential is exactly
+    2**OFFSET and the sum is not smaller.
     """
     cdef Py_ssize_t i, j
     cdef real y[LANES]
@@ -30,7 +30,7 @@ cdef inline void scale_lanes(const real *e, Py_ssize_t ld, Py_ssize_t rows, Py_s
 
 cdef inline void scale_contiguous(real *e, Py_ssize_t n, const real *powers, const real *inverse,
                                   const real *inverse_low, const real *saturates_above) noexcept nogil:
-    """scale_lanes of part of a row, in its place."""
+    """scale_lanes of part of a row, in place."""
     cdef Py_ssize_t width = lanes_of(e), rows = n//width, remaining = n - rows*width
     cdef real tail[LANES]
     scale_lanes(e, width, rows, width, powers, inverse, inverse_low, saturates_above, e, width)

@@ -1,7 +1,7 @@
-# Numbers made of their bits: powers of two and the nearest integer, without a conversion or a branch.
+# Numbers made from bits: powers of two and the nearest integer, without a conversion or a branch.
 
 cdef inline real power_of_low_bits(real z) noexcept nogil:
-    """The power of two whose biased exponent stands in the low bits of z's significand."""
+    """The power of two whose biased exponent is in the low bits of z's significand."""
     cdef uint32_t u32
     cdef uint64_t u64
     cdef real power
@@ -17,7 +17,7 @@ cdef inline real power_of_low_bits(real z) noexcept nogil:
 
 
 cdef inline double power_of_two(double k) noexcept nogil:
-    """2**k for an integer k among the exponents of normal numbers."""
+    """2**k for an integer k that is the exponent of a normal number."""
     return power_of_low_bits(k + (6755399441055744.0 + 1023))
 
 

@@ -6,28 +6,28 @@
 #
 # 1. z = d/log(2) + round_bias rounds to n, and the low bits of z are the biased exponent of the scale.
 # 2. d - n*ln2_high is exact, because n*ln2_high has no more than 53 (24) bits.
-# 3. head = 1 + (d - n*ln2_high), rounded; tail holds what that lost, n*ln2_low and the polynomial.
+# 3. head = 1 + (d - n*ln2_high), rounded; tail holds its rounding error, n*ln2_low and the polynomial.
 # 4. scale is made of the low bits of z by a shift.
 #
 # OFFSET = 512 (float: 64) keeps every term that counts in the normal range until the last multiplication.
 #
-# Error: (head + tail)*scale is within 0.3 u of exp, relative, u = 2**-53 (float: 2**-24); head*scale, without the tail,
-# is not meant to be used alone. rounded_exp is within 0.9 ULP. tools/exp_error.py measures both, and tests/test_exp.py
-# holds softmax of all 2**32 float32 arguments to its bound.
+# Error: (head + tail)*scale is within 0.3 u of exp, relative, u = 2**-53 (float: 2**-24). Do not use head*scale without
+# the tail. rounded_exp is within 0.9 ULP. tools/exp_error.py measures both, and tests/test_exp.py holds softmax of all
+# 2**32 float32 arguments to its bound.
 
 cdef enum Terms:            # how an exponential goes into a sum:
     ROUNDED                 # within 0.9 ULP, which costs a sixth less (P18);
-    EXACT                   # rounded, and what that lost; or
-    IN_TWO_PARTS            # in two parts, the second up to 9 % of it: not for sums from which a term is taken out
+    EXACT                   # rounded, with the rounding error; or
+    IN_TWO_PARTS            # in two parts, the second up to 9 % of it; no term can be taken out of such a sum
 
 
 cdef enum Inclusion:        # whether the maximum's own exponential is in a sum:
-    WITHOUT_MAXIMUM         # it is left out, and the elements that equal the maximum are counted
+    WITHOUT_MAXIMUM         # no: the elements that equal the maximum are counted instead
     WITH_MAXIMUM
 
 
 cdef inline real scaled_one(real _) noexcept nogil:
-    """2**OFFSET. An exponential of at most 1, or of at most 1.42 where it has a shift, is less than twice that."""
+    """2**OFFSET. Scaled exponentials are less than twice this: exp is at most 1, or at most 1.42 with a shift."""
     if real is float:
         return <float>1.8446744073709552e+19
     else:
@@ -60,7 +60,7 @@ cdef inline void split_exp(real d, real round_bias, real *head, real *tail, real
 
 cdef inline void split_exp_of_two(real d, real d_low, real round_bias, real *head, real *tail,
                                   real *scale) noexcept nogil:
-    """split_exp of d + d_low, where d_low is an error of rounding d."""
+    """split_exp of d + d_low, where d_low is the rounding error of d."""
     cdef real z = multiply_add(d, <real>1.4426950408889634, round_bias)
     cdef real n = z - round_bias
     cdef real exact = multiply_add(-n, ln2_high(d), d)
@@ -75,7 +75,8 @@ cdef inline void split_exp_of_two(real d, real d_low, real round_bias, real *hea
 cdef inline void rounded_exp(real d, real round_bias, real *head, real *scale) noexcept nogil:
     """head*scale = exp(d) 2**(OFFSET - N) within 0.9 ULP, five operations fewer than split_exp.
 
-    It is 1 + r*(1 + r*exp_tail(r)). The last rounding costs half an ULP, those of r and of the bracket the others.
+    It is 1 + r*(1 + r*exp_tail(r)). The last rounding costs half an ULP. Rounding r and the bracket
+    costs the rest.
     """
     cdef real z = multiply_add(d, <real>1.4426950408889634, round_bias)
     cdef real n = z - round_bias
@@ -92,10 +93,10 @@ cdef inline real scaled_exp(real d, real round_bias) noexcept nogil:
 
 
 cdef inline void take_term(real d, real round_bias, Terms terms, real *e, real *taken, real *lost) noexcept nogil:
-    """exp(d): e is the rounded exponential, and taken + lost is what goes into a sum.
+    """exp(d): e is the rounded exponential; taken + lost is added to the sum.
 
-    e could also be computed as (head + tail)*scale, the same number wherever its digits count. That would take one more
-    register, and softmax has none left (P29).
+    (head + tail)*scale would be the same number as e wherever its digits count, but would need one more register, and
+    softmax has none left (P29).
     """
     cdef real head, tail, scale, high
     if terms == ROUNDED:
@@ -122,7 +123,7 @@ cdef inline void exp_in_two(real d, real round_bias, double *high, double *low) 
 
 
 cdef inline void exp_of_maximum(real maximum, double *p, double *p_low) noexcept nogil:
-    """p + p_low = exp(maximum) as split_exp gives it to the elements of a row: 2**OFFSET times 0.7 to 1.42."""
+    """p + p_low = exp(maximum) as split_exp scales it for the elements of a row: 2**OFFSET times 0.7 to 1.42."""
     cdef real remainder = remainder_of(maximum, shift_of(maximum))
     exp_in_two(remainder, round_bias_of(exponent_of(remainder)), p, p_low)
 
@@ -137,10 +138,9 @@ cdef inline void scaled_exp_of_maximum(real maximum, Scaling scaling, double *p,
 
 cdef inline void difference_in_two(real v, real maximum, real underflow_below, Inclusion inclusion, real *d,
                                    real *low) noexcept nogil:
-    """v - maximum rounded, and what that lost.
+    """v - maximum rounded, and its rounding error.
 
-    underflow_below, where exp is 0, takes its place for elements that vanish, and for the maximum itself
-    WITHOUT_MAXIMUM.
+    For elements that vanish, and WITHOUT_MAXIMUM for the maximum itself, it is underflow_below, where exp is 0.
     """
     cdef real rounded = v - maximum, seen = rounded - v, lost = (v - (rounded - seen)) - (maximum + seen)
     cdef bint vanishes = rounded < underflow_below

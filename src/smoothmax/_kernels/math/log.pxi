@@ -4,7 +4,7 @@
 #     log(1 + f) = 2 atanh(s) = f - (f*f/2 - s*(f*f/2 + z*atanh_tail(z)))
 #
 # 1. normalise finds k and 2**-k from the bits.
-# 2. f = (count 2**-k - 1) + q 2**-k keeps its rounding error: near log(1), q is all that there is.
+# 2. f = (count 2**-k - 1) + q 2**-k keeps its rounding error: if count is 1 and q small, the logarithm is about q.
 # 3. The series is the one of fdlibm's e_log.c; its polynomial is in coefficients.pxi.
 # 4. k log(2) is added in two parts.
 #
@@ -33,7 +33,7 @@ cdef inline void normalise(real total, real *down, real *k) noexcept nogil:
 
 
 cdef inline real log_in_two(real k, real f, real f_low, real *low) noexcept nogil:
-    """k log(2) + log(1 + f + f_low), and in `low` what rounding lost."""
+    """Return k log(2) + log(1 + f + f_low), and in `low` the rounding error."""
     cdef real s = f/(<real>2 + f), z = s*s, half_square = f*(<real>0.5*f), log_f = f - half_square, tail, result, error
     tail = ((f - log_f) - half_square) - product_error(f, <real>0.5*f, half_square)
     tail += s*(half_square + z*atanh_tail(z)) + f_low*(<real>1 - f + f*f)
@@ -45,9 +45,9 @@ cdef inline real log_in_two(real k, real f, real f_low, real *low) noexcept nogi
 
 
 cdef inline real split_log(real count, real q, real q_low, real exponent, real *low) noexcept nogil:
-    """log((count + q + q_low) 2**exponent), and in `low` what rounding lost.
+    """Return log((count + q + q_low) 2**exponent), and in `low` the rounding error.
 
-    An argument that is not positive and finite gives a finite number without meaning.
+    An argument that is not positive and finite gives a meaningless finite number.
     """
     cdef real down, k, f, f_low
     normalise(count + q, &down, &k)

@@ -1,4 +1,4 @@
-# The shift: what is subtracted from every element so that exp makes no error that grows with x - maximum.
+# The shift is subtracted from every element. It is chosen such that the error of exp does not grow with x - maximum.
 #
 # Libraries compute exp(x - m), where m is the maximum. Rounding x - m costs abs(x - m)/2 ULP of the result. Here
 #
@@ -16,8 +16,8 @@
 #
 # From HUGE = 2**60 (2**27) on, ulp(m) is GRID/2 or more, so c = m is as coarse a grid. The same holds for infinities.
 #
-# The grid is coarse so that sums of neighbouring blocks mostly have the same c: moving a sum from one maximum to
-# another is then a multiplication by a power of two, which rounds nothing.
+# The grid is coarse so that neighbouring blocks mostly have the same c. Moving a sum from one maximum to another is
+# then a multiplication by a power of two, which is exact.
 #
 # Some columns take c and N from a guess and allow their maximum to lie 880 (float: 60) exponents above it (see
 # has_headroom): then x - c is in [-1003, 866] ([-121, 58]) beyond NEAR, and still exact.
@@ -25,9 +25,9 @@
 # n log(2), the part of the argument that exp turns into an exponent, is exact in its first part: with abs(x - c) <=
 # NEAR + LIMIT log(2), and 2**OFFSET more of it for weights, n has at most 13 (10) bits, and ln2_high at most 39 (14).
 #
-# Three numbers travel together, for each lane or each row: the shift c; round_bias, the constant that rounds an
-# argument to an integer and puts N into the exponent; and underflow_below, the argument at and below which the
-# exponential is 0. (Cython has no structs of a type that depends on float or double, so they are three parameters.)
+# Each lane or row has three numbers: the shift c; round_bias, the constant that rounds an argument to an integer and
+# puts N into the exponent; and underflow_below, the argument at and below which the exponential is 0. (Cython has no
+# structs of a type that depends on float or double, so they are three parameters.)
 
 cdef inline bint is_near(real maximum) noexcept nogil:
     """Whether abs(m) <= NEAR, so that c is 0; not if it is nan."""
@@ -105,20 +105,21 @@ cdef inline void shifts_of(real maximum, real *shift, real *round_bias, real *un
 
 
 cdef inline real headroom(real _) noexcept nogil:
-    """How many exponents the exponentials are lowered by where elements may lie above the guessed maximum.
+    """By how many exponents the exponentials are lowered where elements may lie above the guessed maximum.
 
-    More would lose sums that a result still has: 2**33 elements that lie 768 (float: 126) below the maximum. With 40
-    for float, 500 elements at -105 beside one at 0 were lost.
+    A larger headroom would lose sums that show in results, such as 2**33 elements that lie 768 (float: 126) below the
+    maximum. With 40 for float, 500 elements at -105 beside one at 0 were lost.
     """
     return <real>8 if real is float else <real>400
 
 
 cdef inline bint has_headroom(real maximum, real shift, real round_bias) noexcept nogil:
-    """Whether shifts that were lowered by the headroom serve a column with this maximum.
+    """Whether shifts lowered by the headroom suit a column with this maximum.
 
-    It must be finite and at most 880 (float: 60) exponents above the guess: its exponential is less than 2**992.5
-    (2**116.5) then, and 2**31 (2**11) of them do not overflow. It may be one exponent below, where 0 stands in for a
-    guess: then nothing within VANISH of the maximum is lost. Fused explicitly, because two places ask.
+    The maximum must be finite and at most 880 (float: 60) exponents above the guess. Then its exponential is less than
+    2**992.5 (2**116.5), and 2**31 (2**11) of them do not overflow. It may lie one exponent below the guess, because 0
+    takes the place of a guess that is not finite; nothing within VANISH of the maximum is lost then. fma is called
+    explicitly, because two places ask and must get the same answer.
     """
     cdef real n = multiply_add(maximum - shift, <real>1.4426950408889634, round_bias - round_bias_of(headroom(maximum)))
     cdef real most = <real>60 if real is float else <real>880
@@ -126,8 +127,8 @@ cdef inline bint has_headroom(real maximum, real shift, real round_bias) noexcep
 
 
 cdef inline double power_to_state(real maximum, real shift, real round_bias) noexcept nogil:
-    """The factor that takes a sum with headroom to the scale of shifts_of(maximum).
+    """The factor that brings a sum with headroom to the scale of shifts_of(maximum).
 
-    It is 0 where the maximum is -inf, whose low bits are 0.
+    It is 0 where the maximum is -inf, because the low bits of -inf are 0.
     """
     return power_of_two(<double>(round_bias_of(<real>0) - round_bias) - <double>exponent_of(maximum - shift))

@@ -89,7 +89,7 @@ cdef extern from * nogil:
 
 
 cdef inline real product_error(real a, real b, real p) noexcept nogil:
-    """What rounding took from p = a*b."""
+    """Return a*b - p, the rounding error of p = a*b."""
     if real is float:
         return product_error_f32(a, b, p)
     else:
@@ -113,7 +113,7 @@ cdef inline real probability(real e, real inverse, real inverse_low) noexcept no
 
 
 cdef inline real multiply_add(real a, real b, real c) noexcept nogil:
-    """a*b + c, rounded once where that is one instruction."""
+    """a*b + c, rounded once where fma is one instruction."""
     if real is float:
         return multiply_add_f32(a, b, c)
     else:
@@ -121,7 +121,7 @@ cdef inline real multiply_add(real a, real b, real c) noexcept nogil:
 
 
 cdef inline real left_of(real a, real low, real b, real taken) noexcept nogil:
-    """(a + low)*b - taken, as accurate as its own last bits."""
+    """(a + low)*b - taken, accurate to its own last bits."""
     if real is float:
         return left_of_f32(a, low, b, taken)
     else:
@@ -129,7 +129,7 @@ cdef inline real left_of(real a, real low, real b, real taken) noexcept nogil:
 
 
 cdef inline real sum_in_two(real a, real b, real *error) noexcept nogil:
-    """a + b rounded, and in `error` what rounding lost (Knuth, TAOCP 2, 4.2.2)."""
+    """a + b rounded, and in `error` the rounding error (Knuth, TAOCP 2, 4.2.2)."""
     cdef real total = a + b
     cdef real b_seen = total - a
     error[0] = (a - (total - b_seen)) + (b - b_seen)
@@ -148,7 +148,7 @@ cdef inline double two_sum(double a, double b, double *error) noexcept nogil:
 
 
 cdef inline real magnitude(real x) noexcept nogil:
-    """abs(x), of which a comparison with 0 would make three instructions."""
+    """abs(x), written such that it compiles to one instruction; a comparison with 0 takes three."""
     return fabs(x) if real is double else fabsf(x)
 
 

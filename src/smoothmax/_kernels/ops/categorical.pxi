@@ -2,18 +2,18 @@
 #
 #     index = the least i with p_0 + ... + p_i > u,    p = softmax(x),  0 <= u < 1
 #
-# 1. The first pass leaves a PartialSum of each stretch of the row (ops/partial_sum.pxi). Brought to the maximum of the
-#    row and added up in order, they are the cumulative distribution over stretches.
-# 2. u falls into one of them, and what is left of u, divided by the share of that stretch, is uniform again.
-# 3. In a block, exponentials are computed anew, relative to its own maximum, and added up over rows of lanes; in the
-#    row of lanes, one after the other.
+# 1. The first pass computes a PartialSum of each stretch of the row (ops/partial_sum.pxi). Brought to the maximum of
+#    the row and added in order, these sums are the cumulative distribution over stretches.
+# 2. u falls into one stretch. The rest of u, divided by the probability of that stretch, is uniform again.
+# 3. In a block, exponentials are computed again, relative to the block's maximum, and added up over rows of lanes. In
+#    the row of lanes that the rest of u falls into, they are added one after the other.
 #
-# Error: the interval of u that draws an element has the length of its probability within 2**-51, and relative to it
-# within 4 u, u = 2**-53 (float: 2**-24), as far as 2**-53, the step of u, lets an interval be that short.
+# Error: the interval of u that draws an element is as long as its probability within 2**-51. The relative error is at
+# most 4 u, u = 2**-53 (float: 2**-24), unless the interval is as short as 2**-53, the step of u.
 #
-# Each search asks for the first sum that is larger than what is sought, so it never stops at a probability of 0, which
-# leaves the sum as it is. No product here meets an addition, so nothing can be fused, and all variants that have the
-# same sums draw the same elements.
+# Each search finds the first sum that is larger than the number, so it never stops at an element of probability 0,
+# which leaves the sum unchanged. No product here is followed by an addition, so nothing can be fused: all variants that
+# have the same sums draw the same elements.
 
 cdef inline double below_one(double uniform) noexcept nogil:
     """The number, or the nearest in [0, 1): a quotient may be rounded up to 1, and a generator may be wrong."""
@@ -21,10 +21,10 @@ cdef inline double below_one(double uniform) noexcept nogil:
 
 
 cdef Py_ssize_t pick(const double *cumulative, Py_ssize_t n, double uniform, double *left) noexcept nogil:
-    """The first of n sums that exceeds `uniform` times the last, and in `left` how far into its step that lies."""
+    """The first of n sums that exceeds `uniform` times the last, and in `left` the place within its step."""
     cdef double target = below_one(uniform)*cumulative[n - 1], before
     cdef Py_ssize_t low = 0, half
-    while n > 1:                # without a branch on the sums, which nobody could foresee
+    while n > 1:                # no branch on the sums: it could not be predicted
         half = n//2
         low += half if cumulative[low + half - 1] <= target else 0
         n -= half
@@ -36,7 +36,7 @@ cdef Py_ssize_t pick(const double *cumulative, Py_ssize_t n, double uniform, dou
 cdef inline bint cumulate(const double *sums, Py_ssize_t n, double *cumulative, real _) noexcept nogil:
     """Add up n partial sums, each of four numbers in the order of a PartialSum.
 
-    Returns False where they make no distribution: with nan, with +inf, and where all elements are -inf.
+    Returns False if they are not a distribution: with nan or +inf, or if all elements are -inf.
     """
     cdef double maximum = -INFINITY, total = 0, p, p_low
     cdef Py_ssize_t i
@@ -65,7 +65,7 @@ cdef bint cumulate_f64(const double *sums, Py_ssize_t n, double *cumulative) noe
 
 
 cdef void cumulate_block(const real *x, Py_ssize_t n, real *e, double *cumulative) noexcept nogil:
-    """The exponentials of a block, as many as fill its lanes, and their sums up to the end of each row of lanes."""
+    """The exponentials of a block, padded to whole rows of lanes, and their sums up to the end of each row of lanes."""
     cdef Py_ssize_t width = lanes_of(x), rows = n//width, remaining = n - rows*width, i, j
     cdef real tail[LANES]
     cdef real lows[LANES]
@@ -88,7 +88,7 @@ cdef void cumulate_block(const real *x, Py_ssize_t n, real *e, double *cumulativ
 
 
 cdef inline Py_ssize_t last_possible(const real *e, Py_ssize_t index) noexcept nogil:
-    """The index, or the last element of a row of lanes: its sum may be rounded in another order, and not be reached."""
+    """The index, or the last possible element of the row of lanes: sums in another order may not reach the target."""
     if index == lanes_of(e):
         index -= 1
         while not e[index] > 0:
@@ -111,9 +111,9 @@ cdef Py_ssize_t pick_element(const real *e, const double *cumulative, Py_ssize_t
 
 cdef void pick_elements(const real *e, const double *cumulative, Py_ssize_t n, const double *uniforms,
                         Py_ssize_t draws, double *running, Py_ssize_t *indices) noexcept nogil:
-    """pick_element of many numbers: the sums along each row of lanes are stored first, and compared by vectors.
+    """pick_element for many numbers. The sums along each row of lanes are stored first, and compared as vectors.
 
-    A binary search is no faster, because GCC turns its conditions into branches, of which half are mispredicted.
+    A binary search is no faster, because GCC turns its conditions into branches, and half of them are mispredicted.
     """
     cdef Py_ssize_t width = lanes_of(e), rows = (n + width - 1)//width, row, i, j, index
     cdef double total, target, before
@@ -141,7 +141,7 @@ cdef void pick_elements(const real *e, const double *cumulative, Py_ssize_t n, c
 
 cdef void exponentiate_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *e,
                             double *totals) noexcept nogil:
-    """The exponentials of a tile, with TILE_COLUMNS in a row, and the sum of each column, from its top to its end."""
+    """The exponentials of a tile, with TILE_COLUMNS in a row, and the sum of each column, added from top to bottom."""
     cdef Py_ssize_t width = lanes_of(x), first, i, j
     cdef real maximum[LANES]
     cdef real shift[LANES]
@@ -169,7 +169,7 @@ cdef void exponentiate_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ss
 
 cdef void pick_of_tile(const real *e, Py_ssize_t rows, Py_ssize_t columns, const double *totals,
                        const double *uniforms, double *indices) noexcept nogil:
-    """The element that the uniform number of each column draws; -1 where a column has no distribution."""
+    """The element that the uniform number of each column draws; -1 if a column is not a distribution."""
     cdef Py_ssize_t width = lanes_of(e), first, i, j
     cdef double sums[LANES]
     cdef double targets[LANES]

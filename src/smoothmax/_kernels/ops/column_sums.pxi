@@ -1,15 +1,15 @@
-# The sums of columns' exponentials, the maximum counted apart: for logsumexp, log_softmax and the losses.
+# Sums of columns' exponentials, with the maximum counted: for logsumexp, log_softmax and the losses.
 #
-# 1. Guess each column's maximum from three elements, or take the state's.
-# 2. Read each element once, for the maximum and the sum together, with shifts from the guess and headroom above it.
+# 1. Guess each column's maximum from three elements, or take the state's maximum.
+# 2. Read each element once, for the maximum and the sum together, with shifts from the guess, and headroom above it.
 # 3. If the maximum of a column exceeds the headroom, the guess was wrong. Sum that column again by itself, because the
 #    bits of a column must not depend on its neighbours.
 #
-# Columns of few rows take differences from the maximum in two parts instead, which needs no shift (P19).
+# Columns of few rows take differences from the maximum in two parts instead, which need no shift (P19).
 
 cdef enum TileSums:         # how whole columns are summed:
     BY_SHIFT                # in one pass, from a guess
-    BY_DIFFERENCES          # from the maximum, in two passes: few rows
+    BY_DIFFERENCES          # from the maximum, in two passes: for few rows
 
 
 cdef inline real guess_of_maximum(const real *x, Py_ssize_t ld, Py_ssize_t rows) noexcept nogil:
@@ -23,7 +23,7 @@ cdef inline real guess_of_maximum(const real *x, Py_ssize_t ld, Py_ssize_t rows)
 cdef inline void take_maxima(State *state, Py_ssize_t first, const real *maximum) noexcept nogil:
     """Raise the state's maxima to those of a block.
 
-    The block's sum began from the old maximum. Where that was surpassed, the sum already contains it once.
+    The block's sum began from the old maximum. If a larger one was found, the old one is already in the block's sum.
     """
     cdef Py_ssize_t j
     cdef int raised = 0, old = 0
@@ -44,16 +44,16 @@ cdef inline void take_maxima(State *state, Py_ssize_t first, const real *maximum
 
 
 cdef inline bint can_join(real maximum, real shift, real round_bias) noexcept nogil:
-    """Whether the sum can join a state with this maximum: by a power of two."""
+    """Whether a power of two brings the sum to the scale of a state with this maximum."""
     return has_headroom(maximum, shift, round_bias) & (shift_of(maximum) == shift)
 
 
 cdef void join_unforeseen(State *state, Py_ssize_t first, const real *x, Py_ssize_t ld, Py_ssize_t rows,
                           const real *shift, const real *round_bias, real *maximum, real *totals,
                           real *carries) noexcept nogil:
-    """Sum the block again for the columns whose maximum was not foreseen, and join that to the state.
+    """Sum the block again for columns whose guess was wrong, and add that to the state.
 
-    Afterwards their maximum, totals and carries are those of an empty sum.
+    Afterwards maximum, totals and carries of these columns are those of an empty sum.
     """
     cdef Py_ssize_t j
     cdef real maxima[LANES]
@@ -125,7 +125,7 @@ cdef inline void reduce_columns(State *state, const real *x, Py_ssize_t ld, Py_s
 cdef void replace_unforeseen(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t width, const real *shift,
                              const real *round_bias, real *maximum, real *totals, real *carries,
                              real *counts) noexcept nogil:
-    """Sum the columns again whose maximum was not foreseen. Seldom called, so that `width` need not be a constant."""
+    """Sum columns again whose guess was wrong. This is rare, so `width` need not be a constant."""
     cdef Py_ssize_t j
     cdef real maxima[LANES]
     cdef real sums[LANES]
@@ -147,9 +147,9 @@ cdef void replace_unforeseen(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_s
 cdef inline void sum_of_columns(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t width, Terms terms,
                                 Py_ssize_t ahead, const real *out, Py_ssize_t out_ld, real *maximum, real *totals,
                                 real *carries, real *counts) noexcept nogil:
-    """The maximum of each column, and the sum of the others' exponentials divided by exp(maximum): read once.
+    """The maximum of each column, and the sum of the others' exponentials divided by exp(maximum), in one pass.
 
-    The result is scaled as difference_sum_lanes scales it.
+    The sum is scaled as by difference_sum_lanes.
     """
     cdef Py_ssize_t j
     cdef int foreseen = 1
@@ -168,7 +168,7 @@ cdef inline void sum_of_columns(const real *x, Py_ssize_t ld, Py_ssize_t rows, P
         split_exp(maximum[j] - shift[j], round_bias[j], &head, &tail, &scale)
         scale *= unscaled
         p = (head + tail)*scale
-        p_low = (head - (head + tail)) + tail       # without the scale, by which it would underflow
+        p_low = (head - (head + tail)) + tail       # without the scale, which would make it underflow
         total = sum_with_smaller(totals[j], carries[j], &low)
         inverse = <real>1/p
         quotient = total*inverse
@@ -197,7 +197,7 @@ cdef inline void sums_of_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py
 cdef inline void sums_of_columns(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, TileSums way,
                                  Terms terms, const real *out, Py_ssize_t out_ld, real *maximum, real *totals,
                                  real *carries, real *counts) noexcept nogil:
-    """The maximum and the sum of each column, scaled as difference_sum_lanes scales it."""
+    """The maximum and the sum of each column, scaled as by difference_sum_lanes."""
     cdef Py_ssize_t width = lanes_of(x), group, first, ahead = lanes_ahead(x, ld, rows)
     for group in range((columns + width - 1)//width):
         if fits_half_the_lanes(x, group, columns):
@@ -215,9 +215,9 @@ cdef inline void log_sums_of_columns(const real *x, Py_ssize_t ld, Py_ssize_t ro
                                      real *log_sum_low) noexcept nogil:
     """The maximum and log_sum of each column, in two parts.
 
-    All sums are taken first, because logarithms side by side wait less for each other. The last group of lanes has a
-    loop of its own: a single loop over all columns would compute those that fill no lanes one by one. log_sum_low is
-    NULL if it is not needed.
+    All sums are computed first, because logarithms side by side wait less for each other. The last group of lanes has a
+    loop of its own: a single loop over all columns would compute the last columns one by one. log_sum_low is NULL if it
+    is not needed.
     """
     cdef real low
     cdef Py_ssize_t width = lanes_of(x), first, n, j, whole = columns//width*width

@@ -4,14 +4,14 @@
 #     merge            componentwise, once both have the same reference
 #     change of reference from r to r':   dot + (r - r')*mass
 #
-# The reference is 0, or the maximum of the state's PartialSum, which the kernels of logsumexp have brought up to date.
-# x never exceeds the maximum. So if all weights have the same sign, all terms have one sign, and so has what a change
-# of reference adds: nothing cancels. An element of weight 0 adds nothing, whatever x is. What an addition rounds off
-# is added to `dot_low`; floats are added in double.
+# The reference is 0, or the maximum of the state's PartialSum, after the kernels of logsumexp have updated it. x never
+# exceeds the maximum. So if all weights have the same sign, all terms have one sign, and so has the number that a
+# change of reference adds: nothing cancels. An element of weight 0 adds nothing, even if x is inf or nan. The rounding
+# errors of additions are added to `dot_low`; floats are added in double.
 
 cdef enum DotTerms:         # what is summed:
     PRODUCTS                # b*(x - reference) and b, or
-    WEIGHTS_ALONE           # b, in the place of the products
+    WEIGHTS_ALONE           # b instead of the products
 
 
 cdef struct ColumnDot:
@@ -32,7 +32,7 @@ cdef inline void join_dot(DotSum *sum, Py_ssize_t j, double dot, double low, dou
 
 
 cdef void move_column_dot(ColumnDot *column, double old, double reference) noexcept nogil:
-    """Take a sum from one reference to another."""
+    """Move a sum from one reference to another."""
     cdef double distance, lost, product, low, error, total
     if old == reference or column.mass == 0:
         return
@@ -47,7 +47,7 @@ cdef void move_column_dot(ColumnDot *column, double old, double reference) noexc
 
 cdef void move_dot(DotSum *sum, Py_ssize_t j, double old, double reference) noexcept nogil:
     cdef ColumnDot column
-    if old == reference or sum.mass[j] == 0:        # most columns, which are not worth copying
+    if old == reference or sum.mass[j] == 0:        # true for most columns: do not copy them
         return
     column.dot, column.dot_low, column.mass, column.mass_low = sum.dot[j], sum.dot_low[j], sum.mass[j], sum.mass_low[j]
     move_column_dot(&column, old, reference)
@@ -78,7 +78,7 @@ cdef inline void add_signed(double *total, real *carry, real high, real low) noe
 cdef inline void dot_lanes(const real *x, Py_ssize_t ld, const real *b, Py_ssize_t b_ld, Py_ssize_t rows,
                            const real *reference, DotTerms terms, double *sums, real *carries, double *masses,
                            real *mass_carries) noexcept nogil:
-    """Add column j's b*(x - reference[j]) to sums[j] + carries[j] and its b to masses[j]; or b alone to the first."""
+    """Add b*(x - reference[j]) of column j to sums[j] + carries[j] and b to masses[j]; WEIGHTS_ALONE: b to the sums."""
     cdef Py_ssize_t i, j
     cdef double s[LANES]
     cdef double mass[LANES]
@@ -110,7 +110,7 @@ cdef inline void dot_lanes(const real *x, Py_ssize_t ld, const real *b, Py_ssize
 
 cdef double plain_dot(const real *x, const real *b, Py_ssize_t n, Py_ssize_t step, Py_ssize_t b_step, real reference,
                       DotTerms terms) noexcept nogil:
-    """The sum without its rounding errors, which mean nothing where it is not finite."""
+    """The sum without its rounding errors, which are meaningless if it is not finite."""
     cdef Py_ssize_t i
     cdef double total = 0
     for i in range(n):
@@ -224,7 +224,7 @@ cdef void reduce_weights_tile(State *state, const real *x, Py_ssize_t ld, const 
 
 
 cdef void finish_dot(State *state, Py_ssize_t columns, real *_, real *__) noexcept nogil:
-    """The sum in two parts, the first a number of the elements' type."""
+    """The sum in two parts, the first of which fits in the elements' type."""
     cdef Py_ssize_t j
     cdef double total
     for j in range(columns):

@@ -1,8 +1,9 @@
-# The elementwise operations, one formula each: what takes a row of operands to a row of results.
+# The elementwise operations, each with one formula: loops from a row of operands to a row of results.
 #
-# Every element passes through the same loop over lanes, the last ones of a row padded, so the bits of a result do not
-# depend on its place. A number by itself has the same bits outside of that loop: formulas call fma where it counts, and
-# a compiler contracts what is left of a polynomial alike. tests/test_c_functions.py compares them.
+# Every element goes through the same loop over lanes, and the last elements of a row are padded, so the bits of a
+# result do not depend on its place. A single number has the same bits outside of that loop: formulas call fma where the
+# bits depend on it, and compilers contract the rest of a polynomial in the same way. tests/test_c_functions.py compares
+# them.
 
 cdef inline real result_of(Elementwise operation, real x1, real x2) noexcept nogil:
     if operation == LOGADDEXP:
@@ -33,7 +34,7 @@ cdef inline void results_of_row(Elementwise operation, const real *x1, const rea
     for i in range(rows):
         results_of_lanes(operation, x1 + i*width, x2 + i*width, out + i*width)
     if remaining:
-        # The filler is ordinary, so that it raises no flag: to clear one would take time.
+        # The filler is an ordinary number and raises no floating-point flag, because clearing flags takes time.
         pad_with(<real>-1, x1 + rows*width, remaining, tail1)
         if operation == LOGADDEXP or operation == LOGSUBEXP:
             pad_with(<real>-2, x2 + rows*width, remaining, tail2)
@@ -73,7 +74,7 @@ cdef void fill_elementwise(ElementwiseRow *rows, real _) noexcept:
 
 # Numbers --------------------------------------------------------------------------------------------------------------
 #
-# A loop over lanes takes twice as long for one of them (P57).
+# A loop over lanes would take twice as long for a single number (P57).
 
 cdef real logaddexp_number(real x1, real x2) noexcept nogil:
     return logaddexp_of(x1, x2)

@@ -8,9 +8,9 @@
 #
 #     exp(x) = 2**n (1 + p),   p = r + r*r*exp_tail(r)                            as in math/exp.pxi
 #     1 - exp(x) = (1 - 2**n) - 2**n p       for n = 0 and -1: the first difference is exact, and p has all digits of x
-#     1 - exp(x) = 1 - 2**n (1 + p)          below: what the logarithm adds to 1 has all digits of the exponential
+#     1 - exp(x) = 1 - 2**n (1 + p)          for smaller n: the logarithm keeps all digits of the exponential
 #
-# Both are a count minus a product in two parts, and the logarithm takes them so.
+# Both are a count minus a product in two parts, as split_log takes them.
 
 cdef inline real log_one_minus_exp(real d, real d_low) noexcept nogil:
     """log(1 - exp(d + d_low)) within 0.9 ULP, for underflow_of(0) <= d < 0; -0. where the exponential is 0."""

@@ -2,17 +2,18 @@
 #
 #     log_softmax(x) = (x - m) - log(sum exp(x - m)),    m the maximum
 #
-# Error: 2 ULP. At the maximum the result is -log(count + others/p), so log_softmax([20, 0]) is -2.06e-9 at 0.
-# Worst inputs: [-22, 0, -2.06, -25] was 2.3 ULP off when four terms were added before the total took them.
+# Error: 2 ULP. At the maximum the result is -log(count + others/p), so the first of log_softmax([20, 0]) is -2.06e-9.
+# Worst inputs: [-22, 0, -2.06, -25] was 2.3 ULP off when four terms were added to each other before they were added to
+# the total.
 #
-# 1. Sum ROUNDED terms with the maximum counted apart (ops/row_sums.pxi, ops/column_sums.pxi).
+# 1. Sum ROUNDED terms with the maximum counted (ops/row_sums.pxi, ops/column_sums.pxi).
 # 2. Subtract the maximum, then the logarithm, from each element.
 #
-# The draft of a long row is the elements themselves. Their places in the result are fetched while a block is summed,
+# The draft of a long row is the elements themselves: the first pass copies them to the result while a block is summed,
 # and the second pass reads them there (P4).
 
 cdef void finish_log_softmax(State *state, Py_ssize_t columns, real *_, real *__) noexcept nogil:
-    """log_sum, unless a fused tile has left it already."""
+    """Compute log_sum, unless a fused tile has left it already."""
     if state.scaling == FROM_MAXIMUM:
         log_sums_of(state, columns, FROM_MAXIMUM, <real>0)
     elif state.scaling == SHIFTED:

@@ -5,8 +5,8 @@
 # Error: 1.5 ULP; where m and the logarithm cancel, in ULP of the larger of the two.
 # Worst inputs: 1.02 ULP at (0.0004828247801928903, -1.3537465942351543), float32 1.00 at (-0.0020048153, -3.1242003).
 #
-# d is taken in two parts: rounding it would cost abs(d)/2 ULP of the exponential, which is all of the result where m is
-# 0. The logarithm is rounded before m is added, because it is never larger than both m and the result.
+# d is taken in two parts: rounding it would cost abs(d)/2 ULP of the exponential, which alone makes the result where m
+# is 0. The logarithm is rounded before m is added, because it is never larger than both m and the result.
 
 cdef inline real logaddexp_of(real x1, real x2) noexcept nogil:
     cdef real most = x1 if x1 > x2 else x2, least = x2 if x1 > x2 else x1     # if either is nan, so is one of them

@@ -2,24 +2,24 @@
 #
 #     out[i] = log(sum_{j <= i} exp(x[j]));   exclusive: j < i
 #
-# Error: 1.5 ULP of each prefix, as logsumexp's, counted in the same way. The exponentials are summed relative to a
-# reference that is the maximum of all elements up to the end of a block, never of a single prefix:
+# Error: 1.5 ULP of each prefix, counted as for logsumexp. The exponentials are summed relative to a reference that is
+# the maximum of all elements up to the end of a block, never of a single prefix:
 #
 #     out[i] = c + (N log(2) + log(s)),    c and N the shift and exponent of the reference (math/shift.pxi),
 #                                          s = sum_{j <= i} exp(x[j] - c) 2**(OFFSET - N)
 #
-# c is 0 or a multiple of GRID, and N log(2) has more digits than a result shows. So a reference far above a prefix
-# costs no digits of its logarithm, as long as s stays in range: see scan_range().
+# c is 0 or a multiple of GRID, and N log(2) has more digits than a result shows. So even if the reference is far above
+# a prefix, its logarithm keeps all digits, as long as s stays in range: see scan_range().
 #
-# 1. Find the block's maximum. If its first prefix lies so far below that terms might vanish which count there, take
-#    less: one row of lanes, then one element at a time.
+# 1. Find the block's maximum. If its first prefix lies so far below the maximum that terms might vanish which count in
+#    that prefix, take a smaller block: one row of lanes, then one element at a time.
 # 2. Move the sum so far to the new reference, mostly by a power of two.
-# 3. Sum the block by itself, in three parts. Then the sum so far is added once to each element, and 10^7 equal terms
-#    are not rounded 10^7 times the same way.
+# 3. Sum the block by itself, in three parts. The sum so far is added to each of these sums once, so that 10^7 equal
+#    terms are not rounded 10^7 times in the same way.
 # 4. Take the logarithm of each sum.
 #
-# Columns do that a row at a time. A row is cut into as many stretches as there are lanes, which are transposed, scanned
-# side by side, and offset by what comes before each.
+# Columns are scanned one row at a time. A row is cut into as many stretches as there are lanes. They are transposed,
+# scanned side by side, and the sum before each stretch is added.
 
 cdef enum Placement:        # which prefix belongs to a position:
     INCLUSIVE               # the one that ends with its element
@@ -27,10 +27,10 @@ cdef enum Placement:        # which prefix belongs to a position:
 
 
 cdef inline real scan_range(real _) noexcept nogil:
-    """How far a block's reference may lie above its first prefix.
+    """How far the reference of a block may lie above its first prefix.
 
-    Elements VANISH = 745.2 (104) below a prefix count in it. They must be normal numbers where they are scaled for the
-    reference: (RANGE + VANISH)/log(2) <= 1022 + OFFSET (126 + 64).
+    Elements up to VANISH = 745.2 (104) below a prefix count in it. Scaled for the reference, they must still be normal
+    numbers: (RANGE + VANISH)/log(2) <= 1022 + OFFSET (126 + 64).
     """
     return <real>20 if real is float else <real>200
 
@@ -50,7 +50,7 @@ cdef inline void add_to_parts(real *high, real *middle, real *low, real d, real 
 
 
 cdef inline real log_of_parts(real high, real middle, real low, real shift, real exponent) noexcept nogil:
-    """c + log of a sum that is scaled by 2**-exponent; -inf where it is 0."""
+    """c + log of a sum that is scaled by 2**-exponent; -inf if the sum is 0."""
     cdef real log_low, error, log_sum = split_log(high, middle, low, exponent, &log_low)
     cdef real value = sum_in_two(shift, log_sum, &error)
     value += error + log_low
@@ -59,7 +59,7 @@ cdef inline real log_of_parts(real high, real middle, real low, real shift, real
 
 cdef inline void reference_shifts(real reference, real *shift, real *round_bias, real *underflow_below,
                                   real *exponent) noexcept nogil:
-    """shifts_of a reference, 0 where there is none, and the exponent that log_of_parts() needs."""
+    """shifts_of a reference, or of 0 if it is -inf, and the exponent that log_of_parts() needs."""
     shifts_of(finite_reference(reference), shift, round_bias, underflow_below)
     # scaled_one is 2**OFFSET, and round_bias_of(0) - round_bias is N.
     exponent[0] = (round_bias_of(<real>0) - round_bias[0]) - (<real>64 if real is float else <real>512)
@@ -71,7 +71,7 @@ cdef inline bint is_in_range(const RunningSum *sum, Py_ssize_t first, const real
                              Placement placement, Py_ssize_t ahead, real *reference, real *fits) noexcept nogil:
     """The reference of a block for each column, and whether every prefix of the block is in range of it.
 
-    `fits` says that of each column. The block that lies `ahead` is prefetched.
+    `fits` says for which columns they are. The block that lies `ahead` is prefetched.
     """
     cdef Py_ssize_t i, j
     cdef int all_ = 1, empty = 0
@@ -90,7 +90,7 @@ cdef inline bint is_in_range(const RunningSum *sum, Py_ssize_t first, const real
             lowest[j] = larger(finite_or_nothing(x[j]), lowest[j])
         reference[j] = m[j]
         empty |= lowest[j] == -INFINITY
-    if empty:               # then the first prefix that is not may be as low as the lowest element
+    if empty:               # the first prefix that is not empty may be as low as the lowest element
         for j in range(lanes_of(x)):
             lowest[j] = lowest[j] if lowest[j] > -INFINITY else <real>INFINITY
         for i in range(rows):
@@ -104,7 +104,7 @@ cdef inline bint is_in_range(const RunningSum *sum, Py_ssize_t first, const real
 
 
 cdef inline void raise_columns(RunningSum *sum, Py_ssize_t first, const real *reference) noexcept nogil:
-    """Move columns side by side to their references: by powers of two, unless a shift changes."""
+    """Move columns side by side to their references: multiply by powers of two, unless a shift changes."""
     cdef Py_ssize_t j
     cdef int simple = 1
     cdef double power[LANES]
@@ -158,7 +158,7 @@ cdef inline void scan_block_of_columns(RunningSum *sum, Py_ssize_t first, const 
     cdef real block[LANES]
     cdef real block_middle[LANES]
     cdef real block_low[LANES]
-    cdef real undefined[LANES]      # inf or nan once one was seen, else 0
+    cdef real undefined[LANES]      # inf or nan after the first of them, else 0
     cdef real y[LANES]
     cdef double total, total_middle, total_low
     for j in range(lanes_of(x)):
@@ -209,7 +209,7 @@ cdef void take_lanes(const RunningSum *sum, Py_ssize_t first, RunningColumn *col
 cdef void scan_rows_one_by_one(RunningSum *sum, Py_ssize_t first, const real *x, Py_ssize_t ld, Py_ssize_t rows,
                                const real *reference, const real *fits, Placement placement, real *out,
                                Py_ssize_t out_ld) noexcept nogil:
-    """Scan a block of which some columns are out of range. The others have the bits that they have anyway."""
+    """Scan a block in which some columns are out of range. The bits of the other columns do not change."""
     cdef Py_ssize_t i, j, width = lanes_of(x)
     cdef real single[LANES]
     cdef real unused[LANES]
@@ -224,7 +224,7 @@ cdef void scan_rows_one_by_one(RunningSum *sum, Py_ssize_t first, const real *x,
         put_running(sum, first + j, &before[j])
     for i in range(rows):
         is_in_range(sum, first, x + i*ld, ld, 1, INCLUSIVE, NO_PREFETCH, single, unused)
-        if placement == EXCLUSIVE:      # relative to the reference so far: the element may be far above
+        if placement == EXCLUSIVE:      # relative to the reference so far, because the element may be far above it
             put_prefixes(sum, first, by_row + i*width)
             scan_block_of_columns(sum, first, x + i*ld, ld, 1, single, placement, unused, width)
         else:
@@ -272,9 +272,9 @@ cdef void exclusive_scan_tile(State *state, const real *x, Py_ssize_t ld, const 
 
 cdef inline void sum_before_lanes(real *high, real *middle, real *low, real *last_high, real *last_middle,
                                   real *last_low) noexcept nogil:
-    """Turn a sum for each lane into that of the lanes before it; last_* becomes the sum of all.
+    """Turn the sum of each lane into the sum of all lanes before it; last_* becomes the sum of all lanes.
 
-    The arrays have twice the lanes. The lower half is 0, and stands for what lies before the first lane.
+    The arrays have twice the lanes. The lower half is 0: nothing lies before the first lane.
     """
     cdef Py_ssize_t j, step = 1, width = lanes_of(high)
     cdef real h[LANES]
@@ -302,9 +302,8 @@ cdef inline void sum_before_lanes(real *high, real *middle, real *low, real *las
 
 cdef inline Py_ssize_t usable_block(const real *x, Py_ssize_t n, real reference, Placement placement,
                                     real *maximum) noexcept nogil:
-    """How many elements the next block takes: 0 if the first is +inf or nan. `maximum` is that of the block.
-
-    A block has no +inf or nan, and no prefix that is out of range of its maximum, unless it is a single element.
+    """How many elements the next block takes: 0 if the first is +inf or nan. `maximum` becomes that of the block.
+No block contains +inf or nan. No block has a prefix that is out of range of the maximum, unless it is a single element.
     """
     cdef Py_ssize_t width = lanes_of(x), j, i, rows
     cdef real m[LANES]
@@ -336,7 +335,7 @@ cdef inline Py_ssize_t usable_block(const real *x, Py_ssize_t n, real reference,
         if maximum[0] == -INFINITY:
             return n
         lowest = first
-        if first == -INFINITY:  # then the first prefix that is not may be as low as the lowest element
+        if first == -INFINITY:  # the first prefix that is not empty may be as low as the lowest element
             lowest = maximum[0]
             for i in range(n):
                 lowest = x[i] if -INFINITY < x[i] < lowest else lowest
@@ -348,7 +347,7 @@ cdef inline Py_ssize_t usable_block(const real *x, Py_ssize_t n, real reference,
 cdef void scan_each_lane(const real *turned, Py_ssize_t rows, real reference, Placement placement, real *high,
                          real *middle, real *low, real *before, real *before_middle, real *before_low,
                          real *all_) noexcept nogil:
-    """Scan each lane by itself, and leave the sum of the lanes before it; all_ becomes the three parts of all."""
+    """Scan each lane by itself, and compute the sum of the lanes before it; all_ becomes the total in three parts."""
     cdef Py_ssize_t width = lanes_of(turned), i, j
     cdef real h[LANES]
     cdef real m[LANES]
@@ -384,7 +383,7 @@ cdef void scan_each_lane(const real *turned, Py_ssize_t rows, real reference, Pl
 
 
 cdef bint seen_from(RunningColumn *column, real reference) noexcept nogil:
-    """Scale a sum for another reference, which may be a little lower; False if it is too far below."""
+    """Scale a sum for another reference; returns False if that is too far below the present one."""
     cdef real old = <real>column.reference, exponent
     cdef double power
     if not old > reference:
@@ -405,8 +404,8 @@ cdef void scan_block_of_row(RunningColumn *run, const RunningColumn *base, const
                             Placement placement, real *out) noexcept nogil:
     """Scan up to SCAN_BLOCK_ROWS rows of lanes.
 
-    `run` is the sum of the piece so far, `base` that of the pieces before it. `run` does not depend on `base`, so that
-    threads can sum all pieces before they know any base.
+    `run` is the sum of the piece so far, `base` that of all earlier pieces. `run` does not depend on `base`, so that
+    threads can sum all pieces before any base is known.
     """
     cdef Py_ssize_t width = lanes_of(x), rows = (n + width - 1)//width, i, j
     cdef bint whole = rows*width == n
@@ -468,7 +467,7 @@ cdef void scan_block_of_row(RunningColumn *run, const RunningColumn *base, const
 
 cdef double fill_undefined(const real *x, Py_ssize_t n, double undefined, Placement placement,
                            real *out) noexcept nogil:
-    """Write the results of prefixes with a +inf or nan; returns inf or nan, whichever the last prefix is."""
+    """Write the results of prefixes with +inf or nan; returns the last of them, inf or nan."""
     cdef Py_ssize_t i
     cdef real v
     for i in range(n):
@@ -490,7 +489,7 @@ cdef real value_of_column(const RunningColumn *column, real _) noexcept nogil:
 
 
 cdef inline void scan_row_of(State *state, const real *x, Py_ssize_t n, Placement placement, real *out) noexcept nogil:
-    """Scan part of a piece. Column 0 of the state is the sum of the piece so far, column 1 of the pieces before it."""
+    """Scan part of a piece. Column 0 of the state is the sum of the piece so far, column 1 that of earlier pieces."""
     cdef Py_ssize_t block
     cdef RunningColumn run, base, total
     cdef real maximum = 0, v
@@ -506,7 +505,7 @@ cdef inline void scan_row_of(State *state, const real *x, Py_ssize_t n, Placemen
         block = usable_block(x, min_of(n, SCAN_BLOCK_ROWS*lanes_of(x)), <real>run.reference, placement, &maximum)
         if block > 1 or placement == INCLUSIVE and block:
             scan_block_of_row(&run, &base, x, block, maximum, placement, out)
-        else:       # +inf, nan, or an element that may be far above the prefix before it, which is still a number
+        else:       # +inf, nan, or an element that may be far above the prefix before it: that prefix is still finite
             v = x[0]
             total = base
             merge_column(&total, &run, v)
@@ -538,14 +537,14 @@ cdef void sum_scanned_row(State *state, const real *x, const real *_, Py_ssize_t
 
 
 cdef void sum_exclusively_scanned_row(State *state, const real *x, const real *_, Py_ssize_t n) noexcept nogil:
-    """The sum that exclusive_scan_row leaves, whose blocks may end elsewhere."""
+    """The sum that exclusive_scan_row leaves. Its blocks may end in other places than those of scan_row."""
     scan_row_of(state, x, n, EXCLUSIVE, <real *>NULL)
 
 
 cdef void start_of_scan(State *state, Py_ssize_t columns, real *_, real *__) noexcept nogil:
-    """Turn the PartialSum of what precedes a scan into the RunningSum that the scan goes on from.
+    """Turn the PartialSum of all elements before a scan into the RunningSum that the scan starts from.
 
-    No digit is lost: of a PartialSum, too, only the second part tells terms that are tiny beside the maximum.
+    No digit is lost: in a PartialSum too, terms that are tiny beside the maximum are in the second part only.
     """
     cdef Py_ssize_t j
     cdef ColumnSum column

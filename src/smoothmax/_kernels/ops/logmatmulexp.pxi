@@ -4,17 +4,17 @@
 #
 # By a product of matrices:     P[i, j] = sum over p of 2**s exp(a[i, p] - row[i]) 2**s exp(b[p, j] - column[j])
 #                               (row[i] + column[j]) + log(P[i, j] 2**-2s)
-# where row and column are the maxima, and s as large as P allows. The caller multiplies.
+# where row and column are the maxima, and s is as large as possible without overflow in P. The caller multiplies.
 #
-# Error: (k + 8) u + 1 ULP of the result, u = 2**-53 (2**-24), where P is at least certified_above(): each exponential
-# is within 1.3 u, the product adds k u, and what underflows is at most u of P (docs/numerics.md).
+# Error: (k + 8) u + 1 ULP of the result, u = 2**-53 (2**-24), if P is at least certified_above(): each exponential is
+# within 1.3 u, the product adds k u, and underflow costs at most u of P (docs/numerics.md).
 #
 # Exactly: 2 ULP; where maximum and logarithm cancel, in ULP of the larger of the two.
 # Worst inputs: 0.62 ULP at a = [-1.2626332504786038, 2.3505698229042027], b = [1.3948877652523266,
 # -3.2692870762452237], float32 0.59 at a = [-0.43129376, -0.07007493], b = [-0.42007896, 0.25329396].
 #
-# 1. a + b = t + t', rounded and what that lost. m is the maximum of t.
-# 2. Sum exp((t - m) + t') with the difference in two parts, and count the elements whose t is m; add their t' instead.
+# 1. a + b = t + t': the rounded sum and its rounding error. m is the maximum of t.
+# 2. Sum exp((t - m) + t') with the difference in two parts. Count the elements whose t is m, and add only their t'.
 # 3. m + log(count + others), rounded once.
 
 cdef inline real as_many(Py_ssize_t k, real _) noexcept nogil:
@@ -36,10 +36,11 @@ cdef inline real scale_exponent(Py_ssize_t k, real _) noexcept nogil:
 
 
 cdef inline real certified_above(Py_ssize_t k, real _) noexcept nogil:
-    """The least P that has lost at most u of itself to underflow.
+    """The least P that has lost at most u P to underflow.
 
-    An exponential below 2**-1021 (2**-125) may be lost, whose factor is at most 2**s, and so may a product below
-    2**-1022 (2**-126), even if the processor flushes subnormal numbers: less than k 2**(s - 1019) (k 2**(s - 123)).
+    Two kinds of terms may be lost: exponentials below 2**-1021 (2**-125), times another of at most 2**s, and products
+    below 2**-1022 (2**-126), in case the processor flushes subnormal numbers. Together that is less than k 2**(s -
+    1019) (k 2**(s - 123)).
     """
     cdef double power = power_of_two(<double>scale_exponent(k, <real>0) - (99 if real is float else 966))
     return <real>(power*as_many(k, <double>0))
@@ -117,7 +118,7 @@ cdef void factor_columns(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize
 
 cdef inline void logs_of_lanes(real *products, const real *rows, const real *columns, real exponent, real least,
                                int *doubtful) noexcept nogil:
-    """Results in the place of products; `doubtful` is set for those that are not certified."""
+    """Replace products by results; `doubtful` is set for those that are not certified."""
     cdef Py_ssize_t j
     cdef real y[LANES]
     cdef real total, error, low, log_product
@@ -136,7 +137,7 @@ cdef inline void logs_of_lanes(real *products, const real *rows, const real *col
 
 cdef inline Py_ssize_t list_doubtful(const int *doubtful, Py_ssize_t first, Py_ssize_t n, uint16_t *places,
                                      Py_ssize_t found) noexcept nogil:
-    """Append the places of those that are set to the list of `found`, and return its new length."""
+    """Append the places that are set to a list of `found` places, and return its new length."""
     cdef Py_ssize_t j
     cdef int any_of_them = 0
     for j in range(LANES):
@@ -151,7 +152,7 @@ cdef inline Py_ssize_t list_doubtful(const int *doubtful, Py_ssize_t first, Py_s
 
 cdef Py_ssize_t log_products(real *products, Py_ssize_t n, Py_ssize_t k, const real *row, const real *columns,
                              uint16_t *places) noexcept nogil:
-    """Take n products of a row to results, and list the places of those that the exact kernel must compute anew."""
+    """Turn n products of a row into results, and list the places of those that the exact kernel must compute again."""
     cdef Py_ssize_t width = lanes_of(products), first, found = 0, left
     cdef real exponent = -2*scale_exponent(k, <real>0), least = certified_above(k, <real>0)
     cdef real tail[LANES]
@@ -176,8 +177,8 @@ cdef Py_ssize_t log_products(real *products, Py_ssize_t n, Py_ssize_t k, const r
 
 # Exactly --------------------------------------------------------------------------------------------------------------
 #
-# Lanes are elements of the result. The elements of b that they need lie side by side, one row of lanes for each term.
-# So do those of a, unless a single one serves all lanes, which are then elements of one row of the result.
+# Lanes are elements of the result. `b` has one row of lanes for each term, and so has `a`, unless one element of `a`
+# serves all lanes, which are then elements of one row of the result.
 
 cdef inline real element_of(const real *a, bint is_shared, Py_ssize_t i, Py_ssize_t j) noexcept nogil:
     return a[i] if is_shared else a[i*lanes_of(a) + j]
@@ -203,13 +204,13 @@ cdef inline void max_of_sums(ProductSum *sum, const real *a, bint is_shared, con
 
 
 cdef inline real takes_apart(real maximum) noexcept nogil:
-    """1 where t' is so small that exp(t') is 1 + t', to 0.06 ULP of the result; elements are counted there."""
+    """1 where t' is so small that exp(t') is 1 + t' within 0.06 ULP of the result. Elements are counted there."""
     cdef real most = <real>4194304 if real is float else <real>2251799813685248.0
     return one_if(magnitude(maximum) < most, <real>0)
 
 
 cdef inline real takes_together(real maximum) noexcept nogil:
-    """1 from there on, where rounding (t - m) + t' does not show, to where an ULP of m is so much that t' does not."""
+    """1 for larger m, where rounding (t - m) + t' does not show, up to where t' itself is lost beside an ULP of m."""
     cdef real most = <real>268435456 if real is float else <real>1152921504606846976.0
     return one_if(magnitude(maximum) < most, <real>0) - takes_apart(maximum)
 
@@ -297,7 +298,7 @@ cdef void max_of_products(ProductSum *sum, const real *a, bint is_shared, const 
 
 cdef void add_products(ProductSum *sum, const real *a, bint is_shared, const real *b,
                        Py_ssize_t terms) noexcept nogil:
-    """Add what each term has beside the maximum, unless no lane has a finite maximum: then the result is known."""
+    """Add the terms relative to the maximum, unless no lane has a finite maximum: then the result is known."""
     cdef Py_ssize_t j
     cdef int finite = 0
     for j in range(lanes_of(a)):
@@ -311,7 +312,7 @@ cdef void add_products(ProductSum *sum, const real *a, bint is_shared, const rea
 
 
 cdef void share_maximum(ProductSum *sum) noexcept nogil:
-    """Let the lanes be parts of one element: they have one maximum."""
+    """Make the lanes parts of one element: give them one maximum."""
     cdef Py_ssize_t j
     for j in range(1, LANES):
         sum.maximum[0] = larger(sum.maximum[j], sum.maximum[0])
@@ -320,7 +321,7 @@ cdef void share_maximum(ProductSum *sum) noexcept nogil:
 
 
 cdef void fold_lanes(ProductSum *sum) noexcept nogil:
-    """Add lanes that share_maximum() has made parts of one element to the first."""
+    """Add all lanes, parts of one element since share_maximum(), to the first lane."""
     cdef Py_ssize_t j
     cdef double error
     for j in range(1, LANES):

@@ -1,7 +1,8 @@
-# logmatmulexp of stacks of small matrices: lanes are matrices.
+# logmatmulexp of stacks of small matrices: each lane is a matrix.
 #
-# Formula, certificate and bound are those of ops/logmatmulexp.pxi. Small matrices leave most lanes of a row empty, and
-# most of a product by np.matmul is the call. Here every lane has work, and products are added one after the other.
+# Formula, certificate and bound are those of ops/logmatmulexp.pxi. Small matrices would leave most lanes of a row
+# empty, and np.matmul takes longer to call than to multiply them. Here every lane has work, and each sum is added term
+# by term.
 
 cdef inline void factor_lanes(real *x, Py_ssize_t reductions, Py_ssize_t k, real round_bias, real underflow_below,
                               real *maxima) noexcept nogil:
@@ -22,10 +23,10 @@ cdef inline void factor_lanes(real *x, Py_ssize_t reductions, Py_ssize_t k, real
 
 cdef Py_ssize_t multiply_stack(real *a, real *b, Py_ssize_t rows, Py_ssize_t k, Py_ssize_t columns, real *maxima,
                                real *out, uint16_t *places) noexcept nogil:
-    """Results from the elements of as many matrices as there are lanes; the places of those that are not certified.
+    """Compute results of as many matrices as there are lanes, and list the places of those that are not certified.
 
     `a` has k rows of lanes for each row of a matrix, `b` for each column, and `out` one for each result. The factors
-    and their maxima, of the rows first, take the place of the elements and of what `maxima` has.
+    replace the elements of `a` and `b`; `maxima` becomes the maxima of the rows, then those of the columns.
     """
     cdef Py_ssize_t width = lanes_of(a), i, c, p, j, found = 0
     cdef real exponent = offset(<real>0) - scale_exponent(k, <real>0)

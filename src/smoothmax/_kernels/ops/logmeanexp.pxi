@@ -1,21 +1,22 @@
 # logmeanexp
 #
-#     logmeanexp(x) = m + log((count + others/p)/n),    m the maximum, n how many elements take part
+#     logmeanexp(x) = m + log((count + others/p)/n),    m the maximum, n the number of elements that take part
 #     with weights:  log(sum b exp(a) / sum b)
 #
 # Error: 2 ULP; where m and the logarithm cancel, in ULP of the larger of the two, and of 2**-20 in float32 if that is
-# larger still. With weights as logsumexp's, in ULP of the largest of the result, a, log(abs(b)) and log(abs(sum b)).
+# larger still. With weights the same as logsumexp's, in ULP of the largest of the result, a, log(abs(b)) and
+# log(abs(sum b)).
 #
-# 1. Sum EXACT terms: of a mean near 1 there is no large logarithm that could hide what rounded ones lose.
-# 2. Divide the sum by n in two parts. A difference of two logarithms would have lost the digits of a mean near 1: of
-#    [0, -1e-10] it has ten fewer.
-# 3. With weights, take the sum of the weights as that of b exp(0), by the same kernels, and divide the two sums.
+# 1. Sum EXACT terms, because a mean near 1 has no large logarithm that would hide the errors of ROUNDED ones.
+# 2. Divide the sum by n in two parts. The difference of two logarithms would lose the digits of a mean near 1: ten of
+#    them for [0, -1e-10].
+# 3. With weights, compute the sum of the weights as the sum of b exp(0), by the same kernels, and divide the two sums.
 #
-# A masked element is staged as -inf, which cannot be told from an element that is -inf and takes part. So n comes from
+# A masked element is staged as -inf, and cannot be told from an element that is -inf and takes part. So n comes from
 # the mask (see _schedule/results.pyx).
 
 cdef inline double log_mean_of(double count, double q, double q_low, double n, double *low) noexcept nogil:
-    """log((count + q + q_low)/n), and in `low` what rounding lost."""
+    """log((count + q + q_low)/n), and in `low` the rounding error."""
     cdef double error, total = two_sum(count, q, &error), mean = total/n, product = mean*n
     cdef double rest = ((total - product) - product_error(mean, n, product)) + (error + q_low)
     return split_log(mean, rest/n, <double>0, <double>0, low)
@@ -103,11 +104,11 @@ cdef void logmeanexp_differences_tile(const real *x, Py_ssize_t ld, Py_ssize_t r
 
 # With weights ---------------------------------------------------------------------------------------------------------
 
-cdef double ZEROS[ROW_BLOCK_LANES*LANES_F64]       # the elements whose weighted sum is the sum of the weights
+cdef double ZEROS[ROW_BLOCK_LANES*LANES_F64]       # with these elements, the weighted sum is the sum of the weights
 
 
 cdef inline State *mass_of(State *state) noexcept nogil:
-    """The state moved so that its WeightedSum, all that kernels with weights touch, lies where the DotSum is."""
+    """A view of the state, for kernels with weights: they touch only the WeightedSum, which is then the DotSum."""
     return <State *>&state.dot
 
 
@@ -147,13 +148,13 @@ cdef double exponent_of_sum(const WeightedSum *sum, Py_ssize_t j, double *shift,
 
 
 cdef double weighted_mean(const WeightedSum *sum, const WeightedSum *mass, Py_ssize_t j, real type_) noexcept nogil:
-    """log of the quotient of two sums: nan for a negative one, and where the weights add up to 0 or to no number."""
+    """log of the quotient of two sums: nan if it is negative, or if the weights add up to 0, inf or nan."""
     cdef double low, mass_low, quotient, product, rest, log_mean, log_low, shift, mass_shift, exponent
     cdef double total = two_sum(sum.sum[j], sum.sum_low[j], &low)
     cdef double whole = two_sum(mass.sum[j], mass.sum_low[j], &mass_low)
     cdef int power, mass_power
     if whole == 0 or not is_finite(whole) or not is_finite(sum.sum[j]):
-        # An infinite sum has no rounding error. inf and nan remain, in the sign that the weights leave.
+        # An infinite sum has no rounding error. The result is inf or nan; negative weights change the sign of the sum.
         total = NAN if whole == 0 or not is_finite(whole) else sum.sum[j] if whole > 0 else -sum.sum[j]
         return INFINITY if total == INFINITY else NAN
     if total == 0:

@@ -2,12 +2,13 @@
 #
 #     logsumexp(x) = m + log(sum exp(x - m)) = m + log(count + others/p),    m the maximum
 #
-# Error: 1.5 ULP; 1 ULP from 1000 elements on. Where m and the logarithm cancel, in ULP of the larger of the two.
+# Error: 1.5 ULP; 1 ULP from 1000 elements on. Where m and the logarithm cancel, these are ULP of the larger of the two.
 # Worst inputs: see ops/row_sums.pxi; tests/test_accuracy.py searches near the places where digits cancel.
 #
-# 1. Sum the exponentials and count the maximum apart (ops/row_sums.pxi, ops/column_sums.pxi). [-40, 0] is 4.25e-18.
-# 2. Sum ROUNDED terms, and EXACT ones again where the result is so near 0 that the difference shows.
-# 3. m + log_sum + log_sum_low, rounded once.
+# 1. Sum the exponentials and count the maximum (ops/row_sums.pxi, ops/column_sums.pxi), so that logsumexp([-40, 0]) is
+#    4.25e-18 and not 0.
+# 2. Sum ROUNDED terms, and again EXACT ones where the result is so near 0 that the difference shows.
+# 3. Add m + log_sum + log_sum_low, rounded once.
 
 cdef void reduce_row_exact(State *state, const real *x, const real *_, Py_ssize_t n) noexcept nogil:
     reduce_blocks(state, x, n, EXACT, <real *>NULL)
@@ -18,11 +19,10 @@ cdef void reduce_row_rounded(State *state, const real *x, const real *_, Py_ssiz
 
 
 cdef void reduce_row_adaptive(State *state, const real *x, const real *_, Py_ssize_t n) noexcept nogil:
-    """EXACT until the sum can only grow to one whose logarithm needs no exact terms, then ROUNDED.
+    """Sum EXACT terms as long as the result may need them, then ROUNDED terms.
 
-    An error of 1.1 ULP in what is added is less than a third of one in a logarithm of 2 or more. Negative weights that
-    come later may take most of the sum away; they divide its error by what is left, as they do with that of their own
-    terms.
+    An error of 1.1 ULP in later terms is less than a third of an ULP in a logarithm of 2 or more. Negative weights that
+    come later may cancel most of the sum. They magnify its error as much as that of their own terms.
     """
     cdef Py_ssize_t block
     while n > 0 and (state.sum.maximum[0] < 0 or needs_exact_sum(<real>state.sum.maximum[0], state.sum.count[0],
@@ -65,7 +65,7 @@ cdef void finish_logsumexp(State *state, Py_ssize_t columns, real *out, real *si
 
 # Fused rows -----------------------------------------------------------------------------------------------------------
 #
-# Long and short rows have functions of their own, so that a row that fits in the lanes does not pay for their stack.
+# Long and short rows have functions of their own, so that rows that fit in the lanes do not pay for their stack frames.
 
 cdef inline void logsumexp_of_row(const real *x, Py_ssize_t n, Py_ssize_t away, Precision precision,
                                   real *out) noexcept nogil:

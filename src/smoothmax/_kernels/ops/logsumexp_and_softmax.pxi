@@ -1,16 +1,16 @@
 # logsumexp and softmax of the same elements, in one call.
 #
-# Error: that of logsumexp and that of softmax.
+# Error: as logsumexp's and softmax's.
 #
-# 1. Read for the maximum; exponentiate once, store in the result, and sum EXACT terms as logsumexp does, the maximum
-#    counted apart so that log(1 + others) keeps its digits.
+# 1. Find the maximum; exponentiate once, store the exponentials in the result, and sum EXACT terms as logsumexp does,
+#    with the maximum counted so that log(1 + others) keeps its digits.
 # 2. `finish` computes the value and the reciprocal of the sum.
 # 3. Multiply the stored exponentials.
 #
-# The gradients of losses take the same way with other factors, see ops/loss_gradients.pxi.
+# The gradients of losses are computed in the same way with other factors, see ops/loss_gradients.pxi.
 
 cdef inline double sum_of_stored(const real *e, Py_ssize_t n, real p, double *carry) noexcept nogil:
-    """The sum of the stored exponentials that are not p, the maximum's, where all others are far below it."""
+    """The sum of the stored exponentials other than p, the maximum's, for when all others are far below it."""
     cdef Py_ssize_t width = lanes_of(e), i, j
     cdef double sums[LANES]
     cdef real carries[LANES]
@@ -26,13 +26,13 @@ cdef inline double sum_of_stored(const real *e, Py_ssize_t n, real p, double *ca
 
 
 cdef void exp_sum_store_row(State *state, const real *x, Py_ssize_t n, real *out) noexcept nogil:
-    """The elements may be gone once exponentials are stored, so digits that were lost are found in those."""
+    """The exponentials may have replaced the elements, so lost digits are computed again from the exponentials."""
     cdef real maximum, shift, round_bias, underflow_below, bias, p, taken, lost
     cdef double total, carry, count
     cdef Py_ssize_t i
     cdef real tail[LANES]
     maximum = max_of_row(x, n, tail)
-    if magnitude(maximum) == INFINITY:      # every result is nan, but the value is not
+    if magnitude(maximum) == INFINITY:      # every probability is nan, but logsumexp is not
         total = exact_sum_of_block(x, n, maximum, &carry, &count)
         for i in range(n):
             out[i] = NAN

@@ -2,17 +2,17 @@
 #
 #     dloss/dx_c = ((hard w_t + soft mass) p_c - soft b_c - hard w_t [c = t]) / denominator        see ops/losses.pxi
 #
-# Error: 3 ULP for class targets, otherwise of the larger of its two terms.
+# Error: 3 ULP; with weights of all classes, of the larger of the two terms.
 #
-# 1. Sum EXACT terms, and store the exponentials where that is fused (ops/logsumexp_and_softmax.pxi).
+# 1. Sum EXACT terms, and store the exponentials where the kernel is fused (ops/logsumexp_and_softmax.pxi).
 # 2. The first term is softmax with another factor.
-# 3. At the target the first and the last term would cancel. Compute both as -hard w_t (1 - p_t), where 1 - p_t is the
-#    sum of the others divided by the whole sum, and write that at the end, over the result of step 2.
+# 3. At the target the first and the last term would cancel. Compute both together as -hard w_t (1 - p_t), where 1 - p_t
+#    is the sum of the other exponentials divided by the whole sum. It replaces the result of step 2 at the end.
 #
-# Every factor is two doubles: rounded one after the other, they cost a gradient 5 ULP.
+# Every factor is two doubles; when each was rounded, a gradient was 5 ULP off.
 
 cdef inline void exp_of_target(real target, real maximum, Scaling scaling, double *at, double *at_low) noexcept nogil:
-    """The target's exponential in two parts, scaled as the sum is. Without a target, `target` is 0, however large."""
+    """The target's exponential in two parts, scaled as the sum is. A missing target is 0 and may exceed the maximum."""
     cdef real shift, round_bias, underflow_below, d, d_low, head, tail, scale
     if scaling == FROM_MAXIMUM:
         difference_in_two(target if target < maximum else maximum, maximum, underflow_of(<real>0), WITH_MAXIMUM, &d,
@@ -39,8 +39,8 @@ cdef inline void gradient_factors(State *state, Py_ssize_t columns, Scaling scal
     for j in range(columns):
         total = scaled_total(state, j, scaling, &low, type_)
         invert(total, low, &inverse, &inverse_low)
-        # 1 - p of the target is the sum of the others over the whole sum. If the target is the maximum, leave that out.
-        # Otherwise no more than half of the sum is subtracted, and no digit is lost.
+        # 1 - p of the target is the sum of the others over the whole sum. If the target is the maximum, its term is
+        # left out of the sum. Otherwise at most half of the sum is subtracted, and no digit is lost.
         scaled_exp_of_maximum(<real>state.sum.maximum[j], scaling, &p, &p_low)
         exp_of_target(<real>state.loss.target_logit[j], <real>state.sum.maximum[j], scaling, &at, &at_low)
         is_maximum = state.loss.target_logit[j] == state.sum.maximum[j]
@@ -71,7 +71,7 @@ cdef inline void gradient_factors(State *state, Py_ssize_t columns, Scaling scal
         state.normalizer.inverse_low[j] = product_error(shared, inverse, state.normalizer.inverse[j]) + (
             shared*inverse_low + shared_low*inverse)
         state.normalizer.saturates_above[j] = INFINITY
-        # Subtracted from 0, so that a gradient of 0 is +0, whatever the sign of the zeros that it is computed from.
+        # Subtracted from 0, so that a gradient of 0 is +0, even if it is computed from -0.
         state.loss.at_target[j] = 0 - (multiplied(inverse, value, value_low) + value*inverse_low)*up
 
 

@@ -4,15 +4,15 @@
 #     log p_c = (x_c - m) - log_sum
 #     loss    = -hard w_t log p_t - soft sum_c b_c log p_c          t the target, w_t its weight, b_c weights of classes
 #
-# and the second sum is dot - log_sum*mass (ops/dot_sum.pxi): one pass gives both.
+# The second sum is dot - log_sum*mass (ops/dot_sum.pxi), so one pass gives both.
 #
 # Error: 2 ULP for class targets; 3 ULP with weights b that are not negative. Worst found: 1.7 ULP for rows (1024, 1000)
-# and (64, 50257). Every factor is two doubles: rounded one after the other, they cost a loss 3.3 ULP.
+# and (64, 50257). Every factor is two doubles; when each was rounded, a loss was 3.3 ULP off.
 #
-# A loss without a gradient sums ROUNDED terms in long rows and in fused tiles, which its 2 ULP allow. So it may differ
-# in the last bit from the loss that comes with its gradient.
+# A loss without a gradient sums ROUNDED terms in long rows and in fused tiles, which is accurate enough for 2 ULP. So
+# it may differ in the last bit from the loss that is computed with its gradient.
 
-cdef enum TargetKind:       # what a loss is of:
+cdef enum TargetKind:       # what targets a loss has:
     HARD                    # a class for each reduction, or
     SOFT                    # weights of all classes, and perhaps a class
 
@@ -56,7 +56,7 @@ cdef void joint_row_of_loss(State *state, Py_ssize_t column, const real *x, Py_s
 
 
 cdef inline void take_dot_row(State *state, const real *x, const real *b, Py_ssize_t n, double old) noexcept nogil:
-    """Add to the DotSum the block that has just gone into the PartialSum, whose maximum was `old` before."""
+    """Add a block to the DotSum after it has been added to the PartialSum, whose maximum was `old` before."""
     cdef real reference = finite_reference(<real>state.sum.maximum[0])
     move_dot(&state.dot, 0, finite_reference(old), reference)
     add_dot_row(state, x, b, n, reference, PRODUCTS)
@@ -135,7 +135,7 @@ cdef void reduce_nothing_tile(State *state, const real *x, Py_ssize_t ld, const 
 # Values ---------------------------------------------------------------------------------------------------------------
 
 cdef inline double log_prob_of(const State *state, Py_ssize_t j, double *low, real _) noexcept nogil:
-    """(target_logit - maximum) - log_sum, rounded once, and what that lost; a double is enough for float."""
+    """(target_logit - maximum) - log_sum, rounded once, and the rounding error; one double is enough for float."""
     cdef double error, error_of_log, difference, value
     if real is float:
         low[0] = 0
@@ -162,7 +162,7 @@ cdef inline double soft_sum_of(const State *state, Py_ssize_t j) noexcept nogil:
 
 cdef inline void add_product(double a, double a_low, double b, double b_low, double *sum_, double *low,
                              real _) noexcept nogil:
-    """sum_ + low plus (a + a_low)*(b + b_low); a double is enough for float."""
+    """Add (a + a_low)*(b + b_low) to sum_ + low; one double is enough for float."""
     cdef double error, product = a*b
     if real is float:
         sum_[0] += product
@@ -173,7 +173,7 @@ cdef inline void add_product(double a, double a_low, double b, double b_low, dou
 
 cdef inline double loss_of(const State *state, Py_ssize_t j, double log_prob, double log_prob_low, double soft_sum,
                            TargetKind kind, real type_) noexcept nogil:
-    """The loss of one reduction. A factor of 0 drops its term, even inf or nan. HARD: only the target has a term."""
+    """The loss of one reduction. A factor of 0 drops its term, even inf or nan. HARD losses have no soft term."""
     cdef double value = 0, low = 0, factor = 0, factor_low = 0, exact
     if kind == SOFT:
         add_product(state.loss.hard, state.loss.hard_low, state.loss.target_weight[j], 0, &factor, &factor_low, type_)
@@ -228,7 +228,7 @@ cdef void finish_nll(State *state, Py_ssize_t columns, real *out, real *sign) no
 # Tables ---------------------------------------------------------------------------------------------------------------
 
 cdef void fill_hard_loss(Kernels *kernels, real _) noexcept:
-    """Of class targets, without a gradient."""
+    """The loss of class targets, without a gradient."""
     kernels.reduce_row = <ReduceRow>reduce_row_rounded[real]
     kernels.reduce_tile = <ReduceTile>reduce_tile_exact[real]
     kernels.merge = merge_f32 if real is float else merge_f64
@@ -248,7 +248,7 @@ cdef void fill_log_prob(Kernels *kernels, real type_) noexcept:
 
 
 cdef void fill_soft_loss(Kernels *kernels, real _) noexcept:
-    """Of weights of all classes, without a gradient."""
+    """The loss of weights of all classes, without a gradient."""
     kernels.reduce_row = <ReduceRow>reduce_soft_row[real]
     kernels.reduce_tile = <ReduceTile>reduce_soft_tile[real]
     kernels.merge = merge_soft_f32 if real is float else merge_soft_f64

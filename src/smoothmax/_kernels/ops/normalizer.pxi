@@ -1,4 +1,4 @@
-# From a PartialSum to what results need: the logarithm of the sum, and its reciprocal. Both in two parts.
+# From a PartialSum to the numbers that results need: the logarithm of the sum, and its reciprocal, both in two parts.
 #
 #     log_sum = log(count + others/p),      so logsumexp = maximum + log_sum, log_softmax = (x - maximum) - log_sum
 #     inverse = 1/(count p + others),       so softmax = scaled exponential * inverse
@@ -18,7 +18,7 @@ cdef inline void split_inverse(double inverse, double inverse_low, real *high, r
 
 cdef inline double log_sum_of(real maximum, Scaling scaling, double count, double others, double others_low,
                               double *low) noexcept nogil:
-    """log(count + (others + others_low)/p), and in `low` what rounding lost; a double is enough for float."""
+    """log(count + (others + others_low)/p), and in `low` the rounding error; one double is enough for float."""
     cdef double p, p_low, inverse, q, product
     scaled_exp_of_maximum(maximum, scaling, &p, &p_low)
     inverse = 1/p
@@ -48,13 +48,13 @@ cdef inline void log_sums_of(State *state, Py_ssize_t columns, Scaling scaling, 
 
 
 cdef inline real log_of_scaled(real count, real total, real carry, real *low) noexcept nogil:
-    """log(count + (total + carry)/2**OFFSET), and in `low` what rounding lost."""
+    """log(count + (total + carry)/2**OFFSET), and in `low` the rounding error."""
     cdef real error, unscaled = <real>1/scaled_one(total), high = sum_with_smaller(total, carry, &error)
     return split_log(count, high*unscaled, error*unscaled, <real>0, low)
 
 
 cdef inline real saturates_above_of(real maximum, Scaling scaling, double total, double low) noexcept nogil:
-    """The limit above which probabilities are 1: 0.75 where the maximum is all of the sum, otherwise inf.
+    """The limit above which probabilities are 1: 0.75 where the sum is only the maximum, otherwise inf.
 
     The exponential of a single element is rounded and its reciprocal is not, so their product might miss 1 by an ULP.
     """
@@ -69,7 +69,7 @@ cdef inline real saturates_above_of(real maximum, Scaling scaling, double total,
 
 
 cdef inline double scaled_total(const State *state, Py_ssize_t j, Scaling scaling, double *low, real _) noexcept nogil:
-    """The scaled sum with the maximum in it; nan where no element is finite, or one is inf."""
+    """The scaled sum, including the maximum; nan where no element is finite, or one is inf."""
     cdef double p, p_low, product, error, total
     scaled_exp_of_maximum(<real>state.sum.maximum[j], scaling, &p, &p_low)
     product = state.sum.count[j]*p
@@ -80,7 +80,7 @@ cdef inline double scaled_total(const State *state, Py_ssize_t j, Scaling scalin
 
 
 cdef inline void probability_factors(State *state, Py_ssize_t columns, Scaling scaling, real type_) noexcept nogil:
-    """The reciprocal of each sum, for operations that count the maximum apart."""
+    """The reciprocal of each sum, for operations that count the maximum instead of summing it."""
     cdef Py_ssize_t j
     cdef double total, low
     for j in range(columns):

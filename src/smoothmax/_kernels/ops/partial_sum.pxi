@@ -1,4 +1,4 @@
-# PartialSum: what is known of the elements seen so far, and the law by which two of them are merged.
+# PartialSum: what is known of the elements seen so far, and the law by which two PartialSums are merged.
 #
 #     (m, n, s)  stands for  exp(m) (n + s):   m the maximum, n the count, s = others/p, p = exp(m) as the kernels scale
 #                 it, see math/shift.pxi
@@ -8,16 +8,16 @@
 #                                                 (m, n, s + n' exp(m' - m) + s' exp(m' - m))  if m > m'
 #     associative and commutative, but for rounding errors that others_low keeps
 #
-# Everything is merged by this law: blocks of a row, pieces of a long reduction, the parts that threads do, the chunks
-# of a stream, the blocks of Dask arrays and of files. The order of merging is fixed by the shape, so the bits of a
-# result do not depend on who did which part.
+# Blocks of a row, pieces of a long reduction, the shares of threads, chunks of a stream, and blocks of Dask arrays and
+# files are all merged by this law. The shape alone fixes the order of merging, so the bits of a result do not depend on
+# which thread computed which part.
 #
-# To merge, the sum with the smaller maximum m' is brought to the larger, m. The elements that it counts join its
-# others, and that sum is multiplied by exp(m' - m), mostly a power of two (see math/shift.pxi). others_low takes every
-# rounding error, so after 10^5 merges logsumexp is still within 1 ULP.
+# To merge, the sum with the smaller maximum m' is brought to the larger maximum m: the elements counted in it are added
+# to its others, and that sum is multiplied by exp(m' - m), mostly a power of two (see math/shift.pxi). others_low takes
+# every rounding error, so logsumexp is still within 1 ULP after 10^5 merges.
 #
-# Elements that equal the maximum are counted and not summed, because log(1 + s) has all digits of a small s where
-# logsumexp is near 0. softmax does not need that and has the maximum among the others.
+# Elements that equal the maximum are counted and not summed, because where logsumexp is near 0, log(1 + s) needs all
+# digits of a small s. softmax does not need them and adds the maximum to the others.
 
 cdef struct ColumnSum:
     # One column of a PartialSum.
@@ -38,7 +38,7 @@ cdef inline void put_column(PartialSum *sum, Py_ssize_t j, const ColumnSum *colu
 
 
 cdef void rescale(double *total, double *total_low, real old, real maximum) noexcept nogil:
-    """Take a sum from the shift of `old` to that of `maximum`, the larger: mostly by a power of two."""
+    """Move a sum from the shift of `old` to that of `maximum`, which is larger: mostly by a power of two."""
     cdef real shift = shift_of(old), new_shift = shift_of(maximum)
     cdef double high = total[0], low = total_low[0]
     cdef double difference = <double>shift - <double>new_shift
@@ -67,7 +67,7 @@ cdef void rescale(double *total, double *total_low, real old, real maximum) noex
 
 
 cdef inline void move_maximum(PartialSum *sum, Py_ssize_t j, real maximum) noexcept nogil:
-    """Let `maximum` be that of a column that counts nothing, if it is larger than the present one."""
+    """Let `maximum` be the maximum of a column without counted elements, if it is larger than the present one."""
     cdef real old = <real>sum.maximum[j]
     if maximum > old:
         sum.maximum[j] = maximum
@@ -76,7 +76,7 @@ cdef inline void move_maximum(PartialSum *sum, Py_ssize_t j, real maximum) noexc
 
 
 cdef void raise_column(ColumnSum *column, real maximum) noexcept nogil:
-    """Let `maximum`, no less than any element so far, be the maximum; the elements counted join the others."""
+    """Raise the maximum to `maximum`, which is no less than any element so far; counted elements join the others."""
     cdef real old = <real>column.maximum
     cdef double p, p_low, product, error
     column.maximum = maximum
@@ -99,7 +99,7 @@ cdef void raise_maximum(PartialSum *sum, Py_ssize_t j, real maximum) noexcept no
 
 
 cdef inline void join(PartialSum *sum, Py_ssize_t j, double others, double others_low, double count) noexcept nogil:
-    """Add a sum that was taken against sum.maximum[j]."""
+    """Add a sum that is relative to sum.maximum[j]."""
     cdef double error
     sum.others[j] = two_sum(sum.others[j], others, &error)
     sum.others_low[j] += others_low + error
@@ -134,11 +134,11 @@ cdef void merge_f64(State *state, const State *other, Py_ssize_t first, Py_ssize
 # Whether rounded terms were good enough -------------------------------------------------------------------------------
 
 cdef inline bint needs_exact_sum(real maximum, double count, double others, bint weighed) noexcept nogil:
-    """Whether an error of 1.1 ULP in `others` may be more than a third of one in maximum + log(count + others/p).
+    """Whether an error of 1.1 ULP in `others` may cost the result maximum + log(count + others/p) more than 1/3 ULP.
 
-    It is not if abs(maximum) or the logarithm is 2 or more. p is less than 1.42 2**OFFSET, and exp(2) less than 7.4.
-    Where log(abs(weight)) will be added (`weighed`), one of the three numbers that then make the result, or the result,
-    is 2 or more if abs(maximum) is or the logarithm is 6 or more. exp(6) is less than 404.
+    It does not if abs(maximum) or the logarithm is 2 or more: p is less than 1.42 2**OFFSET, and exp(2) less than 7.4.
+    If `weighed` is set, log(abs(weight)) will be added too. Then the error is small enough if abs(maximum) is 2 or more
+    or the logarithm 6 or more, because then the result or one of its three terms is 2 or more. exp(6) is less than 404.
     """
     cdef double share
     if real is float:

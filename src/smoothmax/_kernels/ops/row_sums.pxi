@@ -1,15 +1,15 @@
-# The sum of a row's exponentials, the maximum counted apart: for logsumexp, log_softmax and the losses.
+# Sums of a row's exponentials, with the maximum counted: for logsumexp, log_softmax and the losses.
 #
-# 1. Read a block for its maximum.
-# 2. Sum all exponentials, the maximum's too: no element has to be compared.
+# 1. Find the maximum of a block.
+# 2. Sum all exponentials, including the maximum's, so that no element has to be compared.
 # 3. Subtract the maximum's term again, with exactly the bits that were added. If the maximum is far above all others,
-#    too few digits are left; then sum the block again without the maximum (exact_sum_of_block).
+#    too few digits remain; then sum the block again without the maximum (exact_sum_of_block).
 #
-# Long rows sum ROUNDED terms first, see needs_exact_sum. A row that does not fill the lanes is summed as a short column
-# is, by differences in two parts: the fewest steps that wait for each other.
+# Long rows sum ROUNDED terms first, see needs_exact_sum(). A row that fits in the lanes is summed as short columns are,
+# with differences in two parts, because then the fewest steps wait for each other.
 #
-# Worst inputs: 4000 equal elements at -16 beside one at 0 were 4.6 ULP off when the limit of has_lost_digits did not
-# grow with n: equal elements are all rounded the same way, in the total and in the carry.
+# Worst inputs: before the limit of has_lost_digits() grew with n, 4000 equal elements at -16 beside one at 0 were 4.6
+# ULP off, because equal elements are all rounded the same way, in the total and in the carry.
 
 cdef inline double sum_row(const real *x, Py_ssize_t n, real *tail, Terms terms, Store store, real bias, real shift,
                            real round_bias, real underflow_below, Py_ssize_t ahead, real *out,
@@ -49,7 +49,7 @@ cdef inline double sum_row(const real *x, Py_ssize_t n, real *tail, Terms terms,
 
 cdef inline double take_out_maximum(double total, double carry, real d, real round_bias, Terms terms,
                                     double *low) noexcept nogil:
-    """total + carry without the maximum's term, whose argument is d: exactly what went into the sum."""
+    """total + carry without the maximum's term, whose argument is d. Subtracts exactly what was added."""
     cdef real e, taken, lost
     cdef double error, others
     take_term(d, round_bias, terms, &e, &taken, &lost)
@@ -60,8 +60,8 @@ cdef inline double take_out_maximum(double total, double carry, real d, real rou
 cdef inline bint has_lost_digits(double others, Py_ssize_t n, real bias) noexcept nogil:
     """Whether a sum that began from a bias has lost digits, because the maximum is far above all others.
 
-    What an addition leaves to the carry is less than 2**-51 (float: 2**-22) of the bias, and is rounded to 53 (24)
-    bits; n equal elements are all rounded the same way. A nan has lost its digits.
+    An addition leaves less than 2**-51 (float: 2**-22) of the bias to the carry, which is rounded to 53 (24) bits; n
+    equal elements are all rounded the same way. A sum that is nan counts as one that has lost digits.
     """
     cdef double share
     if real is float:
@@ -72,7 +72,7 @@ cdef inline bint has_lost_digits(double others, Py_ssize_t n, real bias) noexcep
 
 
 cdef double exact_sum_of_block(const real *x, Py_ssize_t n, real maximum, double *carry, double *count) noexcept nogil:
-    """sum_of_block for others of any size, however far below the maximum they are."""
+    """sum_of_block, accurate even if all other elements lie far below the maximum."""
     cdef Py_ssize_t width = lanes_of(x), rows = n//width, j
     cdef real tail[LANES]
     cdef real maxima[LANES]
@@ -100,10 +100,10 @@ cdef double exact_sum_of_block(const real *x, Py_ssize_t n, real maximum, double
 
 cdef inline double sum_of_block(const real *x, Py_ssize_t n, real *tail, real largest, real maximum, Terms terms,
                                 Py_ssize_t ahead, real *destination, double *carry, double *count) noexcept nogil:
-    """The sum of a block's exponentials without `count` of those that equal the maximum.
+    """The sum of a block's exponentials, without the `count` of them that equal the maximum.
 
-    `maximum` is that of the row so far and no less than `largest`, that of the block. `destination` is where results
-    will be written, or NULL.
+    `maximum` is that of the row so far, and no less than `largest`, the maximum of the block. `destination` is where
+    results will be written, or NULL.
     """
     cdef double total
     cdef real shift, round_bias, underflow_below, bias
@@ -123,7 +123,7 @@ cdef inline double sum_of_block(const real *x, Py_ssize_t n, real *tail, real la
 
 cdef inline void reduce_blocks(State *state, const real *x, Py_ssize_t n, Terms terms,
                                real *destination) noexcept nogil:
-    """Reduce block by block. The elements are copied to `destination` too, unless it is NULL or where they lie."""
+    """Reduce block by block. Unless `destination` is NULL or x, also copy the elements there."""
     cdef Py_ssize_t block, i
     cdef real largest
     cdef double total, carry, count
@@ -150,8 +150,8 @@ cdef inline void reduce_blocks(State *state, const real *x, Py_ssize_t n, Terms 
 cdef enum Precision:        # of a row's sum:
     EXACT_SUM
     ROUNDED_SUM
-    ADAPTIVE_SUM            # ROUNDED terms, and EXACT ones again where logsumexp needs them,
-    WEIGHED_SUM             # or where logsumexp with a weight for all elements does
+    ADAPTIVE_SUM            # ROUNDED terms, and again EXACT ones where logsumexp needs them,
+    WEIGHED_SUM             # or where logsumexp with one weight for all elements needs them
 
 
 cdef inline bint is_long(const real *x, Py_ssize_t n) noexcept nogil:
@@ -163,7 +163,7 @@ cdef inline double sum_of_row(const real *x, Py_ssize_t n, Py_ssize_t away, Prec
                               real *tail, real *maximum, double *carry, double *count) noexcept nogil:
     """sum_of_block of a whole row.
 
-    `destination` is where results will be written, or NULL. It is prefetched meanwhile, as is the row that probably
+    `destination` is where results will be written, or NULL. Meanwhile it is prefetched, and so is the row that probably
     comes next (P10).
     """
     cdef double total
@@ -240,7 +240,7 @@ cdef inline double sum_of_few(const real *x, Py_ssize_t n, real *maximum, double
 
 cdef inline double sum_of_lane_row(const real *x, Py_ssize_t n, real *maximum, double *carry,
                                    double *count) noexcept nogil:
-    """The sum of a row that fits in the lanes, with the bits of all lanes, in no more than the row needs (P57)."""
+    """The sum of a row that fits in the lanes. Computes only the lanes it needs, with the bits of all lanes (P57)."""
     if n <= LEAST_LANES:
         return sum_of_few(x, n, maximum, carry, count)
     if n <= lanes_of(x)//2:
@@ -249,7 +249,7 @@ cdef inline double sum_of_lane_row(const real *x, Py_ssize_t n, real *maximum, d
 
 
 cdef void sum_short_row_into(State *state, const real *x, Py_ssize_t n) noexcept nogil:
-    """Reduce a row that is not long into the first column of a state."""
+    """Reduce a row that is not long (see is_long) into the first column of a state."""
     cdef real maximum
     cdef double carry, count
     if n > lanes_of(x):

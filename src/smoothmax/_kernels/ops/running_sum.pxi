@@ -1,4 +1,4 @@
-# RunningSum: PartialSum's counterpart in scans, and the law by which two of them are merged.
+# RunningSum: the counterpart of PartialSum in scans, and the law by which two RunningSums are merged.
 #
 #     (r, s)  stands for  exp(r) s/p,   p = exp(r) as the kernels scale it;   s = high + middle + low
 #
@@ -6,9 +6,9 @@
 #     merge            the sum with the smaller reference is moved to the larger, then both are added
 #     associative and commutative, but for rounding errors far below what a result shows
 #
-# The reference r is the maximum so far. A scan cannot count the maximum apart as a PartialSum does, because the next
-# element may be larger. Instead the sum has three parts, so that after [0, -40, -40, ...] the third still tells the
-# small terms to their last bit, which are all that the logarithm has.
+# The reference r is the maximum so far. A scan cannot count the maximum as a PartialSum does, because the next element
+# may be larger. Instead the sum has three parts. After [0, -40, -40, ...] the logarithm consists of the small terms
+# only, and the third part keeps them to their last bit.
 #
 # `high` is inf or nan from the first +inf or nan on.
 
@@ -41,7 +41,7 @@ cdef inline void join_parts(real a, real a_middle, real a_low, real b, real b_mi
 
 
 cdef inline void normalise_parts(real *high, real *middle, real *low) noexcept nogil:
-    """Let no part be more than half an ULP of the one above it."""
+    """Change the parts such that each is at most half an ULP of the one before."""
     cdef real lost, rest = sum_in_two(middle[0], low[0], low)
     high[0] = sum_in_two(high[0], rest, &lost)
     middle[0] = sum_in_two(lost, low[0], low)
@@ -58,21 +58,21 @@ cdef inline void split_parts(double high, double middle, double low, real *a, re
 
 
 cdef void raise_running(RunningColumn *column, real reference) noexcept nogil:
-    """Let `reference` be that of a column, if it is larger than the present one."""
+    """Make `reference` the reference of a column, if it is larger than the present one."""
     cdef real old = <real>column.reference
     if not reference > old:
         return
     column.reference = reference
     if column.high != 0 and is_finite(column.high):
         rescale(&column.high, &column.middle, old, reference)
-        # Where the scale changes by more than a power of two, or vanishes, nothing is left for the third part to tell.
+        # Where the scale changes by more than a power of two, or vanishes, the third part no longer matters.
         column.low = 0 if shift_of(old) != shift_of(reference) else column.low*power_of_two(
             larger(<double>exponent_of(old - shift_of(old)) - <double>exponent_of(reference - shift_of(reference)),
                    <double>-1000))
 
 
 cdef void merge_column(RunningColumn *column, const RunningColumn *other, real _) noexcept nogil:
-    """Let the elements of `other` follow those of a column."""
+    """Append the elements of `other` to those of a column."""
     cdef RunningColumn added = other[0]
     if not is_finite(column.high) or not is_finite(other.high):
         column.high = (<double>0 if is_finite(column.high) else column.high) + (

@@ -2,17 +2,18 @@
 #
 #     softmax(x) = exp(x - m) / sum exp(x - m),    m the maximum
 #
-# Error: 2 ULP, of normal and subnormal results. Worst found: 1.74 ULP (docs/numerics.md). A carry of float32 takes
-# CARRY_ROWS terms and no more, because 32 terms gave 1.95 ULP in long rows. tests/test_exp.py checks every float32
+# Error: 2 ULP, for normal and subnormal results. Worst found: 1.74 ULP (docs/numerics.md). A carry of float32 takes
+# only CARRY_ROWS terms, because with 32 terms long rows were 1.95 ULP off. tests/test_exp.py checks every float32
 # argument, tests/test_accuracy.py everything else.
 #
-# 1. Read for the maximum.
+# 1. Find the maximum.
 # 2. Exponentiate with the shift of the maximum, sum in two parts, and store the exponentials where the result will be.
-#    The maximum is among the others: nothing far below 1 matters. Columns of few rows take differences instead (P19).
+#    The maximum is added to the others, because terms far below 1 do not matter. Columns of few rows use differences
+#    instead of the shift (P19).
 # 3. Multiply by the reciprocal of the sum, in two parts.
 #
-# That is fused, for what stays in cache. A longer row leaves drafts (ops/softmax_draft.pxi); everything else is summed
-# in a first pass and exponentiated again in a second.
+# These steps are fused for rows and tiles that stay in cache. A longer row leaves drafts (ops/softmax_draft.pxi).
+# Everything else is summed in a first pass and exponentiated again in a second.
 
 cdef void reduce_softmax_row(State *state, const real *x, const real *_, Py_ssize_t n) noexcept nogil:
     reduce_softmax_blocks(state, x, n, DISCARD, <real *>NULL, NULL)
@@ -20,7 +21,7 @@ cdef void reduce_softmax_row(State *state, const real *x, const real *_, Py_ssiz
 
 cdef void reduce_softmax_tile(State *state, const real *x, Py_ssize_t ld, const real *_, Py_ssize_t _ld,
                               Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
-    """Sum all exponentials, the maxima's too, into others + others_low."""
+    """Sum all exponentials, including the maxima's, into others + others_low."""
     cdef Py_ssize_t width = lanes_of(x), block, ahead, group, first, j
     cdef double error
     cdef real maximum[LANES]
@@ -127,7 +128,7 @@ cdef void write_softmax_row(const State *state, const real *x, const real *_, Py
 # Tiles ----------------------------------------------------------------------------------------------------------------
 
 cdef inline Py_ssize_t softmax_lanes_ahead(const real *x, Py_ssize_t ld, Py_ssize_t rows) noexcept nogil:
-    """lanes_ahead, unless these lanes, their results and the next lanes do not fit in L1."""
+    """lanes_ahead; 0 if these lanes, their results and the next lanes do not fit in L1."""
     return lanes_ahead(x, ld, rows) if rows <= ROW_BLOCK_LANES else 0
 
 

@@ -1,16 +1,15 @@
-# softmax of a row too long for the cache, with a draft in the result.
+# softmax of a row that is too long for the cache, with a draft in the result.
 #
 # 1. The first pass sums block by block, and stores each block's exponentials, scaled by the maximum so far, in the
 #    result.
 # 2. The second pass corrects a block by the power of two between that maximum and the row's, and multiplies by the
-#    reciprocal of the sum. It reads the result instead of the elements and exponentiates nothing.
+#    reciprocal of the sum. It reads the result instead of the elements, and computes no exponentials.
 #
-# A draft is possible where the block's shift is 0. A block without one is exponentiated in the second pass: the same
-# bits.
+# A draft is possible where the block's shift is 0. The second pass exponentiates the other blocks, with the same bits.
 
 cdef inline void reduce_softmax_blocks(State *state, const real *x, Py_ssize_t n, Store store, real *out,
                                        double *maxima) noexcept nogil:
-    """Sum all exponentials, the maximum's too, into others + others_low, and leave a draft or not."""
+    """Sum all exponentials, including the maximum's, into others + others_low. STORE leaves drafts."""
     cdef Py_ssize_t block
     cdef real maximum, shift, round_bias, underflow_below
     cdef double total, carry
@@ -42,9 +41,9 @@ cdef void draft_softmax_row(State *state, const real *x, Py_ssize_t n, real *out
 
 
 cdef inline double can_be_corrected(real _) noexcept nogil:
-    """How large abs(maximum) of a block may be for a draft: its shift is 0 then.
+    """How large abs(maximum) of a block may be for a draft: its shift is 0 up to there.
 
-    Where the row's maximum has another shift, every exponential of the block is 0, because exp(can_be_corrected - NEAR)
+    If the row's maximum has another shift, every exponential of the block is 0, because exp(can_be_corrected - NEAR)
     is 0.
     """
     return 100 if real is float else 700
@@ -52,7 +51,7 @@ cdef inline double can_be_corrected(real _) noexcept nogil:
 
 cdef void correct_softmax_row(const State *state, const real *x, Py_ssize_t n, real *out,
                               const double *maxima) noexcept nogil:
-    """`x` may be `out`: a block that has no draft has its elements there."""
+    """`x` may be `out`: then a block without a draft has its elements there."""
     cdef Py_ssize_t width = lanes_of(x), block
     cdef real maximum = <real>state.sum.maximum[0], shift = shift_of(maximum)
     cdef double exponent = exponent_of(remainder_of(maximum, shift)), power, least
@@ -77,7 +76,7 @@ cdef void correct_softmax_row(const State *state, const real *x, Py_ssize_t n, r
             spread(<real>ldexp(1, <int>power), powers)
             if shift != 0:
                 spread(<real>0, powers)
-            elif power < least:         # no number has that power: multiply twice
+            elif power < least:         # no number is that small: multiply twice
                 spread(<real>ldexp(1, <int>(least/2)), powers)
                 multiply(out, block, powers)
                 spread(<real>ldexp(1, <int>(power - least/2)), powers)

@@ -1,21 +1,21 @@
-# top_log_probs: which elements of a block may be among the k largest of its row.
+# top_log_probs: find the elements of a block that may be among the k largest of its row.
 #
-#     candidates of a block: its elements that are no less than a threshold below which k larger ones are known
+# candidates of a block: its elements that are not below a threshold which k elements of the row are known to reach
 #
-# The log-probabilities themselves are those of log_softmax (ops/log_softmax.pxi), of the k elements that are left, so
-# its bound of 2 ULP holds. Nothing is rounded here.
+# The log-probabilities of the k elements that are left are computed as by log_softmax (ops/log_softmax.pxi), so its
+# bound of 2 ULP holds. Nothing is rounded here.
 #
-# 1. The elements at the same lane of TOP_GROUP_ROWS rows of lanes are a group. One pass finds the largest of each
-#    group, without a fold or a branch.
-# 2. At first the threshold is the k-th largest element so far, which the caller knows. Where more than k groups reach
-#    it, it rises to a number that k groups still reach: the elements below are not among the k largest. Bisection
-#    over the bits of floating-point numbers finds it, and never has to move an element.
-# 3. Only groups that reach the threshold are looked at element by element.
+# 1. The elements of TOP_GROUP_ROWS rows of lanes that lie in the same lane are a group. One pass finds the largest of
+#    each group, without a fold or a branch.
+# 2. At first the threshold is the k-th largest element so far, which the caller knows. If more than k groups reach it,
+#    it is raised to a number that at least k groups still reach, because elements below are not among the k largest.
+#    Bisection over the bits of floating-point numbers finds that number, without moving any element.
+# 3. Only groups that reach the threshold are searched element by element.
 #
-# A row of random numbers has some k log(n/k) candidates, and a rising one about k in each block.
+# A row of random numbers has about k log(n/k) candidates, and a rising one about k in each block.
 
 cdef inline int64_t ordered_bits(real x) noexcept nogil:
-    """An integer that is the larger, the larger the number: its bits, those of negative numbers turned around."""
+    """An integer that orders as the number does: its bits, with those of negative numbers inverted."""
     cdef int32_t i32
     cdef int64_t i64
     if real is float:
@@ -40,12 +40,12 @@ cdef inline real of_ordered_bits(int64_t bits, real _) noexcept nogil:
 
 
 cdef inline real next_above(real x) noexcept nogil:
-    """The next larger number. Beyond inf that is nan, which no element reaches."""
+    """The next larger number. The next above inf is nan, which no element reaches."""
     return of_ordered_bits(ordered_bits(x + 0) + 1, x)      # -0. + 0 is 0
 
 
 cdef inline real maxima_of_groups(const real *x, Py_ssize_t n, real *maxima, Py_ssize_t *groups) noexcept nogil:
-    """The largest element of each group, and of all. The groups of a lane are those of one row of `maxima`."""
+    """The largest element of each group, and of all. A row of `maxima` has one group for each lane."""
     cdef Py_ssize_t width = lanes_of(x), rows = n//width, remaining = n - rows*width, row = 0, j
     cdef real tail[LANES]
     cdef real largest[LANES]
@@ -67,7 +67,7 @@ cdef inline real maxima_of_groups(const real *x, Py_ssize_t n, real *maxima, Py_
 
 
 cdef inline Py_ssize_t number_at_least(const real *maxima, Py_ssize_t groups, real least) noexcept nogil:
-    """How many groups have an element that is no less."""
+    """How many groups have an element of at least `least`."""
     cdef Py_ssize_t i, j
     cdef real counts[LANES]
     spread(<real>0, counts)
@@ -79,7 +79,7 @@ cdef inline Py_ssize_t number_at_least(const real *maxima, Py_ssize_t groups, re
 
 cdef inline real raised(const real *maxima, Py_ssize_t groups, Py_ssize_t k, Py_ssize_t number, real largest,
                         real least) noexcept nogil:
-    """A threshold that at least k groups reach, and hardly more, given that `number` groups reach `least`."""
+    """A threshold that at least k groups reach and few others, given that `number` groups reach `least`."""
     cdef int64_t low = ordered_bits(least), high = ordered_bits(largest) + 1, middle
     cdef Py_ssize_t reach
     while number > k + k//4:
@@ -96,10 +96,10 @@ cdef inline real raised(const real *maxima, Py_ssize_t groups, Py_ssize_t k, Py_
 
 cdef Py_ssize_t find_candidates(const real *x, Py_ssize_t n, Py_ssize_t first, Py_ssize_t k, double known,
                                 bint all_known, Candidate *out) noexcept nogil:
-    """Append those of n elements, at most a block, that may be among the k largest of the row.
+    """Append the elements of a block of n that may be among the k largest of the row.
 
-    Returns how many. `first` is the index of x[0] in the row. Where `all_known` is set, k elements before it are no
-    less than `known`, so that only larger ones count. There must be room for one more than n.
+    Returns how many. `first` is the index of x[0] in the row. If `all_known` is set, k elements before it are no less
+    than `known`, so only larger elements are candidates. There must be room for one more than n.
     """
     cdef Py_ssize_t width = lanes_of(x), groups, number, found = 0, i, j, at
     cdef real maxima[LANES*TOP_MAXIMA_ROWS]
@@ -133,9 +133,10 @@ cdef Py_ssize_t find_candidates(const real *x, Py_ssize_t n, Py_ssize_t first, P
 # Short rows side by side ----------------------------------------------------------------------------------------------
 
 cdef inline void insert_lanes(real *best, real *places, const real *x, real *v, real *at) noexcept nogil:
-    """One step of inserting x into sorted columns: where x is larger, v takes the place, whose element becomes v.
+    """One step of inserting x into sorted columns.
 
-    v is x at first, and then what x has displaced, which goes before its equals.
+    Where x is larger than the element in this place, v takes the place and the element becomes the new v. At first v
+    is x itself, later the element that x has displaced, which stays before its equals.
     """
     cdef Py_ssize_t j
     cdef real b[LANES]
@@ -153,10 +154,10 @@ cdef inline void insert_lanes(real *best, real *places, const real *x, real *v, 
 
 cdef void top_of_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, Py_ssize_t k,
                       const real *log_p, real *best, real *places) noexcept nogil:
-    """The k largest of the log-probabilities of each column, and the rows they lie in as numbers of the same type.
+    """The k largest log-probabilities of each column, and the rows in which they lie, as numbers of the same type.
 
-    All four have TILE_COLUMNS in a row, but for x. A column that has nan, inf or fewer than k finite elements becomes
-    nan in `best`, and must be taken by itself.
+    Except for x, all arrays have TILE_COLUMNS in a row. A column that has nan, inf or fewer than k finite elements is
+    nan in `best`, and must be computed alone.
     """
     cdef Py_ssize_t width = lanes_of(x), first, i, s, j
     cdef real own[LANES]

@@ -2,15 +2,15 @@
 #
 #     log(abs(w) sum exp(a)) = m + log_sum + log(abs(w)),   and the sign of w
 #
-# Error: 1.5 ULP of the largest of the result, a and log(abs(w)), as logsumexp with weights.
+# Error: 1.5 ULP of the largest of the result, a and log(abs(w)), as for logsumexp with weights.
 #
-# 1. Sum as logsumexp does (ops/logsumexp.pxi), but EXACT terms also where log(abs(w)) may take away the logarithm that
-#    would hide what ROUNDED ones lose.
-# 2. The weight enters once, in `finish`: the three numbers are added in two parts, and rounded once. So neither the
+# 1. Sum as logsumexp does (ops/logsumexp.pxi). Sum EXACT terms also where log(abs(w)) may cancel the logarithm, which
+#    would otherwise hide the errors of ROUNDED terms.
+# 2. The weight is used once, in `finish`: the three numbers are added in two parts, and rounded once. So neither the
 #    weight nor its product with an exponential can overflow or vanish.
 #
-# A weight of 0 drops all elements, whatever they are. What a weight that is not finite gives depends on each element,
-# and is left to logsumexp with weights of its own for each (see _arrays/call.pyx).
+# A weight of 0 drops all elements, even inf and nan. If a weight is not finite, the result depends on each element, and
+# logsumexp with a weight for each element computes it (see _arrays/call.pyx).
 
 cdef bint weighed_needs_exact_f32(const State *state, Py_ssize_t columns) noexcept nogil:
     return any_needs_exact(state, columns, True, <float>0)
@@ -29,10 +29,9 @@ cdef void replace_inexact_weighed_f64(State *state, const State *exact, Py_ssize
 
 
 cdef void log_weights_of_lanes(const double *weights, Py_ssize_t columns, real *logs, real *lows) noexcept nogil:
-    """The logarithms of the sizes of weights, in two parts, of as many columns as there are lanes.
+    """The logarithms of the sizes of weights, in two parts, for as many columns as there are lanes.
 
-    All lanes are computed, however many columns there are, and never inlined, so that equal weights always have the
-    same logarithm.
+    All lanes are always computed, and the function is not inlined, so that equal weights have the same logarithm.
     """
     cdef Py_ssize_t j
     cdef real w[LANES]
@@ -45,7 +44,7 @@ cdef void log_weights_of_lanes(const double *weights, Py_ssize_t columns, real *
 
 
 cdef void log_weights_of(const double *weights, Py_ssize_t columns, real *logs, real *lows) noexcept nogil:
-    """log_weights_of_lanes of all columns, once if all weights are the same."""
+    """log_weights_of_lanes for all columns; computed once if all weights are the same."""
     cdef Py_ssize_t j, first, width = lanes_of(logs)
     cdef int equal = 1
     for j in range(columns):

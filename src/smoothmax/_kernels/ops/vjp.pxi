@@ -3,10 +3,10 @@
 #     softmax_vjp(p, g)        = p*(g - sum(p*g))               x is p, b is g
 #     log_softmax_vjp(logp, g) = g - exp(logp)*sum(g)           x is logp, b is g
 #
-# Error: 3 ULP, of the result and of the terms that it is a difference of.
+# Error: 3 ULP of the result, or of the larger of the two terms that it is the difference of.
 #
-# 1. The sum, in two parts (ops/dot_sum.pxi).
-# 2. The difference, element by element, with both parts.
+# 1. Compute the sum in two parts (ops/dot_sum.pxi).
+# 2. Compute the difference for each element, with both parts.
 
 # softmax --------------------------------------------------------------------------------------------------------------
 

@@ -1,18 +1,18 @@
-# Weighted sums of rows and tiles, block by block: for logsumexp with weights.
+# Weighted sums of rows and tiles, block by block: for logsumexp and logmeanexp with weights.
 #
-# 1. Scan a block for its largest element and largest weight.
-# 2. Sum it with MODERATE weights, whose reference is the largest element.
-# 3. Where the weights are not moderate, or the sum is so small beside its terms that digits may be lost (is_sound), sum
-#    it again with weights of ANY_SIZE, whose reference is the largest a + k log(2).
+# 1. Find the largest element and the largest weight of a block.
+# 2. Sum it with MODERATE weights, the reference is the largest element.
+# 3. If the weights are not moderate, or the sum is so small beside its terms that digits may be lost (is_sound), sum
+#    the block again with weights of ANY_SIZE. Then the reference is the largest a + k log(2).
 
 cdef inline real largest_term(real maximum, real size, real shift, real round_bias) noexcept nogil:
-    """A power of two that is at least any term of an element up to `maximum` with a weight of a size up to `size`."""
+    """A power of two that bounds the term of any element up to `maximum` with a weight of a size up to `size`."""
     cdef real z = remainder_of(maximum, shift)*<real>1.4426950408889634 + round_bias
     return 4*power_of_low_bits(z if z > zero_bits(z) else zero_bits(z))*binade(size)
 
 
 cdef inline real bias_of(real largest, real least) noexcept nogil:
-    """A power of two for a total to begin from, such that the total is always larger than the next term.
+    """A power of two that a total begins from, such that the total is always larger than the next term.
 
     Terms that are not negative only enlarge the total. Otherwise up to ROW_BLOCK_LANES negative ones may come first.
     """
@@ -20,7 +20,7 @@ cdef inline real bias_of(real largest, real least) noexcept nogil:
 
 
 cdef inline real moderate(real _) noexcept nogil:
-    """The largest weight that is multiplied as it is: ROW_BLOCK_LANES*8 terms as large do not overflow."""
+    """The largest weight that needs no splitting: ROW_BLOCK_LANES*8 terms of that size do not overflow."""
     if real is float:
         return <float>1073741824.0                  # 2**30
     else:
@@ -28,17 +28,17 @@ cdef inline real moderate(real _) noexcept nogil:
 
 
 cdef inline bint is_moderate(real best, real maximum, real size) noexcept nogil:
-    """Whether a block may be tried with weights as they are: moderate, and no inf among or before its elements."""
+    """Whether to try MODERATE weights: they are, and there is no inf among the block's elements or before it."""
     return (best < INFINITY) & (maximum < INFINITY) & (size <= moderate(<real>0))
 
 
 cdef inline bint nothing_in(real best, real size) noexcept nogil:
-    """Whether a block has no term, so that a sum of 0 is right and has lost no digits."""
+    """Whether a block has no term, so that a sum of 0 is exact."""
     return (best == -INFINITY) | (size == 0)
 
 
 cdef inline bint is_sound(double total, double present, real largest) noexcept nogil:
-    """Whether a sum, or the one it joins, is large beside what its terms might be, and beside those that vanish."""
+    """Whether a sum, or the one it is added to, is large beside its possible terms and beside terms that vanish."""
     cdef double limit, size = magnitude(total)
     if real is float:
         limit = 1.4551915228366852e-11              # 2**-36: 100 binades below the largest exponential
@@ -54,9 +54,9 @@ cdef inline bint is_sound(double total, double present, real largest) noexcept n
 cdef bint add_row_block(WeightedSum *sum, WeightRange sizes, const real *a, const real *b, Py_ssize_t rows,
                         real *tail, real *tail_b, Py_ssize_t remaining, real best, real size,
                         real least) noexcept nogil:
-    """Add a block with no term above exp(best)*size to a row's sum.
+    """Add a block, whose terms are at most exp(best)*size, to a row's sum.
 
-    False if MODERATE weights gave a sum that is not sound; then nothing has changed.
+    Return False if MODERATE weights gave a sum that is not sound; then the row's sum is unchanged.
     """
     cdef Py_ssize_t width = lanes_of(a), j
     cdef real largest, exponent = 0
@@ -142,7 +142,7 @@ cdef void reduce_weighted_row(State *state, const real *a, const real *b, Py_ssi
 
 # Tiles ----------------------------------------------------------------------------------------------------------------
 #
-# These loops vectorise only if each computes one thing, and if none combines conditions into one answer.
+# These loops vectorise only if each computes one thing, and none combines conditions into one answer.
 
 cdef inline bint any_equal(const real *lanes, real value) noexcept nogil:
     cdef Py_ssize_t j
@@ -154,9 +154,9 @@ cdef inline bint any_equal(const real *lanes, real value) noexcept nogil:
 
 cdef inline bint scan_columns(const real *a, Py_ssize_t ld, const real *b, Py_ssize_t b_ld, Py_ssize_t rows,
                               const double *before, real *maximum, real *size, real *least) noexcept nogil:
-    """The largest element of each column, the largest size of its weights and the least; whether all are moderate.
+    """The largest element, the largest size of a weight and the least weight, by column; whether all are moderate.
 
-    Where all weights are 0 no element counts, and none may become the reference.
+    If all weights of a column are 0, no element of it counts, and none may become the reference.
     """
     cdef Py_ssize_t j
     cdef real unfit[LANES]

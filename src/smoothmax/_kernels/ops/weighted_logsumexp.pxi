@@ -2,16 +2,16 @@
 #
 #     log(abs(s)) and the sign of s,   s = sum b exp(a)
 #
-# Error: 1.5 ULP of the largest of the numbers that are added, times the condition of the sum: where terms cancel, what
-# is left has the errors of all. tests/test_weights.py states it.
+# Error: 1.5 ULP of the largest of the numbers that are added, times the condition of the sum, because where terms
+# cancel, the result has the errors of all of them. tests/test_weights.py states it.
 #
 # 1. Sum block by block (ops/weighted_blocks.pxi); the monoid is WeightedSum (ops/weighted_sum.pxi).
-# 2. log of the size of the sum, plus the shift, rounded once; the sign is that of the sum.
+# 2. Add the logarithm of the size of the sum to the shift, rounded once. The sign is that of the sum.
 # 3. A tile of one block is fused: nothing is merged.
 
 cdef inline double weighted_log_of(double high, double low_part, real exponent, double *total,
                                    double *low) noexcept nogil:
-    """The logarithm of the size of a sum that is scaled as `exponent` says; `total` has its sign."""
+    """The logarithm of the size of a sum scaled by 2**(OFFSET - exponent); `total` has the sign of the sum."""
     cdef double error
     total[0] = two_sum(high, low_part, &error)
     if real is float:
@@ -64,14 +64,14 @@ cdef void finish_weighted_logsumexp(State *state, Py_ssize_t columns, real *out,
     cdef real unused[TILE_COLUMNS]
     cdef Py_ssize_t j
     take_weighted_logs(sum, columns, &logs, <real>0)
-    for j in range(columns):        # as without weights: relative to exp(reference)
+    for j in range(columns):        # relative to exp(reference), as without weights
         state.normalizer.log_sum[j] = logs.log_sum[j] + (logs.shift[j] - sum.reference[j])
     write_weighted(&logs, columns, out, sign if sign != NULL else unused, sign != NULL)
 
 
 cdef bint weighted_logsumexp_tile(const real *a, Py_ssize_t ld, const real *b, Py_ssize_t b_ld, Py_ssize_t rows,
                                   Py_ssize_t columns, real *out) noexcept nogil:
-    """Fused, with the bits of reduce_weighted_tile and finish; False if a column needs weights of any size."""
+    """Fused, with the bits of reduce_weighted_tile and finish; returns False if a column needs weights of any size."""
     cdef Py_ssize_t width = lanes_of(a), group, first, j
     cdef real maximum[LANES]
     cdef real size[LANES]

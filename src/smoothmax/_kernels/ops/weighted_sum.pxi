@@ -1,4 +1,4 @@
-# WeightedSum: PartialSum's counterpart with weights, and the law by which two of them are merged.
+# WeightedSum: the counterpart of PartialSum for weights, and the law by which two WeightedSums are merged.
 #
 #     (r, e, s)  stands for  exp(r) 2**e s/p,   p = exp(r) as the kernels scale it;   s = sum + sum_low, of either sign
 #
@@ -6,9 +6,9 @@
 #     merge            the sum with the smaller reference is moved to the larger, then both are added
 #     associative and commutative, but for rounding errors that sum_low keeps
 #
-# The reference r is only near the largest a + log(abs(b)). No term is counted apart, because terms may cancel. e is 0
-# unless r is HUGE or more. Such an r is so coarse that its rounding error may exceed the headroom of the exponent:
-# logsumexp([1e19], b=[1e300]) has a reference of 1e19 and a term that is exp(690) times as much.
+# The reference r is only near the largest a + log(abs(b)). No term is counted instead of summed, because terms may
+# cancel. e is 0 unless r is HUGE or more. Such an r is so coarse that its rounding error may exceed the headroom of the
+# exponent: logsumexp([1e19], b=[1e300]) has the reference 1e19 and a term that is exp(690) times exp(1e19).
 #
 # A sum that is not finite has the reference inf, and is inf, -inf or nan.
 
@@ -47,7 +47,7 @@ cdef inline void put_weighted_lanes(WeightedSum *sum, Py_ssize_t first, const We
 
 
 cdef inline real weighted_underflow_of(real exponent) noexcept nogil:
-    """underflow_of, lower by the largest k there is: at such an argument, every weight gives 0."""
+    """underflow_of, lower by the largest possible k: at such an argument, the term of every weight is 0."""
     if real is float:
         return (exponent - <float>(191 + 150))*<float>0.6931471805599453
     else:
@@ -76,7 +76,7 @@ cdef real exponent_above(real maximum, const real *a, const real *b, Py_ssize_t 
 
 
 cdef inline void move_weighted(WeightedColumn *column, real reference, real exponent) noexcept nogil:
-    """Let exp(reference) 2**exponent be a column's reference, if it is larger than the present one."""
+    """Make exp(reference) 2**exponent the reference of a column, if it is larger than the present one."""
     cdef real old = <real>column.reference
     cdef double power = column.exponent - exponent
     if not (reference > old or reference == old and power < 0):
@@ -91,7 +91,7 @@ cdef inline void move_weighted(WeightedColumn *column, real reference, real expo
 
 cdef inline bint raised_weighted(const WeightedSum *sum, Py_ssize_t first, const real *reference,
                                  WeightedLanes *moved) noexcept nogil:
-    """Move columns side by side to their references; False where a sum has to be scaled for it."""
+    """Move columns side by side to their references; return False if a sum would have to be scaled."""
     cdef Py_ssize_t j
     cdef double rises
     cdef double scales[LANES]
@@ -109,7 +109,7 @@ cdef inline bint raised_weighted(const WeightedSum *sum, Py_ssize_t first, const
 
 
 cdef inline void add_weighted(double *total, double *total_low, double added, double added_low) noexcept nogil:
-    """Add a sum that was taken against the same reference."""
+    """Add a sum that has the same reference."""
     cdef double error
     total[0] = two_sum(total[0], added, &error)
     total_low[0] += added_low + error
@@ -128,7 +128,7 @@ cdef inline void merge_weighted(WeightedSum *sum, const WeightedSum *other, Py_s
         move_weighted(&column, <real>added.reference, <real>added.exponent)
         move_weighted(&added, <real>column.reference, <real>column.exponent)
         add_weighted(&column.sum, &column.sum_low, added.sum, added.sum_low)
-        if magnitude(column.sum) == INFINITY:        # whose rounding error is nan
+        if magnitude(column.sum) == INFINITY:        # its rounding error would be nan
             column.sum_low = 0
         put_weighted(sum, j, &column)
 
@@ -162,11 +162,11 @@ cdef double special_sum(const real *a, const real *b, Py_ssize_t n, Py_ssize_t a
 
 cdef void join_weighted(WeightedSum *sum, Py_ssize_t j, double total, double low, const real *a, const real *b,
                         Py_ssize_t n, Py_ssize_t a_step, Py_ssize_t b_step) noexcept nogil:
-    """Add a block's sum, taken against sum.reference[j]; where it is not finite, what special_sum says."""
+    """Add a block's sum relative to sum.reference[j]; if it is not finite, add the result of special_sum instead."""
     if total == total and sum.reference[j] < INFINITY:
         add_weighted(&sum.sum[j], &sum.sum_low[j], total, low)
         return
-    if sum.reference[j] < INFINITY:     # the first block of this kind: the finite sum so far does not matter
+    if sum.reference[j] < INFINITY:     # this is the first such block: drop the finite sum so far
         sum.reference[j] = INFINITY
         sum.sum[j] = 0
     sum.sum[j] += special_sum(a, b, n, a_step, b_step)
@@ -176,7 +176,7 @@ cdef void join_weighted(WeightedSum *sum, Py_ssize_t j, double total, double low
 # From sums without weights --------------------------------------------------------------------------------------------
 
 cdef void weigh(State *state, Py_ssize_t columns, real _) noexcept nogil:
-    """Make of the sums of logsumexp those of weights that are all 1: nothing is counted any more."""
+    """Turn sums of logsumexp into sums with weights that are all 1, where no element is counted any more."""
     cdef Py_ssize_t j
     cdef real maximum
     cdef double total
