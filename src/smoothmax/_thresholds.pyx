@@ -1,4 +1,4 @@
-"""The tuning limits as Python sees them, for tests, bench/ and explain; and what the compiler must check of them."""
+"""The tuning limits for Python code (tests, bench/ and explain), and the compiler's checks of them."""
 
 cimport smoothmax._thresholds as t
 
@@ -14,16 +14,16 @@ cdef extern from * nogil:
 
 
 cdef void compile_time_checks() noexcept nogil:
-    """Results have the same bits however a reduction is divided only if the parts are multiples of the blocks."""
+    """Results have the same bits however a reduction is divided only if its parts are multiples of the blocks."""
     static_assert(t.LANES_F32*4 == t.LANE_BYTES)
     static_assert(t.LANES_F64*8 == t.LANE_BYTES)
     static_assert(t.TILE_COLUMNS % t.LANES_F32 == 0)
     static_assert(t.ROW_BLOCK_LANES*t.LANE_BYTES == t.ROW_BLOCK_BYTES)
-    # Staged in parts or read where it lies, a row is divided into the same blocks.
+    # A row is divided into the same blocks whether it is staged in parts or read where it lies.
     static_assert(t.STAGED_ROW_BYTES % t.ROW_BLOCK_BYTES == 0)
     static_assert(t.ROW_PIECE_BYTES % t.ROW_BLOCK_BYTES == 0)
     static_assert(t.SCRATCH_ELEMENTS*4 >= t.STAGED_ROW_BYTES)
-    # So is a tile, whose blocks have 64 rows of float32, 32 of float64, 64 with weights, ROW_BLOCK_LANES of products.
+    # So is a tile. Blocks have 64 rows of float32, 32 of float64, 64 with weights, and ROW_BLOCK_LANES of products.
     static_assert(t.SCRATCH_TILE_ROWS*t.TILE_COLUMNS == t.SCRATCH_ELEMENTS)
     static_assert(t.SCRATCH_TILE_ROWS % (t.TILE_BLOCK_BYTES//(t.TILE_COLUMNS*4)) == 0)
     static_assert(t.SCRATCH_TILE_ROWS % (t.TILE_BLOCK_BYTES//(t.TILE_COLUMNS*8)) == 0)
@@ -34,18 +34,17 @@ cdef void compile_time_checks() noexcept nogil:
     static_assert(t.NARROW_STAGED_ROWS % t.WEIGHTED_TILE_BLOCK_ROWS == 0)
     # A fused row of sums is one block, with the bits of the path that reduces block by block.
     static_assert(t.FUSED_SUM_ROW_BYTES == t.ROW_BLOCK_BYTES)
-    # One carry holds what the differences of a whole column leave.
+    # One carry holds the rounding errors of the differences of a whole column.
     static_assert(t.SOFTMAX_DIFFERENCES_MAX_ROWS <= t.CARRY_ROWS)
     static_assert(t.EXACT_DIFFERENCES_MAX_ROWS <= t.CARRY_ROWS)
     static_assert(t.ROUNDED_DIFFERENCES_MAX_ROWS <= t.CARRY_ROWS)
-    # A band has whole tiles.
-    # What is fused without a plan fits the stack where it is staged.
+    # A row that is fused without a plan fits on the stack where it is staged.
     static_assert(t.FUSED_SUM_ROW_BYTES <= t.STAGED_ROW_BYTES)
     static_assert(t.STAGED_ROW_BYTES <= t.FUSED_SOFTMAX_ROW_BYTES)
     static_assert(t.TOP_GROUP_ROWS*t.TOP_MAXIMA_ROWS == t.ROW_BLOCK_LANES)
     static_assert(t.PRODUCT_STACK_ELEMENTS*t.LANES_F32 <= t.PRODUCT_ROWS*t.PRODUCT_COLUMNS)  # places of results
-    static_assert(t.BAND_ROW_BYTES % (t.TILE_COLUMNS*8) == 0)
-    # Work is divided into 16 parts for each thread, in the type of C that counts threads.
+    static_assert(t.BAND_ROW_BYTES % (t.TILE_COLUMNS*8) == 0)       # a band has whole tiles
+    # Work is divided into 16 parts for each thread, counted in a C int.
     static_assert(t.MAX_THREADS <= 0x7FFFFFFF//16)
 
 

@@ -1,4 +1,4 @@
-# The units of a plan, one after the other on one thread, and the memory that a thread needs for them.
+# Walk the units of a plan one after the other on one thread, with the memory that a thread needs for them.
 
 from libc.stdlib cimport free, malloc
 
@@ -14,13 +14,14 @@ from smoothmax._thresholds cimport BAND_MAX_TILES, CACHE_LINE_BYTES
 
 cdef enum Extent:
     WHOLE_UNITS
-    STAGING         # of pieces, whose states and drafts are shared
+    STAGING         # only to stage pieces, because their states and drafts are shared
 
 
 cdef bint allocate(Workspace *space, const Plan *plan, const Route *route, Extent extent) noexcept nogil:
-    """Allocate what a thread needs for whole units, or only for the staging of pieces. False if there is no memory.
+    """Allocate what a thread needs for whole units, or only for staging pieces. Returns False if there is no memory.
 
-    Fused routes need no state besides `state`. The caller has it on its stack, where it costs small calls nothing.
+    Fused routes need no state besides `state`. It is on the caller's stack, because an allocation would slow small
+    calls down.
     """
     cdef size_t region = (route.staged_elements*plan.itemsize + CACHE_LINE_BYTES - 1)//CACHE_LINE_BYTES*CACHE_LINE_BYTES
     cdef size_t drafts = 0, states = route.name == NARROW, size, draft = 0
@@ -59,7 +60,7 @@ cdef inline bint shortens(const Route *route, Py_ssize_t left) noexcept nogil:
 
 
 cdef inline Py_ssize_t columns_of_tile(const Route *route, Py_ssize_t left) noexcept nogil:
-    """How many of the columns left the next tile has."""
+    """The columns of the next tile, if `left` columns are left."""
     if shortens(route, left):
         return route.unit_columns - route.lane_columns
     if left >= route.unit_columns:
@@ -75,7 +76,7 @@ cdef void take_tile(Unit *unit, const Cursor *cursor, Py_ssize_t tile) noexcept 
     cdef Py_ssize_t columns = inner_shape(&plan.kept), first = tile*route.unit_columns
     cdef int role
     cdef bint fills_lanes
-    if first > columns:         # the columns left by full tiles make two tiles, and this is the second
+    if first > columns:         # the columns left after full tiles make two tiles; this is the second
         first = columns - columns % route.lane_columns
     elif tile and shortens(route, columns - first + route.unit_columns):
         first -= route.lane_columns

@@ -1,5 +1,5 @@
-# Words that threads share without a lock. A thread that reads a value also sees everything that the writing thread
-# wrote before it. MSVC's functions order all memory accesses around them, which is more than needed.
+# Operations on words that threads share without a lock. A thread that reads a value also sees everything that the
+# writing thread wrote before it. MSVC's functions order all memory accesses around them, which is more than needed.
 
 cdef extern from * nogil:
     """
@@ -29,8 +29,8 @@ cdef extern from * nogil:
     """
     int load "smoothmax_load"(int *word)
     int exchange "smoothmax_exchange"(int *word, int value)             # returns the old value
-    bint replace "smoothmax_replace"(int *word, int old, int value)     # sets it if it is `old`, and tells
-    void keep_bits "smoothmax_keep"(int *word, int bits)                # clears all others
-    Py_ssize_t fetch_and_increment "smoothmax_next"(Py_ssize_t *counter)    # orders no other access
+    bint replace "smoothmax_replace"(int *word, int old, int value)     # sets it if it is `old`; returns whether it was
+    void keep_bits "smoothmax_keep"(int *word, int bits)                # clears all other bits
+    Py_ssize_t fetch_and_increment "smoothmax_next"(Py_ssize_t *counter)    # does not order other accesses
     void *load_address "smoothmax_load_address"(void **word)
     void store_address "smoothmax_store_address"(void **word, void *value)

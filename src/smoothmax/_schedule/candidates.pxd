@@ -1,16 +1,16 @@
-# The k largest elements of a row so far, and those that may join them.
+# The k largest elements of a row so far, and the candidates that may replace some of them.
 
 from smoothmax._kernels.interface cimport Candidate
 
 
 cdef struct Best:
-    # Of equal elements the one with the lower index is the better.
-    Candidate *held             # the best so far, sorted if k is at most TOP_SORTED_ELEMENTS; then `room` is k
-    Candidate *fresh            # where the next candidates go: behind those that are held, unless they are sorted
+    # Of equal elements, the one with the lower index is better.
+    Candidate *held             # the best so far; sorted, with `room` for k, if k is at most TOP_SORTED_ELEMENTS
+    Candidate *fresh            # where the next candidates go: after those held, unless these are sorted
     Py_ssize_t k
     Py_ssize_t room
-    Py_ssize_t count            # held
-    bint all_known              # k elements are known, of which the worst has this value:
+    Py_ssize_t count            # how many are held
+    bint all_known              # k elements are known, and the worst of them has this value:
     double known
 
 

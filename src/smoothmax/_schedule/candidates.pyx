@@ -1,7 +1,8 @@
-"""Keep the best of candidates: those with the largest values, and among equal ones those with the lowest index.
+"""Keep the best candidates: those with the largest values, and of equal ones those with the lowest index.
 
-Few are kept sorted, and each candidate is inserted. Many are collected until the room is full; then the best are
-selected, and sorted once at the end, digit by digit. The order is total, so neither way shows in the results.
+A small number of candidates is kept sorted by inserting each. A large number is collected until the room is full; then
+the best are selected, and sorted once at the end, digit by digit. The order is total, so both ways give the same
+results.
 """
 
 from libc.stdint cimport uint64_t
@@ -11,8 +12,8 @@ from smoothmax._kernels.interface cimport Candidate
 from smoothmax._thresholds cimport TOP_SORTED_ELEMENTS
 
 cdef enum:
-    INSERTED = 12       # so few are left by a selection to insertion
-    BUCKETS = 256       # of equal width, into which a selection from more than so many divides their values
+    INSERTED = 12       # a selection sorts up to this many by insertion
+    BUCKETS = 256       # of equal width; a selection from more than this many divides values into them
 
 
 cdef inline bint precedes(const Candidate *one, const Candidate *other) noexcept nogil:
@@ -20,7 +21,7 @@ cdef inline bint precedes(const Candidate *one, const Candidate *other) noexcept
 
 
 cdef inline void insert(Candidate *sorted_, Py_ssize_t n, const Candidate *one) noexcept nogil:
-    """Insert one into n sorted ones, which have room for it. It may lie there."""
+    """Insert a candidate into n sorted ones, which have room for it. It may already lie in that room."""
     cdef Candidate moved = one[0]
     while n > 0 and precedes(&moved, &sorted_[n - 1]):
         sorted_[n] = sorted_[n - 1]
@@ -43,7 +44,7 @@ cdef inline void swap(Candidate *one, Candidate *other) noexcept nogil:
 
 
 cdef Candidate pivot_of(const Candidate *candidates, Py_ssize_t n, unsigned int *state) noexcept nogil:
-    """The median of three, from places that no order of the elements foresees."""
+    """The median of three candidates at pseudorandom places, so that no order of the elements is a bad case."""
     cdef Candidate some[3]
     cdef int i
     for i in range(3):
@@ -54,15 +55,15 @@ cdef Candidate pivot_of(const Candidate *candidates, Py_ssize_t n, unsigned int 
 
 
 cdef inline Py_ssize_t bucket_of(const Candidate *one, double largest, double scale) noexcept nogil:
-    """No larger for a larger value."""
+    """The bucket of a candidate: a larger value never has a larger bucket."""
     cdef double place = (largest - one.value)*scale
     return <Py_ssize_t>place if place < BUCKETS else BUCKETS
 
 
 cdef void narrow_to_bucket(Candidate *candidates, Py_ssize_t k, Py_ssize_t *low, Py_ssize_t *high) noexcept nogil:
-    """Narrow low to high, at first all candidates, to the bucket of the k-th best, and move better ones in front of it.
+    """Narrow the range low to high to the bucket of the k-th best, and move better candidates in front of it.
 
-    Branches that depend on the values cost most of a selection by partitions. Here only a few do.
+    Most of the time of a selection by partitions goes into branches that depend on the values. Here there are few.
     """
     cdef Py_ssize_t counts[BUCKETS + 1]
     cdef Py_ssize_t i, n = high[0] + 1, bucket = 0, better = 0, left = 0
@@ -71,7 +72,7 @@ cdef void narrow_to_bucket(Candidate *candidates, Py_ssize_t k, Py_ssize_t *low,
         least = candidates[i].value if candidates[i].value < least else least
         largest = candidates[i].value if candidates[i].value > largest else largest
     scale = BUCKETS/(largest - least)
-    if not 0 < scale < 1e300:               # all are equal, or some infinite
+    if not 0 < scale < 1e300:               # all are equal, or some are infinite
         return
     for i in range(BUCKETS + 1):
         counts[i] = 0
@@ -80,7 +81,7 @@ cdef void narrow_to_bucket(Candidate *candidates, Py_ssize_t k, Py_ssize_t *low,
     while better + counts[bucket] < k:
         better += counts[bucket]
         bucket += 1
-    for i in range(n):                      # worse ones are overwritten
+    for i in range(n):                      # worse candidates are overwritten
         candidates[left] = candidates[i]
         left += bucket_of(&candidates[i], largest, scale) <= bucket
     high[0] = left - 1
@@ -92,7 +93,7 @@ cdef void narrow_to_bucket(Candidate *candidates, Py_ssize_t k, Py_ssize_t *low,
 
 
 cdef void select_best(Candidate *candidates, Py_ssize_t n, Py_ssize_t k) noexcept nogil:
-    """Put the best k of n in front, in any order, and the worst of them at the end of these."""
+    """Move the best k of n to the front, in any order, with the worst of these k last."""
     cdef Py_ssize_t low = 0, high = n - 1, left, right
     cdef unsigned int state = 1
     cdef Candidate pivot
@@ -120,7 +121,7 @@ cdef void select_best(Candidate *candidates, Py_ssize_t n, Py_ssize_t k) noexcep
 
 
 cdef inline uint64_t key_of(const Candidate *one) noexcept nogil:
-    """An integer that is the smaller, the larger the value: its bits, those of positive numbers turned around."""
+    """An integer that orders against the value: its bits, with those of positive numbers inverted."""
     cdef double value = one.value + 0       # -0. + 0 is 0
     cdef uint64_t bits
     memcpy(&bits, &value, 8)
@@ -132,9 +133,9 @@ cdef inline Py_ssize_t digit_of(const Candidate *one, int place, bint by_value) 
 
 
 cdef Candidate *sort_by_digits(Candidate *source, Py_ssize_t n, Candidate *to, bint by_value) noexcept nogil:
-    """Sort by the value or by the index, from the last digit to the first, and keep the order of equal ones.
+    """Sort by the value or by the index, from the last digit to the first, and keep equal ones in order.
 
-    Returns which of the two arrays has the result.
+    Returns the one of the two arrays that has the result.
     """
     cdef Py_ssize_t begins[256]
     cdef Py_ssize_t i, begin, number
@@ -163,7 +164,7 @@ cdef Candidate *sort_by_digits(Candidate *source, Py_ssize_t n, Candidate *to, b
 
 
 cdef void sort(Candidate *candidates, Py_ssize_t n, Candidate *space) noexcept nogil:
-    """Sort, best first. There must be space for n more."""
+    """Sort candidates, best first. `space` must have room for n more."""
     cdef Candidate *source = candidates
     cdef Py_ssize_t i
     for i in range(1, n):
@@ -185,14 +186,14 @@ cdef void start_best(Best *best, Py_ssize_t k, Py_ssize_t room, Candidate *held,
 
 
 cdef void know(Best *best) noexcept nogil:
-    """Note the worst of k: what comes later must be better."""
+    """Note the worst of k, because later candidates must be better."""
     if best.count == best.k:
         best.all_known = True
         best.known = best.held[best.k - 1].value
 
 
 cdef void join_best(Best *best, Py_ssize_t number, Py_ssize_t next_block) noexcept nogil:
-    """Let the fresh candidates join, and leave room for as many as the next block may have."""
+    """Add the fresh candidates, and leave room for all that the next block may have."""
     cdef Py_ssize_t i
     if best.k <= TOP_SORTED_ELEMENTS:
         for i in range(number):
@@ -212,7 +213,7 @@ cdef void join_best(Best *best, Py_ssize_t number, Py_ssize_t next_block) noexce
 
 
 cdef void finish_best(Best *best) noexcept nogil:
-    """Sort the best k. Where they are not sorted already, there is room for 2k."""
+    """Sort the best k, unless they are kept sorted. Sorting needs room for 2k, which unsorted candidates have."""
     if best.k > TOP_SORTED_ELEMENTS:
         if best.count > best.k:
             select_best(best.held, best.count, best.k)

@@ -1,4 +1,4 @@
-"""The results of categorical: of rows of one block, of rows whose stretches are summed, and of tiles."""
+"""The results of categorical: for rows of one block, for rows whose stretches are summed, and for tiles."""
 
 from smoothmax._kernels.interface cimport clear
 from smoothmax._schedule.packed cimport Packed, pack
@@ -16,7 +16,7 @@ cdef void refuse(Scores *scores, Row *row) noexcept nogil:
 
 cdef void draw_from_block(Scores *scores, const Division *division, Space *space, Row *row,
                           const char *elements) noexcept nogil:
-    """A row of one block needs no partial sums."""
+    """Draw from a row of one block, which needs no partial sums."""
     cdef const double *uniforms = <const double *>row.bases.data[RESULT]
     cdef Py_ssize_t *indices = <Py_ssize_t *>row.bases.data[VALUE]
     cdef Py_ssize_t n = division.length, i
@@ -35,7 +35,7 @@ cdef void draw_from_block(Scores *scores, const Division *division, Space *space
 
 cdef void draw_from_stretch(Scores *scores, const Division *division, Space *space, Py_ssize_t i, Py_ssize_t stretch,
                             Py_ssize_t first_draw) noexcept nogil:
-    """All draws from `first_draw` on that fall into this stretch."""
+    """Make all draws from `first_draw` on that fall into this stretch."""
     cdef Row *row = &space.rows[i]
     cdef double *uniforms = <double *>row.bases.data[RESULT]
     cdef Py_ssize_t *indices = <Py_ssize_t *>row.bases.data[VALUE]
@@ -65,9 +65,10 @@ cdef void draw_from_stretch(Scores *scores, const Division *division, Space *spa
 
 
 cdef void draw_from_row(Scores *scores, const Division *division, Space *space, Py_ssize_t i) noexcept nogil:
-    """Draw from a row whose stretches are summed. Until its element is known, a draw has the complement of its stretch.
+    """Draw from a row whose stretches are summed.
 
-    The uniform number of a draw becomes what is left of it.
+    Until the element of a draw is known, its index is the complement of its stretch. Its uniform number is replaced by
+    the number's place within that stretch.
     """
     cdef Row *row = &space.rows[i]
     cdef double *uniforms = <double *>row.bases.data[RESULT]

@@ -1,4 +1,4 @@
-# Exact sums of the terms of a product: of one row in the lanes, of elements of any place, or terms in the lanes.
+# Exact sums of the terms of a product. Lanes are elements of one row of the result, elements anywhere, or terms.
 
 # Panels ---------------------------------------------------------------------------------------------------------------
 
@@ -14,7 +14,7 @@ cdef void gather_terms(const char **sources, Py_ssize_t stride, Py_ssize_t terms
 
 cdef void fill_panel(const Product *product, const char **sources, Py_ssize_t first, Py_ssize_t terms,
                      Py_ssize_t stride, bint are_neighbours, double *panel) noexcept nogil:
-    """The terms from `first` on of as many reductions as there are lanes."""
+    """Lay the terms from `first` on of as many reductions as there are lanes side by side."""
     cdef Py_ssize_t i, j, lanes = product.kernels.lanes, size = product.itemsize*lanes
     cdef const char *moved[LANES_F32]
     if are_neighbours:
@@ -33,7 +33,7 @@ cdef void fill_panel(const Product *product, const char **sources, Py_ssize_t fi
 
 cdef void sum_terms_of_rows(const Product *product, AddProducts add, const char **rows, Py_ssize_t n, Py_ssize_t first,
                             Py_ssize_t terms, Space *space) noexcept nogil:
-    """Add terms of all rows, whose panel is filled."""
+    """Add terms to the sums of all rows, after the panel of columns has been filled."""
     cdef Py_ssize_t i
     cdef Py_ssize_t stride = product.a.inner_stride
     cdef const char *source
@@ -51,7 +51,7 @@ cdef void sum_terms_of_rows(const Product *product, AddProducts add, const char 
 
 cdef void sum_rows(const Product *product, const char **rows, Py_ssize_t n, const char **columns, bint are_neighbours,
                    Space *space) noexcept nogil:
-    """Sums of up to PRODUCT_ROWS rows and as many columns as there are lanes."""
+    """Sum the elements of up to PRODUCT_ROWS rows and as many columns as there are lanes."""
     cdef Py_ssize_t i, first, terms, turn
     for i in range(n):
         product.kernels.clear(&space.sums[i])
@@ -65,7 +65,7 @@ cdef void sum_rows(const Product *product, const char **rows, Py_ssize_t n, cons
 
 
 cdef void sum_elements(const Product *product, const char **rows, const char **columns, Space *space) noexcept nogil:
-    """Sums of as many elements as there are lanes, each of a row and a column of its own."""
+    """Sum as many elements as there are lanes, each with its own row and column."""
     cdef Py_ssize_t first, terms, turn
     product.kernels.clear(space.sums)
     for turn in range(2):
@@ -95,9 +95,9 @@ cdef void put_product(const Product *product, const Space *space, Py_ssize_t lan
 
 # All results, exactly -------------------------------------------------------------------------------------------------
 
-cdef enum Lanes:            # what they are:
+cdef enum Lanes:            # what the lanes are:
     COLUMNS                 # elements of a row of the result,
-    ELEMENTS                # elements of any place, or
+    ELEMENTS                # elements anywhere in the result, or
     TERMS                   # terms of one element
 
 
@@ -110,7 +110,7 @@ cdef Lanes lanes_for(const Product *product) noexcept nogil:
 
 
 cdef void sum_block(const Product *product, Py_ssize_t item, Space *space) noexcept nogil:
-    """As many columns as there are lanes, of PRODUCT_ROWS rows."""
+    """Compute a block of PRODUCT_ROWS rows and as many columns as there are lanes."""
     cdef const char *sources[PRODUCT_ROWS]
     cdef const char *columns[LANES_F32]
     cdef Py_ssize_t lanes = product.kernels.lanes, across = blocks_of(product.b.outer, lanes), i, j
@@ -132,7 +132,7 @@ cdef void sum_block(const Product *product, Py_ssize_t item, Space *space) noexc
 
 
 cdef void sum_group(const Product *product, Py_ssize_t item, Space *space) noexcept nogil:
-    """As many elements as there are lanes, wherever they are."""
+    """Compute as many successive elements as there are lanes, across rows and matrices."""
     cdef const char *rows[LANES_F32]
     cdef const char *columns[LANES_F32]
     cdef char *results[LANES_F32]
@@ -165,7 +165,7 @@ cdef void sum_group(const Product *product, Py_ssize_t item, Space *space) noexc
 
 cdef void lay_out(const char *source, Py_ssize_t stride, Py_ssize_t n, Py_ssize_t size, real filler,
                   real *panel) noexcept nogil:
-    """n terms of one reduction, one after the other, and the filler up to `size`."""
+    """Lay out n terms of one reduction one after the other, and the filler up to `size`."""
     cdef Py_ssize_t i
     gather_terms(&source, stride, n, 1, panel)
     for i in range(n, size):
@@ -173,7 +173,7 @@ cdef void lay_out(const char *source, Py_ssize_t stride, Py_ssize_t n, Py_ssize_
 
 
 cdef void sum_terms(const Product *product, Py_ssize_t item, Space *space) noexcept nogil:
-    """One element, whose terms are in the lanes. Where the last row of lanes has no term, it has a sum of -inf."""
+    """Compute one element, with its terms in the lanes. Lanes without a term get a sum of -inf."""
     cdef Py_ssize_t lanes = product.kernels.lanes, size = product.a.outer*product.b.outer, first, n, rows, turn
     cdef Py_ssize_t row = item % size//product.b.outer, column = item % product.b.outer
     cdef const char *a

@@ -21,7 +21,7 @@ def explain(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> dict[
     Returns
     -------
     dict
-        The name of the route (see ``_schedule/route.pxd``) and its parameters. ``shared`` says what threads share:
+        The name of the route (see ``_schedule/route.pxd``) and its parameters. ``shared`` is what threads share:
         nothing ("alone"), "units" or "pieces".
 
     Raises

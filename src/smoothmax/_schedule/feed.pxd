@@ -1,6 +1,6 @@
 # A feed hands kernels one block after the other: contiguous, aligned, and of the type that they compute in. A block
-# that kernels cannot read where it lies is staged in the scratch. Results too are written in place or through the
-# scratch.
+# that kernels cannot read where it lies is staged in the scratch. Results are also written either in place or through
+# the scratch.
 
 from smoothmax._kernels.interface cimport State
 from smoothmax._schedule.plan cimport (
@@ -20,13 +20,13 @@ cdef struct Workspace:
     char *memory                # the allocation that has all of it; NULL if nothing was allocated
     char *elements              # staged elements, or results on their way out
     char *weights               # staged weights
-    char *prepared              # in their place, where there are none: elements of a tile before they are transposed
+    char *prepared              # instead of weights, if there are none: elements of a tile before they are transposed
     double *drafts              # the maximum of each block of a draft, or nan
-    char *draft                 # of a row, where it cannot lie in the result
-    State *state                # of the unit, or of the first tile of a band
+    char *draft                 # the draft of a row that cannot lie in the result
+    State *state                # the state of the unit, or of the first tile of a band
     State *other                # of the piece that is merged into `state` next
-    State *exact                # of the unit, from exact exponentials
-    State *lanes                # of a tile of narrow columns, before its lanes are merged
+    State *exact                # the state of the unit from exact exponentials
+    State *lanes                # the state of a tile of narrow columns before its lanes are merged
 
 
 cdef struct Unit:
@@ -47,14 +47,14 @@ cdef struct Feed:
     Py_ssize_t staged_rows      # of a block that is staged
     int source                  # the role whose array is read: ELEMENTS, or RESULT where elements were gathered into it
     bint in_place
-    # NARROW columns have these in the place of cursors. Their elements are read as rows of `width`, a tile of columns
-    # at a time (see narrow.pyx).
+    # These take the place of cursors for NARROW columns, whose elements are read as rows of `width`, one tile of
+    # columns at a time (see narrow.pyx).
     Py_ssize_t width
     Py_ssize_t first            # the first column of the tile
     Py_ssize_t columns
     Py_ssize_t done             # elements of all columns before the block,
     Py_ssize_t left             # and from there on
-    # The block. Its rows are elements where the unit is a row.
+    # The block. If the unit is a row, each of its rows is one element.
     Py_ssize_t rows
     const char *elements
     Py_ssize_t ld
@@ -62,15 +62,15 @@ cdef struct Feed:
     Py_ssize_t weights_ld
     char *out
     Py_ssize_t out_ld
-    Py_ssize_t away             # those of the state
+    Py_ssize_t away             # for State.away
     Py_ssize_t away_ld
 
 
-# Inline, because a call of another module for each block would show in short rows.
+# These functions are inline, because a call of another module for each block would show in short rows.
 
 cdef inline Py_ssize_t away_of(const Plan *plan, const Axes *along, const Bases *bases, const Cursor *cursor,
                                const char *staged) noexcept nogil:
-    """How many elements beyond the place where part of a row is staged it lies in the array; 0 if it is strided."""
+    """The distance, in elements, from a staged part of a row to its place in the array; 0 if the row is strided."""
     if not is_contiguous(plan, along, ELEMENTS):
         return 0
     return (place(bases, cursor, ELEMENTS) - staged)//plan.itemsize
@@ -86,7 +86,7 @@ cdef inline void start_feed(Feed *feed, const Unit *unit, Py_ssize_t first, Py_s
     feed.staged_rows = STAGED_ROW_BYTES//itemsize
     if unit.route.is_tile:
         feed.staged_rows = SCRATCH_TILE_ROWS
-        if unit.plan.adjusted:                  # as much as a kernel takes at a time, and stays in L1 (P45)
+        if unit.plan.adjusted:                  # as many as a kernel takes at a time, which stay in L1 (P45)
             feed.staged_rows = WEIGHTED_TILE_BLOCK_ROWS
             if unit.plan.data[WEIGHTS] == NULL:
                 feed.staged_rows = TILE_BLOCK_BYTES//(TILE_COLUMNS*itemsize)

@@ -1,8 +1,8 @@
 """Narrow columns: they are few and long, and several of their rows fill the lanes of a tile.
 
 The elements of c columns are one contiguous stretch. It is read as rows of W = lcm(c, lanes) elements. The partial sums
-of these W columns are computed a tile at a time, and then column j is merged into column j mod c. The last row is
-padded with -inf.
+of these W columns are computed one tile at a time; then column j is merged into column j mod c. The last row is padded
+with -inf.
 """
 
 from libc.math cimport INFINITY
@@ -42,7 +42,7 @@ cdef inline Py_ssize_t tiles_of(const Unit *unit) noexcept nogil:
 
 
 cdef inline Py_ssize_t columns_in(const Feed *feed, Py_ssize_t row) noexcept nogil:
-    """How many of the tile's columns a row has: the last row may have fewer, or none."""
+    """The number of the tile's columns that a row has. The last row may have fewer than the others, or none."""
     return max(0, min(feed.columns, feed.left - row*feed.width - feed.first))
 
 
@@ -59,7 +59,7 @@ cdef inline void pad_columns(const Plan *plan, char *row, Py_ssize_t used, Py_ss
 
 
 cdef void stage_row_of_weights(Feed *feed, char *row) noexcept nogil:
-    """Stage the row of weights, repeated for every row of the columns. Absent columns get a weight of 0."""
+    """Stage the row of weights, repeated for every row of the columns. Columns that do not exist get the weight 0."""
     cdef const Plan *plan = feed.unit.plan
     cdef Py_ssize_t columns = inner_shape(&plan.kept), used = min(feed.left, feed.width), j
     for j from 0 <= j < used by columns:
@@ -71,12 +71,12 @@ cdef void stage_row_of_weights(Feed *feed, char *row) noexcept nogil:
 
 
 cdef void repeat(const Feed *feed, int role, Load load, Py_ssize_t at, Py_ssize_t used, char *to) noexcept nogil:
-    """Store the number of each row once for each of the row's columns: for `used` elements from the element `at` on."""
+    """Repeat the number of each row for each of its columns: `used` numbers, from the element `at` on."""
     cdef const Plan *plan = feed.unit.plan
     cdef Py_ssize_t columns = inner_shape(&plan.kept), stride = plan.reduced.stride[role][0], row = 0, j = 0
     cdef Py_ssize_t end = columns - at % columns            # the end of the columns that take the first number
     cdef double some[TILE_COLUMNS]
-    if used:                                                # a row without columns has no number either
+    if used:                                                # a row without columns has no number
         load(feed.unit.bases.data[role] + at//columns*stride, stride, max(0, used - end + columns - 1)//columns + 1,
              plan.swapped[role], some)
     while j < used:
@@ -88,7 +88,7 @@ cdef void repeat(const Feed *feed, int role, Load load, Py_ssize_t at, Py_ssize_
 
 
 cdef void repeat_weights(const Feed *feed, char *weights) noexcept nogil:
-    """Stage the weight of each row once for each of its columns."""
+    """Stage the weight of each row, repeated for each of its columns."""
     cdef const Plan *plan = feed.unit.plan
     cdef Py_ssize_t i, used
     for i in range(feed.rows):
@@ -99,7 +99,7 @@ cdef void repeat_weights(const Feed *feed, char *weights) noexcept nogil:
 
 
 cdef void load_addends(const Feed *feed, Py_ssize_t at, Py_ssize_t used, char *to) noexcept nogil:
-    """Load the addends of `used` neighbours from the element `at` on, of any strides."""
+    """Load the addends of `used` neighbouring elements from the element `at` on, with any strides."""
     cdef const Plan *plan = feed.unit.plan
     cdef Py_ssize_t columns = inner_shape(&plan.kept), stride = inner_stride(&plan.kept, ADDENDS), j = 0, column, part
     if stride == 0:
@@ -115,7 +115,7 @@ cdef void load_addends(const Feed *feed, Py_ssize_t at, Py_ssize_t used, char *t
 
 
 cdef void adjust_narrow(const Feed *feed, char *to) noexcept nogil:
-    """Adjust the elements of the block, whose rows are whole unless it has only one, into the scratch."""
+    """Adjust the elements of a block into the scratch. Its rows are whole, unless it has only one."""
     cdef const Plan *plan = feed.unit.plan
     cdef const char *addends = feed.unit.bases.data[ADDENDS]
     cdef Py_ssize_t stride = inner_stride(&plan.kept, ADDENDS), row_stride = plan.reduced.stride[<int>ADDENDS][0]
@@ -155,7 +155,7 @@ cdef void stage_narrow(Feed *feed, char *elements, char *weights) noexcept nogil
 
 
 cdef void next_narrow_block(Feed *feed) noexcept nogil:
-    """Set the block to all whole rows where they lie, to NARROW_STAGED_ROWS or fewer in the scratch, or to the last."""
+    """Make the block all whole rows where they lie, up to NARROW_STAGED_ROWS in the scratch, or the last row."""
     cdef const Unit *unit = feed.unit
     cdef const Plan *plan = unit.plan
     cdef char *elements = unit.space.elements
@@ -224,7 +224,7 @@ cdef void reduce_narrow(const Unit *unit, const Kernels *kernels, Py_ssize_t fir
 
 cdef void spread_normalizer(const State *state, Py_ssize_t columns, Py_ssize_t first, Py_ssize_t width,
                             State *of_lanes) noexcept nogil:
-    """Give every column of the tile what the results of its reduction need."""
+    """Copy the numbers that results need to every column of the tile."""
     cdef Py_ssize_t j, column
     for j in range(width):
         column = (first + j) % columns

@@ -1,4 +1,4 @@
-# What explain collects: the route of each call that this thread makes, once someone has asked for it.
+# What explain collects: the routes of the calls that this thread makes, from the first explain of the process on.
 
 from smoothmax._schedule.atomics cimport exchange, load
 from smoothmax._schedule.route cimport (
@@ -34,7 +34,7 @@ NAMES = {
 
 
 def collect(list collected):
-    """Append descriptions of all routes of this thread from now on to this list; None stops it.
+    """Append descriptions of all routes of this thread from now on to this list; None stops that.
 
     Returns the list used before. The caller keeps both alive: this thread's variable holds no reference.
     """

@@ -1,4 +1,4 @@
-# A partial sum as it is stored between walks, in an array with one for each reduction.
+# A partial sum as stored between walks, in an array with one for each reduction.
 
 from libc.string cimport memcpy
 
@@ -6,7 +6,7 @@ from smoothmax._kernels.interface cimport SHIFTED, State, WeightedSum, weights_o
 
 
 cdef struct Packed:
-    # The fields of a PartialSum. pack() and unpack() also copy the four of a WeightedSum, which lies in its place.
+    # The fields of a PartialSum. pack() and unpack() also copy those of a WeightedSum, which has the same place.
     double maximum
     double count
     double others
@@ -40,7 +40,7 @@ cdef inline void unpack(const char *source, Py_ssize_t stride, Py_ssize_t column
 
 
 cdef inline void unpack_weights(const char *source, Py_ssize_t columns, State *state) noexcept nogil:
-    """Set the sum of weights that a mean is divided by."""
+    """Set the sum of the weights, which a mean is divided by."""
     cdef PackedWeightedSum packed
     cdef WeightedSum *weights = weights_of(state)
     cdef Py_ssize_t j

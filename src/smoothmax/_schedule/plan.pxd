@@ -16,7 +16,7 @@ cdef enum:
     WEIGHTS
     MASK
     RESULT
-    VALUE                       # one number for each reduction, if the result has one for each element
+    VALUE                       # a number for each reduction, in calls that also have a result for each element
     SIGN
     TARGET                      # the class of each reduction, negative for none; Py_ssize_t
     FACTORS                     # numbers that multiply the weights; or,
@@ -59,7 +59,7 @@ cdef struct Plan:
     Store store
     Store store_value
     Store store_sign
-    bint adjusted               # kernels take element*element_scale + addend for an element
+    bint adjusted               # kernels get element*element_scale + addend instead of the element
     double element_scale
     bint blended                # the weights are (given*scale + offset)*factors
     double scale, scale_low
@@ -69,9 +69,9 @@ cdef struct Plan:
     Py_ssize_t first_class[ROLES]
     Py_ssize_t class_stride[ROLES]
     const double *class_weights             # NULL: all are 1
-    # Set to 1 if the walk meets a number that it cannot take: a target that is no class, or a weight of
-    # UNIFORM_LOGSUMEXP that is not finite. NULL if targets were checked before, or the results of such weights stay as
-    # they are.
+    # The walk sets this to 1 if it meets a number that it cannot take: a target that is no class, or a weight of
+    # UNIFORM_LOGSUMEXP that is not finite. It is NULL if the targets have been checked before, or if results with such
+    # weights are not to be written.
     int *wrong
     double hard, hard_low
     double soft, soft_low
@@ -90,7 +90,7 @@ cdef struct Cursor:
     int first                   # the innermost axis that the cursor moves along
     Py_ssize_t index[MAX_DIMENSIONS]
     Py_ssize_t offset[ROLES]
-    Py_ssize_t left             # positions still to come, this one included
+    Py_ssize_t left             # positions still to come, including this one
 
 
 cdef inline void start(Cursor *cursor, const Axes *axes, int first, Py_ssize_t position, Py_ssize_t n) noexcept nogil:
@@ -166,7 +166,7 @@ cdef inline Py_ssize_t size_of_stride(Py_ssize_t stride) noexcept nogil:
 
 
 cdef inline Addends addends_of(Py_ssize_t stride) noexcept nogil:
-    """What is added to the elements of a row, by the stride of the addends along it."""
+    """Whether each element of a row has its own addend, which follows from the stride of the addends."""
     return ONE_ADDEND_A_ROW if stride == 0 else ONE_ADDEND_EACH
 
 

@@ -4,7 +4,7 @@ from smoothmax._thresholds cimport MAX_QUEUES
 
 
 cdef struct Queues:
-    # The items of a call, divided into one queue of neighbours for each of its first threads.
+    # The items of a call, divided into queues of neighbours, one for each of the first threads.
     Py_ssize_t items
     Py_ssize_t number               # of queues
     Py_ssize_t length               # of each; the last ones may be shorter, or empty
@@ -17,8 +17,8 @@ cdef struct Queue:
     Py_ssize_t number
 
 
-# Takes items from the queue and does them until none is left. It takes none if there is no memory for it. Several
-# threads call it at the same time.
+# Takes items from the queue and does them until none is left; takes none if it gets no memory. Several threads call it
+# at the same time.
 ctypedef void (*Work)(void *context, Queue *queue) noexcept nogil
 
 cdef Py_ssize_t take(Queue *queue) noexcept nogil      # -1 when none is left

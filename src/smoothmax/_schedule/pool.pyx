@@ -1,10 +1,10 @@
-"""The pool of threads that help a call, and how work is handed to them. This file knows nothing of the work.
+"""The pool of threads that help a call, and how work is handed to them. This file does not know what the work is.
 
 The calling thread does one item of work after the other, and so does every helper that joins it. At the end the calling
-thread waits only for the helpers that have begun. On a busy machine it may have done all of the work before a helper
-gets a processor.
+thread waits only for helpers that have begun. On a busy machine it may finish all work before a helper gets a
+processor.
 
-Helpers are threads that Python knows nothing of. They wait in C and never take the GIL, so no interrupt can come
+Helpers are threads that Python does not know. They wait in C and never take the GIL, so an interrupt cannot come
 between a call and its helpers, and work is handed over by changing a word that the helper watches.
 """
 
@@ -66,14 +66,14 @@ cdef extern from * nogil:
 
 
 cdef enum:
-    # The state of a helper. From TAKEN until FREE it belongs to one call.
+    # The state of a helper. From TAKEN until FREE, the helper belongs to one call.
     FREE = 0
     TAKEN = 1           # a call is describing its work
     READY = 2           # the helper may begin
     RUNNING = 3
-    AWAITED = 4         # as RUNNING, and the call sleeps until it is done
+    AWAITED = 4         # as RUNNING, while the call sleeps until the helper is done
     DONE = 5
-    ASLEEP = 8          # with FREE or DONE: whoever makes the helper READY has to wake it
+    ASLEEP = 8          # added to FREE or DONE: the call that makes the helper READY must wake it
 
 
 cdef struct Helper:
@@ -81,14 +81,15 @@ cdef struct Helper:
     Work work
     void *context
     Queue queue
-    PyThread_type_lock wake     # the helper sleeps on it, and holds it while awake
-    PyThread_type_lock done     # the call sleeps on it; it is held all the time
+    PyThread_type_lock wake     # the helper sleeps on this lock, and holds it while awake
+    PyThread_type_lock done     # the call sleeps on this lock, which is always held
     Helper *another             # the next helper of the same call
     Helper *next                # the next helper in the pool
 
 
-# A list that only grows. A thread may follow it while another adds a helper, which is whole before `pool` names it. The
-# thread that has set `enlarging` is the only one to add any. It is no lock, so a fork need not wait for its release.
+# A list that only grows. A thread may follow it while another adds a helper, because the helper is complete before
+# `pool` points to it. Only the thread that has set `enlarging` adds helpers. `enlarging` is not a lock, so a fork need
+# not wait for its release.
 cdef void *pool = NULL          # the Helper that was started last
 cdef int pool_size = 0
 cdef int enlarging = 0
@@ -97,7 +98,7 @@ cdef int enlarging = 0
 # A helper ------------------------------------------------------------------------------------------------------------
 
 cdef void wait_for_work(Helper *helper) noexcept nogil:
-    """Stay awake for a while, so that calls that follow one another need not wake the helper."""
+    """Wait for work, at first awake, so that calls in quick succession need not wake the helper."""
     cdef int _look, state
     while True:
         for _look in range(SPIN_YIELDS):
@@ -113,7 +114,7 @@ cdef void serve(void *argument) noexcept nogil:
     """Never return: a process that ends need not ask its helpers to stop."""
     cdef Helper *helper = <Helper *>argument
     cdef Environment inherited
-    enter_environment(&inherited)               # from whoever started this thread; it is never left
+    enter_environment(&inherited)               # inherited from the starting thread; it is never restored
     name_thread()
     while True:
         wait_for_work(helper)
@@ -127,12 +128,12 @@ cdef void serve(void *argument) noexcept nogil:
 # The pool ------------------------------------------------------------------------------------------------------------
 
 def _helpers():
-    """The number of helpers, for tests."""
+    """Return the number of helpers, for tests."""
     return load(&pool_size)
 
 
 def _forget():
-    """Start from nothing in a forked child: its parent's helpers do not run there, and their locks may be held."""
+    """Forget all helpers in a forked child: the parent's helpers do not run there, and their locks may be held."""
     global pool, pool_size, enlarging
     pool = NULL
     pool_size = 0
@@ -152,7 +153,7 @@ cdef void free_helper(Helper *helper) noexcept:
 
 
 cdef Helper *new_helper() noexcept:
-    """A helper that runs; NULL if there is no memory for it, or the system has no more threads."""
+    """Start a helper; NULL if there is no memory for it, or the system has no more threads."""
     cdef Helper *helper = <Helper *>calloc(1, sizeof(Helper))
     if helper == NULL:
         return NULL
@@ -170,7 +171,7 @@ cdef Helper *new_helper() noexcept:
 cdef int enlarge_pool(int size) except -1:
     """Start helpers until there are `size` of them, or until one cannot be started.
 
-    While another thread does so, this one goes on with those that there are, as if they had come too late to help.
+    While another thread starts helpers, this thread goes on with the existing ones, as if the new ones came too late.
     """
     cdef Helper *helper
     if not replace(&enlarging, 0, 1):
@@ -211,10 +212,10 @@ cdef bint all_taken(const Queues *queues) noexcept nogil:
 
 
 cdef Py_ssize_t take(Queue *queue) noexcept nogil:
-    """Take an item from the thread's own queue, and from the others' once that is empty.
+    """Take an item from the thread's own queue, or from other queues once that is empty.
 
-    So a thread finds in its processor's cache what it handled in the call before, and neighbouring items, which may
-    share a cache line, are seldom handled by two threads at the same time.
+    So a thread finds the data of its last call in its processor's cache, and two threads seldom handle neighbouring
+    items, which may share a cache line, at the same time.
     """
     cdef Queues *queues = queue.queues
     cdef Py_ssize_t _queue, i
@@ -227,7 +228,7 @@ cdef Py_ssize_t take(Queue *queue) noexcept nogil:
 
 
 cdef Helper *ask(Helper *helper, int wanted, Work work, void *context, Queues *queues) noexcept nogil:
-    """Let up to `wanted` free helpers begin, from `helper` on; returns the last, which links to the others."""
+    """Start up to `wanted` free helpers, from `helper` on; returns the last of them, which links to the others."""
     cdef Helper *asked = NULL
     cdef int state
     while helper != NULL and wanted:
@@ -248,7 +249,7 @@ cdef Helper *ask(Helper *helper, int wanted, Work work, void *context, Queues *q
 
 
 cdef void release(Helper *helper) noexcept nogil:
-    """Make a helper FREE once it has finished what it began. From then on it does not touch the call's memory."""
+    """Make a helper FREE once it has finished its item. From then on it does not touch the call's memory."""
     cdef int _look
     if replace(&helper.state, READY, FREE):
         return
@@ -262,7 +263,7 @@ cdef void release(Helper *helper) noexcept nogil:
 
 
 cdef int share(Work work, void *context, Py_ssize_t items, int threads) except -2:
-    """Do all items, in the calling thread and up to `threads` - 1 helpers; -1 if no thread had memory for it."""
+    """Do all items in the calling thread and up to `threads` - 1 helpers; -1 if no thread had memory for its part."""
     cdef Queues queues
     cdef Queue queue
     cdef Helper *helper

@@ -1,9 +1,9 @@
 # Stacks of small matrices: as many of them as there are lanes are laid side by side, element by element, so that each
-# lane holds a matrix, and a kernel of their own multiplies them.
+# lane holds one matrix. A kernel made for this multiplies them.
 
 cdef void lay_side_by_side(const Product *product, const Operand *operand, const char **matrices,
                            double *panel) noexcept nogil:
-    """The elements of as many matrices as there are lanes, reduction after reduction."""
+    """Lay the elements of as many matrices as there are lanes side by side, one reduction after the other."""
     cdef Py_ssize_t lanes = product.kernels.lanes, i, j
     cdef const char *sources[LANES_F32]
     for i in range(operand.outer):
@@ -66,7 +66,7 @@ cdef void multiply_matrices(const Product *product, Py_ssize_t item, Space *spac
 
 
 cdef bint is_small_stack(const Product *product) noexcept nogil:
-    """Whether matrices fill half of the lanes, and the elements of each operand in the lanes fit in a panel (P54)."""
+    """Whether the matrices fill at least half of the lanes, and the elements of each operand fit in a panel (P54)."""
     return (2*product.matrices >= product.kernels.lanes
             and product.a.outer*product.b.outer <= PRODUCT_STACK_ELEMENTS
             and product.terms*max(product.a.outer, product.b.outer) <= PRODUCT_TERMS)

@@ -1,15 +1,15 @@
-"""Walk products of matrices: the factors that np.matmul multiplies, its products, and exact sums. Knows no mathematics.
+"""Walk products of matrices: factors for np.matmul, its products, and exact sums. This file knows no mathematics.
 
-    factor              exponentials of an operand, each reduction divided by that of its maximum
-    finish_product      from what np.matmul made of them to results; those that are not certified are summed exactly
+    factor              exponentials of an operand, divided by that of the maximum of their reduction
+    finish_product      from np.matmul's products to results; those that are not certified are summed exactly
     multiply_small      results of a stack of small matrices, without np.matmul (product_stacks.pxi)
-    sum_exactly         the same of any, exactly
+    sum_exactly         results of any matrices, summed exactly
 
-A block of PRODUCT_ROWS times PRODUCT_COLUMNS results is an item that threads take. Exact sums have the elements of one
-row of the result in their lanes, whose terms are laid side by side in a panel, PRODUCT_TERMS at a time. A panel serves
-all rows of a block. Where so few elements of a block are needed that a panel for each of its columns would not pay,
-lanes are elements of any place, with panels of both operands. Where the result has fewer elements than there are lanes,
-lanes are terms.
+A block of PRODUCT_ROWS times PRODUCT_COLUMNS results is one item of work for a thread. For exact sums the lanes are
+usually elements of one row of the result. Their terms are laid side by side in a panel, PRODUCT_TERMS at a time, and a
+panel serves all rows of a block. If so few elements of a block are needed that a panel for each of its columns would
+not pay, lanes are elements anywhere in the block, with panels of both operands. If the result has fewer elements than
+there are lanes, lanes are terms.
 """
 
 from libc.math cimport INFINITY
@@ -38,12 +38,12 @@ cdef struct Space:
     double products[PRODUCT_STACK_ELEMENTS*LANES_F64]
     double maxima[(PRODUCT_STACK_ELEMENTS + 1)*LANES_F64]
     ProductSum sums[PRODUCT_ROWS]
-    uint16_t places[PRODUCT_ROWS*PRODUCT_COLUMNS]   # of doubtful results, row after row
-    Py_ssize_t found[PRODUCT_ROWS]                  # how many a row has
+    uint16_t places[PRODUCT_ROWS*PRODUCT_COLUMNS]   # the places of doubtful results, row after row
+    Py_ssize_t found[PRODUCT_ROWS]                  # how many of them a row has
 
 
 cdef struct Matrices:
-    # The matrices that one of the result is made of.
+    # The matrices that one matrix of the result is computed from.
     const char *a
     const char *b
     const char *a_maxima
@@ -71,7 +71,7 @@ cdef void find_matrices(const Product *product, Py_ssize_t index, Matrices *foun
 
 
 cdef bint prefers_exact(const Product *product) noexcept nogil:
-    """Whether matrices are so small that exact sums take no longer than a round by np.matmul."""
+    """Whether matrices are so small that exact sums take no longer than np.matmul with its two passes."""
     return product.a.outer*product.b.outer <= PRODUCT_EXACT_ELEMENTS
 
 
@@ -86,7 +86,7 @@ cdef struct Factoring:
 
 
 cdef bint is_by_rows(const Operand *operand, const Product *product) noexcept nogil:
-    """Whether the elements of a reduction are contiguous; otherwise, neighbours of different reductions are."""
+    """Whether the elements of a reduction are contiguous; otherwise neighbours in different reductions are."""
     return operand.inner_stride == product.itemsize
 
 
@@ -140,7 +140,7 @@ include "exact_products.pxi"
 
 cdef void sum_doubtful_rows(const Product *product, const Matrices *of, Py_ssize_t row, Py_ssize_t rows,
                             Py_ssize_t column, Space *space) noexcept nogil:
-    """Compute doubtful results of a block by panels of its columns."""
+    """Compute the doubtful results of a block with panels of its columns."""
     cdef const char *sources[PRODUCT_ROWS]
     cdef const char *columns[LANES_F32]
     cdef const uint16_t *places[PRODUCT_ROWS]
@@ -175,7 +175,7 @@ cdef void sum_doubtful_rows(const Product *product, const Matrices *of, Py_ssize
 
 cdef void sum_doubtful_elements(const Product *product, const Matrices *of, Py_ssize_t row, Py_ssize_t rows,
                                 Py_ssize_t column, Space *space) noexcept nogil:
-    """Compute doubtful results of a block one by one, as many at a time as there are lanes."""
+    """Compute the doubtful results of a block, as many at a time as there are lanes."""
     cdef const char *sources[LANES_F32]
     cdef const char *columns[LANES_F32]
     cdef char *results[LANES_F32]
@@ -208,7 +208,7 @@ cdef void put_elements(const Product *product, const char **rows, const char **c
 
 
 cdef bint fill_lanes(const Product *product, Py_ssize_t rows, const Space *space) noexcept nogil:
-    """Whether doubtful results are so near to each other that panels of columns cost less than one of each element."""
+    """Whether doubtful results are so close together that panels of columns cost less than panels for each element."""
     cdef Py_ssize_t lanes = product.kernels.lanes, i, j, group, last, work = 0, found = 0
     for i in range(rows):
         last = -1
@@ -271,7 +271,7 @@ cdef int work_alone(const Shared *shared, Py_ssize_t items) noexcept nogil:
 
 
 cdef int do_items(const Shared *shared, Py_ssize_t items, Py_ssize_t work) except -2:
-    """Do all items, which together are work as of so many elements."""
+    """Do all items. Together they are as much work as `work` elements."""
     cdef Py_ssize_t threads = threads_of_caller() if work*shared.product.itemsize >= SHARE_MIN_BYTES else 1
     cdef int failed
     if threads > 1 and items > 1:
@@ -291,7 +291,7 @@ cdef int finish_product(const Product *product) except -2:
     cdef Py_ssize_t items
     shared.product, shared.do_item = product, take_logarithms
     items = product.matrices*blocks_of(product.a.outer, PRODUCT_ROWS)*blocks_of(product.b.outer, PRODUCT_COLUMNS)
-    # As much as the factors took: any result may turn out to need all its terms.
+    # Count as much work as for the factors, because any result may turn out to need all its terms.
     return do_items(&shared, items, product.matrices*product.a.outer*product.b.outer
                     + (product.a.matrices*product.a.outer + product.b.matrices*product.b.outer)*product.terms)
 

@@ -1,4 +1,4 @@
-# Between the sums of a unit and its results: the targets of losses, and the numbers of each reduction.
+# The steps between the sums of a unit and its results: targets of losses, counts, weights, and storing.
 
 from smoothmax._kernels.interface cimport State
 from smoothmax._schedule.feed cimport Unit
@@ -12,7 +12,7 @@ cdef void look_up_targets(const Unit *unit, State *state) noexcept nogil
 cdef void store_at_targets(const Unit *unit, const State *state) noexcept nogil
 
 
-# Inline, because most calls have no targets, and a call of another module is slow beside ten elements.
+# Inline, because most calls have no targets, and ten elements take no longer than a call of another module.
 
 cdef inline void take_targets(const Unit *unit, State *state) noexcept nogil:
     if unit.plan.is_loss:

@@ -15,7 +15,7 @@ from smoothmax._thresholds cimport JOINT_MAX_ROWS, TILE_COLUMNS
 cdef void store_numbers(const Unit *unit, const State *state, const double *values, const double *signs) noexcept nogil:
     """Store the number of each reduction, and its sign unless that is NULL.
 
-    A walk with weights that has nobody to tell that one is not finite leaves the results of those as they are.
+    With uniform weights and plan.wrong == NULL, a result whose weight is not finite is not written.
     """
     cdef const Plan *plan = unit.plan
     cdef Py_ssize_t step = inner_stride(&plan.kept, RESULT), sign_step = inner_stride(&plan.kept, SIGN), j = 0, n
@@ -49,7 +49,7 @@ cdef void finish(const Unit *unit, State *state) noexcept nogil:
 
 
 cdef void count_elements(const Unit *unit, State *state) noexcept nogil:
-    """Set how many elements of each reduction take part. Kernels cannot tell a masked element from one that is -inf."""
+    """Count the elements of each reduction that take part, because kernels see masked elements as -inf."""
     cdef const Plan *plan = unit.plan
     cdef Py_ssize_t i, j, part, step = inner_stride(&plan.kept, MASK), along = inner_stride(&plan.reduced, MASK)
     cdef const char *mask
@@ -69,7 +69,7 @@ cdef void count_elements(const Unit *unit, State *state) noexcept nogil:
 
 
 cdef void take_weights(const Unit *unit, State *state) noexcept nogil:
-    """Set the weight of each reduction, and say if one is not finite. Columns beyond those of the unit get 1."""
+    """Set the weight of each reduction, and report a weight that is not finite. Unused columns get the weight 1."""
     cdef const Plan *plan = unit.plan
     cdef Py_ssize_t j, step = inner_stride(&plan.kept, UNIFORM_WEIGHTS), n = unit.columns if step else 1
     cdef int finite = 1
@@ -111,7 +111,7 @@ cdef inline double element_at(const Plan *plan, Reading reading, const char *pla
 
 
 cdef inline double adjusted_at(const Plan *plan, double value, const char *addend) noexcept nogil:
-    """The element as kernels take it, with the addend at its class; NULL for none."""
+    """The adjusted element, with the addend of its class; NULL for none."""
     cdef float single = <float>value
     cdef bint doubles = plan.itemsize == sizeof(double)
     cdef char *element = <char *>&value if doubles else <char *>&single
@@ -121,7 +121,7 @@ cdef inline double adjusted_at(const Plan *plan, double value, const char *adden
 
 
 cdef inline void read_at_targets(const Unit *unit, State *state, Reading reading) noexcept nogil:
-    """Read the elements at the targets. A reduction whose target is ignored, or is no class, does not count."""
+    """Read the elements at the targets. A reduction whose target is ignored or is not a class does not count."""
     cdef const Plan *plan = unit.plan
     cdef const char *targets = unit.bases.data[TARGET]
     cdef const char *elements = unit.bases.data[ELEMENTS] + plan.first_class[ELEMENTS]
@@ -187,7 +187,7 @@ cdef inline void put_at(const Plan *plan, bint direct, bint wide, char *place, d
 
 
 cdef void store_at_targets(const Unit *unit, const State *state) noexcept nogil:
-    """Store the gradients at the targets, after all others, and 0 for every class of a reduction that is ignored."""
+    """Store the gradients at the targets, after all others, and 0 for all classes of an ignored reduction."""
     cdef const Plan *plan = unit.plan
     cdef const char *targets = unit.bases.data[TARGET]
     cdef char *results = unit.bases.data[RESULT] + plan.first_class[RESULT]
@@ -198,6 +198,6 @@ cdef void store_at_targets(const Unit *unit, const State *state) noexcept nogil:
         target = (<const Py_ssize_t *>(targets + j*target_step))[0]
         if target >= 0:
             put_at(plan, direct, wide, results + j*step + target*class_step, state.loss.at_target[j])
-        elif state.loss.at_target[j] != 0:      # nan, because an element of an ignored reduction is not finite
+        elif state.loss.at_target[j] != 0:      # nan: an ignored reduction has an element that is not finite
             for c in range(unit.route.length):
                 put_at(plan, direct, wide, results + j*step + c*class_step, 0)

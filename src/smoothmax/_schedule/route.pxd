@@ -20,29 +20,29 @@ cdef enum RouteName:
     SCAN_ROW            # a row is scanned from its first element to its last, piece by piece
     SCAN_TILE           # the same for a tile, at once
     SEGMENTS            # segments of an axis: short ones side by side, others by the routes of calls of their own
-    TOP_ROWS            # the sum of a row and its largest elements, block by block
+    TOP_ROWS            # the sum of a row and its largest elements are found block by block
     TOP_TILES           # the same for short rows side by side, at once
-    DRAWN_ROWS          # partial sums of stretches of a row, and the blocks that uniform numbers fall into once more
-    DRAWN_TILES         # cumulative sums of short rows side by side
-    EMPTY               # there is no element to walk
+    DRAWN_ROWS          # stretches of a row are summed, and the blocks that uniform numbers fall into read again
+    DRAWN_TILES         # the cumulative sums of short rows are computed side by side
+    EMPTY               # the call has no elements
     PLAIN               # NumPy computes longdouble and complex
-    PRODUCT             # logmatmulexp by np.matmul, and its doubtful elements by exact sums
-    PRODUCT_STACK       # the same for a stack of small matrices, one in each lane, without np.matmul
-    EXACT_PRODUCT       # logmatmulexp by exact sums
+    PRODUCT             # np.matmul computes logmatmulexp; doubtful elements are summed exactly
+    PRODUCT_STACK       # a kernel multiplies a stack of small matrices, one in each lane
+    EXACT_PRODUCT       # every element of logmatmulexp is summed exactly
 
 
 cdef struct Route:
     RouteName name
-    bint fused                  # one kernel goes from elements to results, which stay in cache between its steps
+    bint fused                  # one kernel computes results from elements, which stay in cache between its steps
     bint is_tile                # a unit is several reductions side by side, not a row
-    bint adjusted               # elements are multiplied, or added to, when they are staged
+    bint adjusted               # staging also applies `scale` and `add` to the elements
     bint staged_in              # elements and weights reach the kernels through the scratch
     bint staged_out             # results leave through the scratch
     bint any_columns            # the kernels take any number of columns from lane_columns on
     Py_ssize_t length           # elements of a reduction
     Py_ssize_t units            # rows, or tiles
     Py_ssize_t unit_columns     # reductions of a unit: TILE_COLUMNS of a tile, JOINT_MAX_ROWS, or 1
-    Py_ssize_t lane_columns     # a tile of a multiple of so many columns need not be staged
+    Py_ssize_t lane_columns     # a tile need not be staged if its columns are a multiple of this
     Py_ssize_t narrow_rows      # rows of NARROW columns that are read as one
     Py_ssize_t piece            # elements of a piece of a reduction, and
     Py_ssize_t pieces           # how many pieces a reduction has
@@ -62,8 +62,8 @@ cdef Py_ssize_t piece_of_row(Py_ssize_t n, Py_ssize_t most, Py_ssize_t granule) 
 cdef inline Py_ssize_t tiles_across(const Plan *plan, const Route *route) noexcept nogil:
     """The number of units along the innermost kept axis.
 
-    The columns that are left after full tiles make up to two tiles: one that fills its lanes and need not be staged,
-    and one for the others. They make one tile if the kernels take any number of columns.
+    The columns that remain after full tiles make two tiles: one that fills its lanes and need not be staged, and one
+    for the rest. If the kernels take any number of columns, they make one tile.
     """
     cdef Py_ssize_t columns = plan.kept.shape[0] if plan.kept.ndim else 1
     cdef Py_ssize_t left = columns % route.unit_columns

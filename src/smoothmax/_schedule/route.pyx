@@ -1,19 +1,19 @@
-"""Choose the computing path of a call that has a plan. No other file does.
+"""Choose the computing path of a call that has a plan. No other file chooses it.
 
     longdouble, complex                                             PLAIN           (_arrays)
     no element                                                      EMPTY           (_arrays)
-    all axes reduced, short, contiguous, no mask, no weights        SINGLE_ROW      (_arrays, by the limit in walk_row)
-    scans: SCAN_TILE where others make tiles, else SCAN_ROW
+    all axes reduced, short, contiguous, no mask                    SINGLE_ROW      (single_row.pxi)
+    scans: SCAN_TILE where other operations make tiles, else SCAN_ROW
     2 to 63 dense columns, enough elements                          NARROW
     short reductions side by side, or the kept axis innermost: tiles
-        up to fused_tile_bytes                                      FUSED_DIFFERENCES_TILE of few rows, or where a value
-                                                                    or gradient needs the sums; else FUSED_TILE
+        up to fused_tile_bytes                                      FUSED_DIFFERENCES_TILE of few rows, or if a value or
+                                                                    gradient needs the sums; else FUSED_TILE
         more                                                        ONE_PASS_TILE, TWO_PASS_TILE (in bands)
     rows
-        up to fused_row_bytes                                       JOINT_ROWS of short logsumexp, else FUSED_ROW
+        up to fused_row_bytes                                       JOINT_ROWS of short rows, one result; else FUSED_ROW
         more: ONE_PASS_ROW; with results    DRAFT_ROW, GATHERED_ROW, else TWO_PASS_ROW
 
-The limits stand in _thresholds.pxd, those of an operation in its table of kernels.
+The limits are in _thresholds.pxd, those of an operation in its table of kernels.
 """
 
 from smoothmax._schedule.plan cimport (
@@ -38,11 +38,11 @@ cdef inline bint makes_tiles(const Plan *plan, Py_ssize_t n) noexcept nogil:
 
 
 cdef inline Py_ssize_t fused_tile_bytes(const Plan *plan) noexcept nogil:
-    """The largest number of bytes of a tile whose fused kernel is the faster.
+    """The largest number of bytes of a tile for which the fused kernel is faster.
 
-    It is smaller if the rows of the tile share a few sets of the cache (P9). That does not happen to tiles that are
-    staged, or whose exponentials are stored in the scratch. Only the stride decides, because the bits of a result must
-    not depend on addresses. Adjusted elements take the route of an array of what they become, whose bits they have.
+    It is smaller if the rows of the tile share a few sets of the cache (P9). Staged tiles, and tiles whose exponentials
+    are stored in the scratch, do not share sets. Only the stride decides, because the bits of a result must not depend
+    on addresses. Adjusted elements take the route of the array scale*x + add, because they must have the same bits.
     """
     cdef Py_ssize_t stride = inner_stride(&plan.reduced, ELEMENTS)
     cdef bint read_in_place = (plan.kernels.fused_aliased_tile_bytes and plan.data[WEIGHTS] == NULL
@@ -74,7 +74,7 @@ cdef inline Py_ssize_t narrow_rows_of(const Plan *plan) noexcept nogil:
     if plan.data[MASK] != NULL and not (is_dense(plan, MASK) and inner_stride(&plan.kept, MASK) == 1):
         return 0
     # A merge of columns knows the sums of weighted logsumexp, but not those of losses and gradients. A masked element
-    # needs a weight of its own, 0, which one row of weights does not have, be it dense because all are the same.
+    # needs the weight 0, and a single row of weights for all rows of elements has no place for it.
     if plan.data[WEIGHTS] != NULL and (transforms or plan.is_loss or (
             plan.data[MASK] != NULL if has_one_row_of_weights(plan)
             else not (is_dense(plan, WEIGHTS) or has_one_weight_a_row(plan)))):
@@ -90,9 +90,9 @@ cdef inline bint can_be_joint(const Plan *plan, const Route *route) noexcept nog
 
 
 cdef Py_ssize_t piece_of_row(Py_ssize_t n, Py_ssize_t most, Py_ssize_t granule) noexcept nogil:
-    """The length of all pieces but the last, which is no longer: equal ones, in whole lanes or narrow rows.
+    """The length of all pieces but the last: equal lengths, rounded up to whole lanes or narrow rows.
 
-    So they all have the alignment of the first.
+    So all pieces have the alignment of the first. The last may be shorter.
     """
     cdef Py_ssize_t piece = most*((n + MAX_PIECES*most - 1)//(MAX_PIECES*most)), pieces = (n + piece - 1)//piece
     piece = (n + pieces - 1)//pieces
@@ -100,10 +100,10 @@ cdef Py_ssize_t piece_of_row(Py_ssize_t n, Py_ssize_t most, Py_ssize_t granule) 
 
 
 cdef void divide_into_pieces(const Plan *plan, Route *route) noexcept nogil:
-    """Divide a long reduction into pieces. Only the shape counts, so threads do not change the order of the merges."""
+    """Divide a long reduction into pieces, by its shape alone, so that threads do not change the order of merging."""
     cdef Py_ssize_t n = route.length, columns = inner_shape(&plan.kept), most
     if route.narrow_rows:
-        # A quarter of the elements, within the two limits: after each piece, 64 partial sums or more are merged.
+        # A quarter of the elements, within the two limits, because after each piece 64 partial sums or more are merged.
         most = min(max(ROW_PIECE_BYTES//plan.itemsize, n*columns//4), TILE_PIECE_BYTES//plan.itemsize)//columns
         route.piece = piece_of_row(n, most, route.narrow_rows)
     elif route.is_tile:
@@ -117,7 +117,7 @@ cdef void divide_into_pieces(const Plan *plan, Route *route) noexcept nogil:
 cdef inline bint can_gather(const Plan *plan, const Route *route) noexcept nogil:
     """Whether the result of a row can hold its elements or exponentials between the two passes.
 
-    Memory of the thread holds a draft where the result is of another type.
+    If the result has another type, the draft lies in memory of the thread.
     """
     cdef Py_ssize_t most = DRAFT_MAX_BYTES
     if route.staged_out:
@@ -168,10 +168,10 @@ cdef void route_of(const Plan *plan, Route *route) noexcept nogil:
     route.fused = (not route.narrow_rows and (plan.data[SIGN] == NULL or plan.kernels.weighs) and plan.passes == BOTH
                    and size*plan.itemsize <= (fused_tile_bytes(plan) if route.is_tile
                                               else plan.kernels.fused_row_bytes))
-    # These kernels may compute a column twice, so its elements must not be overwritten by its results.
+    # These kernels may compute a column twice, so results must not overwrite elements.
     route.any_columns = (route.fused and route.is_tile and plan.data[WEIGHTS] == NULL
                          and plan.data[ELEMENTS] != plan.data[RESULT])
-    if route.fused and plan.reduced.ndim > 1:       # a fused kernel takes one block, which only staging can provide
+    if route.fused and plan.reduced.ndim > 1:       # a fused kernel takes one block, so the row or tile must be staged
         route.staged_in = route.staged_out = True
     route.piece, route.pieces, route.piece_blocks = n, 1, 0
     if not route.fused:

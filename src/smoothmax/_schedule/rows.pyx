@@ -1,4 +1,4 @@
-"""The routes of rows that are more than a loop over blocks: fused rows, joint rows, and drafts."""
+"""Routes of rows that are not just a loop over blocks: fused rows, joint rows and drafts."""
 
 from smoothmax._kernels.interface cimport SHIFTED, Kernels, State, clear
 from smoothmax._schedule.feed cimport Unit, away_of
@@ -12,7 +12,7 @@ from smoothmax._thresholds cimport JOINT_MAX_ROWS, ROW_BLOCK_BYTES
 
 
 cdef inline bint adjusts_at_once(const Plan *plan) noexcept nogil:
-    """Whether staging a row is one call of the kernel that adjusts."""
+    """Whether one call of the adjusting kernel stages a row."""
     cdef Py_ssize_t stride = inner_stride(&plan.reduced, ADDENDS)
     return (plan.adjusted and plan.reduced.ndim == 1 and plan.data[MASK] == NULL and plan.data[WEIGHTS] == NULL
             and is_contiguous(plan, &plan.reduced, ELEMENTS)
@@ -20,11 +20,11 @@ cdef inline bint adjusts_at_once(const Plan *plan) noexcept nogil:
 
 
 cdef inline Py_ssize_t stage_whole_row(const Unit *unit, const Bases *bases, bint at_once, char *to) noexcept nogil:
-    """Stage all elements of a row, and return how far away they lie (State.away)."""
+    """Stage all elements of a row, and return State.away, the distance to where they lie."""
     cdef const Plan *plan = unit.plan
     cdef Py_ssize_t n = unit.route.length, away
     cdef Cursor cursor
-    if at_once:         # without a cursor, which takes a fifth of the time of a row of 1000
+    if at_once:         # without a cursor, which would take a fifth of the time of a row of 1000
         plan.data_kernels.adjust(bases.data[ELEMENTS], 0, bases.data[ADDENDS], 0,
                                  addends_of(inner_stride(&plan.reduced, ADDENDS)), 1, n, plan.element_scale, 0, to, 0)
         return (bases.data[ELEMENTS] - to)//plan.itemsize
@@ -35,7 +35,7 @@ cdef inline Py_ssize_t stage_whole_row(const Unit *unit, const Bases *bases, bin
 
 
 cdef void fused_row(const Unit *unit, State *state) noexcept nogil:
-    """Take one block from elements to results. A row is staged in its own results, if these are contiguous."""
+    """Compute the results of a row that is one block. It is staged in its own results if these are contiguous."""
     cdef const Plan *plan = unit.plan
     cdef Py_ssize_t n = unit.route.length
     cdef Cursor cursor
@@ -46,7 +46,7 @@ cdef void fused_row(const Unit *unit, State *state) noexcept nogil:
     cdef double value
     cdef Py_ssize_t away = 0
     if plan.kernels.fused_state_row != NULL:
-        take_targets(unit, state)               # before its element is overwritten, where the result takes its place
+        take_targets(unit, state)               # before a result overwrites the element at the target
     if unit.staged_in:
         away = stage_whole_row(unit, &unit.bases, adjusts_at_once(plan), staged)
     if plan.kernels.fused_state_row != NULL:
@@ -71,7 +71,7 @@ cdef void fused_row(const Unit *unit, State *state) noexcept nogil:
 
 
 cdef void joint_rows(const Unit *unit, State *state) noexcept nogil:
-    """Sum rows one by one, and take their logarithms in one loop, where several cost hardly more than one."""
+    """Sum rows one by one, and take their logarithms in one loop, in which several hardly cost more than one."""
     cdef const Plan *plan = unit.plan
     cdef Py_ssize_t n = unit.route.length
     cdef Bases bases = unit.bases
@@ -95,8 +95,8 @@ cdef void joint_rows(const Unit *unit, State *state) noexcept nogil:
             bases.data[ADDENDS] += addends_step
     state.scaling = SHIFTED
     take_targets(unit, state)
-    # Always finish JOINT_MAX_ROWS rows. Otherwise their number would decide between the vector loop and its remainder,
-    # and the last bit could differ.
+    # Always finish JOINT_MAX_ROWS rows. Otherwise the number of rows would decide between the vector loop and its
+    # remainder, and the last bit could differ.
     plan.kernels.finish(state, JOINT_MAX_ROWS, values, signs if signed else NULL)
     store_numbers(unit, state, values, signs if signed else NULL)
 
@@ -104,14 +104,14 @@ cdef void joint_rows(const Unit *unit, State *state) noexcept nogil:
 # Drafts --------------------------------------------------------------------------------------------------------------
 
 cdef inline Py_ssize_t start_piece(const Unit *unit, Py_ssize_t piece, Cursor *cursor) noexcept nogil:
-    """Set the cursor to the piece, and return its length."""
+    """Set the cursor to a piece, and return the piece's length."""
     cdef Py_ssize_t first = piece*unit.route.piece, n = min(unit.route.length - first, unit.route.piece)
     start(cursor, &unit.plan.reduced, 0, first, n)
     return n
 
 
 cdef inline char *draft_at(const Unit *unit, Py_ssize_t piece) noexcept nogil:
-    """Where the draft of a piece lies."""
+    """The address of the draft of a piece."""
     cdef Py_ssize_t first = piece*unit.route.piece
     if unit.route.draft_elements:
         return unit.space.draft + first*unit.plan.itemsize

@@ -1,4 +1,4 @@
-# Calls that score rows of logits, the rows that a thread takes at a time, and what it needs for them.
+# A call that scores rows of logits: its description, the rows that a thread takes at a time, and the thread's memory.
 
 from smoothmax._kernels.interface cimport Candidate, ScoreKernels, State
 from smoothmax._schedule.candidates cimport Best
@@ -8,7 +8,7 @@ from smoothmax._thresholds cimport CACHE_LINE_BYTES, ROW_BLOCK_BYTES, SCORE_ROWS
 
 
 cdef enum:
-    STAGED_BYTES = ROW_BLOCK_BYTES + CACHE_LINE_BYTES   # between staged rows, so that not all share a set of the cache
+    STAGED_BYTES = ROW_BLOCK_BYTES + CACHE_LINE_BYTES   # between staged rows: not all share a set of the cache
 
 
 cdef enum Scoring:
@@ -20,23 +20,23 @@ cdef struct Scores:
     const Plan *plan            # of log_softmax, with one reduced axis; RESULT and VALUE have no strides along it
     const ScoreKernels *kernels
     Scoring scoring
-    Py_ssize_t number           # of results of each row, contiguous in both arrays
+    Py_ssize_t number           # how many results each row has; they are contiguous in both arrays
     Py_ssize_t result_bytes     # of an element of RESULT
-    int undefined               # set to 1 if some row has no distribution to draw from; its indices are -1
+    int undefined               # set to 1 if a row has no distribution to draw from; its indices are -1
 
 
 cdef struct Division:
     # How rows are divided, and how many of them are taken at a time.
     Py_ssize_t length           # elements of a row
     Py_ssize_t block            # elements of a block
-    Py_ssize_t part             # elements of a piece or a stretch, which has a partial sum of its own, and
+    Py_ssize_t part             # elements of a piece or stretch with its own partial sum, and
     Py_ssize_t parts            # how many a row has
     bint in_place
-    bint transposed             # rows side by side are contiguous across, and transposed by a kernel
+    bint transposed             # neighbours in different rows are contiguous, and a kernel transposes them
     bint tiles                  # short rows are the columns of a tile
-    Py_ssize_t rows             # side by side
+    Py_ssize_t rows             # how many rows are side by side
     Py_ssize_t across           # groups of rows along the innermost kept axis
-    Py_ssize_t groups           # of rows
+    Py_ssize_t groups           # how many groups there are
     Py_ssize_t room             # candidates that a row may hold
 
 
@@ -49,7 +49,7 @@ cdef struct Row:
 
 
 cdef struct Space:
-    # The memory of a thread, at most 1 MiB but for the candidates of a large k.
+    # The memory of a thread: at most 1 MiB, except for the candidates of a large k.
     char *memory
     State *state
     State *total                # for merges
@@ -60,10 +60,10 @@ cdef struct Space:
     Packed *sums                # of stretches of each row, or of blocks of a stretch
     double *cumulative          # over stretches,
     double *of_blocks           # over blocks of a stretch,
-    double *of_lanes            # and over rows of lanes;
-    double *running             # along each of these, where so many draws are made that all of them are needed
+    double *of_lanes            # over rows of lanes,
+    double *running             # and along each row of lanes, if there are enough draws to need all of them
     Bases tile_bases            # of a tile:
-    char *tile                  # elements,
+    char *tile                  # its elements,
     char *of_tile               # their log-probabilities or exponentials,
     char *best                  # the largest log-probabilities
     char *places                # and where they are

@@ -1,7 +1,7 @@
-"""Divide the rows that are scored, find memory for them, and bring their elements to the kernels.
+"""Divide the rows that are scored, allocate memory for them, and stage their elements for the kernels.
 
-Rows whose elements lie far apart are taken several at a time, since these lie side by side; short rows become the
-columns of a tile. Knows no mathematics.
+If the elements of a row lie far apart, several rows that lie side by side are taken together. Short rows become the
+columns of a tile. This file knows no mathematics.
 """
 
 from libc.stdlib cimport malloc
@@ -51,7 +51,7 @@ cdef void divide_rows(const Scores *scores, Division *division) noexcept nogil:
 
 
 cdef bint allocate_space(const Scores *scores, const Division *division, Space *space) noexcept nogil:
-    """Allocate what a thread needs. False if there is no memory."""
+    """Allocate the memory that a thread needs; returns False if there is none."""
     cdef Py_ssize_t states = sizeof(State), staged = 0, held = 0, fresh = 0, sums = 0, doubles = 0
     cdef Py_ssize_t blocks = upwards(division.part, division.block), rows = 1 if division.tiles else division.rows
     cdef Py_ssize_t tile = 0, best = 0, running = 0
@@ -95,7 +95,7 @@ cdef bint allocate_space(const Scores *scores, const Division *division, Space *
 
 cdef Py_ssize_t take_rows(const Scores *scores, const Division *division, Space *space,
                           Py_ssize_t group) noexcept nogil:
-    """Let the rows be those of a group; returns how many."""
+    """Set space.rows to the rows of a group; returns how many there are."""
     cdef const Plan *plan = scores.plan
     cdef Py_ssize_t first = group % division.across*division.rows, n = inner_shape(&plan.kept) - first, i
     cdef Cursor cursor
@@ -114,7 +114,7 @@ cdef Py_ssize_t take_rows(const Scores *scores, const Division *division, Space 
 
 cdef void stage_block(const Scores *scores, const Division *division, Space *space, Py_ssize_t row, Py_ssize_t rows,
                       Py_ssize_t first, Py_ssize_t n) noexcept nogil:
-    """Stage a block of `rows` rows, some elements of each in turn, which share the lines of the cache."""
+    """Stage a block of `rows` rows, a few elements of each in turn, because the rows share cache lines."""
     cdef Py_ssize_t part = n if rows == 1 else SCORE_STAGED_ELEMENTS, done = 0, i
     cdef Py_ssize_t stride = scores.plan.reduced.stride[<int>ELEMENTS][0]
     cdef Cursor cursor
@@ -135,7 +135,7 @@ cdef void stage_block(const Scores *scores, const Division *division, Space *spa
 
 cdef Py_ssize_t stage_columns(const Scores *scores, const Division *division, Space *space,
                               Py_ssize_t group) noexcept nogil:
-    """Stage short rows as the columns of a tile; returns how many."""
+    """Stage short rows as the columns of a tile; returns how many there are."""
     cdef const Plan *plan = scores.plan
     cdef Py_ssize_t first = group % division.across*TILE_COLUMNS, columns = inner_shape(&plan.kept) - first
     cdef Cursor cursor
@@ -147,6 +147,6 @@ cdef Py_ssize_t stage_columns(const Scores *scores, const Division *division, Sp
         if space.tile_bases.data[role] != NULL:
             space.tile_bases.data[role] += first*inner_stride(&plan.kept, role)
     start(&cursor, &plan.reduced, 0, 0, division.length)
-    # Without weights, elements may be prepared in `of_tile`, which has no results yet.
+    # Without weights, elements may be prepared in `of_tile`, which has no results yet..
     stage_tile(plan, &space.tile_bases, &cursor, division.length, columns, space.tile, space.of_tile, space.of_tile)
     return columns

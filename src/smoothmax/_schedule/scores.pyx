@@ -1,11 +1,11 @@
-"""Walk rows of logits for their largest log-probabilities, or for draws from their distributions.
+"""Walk rows of logits to find their largest log-probabilities, or to draw from their distributions.
 
-A row goes by once, block by block, where it lies or through the scratch: each block joins the row's sum, and its
-candidates join the best. A row that draws leaves a partial sum of each stretch instead, and the few blocks that its
-uniform numbers fall into are read again. Rows whose elements lie far apart are taken several at a time, since these lie
-side by side.
+A row is read once, block by block, where it lies or through the scratch. Each block is added to the row's sum, and its
+candidates to the best. For draws, each stretch of a row gets a partial sum instead, and the few blocks that uniform
+numbers fall into are read again. If the elements of a row lie far apart, several rows that lie side by side are taken
+together.
 
-How a row is divided follows from its length alone, so neither its layout nor the threads show in the bits. Knows no
+How a row is divided follows from its length alone, so neither layout nor threads show in the bits. This file knows no
 mathematics.
 """
 
@@ -67,7 +67,7 @@ cdef void merge_stored(const Kernels *kernels, Space *space, Packed *total, cons
 
 
 cdef void walk_group(Scores *scores, const Division *division, Space *space, Py_ssize_t group) noexcept nogil:
-    """Take a group of rows from elements to results."""
+    """Compute the results of a group of rows."""
     cdef Py_ssize_t rows, part, i
     cdef Row *row
     if division.tiles:
@@ -136,12 +136,12 @@ cdef int walk_scores_alone(Scores *scores, const Division *division) noexcept no
     return 0
 
 
-# Few long rows, whose parts threads share -----------------------------------------------------------------------------
+# Few long rows: threads share their parts -----------------------------------------------------------------------------
 
 cdef struct SharedParts:
     Scores *scores
     const Division *division
-    Py_ssize_t group            # of one row
+    Py_ssize_t group            # a group of one row
     Py_ssize_t grain            # parts that a thread takes at a time
     Packed *sums                # of each part,
     Candidate *candidates       # and its best
@@ -175,7 +175,7 @@ cdef void work_on_parts(void *context, Queue *queue) noexcept nogil:
 
 
 cdef void finish_shared_row(SharedParts *shared, Space *space) noexcept nogil:
-    """What walk_group does once the parts of a row are known."""
+    """Do what walk_group does once the parts of a row are known."""
     cdef Py_ssize_t k = shared.scores.number, part, i
     cdef Row *row = &space.rows[0]
     take_rows(shared.scores, shared.division, space, shared.group)

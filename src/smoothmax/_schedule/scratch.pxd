@@ -10,9 +10,9 @@ cdef void unstage_row(const Plan *plan, const Bases *bases, Cursor *cursor, Py_s
 cdef void unstage_tile(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssize_t rows, Py_ssize_t columns,
                        char *results) noexcept nogil
 
-# Turn elements, as kernels take them, into elements*scale + addends, as the plan says. `addends` lie in the user's
-# array, `addends_step` bytes from row to row and `stride` within a row; NULL for none. What lies `ahead` bytes ahead
-# of the elements is fetched; 0 for nothing.
+# Turn elements of the kernels' type into elements*scale + addends, as the plan says. `addends` lie in the user's array,
+# `addends_step` bytes from row to row and `stride` within a row; NULL for none. What lies `ahead` bytes ahead of the
+# elements is fetched; 0 for nothing.
 cdef void adjust_elements(const Plan *plan, const char *elements, Py_ssize_t step, const char *addends,
                           Py_ssize_t addends_step, Py_ssize_t stride, Py_ssize_t rows, Py_ssize_t n, Py_ssize_t ahead,
                           char *to, Py_ssize_t to_step) noexcept nogil

@@ -1,7 +1,7 @@
-"""Stage elements for kernels that cannot read them where they lie, and copy results from the scratch to their places.
+"""Stage elements for kernels that cannot read them where they lie, and copy results from the scratch to the array.
 
-Staging serves strides, byte orders, other types, misaligned elements, masks, elements that are adjusted, and tiles that
-do not fill their lanes.
+Elements are staged because of strides, byte order, type, misalignment, masks or adjustment, and tiles that do not fill
+their lanes.
 """
 
 from libc.math cimport INFINITY
@@ -20,7 +20,7 @@ from smoothmax._thresholds cimport MASK_BUFFER_ELEMENTS, TILE_COLUMNS
 cdef void adjust_elements(const Plan *plan, const char *elements, Py_ssize_t step, const char *addends,
                           Py_ssize_t addends_step, Py_ssize_t stride, Py_ssize_t rows, Py_ssize_t n, Py_ssize_t ahead,
                           char *to, Py_ssize_t to_step) noexcept nogil:
-    """Adjust elements. Addends that kernels cannot read where they lie are loaded first, once if all rows have them."""
+    """Adjust elements. Addends that kernels cannot read are loaded first; once, if all rows have the same addends."""
     cdef double loaded[MASK_BUFFER_ELEMENTS]
     cdef Py_ssize_t i, part, done = 0, together = rows if addends_step == 0 else 1
     cdef Addends layout = addends_of(stride)
@@ -42,7 +42,7 @@ cdef void adjust_elements(const Plan *plan, const char *elements, Py_ssize_t ste
 cdef void select_elements(const Plan *plan, const char *values, Py_ssize_t step, const char *mask, Py_ssize_t mask_step,
                           Py_ssize_t mask_stride, Py_ssize_t rows, Py_ssize_t n, double fill, char *to,
                           Py_ssize_t to_step) noexcept nogil:
-    """Copy values where the mask is True, and put `fill` elsewhere. A strided mask is made contiguous first."""
+    """Copy values where the mask is True, and write `fill` elsewhere. A strided mask is made contiguous first."""
     cdef char packed[MASK_BUFFER_ELEMENTS]
     cdef Py_ssize_t i, _row, at, done, part
     if mask_stride == 1:
@@ -128,7 +128,7 @@ cdef void fill_masked_tile(const Plan *plan, const Bases *bases, const Cursor *a
 
 cdef void load_rows(const Plan *plan, const Bases *bases, const Cursor *cursor, const Axes *along, Py_ssize_t rows,
                     Py_ssize_t n, char *elements, char *weights, Py_ssize_t step) noexcept nogil:
-    """Load n neighbours along the innermost of the axes `along`, `rows` times along the innermost reduced axis.
+    """Load n neighbours along the innermost axis of `along`, in each of `rows` rows along the innermost reduced axis.
 
     Each row begins `step` bytes after the one before. A masked element becomes -inf, and its weight 0.
     """
@@ -148,7 +148,8 @@ cdef void load_rows(const Plan *plan, const Bases *bases, const Cursor *cursor, 
                 plan.load(source + i*inner_stride(down, ELEMENTS), inner_stride(along, ELEMENTS), n,
                           plan.swapped[ELEMENTS], elements + i*step)
         if plan.adjusted:
-            # Kernels fetch what follows a row, and the rows below. Where all rows are here, a tile is on the right.
+            # Kernels prefetch the elements after a row, and the rows below. If all rows are here, prefetch the next
+            # tile.
             if contiguous_elements and down.ndim == 1 and rows == inner_shape(down):
                 ahead = n*plan.itemsize if along != down else 0
             adjust_elements(plan, source if contiguous_elements else elements,
@@ -181,9 +182,9 @@ cdef void stage_row(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssi
 
 
 cdef inline bint is_transposed(const Plan *plan, int role, Py_ssize_t rows) noexcept nogil:
-    """Whether the elements of a reduction are neighbours in an array whose reductions become columns of a tile.
+    """Whether neighbours in the array are elements of one reduction, while the reductions become columns of a tile.
 
-    Elements that must be converted are, a few reductions at a time, before the transposition.
+    Elements that must be converted first are converted a few reductions at a time.
     """
     return (plan.reduced.ndim == 1 and plan.reduced.stride[role][0] == plan.element_bytes[role]
             and (inner_stride(&plan.kept, role) % plan.itemsize == 0 if plan.direct[role]
@@ -191,14 +192,14 @@ cdef inline bint is_transposed(const Plan *plan, int role, Py_ssize_t rows) noex
 
 
 cdef inline Py_ssize_t lines_at_a_time(const Plan *plan, Py_ssize_t rows) noexcept nogil:
-    """How many reductions are converted together: as many as fit, a multiple of four if that many do."""
+    """How many reductions are converted together: as many as fit, and a multiple of four if at least four fit."""
     cdef Py_ssize_t lines = MASK_BUFFER_ELEMENTS*<Py_ssize_t>sizeof(double)//(rows*plan.itemsize)
     return lines - lines % 4 if lines > 4 else lines
 
 
 cdef void load_lines(const Plan *plan, int role, Load load, const char *elements, Py_ssize_t rows, Py_ssize_t lines,
                      char *to) noexcept nogil:
-    """Load reductions of `rows` neighbours one after the other."""
+    """Load reductions of `rows` neighbouring elements one after the other."""
     cdef Py_ssize_t stride = plan.element_bytes[role], step = inner_stride(&plan.kept, role), i
     if step == rows*stride:
         load(elements, stride, rows*lines, plan.swapped[role], to)
@@ -244,15 +245,15 @@ cdef void transpose_tile_back(const Plan *plan, const Bases *bases, const Cursor
 
 
 cdef inline bint is_addend_of_each(const Plan *plan) noexcept nogil:
-    """Whether each element has an addend of its own, and kernels can read them in the order of the elements."""
+    """Whether each element has an addend of its own, and kernels can read the addends in the order of the elements."""
     return plan.direct[ADDENDS] and is_transposed(plan, ADDENDS, 1)
 
 
 cdef void transpose_prepared(const Plan *plan, const Bases *bases, const Cursor *cursor, Py_ssize_t rows,
                              Py_ssize_t columns, char *tile, char *prepared) noexcept nogil:
-    """Transpose elements that are adjusted, or whose mask has the same layout, or both.
+    """Transpose elements that are adjusted, or that have a mask of the same layout, or both.
 
-    `prepared` stores them before the transposition. One call prepares them all if nothing lies between the rows.
+    They are stored in `prepared` first, by one call if nothing lies between the rows.
     """
     cdef const char *source = place(bases, cursor, ELEMENTS)
     cdef const char *mask = place(bases, cursor, MASK)
@@ -278,7 +279,7 @@ cdef void transpose_prepared(const Plan *plan, const Bases *bases, const Cursor 
 
 
 cdef void clear_absent_columns(const Plan *plan, Py_ssize_t rows, Py_ssize_t columns, char *tile) noexcept nogil:
-    """Put 0 where a tile has no columns, because kernels compute whole lanes."""
+    """Write 0 where a tile has no columns, because kernels compute whole lanes."""
     cdef Py_ssize_t i, width = TILE_COLUMNS*plan.itemsize, used = columns*plan.itemsize
     if columns < TILE_COLUMNS:
         for i in range(rows):
@@ -287,7 +288,7 @@ cdef void clear_absent_columns(const Plan *plan, Py_ssize_t rows, Py_ssize_t col
 
 cdef void stage_tile(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssize_t rows, Py_ssize_t columns,
                      char *elements, char *weights, char *prepared) noexcept nogil:
-    """Stage rows of a tile. Without weights, elements may be laid into `prepared` before they are transposed."""
+    """Stage rows of a tile. Without weights, elements may be stored in `prepared` before they are transposed."""
     cdef Py_ssize_t part, done = 0, width = TILE_COLUMNS*plan.itemsize
     cdef bint masked = plan.data[MASK] != NULL, weighted = plan.data[WEIGHTS] != NULL
     cdef bint one_addend_each = (plan.data[ADDENDS] != NULL and is_addend_of_each(plan)

@@ -1,4 +1,4 @@
-# Reductions of stretches of an axis, which follow each other and differ in length.
+# Reductions of segments of an axis, which follow each other and differ in length.
 
 from smoothmax._schedule.plan cimport Plan
 
@@ -6,6 +6,6 @@ cdef struct Segments:
     const Plan *plan            # of the whole arrays; its reduced axis is the one that is divided
     const Py_ssize_t *offsets   # where each segment begins, and where the last one ends
     Py_ssize_t n                # segments
-    Py_ssize_t result_stride    # from the number of one segment to that of the next, where they are reduced to numbers
+    Py_ssize_t result_stride    # from one segment's result to the next, if each is a single number
 
 cdef int walk_segments(const Segments *segments) except -2      # -1: no memory

@@ -1,12 +1,13 @@
-"""Walk the segments of an axis: short ones side by side, others each as a call of its own would.
+"""Walk the segments of an axis: short ones side by side, each of the others like a separate call.
 
-Segments of up to SEGMENT_TILE_ELEMENTS are sorted by their lengths, a window of them at a time, and those beside each
-other in a tile are about equally long. How many rows a tile has follows from the length of each of its segments, so
-the bits of a segment do not depend on the others; shorter ones end with -inf. Longer segments are rows. Where several
-lines lie side by side and fill the lanes by themselves, each segment is a tile already, whatever its length.
+Segments of up to SEGMENT_TILE_ELEMENTS are sorted by length, one window of them at a time, so that the segments of a
+tile are about equally long. The number of rows of a tile follows from the length of each of its segments, so the bits
+of a segment do not depend on the others; shorter segments are filled up with -inf. Longer segments are rows. If several
+lines lie side by side and fill the lanes, each segment is a tile by itself, whatever its length.
 
-Threads take the segments that begin in equal stretches of the axis, and so about as many elements. Windows do not reach
-from one stretch into the next, whoever takes it, so the bits do not depend on the threads. Knows no mathematics.
+Threads take the segments that begin in equal stretches of the axis, which have about the same number of elements. A
+window does not reach from one stretch into the next, so the bits do not depend on the threads. This file knows no
+mathematics.
 """
 
 from libc.math cimport INFINITY
@@ -33,9 +34,9 @@ ctypedef fused real:
 cdef struct Space:
     # The memory of a thread: 700 KiB.
     Plan part                                   # the plan of one segment
-    Py_ssize_t order[SEGMENT_WINDOW_SEGMENTS]   # short segments of the window, by their lengths
-    Py_ssize_t place[SEGMENT_WINDOW_SEGMENTS]   # where the elements of each are staged
-    double values[SEGMENT_WINDOW_SEGMENTS]      # the numbers of segments, in the type of the computation
+    Py_ssize_t order[SEGMENT_WINDOW_SEGMENTS]   # the short segments of the window, sorted by length
+    Py_ssize_t place[SEGMENT_WINDOW_SEGMENTS]   # where the elements of each segment are staged
+    double values[SEGMENT_WINDOW_SEGMENTS]      # results of segments that are single numbers, not converted yet
     double tile[SEGMENT_TILE_ELEMENTS*TILE_COLUMNS]
     double out[TILE_COLUMNS]
     double staged[SEGMENT_WINDOW_ELEMENTS]
@@ -56,8 +57,8 @@ cdef inline Py_ssize_t lines_of(const Segments *segments) noexcept nogil:
 cdef bint goes_whole(const Segments *segments) noexcept nogil:
     """Whether a segment is taken in all lines at a time.
 
-    That is so if the lines fill the lanes, and are nearer to each other than the elements of a line or too few segments
-    of a line make a tile.
+    It is if the lines fill the lanes, and either neighbouring lines are closer than neighbouring elements of a line, or
+    a line has too few segments for tiles.
     """
     cdef const Plan *plan = segments.plan
     cdef Py_ssize_t across = inner_stride(&plan.kept, ELEMENTS), along = plan.reduced.stride[<int>ELEMENTS][0]
@@ -68,14 +69,14 @@ cdef bint goes_whole(const Segments *segments) noexcept nogil:
 
 
 cdef inline bint is_huge(const Segments *segments, Py_ssize_t i) noexcept nogil:
-    """Whether the segment is large enough that threads share it."""
+    """Whether a segment is so large that threads share it."""
     cdef Py_ssize_t n = length_of(segments, i)
     return n*lines_of(segments) >= SEGMENT_HUGE_BYTES//segments.plan.itemsize and (
         n > SEGMENT_TILE_ELEMENTS or goes_whole(segments))
 
 
 cdef Py_ssize_t stretch_of(const Segments *segments) noexcept nogil:
-    """How many elements of the axis have the work that a thread takes at a time."""
+    """How many elements of the axis a thread takes at a time."""
     cdef Py_ssize_t elements = SEGMENT_STRETCH_ELEMENTS//lines_of(segments)
     return max(elements, 1 if goes_whole(segments) else SHARE_GRAIN_ELEMENTS)
 
@@ -84,7 +85,7 @@ cdef Py_ssize_t stretch_of(const Segments *segments) noexcept nogil:
 
 cdef void put_part(const Segments *segments, Py_ssize_t i, const char *elements, char *result,
                    Plan *part) noexcept nogil:
-    """Let the plan be that of one segment, of the line or lines whose arrays begin there."""
+    """Make `part` the plan of one segment, of the line or lines whose arrays begin at these addresses."""
     part.data[ELEMENTS] = <char *>elements + segments.offsets[i]*segments.plan.reduced.stride[<int>ELEMENTS][0]
     if reduces(part):
         part.data[RESULT] = result + i*segments.result_stride
@@ -106,7 +107,7 @@ cdef void store_number(const Plan *plan, double value, char *place) noexcept nog
 
 
 cdef void put_nothing(const Segments *segments, Py_ssize_t i) noexcept nogil:
-    """The results of an empty segment."""
+    """Store the results of an empty segment."""
     cdef Cursor cursor
     start(&cursor, &segments.plan.kept, 0, 0, lines_of(segments))
     while cursor.left:
@@ -116,7 +117,7 @@ cdef void put_nothing(const Segments *segments, Py_ssize_t i) noexcept nogil:
 
 
 cdef int do_whole_segments(const Segments *segments, Py_ssize_t first, Py_ssize_t last, Space *space) noexcept nogil:
-    """All lines of a segment at a time."""
+    """Compute each segment in all lines at a time."""
     cdef const Plan *plan = segments.plan
     cdef Py_ssize_t i
     space.part = plan[0]
@@ -189,8 +190,8 @@ cdef int walk_alone_along(Shared *shared) noexcept nogil:
 
 
 cdef int walk_huge_segments(const Segments *segments) except -2:
-    """Walk each as a call of its own, whose threads share its rows or pieces."""
-    cdef Plan *part = <Plan *>malloc(sizeof(Plan))      # 10 KB would be a third of the stack that a call may take
+    """Walk each huge segment like a separate call, whose threads share its rows or pieces."""
+    cdef Plan *part = <Plan *>malloc(sizeof(Plan))      # its 10 KB would be a third of the stack that a call may use
     cdef Py_ssize_t i
     cdef int failed = 0
     if part == NULL:

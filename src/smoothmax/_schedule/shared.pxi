@@ -1,4 +1,4 @@
-# A plan that several threads walk: each takes units, or each takes pieces of one unit after the other.
+# Walk a plan with several threads: each takes units, or all take pieces of one unit after the other.
 
 from libc.stdlib cimport free, malloc
 
@@ -51,7 +51,7 @@ cdef int share_units(const Plan *plan, const Route *route, Py_ssize_t size, Py_s
 cdef struct SharedPieces:
     Unit unit
     const Kernels *kernels
-    State *states               # of the pieces
+    State *states               # one for each piece
 
 
 cdef bint join_work(Unit *unit, const SharedPieces *shared, Workspace *space) noexcept nogil:
@@ -105,7 +105,7 @@ cdef int share_sums(SharedPieces *shared, const Kernels *kernels, State *state, 
 
 
 cdef int share_unit(SharedPieces *shared, Py_ssize_t threads) except -2:
-    """Take a unit from elements to results, with threads that share its pieces."""
+    """Compute the results of a unit, with threads that share its pieces."""
     cdef const Unit *unit = &shared.unit
     cdef const Plan *plan = unit.plan
     cdef State *state = unit.space.state
@@ -128,7 +128,7 @@ cdef int share_unit(SharedPieces *shared, Py_ssize_t threads) except -2:
 
 
 cdef int share_scan(SharedPieces *shared, Py_ssize_t threads) except -2:
-    """Scan a row: first sum each piece, then add up what precedes it, then scan each piece."""
+    """Scan a row: sum each piece, then add up the sums before each piece, then scan each piece."""
     cdef const Unit *unit = &shared.unit
     cdef State *before = unit.space.state
     cdef Py_ssize_t piece

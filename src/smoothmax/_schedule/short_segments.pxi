@@ -1,4 +1,4 @@
-# Short segments side by side: sorted by their lengths, a window of them at a time, and laid into tiles.
+# Short segments side by side: sorted by length, one window of them at a time, and laid into tiles.
 
 cdef Py_ssize_t sort_window(const Segments *segments, Py_ssize_t first, Py_ssize_t last, Space *space) noexcept nogil:
     """Sort the short segments of a window by their lengths; returns how many there are."""
@@ -23,7 +23,7 @@ cdef Py_ssize_t sort_window(const Segments *segments, Py_ssize_t first, Py_ssize
 
 
 cdef inline Py_ssize_t rows_of_tile(Py_ssize_t n) noexcept nogil:
-    """The rows of a tile for segments of n elements: n up to 16, then eight sizes from one power of two to the next."""
+    """The rows of a tile for segments of n elements: n up to 16; above, one of eight sizes between powers of two."""
     cdef Py_ssize_t step = 1
     while (n - 1)//step >= 16:
         step *= 2
@@ -32,7 +32,7 @@ cdef inline Py_ssize_t rows_of_tile(Py_ssize_t n) noexcept nogil:
 
 cdef void gather_segments(const real **sources, const Py_ssize_t *lengths, Py_ssize_t columns, Py_ssize_t width,
                           Py_ssize_t rows, real *tile) noexcept nogil:
-    """Lay segments side by side, shortest first, and fill them up with -inf."""
+    """Lay segments side by side, shortest first, and fill them up with -inf and unused lanes with 0."""
     cdef Py_ssize_t i, j, done = 0
     for i in range(rows):
         while done < columns and lengths[done] <= i:
@@ -59,9 +59,9 @@ cdef void scatter_segments(const real *tile, const Py_ssize_t *lengths, Py_ssize
 
 cdef Py_ssize_t do_tile(const Segments *segments, Py_ssize_t first, const Py_ssize_t *order, Py_ssize_t n,
                         const real *elements, bint packed, real *result, Space *space) noexcept nogil:
-    """Take the first of n sorted segments of a line, as many as make a tile, from elements to results.
+    """Compute the first of n sorted segments of a line, as many as make a tile, and return how many.
 
-    Returns how many. Where they are `packed`, elements and results of a segment lie at its place; else at its offset.
+    If they are `packed`, elements and results of a segment are at its place in the scratch, otherwise at its offset.
     """
     cdef const Plan *plan = segments.plan
     cdef Py_ssize_t columns = 0, i, j, at, rows = rows_of_tile(length_of(segments, first + order[0]))
@@ -96,7 +96,7 @@ cdef Py_ssize_t do_tile(const Segments *segments, Py_ssize_t first, const Py_ssi
 
 cdef void do_short_segments(const Segments *segments, Py_ssize_t first, Py_ssize_t last, Py_ssize_t n,
                             const char *elements, char *result, Space *space, const real *_) noexcept nogil:
-    """The short segments of a window, in one line."""
+    """Compute the short segments of a window in one line."""
     cdef const Plan *plan = segments.plan
     cdef Py_ssize_t stride = plan.reduced.stride[<int>ELEMENTS][0], step = plan.reduced.stride[<int>RESULT][0], i, done
     cdef bint in_place = plan.direct[ELEMENTS] and stride == <Py_ssize_t>sizeof(real) and (
@@ -122,7 +122,7 @@ cdef void do_short_segments(const Segments *segments, Py_ssize_t first, Py_ssize
 
 cdef int do_line(const Segments *segments, Py_ssize_t first, Py_ssize_t last, Py_ssize_t n, const char *elements,
                  char *result, Space *space, const real *type_) noexcept nogil:
-    """A window of segments, of which n are short, in one line."""
+    """Compute a window of segments in one line; n of them are short."""
     cdef const Plan *plan = segments.plan
     cdef Py_ssize_t i, length, stride = plan.reduced.stride[<int>ELEMENTS][0]
     cdef Py_ssize_t step = plan.reduced.stride[<int>RESULT][0]
@@ -145,7 +145,7 @@ cdef int do_line(const Segments *segments, Py_ssize_t first, Py_ssize_t last, Py
                 plan.kernels.fused_row(source, length, 0, result + segments.offsets[i]*step)
         else:
             put_part(segments, i, elements, result, &space.part)
-            if reduces(plan):               # the number joins those of the window
+            if reduces(plan):               # store the number with those of the window
                 space.part.data[RESULT] = <char *>(values + (i - first))
             if do_part(&space.part):
                 return -1
@@ -156,7 +156,7 @@ cdef int do_line(const Segments *segments, Py_ssize_t first, Py_ssize_t last, Py
 
 cdef void store_values(const Segments *segments, Py_ssize_t first, Py_ssize_t last, char *result,
                        const real *values) noexcept nogil:
-    """Store the numbers of a window, but for those of segments that are done elsewhere."""
+    """Store the numbers of a window, except those of huge segments, which are computed elsewhere."""
     cdef const Plan *plan = segments.plan
     cdef Py_ssize_t i, begin = first
     for i in range(first, last + 1):
@@ -167,14 +167,14 @@ cdef void store_values(const Segments *segments, Py_ssize_t first, Py_ssize_t la
 
 
 cdef void copy_values(const real *values, Py_ssize_t n, real *to, Py_ssize_t stride, bint swapped) noexcept nogil:
-    """A Store for numbers that stay in the type of the computation."""
+    """A Store that keeps numbers in the type of the computation."""
     cdef Py_ssize_t i
     for i in range(n):
         to[i] = values[i]
 
 
 cdef int do_segments_by_line(const Segments *segments, Py_ssize_t first, Py_ssize_t last, Space *space) noexcept nogil:
-    """Windows of segments, one line after the other."""
+    """Compute windows of segments, one line after the other."""
     cdef const Plan *plan = segments.plan
     cdef Py_ssize_t end, n, elements
     cdef Cursor cursor

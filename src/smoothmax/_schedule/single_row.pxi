@@ -1,4 +1,4 @@
-# The route SINGLE_ROW: a whole array that is one short contiguous row goes from elements to results without a plan.
+# The route SINGLE_ROW: the results of a whole array that is one short contiguous row are computed without a plan.
 
 from smoothmax._kernels.environment cimport Environment, enter_environment, leave_environment
 from smoothmax._kernels.interface cimport Kernels, State, clear
@@ -9,9 +9,9 @@ from smoothmax._thresholds cimport GIL_MIN_ELEMENTS, HALF_ROW_ELEMENTS, LANES_F6
 
 cdef bint walk_row(const Kernels *kernels, const void *elements, Py_ssize_t n, Py_ssize_t itemsize,
                    void *result) noexcept:
-    """Take a row of floats to its results. False if it is too long for that.
+    """Compute the results of a row of floats; returns False if the row is too long.
 
-    Without a plan softmax of ten elements takes 950 instructions, instead of 1700 (P27).
+    Without a plan, softmax of ten elements takes 950 instructions instead of 1700 (P27).
     """
     cdef Environment environment
     if n*itemsize > kernels.fused_row_bytes:
@@ -74,7 +74,7 @@ cdef void compute_single_row(const SingleRow *row, void (*compute)(const SingleR
 
 
 cdef bint walk_half_row(const SingleRow *row) noexcept:
-    """walk_row for float16 and bfloat16, which pass through the stack as float32 (P53)."""
+    """walk_row for float16 and bfloat16, which are converted to float32 on the stack (P53)."""
     if row.n > HALF_ROW_ELEMENTS or row.n*<Py_ssize_t>sizeof(float) > row.kernels.fused_row_bytes:
         return False
     compute_single_row(row, compute_halves)

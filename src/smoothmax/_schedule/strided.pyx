@@ -1,10 +1,10 @@
-"""Walk one row of a caller that has pointers and no arrays, on its thread, with no memory but its stack.
+"""Walk one row of a caller that has pointers and no arrays, on the caller's thread, with no memory but the stack.
 
-A row has the bits that the walk of a contiguous array gives it: it is cut into the same pieces and blocks. Elements
-that do not lie side by side are staged on the stack, a block at a time. The exception is a row of softmax that is
-written with a stride and is longer than a block: a fused kernel would need memory for it, so it takes two passes.
+A row has the same bits as in a contiguous array, because it is cut into the same pieces and blocks. Strided elements
+are staged on the stack, a block at a time. One case differs: a row of softmax that is longer than a block and written
+with a stride takes two passes, because a fused kernel would need memory for it.
 
-Whoever calls this enters the standard floating-point environment, and hands over rows that have elements.
+The caller enters the standard floating-point environment, and passes only rows that have elements.
 """
 
 from smoothmax._kernels.interface cimport Kernels, State, clear, copy_column
@@ -13,7 +13,7 @@ from smoothmax._schedule.route cimport piece_of_row
 from smoothmax._thresholds cimport LANE_BYTES, ROW_PIECE_BYTES, STAGED_ROW_BYTES, TILE_COLUMNS
 
 cdef union Space:
-    # What is never needed at the same time.
+    # The two are never needed at the same time.
     char staged[STAGED_ROW_BYTES]
     State other
 
@@ -79,7 +79,7 @@ cdef void reduce_row_in_pieces(const Kernels *kernels, const Row *row, State *st
 
 
 cdef void reduce_long(const Kernels *kernels, const Row *row, State *state, Space *space) noexcept nogil:
-    """Reduce a row piece by piece, and once more where the result needs exact terms."""
+    """Reduce a row piece by piece, and again if the result needs exact terms."""
     reduce_row_in_pieces(kernels, row, state, space)
     if kernels.needs_exact != NULL and kernels.needs_exact(state, 1):
         reduce_row_in_pieces(kernels.exact, row, state, space)
@@ -99,7 +99,7 @@ cdef void reduce_staged(const Kernels *kernels, const Row *row, void *result) no
 
 
 cdef void reduce_strided(const Kernels *kernels, const Row *row, void *result) noexcept nogil:
-    """From a row to its one result."""
+    """Compute the single result of a row."""
     if is_dense_row(row) and row.n <= kernels.fused_row_bytes//row.itemsize:
         kernels.fused_row(row.elements, row.n, 0, result)
     else:
@@ -138,7 +138,7 @@ cdef void transform_staged(const Kernels *kernels, const Row *row, const Row *re
 
 
 cdef void transform_strided(const Kernels *kernels, const Row *row, const Row *results) noexcept nogil:
-    """From a row to a result for each element. The results lie where the elements do, or apart from them."""
+    """Compute a result for each element of a row. The results replace the elements or lie in other memory."""
     if not is_dense_row(results) or row.n > kernels.fused_row_bytes//row.itemsize:
         transform_staged(kernels, row, results)
     elif is_dense_row(row):

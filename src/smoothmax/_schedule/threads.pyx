@@ -1,4 +1,4 @@
-"""How many threads a call may use: as num_threads says, else set_num_threads, else the environment and the system."""
+"""How many threads a call may use: num_threads decides, else set_num_threads, else the environment and the system."""
 
 import contextvars
 import operator
@@ -28,7 +28,7 @@ cdef extern from * nogil:
     #else
     static __thread int smoothmax_alone;
     #endif
-    /* threadpoolctl tells libraries apart by the symbols that they export (_hooks/threadpoolctl.py). */
+    /* threadpoolctl recognises libraries by the symbols that they export (_hooks/threadpoolctl.py). */
     #if defined(_WIN32)
     __declspec(dllexport)
     #elif defined(__GNUC__)
@@ -36,12 +36,12 @@ cdef extern from * nogil:
     #endif
     int smoothmax_has_threads(void) { return 1; }
     """
-    int depth_of_one_thread "smoothmax_alone"              # of blocks of one_thread that this thread is in
-    int processors_of_thread "smoothmax_processors"()      # that it may run on; 0 if the system does not say
+    int depth_of_one_thread "smoothmax_alone"              # how many blocks of one_thread this thread is in
+    int processors_of_thread "smoothmax_processors"()      # that this thread may run on; 0 if the system does not say
 
 
 def _limit_of_environment(environment):
-    """The number that SMOOTHMAX_NUM_THREADS or, failing that, OMP_NUM_THREADS names; MAX_THREADS if neither does."""
+    """The number in SMOOTHMAX_NUM_THREADS, or else in OMP_NUM_THREADS; MAX_THREADS if neither is set."""
     text = environment.get("SMOOTHMAX_NUM_THREADS", "").strip()
     if text:
         if not text.isdecimal() or not text.strip("0"):
@@ -69,13 +69,13 @@ def _checked(number):
     return count
 
 
-# Python's own objects, which threads may replace at the same time with the GIL and without. A thread that still sees
-# the quota of a moment ago asks for it once more, or not yet.
+# These are Python objects, so threads may replace them at the same time, with the GIL and without. A thread that still
+# sees an old quota reads it once more than needed, or a moment late.
 _limit = _limit_of_environment(os.environ)
-_of_process = 0                     # what set_num_threads said; 0: as many as the system allows
-_blocks = contextvars.ContextVar("smoothmax.num_threads", default=())       # that this thread is in, outermost first
+_of_process = 0                     # the number of set_num_threads; 0 for as many as the system allows
+_blocks = contextvars.ContextVar("smoothmax.num_threads", default=())       # blocks of this thread, outermost first
 _quota = MAX_THREADS                # processors that the control groups allowed when they were last asked,
-_quota_until = -1.0                 # and until when that is believed
+_quota_until = -1.0                 # and until when that number is used
 
 
 def get_num_threads():
@@ -84,9 +84,9 @@ def get_num_threads():
     Returns
     -------
     int
-        What `num_threads` says in this thread, else what `set_num_threads` said, else the least of these: the number
-        of processors that this thread may run on now; the CPU quota of its container or control group, rounded up;
-        the environment variable ``SMOOTHMAX_NUM_THREADS`` or, failing that, ``OMP_NUM_THREADS``; and 1024.
+        The number of `num_threads` in this thread, else that of `set_num_threads`, else the least of these: the number
+        of processors that this thread may run on now; the CPU quota of its container or control group, rounded up; the
+        environment variable ``SMOOTHMAX_NUM_THREADS`` or, failing that, ``OMP_NUM_THREADS``; and 1024.
 
     See Also
     --------
@@ -95,10 +95,10 @@ def get_num_threads():
 
     Notes
     -----
-    The environment variables are read when smoothmax is imported. They are upper bounds, so there is no need to refuse
-    large ones. Every call that is large enough to be shared asks for the processors of its thread, which takes 0.2 of
-    its 35 microseconds or more. Quotas lie in files, so calls ask for them at most once a second; this function always
-    does.
+    The environment variables are read when smoothmax is imported. They are upper bounds, so large numbers are not
+    refused. Every call that is large enough to be shared asks the system for the processors of its thread, which takes
+    0.2 of its 35 microseconds or more. Quotas are read from files, so calls read them at most once a second; this
+    function always does.
 
     Examples
     --------
@@ -115,24 +115,24 @@ def get_num_threads():
 def set_num_threads(number):
     """Set the number of threads that calls from any thread may use.
 
-    Results do not depend on it, to the last bit. Small arrays are not shared: a call that takes less than some 35
-    microseconds stays on the thread that makes it.
+    Results do not depend on it, to the last bit. Threads do not share small arrays: a call that takes less than about
+    35 microseconds stays on the calling thread.
 
     Parameters
     ----------
     number : int
-        From 1 to 1024, the calling thread included; it may exceed the number of processors.
+        From 1 to 1024, including the calling thread; it may exceed the number of processors.
 
     Raises
     ------
     TypeError
         A `number` that is not an integer.
     ValueError
-        A `number` less than 1 or more than 1024; the number stays as it was.
+        A `number` less than 1 or more than 1024; the setting does not change.
 
     See Also
     --------
-    get_num_threads : the number at present.
+    get_num_threads : the present number.
     num_threads : set it for a block of code, in one thread.
 
     Examples
@@ -151,14 +151,14 @@ def set_num_threads(number):
 class num_threads:
     """Context manager: the number of threads that calls from this thread may use in a block of code.
 
-    Other threads, those started in the block too, are not affected, unless Python lets threads inherit the context of
-    the one that starts them, as free-threaded Python 3.14 does (``sys.flags.thread_inherit_context``). Blocks may be
-    nested, and one object may stand for several blocks, in several threads or asynchronous tasks at a time.
+    Other threads are not affected, not even those started in the block, unless Python lets threads inherit the context
+    of the thread that starts them, as free-threaded Python 3.14 does (``sys.flags.thread_inherit_context``). Blocks may
+    be nested, and one object may be used for several blocks, in several threads or asynchronous tasks at a time.
 
     Parameters
     ----------
     number : int
-        From 1 to 1024, the calling thread included.
+        From 1 to 1024, including the calling thread.
 
     Raises
     ------
@@ -189,7 +189,7 @@ class num_threads:
         _blocks.set((*_blocks.get(), self))
 
     def __exit__(self, *_):
-        """End the block of this object that began last; blocks that others began since go on."""
+        """End the last block that this object began; blocks that others began since then go on."""
         blocks = _blocks.get()
         for i in range(len(blocks) - 1, -1, -1):
             if blocks[i] is self:
@@ -201,7 +201,7 @@ class num_threads:
 cdef class OneThread:
     """Context manager with the effect of num_threads(1), for code of smoothmax that runs in a thread of another pool.
 
-    It allocates nothing, so it cannot fail. num_threads sets a context variable, which takes memory, and CPython 3.11
+    It allocates no memory, so it cannot fail. num_threads sets a context variable, which takes memory, and CPython 3.11
     ends the process if it gets none.
     """
 
@@ -218,7 +218,7 @@ one_thread = OneThread()
 
 
 def _allowed_by_system():
-    """The number of processors that this thread may run on, but at most the CPU quota of its control groups."""
+    """The number of processors that this thread may run on, at most the CPU quota of its control groups."""
     global _quota, _quota_until
     cdef int processors = processors_of_thread()
     now = time.monotonic()
@@ -231,12 +231,12 @@ def _allowed_by_system():
 
 
 def get_setting():
-    """What set_num_threads said; 0 if it has not been called."""
+    """The number of set_num_threads; 0 if it has not been called."""
     return _of_process
 
 
 def put_setting(number):
-    """set_num_threads, for what get_setting returned, and for numbers of any size above."""
+    """set_num_threads for a number that get_setting returned, or for one that may exceed MAX_THREADS."""
     global _of_process
     _of_process = min(number, MAX_THREADS)
 

@@ -1,4 +1,4 @@
-"""The route of tiles that is more than a loop over blocks: a fused tile."""
+"""The route of tiles that is not just a loop over blocks: a fused tile."""
 
 from smoothmax._kernels.interface cimport State, clear
 from smoothmax._schedule.feed cimport Unit
@@ -12,7 +12,7 @@ from smoothmax._thresholds cimport LANE_BYTES, TILE_COLUMNS
 
 
 cdef inline bint adjusts_by_lanes(const Unit *unit) noexcept nogil:
-    """Whether the elements of a tile can be adjusted lanes by lanes, and their results go where they belong."""
+    """Whether the elements of a tile can be adjusted one group of lanes at a time, with results written in place."""
     cdef const Plan *plan = unit.plan
     cdef Py_ssize_t stride = inner_stride(&plan.kept, ADDENDS)
     return (plan.adjusted and plan.data[MASK] == NULL and plan.data[WEIGHTS] == NULL and not unit.staged_out
@@ -22,7 +22,7 @@ cdef inline bint adjusts_by_lanes(const Unit *unit) noexcept nogil:
 
 
 cdef void fused_tile_by_lanes(const Unit *unit) noexcept nogil:
-    """fused_tile for elements that are adjusted. Lanes of all rows fit in L1 where the tile would not (P45)."""
+    """fused_tile for adjusted elements, one group of lanes at a time: these fit in L1 where a tile would not (P45)."""
     cdef const Plan *plan = unit.plan
     cdef Py_ssize_t n = unit.route.length, lanes = LANE_BYTES//plan.itemsize, first, at
     cdef Py_ssize_t stride = inner_stride(&plan.kept, ADDENDS)
@@ -42,7 +42,7 @@ cdef void fused_tile_by_lanes(const Unit *unit) noexcept nogil:
 
 
 cdef void fused_tile(const Unit *unit, State *state) noexcept nogil:
-    """Take one block, of all rows, from elements to results."""
+    """Compute the results of a tile whose rows are one block."""
     cdef const Plan *plan = unit.plan
     cdef Py_ssize_t n = unit.route.length, ld = TILE_COLUMNS, out_ld = TILE_COLUMNS, weights_ld = TILE_COLUMNS
     cdef bint by_differences = unit.route.name == FUSED_DIFFERENCES_TILE

@@ -1,4 +1,4 @@
-"""The results of top_log_probs: of short rows, of rows whose sum and best candidates are known, and of tiles."""
+"""The results of top_log_probs: for short rows, for rows whose sum and best candidates are known, and for tiles."""
 
 from libc.math cimport INFINITY, NAN
 
@@ -11,7 +11,7 @@ from smoothmax._thresholds cimport LANE_BYTES, TILE_COLUMNS
 
 
 cdef void put_undefined(const Scores *scores, const Row *row) noexcept nogil:
-    """The results of a row all of whose log-probabilities are nan: equal, so the first elements are the best."""
+    """Store the results of a row whose log-probabilities are all nan: being equal, its first elements are best."""
     cdef Py_ssize_t i
     cdef double value = NAN
     cdef float single = <float>NAN
@@ -23,7 +23,7 @@ cdef void put_undefined(const Scores *scores, const Row *row) noexcept nogil:
 
 cdef void put_best(const Scores *scores, const Division *division, Space *space, Row *row,
                    bint finished) noexcept nogil:
-    """The results of a row: log-probabilities are written of all elements already, or from the finished state."""
+    """Store the results of a row: computed from the state if it is `finished`, otherwise found in space.values."""
     cdef const Plan *plan = scores.plan
     cdef Py_ssize_t done = 0, n, i
     cdef const Candidate *best
@@ -46,7 +46,7 @@ cdef void put_best(const Scores *scores, const Division *division, Space *space,
 
 cdef void top_of_short_row(const Scores *scores, const Division *division, Space *space, Row *row,
                            const char *elements) noexcept nogil:
-    """A row of one block: log_softmax computes all of it."""
+    """Compute the results of a row of one block, from log_softmax of all its elements."""
     cdef const Plan *plan = scores.plan
     cdef Py_ssize_t n = division.length, i, found
     cdef double value
@@ -57,7 +57,7 @@ cdef void top_of_short_row(const Scores *scores, const Division *division, Space
     finish_best(&row.best)
     value = number_at(space.values, row.best.held[0].index, plan.itemsize) if row.best.count else NAN
     if value != value:
-        # All elements are -inf, or one is nan; or the largest is inf, which leaves others -inf.
+        # All elements are -inf, or one is nan; or the largest is inf, and the others are -inf.
         undefined = row.best.count < scores.number or row.best.held[0].value < 0
         for i in range(n):
             value = number_at(elements, i, plan.itemsize)
@@ -69,7 +69,7 @@ cdef void top_of_short_row(const Scores *scores, const Division *division, Space
 
 
 cdef void top_of_long_row(const Scores *scores, const Division *division, Space *space, Row *row) noexcept nogil:
-    """A row whose sum and best candidates are known."""
+    """Compute the results of a row whose sum and best candidates are known."""
     cdef double log_sum
     unpack(<const char *>&row.total, 0, 1, space.state)
     scores.plan.kernels.finish(space.state, 1, NULL, NULL)
@@ -85,7 +85,7 @@ cdef void top_of_long_row(const Scores *scores, const Division *division, Space 
 
 cdef void stage_column(const Scores *scores, const Division *division, const char *tile, Py_ssize_t column,
                        Space *space) noexcept nogil:
-    """Copy a column of a tile to where one block is staged."""
+    """Copy a column of a tile to the memory where a block is staged."""
     cdef Py_ssize_t i, itemsize = scores.plan.itemsize
     for i in range(division.length):
         put_number(space.elements, i, itemsize, number_at(tile, i*TILE_COLUMNS + column, itemsize))

@@ -1,4 +1,4 @@
-# Take a unit from its elements to its results, fused or piece by piece.
+# Compute the results of a unit, fused or piece by piece.
 
 from smoothmax._kernels.interface cimport Kernels, State, clear
 from smoothmax._schedule.feed cimport Unit
@@ -31,7 +31,7 @@ cdef inline void take_stored_sums(const Unit *unit, State *state) noexcept nogil
 
 
 cdef inline void start_scan(const Unit *unit, State *state) noexcept nogil:
-    """Set the state to what precedes the unit: nothing, or the partial sums that an earlier walk stored."""
+    """Set the state to the sum before the unit: empty, or the partial sums that an earlier walk stored."""
     clear(state, TILE_COLUMNS)
     if unit.plan.passes != SECOND:
         return

@@ -1,4 +1,4 @@
-"""Take a unit from its elements to its results. Knows neither threads nor mathematics."""
+"""Compute the results of a unit from its elements. This file knows neither threads nor mathematics."""
 
 from smoothmax._kernels.interface cimport Kernels, State, clear
 from smoothmax._schedule.feed cimport Feed, Unit, deliver, next_block, next_block_to_write, start_feed, start_writing
@@ -81,7 +81,7 @@ cdef void reduce_pieces(const Unit *unit, const Kernels *kernels, State *state) 
 
 
 cdef void reduce_unit(const Unit *unit, State *state) noexcept nogil:
-    """From elements to results that need no second pass, or to what the second pass needs."""
+    """Compute results that need no second pass, or the sums that the second pass needs."""
     if unit.plan.passes == SECOND:
         take_stored_sums(unit, state)
     else:
@@ -94,7 +94,7 @@ cdef void reduce_unit(const Unit *unit, State *state) noexcept nogil:
 
 
 cdef void scan_unit(const Unit *unit, State *state) noexcept nogil:
-    """Take a unit from its first element to its last. What precedes a piece of a row is in column 1 of the state."""
+    """Scan a unit from first to last element. Column 1 of a row's state is the sum of all elements before a piece."""
     cdef Py_ssize_t piece
     start_scan(unit, state)
     if unit.route.name != SCAN_ROW:
@@ -107,7 +107,7 @@ cdef void scan_unit(const Unit *unit, State *state) noexcept nogil:
 
 
 cdef void walk_unit(const Unit *unit) noexcept nogil:
-    """Take a unit from elements to results, on this thread."""
+    """Compute the results of a unit on this thread."""
     cdef Py_ssize_t piece
     cdef State *state = unit.space.state
     if unit.plan.kernels.scans:
@@ -129,7 +129,7 @@ cdef void walk_unit(const Unit *unit) noexcept nogil:
 cdef void walk_band(const Unit *units, Py_ssize_t n) noexcept nogil:
     """Write the results of tiles side by side a few rows at a time, in the order in which they lie in memory.
 
-    A tile alone leaves each row after 256 or 512 bytes, and the processor prefetches nothing (P8).
+    A single tile leaves each row after 256 or 512 bytes, so the processor prefetches nothing (P8).
     """
     cdef Py_ssize_t i, first
     for i in range(n):

@@ -1,4 +1,4 @@
-# From a plan to its results. The arrays of a call reach the kernels only through these functions.
+# From a plan to results. The arrays of a call reach the kernels only through these functions.
 
 from smoothmax._kernels.interface cimport Addends, DataKernels, Kernels, Load, Store
 from smoothmax._schedule.plan cimport Plan
@@ -7,7 +7,7 @@ from smoothmax._schedule.route cimport Route, RouteName
 cdef int walk(const Plan *plan) except -2       # -1: no memory
 
 # notes.pxi
-cdef int note(RouteName name) except -1         # for explain: a route that has no walk
+cdef int note(RouteName name) except -1         # tells explain a route that has no walk
 
 # single_row.pxi
 cdef struct SingleRow:
@@ -19,12 +19,12 @@ cdef struct SingleRow:
     void *result
     Load load                   # of halves
     Store store
-    const DataKernels *data_kernels         # of elements that are adjusted, by these numbers:
+    const DataKernels *data_kernels         # for elements that are adjusted, by these numbers:
     double scale
     const void *addends         # NULL for none
     Addends layout
-    const void *weights         # one for each element; or,
-    double weight               # where the operation takes one for all, that
+    const void *weights         # one for each element,
+    double weight               # or one for all, as the operation needs
 
 cdef bint walk_row(const Kernels *kernels, const void *elements, Py_ssize_t n, Py_ssize_t itemsize,
                    void *result) noexcept

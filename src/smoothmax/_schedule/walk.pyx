@@ -1,8 +1,8 @@
 """Walk a plan along its route: on the calling thread, or with units or pieces shared by several threads.
 
-How many threads there are changes neither the route nor the order in which partial sums are merged, so the bits are the
-same. Knows no mathematics. The included files are one module because a short call would pay for calls between modules:
-what explain collects, rows without a plan, the walk of one thread, and that of several.
+The number of threads changes neither the route nor the order in which partial sums are merged, so the bits are the
+same. This file knows no mathematics. The included files form one module, because calls between modules would slow short
+calls: they have the notes for explain, rows without a plan, the walk of one thread, and that of several.
 """
 
 from smoothmax._kernels.environment cimport Environment, enter_environment, leave_environment
