@@ -1,4 +1,4 @@
-# The arguments `scale` and `add`: what the elements of a call are multiplied by, and what is added to the products.
+# The arguments `scale` and `add`: numbers by which elements are multiplied, and numbers that are added to the products.
 
 import numbers
 
@@ -15,8 +15,8 @@ cdef class Adjustment:
 cdef object as_scale(object scale):
     """The argument `scale`: a float, or a longdouble or complex number.
 
-    It is rounded to the type of the computation and takes no part in choosing it, whatever its own type is: a scale
-    that NumPy computed, of type float64, must not turn float32 into float64.
+    It is rounded to the type of the computation. Its own type has no influence on that type, because a scale that NumPy
+    computed, of type float64, must not turn float32 into float64.
     """
     cdef cnp.ndarray array
     if type(scale) is float:
@@ -27,7 +27,7 @@ cdef object as_scale(object scale):
         if cnp.PyArray_NDIM(array):
             raise TypeError(f"scale must be a number, got an array of shape {(<object>array).shape}")
         scale = array[()]
-    if isinstance(scale, np.generic) and is_bfloat16(scale.dtype):      # which is no numbers.Number
+    if isinstance(scale, np.generic) and is_bfloat16(scale.dtype):      # which is not a numbers.Number
         return float(scale)
     if isinstance(scale, bool) or not isinstance(scale, numbers.Number):
         raise TypeError(f"scale must be a number, got {shown(given)}")
@@ -42,7 +42,7 @@ cdef object as_scale(object scale):
 
 
 cdef Adjustment new_adjustment(object scale, object add):
-    """The adjustment by arguments that are not the defaults; None if `scale` is another kind of 1."""
+    """The adjustment by arguments that are not the defaults; None if `scale` is 1 in another type."""
     cdef Adjustment by = Adjustment.__new__(Adjustment)
     by.scale, by.add = as_scale(scale), add
     if add is not None:
@@ -55,13 +55,13 @@ cdef Adjustment new_adjustment(object scale, object add):
 
 
 cdef inline bint keeps_type(Adjustment by, int number) noexcept:
-    """Whether elements of this NumPy type, if it has kernels, surely stay of it: no other type needs to be asked."""
+    """Whether elements of this NumPy type certainly keep it, if it has kernels: then no other type matters."""
     return by is None or type(by.scale) is float and (
         by.addends is None or cnp.PyArray_TYPE(by.addends) == number)
 
 
 cdef int broadcast_addends(cnp.ndarray array, Adjustment by, Shape *shape) except -1:
-    """Broadcast the addends with the shape, once no more code of the user's will run."""
+    """Broadcast the addends with the shape, after all code of the user has run."""
     if by.addends is not None:
         by.addends = as_base(by.addends)
         broadcast(array, by.addends, "add", shape)
@@ -76,7 +76,7 @@ cdef int keep_addends_from(cnp.ndarray out, Adjustment by) except -1:
 
 
 cdef int put_adjustment(Plan *plan, Adjustment by, int computing, Shape *shape) except -1:
-    """Note in a prepared plan what elements are multiplied by, and what is added."""
+    """Note `scale` and the addends in a prepared plan."""
     if by is None:
         return 0
     plan.adjusted = True
@@ -89,7 +89,7 @@ cdef int put_adjustment(Plan *plan, Adjustment by, int computing, Shape *shape) 
 
 
 cdef object adjusted_elements(cnp.ndarray array, Adjustment by, object dtype):
-    """The elements as an array of the type, multiplied and added to by NumPy."""
+    """The adjusted elements as an array of this type, computed by NumPy."""
     elements = as_type(array, dtype)
     if by is None:
         return elements

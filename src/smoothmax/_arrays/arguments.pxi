@@ -1,6 +1,6 @@
-# What the user passed, as NumPy arrays of numbers. All code of the user's that a call runs, runs here.
+# Convert the user's arguments to NumPy arrays of numbers. A call runs code of the user only here.
 #
-# An __array__ of the user's may resize another argument, so no shape, stride or address may be read before every
+# An __array__ method of the user may resize another argument, so no shape, stride or address may be read before every
 # argument is converted.
 
 cimport numpy as cnp
@@ -11,7 +11,7 @@ from smoothmax._arrays.elements cimport is_bfloat16
 
 
 cdef str shown(object value):
-    """repr, but for integers with more digits than Python converts."""
+    """repr, also of integers with more digits than Python converts."""
     try:
         return repr(value)
     except ValueError:
@@ -19,10 +19,10 @@ cdef str shown(object value):
 
 
 cdef int refuse_subclass(object x, str name) except -1:
-    """Refuse a subclass of ndarray that says, by NumPy's own protocols, what functions of its arrays mean.
+    """Refuse a subclass of ndarray that overrides, by NumPy's protocols, what functions of its arrays mean.
 
-    Those are units, masks and the like, which results would silently lose. memmap, matrix and subclasses that only
-    add attributes override neither protocol, and are taken as their numbers.
+    Such subclasses have units, masks and the like, which results would silently lose. memmap, matrix and subclasses
+    that only add attributes override neither protocol; they are taken as numbers.
     """
     cdef object subclass = type(x)
     if (subclass.__array_ufunc__ is not np.ndarray.__array_ufunc__
@@ -33,7 +33,7 @@ cdef int refuse_subclass(object x, str name) except -1:
 
 
 cdef int refuse_dask(object x, str name) except -1:
-    """Refuse a dask array where nothing lazy answers: its __array__ would compute it, unasked and perhaps twice."""
+    """Refuse a dask array where no lazy result is possible: its __array__ would compute it, perhaps twice."""
     if type(x).__module__.startswith("dask.") and hasattr(x, "dask"):
         raise TypeError(f"{name} must be in memory, got a dask array: pass its compute(), or call a function of "
                         "smoothmax.dask")
@@ -67,7 +67,7 @@ cdef cnp.ndarray converted(object x, str name):
     return array
 
 
-# What to do with elements of each kind that are no numbers.
+# Advice for elements of each kind that are not numbers.
 ADVICE = {
     "O": "astype(float) makes numbers of objects",
     "U": "astype(float) makes numbers of text",
@@ -102,7 +102,7 @@ cdef cnp.ndarray as_array(object x, str name):
 
 
 cdef cnp.ndarray as_weights(object b):
-    """The argument `b` of functions that have keepdims behind it. A bool is refused: keepdims was probably meant.
+    """The argument `b` of functions with keepdims after it. A bool is refused: keepdims was probably meant.
 
     A float becomes an array without NumPy's search for its type, which takes a third of a call of ten elements.
     """
@@ -136,5 +136,5 @@ cdef cnp.ndarray as_mask(object where):
 
 
 cdef cnp.ndarray as_base(cnp.ndarray array):
-    """The array without its subclass, once no more code of the user's will run."""
+    """The array without its subclass, after all code of the user has run."""
     return array if array is None or type(array) is cnp.ndarray else np.asarray(array)

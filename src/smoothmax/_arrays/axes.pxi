@@ -1,4 +1,4 @@
-# The shape that the arrays of a call are broadcast to, its reduced axes, and the strides of each array in it.
+# The shape that the arrays of a call are broadcast to, its reduced axes, and the strides of each array.
 
 import operator
 
@@ -28,7 +28,7 @@ cdef inline bint is_settled_axis(object axis) noexcept:
 
 
 cdef object as_axis(object axis):
-    """None, a Python integer, or a tuple of Python integers; reading those again runs no code of the user's."""
+    """None, a Python integer, or a tuple of Python integers: reading these again runs no code of the user."""
     cdef list integers
     if is_settled_axis(axis):
         return axis
@@ -41,7 +41,7 @@ cdef object as_axis(object axis):
 
 
 cdef object as_one_axis(object axis):
-    """None or a Python integer, for functions that go along one axis."""
+    """None or a Python integer, for functions along one axis."""
     if is_settled_axis(axis):
         return axis
     if isinstance(axis, (bool, np.bool_)) or not hasattr(axis, "__index__") or getattr(axis, "ndim", 0):
@@ -50,10 +50,10 @@ cdef object as_one_axis(object axis):
 
 
 cdef int refuse_axis(object axis, const Shape *shape, object given) except -1:
-    """Raise for an axis that mark_axis() cannot mark. But NumPy's reductions of a scalar accept 0 and -1."""
+    """Raise for an axis that mark_axis() cannot mark. As in NumPy, 0 and -1 are accepted for a scalar."""
     if shape.ndim == 0 and given is axis and -1 <= axis <= 0:
         return 0
-    if not -PY_SSIZE_T_MAX - 1 <= axis <= PY_SSIZE_T_MAX:       # it may have more digits than Python converts
+    if not -PY_SSIZE_T_MAX - 1 <= axis <= PY_SSIZE_T_MAX:       # the number may have more digits than Python converts
         raise AxisError(f"axis {shown(axis)} is out of bounds for array of dimension {shape.ndim}")
     if not -shape.ndim <= axis < shape.ndim:
         raise AxisError(axis, shape.ndim)
@@ -72,7 +72,7 @@ cdef inline int mark_axis(object axis, Shape *shape, object given) except -1:
 
 
 cdef int mark_axes(object axis, Shape *shape) except -1:
-    """Note which axes are reduced. `axis` comes from as_axis."""
+    """Note which axes are reduced. `axis` is a result of as_axis."""
     cdef int i
     for i in range(shape.ndim):
         shape.reduced[i] = axis is None
@@ -110,7 +110,7 @@ cdef void shape_of(cnp.ndarray array, Shape *shape) noexcept:
 
 
 cdef int broadcast(cnp.ndarray array, cnp.ndarray other, str name, Shape *shape) except -1:
-    """Broadcast `other` with the shape, which so far is that of `array` and what was broadcast with it."""
+    """Broadcast `other` with the shape, the result of broadcasting `array` and earlier arrays."""
     cdef int i, ndim = cnp.PyArray_NDIM(other), first
     cdef cnp.npy_intp n
     if ndim > shape.ndim:
@@ -131,13 +131,13 @@ cdef int broadcast(cnp.ndarray array, cnp.ndarray other, str name, Shape *shape)
 
 
 cdef Py_ssize_t size_of(const Shape *shape) except -1:
-    """The number of elements. NumPy has limited that of each array, but not that of the shape they broadcast to."""
+    """The number of elements. NumPy limits it for each array, but not for the shape that they broadcast to."""
     cdef double size = 1
     cdef Py_ssize_t total = 1
     cdef int i
     for i in range(shape.ndim):
         size *= <double>shape.shape[i]
-    if not size > 0:    # nan where a length of 0 follows lengths whose product is infinite
+    if not size > 0:    # nan if a length of 0 follows lengths whose product is infinite
         return 0
     if size > <double>(PY_SSIZE_T_MAX//<Py_ssize_t>sizeof(double)):
         refuse_size(shape)
@@ -210,7 +210,7 @@ cdef void clear_strides(int role, Shape *shape) noexcept:
 # Axes of a plan ------------------------------------------------------------------------------------------------------
 
 cdef void insert_axis(Axes *axes, const Shape *shape, int source, const bint *flipped) noexcept:
-    """Insert an axis of the shape where it belongs: the axis with the smallest stride of the elements comes first."""
+    """Insert an axis of the shape, sorted by the strides of the elements: the smallest comes first."""
     cdef Py_ssize_t stride = -shape.stride[ELEMENTS][source] if flipped[0] else shape.stride[ELEMENTS][source]
     cdef int i = axes.ndim, role
     while i > 0 and axes.stride[ELEMENTS][i - 1] > stride:
@@ -225,7 +225,7 @@ cdef void insert_axis(Axes *axes, const Shape *shape, int source, const bint *fl
 
 
 cdef bint are_mergeable(const Axes *axes, int inner, int outer) noexcept:
-    """Whether two axes can become one: in every array, a step of the outer is the length of the inner."""
+    """Whether two axes can be merged: in every array, a step of the outer axis spans the whole inner axis."""
     cdef int role
     for role in range(ROLES):
         if axes.stride[role][outer] != axes.shape[inner]*axes.stride[role][inner]:
@@ -234,7 +234,7 @@ cdef bint are_mergeable(const Axes *axes, int inner, int outer) noexcept:
 
 
 cdef void merge_axes(Axes *axes) noexcept:
-    """Let neighbouring axes become one where no array has anything between them."""
+    """Merge neighbouring axes if no array has a gap between them."""
     cdef int i, role, last = 0
     for i in range(1, axes.ndim):
         if are_mergeable(axes, last, i):

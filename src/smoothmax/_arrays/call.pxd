@@ -1,4 +1,5 @@
-# Arguments as the user gave them, in; the result, out. The steps between serve losses.pyx and _partial/states.pyx too.
+# From arguments as the user gave them to results. The other files of _arrays and _partial/states.pyx use these steps,
+# too.
 
 cimport numpy as cnp
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
@@ -20,15 +21,15 @@ cdef struct Shape:
 
 
 cdef class Adjustment:
-    # What the arguments `scale` and `add` ask for. Calls whose elements stay as they are have None instead.
-    cdef object scale           # a float; longdouble or complex where plain NumPy computes
-    cdef object add             # as the user gave it, whose Python type promotes by its kind alone
-    cdef cnp.ndarray addends    # the same as an array; None where nothing is added
+    # What the arguments `scale` and `add` ask for. Calls that do not change the elements have None instead.
+    cdef object scale           # a float; longdouble or complex if plain NumPy computes
+    cdef object add             # as the user gave it: a Python number promotes by its kind alone
+    cdef cnp.ndarray addends    # the same as an array; None if nothing is added
 
 
 cdef enum ReadOrder:
     # How a call reads an array that may share memory with its output.
-    READ_BEFORE_WRITTEN         # each element before the result in its place is written, and never after
+    READ_BEFORE_WRITTEN         # no element is read after the result in its place is written
     READ_IN_ANY_ORDER
 
 
@@ -116,5 +117,5 @@ cdef inline bint adjusts(object scale, object add) noexcept:
 
 
 cdef inline Adjustment adjustment_of(object scale, object add):
-    """The adjustment that the arguments ask for; None where they change nothing."""
+    """The adjustment that the arguments ask for; None if they change nothing."""
     return new_adjustment(scale, add) if adjusts(scale, add) else None

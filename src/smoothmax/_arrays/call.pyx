@@ -1,8 +1,8 @@
-"""logsumexp, softmax and log_softmax: from arguments to a plan, and back to results. Knows arrays and no mathematics.
+"""logsumexp, softmax and log_softmax: from arguments to a plan, and back to results. This file knows no mathematics.
 
 Every function takes what the user passed, raises for what the contract refuses, and returns the result. The included
-files are one module because a call of ten elements would pay for calls between modules. losses.pyx and
-_partial/states.pyx use them through call.pxd.
+files form one module, because calls between modules would slow a call of ten elements. The other files of _arrays, and
+_partial/states.pyx, use them through call.pxd.
 """
 
 cimport numpy as cnp
@@ -41,7 +41,7 @@ cdef inline Operation reducing(Reduction reduction, cnp.ndarray weights, bint ma
 
 cdef object reduce_array(Reduction reduction, object a, object axis, object b, object keepdims, object return_sign,
                          object where, object out, object dtype, Adjustment by):
-    """logsumexp: the result, or the pair of it and its sign; or logmeanexp."""
+    """logsumexp or logmeanexp. Returns the result, or with return_sign the result and its sign."""
     cdef cnp.ndarray array = as_array(a, "a"), weights = None, mask = None, result, sign = None
     cdef Shape shape
     cdef cnp.npy_intp lengths[MAX_NDIM]
@@ -94,7 +94,7 @@ cdef object reduce_array(Reduction reduction, object a, object axis, object b, o
         mask = without_overlap(mask, result, READ_IN_ANY_ORDER)
         keep_addends_from(result, by)
     elif ndim == 0 and not signed and size:
-        # A scalar needs no array, which would cost a call of ten elements a tenth of its time.
+        # A scalar needs no array, which would take a tenth of the time of ten elements.
         if not reduce_whole(operation, &shape, array, weights, mask, by, number, computing, &scalar):
             walk_reduction(operation, &shape, array, weights, mask, by, computing, None, keep, None, number, &scalar,
                            &special)
@@ -124,7 +124,7 @@ cdef object reduce_array(Reduction reduction, object a, object axis, object b, o
 
 cdef object transform_array(Operation operation, object x, object axis, object where, object out, object dtype,
                             Adjustment by):
-    """softmax or log_softmax: a result of the input's shape and, where it is new, of its memory order."""
+    """softmax or log_softmax: a result with the input's shape and, if it is new, the input's memory order."""
     cdef cnp.ndarray array = as_array(x, "x"), mask = None, result
     cdef Shape shape
     cdef Plan plan

@@ -1,4 +1,4 @@
-# Class weights, and what a loss is reduced to.
+# Class weights, and sums and means of losses.
 
 cimport numpy as cnp
 import numpy as np
@@ -16,7 +16,7 @@ cdef enum Reduction:
 
 
 cdef enum:
-    SUM_BITS = 64           # binary logarithm of how many numbers a sum has at most
+    SUM_BITS = 64           # a sum has at most 2**64 numbers
 
 
 cdef Reduction as_reduction(object reduction) except *:
@@ -56,7 +56,7 @@ cdef cnp.ndarray as_weight(cnp.ndarray weight, Py_ssize_t classes):
 cdef bint suit_float32(cnp.ndarray weights) noexcept:
     """Whether float32 losses times these weights are in the range of float32 wherever the losses themselves are.
 
-    There is one weight for each class, so that it costs little to ask the values; and most weights are float64 only
+    There is only one weight for each class, so looking at the values costs little; and most weights are float64 only
     because they come from a list.
     """
     cdef const double *weight = <const double *>cnp.PyArray_DATA(weights)
@@ -70,12 +70,12 @@ cdef bint suit_float32(cnp.ndarray weights) noexcept:
 
 
 cdef bint are_wide(cnp.ndarray probabilities) noexcept:
-    """Whether float32 does not have the range of the probabilities' type."""
+    """Whether the probabilities' type has a larger range than float32."""
     return probabilities.descr.kind == b"f" and cnp.PyArray_ITEMSIZE(probabilities) > <int>sizeof(float)
 
 
 cdef cnp.ndarray one_a_class(cnp.ndarray weights, Py_ssize_t n, object dtype):
-    """What smoothing spreads over the classes; a single number where an array of ones would be large."""
+    """The weights by which smoothing is spread over the classes; a single 1 if an array of ones would be large."""
     if weights is not None:
         return np.ascontiguousarray(weights, dtype=dtype)
     return np.ones(n if n <= SMOOTHED_ONES_MAX_CLASSES else 1, dtype)
@@ -95,10 +95,10 @@ cdef double largest_weight(cnp.ndarray classes, cnp.ndarray weights) noexcept:
 
 
 cdef cnp.ndarray scaled_for_mean(cnp.ndarray weights, cnp.ndarray classes):
-    """The weights times a power of two that takes the largest one near 1: a common factor cancels in a mean.
+    """The weights times a power of two that brings the largest near 1: a common factor cancels in a mean.
 
-    Products with losses, and sums of them, might leave the range of float64 otherwise. The largest is that of the
-    targets' classes, or of all classes if `classes` is None.
+    Without that, products with losses and their sums might leave the range of float64. The largest weight is taken over
+    the targets' classes, or over all classes if `classes` is None.
     """
     largest = np.max(np.abs(weights), initial=0.0) if classes is None else largest_weight(classes, weights)
     if not 0 < largest < np.inf:
@@ -126,7 +126,7 @@ cdef double sum_of_weights(cnp.ndarray classes, cnp.ndarray weights) noexcept:
 
 
 cdef double sum_of_losses(cnp.ndarray losses):
-    """By the kernels' compensated sum of a second array: NumPy's sum of 119 equal losses is off by 5 ULP."""
+    """The kernels' compensated sum of the losses, because NumPy's sum of 119 equal losses is 5 ULP off."""
     cdef const Kernels *kernels = kernels_of(LOG_SOFTMAX_VJP, cnp.PyArray_TYPE(losses) == cnp.NPY_FLOAT64)
     cdef const void *given = cnp.PyArray_DATA(losses)
     cdef Py_ssize_t n = cnp.PyArray_SIZE(losses)
@@ -144,7 +144,7 @@ cdef double sum_of_losses(cnp.ndarray losses):
 
 
 cdef object rounded_number(double value, int number):
-    """The number in the type of a result, rounded once, which bfloat16's own constructor does not do."""
+    """The number in the type of a result, rounded once. (bfloat16's own constructor rounds twice.)"""
     cdef cnp.ndarray result
     cdef float single = <float>value
     if number == cnp.NPY_FLOAT64:
@@ -159,7 +159,7 @@ cdef object rounded_number(double value, int number):
 cdef double reduced_loss(cnp.ndarray losses, double denominator):
     """The sum of the losses divided by the denominator; a finite quotient is found even if the sum overflows.
 
-    There is no mean over targets whose weights add up to 0: the quotient would be inf or nan by what else there is.
+    The mean over targets whose weights add up to 0 is nan. The quotient would be inf or nan, depending on the sum.
     """
     cdef double total = sum_of_losses(losses)
     if denominator == 0:

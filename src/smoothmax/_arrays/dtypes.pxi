@@ -9,7 +9,7 @@ from libc.float cimport FLT_MAX, FLT_MIN
 from smoothmax._arrays.elements cimport dtype_of_argument, dtype_of_number, has_kernels, is_bfloat16
 
 FLOAT16, FLOAT32, FLOAT64, LONGDOUBLE = map(np.dtype, (np.float16, np.float32, np.float64, np.longdouble))
-WEAK_TYPES = frozenset((bool, int, float, complex))     # of Python's numbers, which promote by their kind alone
+WEAK_TYPES = frozenset((bool, int, float, complex))     # Python's numbers promote by their kind alone
 
 
 cdef object requested_dtype(object dtype):
@@ -23,14 +23,14 @@ cdef object requested_dtype(object dtype):
 
 
 cdef object computed_dtype(object dtype):
-    """The type that numbers of this one are computed in and returned as, in native byte order."""
+    """The type in which numbers of this type are computed and returned, in native byte order."""
     return FLOAT64 if dtype.kind in "biu" else dtype.newbyteorder("=")
 
 
 cdef object promoted(list dtypes):
-    """The type that these promote to, by NumPy's rule. bfloat16 promotes as float16 does, and with it to float32.
+    """The common type of these types by NumPy's rule. bfloat16 promotes like float16, and with float16 to float32.
 
-    ml_dtypes says what becomes of bfloat16 with some types, but not with float16 nor with wider integers.
+    ml_dtypes promotes bfloat16 with some types, but not with float16 or with wider integers.
     """
     cdef list bfloat16s = [dtype for dtype in dtypes if is_bfloat16(dtype)], others
     if not bfloat16s:
@@ -43,9 +43,9 @@ cdef object promoted(list dtypes):
 
 
 cdef object promoted_dtype(list given):
-    """The type that arguments promote to, by the rule of NumPy's ufuncs; each is given with its array."""
+    """The type that arguments promote to by the rule of NumPy's ufuncs. Each argument is given with its array."""
     cdef list arrays = [array.dtype for one, array in given if type(one) not in WEAK_TYPES]
-    # A complex number makes the result complex. Others leave it as it is, since it is no integer.
+    # A complex number makes the result complex. Other numbers do not change it, because it is not an integer type.
     cdef bint is_complex = any([type(one) is complex for one, _ in given])
     result = computed_dtype(promoted(arrays) if arrays else given[0][1].dtype)
     return np.promote_types(result, np.complex64) if is_complex else result
@@ -71,13 +71,13 @@ cdef object result_dtype(object a, cnp.ndarray array, object b, cnp.ndarray weig
 cdef object computing_dtype(object result, object b, cnp.ndarray weights):
     """The type that holds results of this type, and weights without loss of range.
 
-    Weights cancel large and small exponentials, so a result may be in the range of its type where they are not. Arrays
-    decide by their types, so that a value does not change the last bit of the results beside it. Only a Python number,
-    whose type says nothing of its range, decides by its value.
+    Weights cancel large and small exponentials, so a result may be in the range of its type even if they are not. For
+    arrays the type decides, so that a value does not change the last bit of the results beside it. Only for a Python
+    number, whose type says nothing about its range, the value decides.
     """
     if type(b) in WEAK_TYPES:
         size = abs(b)
-        # Compare bytes: in the caller's floating-point environment a subnormal number may equal 0.
+        # Compare bytes: in the caller's floating-point environment, a subnormal number may equal 0.
         is_zero = size == 0 and (type(b) is not float or not any(np.float64(size).tobytes()))
         return promoted([result, FLOAT64]) if not is_zero and size < FLT_MIN or FLT_MAX < size else result
     return promoted([result, weights.descr]) if weights.descr.kind in b"fc" else result
@@ -89,7 +89,7 @@ cdef inline int kernel_type(int number) noexcept:
 
 
 cdef cnp.ndarray as_type(cnp.ndarray array, object dtype):
-    """Cast by NumPy, which takes the byte of a bool for its value."""
+    """Cast with NumPy. A bool is compared with 0 first, because NumPy would take its byte for its value."""
     if cnp.PyArray_ISBOOL(array):
         return np.asarray(np.not_equal(array.view(np.uint8), 0)).astype(dtype)
     return array.astype(dtype, copy=False)

@@ -1,8 +1,8 @@
-"""Load elements of any type, stride, alignment and byte order as contiguous floats or doubles, and store results so.
+"""Load elements of any type, stride, alignment and byte order as contiguous floats or doubles, and store results.
 
-bfloat16 is a type of ml_dtypes, which smoothmax does not import: is_bfloat16() recognises it by its name, and no other
-type that is not NumPy's own gets past the checks of arguments. So its number, which NumPy gives when ml_dtypes is
-imported, is that of any user-defined type.
+bfloat16 is a type of ml_dtypes, which smoothmax does not import: is_bfloat16() recognises it by its name. No other
+user-defined type gets past the checks of arguments. So any user-defined type number is that of bfloat16, which NumPy
+assigns when ml_dtypes is imported.
 """
 
 cimport numpy as cnp
@@ -57,11 +57,11 @@ cdef inline void copy_bytes(char *to, const char *source, Py_ssize_t size, bint 
         memcpy(to, source, size)
 
 
-cdef int bfloat16_number = 0        # that of bool until a call has brought a dtype of bfloat16
+cdef int bfloat16_number = 0        # the number of bool until a call has had a dtype of bfloat16
 
 
 cdef bint is_bfloat16(cnp.dtype dtype):
-    """Whether this is the bfloat16 of ml_dtypes, in any byte order. Its kind is V, as that of structured types is."""
+    """Whether this is the bfloat16 of ml_dtypes, in any byte order. Its kind is V, like that of structured types."""
     cdef object scalar
     if not cnp.PyTypeNum_ISUSERDEF(dtype.num):
         return False
@@ -78,7 +78,7 @@ cdef object dtype_of_argument(object dtype):
     """NumPy's dtype for an argument `dtype`, in native byte order."""
     try:
         return np.dtype(dtype).newbyteorder("=")
-    except (TypeError, ValueError):         # the dtype of another library, a word that is none, a list
+    except (TypeError, ValueError):         # the dtype of another library, text that is no dtype, a list
         advice = "" if isinstance(dtype, str) else ": pass NumPy's dtype, or its name"
         raise TypeError(
             f"dtype must be float32, float64, float16, bfloat16 or longdouble, got {dtype!r}{advice}") from None
@@ -105,7 +105,7 @@ cdef void load(const number *elements, Py_ssize_t stride, Py_ssize_t n, bint swa
 
 
 cdef void load_bool(const uchar *elements, Py_ssize_t stride, Py_ssize_t n, bint swapped, real *to) noexcept nogil:
-    """1 for every byte but 0: a view of other numbers as bool may hold any."""
+    """1 for every byte but 0, because a view of other numbers as bool may have any bytes."""
     cdef const char *source = <const char *>elements
     cdef Py_ssize_t i
     for i in range(n):
@@ -150,7 +150,7 @@ cdef Load loader_to(int type_number, const real *_) noexcept:
 
 
 cdef Load loader(int type_number, bint to_double) noexcept:
-    """The function that loads elements of this NumPy type; NULL where there is none."""
+    """The function that loads elements of this NumPy type; NULL if there is none."""
     return loader_to(type_number, <double *>NULL) if to_double else loader_to(type_number, <float *>NULL)
 
 

@@ -1,7 +1,8 @@
-"""The types of the ufuncs' calls, as far as the types of their arguments tell.
+"""The types of the ufuncs' calls, as far as the types of their arguments determine them.
 
-As in NumPy's own stubs, an array is taken to have axes: one without any gives a NumPy scalar where this file says
-ndarray. What cannot be told (operands of several types, a pandas object, a dtype given as text) is Any.
+As in NumPy's own stubs, an array is assumed to have axes: for an array without axes, the result is a NumPy scalar where
+this file says ndarray. Types that cannot be determined (operands of several types, a pandas object, a dtype given as
+text) are Any.
 """
 
 from collections.abc import Sequence

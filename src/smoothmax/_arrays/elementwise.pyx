@@ -1,6 +1,6 @@
 """NumPy ufuncs of the elementwise operations: their loops bring operands of any type and stride to the kernels.
 
-NumPy hands a loop aligned, native elements. Contiguous ones of the kernels' types go to a kernel where they lie, others
+NumPy hands a loop aligned, native elements. Kernels read contiguous elements of their types where they lie; others go
 through blocks on the stack. The loops leave no floating-point flags, so no call warns.
 """
 
@@ -28,7 +28,7 @@ include "longdouble.pxi"
 cdef extern from *:
     """
     #include <numpy/ufuncobject.h>
-    /* PyUFunc_TypeResolutionFunc, but for the types of what the arrays hold. */
+    /* PyUFunc_TypeResolutionFunc, with other types for the elements of the arrays. */
     typedef int (*smoothmax_resolver)(PyUFuncObject *, NPY_CASTING, PyObject **, PyObject *, PyObject **);
     static smoothmax_resolver smoothmax_set_resolver(PyObject *ufunc, smoothmax_resolver resolver) {
         PyUFunc_TypeResolutionFunc **place = &((PyUFuncObject *)ufunc)->type_resolver;
@@ -53,19 +53,19 @@ cdef enum:
     MAX_OPERANDS = 2
     LOOPS = 4
 
-# The types of operands and results, in the order in which NumPy looks for one that all operands can be cast to.
+# The types of operands and results, in the order in which NumPy searches for one that all operands can be cast to.
 cdef int[LOOPS] TYPES = [cnp.NPY_FLOAT16, cnp.NPY_FLOAT32, cnp.NPY_FLOAT64, cnp.NPY_LONGDOUBLE]
 
 
 cdef struct Loop:
-    # What computes elements of one type.
+    # The functions that compute elements of one type.
     int operands
     bint direct                 # the elements are floats or doubles already
-    Py_ssize_t size             # of an element as it is computed
+    Py_ssize_t size             # of an element in the type of the computation
     ElementwiseRow row
     Load load
     Store store
-    LongDoubleFormula formula   # of longdouble, for which `operands` is all that counts above
+    LongDoubleFormula formula   # for longdouble, which uses none of the fields above but `operands`
 
 
 cdef struct Ufunc:
@@ -77,13 +77,13 @@ cdef struct Ufunc:
 
 
 cdef Ufunc[ELEMENTWISE_OPERATIONS] UFUNCS, STAND_INS
-cdef list TEXTS = []                      # names and docstrings, which ufuncs refer to as well
+cdef list TEXTS = []                      # names and docstrings that ufuncs point to
 
 
 # Loops ----------------------------------------------------------------------------------------------------------------
 
 cdef void load_block(const Loop *loop, const char *elements, Py_ssize_t step, Py_ssize_t n, double *to) noexcept nogil:
-    """Load n elements as floats or doubles. Where the step is 0, all are the same."""
+    """Load n elements as floats or doubles. If the step is 0, all are the same."""
     cdef Py_ssize_t i
     if step:
         loop.load(elements, step, n, False, to)
@@ -126,7 +126,7 @@ cdef void compute_in_blocks(const Loop *loop, char **arrays, Py_ssize_t n,
 
 cdef inline void compute_results(const Loop *loop, char **arrays, Py_ssize_t n,
                                  const cnp.npy_intp *steps) noexcept nogil:
-    """n results, none of which is an operand of another."""
+    """Compute n results, none of which is an operand of another."""
     cdef int result = loop.operands
     if is_direct(loop, n, steps[0]) and is_direct(loop, n, steps[result - 1]) and is_direct(loop, n, steps[result]):
         loop.row(arrays[0], arrays[result - 1], n, arrays[result])
@@ -178,15 +178,15 @@ cdef void prepare_loop(Loop *loop, Elementwise operation, int operands, int numb
 
 
 cdef Resolver resolver_of_numpy = NULL
-cdef tuple DOUBLES = (np.zeros(()), np.zeros(1))       # of no axis, and with one
+cdef tuple DOUBLES = (np.zeros(()), np.zeros(1))       # without an axis, and with one
 
 
 cdef int resolve(PyUFuncObject *ufunc, cnp.NPY_CASTING casting, PyObject **operands, PyObject *type_tuple,
                  PyObject **dtypes) except -1:
-    """NumPy's choice of a loop, but that of float64 where all operands are integers or booleans.
+    """NumPy's choice of a loop, except that integers and booleans alone choose the loop of float64.
 
-    Small integers can be cast to float16 and float32 safely, so NumPy would choose these. Loops for integers are no way
-    out: NumPy wants the identity of reduce in the type of each loop, and -inf is no integer.
+    Small integers can be cast to float16 and float32 safely, so NumPy would choose those. Loops for integers are not
+    possible: NumPy wants the identity of reduce in the type of each loop, and -inf is not an integer.
     """
     cdef PyObject *converted[MAX_OPERANDS + 1]
     cdef int i, number
@@ -203,7 +203,7 @@ cdef int resolve(PyUFuncObject *ufunc, cnp.NPY_CASTING casting, PyObject **opera
 
 
 cdef object ufunc_of(Ufunc *ufunc, str operation_name, tuple types, str name, str doc):
-    """A ufunc of an operation, with a loop for each of the types, among which NumPy looks in this order."""
+    """A ufunc of an operation, with a loop for each of the types, which NumPy searches in this order."""
     cdef Elementwise operation
     cdef int operands, i, j
     cdef bytes encoded = name.encode(), text = doc.encode()
@@ -221,7 +221,7 @@ cdef object ufunc_of(Ufunc *ufunc, str operation_name, tuple types, str name, st
         PyUFunc_None if identity is None else PyUFunc_IdentityValue, encoded, text, 0, NULL, identity)
 
 
-# What a ufunc is made from: the operation, its operands, and what reduce gives where there is no element.
+# For each ufunc the operation, the number of operands, and the result of reduce without elements.
 cdef dict OPERATIONS = {
     "logaddexp": (LOGADDEXP, 2, -INFINITY),
     "logsubexp": (LOGSUBEXP, 2, None),
@@ -232,10 +232,10 @@ cdef dict OPERATIONS = {
 
 
 def make_ufunc(name, doc):
-    """The ufunc of an operation, with this docstring. Its name begins with "smoothmax."
+    """The ufunc of an operation, with this docstring. Its name begins with "smoothmax.".
 
-    Dask looks for a function of its own by the name of a ufunc, and its logaddexp is NumPy's. Pickles of a ufunc hold
-    its name and module.
+    Without the prefix, Dask would find its own function of that name, and its logaddexp is NumPy's. Pickles of a ufunc
+    have its name and module.
     """
     global resolver_of_numpy
     cdef Elementwise operation = OPERATIONS[name][0]
@@ -247,9 +247,9 @@ def make_ufunc(name, doc):
 
 
 def make_stand_in(original):
-    """The ufunc of the operation that another library's ufunc has the name of, with its name, docstring and types.
+    """A ufunc for use instead of another library's ufunc, with its name, docstring and types.
 
-    It is made once. NumPy chooses among the types of the original as it does for that, so results have the same types.
+    Each is made once. NumPy chooses among the original's types in the same way, so results have the same types.
     """
     cdef Elementwise operation = OPERATIONS[original.__name__][0]
     types = tuple([np.dtype(each[0]).num for each in original.types if np.dtype(each[0]).num in tuple(TYPES)])

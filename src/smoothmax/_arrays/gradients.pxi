@@ -55,7 +55,7 @@ cdef object value_and_softmax(object a, object axis, object keepdims, object whe
 
 
 cdef object product_array(Operation operation, object g, object p, str name, object axis, object out):
-    """A vector-Jacobian product: a result of the shape of p from it and g."""
+    """The vector-Jacobian product of p (or logp) and g, with the shape of p."""
     cdef cnp.ndarray array = as_numbers(p, name), cotangent = as_numbers(g, "g"), result
     cdef Shape shape
     cdef Plan plan

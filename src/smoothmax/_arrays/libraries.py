@@ -1,15 +1,15 @@
-"""Arrays of other libraries: taken as NumPy arrays, without a copy, and results given back as what came in.
+"""Arrays of other libraries: they are read as NumPy arrays, without a copy, and results have the type of the input.
 
-A library is known by the module of a type or by a protocol, so nothing is imported that the user has not imported.
+A library is recognised by the module of a type or by a protocol, so that nothing is imported that the user did not.
 
-    torch       tensors of the CPU: their memory; results through from_numpy
-    array API   what has __array_namespace__: its memory by DLPack, and back in the same way
-    xarray      DataArray: its data; labels by the library's own reduce and apply_ufunc
-    pandas      Series and DataFrame: their values; labels by their own constructors
-    polars      Series: its memory
+    torch       tensors on the CPU: read their memory; results through from_numpy
+    array API   arrays with __array_namespace__: read their memory by DLPack; results in the same way
+    xarray      DataArray: read its data; labels by the library's own reduce and apply_ufunc
+    pandas      Series and DataFrame: read their values; labels by their own constructors
+    polars      Series: read its memory
 
-A function of _api hands a call over to `call` if its main argument is one of these. `call` calls the function again,
-with NumPy's arrays, and gives the results back. Every other argument is converted by `as_numpy` when it is read.
+A function of _api passes a call to `call` if its main argument is one of these. `call` calls the function again with
+NumPy arrays, and converts the results. Every other argument is converted by `as_numpy` when it is read.
 """
 
 import sys
@@ -21,16 +21,17 @@ import numpy as np
 
 __all__ = ["as_numpy", "call", "is_foreign"]
 
-# What a function returns, for libraries that have labels:
+# The kinds of results, for libraries that have labels:
 REDUCED = "reduced"  # one number for each reduction, or a pair of these
-ELEMENTS = "elements"  # one for each element
-SEGMENTS = "segments"  # one for each segment of an axis, or for each of the largest elements along it
-LOSSES = "losses"  # one for all, or one for each position
-VALUE_AND_ELEMENTS = "value and elements"  # a pair
-PRODUCT = "product"  # of two arrays, without an axis; labels do not say what is multiplied
+ELEMENTS = "elements"  # one number for each element
+SEGMENTS = "segments"  # one number for each segment of an axis, or for each of the largest elements along it
+LOSSES = "losses"  # one number for all, or one for each position
+VALUE_AND_ELEMENTS = "value and elements"  # a pair of these two
+PRODUCT = "product"  # of two arrays, without an axis; labels do not tell which axes are multiplied
 
-NUMPY_2 = int(np.__version__.partition(".")[0]) >= 2  # before that, what NumPy gives by DLPack must not be written
-ON_CPU = (1, 3, 11, 13)  # DLPack's kinds of memory that the CPU reads: its own, pinned by CUDA or ROCm, managed by CUDA
+NUMPY_2 = int(np.__version__.partition(".")[0]) >= 2  # before, arrays that NumPy exports by DLPack are read-only
+# DLPack's kinds of memory that the CPU reads: its own, pinned by CUDA or ROCm, and managed by CUDA.
+ON_CPU = (1, 3, 11, 13)
 
 Keywords = dict[str, Any]
 Function = Callable[..., Any]
@@ -40,7 +41,7 @@ Function = Callable[..., Any]
 
 
 def library_of(x: Any) -> str | None:
-    modules = {base.__module__.partition(".")[0] for base in type(x).__mro__}  # a subclass may have a module of its own
+    modules = {base.__module__.partition(".")[0] for base in type(x).__mro__}  # a subclass may be of another module
     if "torch" in modules and hasattr(x, "requires_grad"):
         return "torch"
     if "xarray" in modules and hasattr(x, "dims") and hasattr(x, "data"):
@@ -53,7 +54,7 @@ def library_of(x: Any) -> str | None:
 
 
 def is_foreign(x: Any) -> bool:
-    """Whether results go back to another library. Objects that merely have an __array__ give NumPy's arrays."""
+    """Whether results are converted to another library. Objects that merely have __array__ give NumPy arrays."""
     return library_of(x) is not None
 
 
@@ -61,7 +62,7 @@ def is_foreign(x: Any) -> bool:
 
 
 def as_numpy(x: Any, name: str) -> Any:
-    """The argument `name` as np.asarray takes it. TypeError if its elements cannot be read, with what to do."""
+    """The argument `name` in a form that np.asarray reads. A TypeError says what to do if that is impossible."""
     library = library_of(x)
     if library == "torch":
         return from_torch(x, name)
@@ -71,7 +72,7 @@ def as_numpy(x: Any, name: str) -> Any:
         return from_namespace(x, name)
     if library == "xarray":
         return from_xarray(x, name)
-    if library is None and hasattr(x, "magnitude") and hasattr(x, "units"):  # pint, whose __array__ drops the units
+    if library is None and hasattr(x, "magnitude") and hasattr(x, "units"):  # pint: its __array__ drops the units
         raise TypeError(f"{name} must not have units, got {type(x).__name__}: pass its magnitude in the units that are "
                         "meant")  # fmt: skip
     return x
@@ -89,7 +90,7 @@ def from_torch(x: Any, name: str) -> Any:
     x = x.resolve_conj().resolve_neg()
     if not is_torch_bfloat16(x):
         return x.numpy()
-    ml_dtypes = sys.modules.get("ml_dtypes")  # its type lets NumPy take the memory as it lies
+    ml_dtypes = sys.modules.get("ml_dtypes")  # with its type, NumPy can read the memory as it is
     return x.float().numpy() if ml_dtypes is None else x.view(torch_type("int16")).numpy().view(ml_dtypes.bfloat16)
 
 
@@ -121,7 +122,7 @@ def from_namespace(x: Any, name: str) -> Any:
         raise TypeError(f"{name} must be on the CPU, got an array on {device}: pass a copy that is")
     try:
         return np.from_dlpack(x)
-    except (AttributeError, BufferError, RuntimeError, TypeError, ValueError):  # for types that DLPack lacks
+    except (AttributeError, BufferError, RuntimeError, TypeError, ValueError):  # types that DLPack does not have
         return np.asarray(x)
 
 
@@ -129,7 +130,7 @@ def from_namespace(x: Any, name: str) -> Any:
 
 
 def call(function: Function, kind: str, name: str, x: Any, axis: Any, keywords: Keywords) -> Any:
-    """The function with `x` as the argument `name`, and its results in the library of `x`. `out` stays NumPy's."""
+    """Call the function with `x` as the argument `name`; results have the library of `x`. `out` stays a NumPy array."""
     library = str(library_of(x))
     if keywords.get("out") is not None or (kind == PRODUCT and library in LABELLED):
         return called(function, kind, name, x, axis, keywords, lambda value: value)
@@ -139,7 +140,7 @@ def call(function: Function, kind: str, name: str, x: Any, axis: Any, keywords: 
 def called(
     function: Function, kind: str, name: str, x: Any, axis: Any, keywords: Keywords, give: Callable[[Any], Any]
 ) -> Any:
-    """The function of x as NumPy has it, and what `give` makes of the result, or of each of a pair."""
+    """Call the function with x as a NumPy array, and apply `give` to the result, or to each of a pair."""
     along = {} if kind == PRODUCT else {"axis": axis}
     result = function(**{name: np.asarray(as_numpy(x, name))}, **along, **keywords)
     return tuple(map(give, result)) if isinstance(result, tuple) else give(result)
@@ -159,7 +160,7 @@ def call_torch(function: Function, kind: str, name: str, x: Any, axis: Any, keyw
 
     def give(value: Any) -> Any:
         value = np.asarray(value)
-        if value.dtype.name == "bfloat16":  # ml_dtypes', which torch does not know
+        if value.dtype.name == "bfloat16":  # the type of ml_dtypes, which torch does not know
             return torch.from_numpy(value.view(np.int16)).view(torch.bfloat16)
         tensor = torch.from_numpy(value)
         return tensor.to(torch.bfloat16) if rounds and value.dtype == np.float32 else tensor
@@ -181,7 +182,7 @@ def call_namespace(function: Function, kind: str, name: str, x: Any, axis: Any, 
 
 
 def call_polars(function: Function, kind: str, name: str, x: Any, axis: Any, keywords: Keywords) -> Any:
-    def give(value: Any) -> Any:  # polars has no longdouble, and would make objects of it
+    def give(value: Any) -> Any:  # polars has no longdouble, and would store objects
         return type(x)(x.name, value) if np.ndim(value) and value.dtype != np.longdouble else value
 
     return called(function, kind, name, x, axis, keywords, give)
@@ -191,7 +192,7 @@ def call_polars(function: Function, kind: str, name: str, x: Any, axis: Any, key
 
 
 def counted_axes(axis: Any, ndim: int) -> tuple[int, ...]:
-    """The axes as numbers from 0 on; none if they are no integers, which the function itself refuses."""
+    """The axes as numbers that are not negative; empty if they are not integers, which the function itself refuses."""
     if axis is None:
         return tuple(range(ndim))
     axes = axis if isinstance(axis, tuple) else (axis,)
@@ -201,7 +202,7 @@ def counted_axes(axis: Any, ndim: int) -> tuple[int, ...]:
 
 
 def kinds_of(kind: str, result: Any) -> list[tuple[str, Any]]:
-    """Each result with what it is."""
+    """Pairs of a kind and a result."""
     if kind == VALUE_AND_ELEMENTS:
         return list(zip((LOSSES, ELEMENTS), result, strict=True))
     return [(kind, value) for value in (result if isinstance(result, tuple) else (result,))]
@@ -240,7 +241,7 @@ def call_pandas(function: Function, kind: str, name: str, x: Any, axis: Any, key
 
 
 def check_labels(name: str, labels: list[Any], other_name: str, other: Any) -> None:
-    """Refuse an argument with other labels: pandas would align it, and NumPy broadcasts by places."""
+    """Refuse an argument with other labels, because pandas would align it, but NumPy broadcasts by position."""
     own = [other.index, other.columns] if other.ndim == 2 else [other.index]
     for one, wanted in zip(reversed(own), reversed(labels), strict=False):
         if len(one) > 1 and not one.equals(wanted):
@@ -249,7 +250,7 @@ def check_labels(name: str, labels: list[Any], other_name: str, other: Any) -> N
 
 
 def labelled(x: Any, value: Any, labels: list[Any]) -> Any:
-    """The value as a Series or DataFrame like x; None stands for labels that count from 0."""
+    """The value as a Series or DataFrame like x; None means labels that count from 0."""
     if len(labels) == 2:
         result = x._constructor(value, index=labels[0], columns=labels[1], copy=False)
     else:

@@ -1,5 +1,5 @@
 # The elementwise operations on longdouble: the kernels' formulas, with the exponential and the logarithm of the C
-# library. The difference of two operands keeps what rounding lost.
+# library. The difference of two operands keeps its rounding error.
 #
 # Error: tests/bounds.py. It is larger than that of the kernels, because the exponential is rounded.
 
@@ -10,7 +10,7 @@ ctypedef longdouble (*LongDoubleFormula)(longdouble x1, longdouble x2) noexcept 
 
 
 cdef inline longdouble longdouble_difference(longdouble a, longdouble b, longdouble *lost) noexcept nogil:
-    """a - b rounded, and what rounding lost; 0 where that is not finite."""
+    """a - b rounded, and in `lost` the rounding error; 0 if that is not finite."""
     cdef longdouble rounded = a - b, seen = rounded - a
     lost[0] = (a - (rounded - seen)) - (b + seen)
     if lost[0] - lost[0] != 0:
@@ -19,7 +19,7 @@ cdef inline longdouble longdouble_difference(longdouble a, longdouble b, longdou
 
 
 cdef inline longdouble log1p_in_two(longdouble x, longdouble low) noexcept nogil:
-    """log(1 + x + low). That of x86 rounds 1 + x where x is not small, and loses more than an ULP by that."""
+    """log(1 + x + low). log1pl of x86 rounds 1 + x where x is not small, and is then more than 1 ULP off."""
     cdef longdouble total = 1 + x
     if fabsl(x) < 0.25:
         return log1pl(x) + low/total
@@ -36,7 +36,7 @@ cdef longdouble log_expit_l(longdouble x, longdouble _) noexcept nogil:
 
 cdef longdouble logaddexp_l(longdouble x1, longdouble x2) noexcept nogil:
     cdef longdouble most = x1 if x1 > x2 else x2, least = x2 if x1 > x2 else x1, lost, e
-    if x1 == x2:                            # two infinities have no difference
+    if x1 == x2:                            # the difference of two infinities is nan
         return x1 + logl(2)
     e = expl(longdouble_difference(least, most, &lost))
     return most + log1p_in_two(e, e*lost)

@@ -1,4 +1,4 @@
-# Arguments of losses and gradients as the user gave them, in; the results, out.
+# From arguments of losses and gradients, as the user gave them, to results.
 
 from smoothmax._kernels.interface cimport Operation
 

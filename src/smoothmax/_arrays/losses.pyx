@@ -1,7 +1,7 @@
 """Losses and gradients: from arguments to a plan, and back to results.
 
-call.pyx has what all calls share. Here is what is particular to calls that have targets, or more than one array of
-elements or results.
+call.pyx has the steps that all calls share. This file and the files that it includes have those of calls with targets,
+or with more than one array of elements or results.
 """
 
 cimport numpy as cnp
@@ -32,7 +32,7 @@ cnp.import_array()
 
 
 cdef int kernel_dtype_number(object dtype, str name) except -1:
-    """The number of a type that kernels compute and return, which longdouble and complex are not."""
+    """The number of a type that kernels compute. Refuses other types, such as longdouble and complex."""
     if not has_kernels(dtype.num):
         raise TypeError(f"{name} must be of float64, float32, float16, bfloat16, an integer type or bool, got dtype "
                         f"{dtype}")
@@ -69,7 +69,7 @@ cdef cnp.ndarray array_of_positions(const Shape *shape, int number):
 
 
 cdef int computed_number(object x, cnp.ndarray array, Adjustment by, object requested, str name) except -1:
-    """The number of the type of results of these elements, which kernels must compute."""
+    """The type number of the results of these elements. Refuses types that kernels do not compute."""
     cdef int number = cnp.PyArray_TYPE(array)
     if requested is None and by is None and is_kernel_type(number):
         return number
@@ -79,7 +79,7 @@ cdef int computed_number(object x, cnp.ndarray array, Adjustment by, object requ
 
 
 def axis_advice(given, logits, axis):
-    """What to say of targets whose shape is wrong, if it would be right with the classes where PyTorch has them."""
+    """Advice on targets whose shape would be right if the classes were along axis 1, as in PyTorch."""
     if len(logits) > 2 and axis == len(logits) - 1 and given in (logits[:1] + logits[2:], logits):
         return "; if the classes lie along axis 1, as PyTorch has them, pass axis=1"
     return ""
@@ -157,7 +157,7 @@ cdef void put_class_array(Plan *plan, int role, cnp.ndarray array, int number, i
 cdef object loss_array(LossInput kind, LossResult wanted, object logits, object targets, object axis, object weight,
                        object ignore_index, object label_smoothing, object reduction, object out, object scale,
                        object add):
-    """The loss, or the pair of it and its gradient."""
+    """The loss, or the pair of loss and gradient."""
     cdef str name = "logits" if kind == LOGITS else "log_probs"
     cdef cnp.ndarray array = as_numbers(logits, name), given = as_numbers(targets, "targets")
     cdef cnp.ndarray weights = None if weight is None else as_numbers(weight, "weight")
@@ -167,7 +167,7 @@ cdef object loss_array(LossInput kind, LossResult wanted, object logits, object 
     cdef Environment environment
     axis = as_class_axis(axis)
     ignore_index = as_index(ignore_index)
-    # Without class weights no function of NumPy's that a call reaches can warn.
+    # Without class weights, no NumPy function that a call reaches can warn.
     silence = None if weights is None else silenced()
     enter_environment(&environment)
     try:
@@ -182,7 +182,7 @@ cdef object loss_array(LossInput kind, LossResult wanted, object logits, object 
 cdef object loss_of_arrays(LossInput kind, LossResult wanted, object logits, cnp.ndarray array, cnp.ndarray given,
                            object axis, cnp.ndarray weights, object ignore_index, double smoothing,
                            Reduction reduction, object out, Adjustment by):
-    """loss_array after all code of the user's has run. Where NumPy might warn, the caller has silenced it."""
+    """loss_array after all code of the user has run. The caller has silenced NumPy's warnings where they can occur."""
     cdef cnp.ndarray classes = None, probabilities = None, value, result = None
     cdef Shape shape
     cdef Plan plan
@@ -258,7 +258,7 @@ cdef object loss_of_arrays(LossInput kind, LossResult wanted, object logits, cnp
         if weights is not None:
             plan.class_weights = <const double *>cnp.PyArray_DATA(weights)
         plan.denominator = denominator
-        if denominator == 0:    # if no target counts, the gradient is 0; otherwise nan, as the loss
+        if denominator == 0:    # if no target counts, the gradient is 0; otherwise it is nan, like the loss
             plan.denominator = 1 if weights is None else NAN
         rest = 1 - smoothing
         rest_low = (1 - rest) - smoothing

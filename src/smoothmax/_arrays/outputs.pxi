@@ -1,4 +1,4 @@
-# Where results go: checks of `out`, memory that it shares with inputs, and new arrays.
+# Outputs: checks of `out`, memory that it shares with inputs, and new arrays.
 
 cimport numpy as cnp
 import numpy as np
@@ -27,7 +27,7 @@ cdef int check_out(object out, int ndim, const cnp.npy_intp *shape, object dtype
         raise ValueError("out must be writeable, got a read-only array")
     if array.descr is dtype:
         return 0
-    # NumPy casts numbers to strings and objects too, which nothing here stores, and complex ones to bfloat16.
+    # NumPy also casts numbers to strings and objects, and complex numbers to bfloat16; nothing here can store these.
     storable = dtype.kind != "c" if is_bfloat16(array.descr) else (
         array.descr.kind in b"fc" and not cnp.PyTypeNum_ISUSERDEF(cnp.PyArray_TYPE(array)))
     if not storable or not np.can_cast(dtype, array.descr, "same_kind"):
@@ -57,7 +57,7 @@ cdef bint is_same_view(cnp.ndarray one, cnp.ndarray other) except -1:
 
 
 cdef cnp.ndarray without_overlap(cnp.ndarray array, cnp.ndarray out, ReadOrder order):
-    """The array, or a copy where writing to `out` would change elements that are still to be read."""
+    """The array, or a copy if writing to `out` would change elements before they are read."""
     if out is None or array is None:
         return array
     if order == READ_BEFORE_WRITTEN and is_same_view(array, out):

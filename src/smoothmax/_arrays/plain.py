@@ -1,15 +1,15 @@
 """The functions in plain NumPy, for the types that have no kernels: longdouble and complex.
 
 The arguments have been checked: arrays are broadcast to one shape, `axis` is a tuple of distinct axes, `b` and `where`
-are None where they were not given. Temporaries take a multiple of the input's memory.
+are None if they were not given. Temporary arrays take a multiple of the input's memory.
 
 Three measures keep the digits that a short formula loses:
 
 a) Differences from the largest element and sums are computed in two parts: the rounded number and its rounding error.
-b) The largest term is left out of the sum. What the others add to it goes through log1p, which for complex numbers is
-   written here: NumPy's is the logarithm of the rounded 1 + z.
+b) The largest term is left out of the sum. The sum of the others, divided by it, goes through log1p. For complex
+   numbers log1p is written here, because NumPy's is the logarithm of the rounded 1 + z.
 c) Weights are split into a mantissa and a power of two, which is applied to the exponential. So weights of any size,
-   subnormal ones too, may meet exponentials of any size.
+   also subnormal ones, may meet exponentials of any size.
 """
 
 import itertools
@@ -57,7 +57,7 @@ Axis = tuple[int, ...]
 
 
 def logsumexp(a: Array, axis: Axis, b: Array | None, where: Array | None, keepdims: bool) -> tuple[Array, Array]:
-    """log(abs(sum)) and the sum's sign: for complex `a` a complex number of size 1, whose angle is in (-pi, pi]."""
+    """log(abs(sum)) and the sum's sign. For complex `a`, the sign has size 1 and an angle in (-pi, pi]."""
     shape = tuple(1 if i in axis else n for i, n in enumerate(a.shape) if keepdims or i not in axis)
     real_type = a.real.dtype
     if a.size == 0:
@@ -71,7 +71,7 @@ def logsumexp(a: Array, axis: Axis, b: Array | None, where: Array | None, keepdi
 
 
 def logmeanexp(a: Array, axis: Axis, b: Array | None, where: Array | None, keepdims: bool) -> Array:
-    """The logarithm of the weighted mean: that of the sum minus that of the weights' sum."""
+    """The logarithm of the weighted mean: the logarithm of the sum minus that of the weights' sum."""
     total, sign = logsumexp(a, axis, b, where, keepdims)
     mass, mass_sign = logsumexp(np.zeros_like(a), axis, b, where, keepdims)
     with np.errstate(all="ignore"):
@@ -116,7 +116,7 @@ def logsumexp_of_rows(a: Array, b: Array, taken: Array) -> tuple[Array, Array]:
     total, error = two_sum(largest, rest)
     total = total + (error + rest_low)
     ratio = (rest + rest_low) / largest
-    # The logarithm of sum/largest. Where terms cancel, 1 + ratio has lost the digits that the sum in two parts has.
+    # The logarithm of sum/largest. Where terms cancel, the sum in two parts has digits that 1 + ratio has lost.
     log_ratio = np.where(ratio.real > -0.5, log1p_size(ratio), log_size(total) - log_size(largest))
     value, sign = sum_of_three(shift, weight, log_ratio), unit(total)
     if not regular.all():
@@ -174,7 +174,7 @@ def log_softmax(x: Array, axis: Axis, where: Array | None) -> Array:
         return x.copy()
     with np.errstate(all="ignore"):
         shifted, low, largest = shifted_by_largest(widened(x), axis, where)
-        # The largest elements are counted, so that log1p sees what the others add to them.
+        # The largest elements are counted, so that log1p gets the sum of the others.
         is_largest = shifted == 0 if where is None else (shifted == 0) & where
         e = np.where(is_largest, 0, taken(exp_in_two(shifted, low), where))
         rest, rest_low = sums_kept(e, axis)
@@ -187,7 +187,7 @@ def log_softmax(x: Array, axis: Axis, where: Array | None) -> Array:
 
 
 def shifted_by_largest(x: Array, axis: Axis, where: Array | None) -> tuple[Array, Array, Array]:
-    """The differences from the largest element in two parts, and the largest element."""
+    """The differences from the largest element, in two parts, and the largest element."""
     largest = np.max(x if where is None else np.where(where, x, -np.inf), axis=axis, keepdims=True)
     shifted, low = two_sum(x, -largest)
     return shifted, low, largest
@@ -198,7 +198,7 @@ def taken(e: Array, where: Array | None) -> Array:
 
 
 def sums_kept(x: Array, axis: Axis) -> tuple[Array, Array]:
-    """The sums along the axes in two parts, with the axes kept."""
+    """The sums along the axes in two parts; the axes are kept."""
     shape = tuple(1 if i in axis else n for i, n in enumerate(x.shape))
     high, low = sum_in_two(as_rows(x, axis))
     return high.reshape(shape), low.reshape(shape)
@@ -217,7 +217,7 @@ def top_log_probs(x: Array, axis: int, k: int) -> tuple[Array, Array]:
 
 
 def categorical(x: Array, axis: int, uniforms: Array) -> Array:
-    """The elements that numbers along the last axis draw; -1 where there is no distribution."""
+    """The elements that the numbers along the last axis draw; -1 if a row is not a distribution."""
     rows = np.moveaxis(x, axis, -1)
     largest = np.max(rows, axis=-1, keepdims=True)
     with np.errstate(all="ignore"):
@@ -255,10 +255,10 @@ def segment_transform(function: Callable[[Array, Axis, None], Array], a: Array, 
 
 
 def logcumsumexp(a: Array, axis: int | None, reverse: bool, exclusive: bool) -> Array:
-    """The logarithm of each prefix's sum; of each suffix's with `reverse`, and without its own element `exclusive`.
+    """The logarithm of each prefix's sum; of each suffix's with `reverse`; without the own element if `exclusive`.
 
     A sum is a number in two parts and a power of two, so that moving it to another power rounds nothing. Neighbours are
-    added, then sums of two, of four and so on: each has the error of one exponential, however long it is.
+    added, then sums of two, of four and so on. So each sum has the error of one exponential, however long it is.
     """
     if axis is None:
         a, axis = a.ravel(), 0
@@ -271,8 +271,8 @@ def logcumsumexp(a: Array, axis: int | None, reverse: bool, exclusive: bool) -> 
     regular = np.isfinite(x.real)
     real = np.where(regular, x.real, 0)
     info = np.finfo(real.dtype)
-    # Beyond `far`, neighbours differ by more than any sum of exponentials adds to the largest element, so all that is
-    # asked of the powers is that equal elements have equal ones.
+    # Beyond `far`, different numbers differ by more than any sum of exponentials adds to the largest element. So the
+    # powers only have to be equal for equal elements.
     far = np.abs(real) > 4 / info.eps
     low_bits = LOG_2_LOW.astype(real.dtype)
     exponent = np.where(far, 2 * np.clip(real, -info.max / 2, info.max / 2), np.rint(real / (LOG_2 + low_bits)))
@@ -280,7 +280,7 @@ def logcumsumexp(a: Array, axis: int | None, reverse: bool, exclusive: bool) -> 
     exponent = np.where(regular, exponent, -info.max)
     terms = high = times(np.where(regular, np.exp(r), 0), directions(np.where(regular, x, 0)))
     low, step = np.zeros_like(high), 1
-    if high.dtype.kind != "c":  # near 1, what rounding lost has the digits of a small element
+    if high.dtype.kind != "c":  # near 1, the rounding error has the digits of a small element
         low = np.where(regular & (exponent == 0), np.expm1(np.where(exponent == 0, x, 0)) - (high - 1), low)
     while step < x.shape[-1]:
         upper = np.maximum(exponent[..., step:], exponent[..., :-step])
@@ -314,7 +314,7 @@ def by_power(x: Array, exponent: Array) -> Array:
 
 
 def log_of_power(high: Array, low: Array, exponent: Array, largest: Array) -> Array:
-    """log((high + low)*2**exponent), with all digits near 1; the largest element, where nothing shows beside it."""
+    """log((high + low)*2**exponent), with all digits near 1; the largest element itself if nothing shows beside it."""
     near = (exponent == 0) & (np.abs(high - 1) < 0.5)
     size = np.where(near, np.log1p((high - 1) + low), np.log(high) + low / np.where(high == 0, 1, high))
     value = sum_of_three(exponent * size.dtype.type(LOG_2), size, exponent * LOG_2_LOW.astype(size.dtype))
@@ -342,9 +342,9 @@ def log_beside_largest(high: Array, low: Array, terms: Array, largest: Array) ->
 
 
 def logmatmulexp(a: Array, b: Array) -> Array:
-    """log(exp(a) @ exp(b)) of stacks of matrices, row after row: the terms of a row take as much memory as b.
+    """log(exp(a) @ exp(b)) of stacks of matrices, row by row, because the terms of a row take as much memory as b.
 
-    Sums of elements have two parts, because rounding them would show in the terms that are not the largest.
+    Sums of elements have two parts, because rounding them would show in terms other than the largest.
     """
     stack = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     value = np.empty((*stack, a.shape[-2], b.shape[-1]), a.dtype)
@@ -355,7 +355,7 @@ def logmatmulexp(a: Array, b: Array) -> Array:
 
 
 def product_row(a: Array, b: Array) -> Array:
-    """A row of log(exp(a) @ exp(b)), by the terms of each of its elements."""
+    """A row of log(exp(a) @ exp(b)), from the terms of each element."""
     if a.size == 0 or b.size == 0:
         return np.full(b.shape[1], -np.inf, b.dtype)
     terms, low = two_sum(a[:, None], b)
@@ -376,10 +376,10 @@ def product_row(a: Array, b: Array) -> Array:
 
 
 def narrowed_to_odd(values: Array) -> Array:
-    """float32 of longdouble, cut toward 0, and with its last bit set where that lost something.
+    """Cast longdouble to float32 toward 0, and set the last bit if that lost something.
 
-    The last bit keeps what is a little more than half apart from half, so that rounding to 16 bits is right. NumPy's
-    cast goes through float64, rounded, and rounds twice.
+    The last bit tells a number a little above half from half itself, so that rounding to 16 bits is right. NumPy's
+    cast would round twice, because it goes through float64.
     """
     with np.errstate(all="ignore"):
         rounded = values.astype(np.float32)

@@ -1,6 +1,6 @@
-# Calls that plain.py computes: of longdouble and complex, and of weights that no kernel's type has the range for.
+# Calls that plain.py computes: of longdouble and complex, and of weights beyond the range of the kernels' types.
 #
-# NumPy casts and computes here, and must not warn: both functions do everything in one np.errstate.
+# NumPy casts and computes here, and must not warn: each function does everything in one np.errstate.
 
 cimport numpy as cnp
 import numpy as np
@@ -12,9 +12,9 @@ from smoothmax._schedule.walk cimport note
 
 
 cdef object silenced():
-    """An np.errstate that has been entered; whoever asks for it calls its __exit__.
+    """An np.errstate that has been entered; the caller must call its __exit__.
 
-    Cython's `with` ends the process where there is no memory for a traceback: it does not check for one (Cython 3.3).
+    Cython's `with` ends the process if there is no memory for a traceback, because it does not check (Cython 3.3).
     """
     silence = np.errstate(all="ignore")
     silence.__enter__()
@@ -22,14 +22,14 @@ cdef object silenced():
 
 
 cdef object broadcast_to(cnp.ndarray array, const Shape *shape, object dtype):
-    """None, or the array in the shape and of the type."""
+    """The array broadcast to the shape and cast to the type; None for None."""
     return None if array is None else np.broadcast_to(as_type(array, dtype), whole_shape(shape))
 
 
 cdef object delivered(object result, object out, object dtype):
-    """What a call returns: `out`, filled, or the result as an array of the type, or a scalar where it has no axes.
+    """The object that a call returns: the filled `out`, or the result as an array of the type, or a scalar.
 
-    The result may still be in the type that it was computed in: `out` is cast from that.
+    The result may still have the type that it was computed in: `out` is cast from that.
     """
     cdef cnp.ndarray value = np.asarray(result)
     if out is not None:
@@ -98,7 +98,7 @@ cdef object plain_transform(Operation operation, cnp.ndarray array, cnp.ndarray 
     try:
         elements = np.broadcast_to(adjusted_elements(array, by, dtype), whole_shape(shape))
         value = function(elements, reduced_axes(shape), broadcast_to(mask, shape, bool))
-        if out is None and (<object>array).shape == elements.shape:     # NumPy may have laid it out like the mask
+        if out is None and (<object>array).shape == elements.shape:     # its memory order may be the mask's
             result = np.empty_like(array, dtype=elements.dtype)
             np.copyto(result, value)
             value = result
@@ -146,7 +146,7 @@ cdef object plain_segments(Operation operation, cnp.ndarray array, cnp.ndarray o
 
 
 cdef object plain_product(cnp.ndarray a, cnp.ndarray b, tuple shape, object out, object dtype):
-    """logmatmulexp of matrices, in the shape that the result has for the user."""
+    """logmatmulexp of matrices, in the shape that the user gets."""
     cdef Environment environment
     from smoothmax._arrays import plain
 
@@ -175,7 +175,7 @@ cdef object plain_top(cnp.ndarray array, int axis, Py_ssize_t k, object dtype):
 
 
 cdef object plain_draws(cnp.ndarray array, int axis, object uniforms, Adjustment by, object dtype):
-    """Draws from rows, of which `uniforms` has numbers along its last axis; -1 where there is no distribution."""
+    """Draw from rows by the numbers along the last axis of `uniforms`; -1 if a row is not a distribution."""
     cdef Environment environment
     from smoothmax._arrays import plain
 

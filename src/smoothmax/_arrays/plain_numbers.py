@@ -62,19 +62,19 @@ def sum_of_three(a: Array, b: Array, c: Array) -> Array:
 
 
 def exp_in_two(d: Array, low: Array) -> Array:
-    """exp(d + low), low being a rounding error of d."""
+    """exp(d + low), where low is a rounding error of d."""
     e: Array = np.exp(d)
     e += e * low
     return e
 
 
 def scaled_exp(d: Array, low: Array, exponent: Array) -> Array:
-    """exp(d + low)*2**exponent, where the power may be out of range that the product is in.
+    """exp(d + low)*2**exponent. The power may be out of range even if the product is not.
 
     exp(d) = 2**n exp(r), n = round(d/log(2)), and the two powers are added.
     """
     limited = np.clip(np.where(np.isfinite(d), d, -1e5), -1e5, 1e5)
-    low = np.where(limited == d, low, 0)  # the rounding error of a huge difference is no small number
+    low = np.where(limited == d, low, 0)  # the rounding error of a huge difference is not small
     n = np.rint(limited / LOG_2)
     r = (limited - n * LOG_2) - n * LOG_2_LOW.astype(d.dtype)
     e = np.ldexp(np.exp(r + low), (n.astype(np.intc) + exponent).astype(np.intc))
@@ -84,8 +84,8 @@ def scaled_exp(d: Array, low: Array, exponent: Array) -> Array:
 def log_size(z: Array) -> Array:
     """log(abs(z)), with all digits near 1.
 
-    For complex z with the parts m and n, both scaled by a power of two that takes the size to 0.7 to 1.4: half of
-    log1p(m*m - 1 + n*n), with both squares and all sums in two parts, since they cancel where z has the size 1.
+    For complex z, both parts m and n are scaled by a power of two that brings the size to 0.7 to 1.4. The result is
+    half of log1p(m*m - 1 + n*n), with squares and sums in two parts, because they cancel where z has the size 1.
     """
     size: Array
     if z.dtype.kind != "c":
@@ -116,7 +116,7 @@ def log1p_size(z: Array) -> Array:
     return np.where(small, np.log1p(z.real * (2 + z.real) + z.imag * z.imag) / 2, log_size(1 + z))
 
 
-# Complex numbers by their parts, so that no infinite or subnormal part spoils the other ------------------------------
+# Complex numbers by their parts, so that an infinite or subnormal part does not spoil the other ----------------------
 
 
 def as_complex(real: Array, imag: Array) -> Array:
@@ -126,7 +126,7 @@ def as_complex(real: Array, imag: Array) -> Array:
 
 
 def directions(a: Array) -> Array:
-    """exp(1j*angle), and 1 for a real number and for what vanishes whatever its angle is."""
+    """exp(1j*angle); 1 for real numbers, and for terms whose exponential vanishes whatever the angle."""
     if a.dtype.kind != "c":
         return np.ones((), a.dtype)
     angle = np.where(a.real == -np.inf, 0, a.imag)
@@ -141,7 +141,7 @@ def times(size: Array, direction: Array) -> Array:
 
 
 def split(b: Array) -> tuple[Array, Array]:
-    """The mantissas and exponents of base 2. Of a complex mantissa the larger part is 0.5 to 1, if it is finite."""
+    """Mantissas and binary exponents. The larger part of a complex mantissa is from 0.5 to 1, if it is finite."""
     if b.dtype.kind != "c":
         mantissa, exponent = np.frexp(b)
         return mantissa, exponent.astype(np.intc)

@@ -1,4 +1,4 @@
-# From arrays to a plan, and the walk of it.
+# Make a plan from arrays, and walk it.
 
 cimport numpy as cnp
 from libc.math cimport INFINITY
@@ -12,7 +12,7 @@ from smoothmax._schedule.walk cimport walk
 
 
 cdef void put_array(Plan *plan, int role, cnp.ndarray array, int computing) noexcept:
-    """Note an array. Kernels take it where it lies if its type is the computing one, native and aligned."""
+    """Note an array. Kernels can read it where it lies if it is native, aligned and of the computing type."""
     plan.data[role] = <char *>cnp.PyArray_DATA(array)
     plan.element_bytes[role] = cnp.PyArray_ITEMSIZE(array)
     plan.direct[role] = cnp.PyArray_TYPE(array) == computing and cnp.PyArray_ISBEHAVED_RO(array)
@@ -21,7 +21,7 @@ cdef void put_array(Plan *plan, int role, cnp.ndarray array, int computing) noex
 
 cdef int prepare(Plan *plan, Operation operation, Shape *shape, cnp.ndarray array, cnp.ndarray weights,
                  cnp.ndarray mask, int computing) except -1:
-    """The inputs' part of a plan that computes in this type, float32 or float64."""
+    """Fill in the inputs of a plan that computes in this type, float32 or float64."""
     cdef bint doubles = computing == cnp.NPY_FLOAT64
     cdef int role
     plan.kernels = kernels_of(operation, doubles)
@@ -58,14 +58,14 @@ cdef void put_result(Plan *plan, cnp.ndarray result, int computing, Shape *shape
 
 
 cdef void put_reduced_result(Plan *plan, cnp.ndarray result, int computing, Shape *shape, bint keepdims) noexcept:
-    """Note where the result of each reduction goes, in a call that has no result of each element."""
+    """Note where the result of each reduction goes, in a call without a result for each element."""
     put_array(plan, RESULT, result, computing)
     plan.store = storer(cnp.PyArray_TYPE(result), computing == cnp.NPY_FLOAT64)
     take_reduced_strides(result, RESULT, shape, keepdims)
 
 
 cdef void put_value(Plan *plan, cnp.ndarray value, int computing, Shape *shape, bint keepdims) noexcept:
-    """Note where the result of each reduction goes, in a call that has a result of each element too."""
+    """Note where the result of each reduction goes, in a call that also has a result for each element."""
     put_array(plan, VALUE, value, computing)
     plan.store_value = storer(cnp.PyArray_TYPE(value), computing == cnp.NPY_FLOAT64)
     take_reduced_strides(value, VALUE, shape, keepdims)
@@ -87,7 +87,7 @@ cdef void put_scalar_result(Plan *plan, void *result, int number, int computing)
 
 
 cdef int walk_arrays(Plan *plan, const Shape *shape) except -1:
-    """Sort the axes by the strides of the elements, all of which become positive, and walk the plan."""
+    """Sort the axes by the strides of the elements, make these strides positive, and walk the plan."""
     cdef int i, role
     cdef bint flipped
     plan.kept.ndim = plan.reduced.ndim = 0
@@ -108,7 +108,7 @@ cdef int walk_arrays(Plan *plan, const Shape *shape) except -1:
 
 
 cdef void put_axes_in_order(Plan *plan, const Shape *shape, bint reverse) noexcept:
-    """Put the reduced axes in C's order, from the end to the beginning with `reverse`; sort the others by strides."""
+    """Put the reduced axes in C's order, backwards with `reverse`; sort the other axes by strides."""
     cdef int i, last, role
     cdef bint flipped
     plan.kept.ndim = plan.reduced.ndim = 0
@@ -133,7 +133,7 @@ cdef void put_axes_in_order(Plan *plan, const Shape *shape, bint reverse) noexce
 
 
 cdef int scan_arrays(Plan *plan, const Shape *shape, bint reverse) except -1:
-    """walk_arrays for a scan, which goes along the reduced axes in their order, or from the end to the beginning."""
+    """walk_arrays for a scan, which goes along the reduced axes in order, or backwards."""
     put_axes_in_order(plan, shape, reverse)
     if walk(plan):
         raise MemoryError("no memory for the scratch of this call")

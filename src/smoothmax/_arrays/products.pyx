@@ -1,7 +1,7 @@
-"""logmatmulexp: from arguments to two operands, and from what np.matmul makes of them to results.
+"""logmatmulexp: from arguments to two operands, and from the products of np.matmul to results.
 
-np.matmul multiplies factors: the operands' exponentials, each reduction divided by that of its maximum. They lie as the
-elements lie, so that it need not copy them, and are freed before anything else is allocated.
+np.matmul multiplies factors: the operands' exponentials, each divided by the largest of its reduction. The factors have
+the memory order of the elements, so that np.matmul need not copy them, and are freed before other memory is allocated.
 """
 
 cimport numpy as cnp
@@ -30,7 +30,7 @@ cdef inline Py_ssize_t length_from_end(cnp.ndarray array, int back) noexcept:
 
 
 cdef tuple stack_shape(cnp.ndarray a, cnp.ndarray b):
-    """The shape of the result but for its last two axes; a and b are as np.matmul wants them."""
+    """The shape of the result without its last two axes; a and b have the axes that np.matmul needs."""
     cdef cnp.npy_intp lengths[MAX_NDIM]
     cdef int i, ndim = max(cnp.PyArray_NDIM(a), cnp.PyArray_NDIM(b)) - 2
     cdef Py_ssize_t own, other
@@ -45,13 +45,13 @@ cdef tuple stack_shape(cnp.ndarray a, cnp.ndarray b):
 
 
 cdef Py_ssize_t stack_length(cnp.ndarray array, int ndim, int i) noexcept:
-    """The length of axis i of a stack of `ndim` axes; 1 where the array has fewer."""
+    """The length of axis i of a stack of `ndim` axes; 1 if the array has fewer."""
     cdef int own = i - ndim + cnp.PyArray_NDIM(array) - 2
     return cnp.PyArray_DIM(array, own) if own >= 0 else 1
 
 
 cdef cnp.ndarray without_repeats(cnp.ndarray array):
-    """The array with length 1 along axes of its stack that repeat one matrix, as those of np.broadcast_to do."""
+    """The array with length 1 along axes of its stack that repeat one matrix, as after np.broadcast_to."""
     cdef int i
     cdef list index = []
     cdef bint repeats = False
@@ -64,7 +64,7 @@ cdef cnp.ndarray without_repeats(cnp.ndarray array):
 
 cdef inline Py_ssize_t offset_of_row(Py_ssize_t row, int ndim, const cnp.npy_intp *shape,
                                      const cnp.npy_intp *strides) noexcept nogil:
-    """Where a row begins, counted in C's order; rows are those of the last axis."""
+    """The offset at which a row begins. Rows go along the last axis, and are counted in C's order."""
     cdef Py_ssize_t offset = 0
     cdef int i
     for i in range(ndim - 2, -1, -1):
@@ -74,7 +74,7 @@ cdef inline Py_ssize_t offset_of_row(Py_ssize_t row, int ndim, const cnp.npy_int
 
 
 cdef cnp.ndarray loaded(cnp.ndarray array, int computing):
-    """A C-contiguous copy in the type of the computation. NumPy's casts warn, and crash where they get no memory."""
+    """A C-contiguous copy in the computation's type. (NumPy's casts warn, and crash if they get no memory.)"""
     cdef int ndim = cnp.PyArray_NDIM(array)
     cdef const cnp.npy_intp *shape = cnp.PyArray_DIMS(array)
     cdef const cnp.npy_intp *strides = cnp.PyArray_STRIDES(array)
@@ -91,7 +91,7 @@ cdef cnp.ndarray loaded(cnp.ndarray array, int computing):
 
 
 cdef void store_in(cnp.ndarray result, cnp.ndarray products) noexcept:
-    """Store what was computed, in C's order, as the elements of a result of any type and layout."""
+    """Store C-contiguous products as the elements of a result of any type and layout."""
     cdef int ndim = cnp.PyArray_NDIM(result)
     cdef const cnp.npy_intp *shape = cnp.PyArray_DIMS(result)
     cdef const cnp.npy_intp *strides = cnp.PyArray_STRIDES(result)
@@ -115,8 +115,8 @@ cdef cnp.ndarray in_kernel_type(cnp.ndarray array, int computing):
         reads = reads and cnp.PyArray_STRIDE(array, i) % size == 0
     if reads and (is_contiguous_along(array, ndim - 1, size) or is_contiguous_along(array, ndim - 2, size)):
         return array
-    # np.matmul sums in an order that depends on how a matrix lies. Columns stay columns: an unaligned array must give
-    # the bits of an aligned one, which is not copied.
+    # np.matmul sums in an order that depends on how a matrix lies. Contiguous columns stay contiguous, because an
+    # unaligned array, which is copied, must give the same bits as an aligned one.
     size = cnp.PyArray_ITEMSIZE(array)
     if is_contiguous_along(array, ndim - 2, size) and not is_contiguous_along(array, ndim - 1, size):
         return np.swapaxes(loaded(np.swapaxes(array, -1, -2), computing), -1, -2)
@@ -129,14 +129,14 @@ cdef bint is_contiguous_along(cnp.ndarray array, int axis, Py_ssize_t size) noex
 
 cdef void describe(cnp.ndarray array, int outer, int inner, Py_ssize_t itemsize, const Product *product,
                    Operand *operand) noexcept:
-    """The operand of a product: its elements, and how its stack is walked together with that of the result."""
+    """Describe an operand of a product: its elements, and the steps of its stack along the stack of the result."""
     cdef int i, ndim = cnp.PyArray_NDIM(array), axis
     operand.data = <const char *>cnp.PyArray_DATA(array)
     operand.outer = cnp.PyArray_DIM(array, outer)
     operand.outer_stride = cnp.PyArray_STRIDE(array, outer)
     operand.inner_stride = cnp.PyArray_STRIDE(array, inner)
     if operand.outer == 1 and operand.inner_stride != itemsize:
-        operand.outer_stride = itemsize             # the stride of an axis of one element may be anything
+        operand.outer_stride = itemsize             # the stride of an axis of length 1 may have any value
     if product.terms == 1 and operand.outer_stride != itemsize:
         operand.inner_stride = itemsize
     operand.matrices = 1
@@ -150,7 +150,7 @@ cdef void describe(cnp.ndarray array, int outer, int inner, Py_ssize_t itemsize,
 
 cdef cnp.ndarray factored(const Product *product, Operand *operand, cnp.ndarray array, bint inner_is_last,
                           cnp.ndarray maxima):
-    """The factors of an operand in the shape of its array, whose maxima the operand points to from now on."""
+    """The factors of an operand in the shape of its array. Its maxima are stored in `maxima`."""
     cdef cnp.ndarray factors
     cdef bint as_it_is = is_by_rows(operand, product) == inner_is_last
     operand.maxima = <char *>cnp.PyArray_DATA(maxima)
@@ -161,14 +161,14 @@ cdef cnp.ndarray factored(const Product *product, Operand *operand, cnp.ndarray 
 
 
 cdef void swap_operands(Product *product) noexcept:
-    """Let the rows of the result be its columns."""
+    """Exchange the operands, so that the rows of the result become columns."""
     cdef Operand operand = product.a
     product.a, product.b = product.b, operand
     product.row_stride, product.column_stride = product.column_stride, product.row_stride
 
 
 cdef int multiply_exactly(Product *product) except -1:
-    """Sum without np.matmul. Lanes are columns, so the longer of both operands has to be b."""
+    """Sum without np.matmul. Lanes are columns, so b must be the longer operand if either fills the lanes."""
     note(EXACT_PRODUCT)
     if product.b.outer < product.a.outer and 2*product.b.outer < product.kernels.lanes:
         swap_operands(product)
@@ -187,12 +187,12 @@ cdef int multiply_by_matmul(Product *product, cnp.ndarray a, cnp.ndarray b, cnp.
     silence = silenced()
     try:
         np.matmul(left, right, out=products)
-    except SystemError:                 # NumPy's, where it gets no memory for a copy (2.4)
+    except SystemError:                 # NumPy raises this if it gets no memory for a copy (2.4)
         raise MemoryError from None
     finally:
         silence.__exit__(None, None, None)
     del left, right                     # before anything else is allocated
-    if product.b.outer == 1:            # a column is a row, whose logarithms are taken side by side
+    if product.b.outer == 1:            # treat a column as a row, so that logarithms are computed side by side
         swap_operands(product)
     if finish_product(product):
         raise MemoryError

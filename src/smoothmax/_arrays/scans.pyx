@@ -17,7 +17,7 @@ cnp.import_array()
 
 
 cdef void flatten_result(cnp.ndarray result, Shape *shape) noexcept:
-    """Let the axes of the elements go through a result of one axis in C's order."""
+    """Set the strides of a result with one axis such that the axes of the elements go through it in C's order."""
     cdef Py_ssize_t stride = cnp.PyArray_STRIDE(result, 0)
     cdef int i
     for i in range(shape.ndim - 1, -1, -1):
@@ -36,7 +36,7 @@ cdef object scan_array(object a, object axis, object reverse, object exclusive, 
     requested = requested_dtype(dtype)
     array = as_base(array)
     shape_of(array, &shape)
-    if shape.ndim == 0:         # as NumPy's cumsum has it
+    if shape.ndim == 0:         # as in NumPy's cumsum
         shape.ndim = shape.shape[0] = 1
     mark_axes(axis, &shape)
     chosen = result_dtype(a, array, None, None, requested)

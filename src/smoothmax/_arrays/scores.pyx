@@ -32,7 +32,7 @@ cdef object as_row_axis(object axis):
 
 
 cdef int mark_row_axis(object axis, Shape *shape) except -1:
-    """Mark the axis of the logits, and return it; `axis` comes from as_row_axis."""
+    """Mark the axis of the logits, and return it; `axis` is a result of as_row_axis."""
     cdef int i, found = 0
     if shape.ndim == 0:
         raise AxisError(axis, 0)
@@ -52,7 +52,7 @@ cdef object real_dtype(object logits, cnp.ndarray array, Adjustment by):
 
 cdef int walk_scores_of(Plan *plan, Shape *shape, Scores *scores, cnp.ndarray result, cnp.ndarray indices,
                         bint doubles) except -1:
-    """Walk a prepared plan; the arrays have the results of each row along their last axis."""
+    """Walk a prepared plan. `result` and `indices` have the results of a row along their last axis."""
     put_array(plan, RESULT, result, cnp.PyArray_TYPE(result))
     take_reduced_strides(result, RESULT, shape, keepdims=False)
     put_array(plan, VALUE, indices, cnp.PyArray_TYPE(indices))
@@ -71,7 +71,7 @@ cdef int walk_scores_of(Plan *plan, Shape *shape, Scores *scores, cnp.ndarray re
 # top_log_probs -------------------------------------------------------------------------------------------------------
 
 cdef Py_ssize_t as_number(object k) except -1:
-    """The argument k, an integer that is not negative; one beyond all lengths becomes the largest that there is."""
+    """The argument k as an integer that is not negative; at most the largest Py_ssize_t."""
     if isinstance(k, (bool, np.bool_)) or not hasattr(k, "__index__") or getattr(k, "ndim", 0):
         raise TypeError(f"k must be an int, got {shown(k)}")
     number = operator.index(k)
@@ -139,7 +139,7 @@ def lengths_of(size):
 
 
 def checked_size(lengths, size, tuple positions):
-    """The shape of the result: the lengths of `size`, to which that of the positions must broadcast."""
+    """The shape of the result: the lengths of `size`, to which the positions must broadcast."""
     if lengths is None:
         return positions
     missing = len(lengths) - len(positions)
@@ -150,7 +150,7 @@ def checked_size(lengths, size, tuple positions):
 
 
 cdef int refuse_undefined(cnp.ndarray array, int along, Adjustment by, object dtype, object indices) except -1:
-    """Say which row has no distribution, the first in C's order, and why."""
+    """Raise for the first row, in C's order, that has no distribution, and say why."""
     place = tuple([int(i) for i in np.argwhere(indices[..., 0] < 0)[0]])
     silence = silenced()
     try:
@@ -164,7 +164,7 @@ cdef int refuse_undefined(cnp.ndarray array, int along, Adjustment by, object dt
 
 
 cdef object draw_array(object logits, object axis, object size, object scale, object rng, object uniforms=None):
-    """Indices along the axis, drawn with the probabilities softmax(scale*logits) by uniform numbers, given or not."""
+    """Indices along the axis, drawn with the probabilities softmax(scale*logits) by given or new uniform numbers."""
     cdef cnp.ndarray array = as_numbers(logits, "logits"), numbers, indices
     cdef Adjustment by = adjustment_of(scale, None)
     cdef Shape shape
@@ -187,17 +187,17 @@ cdef object draw_array(object logits, object axis, object size, object scale, ob
     if np.size(uniforms) == 0:
         note(EMPTY)
         return np.empty(lengths, np.intp)
-    if type(generator) is not np.random.Generator:      # an array that the user's code returned is not ours to write to
+    if type(generator) is not np.random.Generator:      # do not write to an array that code of the user returned
         uniforms = np.array(uniforms, np.float64)
-    if lay != ((<object>array).shape, (<object>array).strides):     # by the code of a generator class of the user's
+    if lay != ((<object>array).shape, (<object>array).strides):     # changed by a generator class of the user
         raise ValueError(f"logits must stay as they are while rng draws numbers, got shape {np.shape(array)} after "
                          f"{lay[0]}")
-    # Axes of the result that the logits do not have come last: the draws of a row, one after the other.
+    # Axes of the result that the logits do not have come last, so that the draws of a row are contiguous.
     missing = len(lengths) - len(positions)
     of_rows = [i + missing for i in range(len(positions)) if positions[i] == lengths[i + missing]]
     order = of_rows + [i for i in range(len(lengths)) if i not in of_rows]
     numbers = np.ascontiguousarray(np.transpose(np.reshape(uniforms, lengths), order).reshape(*positions, -1))
-    uniforms = None                                     # beside the result there is one array of its size at a time
+    uniforms = None                                     # to have only one array of the result's size beside it
     indices = np.empty(np.shape(numbers), np.intp)
     if shape.shape[along] == 0:
         raise ValueError(f"logits must have an element along axis {axis} to draw from, got shape {np.shape(array)}")
@@ -219,5 +219,5 @@ cdef object draw_array(object logits, object axis, object size, object scale, ob
 
 
 def drawn(logits, uniforms, axis, scale):
-    """The draws of given numbers, for tasks of Dask."""
+    """The draws for given uniform numbers, for tasks of Dask."""
     return draw_array(logits, axis, np.shape(uniforms), scale, None, uniforms)

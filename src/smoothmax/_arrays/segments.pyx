@@ -21,12 +21,12 @@ from smoothmax._schedule.walk cimport note
 
 cnp.import_array()
 
-# More offsets than this, one of which lies beyond the last segment, have more bytes than an array can have.
+# The offsets of more segments, which are one more than the segments, would not fit in an array.
 cdef Py_ssize_t MOST_SEGMENTS = PY_SSIZE_T_MAX//<Py_ssize_t>sizeof(Py_ssize_t) - 1
 
 
 cdef cnp.ndarray as_integers(object given, str name):
-    """The argument as integers of one axis, in memory as Py_ssize_t."""
+    """The argument as an array of integers with one axis."""
     if isinstance(given, np.ma.MaskedArray):
         raise TypeError(f"{name} must not be a masked array: pass its filled(value)")
     refuse_dask(given, name)
@@ -45,7 +45,7 @@ cdef cnp.ndarray in_memory(cnp.ndarray array):
 
 
 cdef cnp.ndarray checked_offsets(cnp.ndarray array, Py_ssize_t length):
-    """The offsets in memory, if they go from 0 to the length and none is less than the one before."""
+    """The offsets as intp. Refuses offsets that do not go from 0 to the length, or that decrease."""
     cdef cnp.ndarray result
     cdef const cnp.npy_intp *offsets
     cdef Py_ssize_t i, n = cnp.PyArray_SIZE(array)
@@ -75,7 +75,7 @@ cdef object as_segment_axis(object axis):
 
 
 def axis_and_offsets(axis, offsets, lengths):
-    """The axis of an array of these lengths, from 0 on, and the offsets in memory. An unknown length is -1."""
+    """The axis of an array of these lengths, not negative, and the offsets as intp. An unknown length is -1."""
     cdef cnp.ndarray given = as_integers(offsets, "offsets")
     cdef Py_ssize_t length
     axis = as_segment_axis(axis)
@@ -89,7 +89,7 @@ def axis_and_offsets(axis, offsets, lengths):
 
 
 cdef object segment_array(Operation operation, object a, object offsets, object axis, object out, object dtype):
-    """segment_logsumexp, or with a result for each element segment_softmax and segment_log_softmax."""
+    """segment_logsumexp, or segment_softmax or segment_log_softmax, which have a result for each element."""
     cdef cnp.ndarray array = as_array(a, "a"), given = as_integers(offsets, "offsets"), result, begins
     cdef Shape shape
     cdef Plan plan
@@ -135,7 +135,7 @@ cdef object segment_array(Operation operation, object a, object offsets, object 
     prepare(&plan, operation, &shape, array, None, None, computing)
     put_result(&plan, result, computing, &shape)
     if reduces:
-        # Along the axis the result has segments. put_result took its stride for one of elements.
+        # Along the axis the result has a number for each segment; put_result assumed one for each element.
         segments.result_stride = cnp.PyArray_STRIDE(result, along)
         for i in range(shape.ndim):
             shape.stride[<int>RESULT][i] = 0 if i == along else cnp.PyArray_STRIDE(result, i)

@@ -1,4 +1,4 @@
-# Targets that are class indices: checked, and in a plan.
+# Targets that are class indices: check them, and note them in a plan.
 
 import operator
 
@@ -11,10 +11,11 @@ from smoothmax._schedule.plan cimport ADDENDS, ELEMENTS, RESULT, TARGET, Plan
 
 
 cdef enum RangeCheck:
-    # Where it is checked that targets are classes.
+    # Who checks that targets are classes.
     CHECKED_HERE
-    # The walk checks targets when it looks them up. That is safe for a loss without a gradient, because nobody sees its
-    # results before. A check before the walk, on one thread, would take a twentieth of the time of 19 classes (P35).
+    # The walk checks targets when it looks them up. That is safe for a loss without a gradient, because no result is
+    # visible before the check. A check before the walk, on one thread, would take a twentieth of the time of 19 classes
+    # (P35).
     CHECKED_BY_WALK
 
 
@@ -48,7 +49,7 @@ cdef object as_index(object ignore_index):
 cdef bint all_in_range(const Py_ssize_t *values, Py_ssize_t n, Py_ssize_t end) noexcept nogil:
     """Whether all values are in range(end).
 
-    Combines the signs of each value and of its distance to the last one, which vectorises for every processor.
+    This combines the signs of each value and of its distance to the last class, which vectorises on every processor.
     """
     cdef Py_ssize_t i
     cdef size_t last = <size_t>(end - 1), signs = 0
@@ -61,13 +62,13 @@ cdef cnp.ndarray as_indices(cnp.ndarray targets, bint fresh):
     """The targets as contiguous, aligned, native intp; a new array if `fresh`."""
     cdef int flags = cnp.NPY_ARRAY_CARRAY_RO | cnp.NPY_ARRAY_NOTSWAPPED | cnp.NPY_ARRAY_FORCECAST
     if not fresh and cnp.PyArray_TYPE(targets) == cnp.NPY_INTP and cnp.PyArray_ISCARRAY_RO(targets):
-        return targets              # what the call below would return, without its search for a type
+        return targets              # the call below would return the same, after a search for the type
     return cnp.PyArray_FROM_OTF(targets, cnp.NPY_INTP, flags | (cnp.NPY_ARRAY_ENSURECOPY if fresh else 0))
 
 
 cdef cnp.ndarray as_classes(cnp.ndarray targets, Py_ssize_t classes, object ignore_index, RangeCheck check):
-    """The targets as contiguous intp, in range unless the walk checks them, and -1 where they are to be ignored."""
-    cdef Py_ssize_t least = INTPTR_MIN, most = INTPTR_MAX       # Cython takes the macros for ints
+    """The targets as contiguous intp, checked unless the walk checks them, and -1 where they are to be ignored."""
+    cdef Py_ssize_t least = INTPTR_MIN, most = INTPTR_MAX       # because Cython takes the macros for ints
     cdef bint ignoring = ignore_index is not None and least <= ignore_index <= most
     cdef Py_ssize_t ignored = ignore_index if ignoring else 0, n = cnp.PyArray_SIZE(targets), i
     cdef cnp.ndarray result
@@ -77,8 +78,8 @@ cdef cnp.ndarray as_classes(cnp.ndarray targets, Py_ssize_t classes, object igno
         raise TypeError(f"targets of shape {(<object>targets).shape} must be class indices of an integer type, "
                         f"got dtype {targets.descr}")
     if cnp.PyArray_ISUNSIGNED(targets) and cnp.PyArray_ITEMSIZE(targets) >= <int>sizeof(Py_ssize_t):
-        # A number that intp cannot hold becomes the largest intp, which is no class. Targets to be ignored are found
-        # among the numbers as given, and marked by a negative one, which no unsigned target becomes.
+        # A number that intp cannot hold becomes the largest intp, which is not a class. Targets to be ignored are found
+        # among the original numbers, and marked by a negative number, which no unsigned target can have.
         result = as_indices(np.asarray(np.minimum(targets, np.uint64(most))), True)
         ignoring = ignore_index is not None and 0 <= ignore_index <= np.iinfo(np.uint64).max
         if ignoring:
@@ -116,7 +117,7 @@ cdef int refuse_classes(cnp.ndarray targets, cnp.ndarray indices, Py_ssize_t cla
 
 
 cdef void put_classes(Plan *plan, cnp.ndarray targets, int axis, Shape *shape, int *wrong) noexcept:
-    """Note the classes of the targets, and where the element, the addend and the result of a class lie."""
+    """Note the targets, and where the element, the addend and the result of each class lie."""
     cdef int role
     cdef Py_ssize_t last = shape.shape[axis] - 1
     plan.wrong = wrong

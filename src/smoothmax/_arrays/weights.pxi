@@ -10,7 +10,7 @@ from smoothmax._schedule.plan cimport UNIFORM_WEIGHTS, Plan
 
 
 cdef inline bint keep_type(object b, cnp.ndarray weights, int number) noexcept:
-    """Whether elements of this NumPy type, float32 or float64, surely stay of it: no other type needs to be asked."""
+    """Whether elements of this NumPy type, float32 or float64, certainly keep it: then no other type matters."""
     if weights is None or cnp.PyArray_TYPE(weights) == number:
         return True
     return type(b) is float and FLT_MIN <= fabs(PyFloat_AS_DOUBLE(b)) <= FLT_MAX
@@ -26,9 +26,9 @@ cdef bint are_uniform(cnp.ndarray weights, const Shape *shape) noexcept:
 
 
 cdef void put_uniform_weights(Plan *plan, cnp.ndarray weights, int computing, Shape *shape, int *special) noexcept:
-    """Note one weight for each reduction. `special` is set to 1 by the walk if one is not finite.
+    """Note one weight for each reduction. The walk sets `special` to 1 if one of them is not finite.
 
-    If it is NULL, the walk leaves the results of those as they are.
+    If `special` is NULL, the walk does not write the results of such weights.
     """
     put_array(plan, UNIFORM_WEIGHTS, weights, computing)
     plan.load_factors = loader(cnp.PyArray_TYPE(weights), computing == cnp.NPY_FLOAT64)
@@ -39,7 +39,7 @@ cdef void put_uniform_weights(Plan *plan, cnp.ndarray weights, int computing, Sh
 cdef int walk_reduction(Operation operation, Shape *shape, cnp.ndarray array, cnp.ndarray weights, cnp.ndarray mask,
                         Adjustment by, int computing, cnp.ndarray result, bint keep, cnp.ndarray sign, int number,
                         void *scalar, int *special) except -1:
-    """Plan and walk a reduction, whose result is an array, or a scalar of the type `number` where `result` is None."""
+    """Plan and walk a reduction. Its result is an array or, if `result` is None, a scalar of the type `number`."""
     cdef Plan plan
     prepare(&plan, operation, shape, array, None if operation == UNIFORM_LOGSUMEXP else weights, mask, computing)
     if operation == UNIFORM_LOGSUMEXP:
@@ -56,10 +56,10 @@ cdef int walk_reduction(Operation operation, Shape *shape, cnp.ndarray array, cn
 
 cdef int reduce_again(Shape *shape, cnp.ndarray array, cnp.ndarray weights, cnp.ndarray mask, Adjustment by,
                       int computing, cnp.ndarray result, bint keep, cnp.ndarray sign) except -1:
-    """Replace the results whose weight is not finite by those of weights for each element.
+    """Replace results whose weight is not finite by results with a weight for each element.
 
-    Only those, because the bits of a result must not depend on the weights of others. So all are replaced, and those
-    of finite weights then computed once more, which takes no memory.
+    Other results must not change, because their bits must not depend on the weights of others. So all results are
+    replaced, and those with finite weights are then computed again, which takes no memory.
     """
     walk_reduction(WEIGHTED_LOGSUMEXP, shape, array, weights, mask, by, computing, result, keep, sign, 0, NULL, NULL)
     walk_reduction(UNIFORM_LOGSUMEXP, shape, array, weights, mask, by, computing, result, keep, sign, 0, NULL, NULL)

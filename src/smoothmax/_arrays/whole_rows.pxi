@@ -1,4 +1,4 @@
-# A whole array as one short row, which goes to the kernels without a plan (the route SINGLE_ROW).
+# Compute a whole array as one short row, without a plan (the route SINGLE_ROW).
 
 cimport numpy as cnp
 from cpython.float cimport PyFloat_AS_DOUBLE
@@ -17,12 +17,12 @@ cdef inline bint is_single_row(cnp.ndarray array, int number) noexcept:
 
 
 cdef inline bint is_kernel_row(cnp.ndarray array, int number) noexcept:
-    """Whether kernels take the whole array as it lies."""
+    """Whether kernels can read the whole array where it lies."""
     return is_single_row(array, number) and is_kernel_type(number)
 
 
 cdef inline bint is_whole_row(cnp.ndarray array, int number, const Shape *shape) noexcept:
-    """Whether an array is such a row of the shape's elements, none of which is repeated."""
+    """Whether kernels can read the array where it lies, and it has the shape without being broadcast."""
     cdef int i
     if not is_kernel_row(array, number) or cnp.PyArray_NDIM(array) != shape.ndim:
         return False
@@ -33,7 +33,7 @@ cdef inline bint is_whole_row(cnp.ndarray array, int number, const Shape *shape)
 
 
 cdef bint take_adjustment(SingleRow *row, const Shape *shape, cnp.ndarray array, Adjustment by, int number) noexcept:
-    """Take a float `scale`, and addends that are such a row or one number of the elements' type; False otherwise."""
+    """Take a float `scale`, and addends that are a whole row or one number of the elements' type; else return False."""
     cdef cnp.ndarray addends = by.addends
     if type(by.scale) is not float or not is_whole_row(array, number, shape):
         return False
@@ -51,7 +51,7 @@ cdef bint take_adjustment(SingleRow *row, const Shape *shape, cnp.ndarray array,
 
 cdef bint take_row_weights(SingleRow *row, Operation operation, const Shape *shape, cnp.ndarray array,
                            cnp.ndarray weights, int number, int computing) noexcept:
-    """Take weights that are such a row, or one finite float64; False otherwise."""
+    """Take weights that are a whole row or one finite float64; else return False."""
     if operation == UNIFORM_LOGSUMEXP:
         if computing != number or not is_kernel_row(weights, cnp.NPY_FLOAT64):
             return False
@@ -66,7 +66,7 @@ cdef bint take_row_weights(SingleRow *row, Operation operation, const Shape *sha
 
 cdef bint walk_special_row(Operation operation, const Shape *shape, cnp.ndarray array, cnp.ndarray weights,
                            Adjustment by, int number, int computing, void *result) noexcept:
-    """walk_row for halves, weights, or elements that are adjusted. False, and nothing is done, for other arguments."""
+    """walk_row for halves, weights or adjusted elements. Returns False for other arguments and does nothing."""
     cdef bint doubles = number == cnp.NPY_FLOAT64
     cdef SingleRow row
     row.kernels, row.data_kernels = kernels_of(operation, doubles), data_kernels_of(doubles)
@@ -82,7 +82,7 @@ cdef bint walk_special_row(Operation operation, const Shape *shape, cnp.ndarray 
 
 cdef inline bint reduce_whole(Operation operation, const Shape *shape, cnp.ndarray array, cnp.ndarray weights,
                               cnp.ndarray mask, Adjustment by, int number, int computing, void *result) noexcept:
-    """Compute the whole array as one short row into contiguous results of its own type. False for anything else."""
+    """Compute the whole array as one short row into contiguous results of its type; return False if impossible."""
     cdef int i
     if mask is not None or not is_single_row(array, number):
         return False
