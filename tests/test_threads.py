@@ -74,6 +74,24 @@ def test_bits_with_weights(dtype):
             assert sign.tobytes() == results[0][1].tobytes()
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
+@pytest.mark.parametrize("name", ["logaddexp", "logsubexp", "log1mexp", "log1pexp", "log_expit"])
+def test_bits_of_ufuncs(name, dtype):
+    """Contiguous, strided, broadcast and in place, of a length that no share divides."""
+    ufunc = getattr(smoothmax, name)
+    n = limits()["SHARE_MIN_BYTES"] // 4 + 2 * limits()["SHARE_GRAIN_ELEMENTS"] + 5
+    x = -np.abs(3 * np.random.default_rng(5).standard_normal((2, n))).astype(dtype)
+    x[1] += x[0]    # logsubexp wants the larger first
+    every = [tuple(x[: ufunc.nin]), tuple(x[:, ::-1][: ufunc.nin]), (x[0], dtype(-60))[: ufunc.nin]]
+    results = []
+    for number in (1, 2, 5):
+        with smoothmax.num_threads(number):
+            in_place = x[0].copy()
+            ufunc(in_place, *x[1 : ufunc.nin], out=in_place)
+            results.append([ufunc(*operands).tobytes() for operands in every] + [in_place.tobytes()])
+    assert results[1:] == results[:1] * 2
+
+
 def test_special_values_between_pieces():
     """Whichever piece of a row they are in."""
     n = 1_000_000
@@ -372,8 +390,10 @@ def test_nothing_is_started_before_it_is_needed():
         helpers = smoothmax._schedule.pool._helpers
         smoothmax.set_num_threads(4)
         smoothmax.softmax(numpy.zeros(10_000))
+        smoothmax.log_expit(numpy.zeros(10_000))
         with smoothmax.num_threads(1):
             smoothmax.softmax(numpy.zeros((1000, 1000)), axis=1)
+            smoothmax.log_expit(numpy.zeros(1_000_000))
         print(helpers(), end=" ")
         smoothmax.softmax(numpy.zeros((1000, 1000)), axis=1)
         print(helpers(), len(sys._current_frames()), "concurrent.futures" in sys.modules)
@@ -381,16 +401,20 @@ def test_nothing_is_started_before_it_is_needed():
     assert in_python(script).stdout == "0 3 1 False\n"  # Python knows nothing of them
 
 
-def test_others_do_take_part():
+@pytest.mark.parametrize(
+    "call", ["softmax(x, axis=1, out=x)", "logaddexp(x, x, out=x)", "log_expit(halves, out=halves)"]
+)
+def test_others_do_take_part(call):
     """Not only the calling thread: /proc knows what time each thread used."""
     if not os.path.isdir("/proc/self/task"):
         pytest.skip("needs /proc")
-    script = """if True:
+    script = f"call = lambda: smoothmax.{call}\n" + """if True:
         import os, numpy, smoothmax
         smoothmax.set_num_threads(2)
         x = numpy.zeros((2000, 1000))
+        halves = numpy.zeros((2000, 1000), numpy.float16)
         for _ in range(600):    # a tick is 10 ms, and the import takes a dozen
-            smoothmax.softmax(x, axis=1, out=x)
+            call()
         ticks = {}
         for thread in os.listdir("/proc/self/task"):
             name, rest = open(f"/proc/self/task/{thread}/stat").read().split("(")[1].rsplit(")")
@@ -461,6 +485,7 @@ def test_threads_that_cannot_be_had():
             lambda: smoothmax.logmatmulexp(x, x[:50].T), lambda: smoothmax.logmatmulexp(x, x[:9].T, exact=True),
             lambda: smoothmax.top_log_probs(x, 3)[0], lambda: smoothmax.categorical(x, rng=1),
             lambda: smoothmax.cross_entropy_and_grad(x, np.arange(1000) % 300)[1],
+            lambda: smoothmax.logaddexp(x, x), lambda: smoothmax.log1pexp(x.T),
         ]
         smoothmax.set_num_threads(3)
         threading.stack_size(1 << 47)  # more than there are addresses

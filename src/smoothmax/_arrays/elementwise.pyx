@@ -2,6 +2,8 @@
 
 NumPy hands a loop aligned, native elements. Kernels read contiguous elements of their types where they lie; others go
 through blocks on the stack. The loops leave no floating-point flags, so no call warns.
+
+Loops run without the GIL. A loop over many elements takes it for a moment, to ask how many threads may share them.
 """
 
 cimport numpy as cnp
@@ -18,7 +20,9 @@ from smoothmax._kernels.interface cimport (
     ELEMENTWISE_OPERATIONS, LOG1MEXP, LOG1PEXP, LOG_EXPIT, LOGADDEXP, LOGSUBEXP, Elementwise, ElementwiseRow, Load,
     Store,
 )
-from smoothmax._thresholds cimport ELEMENTWISE_BLOCK_ELEMENTS
+from smoothmax._schedule.pool cimport Queue, enlarge_pool, share_among, take
+from smoothmax._schedule.threads cimport threads_of_caller
+from smoothmax._thresholds cimport ELEMENTWISE_BLOCK_ELEMENTS, SHARE_GRAIN_ELEMENTS, SHARE_MIN_BYTES
 
 cnp.import_array()
 cnp.import_ufunc()
@@ -134,6 +138,48 @@ cdef inline void compute_results(const Loop *loop, char **arrays, Py_ssize_t n,
         compute_in_blocks(loop, arrays, n, steps)
 
 
+cdef struct SharedElements:
+    const Loop *loop
+    char **arrays
+    Py_ssize_t n
+    const cnp.npy_intp *steps
+
+
+cdef void work_on_elements(void *context, Queue *queue) noexcept nogil:
+    cdef const SharedElements *shared = <const SharedElements *>context
+    cdef char *places[MAX_OPERANDS + 1]
+    cdef Py_ssize_t item = take(queue), first
+    cdef int i
+    while item >= 0:
+        first = item*SHARE_GRAIN_ELEMENTS
+        for i in range(shared.loop.operands + 1):
+            places[i] = shared.arrays[i] + first*shared.steps[i]
+        compute_results(shared.loop, places, min(shared.n - first, SHARE_GRAIN_ELEMENTS), shared.steps)
+        item = take(queue)
+
+
+cdef int threads_to_share() noexcept with gil:
+    """How many threads may share a loop of this thread's call. As many helpers are started, if they can be had."""
+    cdef int threads
+    try:
+        threads = threads_of_caller()
+        enlarge_pool(threads - 1)
+    except MemoryError:
+        return 1
+    return threads
+
+
+cdef void share_results(const Loop *loop, char **arrays, Py_ssize_t n, const cnp.npy_intp *steps) noexcept nogil:
+    """compute_results by several threads if that pays. The work needs no memory, so it cannot fail."""
+    cdef SharedElements shared
+    cdef int threads = threads_to_share() if n*loop.size >= SHARE_MIN_BYTES else 1
+    if threads == 1:
+        compute_results(loop, arrays, n, steps)
+        return
+    shared.loop, shared.arrays, shared.n, shared.steps = loop, arrays, n, steps
+    share_among(work_on_elements, &shared, (n - 1)//SHARE_GRAIN_ELEMENTS + 1, threads)
+
+
 cdef void kernel_loop(char **arrays, cnp.npy_intp *dimensions, cnp.npy_intp *steps, void *data) noexcept nogil:
     cdef const Loop *loop = <const Loop *>data
     cdef int result = loop.operands, i
@@ -148,7 +194,7 @@ cdef void kernel_loop(char **arrays, cnp.npy_intp *dimensions, cnp.npy_intp *ste
                 places[i] = arrays[i] + j*steps[i]
             compute_results(loop, places, 1, steps)
     else:
-        compute_results(loop, arrays, dimensions[0], steps)
+        share_results(loop, arrays, dimensions[0], steps)
     leave_without_flags(&environment)
 
 

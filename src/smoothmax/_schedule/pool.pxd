@@ -23,3 +23,5 @@ ctypedef void (*Work)(void *context, Queue *queue) noexcept nogil
 
 cdef Py_ssize_t take(Queue *queue) noexcept nogil      # -1 when none is left
 cdef int share(Work work, void *context, Py_ssize_t items, int threads) except -2
+cdef int enlarge_pool(int size) except -1
+cdef int share_among(Work work, void *context, Py_ssize_t items, int threads) noexcept nogil

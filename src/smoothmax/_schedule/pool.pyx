@@ -262,25 +262,30 @@ cdef void release(Helper *helper) noexcept nogil:
     keep_bits(&helper.state, ASLEEP)
 
 
-cdef int share(Work work, void *context, Py_ssize_t items, int threads) except -2:
+cdef int share_among(Work work, void *context, Py_ssize_t items, int threads) noexcept nogil:
     """Do all items in the calling thread and up to `threads` - 1 helpers; -1 if no thread had memory for its part."""
     cdef Queues queues
     cdef Queue queue
     cdef Helper *helper
     cdef Helper *another
-    cdef Helper *first
     cdef int wanted = max(0, min(items, threads) - 1)
-    if wanted > load(&pool_size):
-        enlarge_pool(wanted)
-    first = <Helper *>load_address(&pool)
     divide_items(&queues, items, wanted + 1)
     queue.queues = &queues
     queue.number = 0
-    with nogil:
-        helper = ask(first, wanted, work, context, &queues)
-        work(context, &queue)
-        while helper != NULL:
-            another = helper.another
-            release(helper)
-            helper = another
+    helper = ask(<Helper *>load_address(&pool), wanted, work, context, &queues)
+    work(context, &queue)
+    while helper != NULL:
+        another = helper.another
+        release(helper)
+        helper = another
     return 0 if all_taken(&queues) else -1
+
+
+cdef int share(Work work, void *context, Py_ssize_t items, int threads) except -2:
+    """The same without the GIL, once there are so many helpers."""
+    cdef int wanted = max(0, min(items, threads) - 1), failed
+    if wanted > load(&pool_size):
+        enlarge_pool(wanted)
+    with nogil:
+        failed = share_among(work, context, items, threads)
+    return failed
