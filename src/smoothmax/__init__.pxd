@@ -1,5 +1,5 @@
-# For `cimport smoothmax`: the functions of smoothmax.h, which says what they do. A module calls import_smoothmax() once
-# before any other of them, and is compiled with smoothmax.get_include() among its include directories.
+# For `cimport smoothmax`: the functions of smoothmax.h, which documents them. A module calls import_smoothmax() once
+# before any other function, and is compiled with smoothmax.get_include() among its include directories.
 
 from libc.stddef cimport ptrdiff_t
 

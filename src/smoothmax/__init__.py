@@ -65,9 +65,9 @@ __all__ = [
     "unpatch_scipy",
 ]
 
-__version__ = "0.2.0"  # read by pyproject.toml too; no metadata is needed, which a source tree and frozen programs lack
+__version__ = "0.2.0"  # pyproject.toml reads it, too; source trees and frozen programs have no metadata
 
-_LAZY = {  # what takes time to import, and what few programs need
+_LAZY = {  # names that take time to import and that few programs need
     "LogSumExp": "smoothmax._partial.stream",
     "_C_API": "smoothmax._c.functions",  # for smoothmax.h
     "categorical": "smoothmax._api.scores",
@@ -85,19 +85,20 @@ _LAZY = {  # what takes time to import, and what few programs need
     "unpatch_scipy": "smoothmax._switch.scipy",
 }
 
-if not TYPE_CHECKING:  # a type checker would take any name for one that exists
+if not TYPE_CHECKING:  # a type checker would believe that every name exists
 
     def __getattr__(name: str) -> Any:
-        """Import what is in _LAZY once somebody asks for it."""
-        if name == "smoothmax":  # for pickles: the names of ufuncs are such as "smoothmax.logaddexp"
+        """Import a name in _LAZY when it is first used."""
+        if name == "smoothmax":  # for pickles: names of ufuncs are like "smoothmax.logaddexp"
             return importlib.import_module(name)
         if name not in _LAZY:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         try:
             found = getattr(importlib.import_module(_LAZY[name]), name)
         except ImportError:
-            # The system's loader does not say that it lacks memory to map a module. More than any module needs, and
-            # more than malloc has in reserve, is a MemoryError then; where there is memory, this touches none of it.
+            # The system's loader does not say when it has no memory to map a module. So allocate more than any module
+            # needs and more than malloc has in reserve: without memory, that raises MemoryError; otherwise it touches
+            # no memory.
             bytes(1 << 26)
             raise
         globals()[name] = found

@@ -1,4 +1,4 @@
-"""python -m smoothmax: which job was asked for, and the exit code. The jobs are in _cli."""
+"""python -m smoothmax: choose the job, and return the exit code. The jobs are in _cli."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ INTERRUPTED = 128 + signal.SIGINT
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Do what the command line says. The exit code: 0, 2 for whatever was refused, 130 after Ctrl-C."""
+    """Do what the command line says. Returns the exit code: 0, 2 if the request was refused, 130 after Ctrl-C."""
     try:
         try:
             if arguments:
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str]) -> int:
     except BrokenPipeError:  # `python -m smoothmax | head`
         discard(sys.stdout)
         return 1
-    except OSError as error:  # those of files are Refused by now
+    except OSError as error:  # errors of files have become Refused before
         discard(sys.stdout)
         return complain(f"cannot write to standard output: {reason(error)}", 2)
     return 0
@@ -43,13 +43,13 @@ def main(arguments: Sequence[str]) -> int:
 def complain(message: str, code: int) -> int:
     try:
         print("smoothmax: error:", " ".join(message.splitlines()), file=sys.stderr, flush=True)
-    except OSError:  # a full disk behind stderr, say: the exit code still tells
+    except OSError:  # for example a full disk behind stderr: the exit code still tells
         discard(sys.stderr)
     return code
 
 
 def discard(stream: TextIO) -> None:
-    """Send what is left in the buffer of a stream nowhere, or writing it would fail again at exit."""
+    """Drop the rest of a stream's buffer, because writing it would fail again at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
@@ -67,7 +67,7 @@ def open_closed_streams() -> None:
 
 
 def terminate(number: int, _: object) -> NoReturn:
-    """Leave as by Ctrl-C, so that no temporary file stays behind."""
+    """Exit as after Ctrl-C, so that no temporary file is left."""
     raise SystemExit(128 + number)
 
 
@@ -79,7 +79,7 @@ def let_signals_terminate() -> None:
 
 
 def main_of_program(arguments: Sequence[str]) -> int:
-    """Run a program. Its exceptions and signals are its own, and so are its streams."""
+    """Run a program. It handles its own exceptions, signals and streams."""
     try:
         run_program(arguments)
     except Refused as refusal:

@@ -1,8 +1,8 @@
 """Reductions, scans, segments, products, scores and cross_entropy of dask arrays: lazy, as accurate as in memory.
 
 This file has the signatures and the documentation. _scale/dask_blocks.py has the functions of blocks and their graphs;
-dask_means.py, dask_scans.py, dask_segments.py, dask_products.py, dask_scores.py and dask_losses.py have what is
-particular to some. Needs dask (``pip install smoothmax[dask]``).
+dask_means.py, dask_scans.py, dask_segments.py, dask_products.py, dask_scores.py and dask_losses.py have the special
+parts of some functions. dask must be installed (``pip install smoothmax[dask]``).
 """
 
 from functools import partial
@@ -78,7 +78,7 @@ def logsumexp(
     a : dask array or array_like
         The numbers to exponentiate, add and take the logarithm of, in blocks of any shape, also of unknown length.
     axis : None, int or tuple of ints, optional
-        The axes that are summed over: all (None, the default), one, or several.
+        The axes to sum over: all (None, the default), one, or several.
     b : dask array or array_like, optional
         Weights of the exponentials, broadcast with `a`.
     keepdims : bool, optional
@@ -90,9 +90,9 @@ def logsumexp(
     dtype : {float32, float64, float16, bfloat16}, optional
         The type of the computation and of the result.
     scale : number, optional
-        What `a` is multiplied by, in each block.
+        A factor of `a`, applied in each block.
     add : dask array or array_like, optional
-        What is added to the product, broadcast with `a`.
+        Numbers to add to the product, broadcast with `a`.
     split_every : int >= 2 or dict(axis: int), optional
         The number of blocks that are merged at a time, as in `dask.array.reduction`; by default the setting of that
         name in dask's configuration, or 32.
@@ -100,7 +100,7 @@ def logsumexp(
     Returns
     -------
     dask array
-        The result; with `return_sign`, the pair of the result and the signs. A result of no axes computes to a NumPy
+        The result; with `return_sign`, the pair of the result and the signs. A result without axes computes to a NumPy
         scalar.
 
     Raises
@@ -110,13 +110,12 @@ def logsumexp(
 
     See Also
     --------
-    smoothmax.LogSumExp : the same for data that arrives in chunks by other ways.
+    smoothmax.LogSumExp : the same for data that arrives in chunks without dask.
 
     Notes
     -----
-    Results have the accuracy that `smoothmax.logsumexp` promises, and the same bits whenever the blocks and
-    `split_every` are the same. Inside a task the kernels use one thread. Weights keep their own range, as in
-    `smoothmax.LogSumExp`.
+    Results have the accuracy of `smoothmax.logsumexp`, and the same bits if the blocks and `split_every` are the same.
+    Inside a task the kernels use one thread. Weights keep their own range, as in `smoothmax.LogSumExp`.
 
     Examples
     --------
@@ -204,15 +203,15 @@ def softmax(
     x : dask array or array_like
         The numbers to exponentiate, in blocks of any shape, also of unknown length.
     axis : None, int or tuple of ints, optional
-        The axes that are summed over: all (None, the default), one, or several.
+        The axes to sum over: all (None, the default), one, or several.
     where : dask array or array_like of bool, optional
         The elements that take part, broadcast with `x`. Where it is False the result is 0.
     dtype : {float32, float64, float16, bfloat16}, optional
         The type of the computation and of the result.
     scale : number, optional
-        What `x` is multiplied by, in each block.
+        A factor of `x`, applied in each block.
     add : dask array or array_like, optional
-        What is added to the product, broadcast with `x`.
+        Numbers to add to the product, broadcast with `x`.
     split_every : int >= 2 or dict(axis: int), optional
         The number of blocks that are merged at a time, as in `dask.array.reduction`.
 
@@ -232,8 +231,8 @@ def softmax(
 
     Notes
     -----
-    Where `axis` is not divided into blocks, each block is transformed in one task. Where it is, a block is needed
-    twice, so it stays in memory or is computed again, as dask decides.
+    If `axis` is not divided into blocks, each block is transformed in one task. Otherwise a block is needed twice; dask
+    decides whether it stays in memory or is computed again.
 
     Examples
     --------
@@ -262,15 +261,15 @@ def log_softmax(
     x : dask array or array_like
         The numbers to normalise, in blocks of any shape, also of unknown length.
     axis : None, int or tuple of ints, optional
-        The axes that are summed over: all (None, the default), one, or several.
+        The axes to sum over: all (None, the default), one, or several.
     where : dask array or array_like of bool, optional
         The elements that take part, broadcast with `x`. Where it is False the result is -inf.
     dtype : {float32, float64, float16, bfloat16}, optional
         The type of the computation and of the result.
     scale : number, optional
-        What `x` is multiplied by, in each block.
+        A factor of `x`, applied in each block.
     add : dask array or array_like, optional
-        What is added to the product, broadcast with `x`.
+        Numbers to add to the product, broadcast with `x`.
     split_every : int >= 2 or dict(axis: int), optional
         The number of blocks that are merged at a time, as in `dask.array.reduction`.
 
@@ -317,26 +316,26 @@ def logmeanexp(
     a : dask array or array_like
         The numbers to exponentiate, average and take the logarithm of, in blocks of any shape, also of unknown length.
     axis : None, int or tuple of ints, optional
-        The axes that are averaged over: all (None, the default), one, or several.
+        The axes to average over: all (None, the default), one, or several.
     b : dask array or array_like, optional
-        Weights of the exponentials, broadcast with `a`. The sum is then divided by that of the weights.
+        Weights of the exponentials, broadcast with `a`. The sum is then divided by the sum of the weights.
     keepdims : bool, optional
         Keep the reduced axes in the result, with length 1.
     where : dask array or array_like of bool, optional
-        The elements that take part, and count, broadcast with `a`.
-    dtype : {float32, float64, float16}, optional
+        The elements that take part, and are counted, broadcast with `a`.
+    dtype : {float32, float64, float16, bfloat16}, optional
         The type of the computation and of the result.
     scale : number, optional
-        What `a` is multiplied by, in each block.
+        A factor of `a`, applied in each block.
     add : dask array or array_like, optional
-        What is added to the product, broadcast with `a`.
+        Numbers to add to the product, broadcast with `a`.
     split_every : int >= 2 or dict(axis: int), optional
         The number of blocks that are merged at a time, as in `dask.array.reduction`.
 
     Returns
     -------
     dask array
-        The result. One of no axes computes to a NumPy scalar.
+        The result. A result without axes computes to a NumPy scalar.
 
     Raises
     ------
@@ -349,7 +348,7 @@ def logmeanexp(
 
     Notes
     -----
-    Results have the accuracy that `smoothmax.logmeanexp` promises. Weights are read twice, as such and for their sum.
+    Results have the accuracy of `smoothmax.logmeanexp`. Weights are read twice, once for their own sum.
 
     Examples
     --------
@@ -375,13 +374,13 @@ def logcumsumexp(
     a : dask array or array_like
         The numbers to exponentiate, add and take the logarithm of, in blocks of any shape, also of unknown length.
     axis : None or int, optional
-        The axis along which sums are taken. None, the default, goes through all elements in C's order, for which dask
-        lays the blocks anew.
+        The axis along which to sum. With None, the default, the sum goes through all elements in C's order, and dask
+        makes new blocks for this.
     reverse : bool, optional
         Sum from each position to the end of the axis instead.
     exclusive : bool, optional
-        Leave the element at the position itself out.
-    dtype : {float32, float64, float16}, optional
+        Leave out the element at the position itself.
+    dtype : {float32, float64, float16, bfloat16}, optional
         The type of the computation and of the result.
 
     Returns
@@ -396,13 +395,13 @@ def logcumsumexp(
 
     See Also
     --------
-    logsumexp : the last result alone.
+    logsumexp : only the last result.
 
     Notes
     -----
-    Every prefix has the bound of `smoothmax.logsumexp`, whatever the blocks. Where `axis` is divided into blocks, a
-    block is needed twice: for its partial sum, and for the results, which go on from the merged partial sums of all
-    blocks before it. These have 32 bytes for each position beside the axis.
+    Every prefix has the bound of `smoothmax.logsumexp`, for any blocks. If `axis` is divided into blocks, a block is
+    needed twice: for its partial sum, and for the results, which start from the merged partial sums of all earlier
+    blocks. These have 32 bytes for each position on the other axes.
 
     Examples
     --------
@@ -415,7 +414,7 @@ def logcumsumexp(
     result = states.dtype_of(a._meta, dtype=dtype)
     along = states.one_axis_of(axis, a.ndim)
     if along is None or a.ndim == 0:
-        # Dask flattens no array without elements (2026.8).
+        # Dask does not flatten arrays without elements (2026.8).
         a, along = da.zeros(0, dtype=a.dtype) if a.size == 0 else a.ravel(), 0
     return scan_blocks(a, along, bool(reverse), bool(exclusive), result)
 
@@ -428,10 +427,10 @@ def segment_logsumexp(a: Any, offsets: Any, axis: int = 0, *, dtype: DTypeLike |
     a : dask array or array_like
         The numbers to exponentiate, add and take the logarithm of, of known length along the axis.
     offsets : array_like of n + 1 integers
-        Segment i is ``a[offsets[i]:offsets[i + 1]]`` along the axis. They must be in memory.
+        Segment i is ``a[offsets[i]:offsets[i + 1]]`` along the axis. The offsets must be in memory.
     axis : int, optional
         The axis that is divided, by default the first.
-    dtype : {float32, float64, float16}, optional
+    dtype : {float32, float64, float16, bfloat16}, optional
         The type of the computation and of the result.
 
     Returns
@@ -447,12 +446,12 @@ def segment_logsumexp(a: Any, offsets: Any, axis: int = 0, *, dtype: DTypeLike |
 
     See Also
     --------
-    segment_softmax : its gradient.
+    segment_softmax : the gradient of this function.
 
     Notes
     -----
-    Blocks are cut anew along the axis, each behind the first segment that reaches its end, so a task holds whole
-    segments. The longest segment must fit in memory; `logsumexp` of a slice has no such limit.
+    The array is cut into new blocks along the axis, each after the first segment that reaches the end of an old block.
+    So a task has whole segments. The longest segment must fit in memory; `logsumexp` of a slice has no such limit.
 
     Examples
     --------
@@ -472,10 +471,10 @@ def segment_softmax(a: Any, offsets: Any, axis: int = 0, *, dtype: DTypeLike | N
     a : dask array or array_like
         The numbers to exponentiate, of known length along the axis.
     offsets : array_like of n + 1 integers
-        Segment i is ``a[offsets[i]:offsets[i + 1]]`` along the axis. They must be in memory.
+        Segment i is ``a[offsets[i]:offsets[i + 1]]`` along the axis. The offsets must be in memory.
     axis : int, optional
         The axis that is divided, by default the first.
-    dtype : {float32, float64, float16}, optional
+    dtype : {float32, float64, float16, bfloat16}, optional
         The type of the computation and of the result.
 
     Returns
@@ -490,7 +489,7 @@ def segment_softmax(a: Any, offsets: Any, axis: int = 0, *, dtype: DTypeLike | N
 
     See Also
     --------
-    segment_logsumexp : it says how blocks are cut.
+    segment_logsumexp : its notes say how blocks are cut.
 
     Examples
     --------
@@ -510,10 +509,10 @@ def segment_log_softmax(a: Any, offsets: Any, axis: int = 0, *, dtype: DTypeLike
     a : dask array or array_like
         The numbers to normalise, of known length along the axis.
     offsets : array_like of n + 1 integers
-        Segment i is ``a[offsets[i]:offsets[i + 1]]`` along the axis. They must be in memory.
+        Segment i is ``a[offsets[i]:offsets[i + 1]]`` along the axis. The offsets must be in memory.
     axis : int, optional
         The axis that is divided, by default the first.
-    dtype : {float32, float64, float16}, optional
+    dtype : {float32, float64, float16, bfloat16}, optional
         The type of the computation and of the result.
 
     Returns
@@ -528,7 +527,7 @@ def segment_log_softmax(a: Any, offsets: Any, axis: int = 0, *, dtype: DTypeLike
 
     See Also
     --------
-    segment_logsumexp : it says how blocks are cut.
+    segment_logsumexp : its notes say how blocks are cut.
 
     Examples
     --------
@@ -558,8 +557,8 @@ def cross_entropy(
     Parameters
     ----------
     logits : dask array or array_like
-        A score for each class along `axis`, in blocks of any shape. The number of classes must be known, the number of
-        positions need not be.
+        A score for each class along `axis`, in blocks of any shape. The number of classes must be known, but the number
+        of positions need not.
     targets : dask array or array_like
         The class of each position, or a probability for each class, in any blocks that dask can align with those of
         `logits`.
@@ -574,9 +573,9 @@ def cross_entropy(
     reduction : {"mean", "sum", "none"}, optional
         Return the weighted mean of the positions' losses (the default), their sum, or all of them.
     scale : number, optional
-        What `logits` is multiplied by, in each block.
+        A factor of `logits`, applied in each block.
     add : dask array or array_like, optional
-        What is added to the product, broadcast with `logits`.
+        Numbers to add to the product, broadcast with `logits`.
     split_every : int >= 2 or dict(axis: int), optional
         The number of blocks that are merged or added at a time, as in `dask.array.reduction`.
 
@@ -590,17 +589,17 @@ def cross_entropy(
     TypeError, ValueError, numpy.exceptions.AxisError
         As `smoothmax.cross_entropy`, and before anything is computed.
     IndexError
-        A target that is no class, when it is computed.
+        A target that is not a class, when it is computed.
 
     See Also
     --------
-    smoothmax.cross_entropy : what the arguments mean.
+    smoothmax.cross_entropy : the meaning of the arguments.
 
     Notes
     -----
-    Where `axis` is not divided into blocks, each block is read once. Where it is, a block is needed twice, as for
-    `softmax`; with probabilities or smoothing, a task then holds the log-probabilities of its block. Losses are added
-    in float64, and targets are smoothed in float64 if the classes lie in several blocks.
+    If `axis` is not divided into blocks, each block is read once. Otherwise a block is needed twice, as for `softmax`;
+    with probabilities or smoothing, a task then holds the log-probabilities of its block. Losses are added in float64,
+    and targets are smoothed in float64 if the classes lie in several blocks.
 
     Examples
     --------
@@ -630,17 +629,17 @@ def logmatmulexp(
     b : dask array or array_like, shape (k,) or (..., k, m)
         The logarithms of the second matrix, of a stack of them, or of a vector, in any blocks that dask can align with
         those of `a`.
-    dtype : {float32, float64, float16}, optional
+    dtype : {float32, float64, float16, bfloat16}, optional
         The type of the computation and of the result.
     exact : bool, optional
-        Sum the terms of each element by itself instead of multiplying matrices of exponentials.
+        Sum the terms of each element separately instead of multiplying matrices of exponentials.
     split_every : int >= 2 or dict(axis: int), optional
         The number of products of blocks that are merged at a time, as in `dask.array.reduction`.
 
     Returns
     -------
     dask array
-        The result, in the rows' blocks of `a` and the columns' blocks of `b`.
+        The result, with the row blocks of `a` and the column blocks of `b`.
 
     Raises
     ------
@@ -653,8 +652,8 @@ def logmatmulexp(
 
     Notes
     -----
-    A task multiplies a block of `a` by one of `b`. Where the axis that is summed over is divided into blocks, these
-    products are merged as partial sums of `logsumexp`, and the result holds the bounds of `smoothmax.logmatmulexp`.
+    A task multiplies a block of `a` by a block of `b`. If the summed axis is divided into blocks, these products are
+    merged as partial sums of `logsumexp`, and the result keeps the bounds of `smoothmax.logmatmulexp`.
 
     Examples
     --------
@@ -674,10 +673,10 @@ def top_log_probs(
     Parameters
     ----------
     logits : dask array or array_like
-        Scores of the elements along `axis`, in blocks of any shape. The length of `axis` must be known, others need not
-        be.
+        Scores of the elements along `axis`, in blocks of any shape. The length of `axis` must be known, but other
+        lengths need not.
     k : int
-        How many log-probabilities are wanted, from 0 to the length of `axis`.
+        The number of log-probabilities to return, from 0 to the length of `axis`.
     axis : int, optional
         The axis along which the probabilities add up to 1, by default the last.
     split_every : int >= 2 or dict(axis: int), optional
@@ -686,7 +685,7 @@ def top_log_probs(
     Returns
     -------
     log_probs, indices : dask arrays
-        The k largest log-probabilities, the largest first, and where they lie along `axis`.
+        The k largest log-probabilities, the largest first, and their places along `axis`.
 
     Raises
     ------
@@ -699,9 +698,9 @@ def top_log_probs(
 
     Notes
     -----
-    Where `axis` is divided into blocks, each gives its k largest elements, and those of all blocks are merged in a tree
-    beside the sums of `log_softmax`. A block is needed by both, so it stays in memory or is computed again, as dask
-    decides.
+    If `axis` is divided into blocks, each block gives its k largest elements, and those of all blocks are merged in a
+    tree besides the sums of `log_softmax`. Both need each block; dask decides whether it stays in memory or is computed
+    again.
 
     Examples
     --------
@@ -720,13 +719,13 @@ def categorical(logits: Any, axis: int = -1, *, size: Any = None, scale: Any = 1
     Parameters
     ----------
     logits : dask array or array_like
-        Scores of the elements along `axis`, which must lie in one chunk along it. Its shape must be known.
+        Scores of the elements along `axis`, with a single chunk along it. The shape must be known.
     axis : int, optional
         The axis along which the probabilities add up to 1, by default the last.
     size : int or tuple of ints, optional
         The shape of the result, to which the shape of `logits` without `axis` must broadcast; by default that shape.
     scale : number, optional
-        What the logits are multiplied by, in each block.
+        A factor of the logits, applied in each block.
     rng : None, int, or numpy.random.Generator, optional
         The source of random numbers, or anything else that `numpy.random.default_rng` takes.
 
@@ -738,19 +737,19 @@ def categorical(logits: Any, axis: int = -1, *, size: Any = None, scale: Any = 1
     Raises
     ------
     TypeError, ValueError, numpy.exceptions.AxisError
-        As `smoothmax.categorical`, before anything is computed, and where `axis` is divided into several chunks;
+        As `smoothmax.categorical`, before anything is computed; also if `axis` is divided into several chunks.
         longdouble and complex numbers are a TypeError. Rows without a distribution are an error when they are computed.
 
     See Also
     --------
-    smoothmax.categorical : what is drawn.
+    smoothmax.categorical : how indices are drawn.
 
     Notes
     -----
-    The uniform numbers, one for each draw, are taken from `rng` when this function is called, and lie in memory. So the
-    draws are those of `smoothmax.categorical` of the same array with the same seed, whatever the blocks, each time that
-    they are computed. Few rows of a few elements are added up in another order than many, so a number that lies within
-    2**-50 of the boundary between two elements may draw the other in a smaller block.
+    The uniform numbers, one for each draw, are taken from `rng` when this function is called, and lie in memory. So
+    every computation gives the draws of `smoothmax.categorical` for the same array with the same seed, for any blocks.
+    There is one exception: a few short rows are summed in another order than many, so in a smaller block a number
+    within 2**-50 of the boundary between two elements may draw the other element.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What is installed, where its header lies, and what it runs on. This only reports: _kernels/dispatch chooses."""
+"""Report what is installed, where its header is, and what it runs on. _kernels/dispatch makes the choice."""
 
 import contextlib
 import os
@@ -27,7 +27,7 @@ def get_include() -> str:
     Notes
     -----
     ``cimport smoothmax`` needs the folder as well, since Cython writes C that includes ``smoothmax.h``. Nothing is
-    linked: at run time ``smoothmax_import()`` of the header finds the functions in the smoothmax that is installed.
+    linked: at run time ``smoothmax_import()`` of the header finds the functions in the installed smoothmax.
 
     Examples
     --------
@@ -57,10 +57,10 @@ def show_config(mode: str = "stdout") -> dict[str, dict[str, Any]] | None:
     Raises
     ------
     AttributeError
-        A `mode` that is neither, as from `numpy.show_config`.
+        A `mode` that is neither, like `numpy.show_config`.
     ImportError
-        Not here but on import, for a variant named by the environment variable SMOOTHMAX_KERNEL that does not exist,
-        was not built, or cannot run on this processor.
+        Raised on import, not here: the environment variable SMOOTHMAX_KERNEL names a variant that does not exist, was
+        not built, or cannot run on this processor.
 
     See Also
     --------
@@ -68,8 +68,8 @@ def show_config(mode: str = "stdout") -> dict[str, dict[str, Any]] | None:
 
     Notes
     -----
-    "SIMD Extensions" lists what the variants of the kernels need, not everything that the processor has. Where a
-    variant is built and none of its extensions is "not found", ``SMOOTHMAX_KERNEL=<variant>`` selects it.
+    "SIMD Extensions" lists what the variants of the kernels need, not everything that the processor has. If a variant
+    is built and none of its extensions is "not found", ``SMOOTHMAX_KERNEL=<variant>`` selects it.
 
     Examples
     --------
@@ -119,7 +119,7 @@ def configuration() -> dict[str, dict[str, Any]]:
 
 
 def processor_model() -> str:
-    """The name that the manufacturer gives, or what platform.processor() knows if the system does not tell."""
+    """The name that the manufacturer gives, or that of platform.processor() if the system does not say."""
     import platform
 
     if sys.platform == "linux":

@@ -1,4 +1,4 @@
-"""The ufuncs: arithmetic of numbers that are stored as their logarithms, element by element."""
+"""The ufuncs: arithmetic with numbers that are stored as their logarithms, element by element."""
 
 from smoothmax._arrays.elementwise import make_ufunc
 
@@ -21,15 +21,15 @@ logaddexp = make_ufunc(
     Returns
     -------
     ndarray or scalar
-        A scalar if both operands are. float16, float32, float64 and longdouble keep their type, in which they are
-        computed (float16 in float32); integers and booleans are computed in float64. NumPy casts bfloat16 to
-        float32. -inf stands for a number of 0; inf and inf give inf, and nan gives nan. No floating-point warning is
-        ever given.
+        A scalar if both operands are. float16, float32, float64 and longdouble keep their type and are computed in it
+        (float16 in float32); integers and booleans are computed in float64. NumPy casts bfloat16 to float32. -inf is
+        the logarithm of 0; inf and inf give inf, and nan gives nan. The function never gives a floating-point
+        warning.
 
     Raises
     ------
     TypeError
-        Operands that are complex or no numbers.
+        Operands that are complex or not numeric.
     ValueError
         Shapes that do not broadcast.
 
@@ -41,9 +41,9 @@ logaddexp = make_ufunc(
 
     Notes
     -----
-    With :math:`m` the larger operand, the result is :math:`m + \log(1 + \exp(-|x_1 - x_2|))`. The difference is taken
-    in two parts, since rounding it would cost :math:`|x_1 - x_2|/2` ULP of the exponential. The largest error is 1.5
-    ULP; where :math:`m` and the logarithm cancel, in ULP of the larger of the two.
+    With :math:`m` the larger operand, the result is :math:`m + \log(1 + \exp(-|x_1 - x_2|))`. The difference is
+    computed in two parts, because rounding it would cost :math:`|x_1 - x_2|/2` ULP of the exponential. The largest
+    error is 1.5 ULP; where :math:`m` and the logarithm cancel, in ULP of the larger of the two.
 
     ``logaddexp.reduce`` and ``logaddexp.accumulate`` exist, but they are slow and lose digits, because they round
     after every element. Call `logsumexp` and ``logcumsumexp`` instead.
@@ -80,12 +80,12 @@ logsubexp = make_ufunc(
     -------
     ndarray or scalar
         nan where `x1` is less than `x2`, -inf where they are equal, and `x1` where `x2` is -inf; inf and inf give nan,
-        and nan gives nan. Types are those of `logaddexp`. No floating-point warning is ever given.
+        and nan gives nan. Types are those of `logaddexp`. The function never gives a floating-point warning.
 
     Raises
     ------
     TypeError
-        Operands that are complex or no numbers.
+        Operands that are complex or not numeric.
     ValueError
         Shapes that do not broadcast.
 
@@ -97,12 +97,12 @@ logsubexp = make_ufunc(
 
     Notes
     -----
-    The result is :math:`x_1 + \log(1 - \exp(x_2 - x_1))`, with the difference in two parts. Operands that are one ULP
-    apart lose no digit. The largest error is 1.5 ULP; where :math:`x_1` and the logarithm cancel, in ULP of the larger
-    of the two.
+    The result is :math:`x_1 + \log(1 - \exp(x_2 - x_1))`, with the difference in two parts. Even operands that are one
+    ULP apart lose no digit. The largest error is 1.5 ULP; where :math:`x_1` and the logarithm cancel, in ULP of the
+    larger of the two.
 
-    ``logsubexp.reduce`` and ``logsubexp.accumulate`` exist, but they are slow and lose digits, because they round
-    after every element. Call `logsumexp` with weights of -1, or subtract what ``logcumsumexp`` gives for the others.
+    ``logsubexp.reduce`` and ``logsubexp.accumulate`` exist, but they are slow and lose digits, because they round after
+    every element. Call `logsumexp` with weights of -1, or subtract the ``logcumsumexp`` of the other operands.
 
     Examples
     --------
@@ -119,9 +119,9 @@ log1mexp = make_ufunc(
     "log1mexp",
     r"""The logarithm of one minus an exponential, ``log(1 - exp(x))``, for `x` of at most 0.
 
-    Given the logarithm of a probability, it is the logarithm of the probability of the contrary. The sign of `x` is
-    that of botorch and of SciPy, in whose private helpers the function has this name: `x` is not positive. Texts and
-    libraries that write ``log(1 - exp(-x))`` mean ``log1mexp(-x)``. It is a ufunc (`numpy.ufunc`).
+    For the logarithm of a probability, it is the logarithm of the complementary probability. `x` is not positive, as in
+    botorch and in SciPy's private function of this name. Texts and libraries that write ``log(1 - exp(-x))`` mean
+    ``log1mexp(-x)``. It is a ufunc (`numpy.ufunc`).
 
     Parameters
     ----------
@@ -133,13 +133,13 @@ log1mexp = make_ufunc(
     Returns
     -------
     ndarray or scalar
-        nan where `x` is positive or nan; 0 gives -inf, and -inf gives -0. Types are those of `logaddexp`. No
-        floating-point warning is ever given.
+        nan where `x` is positive or nan; 0 gives -inf, and -inf gives -0. Types are those of `logaddexp`. The function
+        never gives a floating-point warning.
 
     Raises
     ------
     TypeError
-        An `x` that is complex or no number.
+        An `x` that is complex or not numeric.
 
     See Also
     --------
@@ -148,12 +148,12 @@ log1mexp = make_ufunc(
 
     Notes
     -----
-    Where `x` is near 0, the logarithm is taken of ``-expm1(x)``, which keeps all digits of `x`; elsewhere it is
-    ``log1p(-exp(x))`` [1]_. Both are the same operations on other numbers, without a branch. The largest error is 1.5
-    ULP.
+    Where `x` is near 0, the result is the logarithm of ``-expm1(x)``, which keeps all digits of `x`; elsewhere it is
+    ``log1p(-exp(x))`` [1]_. Both cases use the same operations on different numbers, without a branch. The largest
+    error is 1.5 ULP.
 
-    As for every ufunc of one operand, ``log1mexp.reduce`` and ``log1mexp.accumulate`` raise ValueError; sums of
-    exponentials are those of `logsumexp` and ``logcumsumexp``.
+    As for every ufunc of one operand, ``log1mexp.reduce`` and ``log1mexp.accumulate`` raise ValueError; for sums of
+    exponentials call `logsumexp` or ``logcumsumexp``.
 
     References
     ----------
@@ -184,13 +184,13 @@ log1pexp = make_ufunc(
     Returns
     -------
     ndarray or scalar
-        0 where `x` is -inf, inf where it is inf, nan where it is nan. Types are those of `logaddexp`. No floating-point
-        warning is ever given.
+        0 where `x` is -inf, inf where it is inf, nan where it is nan. Types are those of `logaddexp`. The function
+        never gives a floating-point warning.
 
     Raises
     ------
     TypeError
-        An `x` that is complex or no number.
+        An `x` that is complex or not numeric.
 
     See Also
     --------
@@ -200,10 +200,10 @@ log1pexp = make_ufunc(
 
     Notes
     -----
-    The result is :math:`\max(x, 0) + \log(1 + \exp(-|x|))`. The largest error is 1.5 ULP, of subnormal results too.
+    The result is :math:`\max(x, 0) + \log(1 + \exp(-|x|))`. The largest error is 1.5 ULP, also of subnormal results.
 
-    As for every ufunc of one operand, ``log1pexp.reduce`` and ``log1pexp.accumulate`` raise ValueError; sums of
-    exponentials are those of `logsumexp` and ``logcumsumexp``.
+    As for every ufunc of one operand, ``log1pexp.reduce`` and ``log1pexp.accumulate`` raise ValueError; for sums of
+    exponentials call `logsumexp` or ``logcumsumexp``.
 
     Examples
     --------
@@ -218,7 +218,7 @@ log_expit = make_ufunc(
     "log_expit",
     r"""The logarithm of the logistic function, ``log(1/(1 + exp(-x)))``.
 
-    It is a ufunc (`numpy.ufunc`), as `scipy.special.log_expit` is.
+    It is a ufunc (`numpy.ufunc`), like `scipy.special.log_expit`.
 
     Parameters
     ----------
@@ -230,13 +230,13 @@ log_expit = make_ufunc(
     Returns
     -------
     ndarray or scalar
-        -inf where `x` is -inf, -0. where it is inf, nan where it is nan. Types are those of `logaddexp`. No
-        floating-point warning is ever given.
+        -inf where `x` is -inf, -0. where it is inf, nan where it is nan. Types are those of `logaddexp`. The function
+        never gives a floating-point warning.
 
     Raises
     ------
     TypeError
-        An `x` that is complex or no number.
+        An `x` that is complex or not numeric.
 
     See Also
     --------
@@ -245,10 +245,10 @@ log_expit = make_ufunc(
 
     Notes
     -----
-    The result is :math:`\min(x, 0) - \log(1 + \exp(-|x|))`. The largest error is 1.5 ULP, of subnormal results too.
+    The result is :math:`\min(x, 0) - \log(1 + \exp(-|x|))`. The largest error is 1.5 ULP, also of subnormal results.
 
-    As for every ufunc of one operand, ``log_expit.reduce`` and ``log_expit.accumulate`` raise ValueError; sums of
-    exponentials are those of `logsumexp` and ``logcumsumexp``.
+    As for every ufunc of one operand, ``log_expit.reduce`` and ``log_expit.accumulate`` raise ValueError; for sums of
+    exponentials call `logsumexp` or ``logcumsumexp``.
 
     Examples
     --------

@@ -1,9 +1,9 @@
-"""The types of the three functions, as far as the types of their arguments tell.
+"""The types of the functions, as far as the types of their arguments determine them.
 
-As in NumPy's own stubs, an array is taken to have axes: one without any gives a NumPy scalar where this file says
-ndarray. `ndarray | Any` stands for an array or a scalar, by how many axes are left; a union of the two would have to be
-narrowed before it is indexed. What cannot be told (a pandas object, an array of unknown type, a dtype given as text)
-is Any.
+As in NumPy's own stubs, an array is assumed to have axes: for an array without axes, the result is a NumPy scalar where
+this file says ndarray. `ndarray | Any` stands for an array or a scalar, depending on the number of axes that are left;
+a union of the two would have to be narrowed before it is indexed. Types that cannot be determined (a pandas object, an
+array of unknown type, a dtype given as text) are Any.
 """
 
 from array import array
@@ -19,7 +19,7 @@ _T = TypeVar("_T")
 _G = TypeVar("_G", bound=np.generic)
 _G_co = TypeVar("_G_co", bound=np.generic, covariant=True)
 _F = TypeVar("_F", bound=np.inexact[Any])  # the types that a result keeps
-_R = TypeVar("_R", bound=np.floating[Any])  # those of them that dtype= accepts, and that a sum's sign has
+_R = TypeVar("_R", bound=np.floating[Any])  # the types that dtype= accepts, and of the sign of a sum
 _Shape = TypeVar("_Shape", bound=tuple[Any, ...])
 _Out = TypeVar("_Out", bound=NDArray[np.inexact[Any]])
 
@@ -31,11 +31,11 @@ class _HasDLPack(Protocol):
 
 _Few: TypeAlias = Sequence[_T] | Sequence[Sequence[_T]] | Sequence[Sequence[Sequence[_T]]]
 _Like: TypeAlias = _HasArray[_G] | _Few[_HasArray[_G]]
-_Arrays: TypeAlias = np.ndarray[Any, np.dtype[_G]] | _Few[_HasArray[_G]]  # and no scalar
+_Arrays: TypeAlias = np.ndarray[Any, np.dtype[_G]] | _Few[_HasArray[_G]]  # but no scalars
 _Anything: TypeAlias = ArrayLike | _HasDLPack
 _Number: TypeAlias = float | np.integer[Any] | np.bool_  # computed in float64
 _Numbers: TypeAlias = _HasArray[np.integer[Any] | np.bool_] | _Few[_Number]
-_Buffer: TypeAlias = array[Any] | memoryview[Any]  # a sequence of float or int, whatever its items really are
+_Buffer: TypeAlias = array[Any] | memoryview[Any]  # to a type checker, a sequence of float or int
 _Float64: TypeAlias = _Number | _Numbers | _Like[np.float64]
 
 _Axis: TypeAlias = SupportsIndex | tuple[SupportsIndex, ...] | None
@@ -48,8 +48,8 @@ _No: TypeAlias = Literal[False]
 _Yes: TypeAlias = Literal[True]
 
 # fmt: off
-# logsumexp: the result of all axes, with keepdims, of some axes; in the type of a, in float64, in dtype.
-# b and add: int and not float, because np.float64 is a float, but one that turns float32 into float64.
+# logsumexp: results over all axes, with keepdims, over some axes; each of the type of a, of float64, of dtype.
+# b and add are int and not float, because np.float64 is a float that turns float32 into float64.
 
 @overload
 def logsumexp(a: _Like[_F], axis: None = None, b: _Like[_F] | int | None = None, keepdims: _No = False,
@@ -184,7 +184,7 @@ def logmeanexp(a: _Anything, axis: _Axis = None, b: _Anything | None = None, kee
                where: _Mask = True, out: NDArray[np.inexact[Any]] | None = None, dtype: _AnyType | None = None,
                scale: _Scale = 1.0, add: _Anything | None = None) -> Any: ...
 
-# softmax and log_softmax: the two differ in their name only.
+# softmax and log_softmax differ only in their names.
 
 @overload
 def softmax(x: np.ndarray[_Shape, np.dtype[_F]], axis: _Axis = None, *, where: _Bool = True, out: None = None,

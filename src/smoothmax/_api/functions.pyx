@@ -14,15 +14,15 @@ cnp.import_array()
 
 
 cdef inline bint is_plain(object array) noexcept:
-    """Whether an argument is surely no dask array."""
+    """Whether an argument is certainly not a dask array."""
     return (type(array) is cnp.ndarray or array is None or array is True or type(array) is float
             or type(array) is int or type(array) is list)
 
 
 cdef object lazy_functions(object a, object b, object where, object out, object add=None):
-    """smoothmax.dask where an argument is a dask array, else None.
+    """smoothmax.dask if an argument is a dask array, else None.
 
-    This does not import Dask, because whoever made such an array has imported it.
+    This does not import Dask, because a program that has such an array has imported it.
     """
     if is_plain(a) and is_plain(b) and is_plain(where) and is_plain(add):
         return None
@@ -39,7 +39,7 @@ cdef object lazy_functions(object a, object b, object where, object out, object 
 
 
 cdef object libraries_of(object x):
-    """The module that answers for an array of another library, which results go back to; None for all others.
+    """The module that handles arrays of other libraries, if x is one of these; None for all other arguments.
 
     It is imported only when such an object is passed. The types of most arguments are known here.
     """
@@ -59,12 +59,12 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, where=
     a : array_like, any shape
         The numbers to exponentiate, add and take the logarithm of.
     axis : None, int or tuple of ints, optional
-        What is summed over: everything (None, the default), one axis, or several. ``()`` sums over nothing.
+        The axes to sum over: all (None, the default), one, or several. With ``()`` nothing is summed.
     b : array_like, optional
         Weights of the exponentials, broadcast with `a`, of either sign. A bool is refused, because `keepdims` was
-        probably meant. An element of weight 0 is dropped, whatever it is. `b` takes part in the promotion of types, a
-        Python number by its kind alone, but weights are never rounded to a type that does not have their range: float32
-        elements may have weights of 1e-60.
+        probably meant. An element of weight 0 is dropped, even if it is inf or nan. `b` takes part in the promotion of
+        types, a Python number only by its kind. But weights are never rounded to a type that does not have their range:
+        float32 elements may have weights of 1e-60.
     keepdims : bool, optional
         Keep the reduced axes in the result, with length 1.
     return_sign : bool, optional
@@ -77,22 +77,22 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, where=
         `out` of float16 input is not rounded to float16.
     dtype : {float32, float64, float16, bfloat16, longdouble}, optional
         The type of the computation and of the result, by default the type of `a`, or the one that `a` and `b` promote
-        to as in NumPy, and float64 where that is an integer or bool. float16 and bfloat16, which is ml_dtypes', are
-        computed in float32, and weights of a wider type make the computation as wide.
+        to as in NumPy, and float64 if that is an integer or bool. float16 and bfloat16 (of ml_dtypes) are computed in
+        float32; with weights of a wider type, the computation has that type.
     scale : number, optional
-        What `a` is multiplied by: 1/temperature, or -1 for energies. It is rounded to the type of the computation and
-        takes no part in choosing that, whatever its own type is.
+        A factor of `a`: 1/temperature, or -1 for energies. It is rounded to the type of the computation, which does not
+        depend on the type of `scale`.
     add : array_like, optional
-        What is added to the products, broadcast with `a` both ways: dual variables, biases, free energies. `add` takes
-        part in the promotion of types as `b` does.
+        Numbers to add to the products, broadcast with `a` both ways: dual variables, biases, free energies. `add` takes
+        part in the promotion of types like `b`.
 
     Returns
     -------
     ndarray or scalar
         ``log(sum(b*exp(a*scale + add), axis))``, or `out`; with `return_sign`, the pair of ``log(abs(sum))`` and the
-        sum's sign, which for complex `a` is a complex number of size 1. No element at all gives -inf, any nan gives
-        nan, and otherwise any +inf gives inf. A result without axes is a NumPy scalar, unless `out` is given. For a
-        dask array the result is a dask array; see `smoothmax.dask`. Tensors of PyTorch, objects of pandas and xarray,
+        sum's sign, which for complex `a` is a complex number of size 1. Without any element the result is -inf; any nan
+        gives nan, and otherwise any +inf gives inf. A result without axes is a NumPy scalar, unless `out` is given. For
+        a dask array the result is a dask array; see `smoothmax.dask`. Tensors of PyTorch, objects of pandas and xarray,
         and arrays of the array API standard give results of their kind.
 
     Raises
@@ -116,17 +116,17 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, where=
     -----
     With :math:`m` the largest element, :math:`\operatorname{logsumexp}(a) = m + \log(k + r)`, where :math:`k` counts
     the elements equal to :math:`m` and :math:`r` is the sum of :math:`\exp(a_i - m)` over the others; so a result near
-    0 keeps its digits. The function reads memory once, in blocks that stay in the first cache. The sum is compensated,
-    so the error does not grow with the number of elements.
+    0 keeps its digits. The function reads memory once, in blocks that stay in the first-level cache. The sum is
+    compensated, so the error does not grow with the number of elements.
 
-    The largest error is 1.5 ULP, and 1 ULP for 1000 elements or more; where :math:`m` and the logarithm cancel, in
-    ULP of the larger of the two. With `b` the error is up to 1.5 ULP of the largest of the result, `a` and log(abs(b)),
-    more where terms cancel; a result near 0 keeps fewer digits than without weights. An analysis of what can go wrong
-    is [1]_.
+    The largest error is 1.5 ULP, and 1 ULP for 1000 elements or more; where :math:`m` and the logarithm cancel, in ULP
+    of the larger of the two. With `b` the error is up to 1.5 ULP of the largest of the result, `a` and log(abs(b)), and
+    more where terms cancel; a result near 0 keeps fewer digits than without weights. Reference [1]_ analyses what can
+    go wrong.
 
     With `scale` or `add` the result is that of the call on the array ``a*scale + add``, with the product and the sum
-    rounded as NumPy rounds them in the type of the computation, but no such array is made: elements are adjusted a
-    block at a time. The bits are the same where that array has the layout of `a`.
+    rounded as by NumPy in the type of the computation. But no such array is made: elements are adjusted one block at a
+    time. The bits are the same if that array has the layout of `a`.
 
     longdouble and complex numbers are computed by plain NumPy, with temporaries of several times the input's size. The
     largest error of longdouble is 2 ULP, counted in the same way. For complex numbers let :math:`\kappa` be the sum of
@@ -173,38 +173,38 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, where=
 
 
 def logmeanexp(a, axis=None, b=None, keepdims=False, *, where=True, out=None, dtype=None, scale=1.0, add=None):
-    r"""Logarithm of the mean of exponentials, without overflow: `logsumexp` minus the logarithm of the number.
+    r"""Logarithm of the mean of exponentials, without overflow: `logsumexp` minus the logarithm of the count.
 
     Parameters
     ----------
     a : array_like, any shape
         The numbers to exponentiate, average and take the logarithm of.
     axis : None, int or tuple of ints, optional
-        What is averaged over: everything (None, the default), one axis, or several. ``()`` averages over nothing.
+        The axes to average over: all (None, the default), one, or several. With ``()`` nothing is averaged.
     b : array_like, optional
         Weights of the exponentials, broadcast with `a`, as in `logsumexp`. The sum is then divided by that of the
         weights that take part.
     keepdims : bool, optional
         Keep the reduced axes in the result, with length 1.
     where : array_like of bool, optional
-        The elements that take part, and count, broadcast with `a`.
+        The elements that take part, and are counted, broadcast with `a`.
     out : ndarray, optional
         Where to put the result: an array of exactly its shape, any layout, of a dtype that the result can be cast to
         by the rule ``same_kind``. It may overlap `a`.
     dtype : {float32, float64, float16, bfloat16, longdouble}, optional
         The type of the computation and of the result, as in `logsumexp`.
     scale : number, optional
-        What `a` is multiplied by: 1/temperature, or -1 for energies, as in `logsumexp`.
+        A factor of `a`: 1/temperature, or -1 for energies, as in `logsumexp`.
     add : array_like, optional
-        What is added to the products, broadcast with `a` both ways, as in `logsumexp`.
+        Numbers to add to the products, broadcast with `a` both ways, as in `logsumexp`.
 
     Returns
     -------
     ndarray or scalar
-        ``log(sum(b*exp(a*scale + add), axis)/sum(b, axis))``, or `out`. No element at all gives nan, as do weights that
-        add up to 0, to inf or to nan, and a negative mean. Where both sums are negative, the mean is positive. Elements
-        that are all -inf give -inf, any nan gives nan, and otherwise any +inf gives inf. A result without axes is a
-        NumPy scalar, unless `out` is given.
+        ``log(sum(b*exp(a*scale + add), axis)/sum(b, axis))``, or `out`. Without any element the result is nan, and also
+        if the weights add up to 0, inf or nan, or if the mean is negative. If both sums are negative, the mean is
+        positive. Elements that are all -inf give -inf, any nan gives nan, and otherwise any +inf gives inf. A result
+        without axes is a NumPy scalar, unless `out` is given.
 
     Raises
     ------
@@ -225,12 +225,13 @@ def logmeanexp(a, axis=None, b=None, keepdims=False, *, where=True, out=None, dt
 
     Notes
     -----
-    With :math:`m`, :math:`k` and :math:`r` as in `logsumexp` and :math:`n` elements, the result is :math:`m +
-    \log((k + r)/n)`. The quotient has two parts, so a mean near 1 keeps its digits; the difference of two rounded
-    logarithms would not. The largest error is 2 ULP; where :math:`m` and the logarithm cancel, in ULP of the larger
-    of the two, and in float32 of 2^-20 if both are smaller. With `b` it is 2 ULP of the largest of the result, `a`,
-    log(abs(b)) and the logarithm of the weights' sum, more where terms cancel. Along columns of 1000 and more float64
-    elements that are all within 1e-15 of 0, a mean may be off by more: 23 ULP were found for 100,000 equal ones.
+    With :math:`m`, :math:`k` and :math:`r` as in `logsumexp` and :math:`n` elements, the result is :math:`m + \log((k +
+    r)/n)`. The quotient has two parts, so a mean near 1 keeps its digits, which the difference of two rounded
+    logarithms would lose. The largest error is 2 ULP; where :math:`m` and the logarithm cancel, in ULP of the larger of
+    the two, and in float32 of 2^-20 if both are smaller. With `b` it is 2 ULP of the largest of the result, `a`,
+    log(abs(b)) and the logarithm of the weights' sum, more where terms cancel. For columns of 1000 or more float64
+    elements that are all within 1e-15 of 0, the error of a mean may be larger: it was 23 ULP for 100,000 equal
+    elements.
 
     longdouble and complex numbers are computed by plain NumPy, as the difference of two logarithms: 4 ULP of the
     largest of the maximum, log(abs(b)) and the two logarithms for longdouble, and twice the error of `logsumexp` for
@@ -268,8 +269,7 @@ def softmax(x, axis=None, *, where=True, out=None, dtype=None, scale=1.0, add=No
     x : array_like, any shape
         The numbers to exponentiate.
     axis : None, int or tuple of ints, optional
-        What is summed over: everything (None, the default), one axis, or several. With ``()`` every element stands
-        alone, and is 1.
+        The axes to sum over: all (None, the default), one, or several. With ``()`` every element becomes 1.
     where : array_like of bool, optional
         The elements that take part, broadcast with `x`. Where it is False the result is 0.
     out : ndarray, optional
@@ -280,17 +280,17 @@ def softmax(x, axis=None, *, where=True, out=None, dtype=None, scale=1.0, add=No
         The type of the computation and of the result, by default the type of `x`, and float64 for integers and bool.
         float16 and bfloat16 are computed in float32.
     scale : number, optional
-        What `x` is multiplied by: 1/temperature, or -1 for energies. It is rounded to the type of the computation and
-        takes no part in choosing that, whatever its own type is.
+        A factor of `x`: 1/temperature, or -1 for energies. It is rounded to the type of the computation, which does not
+        depend on the type of `scale`.
     add : array_like, optional
-        What is added to the products, broadcast with `x` both ways: dual variables, biases, free energies. `add` takes
+        Numbers to add to the products, broadcast with `x` both ways: dual variables, biases, free energies. `add` takes
         part in the promotion of types, a Python number by its kind alone.
 
     Returns
     -------
     ndarray or scalar
-        ``exp(x)/sum(exp(x), axis)`` of ``x*scale + add``, in its shape and the memory order of `x`, or `out`. Where a
-        nan or +inf is among the elements summed over, or all of them are -inf, all results are nan. A result without
+        ``exp(x)/sum(exp(x), axis)`` of ``x*scale + add``, in its shape and the memory order of `x`, or `out`. If a nan
+        or +inf is among the elements that are summed, or all of them are -inf, all results are nan. A result without
         axes is a NumPy scalar, unless `out` is given. For a dask array the result is a dask array; see
         `smoothmax.dask`.
 
@@ -313,7 +313,7 @@ def softmax(x, axis=None, *, where=True, out=None, dtype=None, scale=1.0, add=No
 
     Notes
     -----
-    The largest error is 2 ULP for every finite input, subnormal results included. The textbook's ``exp(x - max(x))``
+    The largest error is 2 ULP for every finite input, including subnormal results. The textbook's ``exp(x - max(x))``
     is off by :math:`|x_i - \max x|/2` ULP, because the difference is rounded before it is exponentiated [1]_. This
     function never forms the difference: it computes ``exp(x)`` times a power of two, which it adds to the exponent.
 
@@ -354,15 +354,14 @@ def softmax(x, axis=None, *, where=True, out=None, dtype=None, scale=1.0, add=No
 
 
 def log_softmax(x, axis=None, *, where=True, out=None, dtype=None, scale=1.0, add=None):
-    r"""Logarithm of `softmax`: the input minus its `logsumexp`, finite wherever the input is.
+    r"""Logarithm of `softmax`: the input minus its `logsumexp`, finite where the input is.
 
     Parameters
     ----------
     x : array_like, any shape
         The numbers to normalise, log-probabilities up to a constant.
     axis : None, int or tuple of ints, optional
-        What is summed over: everything (None, the default), one axis, or several. With ``()`` every element stands
-        alone, and is 0.
+        The axes to sum over: all (None, the default), one, or several. With ``()`` every element becomes 0.
     where : array_like of bool, optional
         The elements that take part, broadcast with `x`. Where it is False the result is -inf.
     out : ndarray, optional
@@ -373,19 +372,19 @@ def log_softmax(x, axis=None, *, where=True, out=None, dtype=None, scale=1.0, ad
         The type of the computation and of the result, by default the type of `x`, and float64 for integers and bool.
         float16 and bfloat16 are computed in float32.
     scale : number, optional
-        What `x` is multiplied by: 1/temperature, or -1 for energies. It is rounded to the type of the computation and
-        takes no part in choosing that, whatever its own type is.
+        A factor of `x`: 1/temperature, or -1 for energies. It is rounded to the type of the computation, which does not
+        depend on the type of `scale`.
     add : array_like, optional
-        What is added to the products, broadcast with `x` both ways: dual variables, biases, free energies. `add` takes
+        Numbers to add to the products, broadcast with `x` both ways: dual variables, biases, free energies. `add` takes
         part in the promotion of types, a Python number by its kind alone.
 
     Returns
     -------
     ndarray or scalar
-        ``x - log(sum(exp(x), axis))`` of ``x*scale + add``, in its shape and the memory order of `x`, or `out`. Where a
-        nan is among the elements summed over, or all of them are -inf, all results are nan; at +inf the result is nan,
-        and -inf elsewhere. A result without axes is a NumPy scalar, unless `out` is given. For a dask array the result
-        is a dask array; see `smoothmax.dask`.
+        ``x - log(sum(exp(x), axis))`` of ``x*scale + add``, in its shape and the memory order of `x`, or `out`. If a
+        nan is among the elements that are summed, or all of them are -inf, all results are nan. If +inf is among them,
+        the result is nan there and -inf elsewhere. A result without axes is a NumPy scalar, unless `out` is given. For
+        a dask array the result is a dask array; see `smoothmax.dask`.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The types of losses and gradients, as far as those of their arguments tell; functions.pyi says how to read them."""
+"""The types of losses and gradients, as far as their arguments determine them; functions.pyi explains the notation."""
 
 from typing import Any, Literal, SupportsIndex, TypeAlias, overload
 

@@ -13,14 +13,14 @@ __all__ = [
 
 
 def logsumexp_and_softmax(a, axis=None, *, keepdims=False, where=True, out=None, dtype=None, scale=1.0, add=None):
-    """`logsumexp` and its gradient, `softmax`, in the passes over memory that softmax alone takes.
+    """`logsumexp` and its gradient, `softmax`, in as few passes over memory as softmax alone.
 
     Parameters
     ----------
     a : array_like, any shape
         The numbers to exponentiate.
     axis : None, int or tuple of ints, optional
-        What is summed over: everything (None, the default), one axis, or several.
+        The axes to sum over: all (None, the default), one, or several.
     keepdims : bool, optional
         Keep the reduced axes in the value, with length 1.
     where : array_like of bool, optional
@@ -30,17 +30,17 @@ def logsumexp_and_softmax(a, axis=None, *, keepdims=False, where=True, out=None,
     dtype : {float32, float64, float16, bfloat16}, optional
         The type of the computation and of both results. float16 and bfloat16 are computed in float32.
     scale : number, optional
-        What `a` is multiplied by, such as 1/temperature, as in `logsumexp`.
+        A factor of `a`, such as 1/temperature, as in `logsumexp`.
     add : array_like, optional
-        What is added to the products, such as a bias for each class, broadcast with `a` both ways.
+        Numbers to add to the products, such as a bias for each class, broadcast with `a` both ways.
 
     Returns
     -------
     value : ndarray or scalar
-        What `logsumexp` returns, within 1.5 ULP however many elements there are.
+        The result of `logsumexp`, within 1.5 ULP for any number of elements.
     gradient : ndarray or scalar
-        What `softmax` returns, to the same accuracy: the gradient with respect to ``a*scale + add``. With respect to
-        `a` it is `scale` times that.
+        The result of `softmax`, with the same accuracy: the gradient with respect to ``a*scale + add``. The gradient
+        with respect to `a` is `scale` times that.
 
     Raises
     ------
@@ -80,11 +80,11 @@ def softmax_vjp(g, p, axis=None, *, out=None):
     Parameters
     ----------
     g : array_like, the shape of `p`
-        The gradient of whatever is to be differentiated, with respect to `p`.
+        The gradient of a quantity with respect to `p`.
     p : array_like, any shape
-        What `softmax` returned.
+        The result of `softmax`.
     axis : None, int or tuple of ints, optional
-        The axes that `softmax` was given.
+        The axes that were given to `softmax`.
     out : ndarray, optional
         Where to put the result: an array of the shape of `p`, which may be `p` or `g` itself.
 
@@ -112,7 +112,7 @@ def softmax_vjp(g, p, axis=None, *, out=None):
     -----
     The sum is compensated, and subtracted in two parts. With :math:`s` the sum of :math:`|p_i g_i|` and u the unit in
     the last place of 1, the largest error is 3 ULP of the result and :math:`p_i s u^2` times the number of elements.
-    Elements where `g` is 0 add nothing, even where `p` is nan.
+    Elements whose `g` is 0 add nothing, even if their `p` is nan.
 
     Examples
     --------
@@ -137,11 +137,11 @@ def log_softmax_vjp(g, logp, axis=None, *, out=None):
     Parameters
     ----------
     g : array_like, the shape of `logp`
-        The gradient of whatever is to be differentiated, with respect to `logp`.
+        The gradient of a quantity with respect to `logp`.
     logp : array_like, any shape
-        What `log_softmax` returned.
+        The result of `log_softmax`.
     axis : None, int or tuple of ints, optional
-        The axes that `log_softmax` was given.
+        The axes that were given to `log_softmax`.
     out : ndarray, optional
         Where to put the result: an array of the shape of `logp`, which may be `logp` or `g` itself.
 
@@ -167,8 +167,8 @@ def log_softmax_vjp(g, logp, axis=None, *, out=None):
 
     Notes
     -----
-    The sum is compensated. The largest error is 3 ULP of the larger of the two terms of the difference, and where
-    ``exp(logp)`` is subnormal, half of its ULP times the sum of `g` beside that.
+    The sum is compensated. The largest error is 3 ULP of the larger of the two terms of the difference. Where
+    ``exp(logp)`` is subnormal, half of its ULP times the sum of `g` is added to that.
 
     Examples
     --------
@@ -197,26 +197,26 @@ def cross_entropy(logits, targets, axis=-1, *, weight=None, ignore_index=None, l
         A score for each class along `axis`, for each position along the other axes.
     targets : array_like
         Either the class of each position, of any integer type and of the shape of `logits` without `axis`; or a
-        probability for each class, of the shape of `logits`. What probabilities add up to is not checked; one of 0
-        drops its class, whatever the logit is.
+        probability for each class, of the shape of `logits`. The sum of the probabilities is not checked. A probability
+        of 0 drops its class, even if the logit is inf or nan.
     axis : int, optional
-        The axis along which the classes lie, by default the last. Logits that PyTorch takes with three or more axes
-        have their classes along axis 1: pass 1 for those. No error tells where both axes fit the targets.
+        The axis along which the classes lie, by default the last. In PyTorch, logits with three or more axes have their
+        classes along axis 1: pass ``axis=1`` for such logits. There is no error if both axes fit the targets.
     weight : array_like, optional
-        A factor for each class, an array of one axis. Factors beyond the range of the logits' type are right too.
+        A factor for each class, an array of one axis. Factors may lie beyond the range of the logits' type.
     ignore_index : int, optional
-        A target class that does not count: its position adds nothing to the loss or to what a mean is divided by.
-        By default all count. Probabilities cannot be ignored.
+        A target class to ignore: its positions add nothing to the loss or to the denominator of a mean. By default all
+        positions count. Probabilities cannot be ignored.
     label_smoothing : float, optional
         How much of each target, from 0 to 1, is spread evenly over all classes.
     reduction : {"mean", "sum", "none"}, optional
-        What becomes of the losses of the positions. A weighted mean of class targets is divided by the sum of the
-        weights of the targets that count; one of probabilities, by the number of positions. A mean is finite where its
-        losses are, even if their sum is not.
+        How the losses of the positions are reduced. The denominator of a mean is, for class targets with weights, the
+        sum of the weights of the targets that count; for probabilities, it is the number of positions. A mean is finite
+        if its losses are, even if their sum is not.
     scale : number, optional
-        What `logits` is multiplied by, such as 1/temperature, as in `logsumexp`.
+        A factor of `logits`, such as 1/temperature, as in `logsumexp`.
     add : array_like, optional
-        What is added to the products, such as a bias for each class, broadcast with `logits` both ways.
+        Numbers to add to the products, such as a bias for each class, broadcast with `logits` both ways.
 
     Returns
     -------
@@ -230,12 +230,12 @@ def cross_entropy(logits, targets, axis=-1, *, weight=None, ignore_index=None, l
     numpy.exceptions.AxisError
         An axis that `logits` does not have.
     IndexError
-        A target that is no class: negative, or not less than the number of classes.
+        A target that is not a class: negative, or not less than the number of classes.
     ValueError
         Targets or weights of another shape, an unknown `reduction`, a `label_smoothing` outside of 0 to 1, an
         `ignore_index` for probabilities.
     TypeError
-        Targets that should be integers and are not; an array that is masked, longdouble, complex or not numeric.
+        Class targets that are not integers; an array that is masked, longdouble, complex or not numeric.
     MemoryError
         No memory for the scratch of the call.
 
@@ -250,16 +250,16 @@ def cross_entropy(logits, targets, axis=-1, *, weight=None, ignore_index=None, l
     With :math:`p` the softmax of the logits :math:`x`, the loss of a position is :math:`-\sum_c t_c w_c \log p_c`,
     where :math:`w` is `weight` and :math:`t` is 1 at the target and 0 elsewhere, or the given probabilities; smoothing
     by :math:`\varepsilon` makes it :math:`(1 - \varepsilon) t_c + \varepsilon/C` for :math:`C` classes. All arguments
-    mean what they do in ``torch.nn.functional.cross_entropy``.
+    have the meaning that they have in ``torch.nn.functional.cross_entropy``.
 
-    The function reads the logits once, and makes no temporary of their size: at most 24 bytes for each position,
-    which hold its loss, and its class where targets are converted or ignored. Losses are added when all are known, in
-    the order of the positions, so that the number of threads does not show in the sum. :math:`\log p` is
-    :math:`(x_c - m) - \log(k + r)` with the numbers of `logsumexp`, so a confident right answer keeps its digits. The
-    largest error of a position's loss is 2 ULP for class targets, with or without weights, and 3 ULP for probabilities
-    and smoothing that are not negative. Where the product of a probability and a class weight is subnormal, that is
-    rounded as a subnormal number, and half of the least one times :math:`-\log p_c` is added to the bound.
-    Losses are added in float64, and what each addition rounds off is kept.
+    The function reads the logits once, and makes no temporary of their size: it needs at most 24 bytes for each
+    position, for its loss and for its class if targets are converted or ignored. The losses are added at the end, in
+    the order of the positions, so the sum does not depend on the number of threads. :math:`\log p` is :math:`(x_c - m)
+    - \log(k + r)` with the numbers of `logsumexp`, so a confident right answer keeps its digits. The largest error of a
+    position's loss is 2 ULP for class targets, with or without weights, and 3 ULP for probabilities and smoothing that
+    are not negative. If the product of a probability and a class weight is subnormal, it is rounded as a subnormal
+    number, and half of the smallest one times :math:`-\log p_c` is added to the bound. Losses are added in float64,
+    with a compensated sum.
 
     Examples
     --------
@@ -302,55 +302,56 @@ def cross_entropy_and_grad(logits, targets, axis=-1, *, weight=None, ignore_inde
     weight : array_like, optional
         A factor for each class, an array of one axis.
     ignore_index : int, optional
-        A target class that does not count: the gradient of its position is 0.
+        A target class to ignore: the gradient of its positions is 0.
     label_smoothing : float, optional
         How much of each target, from 0 to 1, is spread evenly over all classes.
     reduction : {"mean", "sum", "none"}, optional
-        What becomes of the losses of the positions. With "none" the loss is an array, and the gradient that of its sum.
+        How the losses of the positions are reduced. With "none" the loss is an array, and the gradient is that of its
+        sum.
     out : ndarray, optional
         Where to put the gradient: an array of the shape of `logits`, which may be `logits` itself.
     scale : number, optional
-        What `logits` is multiplied by, such as 1/temperature, as in `logsumexp`.
+        A factor of `logits`, such as 1/temperature, as in `logsumexp`.
     add : array_like, optional
-        What is added to the products, such as a bias for each class, broadcast with `logits` both ways.
+        Numbers to add to the products, such as a bias for each class, broadcast with `logits` both ways.
 
     Returns
     -------
     loss : ndarray or scalar
-        What `cross_entropy` returns, but for the last bit.
+        The result of `cross_entropy`; the last bit may differ.
     gradient : ndarray
         The gradient with respect to ``logits*scale + add``, in its shape and the memory order of `logits`, or `out`.
-        With respect to `logits` it is `scale` times that. It is 0 at targets that are ignored, and nan at all others
-        for a mean over weights that add up to 0.
+        The gradient with respect to `logits` is `scale` times that. It is 0 at positions that are ignored, and nan at
+        all others if it is that of a mean over weights that add up to 0.
 
     Raises
     ------
     numpy.exceptions.AxisError
         An axis that `logits` does not have.
     IndexError
-        A target that is no class: negative, or not less than the number of classes.
+        A target that is not a class: negative, or not less than the number of classes.
     ValueError
         Targets or weights of another shape, an unknown `reduction`, a `label_smoothing` outside of 0 to 1, an
         `ignore_index` for probabilities, an `out` of another shape or one that is read-only.
     TypeError
-        Targets that should be integers and are not; an `out` of the wrong kind; an array that is masked, longdouble,
-        complex or not numeric.
+        Class targets that are not integers; an `out` of the wrong kind; an array that is masked, longdouble, complex or
+        not numeric.
     MemoryError
         No memory for the gradient.
 
     See Also
     --------
-    cross_entropy : says more about the arguments.
+    cross_entropy : describes the arguments in detail.
 
     Notes
     -----
-    The gradient is :math:`w_t (p_c - [c = t])`, and for a mean it is divided by what that is divided by. For class
-    targets each exponential is computed once, where the logits of a position fit in cache; else, and for probabilities
-    and smoothing, a second pass over the logits computes it again. At the target the gradient is
-    :math:`-w_t (1 - p_t)`, where :math:`1 - p_t` is what the other classes sum to, and keeps its digits however
-    confident the answer is. The largest error is 3 ULP for class targets whose weight, over the number of classes and
-    what a mean is divided by, is between 1e-17 and 1e17 (float64: 1e-140 and 1e140). With probabilities or smoothing,
-    :math:`p_c \sum_i t_i w_i - t_c w_c` is a difference of two terms, and the error is 3 ULP of the larger.
+    The gradient is :math:`w_t (p_c - [c = t])`, divided by the denominator of a mean. For class targets each
+    exponential is computed once if the logits of a position fit in cache; otherwise, and for probabilities and
+    smoothing, a second pass over the logits computes it again. At the target the gradient is :math:`-w_t (1 - p_t)`,
+    where :math:`1 - p_t` is the sum over the other classes, and keeps its digits even if the answer is very confident.
+    The largest error is 3 ULP for class targets whose weight, divided by the number of classes and by the denominator
+    of a mean, is between 1e-17 and 1e17 (float64: 1e-140 and 1e140). With probabilities or smoothing, :math:`p_c \sum_i
+    t_i w_i - t_c w_c` is a difference of two terms, and the error is 3 ULP of the larger.
 
     Examples
     --------
@@ -369,7 +370,7 @@ def cross_entropy_and_grad(logits, targets, axis=-1, *, weight=None, ignore_inde
 
 
 def nll_loss(log_probs, targets, axis=-1, *, weight=None, ignore_index=None, label_smoothing=0.0, reduction="mean"):
-    """`cross_entropy` of log-probabilities: negative log-likelihood, of what `log_softmax` or another model returned.
+    """`cross_entropy` of log-probabilities: the negative log-likelihood of results of a model or of `log_softmax`.
 
     Parameters
     ----------
@@ -383,11 +384,11 @@ def nll_loss(log_probs, targets, axis=-1, *, weight=None, ignore_index=None, lab
     weight : array_like, optional
         A factor for each class, an array of one axis.
     ignore_index : int, optional
-        A target class that does not count.
+        A target class to ignore.
     label_smoothing : float, optional
         How much of each target, from 0 to 1, is spread evenly over all classes.
     reduction : {"mean", "sum", "none"}, optional
-        What becomes of the losses of the positions.
+        How the losses of the positions are reduced.
 
     Returns
     -------
@@ -399,18 +400,18 @@ def nll_loss(log_probs, targets, axis=-1, *, weight=None, ignore_index=None, lab
     numpy.exceptions.AxisError
         An axis that `log_probs` does not have.
     IndexError
-        A target that is no class: negative, or not less than the number of classes.
+        A target that is not a class: negative, or not less than the number of classes.
     ValueError
         Targets or weights of another shape, an unknown `reduction`, a `label_smoothing` outside of 0 to 1, an
         `ignore_index` for probabilities.
     TypeError
-        Targets that should be integers and are not; an array that is masked, longdouble, complex or not numeric.
+        Class targets that are not integers; an array that is masked, longdouble, complex or not numeric.
     MemoryError
         No memory for the scratch of the call.
 
     See Also
     --------
-    cross_entropy : says more about the arguments, and needs no log-probabilities.
+    cross_entropy : describes the arguments in detail, and needs no log-probabilities.
 
     Examples
     --------
@@ -429,7 +430,7 @@ def nll_loss(log_probs, targets, axis=-1, *, weight=None, ignore_index=None, lab
 
 
 def log_prob(logits, targets, axis=-1, *, scale=1.0, add=None):
-    """`log_softmax` at the targets, without computing the rest of it.
+    """`log_softmax` at the targets, without computing it elsewhere.
 
     Parameters
     ----------
@@ -440,9 +441,9 @@ def log_prob(logits, targets, axis=-1, *, scale=1.0, add=None):
     axis : int, optional
         The axis along which the classes lie, by default the last.
     scale : number, optional
-        What `logits` is multiplied by, such as 1/temperature, as in `logsumexp`.
+        A factor of `logits`, such as 1/temperature, as in `logsumexp`.
     add : array_like, optional
-        What is added to the products, such as a bias for each class, broadcast with `logits` both ways.
+        Numbers to add to the products, such as a bias for each class, broadcast with `logits` both ways.
 
     Returns
     -------
@@ -454,11 +455,11 @@ def log_prob(logits, targets, axis=-1, *, scale=1.0, add=None):
     numpy.exceptions.AxisError
         An axis that `logits` does not have.
     IndexError
-        A target that is no class: negative, or not less than the number of classes.
+        A target that is not a class: negative, or not less than the number of classes.
     ValueError
         Targets of another shape.
     TypeError
-        Targets that are no integers; an array that is masked, longdouble, complex or not numeric.
+        Targets that are not integers; an array that is masked, longdouble, complex or not numeric.
     MemoryError
         No memory for the scratch of the call.
 
@@ -469,7 +470,7 @@ def log_prob(logits, targets, axis=-1, *, scale=1.0, add=None):
 
     Notes
     -----
-    One pass over the logits. The largest error is 2 ULP for every finite input.
+    The function makes one pass over the logits. The largest error is 2 ULP for every finite input.
 
     Examples
     --------

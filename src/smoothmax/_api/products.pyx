@@ -26,20 +26,21 @@ def logmatmulexp(a, b, *, out=None, dtype=None, exact=False):
         The type of the computation and of the result, by default the one that `a` and `b` promote to as in NumPy, and
         float64 for integers and bool. float16 and bfloat16 are computed in float32.
     exact : bool, optional
-        Sum the terms of each element by itself instead of multiplying matrices of exponentials.
+        Sum the terms of each element separately instead of multiplying matrices of exponentials.
 
     Returns
     -------
     ndarray or scalar
-        ``log(exp(a) @ exp(b))`` in the shape that ``a @ b`` has, or `out`. A sum of no terms gives -inf. Two vectors
-        give a NumPy scalar, unless `out` is given. For a dask array the result is a dask array (see `smoothmax.dask`),
-        for a tensor of PyTorch or another array with a namespace one of its kind. Labels do not go through a product.
+        ``log(exp(a) @ exp(b))`` in the shape that ``a @ b`` has, or `out`. A sum without terms is -inf. For two vectors
+        the result is a NumPy scalar, unless `out` is given. For a dask array it is a dask array (see `smoothmax.dask`),
+        and for a tensor of PyTorch or an array of the array API standard it is one of that kind. A product has no
+        labels.
 
     Raises
     ------
     ValueError
-        An argument without axes; axes that are summed over and differ in length; stacks that do not broadcast. An
-        `out` of another shape, or one that is read-only.
+        An argument without axes; summed axes of different lengths; stacks that do not broadcast; an `out` of another
+        shape, or one that is read-only.
     TypeError
         A `dtype` or `out` of the wrong kind, or any `dtype` for complex input; a masked array or one with units; an
         array that is not numeric; an `out` for dask arrays.
@@ -54,23 +55,24 @@ def logmatmulexp(a, b, *, out=None, dtype=None, exact=False):
     Notes
     -----
     Each row of `a` and each column of `b` is divided by the exponential of its maximum, and the matrices of these
-    exponentials, from 0 to 1, are multiplied by `numpy.matmul`. Where the product of an element is so small that what
-    underflowed might count, its terms are summed again, one by one. Hence nothing is wrongly -inf:
-    ``logmatmulexp([[0, 0], [0, 0]], [[-1000, 0], [-1000, 0]])`` begins with -999.3, where the formula that is widely
-    copied loses the whole column.
+    exponentials, from 0 to 1, are multiplied by `numpy.matmul`. Where the product for an element is so small that
+    underflow might matter, its terms are summed again, one by one. Hence no result is wrongly -inf: ``logmatmulexp([[0,
+    0], [0, 0]], [[-1000, 0], [-1000, 0]])`` begins with -999.3, where the formula that is widely used loses the whole
+    column.
 
     With u = 2**-53 (2**-24 for float32), the absolute error is at most (k + 8) u plus 1 ULP of the result. With `exact`
     it is at most 2 ULP, of the larger of maximum and logarithm where they cancel, and the result does not depend on how
-    `numpy.matmul` adds. The product of two vectors, and any of at most 16 elements, is always summed exactly.
+    `numpy.matmul` adds. The product of two vectors, and any product with at most 16 elements, is always summed exactly.
 
-    An element is nan if any of its terms is, also where +inf meets -inf, and otherwise inf if any of them is; terms of
-    -inf add nothing. Sums of two elements that overflow are infinite.
+    An element is nan if any of its terms is, also where +inf is added to -inf, and otherwise inf if any of them is;
+    terms of -inf add nothing. A sum of two elements that overflows is infinite.
 
-    Besides the result, a call takes the memory of two arrays, the exponentials, and exact sums take none. Input of
-    another type than that of the computation, or with neither of its last two axes contiguous, is copied, and an `out`
-    that is not C-contiguous or of another type costs a second result. `set_num_threads` sets how many threads compute
-    exponentials and exact sums. How many `numpy.matmul` takes is a setting of the library behind it, on whose order of
-    sums the last bits of the result may depend. longdouble and complex numbers are computed row after row by NumPy.
+    Besides the result, a call needs memory for two arrays of exponentials; exact sums need none. Input of a type other
+    than that of the computation, or with neither of its last two axes contiguous, is copied, and an `out` that is not
+    C-contiguous or of another type needs memory for a second result. `set_num_threads` sets how many threads compute
+    exponentials and exact sums. The threads of `numpy.matmul` are a setting of its BLAS library, and the last bits of
+    the result may depend on that library's order of sums. longdouble and complex numbers are computed by NumPy, row by
+    row.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""The types of logcumsumexp, as far as those of its arguments tell; functions.pyi says how to read them."""
+"""The types of logcumsumexp, as far as its arguments determine them; functions.pyi explains the notation."""
 
 from typing import Any, SupportsIndex, overload
 

@@ -18,12 +18,12 @@ def logcumsumexp(a, axis=None, *, reverse=False, exclusive=False, out=None, dtyp
     a : array_like, any shape
         The numbers to exponentiate, add and take the logarithm of.
     axis : None or int, optional
-        The axis along which sums are taken. None, the default, goes through all elements in C's order and gives a
-        result of one axis, as in `numpy.cumsum`.
+        The axis along which to sum. With None, the default, the sum goes through all elements in C's order and the
+        result has one axis, as in `numpy.cumsum`.
     reverse : bool, optional
         Sum from each position to the end of the axis instead.
     exclusive : bool, optional
-        Leave the element at the position itself out. The first result is then -inf, or the last with `reverse`.
+        Leave out the element at the position itself. The first result is then -inf, or the last with `reverse`.
     out : ndarray, optional
         Where to put the result: an array of exactly its shape, any layout, of a dtype that the result can be cast to
         by the rule ``same_kind``. It may be `a` itself, or overlap it.
@@ -34,9 +34,9 @@ def logcumsumexp(a, axis=None, *, reverse=False, exclusive=False, out=None, dtyp
     Returns
     -------
     ndarray
-        ``log(cumsum(exp(a), axis))``, in the shape and memory order of `a`, or with one axis where `axis` is None; or
-        `out`. Before the first element that is not -inf the result is -inf. From the first +inf on it is inf, and from
-        the first nan on nan. A number without axes gives one result.
+        ``log(cumsum(exp(a), axis))``, in the shape and memory order of `a`, or with one axis if `axis` is None; or
+        `out`. Before the first element that is not -inf, results are -inf. From the first +inf on they are inf, and
+        from the first nan on nan. A number without axes gives one result.
 
     Raises
     ------
@@ -51,14 +51,14 @@ def logcumsumexp(a, axis=None, *, reverse=False, exclusive=False, out=None, dtyp
 
     See Also
     --------
-    logsumexp : the last result alone, several times as fast.
+    logsumexp : only the last result, several times as fast.
 
     Notes
     -----
-    Every prefix has the bound of `logsumexp`, 1.5 ULP, however long it is: where its maximum and the logarithm cancel,
-    in ULP of the larger of the two. The elements of a block are exponentiated relative to the largest so far and
-    summed in three parts, so the error does not grow with the number of elements; ``numpy.logaddexp.accumulate`` rounds
-    at each step. A single long row is shared by threads in two passes.
+    Every prefix of any length has the bound of `logsumexp`, 1.5 ULP; where its maximum and the logarithm cancel, in ULP
+    of the larger of the two. The elements of a block are exponentiated relative to the largest so far and summed in
+    three parts, so the error does not grow with the number of elements, while ``numpy.logaddexp.accumulate`` rounds at
+    each step. Threads share a single long row in two passes.
 
     longdouble and complex numbers are computed by plain NumPy, with temporaries of several times the input's size. The
     largest error of longdouble is 2 ULP, counted in the same way; complex results have the bound of `logsumexp`.

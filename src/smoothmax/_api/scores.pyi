@@ -1,4 +1,4 @@
-"""The types of top_log_probs and categorical; functions.pyi says how to read them."""
+"""The types of top_log_probs and categorical; functions.pyi explains the notation."""
 
 from typing import Any, SupportsIndex, TypeAlias, overload
 

@@ -11,14 +11,14 @@ cnp.import_array()
 
 
 def top_log_probs(logits, k, axis=-1):
-    r"""The k largest log-probabilities, and where they are: what a language model finds most likely.
+    r"""The k largest log-probabilities and their indices: the most likely tokens of a language model, for example.
 
     Parameters
     ----------
     logits : array_like, at least one axis
         Scores of the elements along `axis`, before normalisation.
     k : int
-        How many log-probabilities are wanted, from 0 to the length of `axis`.
+        The number of log-probabilities to return, from 0 to the length of `axis`.
     axis : int, optional
         The axis along which the probabilities add up to 1, by default the last.
 
@@ -28,7 +28,7 @@ def top_log_probs(logits, k, axis=-1):
         The shape of `logits` with k elements along `axis`: the largest elements of ``log_softmax(logits, axis)``, the
         largest first. float64 for integers and bool.
     indices : ndarray of intp
-        Where each of them lies along `axis`. Of elements that are equal, the one with the lower index comes first.
+        The place of each of them along `axis`. Of equal elements, the one with the lower index comes first.
 
     Raises
     ------
@@ -37,8 +37,8 @@ def top_log_probs(logits, k, axis=-1):
     ValueError
         A `k` that is negative or larger than the length of `axis`.
     TypeError
-        A `k` or an `axis` that is no integer; complex numbers; a masked array or one with units; an array that is not
-        numeric.
+        A `k` or an `axis` that is not an integer; complex numbers; a masked array or one with units; an array that is
+        not numeric.
     MemoryError
         No memory for the result.
 
@@ -50,17 +50,18 @@ def top_log_probs(logits, k, axis=-1):
 
     Notes
     -----
-    The order is that of the logits, so no two of them change places because their log-probabilities are rounded to the
-    same number. Each log-probability has the bound of `log_softmax`, 2 ULP; of one contiguous row it has the same bits.
+    The order is that of the logits, so elements do not change places if their log-probabilities are rounded to the same
+    number. Each log-probability has the bound of `log_softmax`, 2 ULP; for a single contiguous row it has the same
+    bits.
 
     A row is read once. While a block of it is in cache, it is added to the sum, and elements that exceed the k-th
     largest so far are put aside; after a few blocks hardly any do. No row is sorted, and no array of all
-    log-probabilities is made: k results of each row, and in each thread work space for up to k + max(k, 4096)
-    candidates, 16 bytes each.
+    log-probabilities is made. A call needs memory for k results of each row and, in each thread, for up to k + max(k,
+    4096) candidates of 16 bytes.
 
-    With a nan in it, all log-probabilities of a row are nan, as they are where all elements are -inf. They are equal
-    then, and the indices are those of the first k elements. +inf has the log-probability nan and comes first; the
-    others of its row are -inf.
+    If a row has a nan, or all its elements are -inf, all its log-probabilities are nan. They count as equal, and the
+    indices are those of the first k elements. An element of +inf has the log-probability nan and comes first; the other
+    elements of its row have -inf.
 
     longdouble is computed by plain NumPy, which sorts the rows.
 
@@ -96,27 +97,28 @@ def categorical(logits, axis=-1, *, size=None, scale=1.0, rng=None):
     axis : int, optional
         The axis along which the probabilities add up to 1, by default the last.
     size : int or tuple of ints, optional
-        The shape of the result, to which the shape of `logits` without `axis` must broadcast, as the parameters of a
-        `numpy.random.Generator` broadcast to its ``size``, and as `shape` in ``jax.random.categorical``. By default
-        that shape itself: one draw of each row. ``size=(1000, n)`` draws 1000 times from each of n rows.
+        The shape of the result. The shape of `logits` without `axis` must broadcast to it, like the parameters of a
+        `numpy.random.Generator` to its ``size``, and as for `shape` in ``jax.random.categorical``. By default it is the
+        shape of `logits` without `axis`: one draw from each row. ``size=(1000, n)`` draws 1000 times from each of n
+        rows.
     scale : number, optional
-        What the logits are multiplied by: the inverse of a temperature.
+        A factor of the logits: the inverse of a temperature.
     rng : None, int, or numpy.random.Generator, optional
-        The source of random numbers, or anything else that `numpy.random.default_rng` takes. None, the default, takes
+        The source of random numbers, or anything else that `numpy.random.default_rng` accepts. None, the default, uses
         fresh entropy from the system.
 
     Returns
     -------
     ndarray of intp
-        The indices, of shape `size`; a NumPy scalar where that is ``()``.
+        The indices, of shape `size`; a NumPy scalar if that is ``()``.
 
     Raises
     ------
     numpy.exceptions.AxisError
         An axis that `logits` does not have.
     ValueError
-        A row with nan or +inf, or of -inf alone, from which there is nothing to draw; a `size` to which the rows do not
-        broadcast; an `axis` of length 0.
+        A row with nan or +inf, or with nothing but -inf, because it has no distribution; a `size` to which the rows do
+        not broadcast; an `axis` of length 0.
     TypeError
         An `axis`, `size` or `scale` of the wrong kind; complex numbers; a masked array or one with units; an array that
         is not numeric.
@@ -130,17 +132,17 @@ def categorical(logits, axis=-1, *, size=None, scale=1.0, rng=None):
 
     Notes
     -----
-    Each draw takes one number of ``rng.random(size)``, the one in its place, and finds the first element at which the
-    cumulative probability exceeds it. So equal seeds give equal draws whatever the number of threads and the layout of
+    Each draw uses one number of ``rng.random(size)``, the one in its place, and finds the first element at which the
+    cumulative probability exceeds it. So equal seeds give equal draws for any number of threads and any layout of
     `logits`, and on any processor with fma; larger numbers draw later elements. The Gumbel-max trick, as in
-    ``jax.random.categorical``, takes a number and a logarithm for each logit instead, and draws other elements.
+    ``jax.random.categorical``, needs a random number and a logarithm for each logit instead, and draws other elements.
 
-    A row is read once for the sums of its blocks of 16 KiB. One of the blocks is read again, in which the element is
-    found; of many draws, those that fall into the same block share this work. Beside the result, a call holds one array
-    of its size: the uniform numbers, or the indices before their axes are in order.
+    A row is read once for the sums of its blocks of 16 KiB. Then the block in which the element lies is read again;
+    draws that fall into the same block share this work. Besides the result, a call needs one array of its size: for the
+    uniform numbers, or for the indices before their axes are in order.
 
-    The probability of an element is right within 4 units of the logits' type, relative, as far as the 53 bits of a
-    uniform number allow: an element of less than 1.1e-16 has a probability of 0 or 1.1e-16. float16 is computed in
+    The relative error of the probability of an element is at most 4 units of the logits' type, as far as the 53 bits of
+    a uniform number allow: an element of less than 1.1e-16 has a probability of 0 or 1.1e-16. float16 is computed in
     float32, longdouble by plain NumPy.
 
     Examples

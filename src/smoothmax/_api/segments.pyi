@@ -1,4 +1,4 @@
-"""The types of functions of segments, as far as those of their arguments tell; functions.pyi says how to read them."""
+"""The types of functions of segments, as far as their arguments determine them; functions.pyi explains the notation."""
 
 from typing import Any, SupportsIndex, TypeAlias, overload
 

@@ -12,16 +12,16 @@ cnp.import_array()
 
 
 def segment_logsumexp(a, offsets, axis=0, *, out=None, dtype=None):
-    r"""`logsumexp` of each segment of an axis: of choice sets, sparse rows, sequences of different length.
+    r"""`logsumexp` of each segment of an axis: choice sets, sparse rows, sequences of different lengths.
 
     Parameters
     ----------
     a : array_like, at least one axis
         The numbers to exponentiate, add and take the logarithm of.
     offsets : array_like of n + 1 integers
-        Segment i is ``a[offsets[i]:offsets[i + 1]]`` along the axis, as rows are in CSR's ``indptr``: from 0 to the
-        length of the axis, none less than the one before. Segments may be empty. `offsets_from_ids` makes them of
-        sorted group numbers.
+        Segment i is ``a[offsets[i]:offsets[i + 1]]`` along the axis, like the rows of ``indptr`` in CSR: offsets go
+        from 0 to the length of the axis and do not decrease. Segments may be empty. `offsets_from_ids` makes offsets
+        from sorted group numbers.
     axis : int, optional
         The axis that is divided, by default the first.
     out : ndarray, optional
@@ -41,9 +41,9 @@ def segment_logsumexp(a, offsets, axis=0, *, out=None, dtype=None):
     numpy.exceptions.AxisError
         An axis that `a` does not have.
     ValueError
-        `offsets` that are no integers, have no or several axes, do not begin with 0 or end with the length of the axis,
-        are out of range, or decrease: the first that is wrong is named. An `out` of another shape, or one that is
-        read-only.
+        `offsets` that are not integers, have no or several axes, do not begin with 0 or end with the length of the
+        axis, are out of range, or decrease; the error names the first wrong one. An `out` of another shape, or one that
+        is read-only.
     TypeError
         An `axis`, `dtype` or `out` of the wrong kind; a masked array or one with units; an array that is not numeric;
         `offsets` that are a dask array.
@@ -52,13 +52,13 @@ def segment_logsumexp(a, offsets, axis=0, *, out=None, dtype=None):
 
     See Also
     --------
-    segment_softmax : its gradient.
+    segment_softmax : the gradient of this function.
 
     Notes
     -----
-    Short segments are sorted by length, 4096 of them at a time, and laid side by side in the lanes of a vector, so a
-    segment of three elements costs three times one element, not a call. The bound is that of `logsumexp`, 1.5 ULP.
-    Types that have no kernels, longdouble and complex numbers, are computed one segment after the other. Offsets of
+    Short segments are sorted by length, 4096 of them at a time, and laid side by side in the lanes of a vector. So a
+    segment of three elements costs as much as three elements, not as much as a call. The bound is that of `logsumexp`,
+    1.5 ULP. longdouble and complex numbers, which have no kernels, are computed one segment after the other. Offsets of
     another type than intp are copied.
 
     Examples
@@ -87,9 +87,9 @@ def segment_softmax(a, offsets, axis=0, *, out=None, dtype=None):
     a : array_like, at least one axis
         The numbers to exponentiate.
     offsets : array_like of n + 1 integers
-        Segment i is ``a[offsets[i]:offsets[i + 1]]`` along the axis, as rows are in CSR's ``indptr``: from 0 to the
-        length of the axis, none less than the one before. Segments may be empty. `offsets_from_ids` makes them of
-        sorted group numbers.
+        Segment i is ``a[offsets[i]:offsets[i + 1]]`` along the axis, like the rows of ``indptr`` in CSR: offsets go
+        from 0 to the length of the axis and do not decrease. Segments may be empty. `offsets_from_ids` makes offsets
+        from sorted group numbers.
     axis : int, optional
         The axis that is divided, by default the first.
     out : ndarray, optional
@@ -109,9 +109,9 @@ def segment_softmax(a, offsets, axis=0, *, out=None, dtype=None):
     numpy.exceptions.AxisError
         An axis that `a` does not have.
     ValueError
-        `offsets` that are no integers, have no or several axes, do not begin with 0 or end with the length of the axis,
-        are out of range, or decrease: the first that is wrong is named. An `out` of another shape, or one that is
-        read-only.
+        `offsets` that are not integers, have no or several axes, do not begin with 0 or end with the length of the
+        axis, are out of range, or decrease; the error names the first wrong one. An `out` of another shape, or one that
+        is read-only.
     TypeError
         An `axis`, `dtype` or `out` of the wrong kind; a masked array or one with units; an array that is not numeric;
         `offsets` that are a dask array.
@@ -120,12 +120,12 @@ def segment_softmax(a, offsets, axis=0, *, out=None, dtype=None):
 
     See Also
     --------
-    segment_log_softmax : its logarithm.
-    segment_logsumexp : the number whose gradient this is; it says how segments are computed.
+    segment_log_softmax : the logarithm of this function.
+    segment_logsumexp : this is its gradient; its notes say how segments are computed.
 
     Notes
     -----
-    The bound is that of `softmax`, 2 ULP, and so are the special values: a nan or +inf affects its segment alone.
+    The bound is that of `softmax`, 2 ULP, and so are the special values: a nan or +inf affects only its own segment.
 
     Examples
     --------
@@ -153,9 +153,9 @@ def segment_log_softmax(a, offsets, axis=0, *, out=None, dtype=None):
     a : array_like, at least one axis
         The numbers to normalise.
     offsets : array_like of n + 1 integers
-        Segment i is ``a[offsets[i]:offsets[i + 1]]`` along the axis, as rows are in CSR's ``indptr``: from 0 to the
-        length of the axis, none less than the one before. Segments may be empty. `offsets_from_ids` makes them of
-        sorted group numbers.
+        Segment i is ``a[offsets[i]:offsets[i + 1]]`` along the axis, like the rows of ``indptr`` in CSR: offsets go
+        from 0 to the length of the axis and do not decrease. Segments may be empty. `offsets_from_ids` makes offsets
+        from sorted group numbers.
     axis : int, optional
         The axis that is divided, by default the first.
     out : ndarray, optional
@@ -175,9 +175,9 @@ def segment_log_softmax(a, offsets, axis=0, *, out=None, dtype=None):
     numpy.exceptions.AxisError
         An axis that `a` does not have.
     ValueError
-        `offsets` that are no integers, have no or several axes, do not begin with 0 or end with the length of the axis,
-        are out of range, or decrease: the first that is wrong is named. An `out` of another shape, or one that is
-        read-only.
+        `offsets` that are not integers, have no or several axes, do not begin with 0 or end with the length of the
+        axis, are out of range, or decrease; the error names the first wrong one. An `out` of another shape, or one that
+        is read-only.
     TypeError
         An `axis`, `dtype` or `out` of the wrong kind; a masked array or one with units; an array that is not numeric;
         `offsets` that are a dask array.
@@ -186,12 +186,13 @@ def segment_log_softmax(a, offsets, axis=0, *, out=None, dtype=None):
 
     See Also
     --------
-    segment_softmax : its exponential.
-    segment_logsumexp : it says how segments are computed.
+    segment_softmax : the exponential of this function.
+    segment_logsumexp : its notes say how segments are computed.
 
     Notes
     -----
-    The bound is that of `log_softmax`, 2 ULP, and so are the special values: a nan or +inf affects its segment alone.
+    The bound is that of `log_softmax`, 2 ULP, and so are the special values: a nan or +inf affects only its own
+    segment.
 
     Examples
     --------
@@ -217,26 +218,27 @@ def offsets_from_ids(ids, num_segments=None):
     Parameters
     ----------
     ids : array_like of integers, one axis
-        The segment that each element belongs to, sorted. A number that does not occur is that of an empty segment.
+        The number of the segment that each element belongs to, sorted. If a number does not occur, its segment is
+        empty.
     num_segments : None or int, optional
         How many segments there are, by default one more than the largest id.
 
     Returns
     -------
     ndarray of intp
-        ``num_segments + 1`` offsets: the elements of segment i are those from the i-th offset to the next.
+        ``num_segments + 1`` offsets: segment i has the elements from the i-th offset to the next.
 
     Raises
     ------
     ValueError
-        `ids` that are no integers, have no or several axes, are negative, not sorted, or not less than `num_segments`:
-        the first that is wrong is named. A negative `num_segments`.
+        `ids` that are not integers, have no or several axes, are negative, not sorted, or not less than `num_segments`;
+        the error names the first wrong one. A negative `num_segments`.
     TypeError
-        A `num_segments` that is no integer.
+        A `num_segments` that is not an integer.
 
     See Also
     --------
-    segment_logsumexp, segment_softmax, segment_log_softmax : what takes them.
+    segment_logsumexp, segment_softmax, segment_log_softmax : the functions that take offsets.
 
     Examples
     --------

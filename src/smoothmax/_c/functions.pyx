@@ -1,7 +1,7 @@
 """The functions of the C interface, and the capsule with their table, which include/smoothmax.h declares.
 
-Pointers, lengths and strides come from C as they are; nothing is checked but whether there are elements. Every function
-enters the standard floating-point environment, as calls from Python do, and leaves no floating-point flag behind.
+Pointers, lengths and strides come from C unchecked, except that there may be no elements. Every function enters the
+standard floating-point environment, as calls from Python do, and leaves no floating-point flag behind.
 """
 
 from cpython.pycapsule cimport PyCapsule_New
@@ -65,7 +65,7 @@ ctypedef fused partial:
     PartialF32
     PartialF64
 
-# What nothing changes after import: the kernels of float32 and of float64.
+# The kernels of float32 and of float64. They do not change after import.
 cdef const Kernels *KERNELS[2][OPERATIONS]
 cdef NumberF32 NUMBERS_F32[ELEMENTWISE_OPERATIONS]
 cdef NumberF64 NUMBERS_F64[ELEMENTWISE_OPERATIONS]
@@ -154,7 +154,8 @@ cdef real log_expit(real x) noexcept nogil:
 
 # Partial sums ---------------------------------------------------------------------------------------------------------
 #
-# They are those of smoothmax.LogSumExp, one each. C's structs have the size of a Packed and are never looked into.
+# Each is a partial sum as in smoothmax.LogSumExp. The C structs have the size of a Packed, and C code does not read
+# them.
 
 cdef inline const Kernels *kernels_of_sum(const partial *_) noexcept nogil:
     return KERNELS[partial is PartialF64][<int>LOGSUMEXP]
@@ -242,7 +243,7 @@ _C_API = PyCapsule_New(&TABLE, "smoothmax._C_API", NULL)
 
 
 def addresses():
-    """The addresses of the functions, by the names that C has for them."""
+    """The addresses of the functions by their C names."""
     return {
         "smoothmax_logsumexp_f64": <uintptr_t>TABLE.logsumexp_f64,
         "smoothmax_logsumexp_f32": <uintptr_t>TABLE.logsumexp_f32,

@@ -22,23 +22,23 @@ FUNCTIONS = {
     "segment_softmax": "softmax within each segment of an axis",
     "segment_log_softmax": "log_softmax within each segment of an axis",
 }
-REDUCTIONS = ("logsumexp", "logmeanexp", "segment_logsumexp")  # whose results are printed where there is no output
+REDUCTIONS = ("logsumexp", "logmeanexp", "segment_logsumexp")  # their results are printed if there is no output
 DTYPES = ("float32", "float64", "float16", "longdouble")
 UNITS = {"": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that says what is wrong in one line, without the usage before it."""
+    """A parser that reports an error in one line, without the usage."""
 
     def error(self, message: str) -> NoReturn:
         raise Refused(message)
 
     def print_help(self, file: Any = None) -> None:
-        print(self.format_help(), end="", file=file)  # argparse's own ignores a full disk
+        print(self.format_help(), end="", file=file)  # argparse's own method ignores a full disk
 
 
 class Version(argparse.Action):
-    """--version, printed as the help is."""
+    """--version, printed like the help."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
         print("smoothmax", __version__)
@@ -93,7 +93,7 @@ def parse_shape(text: str) -> tuple[int, ...]:
 
 
 def parse_size(text: str) -> int:
-    """A number of bytes, a million at least; what no memory can have is cut to what an array could have."""
+    """A number of bytes, at least a million; numbers beyond any memory are limited to the largest size of an array."""
     match = re.fullmatch(r"(\d+(?:\.\d*)?)\s*([kmg]i?b|)", text.strip().lower())
     size = min(int(Decimal(match[1]) * UNITS[match[2]]), sys.maxsize) if match else 0
     if size < UNITS["mb"]:
@@ -167,7 +167,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The arguments of a command; Refused if they are wrong."""
     joined: list[str] = []
     for argument in arguments:
-        if joined and joined[-1] in ("--axis", "--scale"):  # argparse takes the -2,-1 of `--axis -2,-1` for an option
+        if joined and joined[-1] in ("--axis", "--scale"):  # argparse takes -2,-1 of `--axis -2,-1` for an option
             joined[-1] = f"{joined[-1]}={argument}"
         else:
             joined.append(argument)

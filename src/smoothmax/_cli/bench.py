@@ -1,4 +1,4 @@
-"""The bench command: the comparison on shapes of the user's choice, as a table, as JSON, as a picture."""
+"""The bench command: the comparison on the user's shapes, as a table, as JSON, as a picture."""
 
 import json
 import math
@@ -31,7 +31,7 @@ def run_comparison(shapes: list[tuple[int, ...]], axis: int, types: list[str], a
 
 
 def empty_figure(path: str) -> Any:
-    """Return a figure that can be saved under this name, which is checked before the measuring."""
+    """Return a figure that can be saved under this name. This is checked before the measurement."""
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
@@ -53,8 +53,8 @@ def save(figure: Any, path: str) -> None:
 
 
 def draw_bars(figure: Any, records: list[Record]) -> None:
-    """Draw how many times as long the others take: a bar for each, in groups of a function, type and shape."""
-    from matplotlib.ticker import LogLocator  # which empty_figure has found to be there
+    """Draw how many times as long the others take, with a bar for each, grouped by function, type and shape."""
+    from matplotlib.ticker import LogLocator  # empty_figure has checked that it is installed
 
     figure.set_size_inches(7, 1 + 0.5 * len(records))
     axes = figure.subplots()
@@ -69,7 +69,7 @@ def draw_bars(figure: Any, records: list[Record]) -> None:
     axes.set_yticks([place + (len(rivals) - 1) * height / 2 for place in range(len(records))], names)
     axes.invert_yaxis()
     axes.axvline(1, color="black", linewidth=1)
-    # A ratio of 2 and one of 1/2 are as far from 1 as each other, and both are seen beside one of 400.
+    # On this scale the ratios 2 and 1/2 are equally far from 1, and both are visible beside a ratio of 400.
     axes.set_xscale("log", subs=[])
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")
@@ -80,7 +80,7 @@ def draw_bars(figure: Any, records: list[Record]) -> None:
 
 
 def heading(rivals: list[str]) -> str:
-    """What was measured, and on what: functions and versions, processor and threads."""
+    """A heading that says what was measured: functions and versions, processor and threads."""
     known = configuration()
     versions = {"smoothmax": known["Versions"]["smoothmax"]}
     versions |= {who: getattr(sys.modules.get(who.lower()), "__version__", "") for who in rivals}

@@ -1,6 +1,6 @@
 """The comparison that `python -m smoothmax` prints: times and errors of smoothmax, NumPy's formulas and SciPy.
 
-Errors are measured against results in a wider type of NumPy, without the help of smoothmax.
+Errors are measured against results in a wider type, computed by NumPy without smoothmax.
 """
 
 import importlib
@@ -17,7 +17,7 @@ __all__ = ["compare"]
 Array = np.ndarray[Any, Any]
 Function = Callable[..., Any]
 Case = tuple[tuple[int, ...], int]
-Record = dict[str, Any]  # one line of the table: seconds of a call and errors in ULP of each contender
+Record = dict[str, Any]  # one line of the table: for each contender the seconds of a call and the error in ULP
 
 CASES: Sequence[Case] = (
     ((10,), 0),
@@ -28,12 +28,12 @@ CASES: Sequence[Case] = (
     ((16, 3, 224, 224), 1),
 )
 TYPES = ("float64", "float32")
-SPREAD = 5  # standard deviation of the input: about that of a classifier's logits
-SECONDS = 0.15  # of measuring for a line of the table, all its contenders taken together
+SPREAD = 5  # standard deviation of the input, about that of a classifier's logits
+SECONDS = 0.15  # of measuring for a line of the table, for all contenders together
 ROUNDS = 3  # of measuring, even if they take longer than SECONDS
-SAMPLE = 200_000  # elements whose results are compared; more if one reduction has more
+SAMPLE = 200_000  # elements whose results are compared; one whole reduction if that has more
 
-# The reference has 64 bits if long double has, otherwise 53, enough to measure float32 alone.
+# The reference has 64 bits if long double has. Otherwise it has 53, which is enough for float32 only.
 WIDE: type[np.floating[Any]] = np.longdouble if np.finfo(np.longdouble).nmant >= 63 else np.float64
 
 # Contenders ----------------------------------------------------------------------------------------------------------
@@ -79,10 +79,10 @@ def import_scipy() -> tuple[str, dict[str, Function]]:
 
 
 def reference(x: Array, axis: int) -> dict[str, tuple[Array, Array]]:
-    """For each function the result in WIDE, and the numbers whose units in the last place measure its error.
+    """For each function the result in WIDE, and the numbers in whose ULP its error is measured.
 
-    The sum leaves the maximum out, because log1p of the others has the digits of results near 0. The
-    reference itself errs by the rounding of x - maximum: some abs(x - maximum)/2 units of WIDE, hundredths of one of x.
+    The sum leaves the maximum out, because log1p of the others keeps the digits of results near 0. Rounding x - maximum
+    gives the reference an error of about abs(x - maximum)/2 units of WIDE, hundredths of a unit of x.
     """
     largest = np.expand_dims(np.argmax(x, axis=axis), axis)
     wide = x.astype(WIDE)
@@ -115,7 +115,7 @@ def largest_error(result: Any, exact: Array, scale: Array) -> float:
 
 
 def best_times(functions: Sequence[Function], x: Array, axis: int) -> list[float]:
-    """Seconds of a call of each. They take turns, so that other load on the machine meets all of them alike."""
+    """Seconds of a call of each function. They take turns, so that other load on the machine affects all alike."""
     timers = [timeit.Timer("f(x, axis=axis)", globals={"f": f, "x": x, "axis": axis}) for f in functions]
     turn_seconds = SECONDS / (8 * len(timers))
     calls = [max(1, int(turn_seconds / max(timer.timeit(1), timer.timeit(1)))) for timer in timers]

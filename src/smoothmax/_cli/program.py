@@ -1,4 +1,4 @@
-"""python -m smoothmax run: a program with smoothmax's functions in the place of SciPy's."""
+"""python -m smoothmax run: run a program in which smoothmax replaces SciPy's functions."""
 
 import os
 import runpy
@@ -13,8 +13,8 @@ __all__ = ["run_program"]
 
 USAGE = """usage: python -m smoothmax run [--scikit-learn] (script.py | -m module | -c code) [arguments ...]
 
-Run a Python program in which smoothmax answers calls of scipy.special's logsumexp, softmax and log_softmax, in this
-process and in all that it starts. Everything behind the program's name is the program's.
+Run a Python program in which smoothmax answers calls of scipy.special's logsumexp, softmax, log_softmax and log_expit,
+in this process and in all processes that it starts. Everything after the program's name is passed to the program.
 
 options:
   -h, --help      show this help message and exit
@@ -25,7 +25,7 @@ options:
 
 
 def run_program(arguments: Sequence[str]) -> None:
-    """Run the program as Python itself would: with its own sys.argv, sys.path, exceptions and exit code."""
+    """Run the program like Python itself: with its own sys.argv, sys.path, exceptions and exit code."""
     rest, scikit_learn = list(arguments), False
     while rest and rest[0] in ("-h", "--help", "--scikit-learn"):
         if rest.pop(0) != "--scikit-learn":
@@ -50,6 +50,6 @@ def run_program(arguments: Sequence[str]) -> None:
         main = sys.modules["__main__"] = ModuleType("__main__")
         exec(compile(program, "<string>", "exec"), vars(main))
     else:
-        if not os.path.isdir(program):  # a folder or archive has its own entry, which run_path adds
+        if not os.path.isdir(program):  # run_path adds the entry of a folder or an archive
             sys.path[0] = os.path.dirname(os.path.abspath(program))
         runpy.run_path(program, run_name="__main__")

@@ -1,4 +1,4 @@
-"""Carry out a parsed command: a function on a file, or the comparison on shapes of the user's choice."""
+"""Carry out a parsed command: a function on a file, or the comparison on the user's shapes."""
 
 import argparse
 import contextlib
@@ -69,13 +69,13 @@ def is_store(path: str) -> bool:
 
 @contextlib.contextmanager
 def no_progress(_: int) -> Iterator[Callable[[int], object]]:
-    """A function that takes how many bytes were read, and shows nothing."""
+    """A function that takes the number of bytes read, and shows nothing."""
     yield int
 
 
 @contextlib.contextmanager
 def progress_bar(total: int) -> Iterator[Callable[[int], object]]:
-    """A function that takes how many bytes were read: on a terminal it moves a bar, or says that it needs tqdm."""
+    """A function that takes the number of bytes read. On a terminal it moves a bar, or says that it needs tqdm."""
     tqdm = find_tqdm() if sys.stderr.isatty() else None
     if tqdm is None:
         if sys.stderr.isatty():
@@ -88,7 +88,7 @@ def progress_bar(total: int) -> Iterator[Callable[[int], object]]:
 
 
 def find_tqdm() -> Any:
-    """The class, or None if tqdm is not installed: a folder called tqdm can be imported, but has no such attribute."""
+    """The class, or None if tqdm is not installed. A folder called tqdm can be imported, but has no such class."""
     try:
         return getattr(importlib.import_module("tqdm"), "tqdm", None)
     except ImportError:

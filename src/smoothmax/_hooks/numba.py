@@ -1,7 +1,8 @@
 """smoothmax inside functions that Numba compiles: they call the functions of the C interface.
 
-Numba imports this module, by the entry point `numba_extensions`, when it first compiles anything; smoothmax never does.
-The functions are known to LLVM by their names, not by their addresses, so that what Numba caches on disk stays valid.
+Numba imports this module, by the entry point `numba_extensions`, when it first compiles something; smoothmax itself
+never imports it. LLVM knows the functions by their names, not by their addresses, so that Numba's cache on disk stays
+valid.
 """
 
 from importlib import import_module
@@ -12,7 +13,7 @@ import numpy as np
 import smoothmax
 from smoothmax._c.functions import addresses
 
-# Modules without types: imported so, they are Any to a type checker, whether they are installed or not.
+# Modules without types. Imported in this way, they are Any to a type checker, installed or not.
 llvm: Any = import_module("llvmlite.binding")
 types: Any = import_module("numba.core.types")
 TypingError: Any = import_module("numba.core.errors").TypingError
@@ -23,7 +24,7 @@ _registered = False
 
 
 def register() -> None:
-    """Teach Numba the functions. It calls this once; further calls do nothing."""
+    """Teach Numba the functions. Numba calls this once; further calls do nothing."""
     global _registered
     if not _registered:
         _registered = True
@@ -47,7 +48,7 @@ def external(name: str, real: Any, result: Any, *arguments: Any) -> Any:
 
 
 def checked_type(name: str, array: Any) -> Any:
-    """The type that an array is computed in."""
+    """The type in which an array is computed."""
     if not isinstance(array, types.Array) or array.ndim == 0:
         raise TypingError(f"smoothmax.{name} in compiled code takes an array of at least one axis, got {array}")
     if isinstance(array.dtype, types.Integer | types.Boolean):
@@ -60,7 +61,7 @@ def checked_type(name: str, array: Any) -> Any:
 
 
 def checked_axis(name: str, array: Any, axis: Any) -> int | None:
-    """The axis as a number from 0 on, or None for all axes, which those of a one-dimensional array are, too."""
+    """The axis as a number that is not negative; None for all axes, also if the only axis is given."""
     value = getattr(axis, "literal_value", getattr(axis, "value", axis))
     if value is None or isinstance(value, types.NoneType):
         return None
@@ -74,9 +75,9 @@ def checked_axis(name: str, array: Any, axis: Any) -> int | None:
 
 
 def aligned(x: Any) -> Any:
-    """The array, or a copy if its elements are no whole number of elements apart, as the fields of records may be.
+    """The array, or a copy if its strides are not a multiple of the element size, as in fields of records.
 
-    Numba's type does not tell: it says that every array which comes from Python is aligned.
+    Numba's type does not say so: for Numba, every array from Python is aligned.
     """
     misfit = x.ctypes.data % x.itemsize
     for stride in x.strides:
@@ -85,7 +86,7 @@ def aligned(x: Any) -> Any:
 
 
 def converter(array: Any, real: Any, flat: bool) -> Any:
-    """What makes an array one of `real` whose data lie aligned, and of one axis if `flat`."""
+    """A function that makes an array aligned and of type `real`, and flat if `flat`."""
     converts = array.dtype != real or not array.aligned
     flattens = flat and array.ndim > 1
     dtype = np.dtype(str(real))
@@ -165,7 +166,7 @@ def overload_transform(name: str, function: Any) -> None:
 
 
 def number_type(name: str, *numbers: Any) -> Any:
-    """The type that numbers are computed in."""
+    """The type in which numbers are computed."""
     for each in numbers:
         if not isinstance(each, types.Float | types.Integer | types.Boolean):
             advice = "; call it in a loop over the elements" if isinstance(each, types.Array) else ""

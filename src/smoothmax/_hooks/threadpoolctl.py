@@ -1,4 +1,4 @@
-"""smoothmax among the libraries whose threads threadpoolctl limits."""
+"""Let threadpoolctl limit the threads of smoothmax."""
 
 from importlib import import_module
 from types import ModuleType
@@ -12,9 +12,9 @@ _registered_with: ModuleType | None = None
 
 
 class Setting(int):
-    """A number of threads, and what was set when it was asked for: 0 for nothing, so that the system decides.
+    """A number of threads, and the setting at the time: 0 if nothing was set and the system decides.
 
-    threadpoolctl stores the number at the beginning of a limit and sets it again at the end. As a bare number it would
+    threadpoolctl stores the number at the beginning of a limit and sets it again at the end. A plain number would then
     stay set, and smoothmax would no longer follow the processors that it may run on.
     """
 
@@ -29,28 +29,28 @@ class Setting(int):
 
 
 def register_threadpoolctl() -> None:
-    """Let threadpoolctl limit the threads of smoothmax as it limits those of BLAS and OpenMP.
+    """Let threadpoolctl limit the threads of smoothmax, as those of BLAS and OpenMP.
 
-    ``import smoothmax`` calls this where threadpoolctl has been imported before, as scikit-learn does. A program that
-    imports threadpoolctl later, or that does not know the order, calls it once; further calls do nothing.
+    ``import smoothmax`` calls this if threadpoolctl has been imported before, for example by scikit-learn. A program
+    that imports threadpoolctl later, or does not know the order, calls this once; further calls do nothing.
 
     Raises
     ------
     ModuleNotFoundError
-        Where threadpoolctl is not installed.
+        threadpoolctl is not installed.
     ImportError
-        Where it is older than 3.2, the first version that other libraries can register with.
+        threadpoolctl is older than 3.2, the first version with which other libraries can register.
 
     See Also
     --------
-    set_num_threads : what a limit of threadpoolctl sets.
-    num_threads : a limit for one thread, which goes before that of the process.
+    set_num_threads : the setting that a limit of threadpoolctl changes.
+    num_threads : a limit for one thread, which overrides that of the process.
 
     Notes
     -----
-    A limit holds for the process, as `set_num_threads` does, not for the thread that sets it. When it ends, what was
-    set before is set again. ``user_api`` and ``internal_api`` are ``"smoothmax"``, so ``threadpool_limits(1,
-    user_api="blas")`` leaves smoothmax alone. Limits of more than 1024 are taken as 1024.
+    A limit holds for the process, like `set_num_threads`, and not only for the thread that sets it. At its end the
+    former setting is restored. ``user_api`` and ``internal_api`` are ``"smoothmax"``, so ``threadpool_limits(1,
+    user_api="blas")`` leaves smoothmax alone. Limits above 1024 count as 1024.
 
     smoothmax does not import threadpoolctl by itself, and does not watch the imports of a program.
 
@@ -75,7 +75,7 @@ def register_threadpoolctl() -> None:
 
 
 def register_if_whole(loaded: ModuleType) -> None:
-    """Register, unless threadpoolctl is too old for that, or is being imported at this moment."""
+    """Register, unless threadpoolctl is too old or is being imported at this moment."""
     if hasattr(loaded, "register") and hasattr(loaded, "ThreadpoolController"):
         register_threadpoolctl()
 
@@ -99,7 +99,7 @@ def controller_class(base: type) -> type:
     content = {
         "user_api": "smoothmax",
         "internal_api": "smoothmax",
-        # threadpoolctl looks for loaded libraries, by the beginning of their names and a function that they have.
+        # threadpoolctl finds loaded libraries by the beginning of their names and by a function that they have.
         "filename_prefixes": ("threads.",),
         "check_symbols": ("smoothmax_has_threads",),
         "get_num_threads": get_num_threads,

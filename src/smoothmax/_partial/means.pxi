@@ -1,11 +1,11 @@
-# Means, from partial sums and from what these are divided by.
+# Means, from partial sums and their divisors.
 
 
 def means(states, totals, dtype, result=None):
     """The results of logmeanexp in the shape of the partial sums.
 
-    `totals` says how many elements there are; or, for sums with weights, it has the partial sums of the weights alone,
-    which are those of elements of 0.
+    `totals` is the number of elements. For sums with weights, it has the partial sums of the weights, computed like
+    those of elements of 0.
     """
     cdef Environment environment
     cdef bint weighted = totals.dtype == STATE

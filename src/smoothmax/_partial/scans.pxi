@@ -1,8 +1,8 @@
-# Scans that go on from the partial sums of what precedes them.
+# Scans that start from the partial sums of earlier elements.
 
 
 def scanned(x, int axis, bint reverse, bint exclusive, cnp.ndarray before, dtype):
-    """logcumsumexp of elements along an axis, given the partial sums of "logmeanexp" of all that precedes them."""
+    """logcumsumexp of elements along an axis, given the partial sums of "logmeanexp" of all earlier elements."""
     cdef cnp.ndarray array = as_base(as_array(x, "a")), result
     cdef Shape shape
     cdef Plan plan

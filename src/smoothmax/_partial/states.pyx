@@ -1,12 +1,12 @@
 """Arrays of partial sums: reduced from elements, merged with others, and finished or used to write results.
 
-A partial sum is what some of the elements of a reduction amount to: their maximum, how many equal it, and the sum of
-the others in two parts. Partial sums form a monoid: the merge of two is the partial sum of the elements of both,
-whatever the grouping, and that of no elements changes nothing.
+A partial sum describes some of the elements of a reduction: their maximum, how many elements equal it, and the sum of
+the others in two parts. Partial sums form a monoid: merging two gives the partial sum of the elements of both, for any
+grouping, and the partial sum of no elements changes nothing.
 
 An array of partial sums has the dtype STATE, and the shape of the elements with the reduced axes of length 1. Partial
-sums of different operations, types or versions must not be merged. Nothing in the array tells them apart: the caller
-has to know.
+sums of different operations, types or versions must not be merged. The array does not say which it has: the caller has
+to know.
 """
 
 import math
@@ -44,7 +44,7 @@ OPERATIONS = {
     "weighted_logsumexp": WEIGHTED_LOGSUMEXP,
     "softmax": SOFTMAX,
     "log_softmax": LOG_SOFTMAX,
-    "logmeanexp": LOGMEANEXP,       # its sums have exact terms, which scans need too
+    "logmeanexp": LOGMEANEXP,       # its sums have exact terms, which scans need, too
 }
 STATE = np.dtype([(field, np.float64) for field in ("maximum", "count", "others", "others_low")])
 
@@ -59,7 +59,7 @@ def check_axis(axis):
 
 
 def axes_of(axis, int ndim):
-    """The axes of an array of ndim as a tuple of integers from 0 on."""
+    """The axes of an array with ndim axes, as a tuple of integers that are not negative."""
     cdef Shape shape
     shape.ndim = ndim
     mark_axes(as_axis(axis), &shape)
@@ -67,7 +67,7 @@ def axes_of(axis, int ndim):
 
 
 def one_axis_of(axis, int ndim):
-    """None, or the axis as an integer from 0 on, for functions that go along one."""
+    """None, or the axis as an integer that is not negative, for functions along one axis."""
     axis = as_one_axis(axis)
     return None if axis is None else axes_of(axis, ndim)[0] if ndim or axis not in (0, -1) else 0
 
@@ -85,12 +85,12 @@ def checked_dtype(dtype):
 
 
 def promotes_to(dtype, to):
-    """Whether results of the one type are no wider than those of the other."""
+    """Whether the first type promotes to the second."""
     return promoted([dtype, to]) == to
 
 
 def dtype_of(a, b=None, dtype=None, scale=1.0, add=None):
-    """The type of the result of these arguments; refused if its results have no partial sums, or its weights none."""
+    """The type of the result of these arguments. Refuses types without partial sums, for results and for weights."""
     cdef cnp.ndarray array = as_array(a, "a"), weights = None if b is None else as_array(b, "b")
     cdef Adjustment by = adjustment_of(scale, add)
     cdef object requested = None if dtype is None else checked_dtype(dtype_of_argument(dtype))
@@ -195,7 +195,7 @@ def updated(held, chunk, axis, bint keepdims, dtype, scale):
 
 
 cdef int check_states(cnp.ndarray states, const Shape *shape) except -1:
-    """Refuse partial sums that do not broadcast to the reductions of elements of this shape."""
+    """Refuse partial sums that do not broadcast to the reductions of this shape."""
     cdef int i, missing = shape.ndim - cnp.PyArray_NDIM(states)
     cdef bint fits = missing >= 0
     for i in range(max(missing, 0), shape.ndim):
@@ -241,9 +241,9 @@ def written(operation, x, axis, where, cnp.ndarray states, dtype, out=None, scal
 
 
 def finished(operation, states, dtype, bint signed=False, result=None):
-    """The results of logsumexp in the shape of the partial sums; the pair of them and their signs if `signed`.
+    """The results of logsumexp in the shape of the partial sums; with `signed`, the pair of results and signs.
 
-    `dtype` is the type that the partial sums were computed in, `result` that of the results if it is another.
+    `dtype` is the type of the partial sums, `result` the type of the results if it is another.
     """
     cdef Environment environment
     cdef cnp.ndarray source = np.ascontiguousarray(states)
@@ -271,9 +271,9 @@ def finished(operation, states, dtype, bint signed=False, result=None):
 def widened_sums(operation, states, dtype):
     """Partial sums of float32 or a narrower type as weighted ones of float64, in a new array.
 
-    Each type scales its sums in its own way, so they cannot be converted number by number. Instead each sum becomes
-    that of a single element, its logarithm in float64, whose rounding error float32 cannot show. The weight of the
-    element is the sign of the sum.
+    Each type scales its sums in its own way, so they cannot be converted number by number. Instead each sum becomes the
+    sum of a single element: its own logarithm in float64, whose rounding error is too small for float32. The element's
+    weight is the sign of the sum.
     """
     cdef Environment environment
     cdef cnp.ndarray source = np.ascontiguousarray(states)
@@ -293,7 +293,7 @@ def widened_sums(operation, states, dtype):
             functions.finish(&state, columns, rounded, rounded_signs)
             for j in range(columns):
                 sign[done + j] = rounded_signs[j]
-                value[done + j] = rounded[j]        # right if it is infinite or nan; else known in float64
+                value[done + j] = rounded[j]        # right if it is infinite or nan; otherwise computed in float64
                 if rounded[j] - rounded[j] == 0:
                     value[done + j] = state.sum.maximum[j] + state.normalizer.log_sum[j]
             done += columns
@@ -320,7 +320,7 @@ cdef void merge_run(const Kernels *functions, char *held, const char *others, Py
 
 
 def joined(operation, states, others, dtype):
-    """The partial sums merged with others of the same reductions, in a new array."""
+    """Merge partial sums with others of the same reductions, into a new array."""
     cdef Environment environment
     cdef const Kernels *functions = kernels(operation, dtype)
     cdef cnp.ndarray result = np.array(states, order="C"), source = np.ascontiguousarray(others)
@@ -333,7 +333,7 @@ def joined(operation, states, others, dtype):
 
 
 def merged(operation, states, axes, dtype):
-    """The partial sums merged along the axes, in their order, in a new array."""
+    """Merge partial sums along the axes, in order, into a new array."""
     cdef Environment environment
     cdef const Kernels *functions = kernels(operation, dtype)
     cdef cnp.ndarray rows, result
@@ -354,7 +354,7 @@ def merged(operation, states, axes, dtype):
 
 
 def weighed(states, dtype):
-    """Partial sums without weights as those of weights of 1, in a new array."""
+    """Partial sums without weights as sums with the weight 1, in a new array."""
     cdef Environment environment
     cdef cnp.ndarray result = np.array(states, order="C")
     cdef Weigh function = weigh_of(dtype == np.float64)

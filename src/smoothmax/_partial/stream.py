@@ -1,8 +1,7 @@
 """LogSumExp: the logsumexp of data that arrives in chunks, as an array of partial sums.
 
-A partial sum is what the elements so far amount to. Partial sums form a monoid: the merge of two is the partial sum of
-all their elements, whatever the grouping. states.pyx makes, merges and finishes them; this file keeps the promises of
-the object.
+A partial sum describes the elements so far. Partial sums form a monoid: merging two gives the partial sum of all their
+elements, for any grouping. states.pyx makes, merges and finishes them; this file is about the object and its promises.
 """
 
 import copy
@@ -18,8 +17,8 @@ from smoothmax._partial.weights import dtype_with_weights
 __all__ = ["LogSumExp"]
 
 Axis = int | tuple[int, ...] | None
-VERSION = 2  # of pickles: to be raised whenever the numbers in them, or their meaning, change
-READABLE = (1, 2)  # version 1 lacks "wide" and "attributes"
+VERSION = 2  # of pickles: raise it whenever the numbers in them, or their meaning, change
+READABLE = (1, 2)  # version 1 does not have "wide" and "attributes"
 FLOAT64 = np.dtype(np.float64)
 
 
@@ -28,21 +27,20 @@ def operation_of(weighted: bool) -> str:
 
 
 def number_of_true(where: ArrayLike, shape: tuple[int, ...], axes: tuple[int, ...], keepdims: bool) -> Any:
-    """How many elements of a mask are True along the axes, once it is broadcast to the shape."""
+    """How many elements of a mask, broadcast to the shape, are True along the axes."""
     try:
         return np.sum(np.broadcast_to(np.asarray(where), shape), axis=axes, dtype=np.intp, keepdims=keepdims)
-    except SystemError as error:  # nditer and reduce of NumPy 2.4 set no error where an allocation fails
+    except SystemError as error:  # nditer and reduce of NumPy 2.4 set no error if an allocation fails
         raise MemoryError("no memory to count the elements of where") from error
 
 
 class LogSumExp:
-    """`logsumexp` of data that arrives in chunks: an object that takes one after the other and merges with others.
+    """`logsumexp` of data that arrives in chunks: an object that takes chunks and merges with others.
 
     Parameters
     ----------
     axis : None, int or tuple of ints, optional
-        The axes that are summed over in every chunk, as in `logsumexp`. Chunks may differ in length along these axes
-        only.
+        The axes to sum over in every chunk, as in `logsumexp`. Chunks may differ in length along these axes only.
     keepdims : bool, optional
         Keep the reduced axes in the result, with length 1.
     dtype : {float32, float64, float16, bfloat16}, optional
@@ -52,25 +50,25 @@ class LogSumExp:
     Raises
     ------
     TypeError
-        An `axis` that is no integer or tuple of integers; a `dtype` that is none of the four.
+        An `axis` that is not an integer or a tuple of integers; a `dtype` that is none of the four.
 
     See Also
     --------
-    logsumexp : the same of an array.
+    logsumexp : the same for an array.
 
     Notes
     -----
-    For each result the object holds a partial sum of 32 bytes, however many elements there were: the largest element,
-    how many elements equal it, and the sum over the others in two parts. Merging two of them rounds nothing but the
-    sum, which is compensated. So the result has the error of `logsumexp` whatever the order and the grouping of updates
-    and merges, and the same bits if these are the same.
+    For each result the object holds a partial sum of 32 bytes, for any number of elements: the largest element, how
+    many elements equal it, and the sum over the others in two parts. Merging two of them rounds only the sum, which is
+    compensated. So the result has the error of `logsumexp` for any order and grouping of updates and merges, and the
+    same bits if order and grouping are the same.
 
-    Weights keep their own range: a stream of float32 is computed in float64 from the first weights on that float32
-    may not hold, which are arrays of float64 with ``dtype=`` given, and numbers such as ``b=1e-60``.
+    Weights keep their own range: from the first weights on that may not fit in float32, a stream of float32 is computed
+    in float64. Such weights are arrays of float64, if ``dtype=`` is given, and numbers such as ``b=1e-60``.
 
-    longdouble and complex numbers are refused, as weights too.
+    longdouble and complex numbers are refused, also as weights.
 
-    Two threads must not update the same object at the same time: let each have its own, and merge them.
+    Two threads must not update the same object at the same time: give each thread its own object, and merge them.
 
     Examples
     --------
@@ -94,14 +92,14 @@ class LogSumExp:
         self._given = dtype is not None
         self._dtype: np.dtype[Any] | None = None if dtype is None else states.dtype_of((), dtype=dtype)
         self._weighted = False
-        self._wide = False  # the partial sums are of float64, though the result is not; they are weighted then
+        self._wide = False  # the partial sums are of float64 and have weights, although the result is not float64
         self._sums: NDArray[Any] | None = None  # partial sums in the shape of the result
         self._shape: tuple[int, ...] = ()  # of the first chunk
         self._count: Any = 0
 
     @property
     def axis(self) -> Axis:
-        """The axes that are summed over in every chunk."""
+        """The axes to sum over in every chunk."""
         return self._axis
 
     @property
@@ -133,36 +131,36 @@ class LogSumExp:
         scale: SupportsFloat = 1.0,
         add: ArrayLike | None = None,
     ) -> Self:
-        """Take in a chunk of the data.
+        """Add a chunk of the data.
 
         Parameters
         ----------
         chunk : array_like
             The numbers to exponentiate and add; it may be empty.
         b : array_like, optional
-            Their weights, as in `logsumexp`; 1 unless given.
+            The weights, as in `logsumexp`; 1 by default.
         where : array_like of bool, optional
             The elements that take part.
         scale : number, optional
-            What the numbers are multiplied by, as in `logsumexp`.
+            A factor of the numbers, as in `logsumexp`.
         add : array_like, optional
-            What is added to the products, as in `logsumexp`.
+            Numbers to add to the products, as in `logsumexp`.
 
         Returns
         -------
         LogSumExp
-            This object. An update that raises an error leaves it as it was.
+            This object. An update that raises an error does not change it.
 
         Raises
         ------
         ValueError
-            A chunk whose shape differs from that of the first along an axis that is kept; shapes that do not
-            broadcast; an axis given twice.
+            A chunk whose shape differs from that of the first chunk along an axis that is not reduced; shapes that do
+            not broadcast; an axis given twice.
         numpy.exceptions.AxisError
             An axis that the chunk does not have.
         TypeError
             A chunk, weights or addends of a type that does not promote to that of the result; one that is not numeric;
-            a `scale` that is no real number.
+            a `scale` that is not a real number.
 
         Examples
         --------
@@ -195,22 +193,22 @@ class LogSumExp:
         return self
 
     def merge(self, other: "LogSumExp") -> Self:
-        """Take in everything that another object has taken in.
+        """Add all elements of another object.
 
         Parameters
         ----------
         other : LogSumExp
-            One with the same `axis`, `keepdims`, dtype and shape of the result. It stays as it is.
+            An object with the same `axis`, `keepdims`, dtype and shape of the result. It is not changed.
 
         Returns
         -------
         LogSumExp
-            This object. A merge that raises an error leaves it as it was.
+            This object. A merge that raises an error does not change it.
 
         Raises
         ------
         TypeError
-            An `other` that is no LogSumExp, or of another dtype.
+            An `other` that is not a LogSumExp, or has another dtype.
         ValueError
             An `other` with another `axis`, `keepdims` or shape.
 
@@ -249,13 +247,13 @@ class LogSumExp:
         Returns
         -------
         ndarray or scalar
-            What `logsumexp` would return for all chunks in one array, within its error; with `return_sign`, the pair
-            of that and of the signs.
+            The result of `logsumexp` for all chunks in one array, within its error; with `return_sign`, the pair of
+            this and the signs.
 
         Raises
         ------
         ValueError
-            No chunk so far, where the shape of the result depends on it.
+            There was no chunk so far, but the shape of the result depends on it.
 
         Examples
         --------
@@ -276,7 +274,7 @@ class LogSumExp:
         return states.finished(operation, sums, computing, signed=False, result=dtype)[()]
 
     def copy(self) -> Self:
-        """Another object that has seen the same chunks, with the same attributes, which goes on alone.
+        """A separate object with the same chunks and attributes.
 
         Examples
         --------
@@ -290,7 +288,7 @@ class LogSumExp:
     def _dtype_with(
         self, chunk: ArrayLike, b: ArrayLike | None, scale: SupportsFloat, add: ArrayLike | None
     ) -> np.dtype[Any]:
-        """The type of the result with this chunk; refused where the chunk's type does not promote to the object's."""
+        """The type of the result with this chunk. Refuses a chunk whose type does not promote to the object's."""
         if self._given:
             return states.dtype_of(chunk, b, self._dtype, scale, add)
         dtype = states.dtype_of(chunk, b, None, scale, add)
@@ -304,8 +302,8 @@ class LogSumExp:
     def _join(self, sums: NDArray[Any], weighted: bool, dtype: np.dtype[Any], computing: np.dtype[Any]) -> None:
         """Merge partial sums into those of this object, or raise and change nothing.
 
-        Sums without weights become sums with weights of 1 where they meet others that have weights, and those of
-        float32 become sums of float64 where they meet these. `dtype` is the type of the result.
+        Sums without weights become sums with the weight 1 before they are merged with sums that have weights. Sums of
+        float32 become sums of float64 before they are merged with sums of float64. `dtype` is the type of the result.
         """
         held, both, own = self._sums, self._weighted or weighted, FLOAT64 if self._wide else dtype
         if held is not None:
@@ -324,7 +322,7 @@ class LogSumExp:
     def __getstate__(self) -> dict[str, Any]:
         """A dictionary of plain numbers, which every version of smoothmax that knows its "version" can read.
 
-        What a subclass or a user has added to the object goes along under "attributes".
+        Attributes that a subclass or a user has added are under "attributes".
         """
         numbers = None
         if self._sums is not None:
@@ -335,7 +333,7 @@ class LogSumExp:
             "version": VERSION,
             "axis": self._axis,
             "keepdims": self._keepdims,
-            # The name of a type that is not NumPy's own means nothing before its module is imported.
+            # The name of a type that is not NumPy's own is unknown until its module is imported.
             "dtype": self._dtype.name if self._dtype is not None and self._dtype.kind == "f" else self._dtype,
             "given": self._given,
             "weighted": self._weighted,
@@ -358,11 +356,11 @@ class LogSumExp:
             None if numbers is None else np.array(numbers).reshape(-1).view(states.STATE).reshape(numbers.shape[:-1])
         )
         for name, value in state.get("attributes", {}).items():
-            object.__setattr__(self, name, value)  # as pickle does it, whatever a subclass makes of setattr
+            object.__setattr__(self, name, value)  # as in pickle, because a subclass may override setattr
 
     def __repr__(self) -> str:
         seen = "no chunk" if self._sums is None else f"results of shape {self._sums.shape}"
         return f"<smoothmax.LogSumExp axis={self._axis} keepdims={self._keepdims} dtype={self._dtype}: {seen}>"
 
 
-OWN = frozenset(vars(LogSumExp()))  # the attributes that __getstate__ stores under names of their own
+OWN = frozenset(vars(LogSumExp()))  # the attributes that __getstate__ stores under their own names

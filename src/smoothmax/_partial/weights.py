@@ -1,4 +1,4 @@
-"""Whether weights fit the type that a result is computed in, or need the range of float64."""
+"""Whether weights fit in the type of the computation, or need the range of float64."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ FLOAT64 = np.dtype(np.float64)
 
 
 def dtype_with_weights(dtype: np.dtype[Any], b: Any) -> np.dtype[Any]:
-    """The type of the partial sums of results of `dtype`: float64 where weights need it, else `dtype` itself.
+    """The type of the partial sums for results of `dtype`: float64 if weights need it, otherwise `dtype`.
 
-    float32 holds no weight below 1e-45 or above 3.4e38. A number of Python's, which does not widen the result, is
-    judged by its value. An array is judged by its type, so that a Dask array need not be computed and the bits of a
-    result do not depend on other weights.
+    float32 holds no weight below 1e-45 or above 3.4e38. For a Python number, which does not widen the result, the value
+    decides. For an array the type decides, so that a Dask array need not be computed and the bits of a result do not
+    depend on other weights.
     """
     if b is None or dtype == FLOAT64:
         return dtype

@@ -1,6 +1,6 @@
-"""An array larger than the memory that is allowed, reduced block by block.
+"""Reduce an array that is larger than the allowed memory, block by block.
 
-Blocks hold whole reductions if enough of those fit into memory. Otherwise there are two passes: the first leaves a
+Blocks hold whole reductions if enough of these fit in memory. Otherwise there are two passes: the first computes a
 state for each reduction, and the second computes the results from the states.
 """
 
@@ -23,15 +23,15 @@ __all__ = [
 
 Array = np.ndarray[Any, Any]
 
-BLOCK_BYTES = 32 << 20  # of a block, elements and results: larger ones gain nothing if they are one stretch of the file
+BLOCK_BYTES = 32 << 20  # of a block, elements and results: larger ones gain nothing if contiguous in the file
 STRETCH_MIN_BYTES = 1 << 16  # stretches this long are read as fast as the whole file
-STATE_BYTES = 4 * states.STATE.itemsize  # a reduction has four: held, of the block, merged, and finished
-REDUCTIONS = ("logsumexp", "logmeanexp")  # one result for each reduction; the others have one for each element
+STATE_BYTES = 4 * states.STATE.itemsize  # a reduction has four states: held, of the block, merged and finished
+REDUCTIONS = ("logsumexp", "logmeanexp")  # one result for each reduction; other functions have one for each element
 
 
 @dataclass
 class Job:
-    """What to compute, with axes in the order of the file. `progress` is told how many bytes were read."""
+    """What to compute, with axes in the order of the file. `progress` is called with the number of bytes read."""
 
     name: str
     axis: tuple[int, ...]
@@ -51,7 +51,7 @@ class Job:
         return getattr(functions, self.name)(x, axis=self.axis, dtype=self.dtype, scale=self.scale)
 
     def finished(self, held: Array, shape: tuple[int, ...]) -> Array:
-        """The results of reductions of this shape, one for each, from their states."""
+        """The results of reductions, one for each, in this shape, from their states."""
         if self.name == "logmeanexp":
             return states.means(held, np.array(math.prod(shape[i] for i in self.axis)), self.dtype)
         result: Array = states.finished(self.name, held, self.dtype)
@@ -69,7 +69,7 @@ class Job:
 
 
 def transform_blocks(job: Job, source: NpyReader, target: Any) -> None:
-    """Apply the function to all elements, in one pass if whole reductions make blocks that are read fast."""
+    """Apply the function to all elements, in one pass if blocks of whole reductions can be read fast."""
     shape = source.shape
     outer_axes = [i for i in range(len(shape)) if i not in job.axis]
     element_bytes = source.dtype.itemsize + job.dtype.itemsize

@@ -1,7 +1,7 @@
-"""The parts of the functions on dask arrays: functions of one block, and the graphs that contain them.
+"""The parts of functions on dask arrays: functions of one block, and graphs that contain them.
 
-A block becomes an array of partial sums, dask's reduction merges these in a tree, and the blocks together with the
-merged sums become the result. This file has no scheduler and no mathematics of its own.
+A block is reduced to an array of partial sums, dask's reduction merges these in a tree, and the result is computed from
+the blocks and the merged sums. This file has no scheduler and no mathematics.
 """
 
 from collections.abc import Mapping
@@ -26,21 +26,21 @@ __all__ = [
 ]  # fmt: skip
 
 Array = np.ndarray[Any, Any]
-# Arrays of partial sums that are merged at a time. Dask's default of 4 is meant for blocks, and makes 35 tasks for 100
-# blocks; partial sums have 32 bytes for each result.
+# How many arrays of partial sums are merged at a time. Dask's default of 4 is meant for blocks, and makes 35 tasks for
+# 100 blocks; partial sums have only 32 bytes for each result.
 SPLIT_EVERY = 32
-# Bytes of blocks in memory that one task reduces: some 3 ms of work, where a task costs dask 0.1 to 0.2 ms in the one
-# thread that schedules. 2026-11, logsumexp of 100 blocks of 8 MB on two threads, compared with one call: 1.35 times as
-# long with one block a task, 1.26 with two, 1.24 with four, 1.21 with eight. More would leave the threads of a large
-# machine idle.
+# Bytes of blocks in memory that one task reduces: about 3 ms of work, while a task costs dask 0.1 to 0.2 ms in the
+# single scheduling thread. Compared with one call, logsumexp of 100 blocks of 8 MB on two threads took 1.35 times as
+# long with one block in a task, 1.26 times with two, 1.24 with four, and 1.21 with eight (2026-11). More would leave
+# the threads of a large machine idle.
 TASK_BYTES = 33554432
 
 
 # Blocks: dask runs these, in its threads or on other machines ---------------------------------------------------------
 
 
-# Each takes one thread, because the scheduler runs as many tasks at a time as it wants. Kernels never warn, so there is
-# no np.errstate, which ends the process where it gets no memory (NumPy 2.4).
+# Each uses one thread, because the scheduler runs several tasks at a time. Kernels never warn, so there is no
+# np.errstate, which would end the process if it gets no memory (NumPy 2.4).
 
 
 def reduce_block(
@@ -59,7 +59,7 @@ def reduce_block(
 
 
 def reduce_chunk(x: Array, *, axis: tuple[int, ...], keepdims: bool, operation: str, dtype: np.dtype[Any]) -> Array:  # noqa: ARG001
-    """reduce_block as dask's reduction calls it. Blocks of several arrays have been reduced before."""
+    """reduce_block with the arguments of dask's reduction. Blocks of several arrays have been reduced before."""
     if x.dtype == states.STATE:
         return x
     return reduce_block(x, b=None, where=True, operation=operation, axis=axis, dtype=dtype)
@@ -132,7 +132,7 @@ def checked(x: Any, where: Any) -> tuple[Any, Any]:
 
 
 def lazy(other: Any) -> Any:
-    """A dask array of an argument; None and Python's numbers, whose types promote by their kind alone, as they are."""
+    """The argument as a dask array. None and Python numbers, which promote by their kind, stay."""
     return other if other is None or isinstance(other, (bool, int, float, complex)) else da.asanyarray(other)
 
 
@@ -151,16 +151,16 @@ def broadcast_shape(x: Any, name: str, other: Any) -> tuple[int, ...]:
 
 
 def indexed(array: Any, ndim: int) -> tuple[Any, Any]:
-    """A pair of arguments of blockwise: an array and those of the ndim axes that it has, or a constant and None."""
+    """Two arguments of blockwise: an array and the axes that it has among ndim axes, or a constant and None."""
     return (array, tuple(range(ndim - array.ndim, ndim))) if isinstance(array, da.Array) else (array, None)
 
 
 def named(operation: str, source: Any) -> str:
-    """A name for tasks on the blocks of an array that dask does not change when it fuses them with the blocks' tasks.
+    """A name for tasks on an array's blocks that dask does not change when it fuses them with the blocks' tasks.
 
-    Dask renames a fused task unless the names of its parts are the same up to the first part that is not of letters.
-    The old name then stays as an alias, which is scheduled like a task: half of all tasks for blocks in memory
-    (2026-11, dask 2026.8).
+    Dask renames a fused task unless the names of its parts are the same up to the first part that is not made of
+    letters. The old name then remains as an alias, which is scheduled like a task. For blocks in memory that was half
+    of all tasks (2026-11, dask 2026.8).
     """
     return f"{key_split(source.name)}-1-{operation}"
 
@@ -178,7 +178,7 @@ def block_sums(
 ) -> Any:
     """The partial sums of each block, with length 1 along the reduced axes.
 
-    An array alone is mostly returned as it is, for dask's reduction to reduce its blocks with reduce_chunk.
+    A single array is mostly returned unchanged, so that dask's reduction reduces its blocks with reduce_chunk.
     """
     if b is None and where is True and add is None and scale == 1:
         blocks = blocks_in_memory(x)
@@ -199,7 +199,7 @@ def block_sums(
 
 
 def blocks_in_memory(x: Any) -> Mapping[Any, Array] | None:
-    """The blocks of an array that was made from one of NumPy, or persisted; None for others."""
+    """The blocks of an array that was made from a NumPy array, or persisted; None for other arrays."""
     layer = getattr(x.dask, "layers", {}).get(x.name)
     known = isinstance(layer, MaterializedLayer) and all(type(block) is np.ndarray for block in layer.values())
     return layer if known else None
@@ -208,9 +208,9 @@ def blocks_in_memory(x: Any) -> Mapping[Any, Array] | None:
 def sums_of_blocks_in_memory(
     operation: str, x: Any, blocks: Mapping[Any, Array], axis: tuple[int, ...], dtype: np.dtype[Any]
 ) -> Any:
-    """Partial sums in tasks that reduce as many blocks as are worth a task: the blocks take no new memory.
+    """Partial sums of blocks in memory. Each task reduces as many blocks as are worth a task, and needs no new memory.
 
-    The blocks are part of the task. A task for each block, fused or not, would be half of the time that dask takes.
+    The blocks are part of the task. A task for each block, fused or not, would take half of dask's time.
     """
     number = TASK_BYTES // max(1, *(block.nbytes for block in blocks.values()))
     reduced = list(product(*(range(n if i in axis else 1) for i, n in enumerate(x.numblocks))))
@@ -243,7 +243,7 @@ def merged_blocks(
     split_every: Any,
     result: np.dtype[Any] | None = None,
 ) -> Any:
-    """The partial sums of all blocks merged by dask's reduction; finished, if the type of the results is given."""
+    """Merge the partial sums of all blocks with dask's reduction, and finish them if `result` is given."""
     keywords: dict[str, Any] = {"operation": operation, "dtype": dtype}
     finish: Any = partial(merge_blocks, **keywords)
     if result is not None:
@@ -256,7 +256,7 @@ def merged_blocks(
         aggregate=finish,
         axis=axis,
         keepdims=keepdims,
-        dtype=states.STATE,  # of what is merged; meta tells what comes out
+        dtype=states.STATE,  # of the merged arrays; meta has the type of the result
         split_every=split_every_of(split_every),
         name=named(operation, sums),
         meta=np.empty((0,) * ndim, result or states.STATE),

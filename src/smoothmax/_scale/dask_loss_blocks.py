@@ -19,19 +19,19 @@ __all__ = [
 Array = np.ndarray[Any, Any]
 
 
-# Beyond these the product of a weight and a loss may be out of float32's range, where their weighted mean is not.
+# Beyond these limits the product of a weight and a loss may exceed float32's range even if the weighted mean does not.
 GREATEST_WEIGHT = 2.0 ** limits()["CLASS_WEIGHT_BITS"]
 
 
 @contextmanager
 def in_a_task() -> Iterator[None]:
-    """One thread, as for all blocks; and no warning of NumPy's, whatever the worker's np.errstate says."""
+    """Use one thread, as for all blocks, and give no NumPy warnings, even if the worker's np.errstate asks for them."""
     with one_thread, np.errstate(all="ignore"):
         yield
 
 
 def counted(targets: Array, n: int, ignore_index: int | None) -> Array:
-    """The positions whose class is not ignored; an IndexError if one of these classes does not exist."""
+    """The positions whose class is not ignored. Raises IndexError if one of these classes does not exist."""
     counts = np.ones(targets.shape, bool) if ignore_index is None else np.asarray(targets != ignore_index)
     wrong = targets[counts & ((targets < 0) | (targets >= n))]
     if wrong.size:
@@ -41,7 +41,7 @@ def counted(targets: Array, n: int, ignore_index: int | None) -> Array:
 
 
 def is_wider_than_float32(array: Any) -> bool:
-    """Whether float32 does not have the range of the array's type."""
+    """Whether the array's type has a larger range than float32."""
     return bool(array.dtype.kind == "f" and array.dtype.itemsize > 4)
 
 
@@ -63,7 +63,7 @@ def whole_losses(
     added: bool,
     scale: Any,
 ) -> Any:
-    """The losses of positions whose classes are all here: in `dtype`, or in a wider type if they are to be added."""
+    """The losses of positions with all classes in this block: in `dtype`, or in a wider type if they will be added."""
     if targets.ndim < x.ndim:
         counted(targets, x.shape[axis], ignore_index)
     with in_a_task():
@@ -98,7 +98,7 @@ def picked_losses(
     dtype: np.dtype[Any],
     scale: Any,
 ) -> Array:
-    """The loss of each position whose target is among these classes, and 0 for the others."""
+    """The loss of each position whose target is among these classes, and 0 for other positions."""
     counts = counted(targets, n, ignore_index)
     places = targets.astype(np.intp) - (classes[0] if classes.size else n)
     here = np.expand_dims(counts & (places >= 0) & (places < classes.size), axis)
@@ -156,7 +156,7 @@ def target_weights(targets: Array, weight: Array | None, *, ignore_index: int | 
 
 
 def scaled_weight(weight: Array) -> Array:
-    """The weights times a power of two that takes the largest one near 1, if they are far from it."""
+    """The weights times a power of two that brings the largest near 1, if it is far from 1."""
     largest = np.max(np.abs(weight), initial=0.0)
     if not are_extreme(weight) or not 0 < largest < np.inf:
         return weight
@@ -166,12 +166,12 @@ def scaled_weight(weight: Array) -> Array:
 
 
 def sum_losses(x: Array, *, axis: tuple[int, ...], keepdims: bool) -> Any:
-    """The sum in longdouble, whose range holds sums of losses whose mean is finite where it exceeds float64's."""
+    """The sum in longdouble. If its range exceeds float64's, the sum does not overflow when the mean is finite."""
     with np.errstate(all="ignore"):
         return np.sum(x, axis=axis, keepdims=keepdims, dtype=np.longdouble)
 
 
 def divide_sum(total: Any, by: Any, *, dtype: np.dtype[Any]) -> Any:
-    """The quotient, and nan if the divisor is 0: there is no mean over targets whose weights add up to that."""
+    """The quotient; nan if the divisor is 0, because targets whose weights add up to 0 have no mean."""
     with np.errstate(all="ignore"):
         return np.asarray(np.where(by == 0, np.nan, total / by)).astype(dtype)[()]

@@ -1,6 +1,6 @@
 """cross_entropy of dask arrays: the loss of each position, and the sums over positions and classes.
 
-Where all classes lie in one block, the losses are `smoothmax.cross_entropy` of that block. Where they lie in several,
+If all classes lie in one block, the losses are `smoothmax.cross_entropy` of that block. If they lie in several blocks,
 the partial sums of log_softmax are merged first, and each block contributes the terms of its own classes: minus the
 target times log p.
 """
@@ -60,7 +60,7 @@ def same_shape(given: tuple[float, ...], wanted: tuple[float, ...]) -> bool:
 
 
 def class_axis(axis: Any, logits: Any) -> int:
-    """The axis of the classes as a number from 0 on. Its length must be known."""
+    """The axis of the classes as a number that is not negative. Its length must be known."""
     if axis is None or isinstance(axis, tuple):
         raise TypeError(f"axis must be an int, got {axis!r}")
     (place,) = states.axes_of(axis, logits.ndim)
@@ -88,7 +88,7 @@ def check_targets(targets: Any, logits: Any, axis: int) -> None:
 def loss_of_nothing(logits: Any, targets: Any, weight: Any, axis: int, add: Any, **arguments: Any) -> Any:
     """The loss of no positions. It has the type of any other loss, and raises the same errors for arguments.
 
-    An axis is added before the others, since logits of one axis have one position.
+    A new first axis is added, because logits with one axis have one position.
     """
     axis += 1
     shape = [0] * (logits.ndim + 1)
@@ -118,9 +118,10 @@ def position_losses(
     add: Any,
     **given: Any,
 ) -> Any:
-    """The losses before they are reduced: of `dtype`, or in longdouble where the classes lie in several blocks.
+    """The losses before they are reduced: in `dtype`, or in longdouble if the classes lie in several blocks.
 
-    There the log-probabilities are computed in float64 if factors are `wide`, and else at least in float32.
+    In the latter case the log-probabilities are computed in float64 if factors are `wide`, otherwise at least in
+    float32.
     """
     every = tuple(range(logits.ndim))
     kept = every[:axis] + every[axis + 1 :]
@@ -182,7 +183,7 @@ def position_losses(
 
 
 def denominator(parts: Any, targets: Any, weight: Any, ignore_index: int | None, split_every: Any) -> Any:
-    """The number that the sum of the losses is divided by for a mean; a dask array if the shape does not tell it."""
+    """The denominator of a mean of the losses; a dask array if it does not follow from the shape."""
     probable = targets.ndim > parts.ndim
     if probable or (weight is None and ignore_index is None):
         if not np.isnan(parts.size):
@@ -230,14 +231,14 @@ def loss(
     kind = loss_of_nothing(logits, targets, weight, place, add, reduction=reduction, **given).dtype
     split_every = split_every_of(split_every)
     wide = is_wider_than_float32(targets)
-    if numbers is not None:  # a dask array is judged by its type: its values are not known
+    if numbers is not None:  # of a dask array only the type is known, not the values
         wide = wide or (is_wider_than_float32(weight) if numbers is weight else are_extreme(np.asarray(numbers)))
     options: dict[str, Any] = {"wide": wide, "split_every": split_every, "add": add, **given}
     if reduction == "none":
         parts = position_losses(logits, targets, weight, place, kind, to_be_added=False, **options)
         return parts if parts.dtype == kind else parts.map_blocks(partial(divide_sum, by=1.0, dtype=kind), dtype=kind)
     if reduction == "mean" and weight is not None and targets.ndim < logits.ndim:
-        # A common factor of all weights cancels; without it, products with losses might leave float64's range.
+        # A common factor of all weights cancels. Without scaling, products with losses might leave float64's range.
         weight = weight.rechunk(-1).map_blocks(scaled_weight, dtype=weight.dtype)
     single = np.promote_types(kind, np.float32)
     parts = position_losses(logits, targets, weight, place, single, to_be_added=True, **options)

@@ -1,7 +1,7 @@
-"""logmeanexp of dask arrays: the partial sums of all blocks, and what they are divided by.
+"""logmeanexp of dask arrays: the partial sums of all blocks, and their divisors.
 
-That is the number of elements, where it is known; else each block counts its own. With weights it is the sum of the
-weights, which is that of elements of 0: it has partial sums of its own.
+The divisor is the number of elements if it is known; otherwise each block counts its elements. With weights it is the
+sum of the weights, which has partial sums of its own, computed like those of elements of 0.
 """
 
 import math
@@ -27,7 +27,7 @@ def common_shape(*arrays: Any) -> tuple[int, ...]:
 
 
 def count_block(x: Array, where: Any, add: Any, *, axis: tuple[int, ...]) -> Array:
-    """How many elements of each reduction take part."""
+    """The number of elements of each reduction that take part."""
     taken = np.broadcast_to(np.asarray(where), common_shape(x, where, add))
     return np.asarray(np.sum(taken, axis=axis, dtype=np.intp, keepdims=True))
 
@@ -59,7 +59,7 @@ def mean(
     scale: Any,
     split_every: Any,
 ) -> Any:
-    """The means of an array that is broadcast to `shape` with the others; computed in `dtype`, returned in `result`."""
+    """The means of an array, broadcast to `shape` with the others; computed in `dtype`, returned in `result`."""
     ndim = len(shape)
     operation = "logmeanexp" if b is None else "weighted_logsumexp"
     sums = block_sums(operation, x, b, where, ndim, axis, dtype, scale, add)
@@ -87,7 +87,7 @@ def totals_of(
     dtype: np.dtype[Any],
     split_every: Any,
 ) -> Any:
-    """What the sums are divided by: a number, a dask array of numbers, or one of the partial sums of weights."""
+    """The divisors of the sums: a number, a dask array of numbers, or a dask array of the partial sums of weights."""
     ndim = len(shape)
     if b is None and where is True and not any(math.isnan(shape[i]) for i in axis):
         return np.float64(math.prod(shape[i] for i in axis))

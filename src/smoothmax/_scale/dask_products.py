@@ -1,7 +1,7 @@
 """logmatmulexp on dask arrays: products of blocks, merged along the axis that is summed over.
 
-A product of blocks is within (k + 4) u and half an ULP of its logarithm, and logsumexp of all of them adds half an ULP
-of the result and less than 2 u, so the whole holds the bound of one call.
+The error of a product of blocks is at most (k + 4) u and half an ULP of its logarithm. logsumexp of all products adds
+half an ULP of the result and less than 2 u, so the result keeps the bound of one call.
 """
 
 from functools import partial
@@ -22,7 +22,7 @@ Array = np.ndarray[Any, Any]
 
 
 def multiply_blocks(a: Array, b: Array, *, dtype: np.dtype[Any], exact: bool) -> Array:
-    """The product of two blocks, with an axis in front along which such products are merged."""
+    """The product of two blocks, with a new first axis along which such products are merged."""
     with one_thread:
         result: Array = logmatmulexp(a, b, dtype=dtype, exact=exact)[None]
     return result
@@ -48,7 +48,7 @@ def product(a: Any, b: Any, dtype: DTypeLike | None, exact: Any, split_every: An
         raise ValueError(f"the stacks of a and b must broadcast, got shapes {a.shape} and {b.shape}") from None
     computing = np.dtype(np.float64 if result == np.float64 else np.float32)
     ndim = max(a.ndim, b.ndim)
-    # Axes of the blockwise product: 0 is the one that is summed over, then the stack, the rows, the columns.
+    # Axes of the blockwise product: 0 is the summed axis; then come the stack, the rows, the columns.
     stack = tuple(range(1, ndim - 1))
     rows, columns = ndim - 1, ndim
     products = da.blockwise(

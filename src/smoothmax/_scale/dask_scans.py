@@ -1,4 +1,5 @@
-"""logcumsumexp of dask arrays: the partial sums of all blocks are added up, and each block goes on from those before.
+"""logcumsumexp of dask arrays: the partial sums of all blocks are added up, and each block starts from the sum before
+it.
 
 A block is read twice, first for its partial sum and then for its results, so that no block waits for the results of
 another.
@@ -21,7 +22,7 @@ from smoothmax._schedule.threads import one_thread
 __all__ = ["scan_blocks"]
 
 Array = np.ndarray[Any, Any]
-OPERATION = "logmeanexp"  # whose partial sums have exact terms, as a prefix near 0 needs them
+OPERATION = "logmeanexp"  # its partial sums have exact terms, which prefixes near 0 need
 
 
 # Blocks: dask runs these, in its threads or on other machines ---------------------------------------------------------
@@ -64,7 +65,7 @@ def scan_blocks(x: Any, axis: int, reverse: bool, exclusive: bool, dtype: np.dty
 
 
 def sums_before(x: Any, axis: int, reverse: bool, dtype: np.dtype[Any]) -> Any:
-    """For each block, the partial sums of all that precedes it: one after the other, since merges are cheap."""
+    """The partial sums of all blocks before each block, merged one after the other because merging is cheap."""
     sums = sums_of_blocks(x, axis, dtype)
     order = range(sums.numblocks[axis])
     order = order[::-1] if reverse else order
@@ -89,7 +90,7 @@ def nothing_before(sums: Array) -> Array:
 
 
 def sums_of_blocks(x: Any, axis: int, dtype: np.dtype[Any]) -> Any:
-    """The partial sums of each block by itself, with length 1 along the axis."""
+    """The partial sums of each single block, with length 1 along the axis."""
     return da.blockwise(
         partial(reduce_block, operation=OPERATION, axis=(axis,), dtype=dtype),
         tuple(range(x.ndim)),

@@ -1,7 +1,7 @@
 """top_log_probs and categorical of dask arrays.
 
-Where the logits of a row lie in several blocks, each block gives its largest elements with their places, and dask's
-reduction keeps the largest of those in a tree, beside the partial sums of log_softmax. Draws need all of a row in one
+If the logits of a row lie in several blocks, each block gives its largest elements with their places, and dask's
+reduction keeps the largest of these in a tree, besides the partial sums of log_softmax. Draws need a whole row in one
 block.
 """
 
@@ -26,7 +26,7 @@ Array = np.ndarray[Any, Any]
 
 
 def top_of_rows(x: Array, *, k: int, axis: int, dtype: np.dtype[Any]) -> Array:
-    """The log-probabilities and the indices of rows that are whole, one behind the other along a first axis."""
+    """The log-probabilities and the indices of whole rows, stacked along a new first axis."""
     with one_thread:
         values, indices = scores.top_log_probs(x, k, axis)
     pairs = np.empty(values.shape, candidate_dtype(dtype))
@@ -39,7 +39,7 @@ def candidate_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def candidates(x: Array, places: Array, *, k: int, axis: int) -> Array:
-    """The largest elements of a block, and where they lie in the rows."""
+    """The largest elements of a block, and their places in the rows."""
     with one_thread:
         _, indices = scores.top_log_probs(x, min(k, x.shape[axis]), axis)
     pairs = np.empty(indices.shape, candidate_dtype(x.dtype))
@@ -53,15 +53,15 @@ def as_they_are(pairs: Array, *, axis: tuple[int, ...], keepdims: bool) -> Array
 
 
 def best(pairs: Array, *, axis: tuple[int, ...], keepdims: bool, k: int) -> Array:  # noqa: ARG001
-    """The k best candidates, in their order: the largest first, and of equal ones the lowest index."""
+    """The k best candidates in order: the largest first, and of equal ones the one with the lowest index first."""
     rows = np.moveaxis(pairs, axis[0], -1)
-    # Sorted from the other end, because unsigned numbers and bools have no negatives.
+    # Sort in ascending order and reverse, because unsigned numbers and bools cannot be negated.
     order = np.lexsort((-rows["index"], rows["value"]), axis=-1)[..., ::-1][..., :k]
     return np.moveaxis(np.take_along_axis(rows, order, -1), -1, axis[0])
 
 
 def log_probs(pairs: Array, sums: Array, *, axis: int, dtype: np.dtype[Any]) -> Array:
-    """Log-probabilities in the place of logits. Where all of a row are nan, its first elements are the best."""
+    """Replace logits by log-probabilities. If all log-probabilities of a row are nan, its first elements are best."""
     with one_thread:
         values = states.written("log_softmax", pairs["value"], (axis,), where=True, states=sums, dtype=dtype)
     result = np.empty(pairs.shape, candidate_dtype(dtype))
@@ -85,7 +85,7 @@ def draw(x: Array, numbers: Array, *, scale: Any) -> Array:
 
 
 def place_of(axis: Any, logits: Any) -> int:
-    """The axis of the logits as a number from 0 on. Its length must be known."""
+    """The axis of the logits as a number that is not negative. Its length must be known."""
     if axis is None or isinstance(axis, tuple):
         raise TypeError(f"axis must be an int, got {axis!r}")
     (place,) = states.axes_of(axis, logits.ndim)

@@ -1,4 +1,4 @@
-"""Functions of segments of dask arrays: blocks are cut anew where segments end, so that each has whole segments."""
+"""Functions of segments of dask arrays: new blocks are cut where segments end, so that each has whole segments."""
 
 import math
 from functools import partial
@@ -26,7 +26,7 @@ def block_of_segments(x: Array, offsets: Array, *, operation: str, axis: int, dt
 
 
 def segments(operation: str, a: Any, offsets: Any, axis: Any, dtype: Any) -> Any:
-    """segment_logsumexp, or with a result for each element segment_softmax and segment_log_softmax."""
+    """segment_logsumexp, or segment_softmax or segment_log_softmax, which have a result for each element."""
     a = da.asanyarray(a)
     result = states.dtype_of(a._meta, dtype=dtype)
     lengths = [-1 if math.isnan(n) else n for n in a.shape]
@@ -48,9 +48,9 @@ def segments(operation: str, a: Any, offsets: Any, axis: Any, dtype: Any) -> Any
 
 
 def groups_of(offsets: Array, blocks: tuple[int, ...]) -> list[tuple[int, int]]:
-    """The segments that new blocks have, as pairs of the first and the one behind the last.
+    """The segments of the new blocks, as pairs of the first segment and the one after the last.
 
-    Each group ends with the first segment that reaches the end of a block, and has elements, unless there are none.
+    Each group ends with the first segment that reaches the end of an old block. Each has elements, if there are any.
     """
     n = len(offsets) - 1
     ends: list[int] = []

@@ -1,4 +1,4 @@
-"""What a job on files may fail with. The message of each is the whole line that the user sees."""
+"""The errors of jobs on files. The message of each is the whole line that the user sees."""
 
 __all__ = ["Refused", "Unreadable", "Unwritable", "reason"]
 
@@ -8,10 +8,10 @@ class Refused(Exception):  # noqa: N818 (the program is right, the request is no
 
 
 class Unreadable(Refused):
-    """The input cannot be read. It is no OSError, so that it is never taken for one of the output's."""
+    """The input cannot be read. This is not an OSError, so that it is never mistaken for an error of the output."""
 
     def __init__(self, path: str, why: str) -> None:
-        super().__init__(path, why)  # both, or the exception could not be pickled
+        super().__init__(path, why)  # with both arguments, so that the exception can be pickled
 
     def __str__(self) -> str:
         return f"cannot read {self.args[0]!r}: {self.args[1]}"
@@ -28,5 +28,5 @@ class Unwritable(Refused):
 
 
 def reason(error: BaseException) -> str:
-    """What the error says, without its number and the path, which stand in the line already."""
+    """The text of the error without its number and the path, which is in the line already."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

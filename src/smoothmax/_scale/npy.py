@@ -1,4 +1,4 @@
-"""The functions from one .npy file to another, of any size, in bounded memory; or to a reader, as text."""
+"""Apply the functions to a .npy file of any size in bounded memory, and write another file or print the result."""
 
 import math
 import sys
@@ -25,12 +25,12 @@ __all__ = ["Request", "offsets_in_file", "transform_file"]
 Progress = Callable[[int], AbstractContextManager[Callable[[int], object]]]
 Array = np.ndarray[Any, Any]
 
-WHOLE_RESULT_BYTES = 1 << 24  # a result of a reduction up to this size is held in memory until all of it is known
+WHOLE_RESULT_BYTES = 1 << 24  # results of reductions up to this size are held in memory until they are complete
 
 
 @dataclass
 class Request:
-    """What the command asks for: a function by its name, and its arguments."""
+    """The request of a command: a function by its name, and its arguments."""
 
     name: str
     axis: int | tuple[int, ...] | None = None
@@ -42,7 +42,7 @@ class Request:
     offsets: str | None = None  # a file
 
     def keywords(self) -> dict[str, Any]:
-        """The arguments that this function takes, beside the array and its offsets."""
+        """The arguments of this function, besides the array and its offsets."""
         given: dict[str, Any] = {"axis": self.axis, "dtype": self.dtype}
         if self.name == "logcumsumexp":
             return given | {"reverse": self.reverse, "exclusive": self.exclusive}
@@ -57,7 +57,7 @@ def read_offsets(path: str) -> Array:
 
 
 def offsets_in_file(path: str, axis: Any, lengths: tuple[int, ...]) -> tuple[int, Array]:
-    """The axis that is divided, and the offsets in a file; Refused if they are wrong, and the file is named."""
+    """The axis that is divided, and the offsets in a file. If they are wrong, Refused names the file."""
     offsets = read_offsets(path)
     try:
         return axis_and_offsets(axis, offsets, lengths)
@@ -68,10 +68,11 @@ def offsets_in_file(path: str, axis: Any, lengths: tuple[int, ...]) -> tuple[int
 def transform_file(
     request: Request, source: str, target: str | None, *, max_memory: int, replace: bool, progress: Progress
 ) -> None:
-    """Read `source`, write `target`, or print the result where that is None; "-" is standard input or output.
+    """Read `source`, and write `target` or, if that is None, print the result; "-" is standard input or output.
 
-    `progress` takes how many bytes will be read. Its context is a function to call with the bytes of each read. Raises
-    Unreadable or Unwritable for the files, and what the functions raise for wrong arguments.
+    `progress` takes the number of bytes that will be read. It is a context whose value is a function to call with the
+    bytes of each read. Raises Unreadable or Unwritable for the files, and the errors of the functions for wrong
+    arguments.
     """
     with open_npy(source) as reader:
         computed = dtype_with_states(reader.dtype, request.dtype)
@@ -85,7 +86,7 @@ def transform_file(
 
 
 def result_of_array(request: Request, reader: NpyReader) -> Any:
-    """The result for an array that is read as a whole."""
+    """The result for an array that is read at once."""
     x = reader.read_all()
     if request.offsets is not None:
         axis, offsets = offsets_in_file(request.offsets, request.axis, x.shape)
@@ -95,7 +96,7 @@ def result_of_array(request: Request, reader: NpyReader) -> Any:
 
 
 def dtype_with_states(dtype: np.dtype[Any], wanted: str | None) -> np.dtype[Any] | None:
-    """The type of the result, or None if it has no states: then no part of the array can be computed alone."""
+    """The type of the result; None if it has no states, because then no part can be computed separately."""
     try:
         return states.dtype_of(np.empty(0, dtype), dtype=wanted)
     except TypeError:
@@ -103,7 +104,7 @@ def dtype_with_states(dtype: np.dtype[Any], wanted: str | None) -> np.dtype[Any]
 
 
 def transform_numbers(job: Job, request: Request, reader: NpyReader, target: str | None, replace: bool) -> None:
-    """The job on a file that has elements, of a type that has states."""
+    """Do the job on a file that has elements of a type with states."""
     ndim, shape = len(reader.shape), reader.shape
 
     def in_file(axis: int) -> int:
@@ -139,7 +140,7 @@ def write_regions(
     replace: bool,
     compute: Callable[[Any], object],
 ) -> None:
-    """Write results of this shape in the order of the file, where `compute` puts them region by region."""
+    """Write results of this shape in the order of the file; `compute` stores them region by region."""
     nbytes = math.prod(shape) * job.dtype.itemsize
     reduces = job.name in REDUCTIONS or job.name == "segment_logsumexp"
     if target is None or (reduces and nbytes <= WHOLE_RESULT_BYTES):
@@ -155,7 +156,7 @@ def write_regions(
 
 
 def write_or_print(result: Any, target: str | None, replace: bool) -> None:
-    """Write a result that is in memory, or print it."""
+    """Write or print a result that is in memory."""
     if target is None:
         print_numbers(np.asarray(result), sys.stdout)
         return

@@ -1,8 +1,8 @@
-"""The .npy format: a checked header, and regions of the array that follows it, read and written.
+"""The .npy format: check the header, and read and write regions of the array that follows it.
 
-Files are read and written, not mapped: where memory is mapped, a full disk or a file that shrinks is a signal that
-ends the process, and the pages count as its memory. np.load is no choice: it also takes archives and pickles, and it
-cannot say what is wrong with a file in one sentence.
+Files are read and written, not mapped. With mapped memory, a full disk or a file that shrinks would end the process by
+a signal, and the pages would count as its memory. np.load is not used, because it also accepts archives and pickles,
+and cannot say in one sentence what is wrong with a file.
 """
 
 import contextlib
@@ -25,11 +25,11 @@ from smoothmax._scale.regions import Region, shape_of_region, stretches
 __all__ = ["SPOOL_BYTES", "NpyReader", "NpyWriter", "open_npy", "write_array", "write_header"]
 
 Array = np.ndarray[Any, Any]
-SPOOL_BYTES = 32 << 20  # what comes through a pipe is held in memory up to this size, then on disk
+SPOOL_BYTES = 32 << 20  # data from a pipe is held in memory up to this size, then on disk
 
 
 class NpyReader:
-    """Regions of the array in an open .npy file, in the order of the file: `shape` is reversed if that is Fortran's."""
+    """Regions of the array in an open .npy file, in the order of the file: `shape` is reversed for Fortran's order."""
 
     def __init__(self, path: str, file: Any, shape: tuple[int, ...], dtype: np.dtype[Any], reversed_: bool) -> None:
         self.path, self.file, self.shape, self.dtype, self.reversed = path, file, shape, dtype, reversed_
@@ -40,12 +40,12 @@ class NpyReader:
         return math.prod(self.shape) * self.dtype.itemsize
 
     def read_all(self) -> Array:
-        """The whole array, with the axes of the array and not of the file."""
+        """The whole array, with its axes in the array's order and not in the file's."""
         array = self[tuple(slice(0, n) for n in self.shape)]
         return array.T if self.reversed else array
 
     def __getitem__(self, region: Region) -> Array:
-        """The elements of a region; Unreadable if the file has become shorter, or the system cannot read it."""
+        """The elements of a region. Raises Unreadable if the file has become shorter, or the system cannot read it."""
         array = np.empty(shape_of_region(region), self.dtype)
         missing = array.reshape(-1).view(np.uint8).data
         starts, length = stretches(self.shape, region)
@@ -81,13 +81,13 @@ class NpyWriter:
 
 
 def without_waiting(path: str, flags: int) -> int:
-    """Open a file, and a pipe without waiting for a writer: it is refused like any other that is no regular file."""
+    """Open a file. A pipe is opened without waiting for a writer, because everything but regular files is refused."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 @contextlib.contextmanager
 def open_regular(path: str) -> Iterator[Any]:
-    """A regular file, open to be read in any order. "-" is standard input: a pipe goes to a temporary file first."""
+    """A regular file, open to be read in any order. "-" is standard input; a pipe is first copied to a file."""
     if path != "-":
         with open(path, "rb", buffering=0, opener=without_waiting) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -100,7 +100,7 @@ def open_regular(path: str) -> Iterator[Any]:
     with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as spool:
         start = stream.read(len(np.lib.format.MAGIC_PREFIX))
         spool.write(start)
-        if start == np.lib.format.MAGIC_PREFIX:  # or else an endless stream of something else would fill the disk
+        if start == np.lib.format.MAGIC_PREFIX:  # otherwise an endless stream of other data would fill the disk
             shutil.copyfileobj(stream, spool, 1 << 20)
         spool.seek(0)
         yield spool
@@ -116,12 +116,12 @@ def bytes_left(file: Any) -> int:
 
 @contextlib.contextmanager
 def open_npy(path: str) -> Iterator[NpyReader]:
-    """Open a .npy file whose header and length are right; Unreadable otherwise. "-" is standard input."""
+    """Open a .npy file, and check its header and length; raises Unreadable. "-" is standard input."""
     with contextlib.ExitStack() as stack:
         try:
             file = stack.enter_context(open_regular(path))
             shape, fortran_order, dtype = read_header(path, file)
-            np.empty((0,) * len(shape))  # NumPy says how many axes are too many
+            np.empty((0,) * len(shape))  # NumPy raises if there are too many axes
             if dtype.kind not in "biufc":
                 raise Unreadable(path, f"it must hold an array of numbers, got dtype {dtype}")
             needed = math.prod(shape) * dtype.itemsize
@@ -137,14 +137,14 @@ def open_npy(path: str) -> Iterator[NpyReader]:
 
 
 def read_header(path: str, file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, whether the order is Fortran's, and dtype."""
+    """The shape, whether the order is Fortran's, and the dtype."""
     layout = np.lib.format
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of files that Python 2 wrote
+            warnings.simplefilter("ignore")  # about files that Python 2 wrote
             if layout.read_magic(file) == (1, 0):
                 shape, fortran_order, dtype = layout.read_array_header_1_0(file)
-            else:  # 3.0 differs from 2.0 in the names of fields alone, and dtypes with fields are refused later
+            else:  # 3.0 differs from 2.0 only in names of fields, and dtypes with fields are refused later
                 shape, fortran_order, dtype = layout.read_array_header_2_0(file)
         if min(shape, default=0) < 0:
             raise ValueError(f"negative shape {shape}")
@@ -165,5 +165,5 @@ def write_header(file: Any, shape: tuple[int, ...], fortran_order: bool, dtype: 
 
 def write_array(file: Any, array: Array) -> None:
     """Write a whole .npy file."""
-    # Given a real file, NumPy writes by tofile, which loses the last buffer in silence on a full disk (NumPy 2.4).
+    # To a real file NumPy writes with tofile, which silently loses the last buffer on a full disk (NumPy 2.4).
     np.lib.format.write_array(SimpleNamespace(write=file.write), array, allow_pickle=False)

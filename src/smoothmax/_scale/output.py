@@ -1,7 +1,7 @@
-"""An output appears under its name whole or not at all; what had the name before has it until then.
+"""An output appears under its name complete or not at all. Until then, a former file keeps the name.
 
-It is written in a workspace beside its place, flushed to the disk, and renamed. Symbolic links are followed, as by any
-program that writes a file.
+The output is written in a workspace beside its place, flushed to the disk, and renamed. Symbolic links are followed, as
+by other programs that write files.
 """
 
 import contextlib
@@ -21,11 +21,12 @@ __all__ = ["new_file", "new_folder", "open_output", "prepare_output"]
 
 EXISTS = "it exists, and --force is not given"
 FLUSHING_THREADS = 8
-SPOOL_BYTES = 32 << 20  # what goes into a pipe is held in memory up to this size, then on disk
+SPOOL_BYTES = 32 << 20  # data for a pipe is held in memory up to this size, then on disk
 
 
 def prepare_output(path: str, *, folder: bool, replace: bool) -> None:
-    """Raise Unwritable now for what would fail after the work, and clear what killed runs left for this output.
+    """Raise Unwritable now for errors that would occur after the work, and remove what killed runs left for this
+    output.
 
     `folder` says whether the output is a folder or a file.
     """
@@ -41,7 +42,7 @@ def prepare_output(path: str, *, folder: bool, replace: bool) -> None:
         os.stat(target)
     except (FileNotFoundError, NotADirectoryError):
         pass
-    except OSError as error:  # a name that is too long, or symbolic links that lead to each other
+    except OSError as error:  # a name that is too long, or a cycle of symbolic links
         raise Unwritable(path, reason(error)) from error
     if not os.path.isdir(parent):
         raise Unwritable(path, f"there is no folder {parent!r}")
@@ -58,13 +59,13 @@ def prepare_output(path: str, *, folder: bool, replace: bool) -> None:
 
 @contextlib.contextmanager
 def open_output(path: str, *, replace: bool) -> Iterator[IO[bytes]]:
-    """A new file to write, in any order. "-" is standard output, which gets everything at the end."""
+    """A new file to write in any order. "-" is standard output, which gets everything at the end."""
     if path != "-":
         with new_file(path, replace=replace) as file:
             yield file
         return
     with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as spool:
-        with unwritable(path):  # what may fail here is the disk behind the temporary file
+        with unwritable(path):  # here only the disk of the temporary file may fail
             yield spool
             spool.seek(0)
         shutil.copyfileobj(spool, sys.stdout.buffer, 1 << 20)
@@ -72,7 +73,7 @@ def open_output(path: str, *, replace: bool) -> Iterator[IO[bytes]]:
 
 @contextlib.contextmanager
 def new_file(path: str, *, replace: bool) -> Iterator[IO[bytes]]:
-    """A file to write, which takes its name when the block is left without an exception."""
+    """A file to write. It gets its name when the block ends without an exception."""
     with unwritable(path), workspace(os.path.realpath(path)) as space:
         with open(space.new, "xb") as file:
             keep_permissions(space)
@@ -87,7 +88,7 @@ def new_file(path: str, *, replace: bool) -> Iterator[IO[bytes]]:
 
 @contextlib.contextmanager
 def new_folder(path: str, *, replace: bool) -> Iterator[str]:
-    """The path of a folder to make, which takes its name when the block is left without an exception."""
+    """The path of a folder to make. It gets its name when the block ends without an exception."""
     with unwritable(path), workspace(os.path.realpath(path)) as space:
         yield space.new
         keep_permissions(space)
@@ -95,14 +96,14 @@ def new_folder(path: str, *, replace: bool) -> Iterator[str]:
         if not (replace and os.path.isdir(space.target)):
             rename_new(space.new, space.target)
         elif not exchange(space.new, space.target):
-            # If the process dies between the two, a later run finds the former output and gives it its name back.
+            # If the process dies between the two, a later run finds the former output and restores its name.
             os.rename(space.target, space.former)
             os.rename(space.new, space.target)
 
 
 @contextlib.contextmanager
 def unwritable(path: str) -> Iterator[None]:
-    """Turn errors of the system into Unwritable. Those of the input are no OSError any more."""
+    """Turn errors of the system into Unwritable. Errors of the input are no longer OSErrors here."""
     try:
         yield
     except FileExistsError as error:
@@ -112,17 +113,17 @@ def unwritable(path: str) -> Iterator[None]:
 
 
 def keep_permissions(space: Workspace) -> None:
-    """Those of the output before, if there is one."""
+    """Keep the permissions of the former output, if there is one."""
     if os.path.exists(space.target):
         os.chmod(space.new, stat.S_IMODE(os.stat(space.target).st_mode))
 
 
 def flush_folder(folder: str) -> None:
-    """Make the system write all files below the folder to the disk."""
+    """Make the system write all files of the folder to the disk."""
     from concurrent.futures import ThreadPoolExecutor  # slow to import
 
     paths = [os.path.join(parent, name) for parent, _, names in os.walk(folder) for name in names]
-    # File systems combine flushes that arrive at the same time: 1025 chunks take 0.2 s, one by one 5 s (P43).
+    # File systems combine flushes that arrive at the same time: 1025 chunks take 0.2 s, and 5 s one by one (P43).
     with ThreadPoolExecutor(FLUSHING_THREADS) as pool:
         for _ in pool.map(flush_file, paths):
             pass

@@ -1,4 +1,4 @@
-"""Regions of an array in C order: how it is divided into them, and which stretches of the file make one up."""
+"""Regions of an array in C order: divide an array into regions, and find a region's stretches of the file."""
 
 import itertools
 import math
@@ -10,9 +10,9 @@ Region = tuple[slice, ...]  # a slice with start and stop for each axis
 
 
 def divide_into_regions(shape: Sequence[int], axes: Sequence[int], max_positions: int) -> Iterator[Region]:
-    """Divide an array along `axes`, in the order of the file: at most so many positions of them in each region.
+    """Divide an array along `axes`, in the order of the file, with at most max_positions positions in each region.
 
-    Regions are whole along all other axes, and have one position at least.
+    Regions are whole along all other axes, and have at least one position.
     """
     lengths: dict[int, int] = {}
     left = max(max_positions, 1)
@@ -32,12 +32,12 @@ def shape_of_region(region: Region) -> tuple[int, ...]:
 
 
 def within(region: Region, outer: Region) -> Region:
-    """The region of the array that is this region of its region `outer`."""
+    """A region that is given relative to the region `outer`, as a region of the array."""
     return tuple(slice(o.start + r.start, o.start + r.stop) for r, o in zip(region, outer, strict=True))
 
 
 def stretches(shape: Sequence[int], region: Region) -> tuple[Iterator[int], int]:
-    """Where the contiguous stretches of a region start, and the length that all of them have; in elements."""
+    """The starts of the contiguous stretches of a region, and their common length, in elements."""
     lengths = shape_of_region(region)
     whole_from = len(shape)  # the region is whole along this axis and all later ones
     while whole_from and lengths[whole_from - 1] == shape[whole_from - 1]:

@@ -1,7 +1,7 @@
-"""Renames that a crash cannot divide: two names exchanged, and a new name that must not exist yet.
+"""Atomic renames: exchange two names, or give a new name that must not exist yet.
 
-Linux has both as one system call, renameat2. Each function says what it does where the system or the file system
-has not.
+Linux has one system call for both, renameat2. Each function says what it does if the system or the file system does not
+have it.
 """
 
 import ctypes
@@ -13,13 +13,13 @@ __all__ = ["exchange", "rename_new"]
 
 NOREPLACE, EXCHANGE = 1, 2  # RENAME_NOREPLACE and RENAME_EXCHANGE of <linux/fs.h>
 AT_FDCWD = -100
-# What old kernels, other file systems and the filters of sandboxes answer. Where EPERM means that the rename itself is
-# not allowed, the other way fails too.
+# The errors of old kernels, other file systems and the filters of sandboxes. If EPERM means that the rename itself is
+# not allowed, the other way fails, too.
 UNSUPPORTED = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM)
 
 
 def renameat2(source: str, target: str, flags: int) -> bool:
-    """Whether the rename was done; False where it is not supported, OSError where it failed."""
+    """Whether the rename was done; False if it is not supported. Raises OSError if it failed."""
     if sys.platform != "linux":
         return False
     try:
@@ -45,7 +45,7 @@ def rename_new(source: str, target: str) -> None:
         return
     if not os.path.isdir(source):
         try:
-            os.link(source, target)  # the source is a temporary, and goes with its folder
+            os.link(source, target)  # the source is temporary, and will be removed with its folder
             return
         except FileExistsError:
             raise

@@ -1,4 +1,4 @@
-"""logcumsumexp of an array larger than the memory that is allowed: each block goes on from the states of those before.
+"""logcumsumexp of an array that is larger than the allowed memory: each block starts from the states of earlier blocks.
 
 Every block is read once.
 """
@@ -16,7 +16,7 @@ from smoothmax._scale.regions import Region, divide_into_regions, shape_of_regio
 __all__ = ["scan_file", "scan_flat"]
 
 Array = np.ndarray[Any, Any]
-OPERATION = "logmeanexp"  # whose states have exact terms, as a prefix near 0 needs them
+OPERATION = "logmeanexp"  # its states have exact terms, which prefixes near 0 need
 
 
 def ordered_regions(regions: Iterator[Region], reverse: bool) -> Iterator[Region]:
@@ -24,12 +24,12 @@ def ordered_regions(regions: Iterator[Region], reverse: bool) -> Iterator[Region
 
 
 def block_elements(job: Job, source: NpyReader) -> int:
-    """How many elements a block may have, if states take the other half of the memory."""
+    """The number of elements of a block, if states take the other half of the memory."""
     return min(BLOCK_BYTES, job.max_memory // 2) // (source.dtype.itemsize + job.dtype.itemsize)
 
 
 def go_on(job: Job, x: Array, axis: int, before: Array, reverse: bool, exclusive: bool) -> tuple[Array, Array]:
-    """The results of a block, and the states of all up to its end."""
+    """The results of a block, and the states of all elements up to its end."""
     of_block, _ = states.reduced(OPERATION, x, axis, b=None, where=True, dtype=job.dtype)
     result = states.scanned(x, axis, reverse, exclusive, before, job.dtype)
     return result, states.joined(OPERATION, before, of_block, job.dtype)
@@ -50,7 +50,7 @@ def scan_file(job: Job, source: NpyReader, target: Any, reverse: bool, exclusive
 
 
 def scan_flat(job: Job, source: NpyReader, target: Any, reverse: bool, exclusive: bool) -> None:
-    """Scan all elements in C's order of the array, which is not that of the file where this is Fortran's."""
+    """Scan all elements in C's order of the array, which is not the order of the file if that is Fortran's."""
     shape = source.shape[::-1] if source.reversed else source.shape
     held, size = states.empty_states((1,)), int(np.prod(shape))
     begin = size if reverse else 0

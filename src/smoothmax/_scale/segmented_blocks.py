@@ -1,6 +1,6 @@
-"""Functions of the segments of an array larger than the memory that is allowed.
+"""Functions of the segments of an array that is larger than the allowed memory.
 
-A block holds as many whole segments as fit. A segment that does not fit is a reduction of its own, in two passes.
+A block holds as many whole segments as fit. A segment that does not fit is reduced separately, in two passes.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ REDUCES = "segment_logsumexp"
 
 
 class OneSegment:
-    """The place of one segment's results, where those of a reduction of its own are stored."""
+    """The place for the results of a segment that is reduced separately."""
 
     def __init__(self, target: Any, axis: int, index: int) -> None:
         self.target, self.axis, self.index = target, axis, index
@@ -38,8 +38,8 @@ def with_slice(region: Region, axis: int, start: int, stop: int) -> Region:
 def segment(job: Job, source: NpyReader, target: Any, offsets: Array) -> None:
     """Apply the function to all segments along the only axis of the job.
 
-    Few positions beside the axis let whole segments fit; but where that would cut the file into short stretches, more
-    positions are taken together, and long segments in two passes.
+    With few positions on the other axes, whole segments fit. But if that would cut the file into short stretches, more
+    positions are taken together, and long segments are reduced in two passes.
     """
     (axis,) = job.axis
     shape, outer_axes = source.shape, [i for i in range(len(source.shape)) if i != axis]
@@ -55,7 +55,7 @@ def segment(job: Job, source: NpyReader, target: Any, offsets: Array) -> None:
 
 
 def segment_region(job: Job, source: NpyReader, target: Any, offsets: Array, region: Region, most: int) -> None:
-    """All segments at some positions beside the axis, in blocks of at most so many elements along it."""
+    """Apply the function to all segments at some positions, in blocks of at most `most` elements along the axis."""
     (axis,) = job.axis
     n, first = len(offsets) - 1, 0
     while first < n:

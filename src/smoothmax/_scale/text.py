@@ -1,4 +1,4 @@
-"""Numbers as text, for people and for programs that read words: as many digits as tell a number from its neighbours."""
+"""Numbers as text, for people and for programs that read words, with just enough digits to be read back exactly."""
 
 from typing import Any, TextIO
 
@@ -8,7 +8,7 @@ __all__ = ["print_numbers"]
 
 
 def print_numbers(array: np.ndarray[Any, Any], stream: TextIO) -> None:
-    """Print an array: a row of its last axis on each line, and an empty line between matrices."""
+    """Print an array: each row of the last axis on its own line, and an empty line between matrices."""
     if array.ndim < 2:
         for value in np.atleast_1d(array):
             print(value, file=stream)

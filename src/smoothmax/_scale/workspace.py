@@ -1,13 +1,13 @@
-"""A temporary folder beside an output: what is written there takes the output's name when it is complete.
+"""A temporary folder beside an output: files written there get the output's name when they are complete.
 
 It holds
     lock    locked by the process that writes, as long as it lives: what a killed one leaves behind is unlocked
     new     the output to be
     former  the output before, for the moment in which the name belongs to neither
 
-The name of the folder contains a digest of the output's, so that a later run for the same output finds what an earlier
-one left. A file without a name (O_TMPFILE) would leave nothing behind, but there are no such folders, not every file
-system has such files, and none of them can replace an existing file without a temporary name.
+The name of the folder contains a digest of the output's name, so that a later run for the same output finds what an
+earlier one left. A file without a name (O_TMPFILE) would leave nothing behind. But folders cannot have this, not every
+file system supports it, and such a file cannot replace an existing one without a temporary name.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ class Workspace:
         return os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o600)
 
     def clear(self) -> None:
-        """Give the name back to the former output if nothing has it, and remove everything else as far as possible."""
+        """Restore the name of the former output if it is free, and remove everything else as far as possible."""
         with contextlib.suppress(OSError):
             if os.path.lexists(self.former) and not os.path.lexists(self.target):
                 os.rename(self.former, self.target)
@@ -44,7 +44,7 @@ class Workspace:
 
 
 def take_lock(lock: int) -> bool | None:
-    """Lock an open file until it is closed: False if another process has it, None if the file system has no locks."""
+    """Lock an open file until it is closed. False: another process has the lock. None: the file system has no locks."""
     try:
         if sys.platform == "win32":
             msvcrt.locking(lock, msvcrt.LK_NBLCK, 1)
@@ -67,14 +67,14 @@ def prefix_of(target: str) -> str:
 
 @contextlib.contextmanager
 def workspace(target: str) -> Iterator[Workspace]:
-    """A new workspace for this output, whose path must be resolved; it is cleared at the end, whatever happens."""
+    """A new workspace for this output, whose path must be resolved. It is cleared at the end in any case."""
     with contextlib.ExitStack() as stack:
         while True:
             name = f"{prefix_of(target)}{os.urandom(8).hex()}.tmp"
             space = Workspace(os.path.join(os.path.dirname(target), name), target)
             stack.callback(space.clear)
-            os.mkdir(space.folder, 0o700)  # nobody else reads what is not complete
-            # Before it is locked, another run may take it for abandoned and remove it.
+            os.mkdir(space.folder, 0o700)  # nobody else can read an incomplete output
+            # Before it is locked, another run may consider it abandoned and remove it.
             with contextlib.suppress(FileNotFoundError):
                 lock = space.open_lock()
                 stack.callback(os.close, lock)
@@ -84,7 +84,7 @@ def workspace(target: str) -> Iterator[Workspace]:
 
 
 def clear_abandoned(target: str) -> None:
-    """Clear the workspaces of this output whose processes have died. What cannot be locked or removed stays."""
+    """Clear the workspaces of this output whose processes have died. Those that cannot be locked or removed stay."""
     with contextlib.suppress(OSError), os.scandir(os.path.dirname(target)) as entries:
         spaces = [Workspace(entry.path, target) for entry in entries if entry.name.startswith(prefix_of(target))]
         for space in spaces:
@@ -97,4 +97,4 @@ def clear_abandoned(target: str) -> None:
                 finally:
                     os.close(lock)
                 if dead:
-                    space.clear()  # again, for Windows, which removes no open file
+                    space.clear()  # again, because Windows does not remove open files

@@ -1,4 +1,4 @@
-"""The functions from one .zarr store to another, by smoothmax.dask: a chunk of the store is a Dask block."""
+"""Apply the functions to a .zarr store with smoothmax.dask: a chunk of the store is a Dask block."""
 
 import os
 import stat
@@ -16,7 +16,7 @@ __all__ = ["transform_store"]
 
 
 class ChunkReader:
-    """The zarr array as Dask reads it. An error while reading must not be taken for one of the output's."""
+    """A zarr array for Dask to read. Errors of reading are not mistaken for errors of the output."""
 
     def __init__(self, path: str, array: Any) -> None:
         self.path, self.array, self.stopped = path, array, False
@@ -34,12 +34,12 @@ class ChunkReader:
 
 
 def transform_store(request: Request, source: str, target: str | None, *, replace: bool) -> None:
-    """Read the store `source`, and write the store `target`, or print the result where that is None.
+    """Read the store `source`, and write the store `target` or, if that is None, print the result.
 
-    Raises Unreadable or Unwritable for the stores, Refused without zarr and dask, and what the functions raise for
+    Raises Unreadable or Unwritable for the stores, Refused without zarr and dask, and the errors of the functions for
     wrong arguments.
     """
-    from concurrent.futures import ThreadPoolExecutor, wait  # slow to import, as what follows
+    from concurrent.futures import ThreadPoolExecutor, wait  # slow to import, like the next ones
 
     try:
         import dask.array as da
@@ -58,13 +58,13 @@ def transform_store(request: Request, source: str, target: str | None, *, replac
     if target is None:
         print_numbers(np.asarray(result.compute(scheduler="threads")), sys.stdout)
         return
-    result = result.rechunk(tuple(max(n, 1) for n in result.chunksize))  # a store's chunks are all alike
+    result = result.rechunk(tuple(max(n, 1) for n in result.chunksize))  # all chunks of a store have the same shape
     with new_folder(target, replace=replace) as folder, ThreadPoolExecutor(1) as thread:
         # An interrupt is raised in this thread. If this thread wrote, the folder would be removed while zarr's thread
-        # still writes into it. Another thread finishes writing, which is soon if nothing can be read any more.
+        # still writes into it. So another thread writes, and finishes; that is soon if nothing more can be read.
         written = thread.submit(write_store, result, folder)
         try:
-            while wait([written], timeout=0.1).not_done:  # Windows interrupts no wait without a limit
+            while wait([written], timeout=0.1).not_done:  # on Windows, a wait without a limit cannot be interrupted
                 pass
             written.result()
         except (Refused, OSError, MemoryError, TypeError, ValueError, NotImplementedError):
@@ -82,7 +82,7 @@ def write_store(result: Any, folder: str) -> None:
     from dask import config
     from dask.system import CPU_COUNT
 
-    pool = ThreadPoolExecutor(config.get("num_workers", None) or CPU_COUNT)  # those of Dask's own pool would go on
+    pool = ThreadPoolExecutor(config.get("num_workers", None) or CPU_COUNT)  # threads of Dask's own pool would go on
     try:
         with config.set(pool=pool):
             result.to_zarr(folder)
@@ -91,9 +91,9 @@ def write_store(result: Any, folder: str) -> None:
 
 
 def open_array(path: str) -> Any:
-    """The array in a store, open to be read."""
+    """Open the array in a store, to read it."""
     try:
-        from zarr import Group  # ImportError too if zarr is merely a folder of that name
+        from zarr import Group  # also raises ImportError if zarr is just a folder of that name
         from zarr import open as open_zarr
     except ImportError as error:
         raise needed(error) from error
@@ -106,7 +106,7 @@ def open_array(path: str) -> Any:
         array = open_zarr(path, mode="r")
     except Exception as error:  # arbitrary bytes make zarr raise more than ValueError
         why = f"not a zarr array: {reason(error)}"
-        if "NotFound" in type(error).__name__:  # FileNotFoundError, and what zarr 2 has instead
+        if "NotFound" in type(error).__name__:  # FileNotFoundError, or zarr 2's own error
             why = "there is no zarr array in it"
         elif isinstance(error, OSError):
             why = reason(error)

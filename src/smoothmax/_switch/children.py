@@ -1,8 +1,8 @@
 """Processes that a switched program starts are switched too.
 
-They learn of it by their environment: SMOOTHMAX_PATCH_SCIPY says what to exchange, and PYTHONPATH leads to the folder
+Two environment variables tell them: SMOOTHMAX_PATCH_SCIPY says what to exchange, and PYTHONPATH contains the folder
 `site` beside this file, whose sitecustomize.py every new interpreter imports. Nothing is written to site-packages, and
-a process that drops the two variables is not switched.
+a process without the two variables is not switched.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ def announce(environment: MutableMapping[str, str], *, scikit_learn: bool) -> No
 
 
 def follow(kind: str) -> None:
-    """Switch this process now if it has imported what is to be switched; otherwise as soon as it does.
+    """Switch this process now if it has already imported the modules to switch, otherwise as soon as it does.
 
-    Importing SciPy takes a tenth of a second, which a process that does not need it should not pay. smoothmax is
-    imported before the program begins, and so before threadpoolctl, which is therefore waited for, too.
+    SciPy is not imported for this, because that takes a tenth of a second. smoothmax is imported before the program
+    begins, and so before threadpoolctl; therefore this waits for threadpoolctl, too.
     """
     patch = {"scipy": ["scipy.special"], "scikit-learn": ["scipy.special", "sklearn.utils.extmath"]}.get(kind)
     if patch is None:
@@ -51,17 +51,17 @@ def follow(kind: str) -> None:
 
 
 def switch_loaded(kind: str) -> None:
-    """Exchange what is loaded: scikit-learn only when it is."""
+    """Exchange the functions of loaded modules: those of scikit-learn only if it is loaded."""
     patch_scipy(scikit_learn=kind == "scikit-learn" and "sklearn.utils.extmath" in sys.modules)
 
 
 def register_limits() -> None:
-    """Let threadpoolctl limit the threads of smoothmax, unless it is too old for that."""
+    """Let threadpoolctl limit the threads of smoothmax, unless it is too old."""
     register_if_whole(sys.modules["threadpoolctl"])
 
 
 class Finder(importlib.abc.MetaPathFinder):
-    """Finds the modules it waits for as others do, and acts once they are executed."""
+    """Finds the modules it waits for by the other finders, and acts after they are executed."""
 
     def __init__(self, actions: dict[str, Action]) -> None:
         self.actions = actions
@@ -69,7 +69,7 @@ class Finder(importlib.abc.MetaPathFinder):
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """Find one of the modules by the finders behind this one."""
+        """Find one of the modules by the finders after this one."""
         if name not in self.actions:
             return None
         for finder in sys.meta_path:
@@ -80,7 +80,7 @@ class Finder(importlib.abc.MetaPathFinder):
         return None
 
     def act(self, name: str) -> None:
-        """Act, once; a module that was only looked for, or failed, may still be imported."""
+        """Act once. A module that was only looked for, or failed to import, may still be imported later."""
         action = self.actions.pop(name, None)
         if action is None:
             return
@@ -100,7 +100,7 @@ class Loader(importlib.abc.Loader):
         return self.loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        """Execute the module with its own loader, which it keeps, and act."""
+        """Execute the module with its own loader, which the module keeps, and act."""
         if module.__spec__ is not None:
             module.__spec__.loader = module.__loader__ = self.loader
         self.loader.exec_module(module)

@@ -1,9 +1,8 @@
-"""Let a function do something else in a program that is running, and undo that.
+"""Replace what a function does in a running program, and undo that.
 
-A name that a module bound by `from scipy.special import logsumexp` holds the function itself, and so do containers,
-default arguments and closures. What all of them share is the function object, so `Exchange` exchanges its code. Walking
-the loaded modules would reach no more than the names of modules. A ufunc has no code to exchange, so for it
-`Rebinding` does that.
+After `from scipy.special import logsumexp`, a module's name refers to the function object, and so may containers,
+default arguments and closures. They all share the function object, so `Exchange` exchanges its code. Rebinding names in
+the loaded modules would reach only those names. A ufunc has no code to exchange, so `Rebinding` does that for ufuncs.
 
 This file knows neither SciPy nor smoothmax.
 """
@@ -18,19 +17,19 @@ from typing import Any
 
 __all__ = ["Exchange", "Rebinding"]
 
-Handler = Callable[..., Any]  # its first argument is a copy of the function as it was, and the others are the call's
+Handler = Callable[..., Any]  # its first argument is a copy of the original function, the others are those of the call
 
 
 def forward(*arguments: Any, _exchange: Exchange, **keywords: Any) -> Any:
-    """Serve a function whose code is exchanged. The default of `_exchange` is the only state that the code has."""
+    """The code of a function whose code is exchanged. Its only state is the default of `_exchange`."""
     return _exchange.handler(_exchange.original, *arguments, **keywords)
 
 
 class Exchange:
-    """A function that a handler answers for, from now until `undo`.
+    """A function whose calls a handler answers, until `undo`.
 
-    Its name, documentation, signature and identity stay. Its attribute `__kwdefaults__` holds this object, because
-    code finds nothing of ours among the globals of a foreign module.
+    The function keeps its name, documentation, signature and identity. Its attribute `__kwdefaults__` holds this
+    object, because the globals of a foreign module have no names of ours.
     """
 
     def __init__(self, function: FunctionType, handler: Handler) -> None:
@@ -42,13 +41,13 @@ class Exchange:
         )
         self.original.__kwdefaults__ = self.defaults
         signature = inspect.signature(function)
-        # A thread that calls the function between these lines finds either code complete.
+        # A thread that calls the function between these lines finds complete code, the old or the new.
         function.__kwdefaults__ = {**(self.defaults or {}), "_exchange": self}
         function.__code__ = forward.__code__.replace(co_freevars=self.code.co_freevars)
         function.__signature__ = signature  # type: ignore[attr-defined]
 
     def undo(self) -> None:
-        """Give the function its own code back. A call that has begun ends as it began."""
+        """Restore the function's own code. A call that has already begun is not changed."""
         self.function.__code__ = self.code
         self.function.__kwdefaults__ = self.defaults
         vars(self.function).clear()
@@ -56,11 +55,10 @@ class Exchange:
 
 
 class Rebinding:
-    """An object in the place of another, wherever a loaded module has that by its own name, from now until `undo`.
+    """An object that replaces another in all loaded modules that have it by its own name, until `undo`.
 
-    Modules whose names begin with one of `homes` keep what they have. They define the two objects, and pickle finds
-    there what a program holds by another name. The replacement must be an object that nobody else holds: `undo` takes
-    it for one of these places.
+    Modules whose names begin with one of `homes` are not changed, because they define the two objects, and pickle looks
+    for them there. No other code may hold the replacement, because `undo` replaces it wherever it finds it.
     """
 
     def __init__(self, name: str, original: object, replacement: object, homes: tuple[str, ...]) -> None:
@@ -74,7 +72,7 @@ class Rebinding:
     def rebind(self, old: object, new: object) -> None:
         for module_name, module in list(sys.modules.items()):
             try:
-                names = object.__getattribute__(module, "__dict__")  # without loading a module that waits to be loaded
+                names = object.__getattribute__(module, "__dict__")  # without loading lazy modules
             except AttributeError:
                 continue
             if names.get(self.name) is old and not module_name.startswith(self.homes):

@@ -1,7 +1,7 @@
-"""smoothmax's functions in the place of SciPy's: patch_scipy() and what belongs to it.
+"""Let smoothmax answer calls of SciPy's functions: patch_scipy() and its companions.
 
-A program is switched over only by an act of its user (NEP 36): importing smoothmax changes nothing. What smoothmax
-refuses and SciPy takes is still SciPy's to answer, so a program that runs without the switch runs with it.
+Only an act of the user switches a program (NEP 36); importing smoothmax changes nothing. SciPy still answers calls that
+smoothmax refuses, so a program that runs without the switch also runs with it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["is_patched", "patch_scipy", "patched_scipy", "unpatch_scipy"]
 
 
 def has_plain_numbers(value: Any) -> bool:
-    """Whether the value is real numbers of NumPy's or Python's own: not masked, labelled or another library's array."""
+    """Whether the value has real numbers of NumPy or Python: not masked, labelled or an array of another library."""
     if type(value) in (list, tuple):
         value = np.asarray(value)
     if type(value) is np.ndarray or isinstance(value, np.generic):
@@ -34,9 +34,9 @@ def has_plain_numbers(value: Any) -> bool:
 
 
 def answered_by(function: Callable[..., Any]) -> Handler:
-    """Call the function for plain arrays. Everything else, and whatever it refuses, is SciPy's to answer.
+    """Call the function for plain arrays. SciPy answers everything else, and calls that the function refuses.
 
-    Complex numbers are SciPy's, too, because the two libraries have different conventions for infinite ones.
+    SciPy also answers for complex numbers, because the libraries have different conventions for infinite ones.
     """
 
     def answer(original: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
@@ -52,7 +52,7 @@ def answered_by(function: Callable[..., Any]) -> Handler:
 
 
 def answer_softmax(original: Callable[..., Any], X: Any, copy: bool = True) -> Any:
-    """Answer for sklearn.utils.extmath.softmax, which takes rows and, without `copy`, writes over them."""
+    """Answer for sklearn.utils.extmath.softmax, which takes rows and, without `copy`, overwrites them."""
     if type(X) is np.ndarray and X.ndim == 2 and X.dtype.kind == "f":
         return softmax(X, axis=1, out=None if copy else X)
     return original(X, copy)
@@ -69,10 +69,10 @@ SCIPY: dict[tuple[str, str], Handler] = {
     ("scipy.special", "logsumexp"): answered_by(logsumexp),
     ("scipy.special", "softmax"): answered_by(softmax),
     ("scipy.special", "log_softmax"): answered_by(log_softmax),
-    ("scipy.special", "log_expit"): answered_by(log_expit),  # where it is a function and no ufunc
+    ("scipy.special", "log_expit"): answered_by(log_expit),  # where it is a function and not a ufunc
 }
-STAND_INS = "smoothmax._switch.stand_ins"  # in the place of ufuncs, which have no code to exchange; it imports SciPy
-# Functions of scikit-learn's own that do what SciPy's do. Versions differ in which of them they have.
+STAND_INS = "smoothmax._switch.stand_ins"  # for ufuncs, which have no code to exchange; this module imports SciPy
+# scikit-learn's own copies of SciPy's functions. Not every version has both.
 SCIKIT_LEARN: dict[tuple[str, str], Handler] = {
     ("sklearn.utils.extmath", "softmax"): answer_softmax,
     ("sklearn.utils._array_api", "_logsumexp"): answer_logsumexp,
@@ -82,13 +82,13 @@ SCIKIT_LEARN: dict[tuple[str, str], Handler] = {
 # The switch -----------------------------------------------------------------------------------------------------------
 
 lock = threading.RLock()
-exchanges: dict[tuple[str, str], Exchange | Rebinding] = {}  # of the functions that are answered here now
+exchanges: dict[tuple[str, str], Exchange | Rebinding] = {}  # of the functions that smoothmax answers now
 on = dict.fromkeys(("scipy", "scikit-learn"), False)  # by patch_scipy
-entered = dict.fromkeys(on, 0)  # contexts of patched_scipy that somebody is in
+entered = dict.fromkeys(on, 0)  # contexts of patched_scipy that are entered now
 
 
 def update() -> None:
-    """Make the exchanges that are wanted now, and undo the others."""
+    """Make the exchanges that are wanted now, and undo all others."""
     wanted = SCIPY if on["scipy"] or entered["scipy"] else {}
     if on["scikit-learn"] or entered["scikit-learn"]:
         wanted = wanted | SCIKIT_LEARN
@@ -107,16 +107,16 @@ def update() -> None:
 def patch_scipy(*, scikit_learn: bool = False) -> None:
     """Let smoothmax answer calls of SciPy's functions in this process.
 
-    They are `scipy.special.logsumexp`, `softmax`, `log_softmax` and `log_expit`. Names that a module bound before, by
-    ``from scipy.special import logsumexp``, are reached too: the functions stay the objects that they are, and their
-    code is exchanged. SciPy's own code still answers for arrays of other libraries, subclasses such as masked arrays,
-    arrays of objects and of complex numbers, and whatever smoothmax refuses.
+    They are `scipy.special.logsumexp`, `softmax`, `log_softmax` and `log_expit`. This includes names that a module
+    bound before, by ``from scipy.special import logsumexp``: the functions stay the same objects, and their code is
+    exchanged. SciPy's own code still answers for arrays of other libraries, for subclasses such as masked arrays, for
+    arrays of objects and of complex numbers, and for calls that smoothmax refuses.
 
     Parameters
     ----------
     scikit_learn : bool, optional
-        Also answer for the copies of these functions that scikit-learn has, ``sklearn.utils.extmath.softmax`` and, in
-        the versions that have it, ``sklearn.utils._array_api._logsumexp``.
+        Also answer for scikit-learn's copies of these functions, ``sklearn.utils.extmath.softmax`` and, in the versions
+        that have it, ``sklearn.utils._array_api._logsumexp``.
 
     Raises
     ------
@@ -127,17 +127,17 @@ def patch_scipy(*, scikit_learn: bool = False) -> None:
     --------
     unpatch_scipy : undoes this.
     patched_scipy : does it for a block of code.
-    is_patched : tells whether it is done.
+    is_patched : whether it is done.
 
     Notes
     -----
-    A second call changes nothing, except that it may add scikit-learn. A process that is forked takes the switch along,
-    and one that is started anew does not; ``python -m smoothmax run program.py`` switches all of them. Results differ
-    from SciPy's within the bounds of both, and where smoothmax's documentation lists a difference.
+    A second call changes nothing, except that it may add scikit-learn. A forked process inherits the switch; a process
+    that is started anew does not. ``python -m smoothmax run program.py`` switches both. Results differ from SciPy's
+    within the bounds of both libraries, and where smoothmax's documentation lists a difference.
 
-    `scipy.special.log_expit` is a ufunc, which has no code to exchange. smoothmax's stands in its place in every loaded
-    module that has it by that name, with SciPy's types (float16 gives float64); containers, closures and other names
-    keep SciPy's. `numpy.logaddexp` is left alone.
+    `scipy.special.log_expit` is a ufunc, which has no code to exchange. Instead smoothmax's ufunc replaces it in every
+    loaded module that has it by that name, with SciPy's types (float16 gives float64); containers, closures and other
+    names keep SciPy's. `numpy.logaddexp` is not changed.
 
     Examples
     --------
@@ -153,9 +153,9 @@ def patch_scipy(*, scikit_learn: bool = False) -> None:
 
 
 def unpatch_scipy() -> None:
-    """Give SciPy's functions, and scikit-learn's, their own code back.
+    """Restore the code of SciPy's functions, and of scikit-learn's.
 
-    Contexts of `patched_scipy` that are entered keep theirs until they are left. Without a former `patch_scipy` this
+    Inside of contexts of `patched_scipy` the switch stays on until they are left. Without a former `patch_scipy` this
     does nothing.
 
     Examples
@@ -190,8 +190,8 @@ def is_patched() -> bool:
 def patched_scipy(*, scikit_learn: bool = False) -> Iterator[None]:
     """Do what `patch_scipy` does, for the time of a ``with`` block.
 
-    The switch holds for the process: threads outside of the block see it too. Blocks may be nested, and entered by
-    several threads; the last one that is left gives SciPy its functions back, unless `patch_scipy` was called.
+    The switch holds for the whole process, also for threads outside of the block. Blocks may be nested, and entered by
+    several threads; the end of the last block restores SciPy's functions, unless `patch_scipy` was called.
 
     Parameters
     ----------

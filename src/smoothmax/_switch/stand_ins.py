@@ -1,6 +1,7 @@
-"""The ufuncs that take the place of SciPy's, by SciPy's names.
+"""The ufuncs that replace SciPy's, by SciPy's names.
 
-Pickle knows a ufunc by its name in a module. Here it finds those that a program still holds when SciPy's are back.
+Pickle finds a ufunc by its name in a module. Here it finds ufuncs that a program still holds after SciPy's are
+restored.
 """
 
 import importlib

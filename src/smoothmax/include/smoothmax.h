@@ -1,16 +1,16 @@
 /* The C interface of smoothmax. Documentation: docs/c-interface.md.
  *
- * An extension module calls smoothmax_import() once, with the GIL, before anything else of this header; each file that
- * includes the header does so for itself. All other functions need neither the GIL nor a Python thread, allocate
- * nothing, raise nothing, and may run in several threads at a time.
+ * An extension module calls smoothmax_import() once, with the GIL, before it uses anything else of this header. Each
+ * file that includes the header must do this. All other functions need neither the GIL nor a Python thread, allocate
+ * no memory, raise no exceptions, and may run in several threads at a time.
  *
- *     n        how many elements; 0 or less: none, and then pointers may be NULL
- *     stride   from an element to the next, counted in elements, not in bytes; of any sign, or 0
+ *     n        the number of elements; if it is 0 or less, there are none, and pointers may be NULL
+ *     stride   the step from one element to the next, counted in elements, not in bytes; of any sign, or 0
  *
- * Pointers are aligned as C wants them. Results lie where the elements do, with the same stride, or apart from them.
+ * Pointers must be aligned as C requires. Results replace the elements, with the same stride, or lie in other memory.
  *
- * Signatures and structs of this file never change once they are released. New functions are added at the end of
- * smoothmax_functions, and then SMOOTHMAX_C_VERSION rises. */
+ * Signatures and structs of this file never change once they are released. When new functions are added at the end of
+ * smoothmax_functions, SMOOTHMAX_C_VERSION is raised. */
 
 #ifndef SMOOTHMAX_H
 #define SMOOTHMAX_H
@@ -20,8 +20,8 @@
 
 #define SMOOTHMAX_C_VERSION 1
 
-/* What some elements amount to. Only the functions below know what the numbers mean, and float has other ones than
- * double. A sum may be copied with =. */
+/* The partial sum of some elements. Only the functions below know the meaning of the numbers, which differs between
+ * float and double. A sum may be copied with =. */
 typedef struct { double private_[4]; } smoothmax_partial_sum_f64;
 typedef struct { double private_[4]; } smoothmax_partial_sum_f32;
 
@@ -57,8 +57,8 @@ typedef struct {
 
 static const smoothmax_functions *smoothmax_imported = NULL;
 
-/* Load smoothmax. Returns 0, or -1 with an exception set: ImportError where the smoothmax that is installed is older
- * than this header. */
+/* Load smoothmax. Returns 0, or -1 with an exception set: ImportError if the installed smoothmax is older than this
+ * header. */
 static inline int smoothmax_import(void) {
     const smoothmax_functions *found = (const smoothmax_functions *)PyCapsule_Import("smoothmax._C_API", 0);
     if (found == NULL)
@@ -73,7 +73,7 @@ static inline int smoothmax_import(void) {
     return 0;
 }
 
-/* log(sum(exp(x))): -inf of no elements. */
+/* log(sum(exp(x))): -inf if there are no elements. */
 static inline double smoothmax_logsumexp_f64(const double *x, ptrdiff_t n, ptrdiff_t stride) {
     return smoothmax_imported->logsumexp_f64(x, n, stride);
 }
@@ -121,7 +121,7 @@ static inline float smoothmax_log1pexp_f32(float x) { return smoothmax_imported-
 static inline double smoothmax_log_expit_f64(double x) { return smoothmax_imported->log_expit_f64(x); }
 static inline float smoothmax_log_expit_f32(float x) { return smoothmax_imported->log_expit_f32(x); }
 
-/* A partial sum: make it that of no elements, add elements or another sum to it, and ask for logsumexp of all of them.
+/* A partial sum: initialise it as empty, add elements or other sums to it, and ask for the logsumexp of all elements.
  * Two threads must not change the same sum at the same time. */
 static inline void smoothmax_partial_sum_init_f64(smoothmax_partial_sum_f64 *sum) {
     smoothmax_imported->partial_sum_init_f64(sum);

@@ -1,6 +1,6 @@
-"""Imported by every interpreter that `python -m smoothmax run` leads to, by way of PYTHONPATH: joins the switch.
+"""Switch the interpreters that a program under `python -m smoothmax run` starts; PYTHONPATH makes them import this.
 
-Then the sitecustomize that would have been imported without this one gets its turn.
+Then import the sitecustomize that would have been imported without this one.
 """
 
 import importlib.machinery
