@@ -1,6 +1,6 @@
 """The extension modules, and switches for other builds of them. pyproject.toml cannot state these.
 
-Which flags and which variants of the kernels are built depends on what the compiler takes, not on its name.
+The flags and the variants of the kernels depend on what the compiler accepts, not on its name.
 
 SMOOTHMAX_DEBUG=1            no optimisation, debugging symbols
 SMOOTHMAX_OPTIMISATION=1     -O1 in the place of -O3, which CFLAGS cannot change: the package's flags follow it
@@ -36,8 +36,8 @@ PORTABLE = (
     "_schedule.segments", "_schedule.strided", "_schedule.threads", "_schedule.tiles", "_schedule.top_rows",
     "_schedule.units", "_schedule.walk", "_thresholds",
 )  # fmt: skip
-# The kernels are compiled once for each instruction set. _kernels/dispatch.pyx states the features that each needs. A
-# compiler that does not take the flags of a variant builds without it.
+# The kernels are compiled once for each instruction set. _kernels/dispatch.pyx states the features that each needs. If
+# a compiler does not accept the flags of a variant, the variant is not built.
 VARIANTS = {
     "baseline": (),
     "x86_64_v3": ("-march=x86-64-v3",),
@@ -48,12 +48,12 @@ if unknown := set(wanted) - set(VARIANTS):
     raise SystemExit(f"SMOOTHMAX_BUILD_KERNELS names {', '.join(sorted(unknown))}: there are {', '.join(VARIANTS)}")
 VARIANTS = {name: flags for name, flags in VARIANTS.items() if not wanted or name in wanted or name == "baseline"}
 
-# Each entry is a flag, or several that belong together; the first spelling that the compiler takes is used.
+# An entry has the spellings of a flag, or of several that belong together; the first that the compiler accepts is used.
 #
 # GCC would replace loops that fill or copy memory by calls of the C library. With ten elements these cost a call more
 # than all its exponentials.
-# The flags of Python have -g, which takes five sixths of the size of a kernel module and a third of the time to compile
-# it (2026-11).
+# Python's flags include -g, which makes up five sixths of the size of a kernel module and a third of its compile time
+# (2026-11).
 PORTABLE_FLAGS = [("-fno-tree-loop-distribute-patterns",), ("-g0",), ("/fp:precise",)]
 # GCC vectorises clamps only with -fno-trapping-math. -ffast-math would cancel the rounding constants. Clang contracts
 # products and sums within an expression unless it is told to do so across expressions, as GCC does.
@@ -65,8 +65,8 @@ KERNEL_FLAGS = [
     ("-ffp-contract=fast", "/clang:-ffp-contract=fast"), ("-fschedule-insns",), ("-fsched-pressure",),
     ("--param=max-completely-peel-times=8", "-mllvm -unroll-full-max-count=8"),
 ]  # fmt: skip
-# What Cython writes is not ours to mend: it leaves helpers in a module that has no use for them.
-WARNING_FLAGS = [("-Wno-unused-function",), ("-Wno-pass-failed",)]  # and a loop that stays scalar is no fault
+# We cannot fix Cython's output, which has helpers that a module does not use.
+WARNING_FLAGS = [("-Wno-unused-function",), ("-Wno-pass-failed",)]  # a loop that stays scalar is not an error
 # At -O1, and only there, GCC 12 drops calls of functions that write through pointers unless it leaves out these two
 # analyses: tools/gcc12_o1.c shows it.
 MISCOMPILING_AT_O1 = [("-fno-ipa-modref",), ("-fno-ipa-pure-const",)]
@@ -108,7 +108,7 @@ class BuildExtensions(build_ext):
                 strict = [self.compiler.cc, "/WX"] if self.is_microsofts else [*self.compiler.compiler_so, "-Werror"]
                 command = [*strict, *flags.split(), "-c", "line.c"]
                 ran = subprocess.run(command, cwd=folder, capture_output=True, check=False)
-                ignored = b"D9002" in ran.stdout + ran.stderr  # what MSVC says of a flag unknown to it, and goes on
+                ignored = b"D9002" in ran.stdout + ran.stderr  # MSVC ignores an unknown flag with this warning
                 self.taken[flags, code] = not ran.returncode and not ignored
         return self.taken[flags, code]
 
@@ -166,11 +166,11 @@ kernels, *portable = cythonize(
         "cdivision": True,
         "initializedcheck": False,
         "linetrace": COVERAGE,
-        "freethreading_compatible": True,  # what threads share: docs/architecture.md, "Threads"
+        "freethreading_compatible": True,  # see docs/architecture.md, "Threads"
     },
 )
 setup(
-    # The variants come first because each takes a fifth of the time: the others fill what is left of each processor.
+    # The variants come first because each takes a fifth of the time; the other modules then fill the processors.
     ext_modules=[*(variant(name, kernels) for name in VARIANTS), *portable],
     cmdclass={"build_ext": BuildExtensions},
 )

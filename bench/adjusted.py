@@ -1,9 +1,9 @@
 """Time `scale` and `add` against the array that programs make today: `python -m bench.adjusted`.
 
-Lines of programs: a half step of Sinkhorn's iteration in the log domain as POT writes it, the equations of MBAR as
-pymbar writes them, and softmax with a temperature. Each is timed as it is written, with smoothmax's function of the
-array that NumPy makes; with `scale` and `add`; and plain, without either. The three take turns, with a pause before
-each, and the best of several rounds counts.
+The programs are a half step of Sinkhorn's iteration in the log domain as in POT, the equations of MBAR as in pymbar,
+and softmax with a temperature. Each is timed in three ways: as written, with smoothmax's function of an array that
+NumPy makes; with `scale` and `add`; and plain, without either. The three take turns, with a pause before each, and the
+best of several rounds counts.
 """
 
 import time

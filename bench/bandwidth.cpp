@@ -1,7 +1,7 @@
-// How fast memory is read, and copied: the least that a call over arrays beyond the cache can take.
+// How fast memory is read and copied: a lower bound for the time of a call on arrays larger than the cache.
 //
-// Vectors as in bare_loop.cpp. A copy is plain: the line that is written is read first, as it is by the results of
-// smoothmax.
+// Vectors as in bare_loop.cpp. The copy uses ordinary stores: the processor reads each cache line before it is
+// written, as it does for results of smoothmax.
 #include <cstring>
 
 typedef float vector __attribute__((vector_size(WIDTH), aligned(4)));
@@ -19,7 +19,7 @@ extern "C" double read_all(const float *x, long n, long passes) {
 #pragma GCC unroll 8
             for (int j = 0; j < UNROLL; j++)
                 top[j] = row[i + j] > top[j] ? row[i + j] : top[j];
-        asm volatile("" : : : "memory"); // each pass reads all of it
+        asm volatile("" : : : "memory"); // so that each pass reads the whole array
     }
     float m = top[0][0];
     for (int j = 0; j < UNROLL; j++)
@@ -36,7 +36,7 @@ extern "C" double copy_all(const float *x, float *y, long n, long passes) {
 #pragma GCC unroll 8
             for (int j = 0; j < UNROLL; j++)
                 out[i + j] = row[i + j];
-            asm volatile("" : : : "memory"); // a loop, not a call of memcpy, which may go round the cache
+            asm volatile("" : : : "memory"); // keeps the loop a loop: memcpy may bypass the cache
         }
     return y[0];
 }

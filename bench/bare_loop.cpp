@@ -1,9 +1,10 @@
-// The least work that logsumexp of one row in L1 can be: maximum, exponentials and plain sum, vectors written by hand.
+// A lower bound for the work of logsumexp on one row in L1: maximum, exponentials and plain sum in explicit vectors.
 //
-// Nothing is compensated, nothing is special: exp is a polynomial of degree 11 (float: 6) in one rounded part, and its
-// coefficients are Taylor's, since only the number of operations matters. limits.py checks that the result is right to
-// 1e-12 (float: 1e-5). Vectors are the compiler's own extension (GCC, clang) and WIDTH bytes long: loops over lanes
-// were tried first, but GCC 12 unrolls them too early, leaves the maximum scalar, and is a third slower.
+// No sum is compensated and no value is treated specially. exp is a polynomial of degree 11 (float: 6) in one rounded
+// part. Its coefficients are those of the Taylor series, since only the number of operations matters. limits.py checks
+// that the result is right to 1e-12 (float: 1e-5). Vectors are the compiler's own extension (GCC, clang) and WIDTH
+// bytes long: loops over lanes were tried first, but GCC 12 unrolls them too early, leaves the maximum scalar, and is a
+// third slower.
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -78,7 +79,7 @@ template <typename real> double logsumexp(const real *x, long n) {
     return m + std::log(total);
 }
 
-// Again and again, so that the cost of calling from Python does not count.
+// Repeats the loop, so that the cost of calling from Python does not count.
 template <typename real> double repeated(const real *x, long n, long count) {
     double last = 0;
     for (long i = 0; i < count; i++) {

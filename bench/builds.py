@@ -3,8 +3,8 @@
     python -m bench.builds src ../other/src                     every cell, each function and type
     python -m bench.builds src ../other/src --large -k float32  cells of 10^5 elements or more, of one type
 
-A build is the folder that its package lies in, built in place. Each runs in a process of its own, bound to one core,
-and the two take turns within every cell: the least time of many turns counts. The last column is the second build's
+A build is the folder of a package that was built in place. Each build runs in a separate process, bound to one core.
+The two take turns within every cell, and the least time of many turns counts. The last column is the second build's
 time as a multiple of the first's, and the last line counts the cells beyond --most.
 """
 
@@ -31,18 +31,18 @@ TURN_SECONDS = 0.03
 
 
 class Build:
-    """A process that times calls of one build when it is asked to."""
+    """A process that times calls of one build on request."""
 
     def __init__(self, folder: str, kernel: str) -> None:
         path = os.pathsep.join([str(Path(folder).resolve()), str(ROOT)])
         environment = os.environ | {"PYTHONPATH": path, "SMOOTHMAX_KERNEL": kernel}
-        command = [sys.executable, "-P", "-m", "bench.builds", "--serve"]  # -P: not what lies in the working directory
+        command = [sys.executable, "-P", "-m", "bench.builds", "--serve"]  # -P: not from the working directory
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, text=True)
         self.described = self.ask(None)
 
     def ask(self, cell: tuple[int, str, str] | None) -> Any:
-        """The seconds of a call in a cell; without one, what the build is."""
+        """The seconds of a call in a cell; without a cell, a description of the build."""
         assert self.process.stdin
         assert self.process.stdout
         self.process.stdin.write(json.dumps(cell) + "\n")
@@ -66,7 +66,7 @@ def seconds(call: Any) -> float:
 
 
 def serve() -> None:
-    """Answer what Build.ask asks."""
+    """Answer the requests of Build.ask."""
     use_cores(1)
     keep_freed_memory()
     import smoothmax

@@ -1,4 +1,4 @@
-// Loops that call a function by its address, and what programs write by hand in the place of these functions.
+// Loops that call a function by its address, and the loops that programs write by hand instead of calling it.
 
 #include <cmath>
 #include <cstddef>
@@ -43,7 +43,7 @@ void textbook_softmax(const double *x, ptrdiff_t n, ptrdiff_t stride, double *ou
     for (ptrdiff_t i = 0; i < n; i++) out[i * out_stride] /= sum;
 }
 
-// Each of these makes `repeats` calls. Those of pairs wait for one another, as in a running sum.
+// Each of these makes `repeats` calls. Calls on pairs depend on one another, as in a running sum.
 double call_row(Row function, const double *x, ptrdiff_t n, int repeats) {
     double sum = 0;
     for (int i = 0; i < repeats; i++) sum += function(x, n, 1);

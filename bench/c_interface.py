@@ -1,11 +1,11 @@
-"""Time calls of the C interface from C, beside the loops over exp and log of the C library that programs write by hand.
+"""Time calls of the C interface from C, and the loops over the C library's exp and log that programs write by hand.
 
     python -m bench.c_interface     nanoseconds a call; one thread, needs g++ (or $CXX)
 
 Contenders take turns, after a pause of 100 ms each, and the best time counts. The textbook's loops are compiled with
 the flags of yardsticks.py, and once more with -ffast-math, which calls exponentials of vectors with errors of up to 4
-ULP. They are called by their addresses as well. "flushing" is a call of smoothmax from a thread that flushes subnormal
-numbers.
+ULP. Like smoothmax's functions, they are called by their addresses. "flushing" is a call of smoothmax from a thread
+that flushes subnormal numbers.
 """
 
 import ctypes
@@ -21,7 +21,7 @@ from smoothmax._c.functions import addresses
 from smoothmax._kernels import dispatch
 
 ROUNDS = 15
-SECONDS = 0.004  # that one timing takes, about
+SECONDS = 0.004  # that one timing takes, roughly
 CASES = [("row", "logsumexp", n) for n in (1, 3, 5, 8, 10, 12, 16, 100, 1000)]
 CASES += [("softmax", "softmax", n) for n in (3, 10, 100, 1000)] + [("pair", "logaddexp", 1000)]
 

@@ -33,7 +33,7 @@ __all__ = ["CALLS", "VARIANTS", "Counts", "count_calls"]
 BENCH = Path(__file__).resolve().parent
 VARIANTS = ("baseline", "x86-64-v3")  # callgrind knows no AVX-512
 
-Counts = dict[str, Counter[str]]  # of a call: "shared object:function" to instructions
+Counts = dict[str, Counter[str]]  # for a call: "shared object:function" to instructions
 
 
 # The calls -----------------------------------------------------------------------------------------------------------
@@ -137,7 +137,7 @@ def calls_of_ufuncs(smoothmax: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
 
 
 def calls_of_products(smoothmax: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
-    """Exact sums alone: what BLAS executes depends on the processor."""
+    """Only exact sums, because the instructions of BLAS depend on the processor."""
     for (n, k, m), dtype in itertools.product(((16, 256, 64), (3, 40, 3)), DTYPES):
         a, b, out = scattered((n, k), dtype, 0), scattered((k, m), dtype, 7), aligned((n, m), dtype)
         call = functools.partial(smoothmax.logmatmulexp, a, b, out=out, exact=True)
@@ -148,7 +148,7 @@ def calls_of_products(smoothmax: Any) -> Iterator[tuple[str, Callable[[], Any]]]
 
 
 def make_calls(library: str) -> None:
-    """Make each call twice, and count the second, which finds everything that is looked up only once."""
+    """Make each call twice, and count the second, because some things are looked up only once."""
     collect = ctypes.CDLL(library)
     prepared = list(calls())
     for _, call in prepared:
@@ -163,7 +163,7 @@ def make_calls(library: str) -> None:
 def count(variant: str, library: Path) -> Counts:
     """The counts of all calls, with the kernels of one variant."""
     dumps = library.parent / f"{variant}.out"
-    # Names and positions in full, since an abbreviation holds for one dump, and one file has all dumps.
+    # Names and positions in full, because abbreviations hold only for one dump, and one file has all dumps.
     options = ["--instr-atstart=no", "--combine-dumps=yes", "--compress-strings=no", "--compress-pos=no"]
     valgrind = ["valgrind", "--tool=callgrind", *options, f"--callgrind-out-file={dumps}"]
     answer = subprocess.run(

@@ -30,12 +30,12 @@ def every_third_column(array: NDArray[Any]) -> NDArray[Any]:
 
 @dataclass(frozen=True)
 class Case:
-    """An input: its name in the report, the shape of the array that it is, or is a view of, and the reduced axis."""
+    """An input: its name in the report, the shape of the array (or of its base, for a view), and the reduced axis."""
 
     name: str
     shape: tuple[int, ...]
     axis: int
-    quick: bool = False  # timed with --quick too
+    quick: bool = False  # also timed with --quick
     view: Callable[[NDArray[Any]], NDArray[Any]] = itself
 
     def make(self, dtype: str) -> NDArray[np.floating]:

@@ -1,7 +1,7 @@
-/* Tells callgrind which call to count. Compiled by instructions.py; outside of valgrind it does nothing. */
+/* Tells callgrind which call to count. bench/callgrind.py compiles it. Outside of valgrind it does nothing. */
 #include <valgrind/callgrind.h>
 
-void start(void) { CALLGRIND_START_INSTRUMENTATION; } /* once: stopping throws away all that was translated */
+void start(void) { CALLGRIND_START_INSTRUMENTATION; } /* once: stopping discards the translated code */
 
 void begin(void) { CALLGRIND_ZERO_STATS; }
 

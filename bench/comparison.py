@@ -1,4 +1,4 @@
-"""Which calls are compared: a library that allocates its result with a call that does, any other with `out=`.
+"""Which calls are compared: libraries that allocate their results with a call that does, others with `out=`.
 
 A cell of the results has the seconds and the largest error of every contender: {"smoothmax": [1.2e-6, 0.9], ...}.
 """

@@ -1,7 +1,7 @@
-"""The libraries that are timed. Each turns an array into a call without arguments. This file times and checks nothing.
+"""The libraries that are timed, each as a function from an array to a call without arguments. Nothing is timed here.
 
-`prepare` converts the array to the library's own, compiles and loads, so that none of it is timed. Each call allocates
-its result, except those that bench/comparison.py names. A library that is not installed is left out.
+`prepare` converts the array to the library's own type, compiles and loads, so that none of this is timed. Each call
+allocates its result, except those that bench/comparison.py names. A library that is not installed is left out.
 """
 
 import functools
@@ -36,7 +36,8 @@ def use_cores(count: int) -> None:
         if count > len(allowed):
             raise ValueError(f"{count} threads need as many cores, this process may use {len(allowed)}")
         os.sched_setaffinity(0, allowed[-count:])  # the first core handles most interrupts
-    # JAX starts as many threads as it finds cores. PyTorch and ONNX Runtime get their number when they are loaded.
+    # JAX starts a thread for each core that it finds. PyTorch and ONNX Runtime are told the number when they are
+    # loaded.
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "SMOOTHMAX_NUM_THREADS"):
         os.environ[variable] = str(count)
     if count == 1:
@@ -44,10 +45,11 @@ def use_cores(count: int) -> None:
 
 
 def keep_freed_memory() -> None:
-    """Begin in the state of a program that has run for a while, which favours libraries with many temporaries.
+    """Put the process into the state of a program that has run for a while.
 
-    Until a large block is freed for the first time, glibc returns freed memory to the system, and gets every page
-    anew. Without this call, the state that a contender meets would depend on the order of the cases.
+    This favours libraries with many temporaries. Until a large block is freed for the first time, glibc returns freed
+    memory to the system, so the next allocation needs new pages. Without this call, the state that a contender meets
+    would depend on the order of the cases.
     """
     bytearray(31 << 20)
 
@@ -56,7 +58,7 @@ def keep_freed_memory() -> None:
 
 
 def load(module: str) -> Any:
-    """A module, by its name: it may be missing, and mypy does not check its types."""
+    """Import a module by its name, because it may be missing and mypy cannot check its types."""
     return importlib.import_module(module)
 
 
@@ -203,7 +205,7 @@ def versions() -> dict[str, str]:
 
 
 def prepare(name: str, function: str, array: Array, axis: int) -> Call:
-    """A call without arguments that computes `function` of the array along the axis. It has been made once already."""
+    """A call without arguments that computes `function` of the array along the axis. It has already been made once."""
     call = LIBRARIES[name].call(function, array, axis)
     call()
     return call

@@ -1,4 +1,4 @@
-"""How long programs of other projects take with smoothmax in the place of scipy.special's three functions.
+"""How long programs of other projects take when smoothmax replaces scipy.special's functions.
 
     python -m bench.drop_in               print the table, of one thread
     python -m bench.drop_in --threads 2
@@ -6,8 +6,9 @@
 
 Every measurement runs in a process of its own. Processes before and after take turns, and the best time of each counts.
 "Before" is the program as it is. scikit-learn has its own copies of logsumexp and softmax, for arrays of other
-libraries. They are replaced too. The default is one thread, because OpenBLAS does the other work of these programs, and
-its threads wait for each other on a busy machine. The script needs scikit-learn and hmmlearn: pip install ".[test]".
+libraries. These are replaced, too. The default is one thread, because OpenBLAS does the other work of these programs,
+and its threads wait for each other on a busy machine. The script needs scikit-learn and hmmlearn: pip install
+".[test]".
 """
 
 import argparse
@@ -57,7 +58,7 @@ def own_functions() -> list[Replaced]:
 
 
 class Clock:
-    """Measures a step, and how much of it is spent in the functions that the clock wraps."""
+    """Measures a step, and the time in it that is spent in the functions that the clock wraps."""
 
     def __init__(self) -> None:
         self.inside = 0.0
@@ -168,7 +169,7 @@ def part(program: str, replace: bool) -> dict[str, list[float]]:
     """The seconds of each step of a program and of the functions in it, measured in this process."""
     warnings.simplefilter("ignore")
     clock = Clock()
-    # Replaced before any module is imported that imports the functions by name.
+    # They are replaced before any module imports the functions by name.
     for module, name, own in own_functions():
         setattr(module, name, clock.wrap(own if replace else getattr(module, name)))
     return {name: clock.best(step) for name, step in PROGRAMS[program](np.random.default_rng(0)).items()}

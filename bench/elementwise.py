@@ -50,7 +50,7 @@ def make(function: str, shapes: tuple[tuple[int, ...], ...], dtype: str) -> list
 
 
 def formulas(library: Any, where: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
-    """What users of an array library write where it has no such function."""
+    """The code that users of an array library write if it has no such function."""
     return {
         "logsubexp": lambda x, y: x + library.log1p(-library.exp(y - x)),
         "log1mexp": lambda x: where(x > -math.log(2), library.log(-library.expm1(x)), library.log1p(-library.exp(x))),
@@ -146,7 +146,7 @@ def check(name: str, function: str, operands: list[Array], call: contenders.Call
 
 
 def seconds_of_turn(call: contenders.Call) -> float:
-    """The least time of a call, by the mean of as many as fill a turn: a clock is too coarse for one small call."""
+    """The least time of a call. A turn takes the mean of many calls: a clock is too coarse for one small call."""
     start = time.perf_counter()
     call()
     count = max(2, int(TURN_SECONDS / max(time.perf_counter() - start, 1e-7)))
@@ -163,7 +163,7 @@ def row(function: str, case: str, operands: list[Array], names: list[str]) -> li
         if call is not None:
             check(name, function, operands, call)
             calls[name] = call
-    if operands[0].size == 10:  # what NumPy's own machinery takes
+    if operands[0].size == 10:  # the time of NumPy's own machinery
         calls["np.add"] = (lambda: np.add(*operands)) if len(operands) == 2 else (lambda: np.negative(*operands))
     times = best_in_turns(calls, ROUNDS, seconds_of_turn)
     others = [f"{times[name] / times['smoothmax']:.2g}x" if name in times else "" for name in names[1:]]

@@ -40,7 +40,7 @@ class Limits:
         return cls(machine.reading(), machine.copying(), {dtype: machine.exp_sum(dtype) for dtype in DTYPES})
 
     def or_better(self, other: "Limits") -> "Limits":
-        """The smaller of two measurements of each limit, since a machine may be slow for a while."""
+        """The smaller of two measurements of each limit, because a machine may be slow for a while."""
         exp_sum = {dtype: min(self.exp_sum[dtype], other.exp_sum[dtype]) for dtype in DTYPES}
         return Limits(min(self.read, other.read), min(self.copy, other.copy), exp_sum)
 

@@ -51,7 +51,7 @@ def measure(threads: int, largest: int) -> Times:
 
 
 def nanoseconds(function: str, x: Any) -> float:
-    """The best time for each element, of a call that is repeated until it can be timed."""
+    """The best time for each element. A call is repeated until it can be timed."""
     call = functools.partial(getattr(load("smoothmax"), function), x, **({} if function == "logsumexp" else {"out": x}))
     number = max(1, 10**6 // x.size)
     rounds = max(2, min(50, int(SPENT / (x.size * number))))

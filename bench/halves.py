@@ -1,11 +1,11 @@
-"""The grid in float16 and bfloat16, beside float32 and PyTorch: `python -m bench.halves`.
+"""The grid in float16 and bfloat16, compared with float32 and PyTorch: `python -m bench.halves`.
 
     python -m bench.halves                      print the table; needs ml_dtypes and torch
     python -m bench.halves --threads 1 -k 1000  on one thread, only cases with that in their name
     python -m bench.halves --write              and put it into docs/benchmarks.md
 
-Contenders take turns, with a pause before each, because threads of some libraries go on spinning after a call. The best
-of several rounds counts. Every result is held against float64 before it is timed.
+Contenders take turns, with a pause before each, because threads of some libraries spin for a while after a call. The
+best of several rounds counts. Every result is compared with float64 before it is timed.
 """
 
 import argparse
@@ -27,12 +27,12 @@ from bench.yardsticks import processor
 
 ROUNDS = 3
 TURN_SECONDS = 0.01
-HALVES = {"float16": 11, "bfloat16": 8}  # and the bits of their significands
+HALVES = {"float16": 11, "bfloat16": 8}  # names, and the bits of their significands
 LARGEST_ERROR = 0.52  # ULP: rounded once from float32
 
 
 def torch_call(function: str, array: Any, axis: int) -> Call:
-    """PyTorch's function of the same memory, which it cannot be given as bfloat16."""
+    """PyTorch's function of the same memory. PyTorch does not accept NumPy's bfloat16."""
     torch = load("torch")
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     tensor = torch.from_numpy(array.view(np.int16)).view(getattr(torch, array.dtype.name))
@@ -40,9 +40,9 @@ def torch_call(function: str, array: Any, axis: int) -> Call:
 
 
 def check(result: Any, array: Any, function: str, axis: int) -> None:
-    """Raise an AssertionError if a result is not the nearest half, but for what float32 leaves.
+    """Raise an AssertionError if a result is not the nearest half, apart from the rounding of float32.
 
-    For logsumexp, whose maximum and logarithm may cancel, that is in ULP of the maximum.
+    The error of logsumexp is counted in ULP of the maximum, because maximum and logarithm may cancel.
     """
     digits, least = HALVES[array.dtype.name], {"float16": -24, "bfloat16": -133}[array.dtype.name]
     exact = smoothmax_call(function, array.astype(np.float64), axis)()

@@ -1,4 +1,4 @@
-"""The figures that smoothmax must reach. Each is measured in the same run as what it is compared with.
+"""The figures that smoothmax must reach. Each is measured in the same run as its reference.
 
     python -m bench.limits            print the table
     python -m bench.limits --strict   and exit with code 1 if a required figure is missed
@@ -61,7 +61,7 @@ class Figure:
 
 
 def in_process(part: str, **environment: str) -> Any:
-    """The JSON that `python -m bench.limits --part ...` prints in a process of its own."""
+    """The JSON that `python -m bench.limits --part ...` prints in a separate process."""
     answer = subprocess.run(
         [sys.executable, "-m", "bench.limits", "--part", part],
         env={**os.environ, **environment},
@@ -197,7 +197,7 @@ def scipy_part() -> list[float]:
 
 
 def against_scipy() -> Iterator[Figure]:
-    """The times of each library in new processes of its own, which take turns, since a program uses one of them.
+    """The times of each library in separate new processes, which take turns, because a program uses only one of them.
 
     In such a process glibc returns freed memory to the system. Each call of SciPy then gets new pages for its
     temporaries, while the one result of smoothmax keeps its pages. This is the state that favours smoothmax most. In
@@ -257,7 +257,7 @@ def resident_part() -> int:
     shape, axis = MEMORY_CASES[case]
     call = getattr(load("smoothmax"), name)
     x = np.ones(shape, np.float32)
-    result = call(np.ones((50, 50), np.float32), axis)  # loads and allocates what is needed only once
+    result = call(np.ones((50, 50), np.float32), axis)  # loads and allocates everything that is needed only once
     before = peak_resident()
     result = call(x, axis)
     return int(peak_resident() - before - result.nbytes)

@@ -114,7 +114,7 @@ def best_times(calls: list[contenders.Call]) -> list[float]:
 
 
 def times_of(calls: tuple[contenders.Call, ...]) -> list[str]:
-    """The time of the first call, and those of the others as multiples of it."""
+    """The time of the first call, and the times of the others as multiples of it."""
     own, *others = best_times(list(calls))
     return [f"{own * 1e3:.3g} ms", *(f"{seconds / own:.2g}x" for seconds in others)]
 

@@ -26,8 +26,8 @@ from bench.turns import PAUSE
 from bench.yardsticks import Machine, processor
 
 ADVANTAGE = 2.0  # over libraries that allocate their results; over those that do not, the aim is 1
-SWEEPS = 3  # some time apart, since a machine may be slow for a while
-SECONDS, CALLS = 0.05, 10  # that each call is timed for in a sweep, at least
+SWEEPS = 3  # with time between them, because a machine may be slow for a while
+SECONDS, CALLS = 0.05, 10  # for which each call is timed in a sweep, at least
 
 Loop = tuple[str, int, Any]  # a method of Machine, threads, and its argument
 

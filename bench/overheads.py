@@ -1,7 +1,7 @@
-"""What weights and small calls cost: `python -m bench.overheads`, or with `weights` or `small` one of the two tables.
+"""The cost of weights and of small calls: `python -m bench.overheads [weights | small]`.
 
-Weights: calls of logsumexp with `b`, as multiples of the same call without. Small calls: multiples of np.add(x, x) of
-as many numbers. Each is timed in turns with what it is compared with, on one thread.
+Weights: calls of logsumexp with `b`, as multiples of the same call without. Small calls: multiples of np.add(x, x) with
+the same number of elements. Each call and its reference take turns, on one thread.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def print_weights() -> None:
 
 
 def small_calls(dtype: type[np.floating[Any]]) -> dict[str, tuple[Call, Call]]:
-    """np.add(x, x), and the call that is held against it."""
+    """np.add(x, x), and the call that is compared with it."""
     rng = np.random.default_rng(0)
     x, b, two = rng.normal(size=10).astype(dtype), rng.random(10).astype(dtype), [0.0, 1.0]
     logits, targets = rng.normal(size=(4, 10)).astype(dtype), np.array([3, 0, 9, 5])

@@ -1,4 +1,4 @@
-"""Writes what a script measured between two markers of a page, so that nobody types figures by hand."""
+"""Write measured tables between two markers of a page, so that nobody types figures by hand."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ def table(head: list[str], rows: list[list[str]]) -> list[str]:
 
 
 def replaced(page: str, name: str, lines: list[str]) -> str | None:
-    """The page with the lines between the markers of that name, or None where they are missing."""
+    """The page with the lines between the markers of this name, or None if the markers are missing."""
     begin_marker, end_marker = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
     before, begin, following = page.partition(begin_marker)
     _, end, after = following.partition(end_marker)

@@ -15,7 +15,7 @@ from bench.comparison import OWN, REUSING, factor, rivals, unique
 
 __all__ = ["draw_grid", "draw_summary"]
 
-# Wong's colours, which the colour-blind can tell apart. Each library has a shape of its own too.
+# Wong's colours, which the colour-blind can tell apart. Each library also has its own shape.
 STYLES = {
     "NumPy": ("#0072B2", "o"),
     "SciPy": ("#E69F00", "s"),
@@ -101,7 +101,7 @@ def draw_panel(panel: Axes, cells: dict[str, Any], cases: list[str], names: list
 
 
 def draw_summary(results: dict[str, Any], path: Path, digest: str) -> None:
-    """Draw a panel for each function: a library's time as a multiple of smoothmax's across, its largest error up."""
+    """Draw a panel for each function: x is a library's time as a multiple of smoothmax's, y is its largest error."""
     functions = unique(cell[0] for cell in results["cells"])
     names = rivals(results)
     mpl.rcParams.update({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False})
@@ -137,7 +137,8 @@ def draw_speed_and_error(panel: Axes, cells: list[dict[str, Any]], names: list[s
     for name in sorted(names, key=errors.__getitem__):
         factors = [factor(cell, name) for cell in cells if name in cell]
         error = errors[name]
-        # Libraries that share a formula share an error. They are drawn above each other, or they would hide each other.
+        # Libraries with the same formula have the same error. They are drawn one above the other, so that none hides
+        # another.
         while any(abs(math.log(error / other)) < math.log(1.6) for other in drawn):
             error *= 1.05
         drawn.append(error)

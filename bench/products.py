@@ -1,11 +1,11 @@
-"""How fast logmatmulexp is, compared with what users do today.
+"""How fast logmatmulexp is, compared with today's alternatives.
 
     python -m bench.products                    print the table, with one thread
     python -m bench.products --threads 2        with two threads, of BLAS too
     python -m bench.products --only "(64, 64)"  the cells whose name has this text
 
-Contenders take turns after a pause of 100 ms, a call or as many as take TURN, and the best time counts. There are two
-kinds, of libraries that are installed:
+Contenders take turns after a pause of 100 ms. A turn is one call, or as many as take TURN, and the best time counts.
+Libraries that are not installed are skipped. There are two kinds of contenders:
 
     terms       right: logsumexp of the terms of each element, in NumPy, SciPy, PyTorch, JAX (jitted) and a Numba loop
                 without fastmath. Where a cell has more than WORK terms, they do as many rows of the result as have so
@@ -13,7 +13,7 @@ kinds, of libraries that are installed:
     product     wrong where rows and columns peak in different places: exponentials divided by their maxima, multiplied
                 by BLAS, in NumPy, PyTorch and JAX (jitted)
 
-A last line compares (1000, 1000) with np.matmul of the same shape and three passes of np.exp over it.
+The last line compares (1000, 1000) with np.matmul of the same shape plus three passes of np.exp over it.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from bench import contenders
 from bench.turns import PAUSE, installed
 
 ROUNDS = 5
-TURN = 0.003  # seconds that a turn takes at least, in calls one after the other
+TURN = 0.003  # seconds that a turn takes at least
 WORK = 10**7  # terms that contenders by terms sum in a turn
 DTYPES = ("float64", "float32")
 SHAPES = (
@@ -45,11 +45,11 @@ SHAPES = (
 )
 Array = NDArray[Any]
 Call = Callable[[], Any]
-Calls = dict[str, tuple[Call, float]]  # and how many times the work of the call the cell has
+Calls = dict[str, tuple[Call, float]]  # a call, and how often the cell contains its work
 
 
 def numpy_terms(a: Array, b: Array) -> Array:
-    """A stack at once, and a matrix row after row, because all terms of a large one would not fit in memory."""
+    """A stack at once, but a matrix row by row, because all terms of a large matrix would not fit in memory."""
     if a.ndim == 2:
         return np.array([numpy_terms(row[None, None], b[None])[0, 0] for row in a])
     terms = a[..., None] + b[..., None, :, :]
@@ -145,7 +145,7 @@ def cells(only: str) -> Iterator[tuple[str, Calls]]:
 
 
 def timed(calls: Calls) -> dict[str, float]:
-    """The best time of each in us, in turns."""
+    """The best time of each in us; they take turns."""
     expected = np.asarray(calls["smoothmax"][0](), np.float64)
     for name, (call, _) in calls.items():
         got = np.asarray(call(), np.float64).reshape(-1)
@@ -192,7 +192,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--only", default="")
     given = parser.parse_args()
-    if os.environ.get("OPENBLAS_NUM_THREADS") != str(given.threads):  # NumPy's BLAS has read it when it was loaded
+    if os.environ.get("OPENBLAS_NUM_THREADS") != str(given.threads):  # NumPy's BLAS reads it when it is loaded
         os.environ["OPENBLAS_NUM_THREADS"] = str(given.threads)
         os.execv(sys.executable, [sys.executable, "-m", "bench.products", *sys.argv[1:]])
     contenders.use_cores(given.threads)

@@ -1,4 +1,4 @@
-"""The right answers that the results of contenders are compared with, and the distance in ULP. Times nothing.
+"""The right answers for the results of contenders, and distances in ULP. This file times nothing.
 
 The reference is the formula in the next wider type: float32 in float64, float64 in longdouble. The largest element is
 not part of the sum, so that nothing cancels. Let u be a unit in the last place of the wider type. The difference x - m

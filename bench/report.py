@@ -33,7 +33,7 @@ Results = dict[str, Any]
 
 
 def reduce(raw: dict[str, Any]) -> Results:
-    """The best time and the largest error of every contender in every cell, and what they depend on."""
+    """The best time and the largest error of every contender in every cell, and the conditions of the measurement."""
     cells: dict[tuple[str, str, str], dict[str, list[float]]] = {}
     for entry in raw["benchmarks"]:
         info = entry["extra_info"]
@@ -63,7 +63,7 @@ def written(results: Results) -> str:
 
 
 def digest(results: Results) -> str:
-    """The hash of the results. A plot contains that of the results that it was drawn from."""
+    """The hash of the results. A plot contains the hash of the results that it was drawn from."""
     return hashlib.sha256(written(results).encode()).hexdigest()
 
 
@@ -78,7 +78,7 @@ def duration(seconds: float) -> str:
 
 
 def times(ratio: float, mark: str = "x") -> str:
-    """How many times faster smoothmax is, with two or three digits. A case that it loses is bold."""
+    """How many times as fast smoothmax is, with two or three digits. A case that it loses is bold."""
     digits = 0 if ratio >= 10 else 1 if ratio >= 1 else 2
     text = f"{ratio:.{digits}f}{mark}"
     return text if ratio >= 1 else f"**{text}**"
@@ -173,7 +173,7 @@ def reusing(results: Results) -> list[str]:
 
 
 def conditions(results: Results) -> str:
-    """What the figures depend on."""
+    """The conditions of the measurement: threads, arrays, processor, versions and date."""
     threads = "one thread" if results["threads"] == 1 else f"{results['threads']} threads"
     if results["threads"] == results["cores"]:
         threads += ", all cores of the machine"

@@ -1,4 +1,4 @@
-"""What streaming, files and Dask cost, compared with one array: python -m bench.scale [--elements 1e8]. Writes nothing.
+"""Time streams, files and Dask, compared with one array: python -m bench.scale [--elements 1e8]. Writes nothing.
 
 A time is the best of rounds in which the contenders take turns. The figures of docs/scale.md come from this script.
 """
@@ -92,7 +92,7 @@ def compare_files(elements: int, rounds: int, folder: str | None) -> None:
             show(f"{elements} float32 in {where}, axis {axis}", times, elements)
             both = times["softmax of the array"] + times["cp"]
             print(f"  from file to file / (array + cp): {times['from file to file'] / both:.2f}")
-            script = (  # does not use ru_maxrss, in which a new process begins with the peak of its parent
+            script = (  # ru_maxrss of a new process would begin with the peak of its parent
                 "import sys; from smoothmax.__main__ import main; main(sys.argv[1:]);"
                 "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
             )

@@ -1,12 +1,12 @@
-"""How fast logcumsumexp and the functions of segments are, compared with what users do today.
+"""How fast logcumsumexp and the functions of segments are, compared with other libraries.
 
     python -m bench.scans                   print the table, with one thread
     python -m bench.scans --threads 2       with two threads
-    python -m bench.scans --only segment    the cells whose name has this text
+    python -m bench.scans --only segment    only the cells whose name contains this text
 
-Contenders take turns after a pause of 100 ms, and the best time counts: NumPy's accumulate and reduceat, PyTorch's
-logcumsumexp, JAX's cumlogsumexp (jitted) and a loop in Numba (without fastmath), as far as they are installed. Each is
-compared with smoothmax's results before it is timed.
+Contenders take turns after a pause of 100 ms, and the best time counts. They are NumPy's accumulate and reduceat,
+PyTorch's logcumsumexp, JAX's cumlogsumexp (jitted) and a loop in Numba (without fastmath). Libraries that are not
+installed are skipped. Each is compared with smoothmax's results before it is timed.
 """
 
 import itertools
@@ -144,7 +144,7 @@ def cells(only: str) -> Iterator[tuple[str, Calls]]:
 
 
 def timed(calls: Calls) -> dict[str, float]:
-    """The best time of each in ns an element, in turns."""
+    """The best time of each contender in ns per element. They take turns."""
     expected = np.asarray(calls["smoothmax"](), np.float64)
     for name, call in calls.items():
         np.testing.assert_allclose(np.asarray(call(), np.float64), expected, rtol=1e-2, atol=1e-2, err_msg=name)
@@ -152,7 +152,7 @@ def timed(calls: Calls) -> dict[str, float]:
 
 
 def main() -> None:
-    """Print a line for each cell: the time of smoothmax, and those of the others as multiples of it."""
+    """Print a line for each cell: the time of smoothmax, and the times of the others as multiples of it."""
     given = options(__doc__)
     for name, calls in cells(given.only):
         times = timed(calls)

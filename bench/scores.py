@@ -1,4 +1,4 @@
-"""How fast top_log_probs and categorical are, compared with what users do today.
+"""How fast top_log_probs and categorical are, compared with other libraries.
 
     python -m bench.scores                  print the table, with one thread
     python -m bench.scores --threads 2      with two threads
@@ -7,7 +7,8 @@
 Contenders take turns after a pause of 100 ms, and the best time counts. For the largest log-probabilities: PyTorch's
 log_softmax and topk, jax.lax.top_k of log_softmax (jitted), and NumPy's argpartition with smoothmax.logsumexp. For
 draws: torch.multinomial, jax.random.categorical (jitted), and NumPy's cumulative sum of the exponentials, compared with
-a uniform number. They are timed as far as they are installed, and the largest are compared with smoothmax's before.
+a uniform number. Libraries that are not installed are skipped. The largest log-probabilities are compared with
+smoothmax's before they are timed.
 """
 
 import os
@@ -22,10 +23,10 @@ from bench.turns import Calls, best_in_turns, installed, options
 
 ROUNDS = 5
 Array = NDArray[Any]
-# Rows, logits of a row, and how many of the largest are wanted: of a language model, of a classifier, of a sort.
+# Rows, logits per row, and k: sizes of a language model, of a classifier, of a sort.
 TOP = ((512, 128_256, 20), (1, 128_256, 20), (512, 128_256, 1), (64, 32_000, 1000), (100_000, 10, 3), (5000, 1000, 5),
        (16, 128_256, 128_256))  # fmt: skip
-# Rows, logits of a row, and draws of each.
+# Rows, logits per row, and draws per row.
 DRAWS = ((512, 128_256, 1), (1, 128_256, 1), (100_000, 10, 1), (5000, 1000, 1), (1, 1000, 100_000))
 
 
@@ -36,7 +37,7 @@ def threads_of_torch() -> Any:
 
 
 def tensor_of(torch: Any, x: Array) -> Any:
-    """The array as a tensor. PyTorch does not know NumPy's bfloat16, but its bytes."""
+    """The array as a tensor. PyTorch does not accept NumPy's bfloat16, so it gets the bytes."""
     return torch.from_numpy(x) if x.dtype.kind == "f" else torch.from_numpy(x.view(np.int16)).view(torch.bfloat16)
 
 
@@ -104,9 +105,9 @@ def cells(only: str) -> Iterator[tuple[str, Calls, int]]:
 
 
 def check(calls: Calls) -> None:
-    """The largest log-probabilities are the same; draws cannot be compared.
+    """Assert that the largest log-probabilities are the same. Draws cannot be compared.
 
-    Others subtract a logarithm of the sum that is rounded to bfloat16, whose ULP is 1/16 from 8 on.
+    The others round the logarithm of the sum to bfloat16, whose ULP is 1/16 from 8 on, before they subtract it.
     """
     results = {name: call() for name, call in calls.items()}
     own = results.pop("smoothmax")
@@ -120,7 +121,7 @@ def check(calls: Calls) -> None:
 
 
 def main() -> None:
-    """Print a line for each cell: the time of smoothmax, and those of the others as multiples of it."""
+    """Print a line for each cell: the time of smoothmax, and the times of the others as multiples of it."""
     given = options(__doc__)
     for name, calls, size in cells(given.only):
         check(calls)

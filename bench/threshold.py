@@ -1,12 +1,12 @@
-"""The measurement behind two limits: of rows whose softmax is fused, and of rows whose softmax is drafted.
+"""The measurement behind two limits: the longest rows whose softmax is fused, and the longest whose softmax is drafted.
 
     python -m bench.threshold             build smoothmax three times in a temporary folder, which takes minutes
     python -m bench.threshold --write     and put the table into docs/benchmarks.md
 
 One thread computes a row of up to FUSED_SOFTMAX_ROW_BYTES in a fused kernel. It stores the exponentials in the result,
 and scales them once their sum is known. A longer row has pieces, which threads share. The first pass over a piece
-leaves a draft in the result, exponentials relative to the maximum so far, and the second pass corrects it. Of a row
-of more than DRAFT_MAX_BYTES, both passes read the elements and exponentiate them. Both limits are constants of the
+leaves a draft in the result: exponentials relative to the maximum so far. The second pass corrects it. If a row has
+more than DRAFT_MAX_BYTES, both passes read the elements and exponentiate them. Both limits are constants of the
 compiled package, so the script changes them in copies of the source.
 """
 

@@ -1,4 +1,4 @@
-"""Contenders that take turns, each after a pause, so that what disturbs the machine affects them alike."""
+"""Contenders take turns, each after a pause, so that a disturbance of the machine affects all of them."""
 
 import argparse
 import importlib.util
@@ -10,7 +10,7 @@ from bench import contenders
 
 __all__ = ["PAUSE", "Calls", "best_in_turns", "installed", "options"]
 
-PAUSE = 0.1  # seconds before each turn, for the threads of OpenMP spin for a while after a call of PyTorch
+PAUSE = 0.1  # seconds before each turn: OpenMP's threads spin for a while after a call of PyTorch
 Calls = dict[str, Callable[[], Any]]
 
 
@@ -37,7 +37,7 @@ def best_in_turns(
 
 
 def options(description: str | None) -> argparse.Namespace:
-    """--only, and --threads, which are set for all contenders."""
+    """Parse --only and --threads, and set the number of threads for all contenders."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--only", default="", help="the cells whose name has this text")

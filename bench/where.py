@@ -1,9 +1,9 @@
-"""Where the work of a call is done: its instructions per element, and how they divide among three kinds of work.
+"""Where a call spends its instructions: the count per element, and its shares of three kinds of work.
 
     python -m bench.where           print the table
     python -m bench.where --write   and put it into docs/benchmarks.md
 
-Instructions are not time, but every count of them is the same. floor.py shows where calls wait for memory.
+A count of instructions is not a time, but it can be reproduced exactly. floor.py shows where calls wait for memory.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from bench.cases import DTYPES, FUNCTIONS
 from bench.pages import PAGE, put, table
 
 VARIANT = "x86-64-v3"
-# Substrings of "shared object:function". The first kind that has one counts, and "walk" if none has one.
+# Substrings of "shared object:function". The first kind with a matching substring counts, otherwise "walk".
 KINDS = {
     "staging": ("transpose", "select", "scratch:", "elements:"),
     "mathematics": ("x86_64_v3:",),

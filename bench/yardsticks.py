@@ -27,13 +27,13 @@ VARIANTS = {
 IN_L1 = 4096  # elements
 BEYOND_CACHE = 2**26  # elements of float32: 256 MiB
 PASSED = 2**24  # bytes that one timing passes over, at least
-ROUNDS = 20  # of each timing, of a millisecond or more: they are seldom all disturbed
+ROUNDS = 20  # of each timing, which takes a millisecond or more: rarely are all of them disturbed
 
 
 def compile_loops(source: str, variant: str, folder: str, *flags: str) -> str:
-    """Compile bench/`source` into a shared library, with more flags where given, and return its path.
+    """Compile bench/`source` into a shared library, with additional flags, and return its path.
 
-    It is linked without -ffast-math, by which GCC would make the process flush subnormal numbers.
+    It is linked without -ffast-math: with it, GCC would make the process flush subnormal numbers.
     """
     target = f"{folder}/{Path(source).stem}_{variant}{''.join(flags)}"
     compiler = os.environ.get("CXX", "g++")
@@ -44,7 +44,7 @@ def compile_loops(source: str, variant: str, folder: str, *flags: str) -> str:
 
 
 def processor() -> str:
-    """The name of the processor, on Linux; elsewhere that of the architecture."""
+    """The name of the processor on Linux, and the name of the architecture elsewhere."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     return next((line.split(": ")[1] for line in lines if line.startswith("model name")), platform.machine())
@@ -64,7 +64,7 @@ def best_seconds(calls: Sequence[Callable[[], Any]], number: int, rounds: int) -
 
 
 def seconds_of_threads(calls: Sequence[Callable[[], Any]]) -> float:
-    """Make each call in a thread of its own, without the GIL: the seconds from the first start to the last end."""
+    """Make each call in its own thread, without the GIL. Return the seconds from the first start to the last end."""
     times = []
     barrier = threading.Barrier(len(calls))
 
@@ -83,7 +83,7 @@ def seconds_of_threads(calls: Sequence[Callable[[], Any]]) -> float:
 
 
 class Machine:
-    """How fast this machine reads, copies and exponentiates with a number of threads, by the loops of a variant."""
+    """How fast this machine reads, copies and exponentiates: loops compiled for a variant, run on `threads` threads."""
 
     def __init__(self, variant: str, threads: int) -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -101,7 +101,7 @@ class Machine:
         return min(seconds_of_threads(calls) for _ in range(5 * ROUNDS)) * 1e9 / (count * IN_L1 * self.threads)
 
     def parts(self, elements: int) -> list[NDArray[np.float32]]:
-        """Parts of one array, one for each thread. Each is a multiple of what a turn of the loops takes."""
+        """Parts of one array, one for each thread. Its length is a multiple of what one turn of a loop handles."""
         array = np.ones(elements, np.float32)
         size = elements // self.threads // 512 * 512
         return [array[i * size : (i + 1) * size] for i in range(self.threads)]

@@ -1,4 +1,4 @@
-"""Build for aarch64 by a cross compiler and run Python there under QEMU: the tests, or anything else.
+"""Build for aarch64 with a cross compiler, and run Python there under QEMU: the tests, or anything else.
 
     apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static
     python tools/aarch64.py fetch                       # Debian's arm64 Python and the wheels of what tests need
@@ -6,10 +6,10 @@
     python tools/aarch64.py run -m pytest -q -n 0 tests/test_digests.py tests/test_special_values.py
     python tools/aarch64.py run tools/bits.py record arm.npz --only "^softmax f4 tile"
 
-Everything lies in build/aarch64. `fetch` asks Debian's archive and the package index by their ordinary clients, apt-get
-and pip; nothing is installed on this machine. `run` is 10 to 50 times as slow as the processor itself. Processes that
-Python starts do not run, unless the system knows how to start programs of aarch64 (binfmt), so leave out the tests that
-start any. It needs Python 3.11, as the Debian that it asks for has it.
+Everything is in build/aarch64. `fetch` uses Debian's archive and the package index through their ordinary clients,
+apt-get and pip; nothing is installed on this machine. `run` is 10 to 50 times slower than the processor itself.
+Processes that Python starts do not run unless the system can start aarch64 programs (binfmt), so leave out tests that
+start processes. The script needs Python 3.11, the version of the Debian release that it uses.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ WHEELS = ("numpy", "scipy", "mpmath", "pytest", "pytest-xdist", "hypothesis", "d
 
 
 def debian_mirror() -> str:
-    """Where this machine's apt-get finds Debian's archive."""
+    """The address at which this machine's apt-get finds Debian's archive."""
     command = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]
     listed = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
     found = [uri for uri in listed if uri.rstrip("/").endswith("/debian")]
@@ -73,7 +73,7 @@ def fetch() -> None:
 
 
 def copied() -> None:
-    """The tree's files; those that are the same are left as they are, so that they are not compiled again."""
+    """Copy the tree's files. Unchanged files are not touched, so that they are not compiled again."""
     sys.path.insert(0, str(TREE / "tools"))
     from sanitize import copied as copied_to
 
@@ -89,7 +89,7 @@ def build() -> None:
     compiler = f"ccache {CROSS}" if "ccache" in os.environ.get("CC", "") else CROSS
     environment = os.environ | {
         "CC": compiler, "LDSHARED": f"{CROSS} -shared", "CFLAGS": flags, "SETUPTOOLS_EXT_SUFFIX": suffix,
-        "_PYTHON_HOST_PLATFORM": "linux-aarch64", "SMOOTHMAX_BUILD_KERNELS": "baseline",  # which has NEON and fma
+        "_PYTHON_HOST_PLATFORM": "linux-aarch64", "SMOOTHMAX_BUILD_KERNELS": "baseline",  # it has NEON and fma
     }  # fmt: skip
     command = [sys.executable, "setup.py", "build_ext", "--inplace"]
     subprocess.run(command, cwd=SOURCE, env=environment, check=True)

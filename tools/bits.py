@@ -1,4 +1,4 @@
-"""Show that a change moves no bit: record what tens of thousands of calls return, and compare two recordings.
+"""Show that a change does not change any bit: record the results of tens of thousands of calls, and compare recordings.
 
     python tools/bits.py record before.npz          # of the smoothmax that this Python imports
     python tools/bits.py record after.npz --like before.npz
@@ -6,13 +6,13 @@
     python tools/bits.py record a.npz --only "softmax f4 row n=300" --whole     # of some calls, every element
 
 The calls cover each public function, type, layout, mask and weight, and both sides of every limit at which another
-computing path begins. Each call takes its data from its own description, so it is the same whatever else is recorded.
-SMOOTHMAX_KERNEL chooses the variant of the kernels. The limits are read from the source tree that this file lies in, or
-from an older recording (--like), never from the package that is measured: two recordings must make the same calls.
+computing path begins. The data of a call depend only on its description, so the call is the same whatever else is
+recorded. SMOOTHMAX_KERNEL chooses the variant of the kernels. The limits are read from the source tree of this file, or
+from an older recording (--like), never from the measured package, because two recordings must make the same calls.
 
-A recording has a digest of each result (values, type, shape, strides), all of a result of few elements, and of a larger
-one some elements and the sums of 16 parts. All nan are one: their sign and payload are the compiler's choice. Of an
-error only the type counts.
+A recording has a digest of each result (values, type, shape, strides), all elements of small results, and some elements
+and the sums of 16 parts of larger ones. All nan count as equal, because their sign and payload are the compiler's
+choice. Only the type of an error counts.
 """
 
 from __future__ import annotations
@@ -36,20 +36,20 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 Make = Callable[[np.random.Generator], Any]
 TREE = pathlib.Path(__file__).parents[1]
-WHOLE = 64  # elements of a result that are all stored
-SAMPLES, PARTS = 64, 16  # of a larger one
+WHOLE = 64  # results of up to this many elements are stored whole
+SAMPLES, PARTS = 64, 16  # of a larger result
 
 # What is recorded and how ---------------------------------------------------------------------------------------------
 
 
 def limits_of_tree() -> dict[str, int]:
-    """The tuning limits as src/smoothmax/_thresholds.pxd has them."""
+    """The tuning limits in src/smoothmax/_thresholds.pxd."""
     text = (TREE / "src/smoothmax/_thresholds.pxd").read_text()
     return {name: int(value) for name, value in re.findall(r"^    ([A-Z][A-Z0-9_]+) = (\d+)\b", text, re.MULTILINE)}
 
 
 def canonical(x: Any) -> Array:
-    """The elements in C order, without what does not count: nan's sign and payload, the padding of longdouble."""
+    """The elements in C order, without nan's sign and payload and longdouble's padding."""
     x = np.ascontiguousarray(x)
     x = x.reshape(-1).view(x.real.dtype) if x.dtype.kind == "c" else x.reshape(-1)
     x = x.astype(x.dtype.newbyteorder("="))
@@ -70,7 +70,7 @@ def raw(x: Array) -> Array:
 
 
 def sums(octets: Array) -> Array:
-    """For each of the parts, a number that changes with nearly every bit of it."""
+    """A number for each part that changes if nearly any bit of the part changes."""
     flat = octets.reshape(-1)
     words = flat[: flat.size - flat.size % 2].view(np.uint16)
     return np.add.reduceat(words, np.linspace(0, words.size, PARTS, endpoint=False).astype(np.intp), dtype=np.uint32)
@@ -102,7 +102,7 @@ def encoded(result: Any, whole: bool = False) -> tuple[str, bytes, bytes]:
 
 
 def decoded(looks: str, stored: bytes) -> list[tuple[str, Array, Array | None]]:
-    """For each part of a result: the stored elements, how they look, and sums if not all elements are stored."""
+    """For each part of a result: a description, the stored elements, and sums if not all elements are stored."""
     found, at = [], 0
     for one in looks.split("; "):
         if not one.endswith((" all", " some")):
@@ -128,7 +128,7 @@ REAL = ("f4", "f8")
 
 
 def numbers(rng: np.random.Generator, shape: Any, dtype: Any = "f8", kind: str = "") -> Array:
-    """Elements of a kind, which is drawn unless it is given. Long arrays repeat after 2**18 elements."""
+    """Elements of a kind, or of a random kind. Long arrays repeat after 2**18 elements."""
     dtype = np.dtype(dtype)
     shape = shape if isinstance(shape, tuple) else (shape,)
     n = int(np.prod(shape))
@@ -153,7 +153,7 @@ def numbers(rng: np.random.Generator, shape: Any, dtype: Any = "f8", kind: str =
 
 
 def weights(rng: np.random.Generator, shape: Any, dtype: Any = "f8") -> Array:
-    """Weights: positive, of both signs, or with zeros; the range that one type's exponents have."""
+    """Weights: positive, of both signs, with zeros, or over the whole range of a type's exponents."""
     b = numbers(rng, shape, dtype, "ordinary")
     how = rng.integers(4)
     if how < 2:
@@ -175,7 +175,7 @@ def unaligned(x: Array) -> Array:
 
 
 def laid_out(rng: np.random.Generator, x: Array, layout: str = "") -> Array:
-    """The same values in another layout, drawn unless it is given."""
+    """The same values in another layout, or in a random one."""
     layout = layout or str(rng.choice(["C", "F", "strided", "backwards", "unaligned", "swapped", "moved", "offset"]))
     if layout == "F":
         return np.asarray(x, order="F")
@@ -204,14 +204,14 @@ def laid_out(rng: np.random.Generator, x: Array, layout: str = "") -> Array:
 
 @dataclass
 class Call:
-    """What the call is, which is its seed too, and how it is made."""
+    """The description of a call, which is also its seed, and a function that makes the call."""
 
     text: str
     make: Make
 
 
 def reduction(name: str, shape: Any, dtype: str, axis: Any, more: str = "", kind: str = "", layout: str = "C") -> Make:
-    """A call of one of the reductions; `more` names what else it is given."""
+    """A call of one of the reductions; `more` names further arguments."""
 
     def make(rng: np.random.Generator) -> Any:
         import smoothmax
@@ -263,7 +263,7 @@ MORE = {
 
 
 def near(limits: dict[str, int], most: int) -> list[int]:
-    """Numbers of elements, or rows, beside every limit: as it is, in bytes of both types, and over tiles of columns."""
+    """Numbers of elements or rows around every limit, as a number, as bytes of both types, and over tiles."""
     columns = limits["TILE_COLUMNS"]
     found = set()
     for value in limits.values():
@@ -654,7 +654,7 @@ def load(path: str) -> tuple[str, dict[str, tuple[bytes, str, bytes]]]:
 
 
 def ulps(a: Array, b: Array) -> Array:
-    """How many numbers of the type lie between the elements of two arrays; infinite where only one is nan."""
+    """How many numbers of the type lie between the elements of two arrays; infinite if only one is nan."""
     if a.dtype.kind != "f":
         return np.where(a == b, 0.0, np.inf)
     with np.errstate(all="ignore"):
@@ -671,7 +671,7 @@ def ulps(a: Array, b: Array) -> Array:
 
 
 def difference(a: tuple[bytes, str, bytes], b: tuple[bytes, str, bytes]) -> tuple[str, float]:
-    """How two results differ in words, and by how many ULP at most; infinite if only one is nan or shapes differ."""
+    """How two results differ, in words and in ULP; infinite if only one is nan or shapes differ."""
     words, most = [], 0.0
     parts = decoded(*a[1:]), decoded(*b[1:])
     if len(parts[0]) != len(parts[1]):

@@ -1,9 +1,8 @@
 """Compute the polynomials of the kernels and write them to src/smoothmax/_kernels/math/coefficients.pxi.
 
-Each is the minimax polynomial of a stated function on a stated interval, found in arithmetic of 60
-digits. A coefficient is rounded to the type that evaluates it and the higher ones are fitted again
-around it, so the rounding of one is repaired by the next. The error written beside each polynomial
-is that of the rounded coefficients.
+Each is the minimax polynomial of a stated function on a stated interval, found in arithmetic of 60 digits. Each
+coefficient is rounded to the type that evaluates it, and the higher coefficients are fitted again to make up for the
+rounding. The error beside each polynomial is that of the rounded coefficients.
 
     python tools/coefficients.py           write the file
     python tools/coefficients.py --check   exit with 1 if the file is not what this script writes
@@ -44,7 +43,7 @@ class Problem:
 
     @property
     def type(self) -> str:
-        """The type of C that has so many bits."""
+        """The C type with this many bits."""
         return {24: "float", 53: "double"}[self.bits]
 
 
@@ -67,9 +66,8 @@ def weighted_errors(problem: Problem, coefficients: list[mpf], points: list[mpf]
 def minimax(problem: Problem, settled: list[mpf], rounds: int = 40) -> list[mpf]:
     """The coefficients after `settled` ones that minimise the largest weighted error.
 
-    Least squares in which a point's importance is multiplied by the error seen there, round after
-    round [1]_; the exchange of Remez fails once a rounded constant is settled, because what is left
-    to approximate then has a pole at 0.
+    Least squares, in which the weight of each point is multiplied by its error in every round [1]_. The exchange
+    algorithm of Remez fails once a rounded constant is settled, because the rest then has a pole at 0.
     """
     points = chebyshev_grid(problem, 12 * (problem.degree + 1))
     columns = [[problem.weight(x) * x**k for x in points] for k in range(len(settled), problem.degree + 1)]

@@ -2,8 +2,8 @@
 
     python tools/exp_error.py       ten million arguments in each of five ranges; a minute
 
-The operations of exp in the kernels, one by one, with the coefficients of coefficients.pxi. fma is emulated in
-float64, where the product of two float32 is exact. The right answer is longdouble's.
+The script repeats the operations of exp in the kernels, with the coefficients of coefficients.pxi. fma is emulated in
+float64, in which the product of two float32 is exact. The reference is exp in longdouble.
 """
 
 import re

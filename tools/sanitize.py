@@ -1,15 +1,15 @@
-"""Build with sanitizers in a folder of its own, and run the suite and the fuzzer there.
+"""Build with sanitizers in a separate folder, and run the suite and the fuzzer there.
 
     python tools/sanitize.py address                    # memory and undefined behaviour, by the best variant
     python tools/sanitize.py address --kernel baseline --seconds 600 tests/test_layouts.py
     python tools/sanitize.py address --kernels baseline --calls 5000 -      # the shortest build, and no tests
     python tools/sanitize.py thread                     # data races: threads, forks and a changing number of them
 
-`address` runs the tests that are named (all, unless any is) and the fuzzer for --seconds; `thread` runs eight threads
-that call everything at once. Needs GCC or Clang with their sanitizers, and this Python with the test extra. Reports go
-to the standard error and end the run with 1. Everything is compiled with -O1, unless SMOOTHMAX_OPTIMISATION says
-otherwise. The build takes a minute or two of processor time for each variant, and is kept in build/sanitize-*; only
-what has changed since is built again.
+`address` runs the named tests (all, if none is named) and the fuzzer for --seconds; `thread` runs eight threads that
+call all functions at once. The script needs GCC or Clang with their sanitizers, and this Python with the test extra.
+Reports go to standard error and make the exit code 1. Everything is compiled with -O1, unless SMOOTHMAX_OPTIMISATION is
+set. The build takes a minute or two of processor time for each variant, and is kept in build/sanitize-*; only changed
+files are built again.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ import sys
 
 TREE = pathlib.Path(__file__).resolve().parents[1]
 SANITIZERS = {"address": "address,undefined", "thread": "thread"}
-# Kept out: what Python and other libraries leave behind at their end is not ours to mend.
+# Leaks are not reported: we cannot fix what Python and other libraries leave behind at exit.
 OPTIONS = {
     "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1:detect_stack_use_after_return=1:handle_segv=1",
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=0",
     "TSAN_OPTIONS": "halt_on_error=0:exitcode=66:history_size=4:report_signal_unsafe=0:die_after_fork=0",
 }
-# A fork in a process with threads is what a test of forks is about. By default pytest takes what is written to file
-# descriptor 2, and with it the reports of undefined behaviour in tests that pass.
+# Tests of forks must fork in a process with threads. By default pytest captures file descriptor 2, and with it reports
+# of undefined behaviour in tests that pass.
 PYTEST = ("-q", "-p", "no:cacheprovider", "-n", "0", "-W", "ignore::DeprecationWarning", "--capture=sys")
 
 
 def copied(folder: pathlib.Path) -> None:
-    """The tree's files, those that are the same left as they are, so that they are not compiled again."""
+    """Copy the tree's files. Unchanged files are not touched, so that they are not compiled again."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=TREE, capture_output=True, check=True).stdout
     for name in listed.decode().split("\0"):
         source, target = TREE / name, folder / name
@@ -59,7 +59,7 @@ def runtime(name: str) -> str:
 def build(kind: str, kernels: str) -> pathlib.Path:
     folder = TREE / f"build/sanitize-{kind}"
     copied(folder)
-    fast = {"SMOOTHMAX_OPTIMISATION": "1"}  # to compile: with -O3 the rest takes longer than the kernels
+    fast = {"SMOOTHMAX_OPTIMISATION": "1"}  # fast to compile: with -O3 the rest takes longer than the kernels
     environment = fast | os.environ | {"SMOOTHMAX_SANITIZE": SANITIZERS[kind], "SMOOTHMAX_BUILD_KERNELS": kernels}
     print(f"building in {folder}", flush=True)
     with (folder / "build.log").open("w") as log:
@@ -70,7 +70,7 @@ def build(kind: str, kernels: str) -> pathlib.Path:
 
 
 def run(folder: pathlib.Path, kind: str, kernel: str, arguments: list[str]) -> int:
-    """Python in the build, under the sanitizer."""
+    """Run Python with the build, under the sanitizer."""
     library = {"address": "asan", "thread": "tsan"}[kind]
     environment = os.environ | OPTIONS | {
         "LD_PRELOAD": runtime(library), "PYTHONMALLOC": "malloc", "PYTHONPATH": str(folder / "src"),

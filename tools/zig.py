@@ -1,14 +1,14 @@
-"""Check that the C of smoothmax compiles for systems that are not at hand, by the cross compiler of Zig.
+"""Check with Zig's cross compiler that the C code of smoothmax compiles for other systems.
 
     pip install ziglang
     python setup.py build_ext --inplace                 # writes the C
     python tools/zig.py                                 # the kernels, for each target
     python tools/zig.py aarch64-macos x86_64-windows-gnu
 
-NumPy's headers are those of its wheel for the target. Python's are, for Windows, those of CPython's sources with
-PC/pyconfig.h, which Debian's archive has (`apt-get source --download-only`); elsewhere those of the Python that runs
-this, whose types have the same sizes. Objects are compiled, and nothing is linked or run: every module for macOS, the
-kernels for Windows, since the others need Microsoft's headers.
+NumPy's headers come from its wheel for the target. For Windows, Python's headers come from CPython's sources with
+PC/pyconfig.h, which are in Debian's archive (`apt-get source --download-only`); for other systems they are those of the
+running Python, whose types have the same sizes. Objects are compiled, but nothing is linked or run: all modules for
+macOS, and only the kernels for Windows, because other modules need Microsoft's headers.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def numpy_headers(tag: str) -> pathlib.Path:
 
 
 def python_headers(target: str) -> pathlib.Path:
-    """Python.h for the target; CPython's sources lie in build/zig/python, if they are there."""
+    """The folder of Python.h for the target. CPython's sources are in build/zig/python, if they were downloaded."""
     own = pathlib.Path(sysconfig.get_path("include"))
     if "windows" not in target:
         return own

@@ -1,1 +1,1 @@
-"""What tools/fuzz.py is made of."""
+"""The parts of tools/fuzz.py."""

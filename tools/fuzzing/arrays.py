@@ -13,7 +13,7 @@ from fuzzing.memory import Memory
 Array = np.ndarray[Any, Any]
 Case = dict[str, Any]
 INF, NAN = np.inf, np.nan
-BYTES_OF_TRUE = (1, 1, 1, 2, 255)  # any byte but 0 is true
+BYTES_OF_TRUE = (1, 1, 1, 2, 255)  # any byte except 0 is true
 
 
 def shape_of(a: Case, shape: list[int]) -> tuple[int, ...]:
@@ -26,7 +26,7 @@ START = GENERATOR.bit_generator.state
 
 
 def seeded(seed: int) -> np.random.Generator:
-    """The one generator, at the place of this seed: it takes a fifth of the time that a new generator does."""
+    """The only generator, set to this seed: that takes a fifth of the time of a new generator."""
     state = {"state": (seed * 0x9E3779B97F4A7C15F39CC0605CEDC835 + 1) % (1 << 128), "inc": START["state"]["inc"]}
     GENERATOR.bit_generator.state = START | {"state": state}
     return GENERATOR
@@ -104,7 +104,7 @@ def values(a: Case, shape: tuple[int, ...], classes: int = 0) -> Array:
 
 
 class Subclass(np.ndarray[Any, Any]):
-    """An array with nothing of its own."""
+    """A subclass of ndarray that adds nothing."""
 
 
 class HasArray:
@@ -118,7 +118,7 @@ class HasArray:
 
 
 def given(memory: Memory, a: Case, shape: list[int], classes: int = 0, beside: int = 0) -> tuple[Array, Any, Array]:
-    """The numbers in C order, the object that is passed, and the bytes around it."""
+    """The numbers in C order, the object to pass, and the bytes around it."""
     own = shape_of(a, shape)
     strong = numbers(a, own, classes)
     array, around = memory.place(own, a["dtype"], a["how"], beside)
@@ -158,7 +158,7 @@ def axis_of(axis: Any, ndim: int) -> tuple[int, ...]:
 
 
 def fitting(axis: Any, common: int, ndim: int) -> Any:
-    """The axes of the common shape as those of an array that has only the last `ndim` of them."""
+    """The axes of the common shape as axes of an array that has only the last `ndim` of them."""
     if axis is None or ndim == common:
         return axis
     some = [i for i in (axis if isinstance(axis, list) else [axis]) if (i if i >= 0 else i + common) >= common - ndim]

@@ -1,4 +1,4 @@
-"""What every kind of call is checked for: results, outputs, and inputs that must be left alone."""
+"""Checks of every kind of call: results, outputs, and inputs that must not change."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def natural(dtype: Any) -> Any:
 
 
 def mended(expected: Expected, computing: Any) -> Expected:
-    """What is expected, with wider bounds in longdouble: the twin computes in it, too, and errs as much."""
+    """The expected results, with wider bounds for longdouble: the twin computes in it, too, and errs as much."""
     if np.dtype(computing) == np.longdouble:
         expected.ulps, expected.slack = 60, expected.slack * 60
     return expected
 
 
 def must_be(got: Any, expected: Expected, what: str, dtype: Any, stored: Any = None) -> None:
-    """The result has this type and shape, and is right in every element."""
+    """Check that the result has this type and shape, and is right in every element."""
     array = np.asarray(got)
     if array.shape != expected.value.shape:
         raise Failure(f"shape: {what} has {array.shape}, not {expected.value.shape}")
@@ -64,7 +64,7 @@ def output(memory: Memory, case: Case, shape: tuple[int, ...], dtype: Any, input
             out = x
         elif how["is"] == "flipped":
             out = np.flip(x)
-        else:  # beside it, by some elements
+        else:  # next to it, shifted by some elements
             offset = x.__array_interface__["data"][0] - around.__array_interface__["data"][0] + how["by"] * x.itemsize
             low = offset + sum((n - 1) * s for n, s in zip(x.shape, x.strides, strict=True) if s < 0)
             high = offset + sum((n - 1) * s for n, s in zip(x.shape, x.strides, strict=True) if s > 0) + x.itemsize
@@ -83,7 +83,7 @@ def output(memory: Memory, case: Case, shape: tuple[int, ...], dtype: Any, input
 
 
 def kept_inputs(arrays: list[Any], out: Any) -> list[tuple[Any, bytes]]:
-    """The bytes of the inputs that the call must leave alone."""
+    """The bytes of the inputs that the call must not change."""
     found = []
     for one in arrays:
         if isinstance(one, np.ndarray) and not (out is not None and np.may_share_memory(one, out)):
@@ -98,7 +98,7 @@ def check_inputs(before: list[tuple[Any, bytes]]) -> None:
 
 
 def must_keep_order(described: Case, passed: Any, got: Any) -> None:
-    """Results for each element lie in memory as a dense input does."""
+    """Check that results for each element have the memory order of a dense input."""
     if type(passed) is not np.ndarray or {"pad", "flip"} & set(described["how"]) or described.get("wide"):
         return
     if passed.shape == got.shape and min(passed.shape, default=0) > 1:

@@ -1,7 +1,7 @@
 """Calls of complex numbers, and their twin: the textbook formulas in NumPy's clongdouble.
 
-Bounds are in eps of the units that the docstrings describe. Angles are compared but where they are near pi, where a
-rounding makes them -pi.
+Bounds are in eps of the units that the docstrings describe. Angles near pi are not compared, because rounding may make
+them -pi.
 """
 
 from __future__ import annotations

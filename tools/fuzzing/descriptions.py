@@ -1,4 +1,4 @@
-"""What a call is: plain numbers and names, drawn at random, from which everything else follows."""
+"""Descriptions of calls: plain numbers and names, drawn at random, from which everything else follows."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def random_product(r: random.Random) -> Case:
 
 
 def random_matmul(r: random.Random) -> Case:
-    """Matrices and vectors of numbers that peak anywhere; stacks of one axis or two."""
+    """Matrices and vectors whose maxima are anywhere; stacks of one axis or two."""
     n, k, m = (r.choice([1, 2, 3, 5, 9, 16, 17, r.randint(0, 12)]) for _ in range(3))
     if r.random() < 0.03:
         n, k, m = (r.choice([16, 17, 33, 70, r.randint(13, 40)]) for _ in range(3))
@@ -196,7 +196,7 @@ def random_stream(r: random.Random) -> Case:
 
 
 def random_complex(r: random.Random) -> Case:
-    """Of finite numbers: what infinite ones give is for tests/test_plain.py."""
+    """A complex call with finite numbers; tests/test_plain.py tests infinite ones."""
     function = r.choice((*REDUCTIONS, *REDUCTIONS, "logcumsumexp", "logcumsumexp", *SEGMENTS))
     whole = function not in REDUCTIONS
     shape = random_shape(r)

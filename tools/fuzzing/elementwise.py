@@ -1,4 +1,4 @@
-"""Make a described call of a ufunc, or of a product of matrices, and hold it against its twin."""
+"""Make a described call of a ufunc, or of a product of matrices, and compare it with its twin."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def run_ufunc(memory: Memory, case: Case) -> list[Any]:
     inputs = list(zip(passed, arounds, strict=True))
     out = output(memory, case, expected.value.shape, dtype, inputs) if "out" in case else None
     if out is not None and out.dtype.itemsize < dtype.itemsize:
-        case = {**case, "errstate": "ignore"}  # NumPy warns of what overflows in its own cast
+        case = {**case, "errstate": "ignore"}  # NumPy warns of overflow in its own cast
     before = kept_inputs(list(passed), out)
     got = strictly(case, lambda: getattr(smoothmax, name)(*passed, **({} if out is None else {"out": out})))
     check_inputs(before)

@@ -1,4 +1,4 @@
-"""Floating-point types: NumPy's, and bfloat16 where ml_dtypes is installed, which NumPy's own functions do not know."""
+"""Floating-point types: NumPy's, and bfloat16 if ml_dtypes is installed; NumPy's own functions do not know bfloat16."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HALVES = (np.dtype(np.float16), *([] if BFLOAT16 is None else [BFLOAT16]))
 
 @dataclass(frozen=True)
 class Info:
-    """What np.finfo says of other types."""
+    """Like np.finfo, for bfloat16."""
 
     eps: float = 2.0**-7
     max: float = (2 - 2.0**-7) * 2.0**127
@@ -39,12 +39,12 @@ def is_real(dtype: Any) -> bool:
 
 
 def computing_type(dtype: Any) -> Any:
-    """The type that results of this one are computed in."""
+    """The type in which results of this type are computed."""
     return np.dtype(np.float32) if dtype in HALVES else dtype
 
 
 def promoted(*dtypes: Any) -> Any:
-    """np.result_type, by which bfloat16 promotes as float16 does, and with it to float32."""
+    """np.result_type, in which bfloat16 promotes like float16, and with float16 to float32."""
     natives = {dtype.newbyteorder("=") for dtype in dtypes}
     if BFLOAT16 is None or BFLOAT16 not in natives:
         return np.result_type(*natives)

@@ -1,4 +1,4 @@
-"""What every kind of call has to do with: types, kinds of numbers, outputs, and what differs within a family."""
+"""Parts of all kinds of calls: types, kinds of numbers, outputs, and the differences within a family."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ SCALES = (-1, 0.5, -3.7, 1.0, 0, 1e-3, 1e3)
 DTYPES = ("f2", "f4", "f8", "g", *floats.NAMES)
 
 WITHOUT_OUT = ("cross_entropy", "nll_loss", "log_prob")
-# Of each kind: which of its arrays may lie in memory differently from call to call, how often it has an output, which
-# and of which type.
+# For each kind: which of its arrays may have another layout from call to call, how often it has an output, which, and
+# of which type.
 VARIED: dict[str, tuple[tuple[str, ...], float, tuple[str, ...], tuple[Any, ...]]] = {
     "reduction": (("x", "b", "where", "add"), 0.35, ("fresh", "fresh", "input", "shifted", "flipped"),
                   (None, None, "f4", "f8", "f2", ">f8", "g", "D", *floats.NAMES)),
@@ -41,7 +41,7 @@ VARIED: dict[str, tuple[tuple[str, ...], float, tuple[str, ...], tuple[Any, ...]
 
 
 def random_types(r: random.Random) -> tuple[str, ...]:
-    """Mostly float32 and float64, and one of the others of each sort."""
+    """Mostly float32 and float64, and some other types."""
     return (*FLOATS[:2], *FLOATS[:2], *FLOATS[:2], r.choice(FLOATS), r.choice(OTHERS))
 
 
@@ -52,7 +52,7 @@ def addend_type(case: Case) -> str:
 
 
 def ndim_of(case: Case, name: str) -> int:
-    """How many axes an array of a call has."""
+    """The number of axes of an array of a call."""
     part = case[name]
     if name in ("weight", "offsets"):
         return 1
@@ -61,7 +61,7 @@ def ndim_of(case: Case, name: str) -> int:
 
 
 def common(r: random.Random, case: Case) -> Case:
-    """What any call may have."""
+    """Options of all calls."""
     if case["do"] in VARIED:
         _, often, kinds, dtypes = VARIED[case["do"]]
         if r.random() < often and case.get("function") not in WITHOUT_OUT:

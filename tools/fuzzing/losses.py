@@ -1,4 +1,4 @@
-"""Make a described call of a loss, and hold it against its twin."""
+"""Make a described call of a loss, and compare it with its twin."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def logarithms(x: Array, axis: int) -> Array:
 
 
 def adjusted(case: Case, x: Array) -> Array:
-    """The logits times `scale` and with `add`, rounded as NumPy rounds them in the type of the computation."""
+    """The logits with `scale` and `add`, rounded as by NumPy in the type of the computation."""
     computing = computing_type(natural(x.dtype))
-    if case["soft"]:  # float64 probabilities make it float64
+    if case["soft"]:  # float64 probabilities make the computation float64
         computing = np.promote_types(computing, computing_type(np.dtype(case["targets"]["dtype"])))
     sizes = np.abs(numbers(case["weight"], (x.shape[case["axis"]],)).astype(float)) if "weight" in case else 0
-    if np.any((sizes != 0) & ((sizes < 1 / WEIGHT) | (sizes > WEIGHT))):  # and so do such weights
+    if np.any((sizes != 0) & ((sizes < 1 / WEIGHT) | (sizes > WEIGHT))):  # weights of such sizes, too
         computing = np.dtype(np.float64)
     with np.errstate(all="ignore"):
         x = x.astype(computing)
@@ -70,7 +70,7 @@ def loss_arguments(memory: Memory, case: Case) -> tuple[Any, ...]:
 
 
 def loss_expected(case: Case, x: Array, targets: Array, weight: Any, options: Case) -> tuple[list[Expected], Any]:
-    """The loss and its gradient, in the shapes of the results, and the type they have."""
+    """The loss and its gradient in the shapes of the results, and their type."""
     shape, name = tuple(case["shape"]), case["function"]
     axis = case["axis"] % len(shape)
     classes = shape[axis]

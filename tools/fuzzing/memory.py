@@ -1,4 +1,4 @@
-"""Memory that begins and ends at a page nobody may touch, for arrays of any layout."""
+"""Memory that begins and ends at a protected page, for arrays of any layout."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PAGE = mmap.PAGESIZE
 
 
 class Failure(Exception):  # noqa: N818 (it is a finding)
-    """A call did what it must not; the first word says which kind, and a smaller call must fail in the same."""
+    """A call broke a rule. The first word is the kind of failure; a smaller call must fail in the same way."""
 
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -37,7 +37,7 @@ class Arena:
 
     @classmethod
     def take(cls, size: int) -> Arena:
-        """An arena of at least so many bytes, which belongs to the caller until give_back."""
+        """An arena of at least this many bytes, which belongs to the caller until give_back."""
         pages = 1 << max(0, (max(size, 1) - 1) // PAGE).bit_length()
         waiting = cls.free.setdefault(pages * PAGE, [])
         return waiting.pop() if waiting else cls(pages * PAGE)
@@ -52,10 +52,10 @@ class Memory:
 
     def __init__(self) -> None:
         self.arenas: list[Arena] = []
-        self.blocks: list[tuple[Array, Array, Array]] = []  # an output, all bytes around it, and these as they were
+        self.blocks: list[tuple[Array, Array, Array]] = []  # an output, all bytes around it, and a copy of these bytes
 
     def place(self, shape: tuple[int, ...], dtype: Any, how: Case, beside: int = 0) -> tuple[Array, Array]:
-        """An empty array in the layout, and the bytes of its arena; with room for so many elements more before it."""
+        """An empty array in the layout, and the bytes of its arena; with room for more elements before it."""
         dtype = np.dtype(dtype)
         strides, step = [0] * len(shape), dtype.itemsize
         order, pad = how.get("order"), how.get("pad")
@@ -80,18 +80,18 @@ class Memory:
         return np.ndarray(shape, dtype, arena.bytes, at, strides), arena.bytes
 
     def watch(self, out: Array, around: Array) -> None:
-        """What lies beside this output must stay as it is."""
+        """Note the bytes around this output, which must not change."""
         self.blocks.append((out, around, around.copy()))
 
     def check(self) -> None:
-        """Raise if anything beside an output has changed."""
+        """Raise if any bytes around an output have changed."""
         for out, around, before in self.blocks:
             offset = out.__array_interface__["data"][0] - around.__array_interface__["data"][0]
             if out.size:
                 np.ndarray(out.shape, out.dtype, before, offset, out.strides)[...] = out
             if around.data == before.data:
                 continue
-            # nan may be copied with other bits, and longdouble has bytes that do not count
+            # nan may be copied with other bits, and longdouble has padding
             view = np.ones(around.size, bool)
             if out.size:
                 inside = np.zeros(around.size, np.uint8)

@@ -1,4 +1,4 @@
-"""Calls with one mistake in them, each of which must raise an error of the contract's kinds."""
+"""Calls with one mistake. Each must raise one of the contract's errors."""
 
 from __future__ import annotations
 
@@ -239,7 +239,7 @@ def run_mistake(memory: Memory, case: Case) -> list[Any]:  # noqa: ARG001
         try:
             value = eval(case["value"], names)
         except Exception:
-            return []  # NumPy makes no such array
+            return []  # NumPy cannot make such an array
     argument, kind, text = case["argument"], case["kind"], case["value"]
     if kind == "threads":
         before = smoothmax.get_num_threads()
@@ -289,7 +289,7 @@ def run_mistake(memory: Memory, case: Case) -> list[Any]:  # noqa: ARG001
         arguments[1] = value
     else:
         options[argument] = value
-    if argument == "out" and ("SHAPE" in text or text == "READONLY"):  # only the type or the writing is wrong
+    if argument == "out" and ("SHAPE" in text or text == "READONLY"):  # only the type or the read-only flag is wrong
         options |= {"axis": ()} if name in SUMS else {"axis": 0} if kind == "scan" else {}
     if harmless(case, value, shape):
         return []
@@ -307,7 +307,7 @@ def harmless(case: Case, value: Any, shape: tuple[int, ...]) -> bool:
     """Whether a value that most calls must refuse is legal in this one."""
     argument, text = case["argument"], case["value"]
     if argument == "targets" and text in ("[0.5]",):
-        return bool(shape == (1,))  # a probability for one class
+        return bool(shape == (1,))  # then it is a probability for one class
     if argument == "weight" and text.startswith("[1.0, 2.0]"):
         return bool(shape[-1] == 100)
     if argument == "weight" and text in ("[[1.0]]", "np.ma.ones(3)", "2.0"):

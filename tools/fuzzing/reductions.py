@@ -1,4 +1,4 @@
-"""Make a described call of a reduction, or of the gradient of one, and hold it against its twin and the contract."""
+"""Make a described call of a reduction, or of the gradient of one, and compare it with its twin and the contract."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from fuzzing.twin import WIDE, Expected
 
 Array = np.ndarray[Any, Any]
 Case = dict[str, Any]
-SUMS = ("logsumexp", "logmeanexp")  # whose results have no element for each of the input
+SUMS = ("logsumexp", "logmeanexp")  # they have no result for each element
 
 
 def reduction_arguments(memory: Memory, case: Case) -> tuple[Any, ...]:
-    """What is passed, and the same as strong arrays."""
+    """The arguments, and the same as arrays whose types count in promotion."""
     shape = case["shape"]
     x, passed, around = given(memory, case["x"], shape)
     options: Case = {}
@@ -66,7 +66,7 @@ def reduction_expected(case: Case, x: Array, b: Any, where: Any, add: Any, optio
     axes = axis_of(list(options["axis"]) if isinstance(options["axis"], tuple) else options["axis"], len(shape))
     octets = x.view(np.uint8) != 0 if x.dtype == np.bool_ else x
     with np.errstate(all="ignore"):
-        # Weights of a wider type than the result's make the computation one of theirs. Python's numbers have no type.
+        # Weights of a wider type than the result's widen the computation. Python numbers have no type.
         wide = computing
         if b is not None and b.dtype.kind == "f" and isinstance(case["b"], dict):
             wide = np.promote_types(computing, b.dtype)
@@ -126,7 +126,7 @@ def run_reduction(memory: Memory, case: Case) -> list[Any]:
 
 
 def product_expected(case: Case) -> tuple[Array, Expected, Any]:
-    """The second argument (probabilities, or their logarithms), and what is expected with its type."""
+    """The second argument (probabilities, or their logarithms), and the expected results with their type."""
     shape, name = tuple(case["shape"]), case["function"]
     axes = axis_of(case["axis"], len(shape))
     g = numbers(case["g"], shape)

@@ -1,6 +1,7 @@
 """Rows and partial sums through the functions of the C interface, at their addresses.
 
-They must give the bits of a contiguous array's call, within what the twin allows, and touch nothing beside the row.
+They must give the bits of a call with a contiguous array, within the bounds of the twin, and not touch memory beside
+the row.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def random_row(r: random.Random) -> Case:
     case |= {"shape": [n], "x": random_array(r, 1, ("f4", "f8"), NUMBERS, True)}
     for name in ("as", "readonly"):
         case["x"].pop(name, None)
-    case["x"]["how"].pop("shift", None)  # the addresses of C are aligned
+    case["x"]["how"].pop("shift", None)  # addresses in C must be aligned
     if case["function"] == "partial sums":
         case["cuts"] = sorted(r.randint(0, n) for _ in range(r.randint(0, 4)))
         case["sums"] = [r.randrange(2) for _ in range(len(case["cuts"]) + 1)]
@@ -96,7 +97,7 @@ def logarithm(case: Case, x: Array) -> float:
 
 
 def added_up(case: Case, x: Array) -> float:
-    """Of pieces that are absorbed into one partial sum or another, which are merged."""
+    """Absorb pieces into several partial sums, and merge these."""
     dtype = case["x"]["dtype"]
     sums = [(c_double * 4)(*[np.nan] * 4) for _ in range(2)]
     for one in sums:

@@ -1,4 +1,4 @@
-"""What holds for every call: no warning, and errors of the contract's kinds."""
+"""Rules for every call: no warning, and only errors of the contract's kinds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from fuzzing.memory import Failure
 
 Case = dict[str, Any]
-KINDS = (TypeError, ValueError, IndexError, MemoryError)  # of errors; AxisError is two of them
+KINDS = (TypeError, ValueError, IndexError, MemoryError)  # of errors; AxisError is two of these
 
 
 def strictly(case: Case, call: Callable[[], Any]) -> Any:

@@ -1,4 +1,4 @@
-"""Make a described call of the command on a file or a store, or of Dask arrays, and hold it against its twin."""
+"""Make a described call of the command on a file or a store, or of Dask arrays, and compare it with its twin."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def run_file(memory: Memory, case: Case) -> list[Any]:
 
 
 def blocks_of(x: Any, parts: list[int]) -> Any:
-    """A dask array of about so many blocks along each axis."""
+    """A dask array with about this many blocks along each axis."""
     import dask.array as da
 
     x = np.asarray(x)

@@ -1,4 +1,4 @@
-"""Calls of cumulative sums and of segments: how they are drawn and made, and what is right."""
+"""Draw and make calls of cumulative sums and of segments, and compute the right results."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from fuzzing.twin import WIDE, Expected
 Array = np.ndarray[Any, Any]
 Case = dict[str, Any]
 SEGMENTS = ("segment_logsumexp", "segment_softmax", "segment_log_softmax")
-MOST = 1_000_000  # segments; for those of a larger number there may be no memory
+MOST = 1_000_000  # segments; there may be no memory for more
 INTEGERS = ("i8", "i8", "i4", "u8", "u4", "i2", ">i8")
 
 
@@ -40,7 +40,7 @@ def random_scan(r: random.Random) -> Case:
 
 
 def random_offsets(r: random.Random, n: int) -> list[int]:
-    """Few segments or many, of lengths that are alike, anything, or mostly 0."""
+    """Few or many segments, whose lengths are similar, arbitrary, or mostly 0."""
     count = r.choice([1, 2, 3, r.randint(1, 12), r.randint(1, max(1, min(n, 400))), max(1, n // 3)])
     if r.random() < 0.3:
         some = [i * n // count for i in range(1, count)]
@@ -66,7 +66,7 @@ def random_segments(r: random.Random) -> Case:
 
 
 def random_ids(r: random.Random) -> Case:
-    """Sorted group numbers, or some with one that is wrong."""
+    """Sorted group numbers, or group numbers with a wrong one."""
     count = r.randint(1, 40)
     ids = sorted(r.randrange(count) for _ in range(r.choice([0, 1, 5, 60, 700])))
     case: Case = {"do": "ids", "ids": ids, "dtype": r.choice(INTEGERS), "how": random_layout(r, 1)}
@@ -78,7 +78,7 @@ def random_ids(r: random.Random) -> Case:
 
 
 def scan_expected(case: Case, x: Array) -> tuple[Expected, Any]:
-    """What is right, in the shape of the result, and its type."""
+    """The right result in its shape, and its type."""
     dtype = np.dtype(case["dtype"]) if "dtype" in case else natural(x.dtype)
     octets = x.view(np.uint8) != 0 if x.dtype == np.bool_ else x
     with np.errstate(all="ignore"):
@@ -132,7 +132,7 @@ def made(
     memory: Memory, case: Case, function: Any, arguments: list[Any], options: Case, expected: Expected, dtype: Any,
     around: Array,
 ) -> Any:  # fmt: skip
-    """The result of the call, which is as it should be."""
+    """The result of the call, after it has been checked."""
     if "dtype" in case:
         options["dtype"] = dtype
     out = output(memory, case, expected.value.shape, dtype, [(arguments[0], around)]) if "out" in case else None

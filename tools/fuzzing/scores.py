@@ -1,4 +1,4 @@
-"""Described calls of top_log_probs and categorical, held against sorted rows and cumulative sums in longdouble."""
+"""Calls of top_log_probs and categorical, compared with sorted rows and cumulative sums in longdouble."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Case = dict[str, Any]
 
 
 def rows_of(case: Case, x: Array) -> tuple[Array, Any, Any]:
-    """The logits as rows in longdouble, the type of results, and that of the computation."""
+    """The logits as rows in longdouble, the type of the results, and that of the computation."""
     axis = case["axis"] % len(case["shape"])
     dtype = natural(x.dtype)
     computing = computing_type(dtype)

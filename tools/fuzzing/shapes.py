@@ -1,4 +1,4 @@
-"""Shapes, layouts and arrays, drawn at random: which sizes a call has, and how its arrays lie in memory."""
+"""Random shapes, layouts and arrays: the sizes of a call, and how its arrays lie in memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from smoothmax._thresholds import limits
 
 Case = dict[str, Any]
 LIMITS = limits()
-LONGEST = 262_144 + 1  # what lies beyond takes the twin a second
+LONGEST = 262_144 + 1  # longer arrays take the twin a second
 
 
 def straddling() -> list[int]:
@@ -31,7 +31,7 @@ TILES = sorted(size for name, size in LIMITS.items() if name.endswith("TILE_BYTE
 
 
 def random_tile(r: random.Random) -> list[int]:
-    """Columns of about as many bytes as a limit of tiles, or with a row more or less than that."""
+    """Columns with about as many bytes as a limit of tiles, with a row more or less."""
     columns = r.choice([2, 5, 16, 63, 64, 65])
     return [
         r.choice(TILES) // (min(columns, LIMITS["TILE_COLUMNS"]) * r.choice([4, 8])) + r.choice([-1, 0, 1]),
@@ -75,7 +75,7 @@ def random_layout(r: random.Random, ndim: int) -> Case:
 
 
 def random_array(r: random.Random, ndim: int, dtypes: Any, numbers: Any, whole: bool = False) -> Case:
-    """An array that broadcasts with the common shape; over all of it if it is to be whole."""
+    """An array that broadcasts with the common shape; with the whole shape if `whole`."""
     a: Case = {"dtype": r.choice(dtypes), "numbers": r.choice(numbers), "seed": r.randrange(1 << 30)}
     if not whole:
         a["used"] = [r.random() < 0.6 for _ in range(ndim)] if r.random() < 0.6 else [True] * ndim

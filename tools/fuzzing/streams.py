@@ -1,4 +1,4 @@
-"""Feed, merge, copy and pickle streams as described, and hold their results against one reduction."""
+"""Feed, merge, copy and pickle streams as described, and compare their results with one reduction."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""A slow, plain twin of every public function, in NumPy's longdouble: what tools/fuzz.py holds results against.
+"""A slow, plain twin of every public function in NumPy's longdouble. tools/fuzz.py compares results with it.
 
 Each function returns a list of `Expected`: the value, and how far a result may be from it. The longdouble of x86 has 11
-bits more than a double, which is enough for the bounds of tests/bounds.py with what the twin itself may have lost added
-to them (`slack`). Where longdouble is a double, the slack is as large as the bound and little is checked.
+bits more than a double. That is enough for the bounds of tests/bounds.py, plus the error of the twin itself (`slack`).
+Where longdouble is a double, the slack is as large as the bound, and little is checked.
 
-Reductions are along the last axis of arrays whose first axes are kept: the caller moves axes.
+Reductions are along the last axis; the caller moves axes.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ TINY = np.finfo(WIDE).eps
 
 @dataclass
 class Expected:
-    """A value; a result is right within `ulps` ULP of the larger of it and `unit`, and `slack`.
+    """A value. A result is right within `ulps` ULP of the larger of the value and `unit`, plus `slack`.
 
-    Where it is `unknown`, a result may be anything that is not above `most`.
+    If it is `unknown`, a result may have any value up to `most`.
     """
 
     value: Array
@@ -75,7 +75,7 @@ class Expected:
         return Expected(change(self.value), *map(changed, parts))
 
     def wrong(self, got: Array, dtype: Any, stored: Any = None) -> Array:
-        """Where a result that was computed in `dtype` and stored in `stored` is not what it should be."""
+        """Where a result is wrong that was computed in `dtype` and stored in `stored`."""
         stored = np.dtype(dtype if stored is None else stored)
         key = np.dtype(dtype), stored
         if key not in self.limits:
@@ -101,13 +101,13 @@ def between(expected: Expected, dtype: Any, stored: Any) -> tuple[Array, Array, 
     unit = np.maximum(np.abs(value), expected.unit)
     # The promise is in ULP of the rounded result: a value just below a power of two may have the coarser one.
     step = ulp(unit * (1 + finfo(coarse).eps), coarse)
-    twice = 0 if stored == dtype else 0.51  # rounded twice
+    twice = 0 if stored == dtype else 0.51  # it was rounded twice
     allowed = (expected.ulps + twice) * step + expected.slack
     finite = np.isfinite(value)
     allowed = np.where(finite & ~np.isnan(allowed), allowed, 0)
     low, high = value - allowed, value + allowed
     beyond = finite & (np.abs(value) + allowed >= WIDE(narrow) * (1 - finfo(coarse).eps))
-    if beyond.any():  # what is too large for the type may be infinite, or its largest number
+    if beyond.any():  # a number beyond the type may become infinite, or the type's largest number
         low = np.where(beyond & (value > 0), np.minimum(low, WIDE(narrow) * WIDE(0.99)), low)
         high = np.where(beyond & (value > 0), np.inf, high)
         high = np.where(beyond & (value < 0), np.maximum(high, WIDE(narrow) * WIDE(-0.99)), high)
@@ -121,11 +121,11 @@ def between(expected: Expected, dtype: Any, stored: Any) -> tuple[Array, Array, 
 
 
 def shifted(x: Array, where: Array) -> tuple[Array, Array, Array]:
-    """The largest element, what is subtracted from all, and the exponentials of those that take part."""
+    """The largest element, the number subtracted from all, and the exponentials of elements that take part."""
     size = x if where.all() else np.where(where, x, -np.inf)
     top = np.max(size, axis=-1, keepdims=True, initial=-np.inf)
     shift = np.where(np.isfinite(top), top, 0)
-    if np.any(top == np.inf):  # beside an infinite one no finite element counts, however large: its exp might be inf
+    if np.any(top == np.inf):  # beside an infinite element no finite one counts, even if its exp is inf
         size = np.where((top == np.inf) & (size < np.inf), -np.inf, size)
     return top, shift, np.exp(size - shift)
 
@@ -154,16 +154,16 @@ def logsumexp(x: Array, b: Array | None, where: Array, signed: bool, eps: Any, m
         value = np.full(x.shape[:-1], -np.inf, WIDE)
         sign = shift = log_sum = np.zeros(x.shape[:-1], WIDE)
     slack = (n + 8) * TINY * (1 + np.abs(shift) + np.abs(log_sum))
-    # Where there is no cancellation, only the result itself counts.
+    # Without cancellation, only the result itself counts.
     unit = np.where((shift < 0) & (log_sum > 0), np.maximum(np.abs(shift), np.abs(log_sum)), 0)
     found = [Expected(value, bound("logsumexp", n if many else 1), unit, np.where(np.isfinite(slack), slack, 0))]
     return [*found, Expected(sign)] if signed else found
 
 
 def weighted_logsumexp(x: Array, b: Array, where: Array, signed: bool, eps: Any) -> list[Expected]:
-    """With terms b*exp(x - shift), where the shift is the element of the largest term: no weight goes into an exponent.
+    """The terms are b*exp(x - shift), where the shift is the element of the largest term. Weights stay out.
 
-    The logarithm of a weight would be lost beside an element of 1e28, and terms that cancel would not.
+    The logarithm of a weight would be lost beside an element of 1e28, and then terms would not cancel.
     """
     x, w, where = np.broadcast_arrays(x, b, where)
     taken = where & (w != 0)
@@ -172,7 +172,7 @@ def weighted_logsumexp(x: Array, b: Array, where: Array, signed: bool, eps: Any)
         empty = Expected(np.full(x.shape[:-1], -np.inf, WIDE))
         return [empty, Expected(np.zeros(x.shape[:-1], WIDE))] if signed else [empty]
     size = np.where(taken, x + np.log(np.abs(np.where(taken, w, 1))), -np.inf)
-    first = np.argmax(size, axis=-1)[..., None]  # of the largest term, or the first nan
+    first = np.argmax(size, axis=-1)[..., None]  # the index of the largest term, or of the first nan
     top, shift, weight = (np.take_along_axis(a, first, -1) for a in (size, x, w))
     regular = np.isfinite(top)
     shift, weight = np.where(regular, shift, 0), np.where(regular, weight, 1)
@@ -194,7 +194,7 @@ def weighted_logsumexp(x: Array, b: Array, where: Array, signed: bool, eps: Any)
     parts = np.maximum(np.abs(shift), np.abs(np.log(weight)))
     slack = TINY * (lost + 8 * (1 + parts + np.abs(log_ratio)))
     slack = np.where(np.isfinite(slack), slack, 0)
-    # No digit is known of a sum that is nothing but rounding errors, only how large it may be.
+    # If a sum consists only of rounding errors, none of its digits is known, only how large it may be.
     unknown = regular & ((condition > 0.01 / eps) | ((total == 0) & (sizes > 0)))
     most = np.where(unknown, shift + np.log(sizes) + np.log(WIDE(200) * eps), np.inf)
     most = most + np.abs(most) * 4 * eps
@@ -203,7 +203,7 @@ def weighted_logsumexp(x: Array, b: Array, where: Array, signed: bool, eps: Any)
 
 
 def logmeanexp(x: Array, b: Array | None, where: Array, eps: Any) -> Expected:
-    """The logarithm of a quotient of two sums; near 1 by what the exponentials differ from 1, which loses nothing."""
+    """The logarithm of a quotient of two sums. Near 1 it is computed from exp - 1 of the elements."""
     if b is not None:
         return weighted_logmeanexp(x, b, where, eps)
     x, where = np.broadcast_arrays(x, where)
@@ -228,13 +228,13 @@ def logmeanexp(x: Array, b: Array | None, where: Array, eps: Any) -> Expected:
         unit = np.maximum(unit, LOGMEANEXP_LEAST_FLOAT32)
     if eps < 1e-18:  # longdouble is the difference of two logarithms
         unit = np.maximum(unit, np.abs(np.log(total)) + np.log(count))
-    # The docstring's exception: long columns of what is next to nothing.
+    # The docstring's exception: long columns of elements that are nearly 0.
     ulps = np.where((least < 1e-15) & (n >= 1000), 100, LOGMEANEXP)
     return Expected(value, ulps, unit, np.where(np.isfinite(slack), slack, 0))
 
 
 def weighted_logmeanexp(x: Array, b: Array, where: Array, eps: Any) -> Expected:
-    """The sum of weighted exponentials over that of the weights that take part."""
+    """The sum of weighted exponentials divided by the sum of the weights that take part."""
     x, w, where = np.broadcast_arrays(x, b, where)
     (found, sign) = weighted_logsumexp(x, w, where, True, eps)
     w = np.where(where, w, 0)
@@ -251,11 +251,11 @@ def weighted_logmeanexp(x: Array, b: Array, where: Array, eps: Any) -> Expected:
     return Expected(value, ulps, unit, slack, unknown)
 
 
-POSITIONS = 60_000  # elements that prefixes may have together
+POSITIONS = 60_000  # elements that all computed prefixes may have together
 
 
 def logcumsumexp(x: Array, reverse: bool, exclusive: bool) -> Expected:
-    """Logsumexp of each prefix: of all of them, or, in long rows, of some, and the others by adding one at a time."""
+    """Logsumexp of each prefix. Long rows sum some directly, and the others by adding an element at a time."""
     n = x.shape[-1]
     if not n:
         return Expected(x)
@@ -284,7 +284,7 @@ def logcumsumexp(x: Array, reverse: bool, exclusive: bool) -> Expected:
 
 
 def segments(function: str, x: Array, offsets: list[int], eps: Any) -> Expected:
-    """What `function` says of each segment; those of one length are computed together."""
+    """The results of `function` for each segment; segments of the same length are computed together."""
     starts, lengths = np.asarray(offsets[:-1]), np.diff(offsets)
     reduces = function == "segment_logsumexp"
     shape = (*x.shape[:-1], len(lengths) if reduces else x.shape[-1])
@@ -304,7 +304,7 @@ def segments(function: str, x: Array, offsets: list[int], eps: Any) -> Expected:
 
 
 def softmax(x: Array, where: Array) -> Expected:
-    """The exponentials over their sum; 0 where an element takes no part."""
+    """The exponentials divided by their sum; 0 for elements that take no part."""
     x, where = np.broadcast_arrays(x, where)
     top, shift, terms = shifted(x, where)
     total = np.sum(terms, axis=-1, keepdims=True)
@@ -316,7 +316,7 @@ def softmax(x: Array, where: Array) -> Expected:
 
 
 def log_softmax(x: Array, where: Array) -> Expected:
-    """The logarithm of softmax; -inf where an element takes no part."""
+    """The logarithm of softmax; -inf for elements that take no part."""
     x, where = np.broadcast_arrays(x, where)
     top, shift, terms = shifted(x, where)
     largest = where & (x == shift)
@@ -330,7 +330,7 @@ def log_softmax(x: Array, where: Array) -> Expected:
     value = np.where(top == np.inf, infinite, np.where(bad, np.nan, value))
     value = np.where(where, value, -np.inf)
     slack = (x.shape[-1] + 8) * TINY * (np.abs(value) + np.abs(log_sum))
-    # The differences are rounded here: where the sum is a tiny exponential, that is an error of its own.
+    # The differences are rounded here. If the sum is a tiny exponential, this is an additional error.
     distance = np.where(largest | (terms == 0) | np.isnan(terms), 0, np.abs(x - shift))
     slack = slack + TINY * np.sum(distance * terms, axis=-1, keepdims=True)
     slack = np.where(np.isfinite(slack), slack, 0)
@@ -394,7 +394,7 @@ def losses(
     gradient = np.where(counted[:, None] & (by == 0), np.nan, gradient)
     gradients = Expected(gradient, GRADIENT, of_gradient / by, gradient_slack / by)
     if reduction == "none":
-        # What are no log-probabilities may cancel: then the terms count.
+        # Numbers that are not log-probabilities may cancel: then the terms count.
         return [Expected(loss, LOSS if single else SOFT_LOSS, sizes, slack), gradients]
     whole = Expected(
         np.sum(loss) / by if by else WIDE(np.nan), REDUCED_LOSS, np.sum(sizes) / by,
@@ -404,7 +404,7 @@ def losses(
 
 
 def matmul(a: Array, b: Array, eps: Any, exact: bool) -> Expected:
-    """The logarithm of a product of matrices, by the terms of each element, whose sums round to longdouble."""
+    """The logarithm of a product of matrices, from the terms of each element. Their sums are rounded to longdouble."""
     k = a.shape[-1]
     terms = a[..., :, :, None] + b[..., None, :, :]
     everywhere = np.ones((), bool)
