@@ -274,7 +274,8 @@ def test_the_angle_of_a_sum_is_that_of_its_terms(dtype, angle, real, n):
 
 def test_the_angle_of_a_negative_number_is_pi():
     for b in ([-1], [-1 + 0j], [complex(-1, -0.0)], [-INF], [-1e-320]):
-        assert logsumexp(np.array([0j]), b=b).imag == np.pi
+        for a in (0j, INF + 0j):
+            assert logsumexp(np.array([a]), b=b).imag == np.pi
     assert logsumexp(np.array([-1j * np.pi])) == -1j * np.pi
 
 
