@@ -1,7 +1,9 @@
 """Fixtures of all test files, the number of processes that run them, and repeatable settings of hypothesis."""
 
+import ctypes
 import gc
 import os
+import sys
 import tomllib
 from pathlib import Path
 
@@ -40,6 +42,19 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
         option.numprocesses, option.maxprocesses = "auto", option.maxprocesses or MAX_PROCESSES
     if option.numprocesses and option.dist == "no":
         option.dist = "worksteal"  # with "load", the default of -n, one process ends half a minute after the other
+
+
+def is_sanitized() -> bool:
+    """Whether the library of a sanitizer is loaded (tools/sanitize.py)."""
+    return sys.platform != "win32" and any(hasattr(ctypes.CDLL(None), f"__{name}_init") for name in ("asan", "tsan"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip tests of memory and time where a sanitizer takes a multiple of both."""
+    if is_sanitized():
+        for item in items:
+            if item.get_closest_marker("resources"):
+                item.add_marker(pytest.mark.skip(reason="a sanitizer takes memory and time of its own"))
 
 
 def pytest_collection_finish() -> None:

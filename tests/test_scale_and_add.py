@@ -384,6 +384,7 @@ def test_dtype_must_be_none_for_complex_addends():
 # Memory --------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.resources
 def test_no_array_of_the_size_of_the_input_is_made(name, dtype):
     """The peak of the resident memory shows the scratch and whatever NumPy allocates."""
     if not sys.platform.startswith("linux"):
