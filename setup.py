@@ -11,6 +11,7 @@ SMOOTHMAX_COVERAGE=1         line tracing of the Cython code, for coverage's Cyt
 
 import copy
 import os
+import re
 import subprocess
 import tempfile
 from pathlib import Path
@@ -156,6 +157,14 @@ def variant(name: str, kernels: Extension) -> Extension:
     return module
 
 
+def description() -> str:
+    """README.md for PyPI, where a path within the repository leads nowhere: no pictures, and links as paths to read."""
+    text = Path("README.md").read_text(encoding="utf-8")
+    text = re.sub(r"^!\[[^]]*\]\((?!https?:)[^)]*\)\n\n\*[^*]*\*\n\n", "", text, flags=re.M)  # and what stands below
+    link = r"\[([^]]*)\]\((?!https?:)([^)#]*)(?:#[^)]*)?\)"
+    return re.sub(link, lambda found: found[1] if found[1] == found[2] else f"{found[1]} ({found[2]})", text)
+
+
 kernels, *portable = cythonize(
     [extension(name) for name in ("_kernels.kernels", *PORTABLE)],
     include_path=["src"],
@@ -170,6 +179,8 @@ kernels, *portable = cythonize(
     },
 )
 setup(
+    long_description=description(),
+    long_description_content_type="text/markdown",
     # The variants come first because each takes a fifth of the time; the other modules then fill the processors.
     ext_modules=[*(variant(name, kernels) for name in VARIANTS), *portable],
     cmdclass={"build_ext": BuildExtensions},

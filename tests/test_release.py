@@ -1,6 +1,7 @@
 """What is released: the tests of a wheel run with what they install, actions are pinned, one version is stated."""
 
 import ast
+import importlib.metadata
 import importlib.util
 import re
 import sys
@@ -117,6 +118,19 @@ def test_a_wheel_of_more_than_4_megabytes_is_refused(tmp_path, monkeypatch):
     size = wheel.stat().st_size
     monkeypatch.setattr(module, "MAX_BYTES", size - 1)
     assert module.complaints(wheel) == [f"it has {size} bytes, more than {size - 1}"]
+
+
+def test_the_description_on_pypi_has_no_link_into_the_repository():
+    try:
+        metadata = importlib.metadata.metadata("smoothmax")
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("the source tree on the path has no metadata")
+    description = metadata.get_payload() or metadata["Description"]
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    targets = re.findall(r"\]\(([^)]*)\)", description)
+    assert [target for target in targets if not target.startswith("https://")] == []
+    assert "numerics (docs/numerics.md), promises (docs/promises.md)" in description
+    assert "pip install smoothmax" in description
 
 
 # Workflows ------------------------------------------------------------------------------------------------------------
