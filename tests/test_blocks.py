@@ -278,7 +278,7 @@ def test_an_interrupt_leaves_nothing_behind(folder, capsys, monkeypatch, tiny_bl
 
 
 @pytest.mark.parametrize("text", ["512", "0MB", "lots", "5 TB", "-3MB", "1e9"])
-def test_what_is_no_size_is_refused(capsys, text):
+def test_a_wrong_size_is_refused(capsys, text):
     message = error_of(capsys, ["softmax", "x.npy", "-o", "y.npy", f"--max-memory={text}"])
     assert message == f"max-memory must be a size such as 512MB or 2GiB, 1MB at least, got {text!r}"
 

@@ -234,7 +234,7 @@ def test_partial_sums_have_the_bits_of_log_sum_exp(dtype):
         assert dtype(ours.result()) == theirs.result(), len(x)
 
 
-def test_a_sum_can_be_asked_and_go_on():
+def test_a_partial_sum_can_be_read_and_continued():
     total = PartialSum(np.float64)
     x = np.random.default_rng(2).normal(size=40)
     for i, part in enumerate(np.split(x, 8), start=1):

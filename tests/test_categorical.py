@@ -140,7 +140,7 @@ def test_layouts_draw_the_same(layout, n, dtype):
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2, -1])
-def test_axes(axis):
+def test_any_axis_draws_like_the_last_one(axis):
     x = RNG.normal(size=(4, 5, 6))
     for given in (x, np.asfortranarray(x), x[::-1]):
         rows = np.ascontiguousarray(np.moveaxis(given, axis, -1))
@@ -161,7 +161,7 @@ def test_draws_do_not_depend_on_threads(shape, draws, dtype):
     np.testing.assert_array_equal(results[0], results[2])
 
 
-def test_one_uniform_number_a_draw_in_its_place():
+def test_each_draw_takes_one_uniform_number_at_its_place():
     """Whatever the shape, a draw takes the number that rng.random(size) has there."""
     x = RNG.normal(size=(3, 1, 40))
     size = (5, 3, 2)
@@ -174,7 +174,7 @@ def test_one_uniform_number_a_draw_in_its_place():
 
 
 @pytest.mark.parametrize("n", [33, 64, 65, 1000, 2048, 4096])
-def test_many_draws_from_a_row_are_those_that_single_ones_make(n, dtype):
+def test_many_draws_from_a_row_are_the_same_as_single_draws(n, dtype):
     """Sums along the lanes are stored for many draws, and added up again for each of a few."""
     x = (RNG.normal(size=n) * 4).astype(dtype)
     x[RNG.random(n) < 0.2] = -np.inf
@@ -193,7 +193,7 @@ def test_sources_of_random_numbers():
         categorical(x, rng="seed")
 
 
-def test_sizes():
+def test_size_gives_the_shape_of_the_draws():
     x = np.zeros((4, 9))
     for size in (4, (4,), [4], np.int64(4), (3, 4), (0, 4), (2, 0, 4)):
         assert categorical(x, size=size, rng=0).shape == np.empty(size).shape
@@ -291,7 +291,7 @@ def test_a_scale_that_leaves_no_distribution():
         ({"logits": np.ma.array([1.0])}, TypeError, "logits must not be a masked array: pass its filled(value)"),
     ],
 )
-def test_errors(arguments, error, text):
+def test_wrong_arguments_raise_the_stated_errors(arguments, error, text):
     arguments = {"logits": np.zeros((2, 3)), "rng": 0, **arguments}
     with pytest.raises(error) as raised:
         categorical(**arguments)

@@ -103,7 +103,7 @@ def test_a_file_that_python_2_wrote_is_read_without_a_warning(capsys):
     np.testing.assert_array_equal(np.load("result.npy"), smoothmax.softmax(LOGITS))
 
 
-def test_what_follows_the_array_is_not_read(folder):
+def test_bytes_after_the_array_are_not_read(folder):
     """As by numpy.load: a file may hold several arrays."""
     (folder / "logits.npy").write_bytes(npy(LOGITS) + npy(np.ones(3)))
     assert main(["softmax", "logits.npy", "-o", "result.npy"]) == 0

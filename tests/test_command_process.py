@@ -120,7 +120,7 @@ def test_a_command_works_with_closed_streams(closed):
 @posix
 @pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["bench", "--shape", "3", "--dtype", "float64"]])
 @pytest.mark.parametrize("closed", [">&-", ">&- 2>&-"])
-def test_what_prints_works_with_closed_streams(closed, arguments):
+def test_commands_that_print_work_with_closed_streams(closed, arguments):
     assert shell(closed, *arguments) == (0, "", "")
 
 

@@ -113,7 +113,7 @@ def test_an_endless_stream_of_something_else_is_not_read(monkeypatch, capsys):
     assert stream.asked < 100
 
 
-def test_terminals_are_no_files(monkeypatch, capsys):
+def test_terminals_are_refused(monkeypatch, capsys):
     monkeypatch.setattr(sys, "stdin", Pipe(terminal=True))
     assert error_of(capsys, ["logsumexp", "-"]) == "cannot read '-': standard input is a terminal"
     monkeypatch.setattr(sys, "stdout", Pipe(terminal=True))
@@ -152,7 +152,7 @@ def test_a_reduction_without_an_output_prints_its_result(capsys):
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "longdouble"])
-def test_what_is_printed_has_every_digit(capsys, dtype):
+def test_printed_results_have_every_digit(capsys, dtype):
     for axis in ("0", "1", "0,1"):
         out = printed(capsys, "logsumexp", "x.npy", f"--axis={axis}", "--dtype", dtype)
         axes = tuple(map(int, axis.split(",")))

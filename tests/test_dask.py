@@ -91,7 +91,7 @@ def test_broadcasting_widens():
 
 
 @pytest.mark.parametrize("axis", [None, 0, 1, (0, 1)], ids=str)
-def test_unknown_lengths(name, axis):
+def test_unknown_lengths_give_the_results_of_known_ones(name, axis):
     x = da.from_array(X, chunks=(3, 5, 7))
     chosen = x[x[:, 0, 0] > 0]
     assert 0 < np.sum(X[:, 0, 0] > 0) < len(X)
@@ -160,7 +160,7 @@ def test_empty_arrays_and_scalars_have_the_results_of_arrays(name, shape):
     ],
 )
 @pytest.mark.usefixtures("nothing_runs")
-def test_types_without_computing(name, given, dtype, result):
+def test_types_are_known_without_computing(name, given, dtype, result):
     value = getattr(lazy, name)(da.ones((4, 4), dtype=given, chunks=2), 0, dtype=dtype)
     assert value.dtype == value._meta.dtype == result
     assert type(value._meta) is np.ndarray

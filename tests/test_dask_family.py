@@ -65,7 +65,7 @@ def test_a_mean_near_1_keeps_its_digits():
     assert abs(got - wanted) <= np.spacing(abs(wanted))
 
 
-def test_means_of_nothing_and_of_unknown_lengths():
+def test_means_of_empty_arrays_and_unknown_lengths_are_right():
     x = of_unknown_length(X, chunks=2)
     np.testing.assert_allclose(lazy.logmeanexp(x, 0).compute(scheduler="sync"), smoothmax.logmeanexp(X, 0), rtol=1e-14)
     got = lazy.logmeanexp(x, b=da.from_array(B[:1], chunks=1)).compute(scheduler="sync")
@@ -139,7 +139,7 @@ def test_scans_of_all_elements_where_there_are_none(shape):
     assert result.compute().shape == (0,)
 
 
-def test_scans_of_numbers_nothing_and_unknown_lengths():
+def test_scans_of_scalars_empty_arrays_and_unknown_lengths_are_right():
     assert lazy.logcumsumexp(da.from_array(3.0)).compute(scheduler="sync") == [3.0]
     assert lazy.logcumsumexp(da.zeros((0, 3)), 0).compute(scheduler="sync").shape == (0, 3)
     got = lazy.logcumsumexp(of_unknown_length(X, chunks=2), 0).compute(scheduler="sync")
@@ -183,7 +183,7 @@ def test_blocks_are_cut_where_segments_end():
     assert dask_segments.groups_of(np.array([0, 0, 4, 4, 4]), (2, 2, 0)) == [(0, 4)]
 
 
-def test_segments_of_nothing():
+def test_segments_of_empty_arrays_are_empty_sums():
     for offsets in ([0], [0, 0, 0]):
         got = lazy.segment_logsumexp(da.zeros((0, 3)), offsets).compute(scheduler="sync")
         np.testing.assert_array_equal(got, np.full((len(offsets) - 1, 3), -np.inf))

@@ -58,7 +58,7 @@ def test_losses_are_within_the_promise_in_any_blocks(dtype, blocks, kind, smooth
 @pytest.mark.parametrize("axis", [0, 1, -1])
 @pytest.mark.parametrize("cut", [False, True])
 @pytest.mark.parametrize("probable", [False, True])
-def test_any_axis_and_blocks(axis, cut, probable):
+def test_any_axis_and_blocks_give_the_loss_of_one_call(axis, cut, probable):
     x = RNG.normal(size=(6, 7, 5)) * 4
     n = x.shape[axis]
     targets = RNG.random(x.shape) if probable else RNG.integers(0, n, np.delete(x.shape, axis))
@@ -164,7 +164,7 @@ def test_no_warning_whatever_the_workers_errstate_is(blocks, weight, kind):
 
 
 @pytest.mark.parametrize("blocks", [(2, 2), (2, 1)], ids=str)
-def test_a_mean_with_a_huge_weight(blocks):
+def test_a_mean_with_a_huge_weight_does_not_overflow(blocks):
     x = da.from_array(np.zeros((2, 2), "f4"), chunks=blocks)
     with workers_that_raise() as pool:
         got = cross_entropy(x, [0, 1], weight=[1e300, 1], label_smoothing=0.1).compute(scheduler=pool)
@@ -199,7 +199,7 @@ def test_a_single_position_and_none():
 @pytest.mark.parametrize("blocks", [4, 2])
 @pytest.mark.parametrize(("given", "result"), [("f4", "f4"), ("f2", "f2"), ("i4", "f8"), ("?", "f8"), (">f4", "f4")])
 @pytest.mark.usefixtures("nothing_runs")
-def test_types_without_computing(given, result, blocks):
+def test_types_are_known_without_computing(given, result, blocks):
     x = np.arange(16).reshape(4, 4).astype(given)
     lazy = da.from_array(x, chunks=blocks)
     for reduction, targets in itertools.product(("none", "mean"), ([1, 2, 0, 3], np.full((4, 4), 0.25))):

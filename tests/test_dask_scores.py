@@ -52,7 +52,7 @@ def test_three_axes_and_the_function_of_the_package(dtype):
 
 
 @pytest.mark.parametrize("chunk", [3, 4, 20])
-def test_special_values(chunk, dtype):
+def test_special_values_are_those_of_the_whole_array(chunk, dtype):
     x = RNG.normal(size=(6, 20)).astype(dtype)
     x[0, 11], x[1], x[2, [5, 19]], x[3, [0, 8]] = np.nan, -np.inf, np.inf, (np.inf, np.nan)
     x[4, :10] = -np.inf

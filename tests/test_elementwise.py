@@ -114,7 +114,7 @@ def test_special_values_are_those_of_the_contract(name, values, expected, dtype)
 
 
 @every_type
-def test_the_largest_numbers(dtype):
+def test_the_largest_numbers_do_not_overflow(dtype):
     big = np.finfo(dtype).max
     assert smoothmax.logaddexp(big, big) == big
     assert smoothmax.logaddexp(big, -big) == big
@@ -274,7 +274,7 @@ def test_where_leaves_the_other_results_as_they_were(ufunc):
     assert np.array_equal(out, np.where(mask, ufunc(*x), 7.0))
 
 
-def test_scalars_and_out(ufunc):
+def test_scalars_give_scalars_unless_out_is_given(ufunc):
     x = operands(ufunc, ())
     assert type(ufunc(*x)) is np.float64
     out = np.zeros(())
@@ -310,12 +310,12 @@ def test_reduce_and_accumulate_take_one_element_after_the_other(name, dtype):
         assert same(ufunc.accumulate(place, out=place), expected)
 
 
-def test_reduce_of_integers():
+def test_reduce_of_integers_is_computed_in_float64():
     assert smoothmax.logaddexp.reduce(np.ones(3, np.int8)) == smoothmax.logaddexp.reduce(np.ones(3))
     assert smoothmax.logaddexp.accumulate(np.ones(3, np.bool_)).dtype == np.float64
 
 
-def test_reduce_of_nothing_gives_the_identity():
+def test_reduce_without_elements_gives_the_identity():
     assert smoothmax.logaddexp.identity == -INF
     assert smoothmax.logaddexp.reduce(np.zeros(0)) == -INF
     assert smoothmax.logsubexp.identity is None
@@ -431,7 +431,7 @@ def test_labelled_arrays_keep_their_labels():
     assert same(got.values, smoothmax.logaddexp(x1, x2))
 
 
-def test_pandas_objects():
+def test_pandas_objects_keep_their_labels():
     pd = pytest.importorskip("pandas")
     x1, x2 = not_numpys()
     index = np.arange(200) * 2

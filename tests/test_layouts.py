@@ -249,7 +249,7 @@ ALIASED = [
 ]
 
 
-def test_aliased_tiles_take_the_routes_that_are_meant(dtype):
+def test_aliased_tiles_take_two_passes_beyond_the_fused_size(dtype):
     for shape, softmax_is_fused in zip(ALIASED, (True, False), strict=True):
         x = np.zeros(shape, dtype)
         assert explain(smoothmax.log_softmax, x, axis=0)["name"] == "TWO_PASS_TILE"

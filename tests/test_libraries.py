@@ -69,7 +69,7 @@ def torch():
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16, np.int64])
 @pytest.mark.parametrize(("name", "arguments", "keywords"), CALLS, ids=IDS)
-def test_tensors(torch, name, arguments, keywords, dtype):
+def test_tensors_give_tensors(torch, name, arguments, keywords, dtype):
     x = (X if dtype is not np.int64 else X * 3).astype(dtype)
     check(torch.from_numpy, torch.Tensor, name, arguments, keywords, lambda one: one.numpy(), x)
 
@@ -196,7 +196,7 @@ def test_complex_tensors_with_conjugates_not_yet_taken(torch):
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64])
 @pytest.mark.parametrize(("name", "arguments", "keywords"), CALLS, ids=IDS)
-def test_arrays_of_the_standard(name, arguments, keywords, dtype):
+def test_arrays_of_the_standard_give_arrays_of_their_namespace(name, arguments, keywords, dtype):
     strict = pytest.importorskip("array_api_strict")
     x = (X if dtype is not np.int64 else X * 3).astype(dtype)
     check(strict.asarray, type(strict.asarray(X)), name, arguments, keywords, np.from_dlpack, x)
@@ -246,7 +246,7 @@ def labelled():
     return make
 
 
-def test_labels_of_xarray(labelled):
+def test_labels_of_xarray_are_kept(labelled):
     x = labelled(X)
     sums = smoothmax.logsumexp(x, 1)
     assert (sums.dims, sums.name, list(sums.time.values)) == (("time",), "z", [10, 20, 30, 40])
@@ -359,7 +359,7 @@ def frame():
     return pandas.DataFrame(X, index=[10, 20, 30, 40], columns=list("abcde"))
 
 
-def test_labels_of_pandas(frame):
+def test_labels_of_pandas_are_kept(frame):
     pandas = pytest.importorskip("pandas")
 
     def equal(got, value, **labels):
@@ -469,7 +469,7 @@ def test_missing_values_of_pandas_are_refused():
 # polars ---------------------------------------------------------------------------------------------------------------
 
 
-def test_columns_of_polars():
+def test_columns_of_polars_give_columns():
     polars = pytest.importorskip("polars")
     x = polars.Series("z", X[0])
     for name in ("softmax", "log_softmax", "logcumsumexp"):

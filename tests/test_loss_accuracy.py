@@ -121,7 +121,7 @@ def test_losses_whose_maximum_rises_late_are_within_the_promise():
     assert np.max(np.abs(found - losses) / ulp(losses, np.float64)) <= SOFT_LOSS
 
 
-def test_weights_near_the_largest_number():
+def test_weights_near_the_largest_number_do_not_overflow():
     """Without fma, the exact product of two numbers overflowed where one of them was 2**996 or more."""
     x = np.array([[1.0, 2.0], [3.0, 1.0]])
     for reduction, scale in (("mean", 1.0), ("sum", 1e305)):

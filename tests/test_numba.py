@@ -72,7 +72,7 @@ def test_one_dimension_has_the_bits_of_python(n):
     assert same(log_softmax(x), smoothmax.log_softmax(x))
 
 
-def test_strides_have_them_too():
+def test_strides_have_the_bits_of_python():
     x = np.random.default_rng(0).normal(size=(40, 3))
     for view in (x[:, 1], x[::-1, 1], x[::3, 2]):
         assert same(logsumexp(view), smoothmax.logsumexp(view.copy()))
@@ -101,7 +101,7 @@ def test_fields_of_records_and_arrays_that_are_not_aligned():
             np.testing.assert_allclose(found, getattr(smoothmax, name)(x.copy(), axis), rtol=1e-14)
 
 
-def test_float32_and_integers():
+def test_float32_and_integers_have_the_bits_of_python():
     x = np.random.default_rng(0).normal(size=20).astype(np.float32)
     assert logsumexp(x) == smoothmax.logsumexp(x)
     assert same(softmax(x), smoothmax.softmax(x))
@@ -191,7 +191,7 @@ def test_ufuncs_that_numba_makes():
         ),
     ],
 )
-def test_what_cannot_be_compiled_says_why(function, argument, message):
+def test_errors_say_why_a_call_cannot_be_compiled(function, argument, message):
     with pytest.raises(numba.core.errors.TypingError) as caught:
         numba.njit(function)(argument)
     assert message in str(caught.value)

@@ -98,7 +98,7 @@ def test_cancellation_is_measured_in_the_larger_part():
     assert ulp_error(np.float64(2.0**-53), exact) == pytest.approx(1, abs=0.5)
 
 
-def test_what_is_not_finite_is_infinitely_wrong():
+def test_a_wrong_special_value_is_infinitely_wrong():
     exact = reference("softmax", np.array([[0.0, 1.0], [np.nan, 0.0]]), axis=1)
     got = exact.rounded()
     assert np.all(ulp_error(got, exact) <= 0.5)

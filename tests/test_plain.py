@@ -198,7 +198,7 @@ def test_bounds_do_not_depend_on_the_number_of_elements(dtype):
 
 
 @each_complex
-def test_what_others_add_to_the_largest_keeps_its_digits(dtype):
+def test_the_sum_of_the_other_terms_keeps_its_digits(dtype):
     rtol = 8 * digits(dtype)
     small = np.exp(-40.0)
     np.testing.assert_allclose(logsumexp(np.array([0, -40 + 0j], dtype)), small, rtol=rtol)
@@ -233,7 +233,7 @@ def test_terms_that_cancel_to_a_size_near_1():
 
 
 @pytest.mark.parametrize("b", [1e-320, 5e-324, 1e-310, 1e300, 1.7e308])
-def test_weights_of_any_size(b):
+def test_weights_of_any_size_keep_their_range(b):
     wanted = np.log(b) + np.log1p(np.e)
     for z in (np.array([0, 1 + 0j]), LONG([0, 1])):
         np.testing.assert_allclose(logsumexp(z, b=[b, b]), wanted, rtol=1e-15)

@@ -111,7 +111,7 @@ def laid_out(x, layout):
 
 @pytest.mark.parametrize("exact", WAYS.values(), ids=WAYS)
 @pytest.mark.parametrize("layout", [*LAYOUTS, "broadcast"])
-def test_layouts(layout, exact, dtype):
+def test_every_layout_gives_the_same_result(layout, exact, dtype):
     """Every layout of an operand beside every one of the other, with lanes that are rows and that are columns."""
     for other, (n, m) in itertools.product([*LAYOUTS, "broadcast"], ((21, 19), (2, 40), (40, 1))):
         a, b = laid_out(numbers((n, 23), dtype), layout), laid_out(numbers((23, m), dtype), other)
@@ -151,7 +151,7 @@ def test_bools_are_true_or_false_whatever_their_byte():
 
 
 @pytest.mark.parametrize("exact", WAYS.values(), ids=WAYS)
-def test_bfloat16(exact):
+def test_bfloat16_is_computed_in_float32(exact):
     ml_dtypes = pytest.importorskip("ml_dtypes")
     a, b = numbers((20, 9)).astype(ml_dtypes.bfloat16), numbers((9, 30)).astype(ml_dtypes.bfloat16)
     wide = logmatmulexp(a.astype(np.float32), b.astype(np.float32), exact=exact)
@@ -192,7 +192,7 @@ VALUES = (-np.inf, 0.5, np.inf, np.nan)
 
 
 @pytest.mark.parametrize("exact", WAYS.values(), ids=WAYS)
-def test_special_values(exact, dtype):
+def test_special_values_are_those_of_logsumexp_of_the_terms(exact, dtype):
     """Every row of two terms by every column of two: nan if a term is, else inf if one is, and -inf adds nothing."""
     rows = np.array(list(itertools.product(VALUES, repeat=2)), dtype)
     for a in (rows, np.hstack([rows, np.full((16, 40), -np.inf, dtype)])):
@@ -217,7 +217,7 @@ def test_rows_and_columns_of_minus_infinity(exact, dtype):
     assert np.isneginf(logmatmulexp(np.full((20, 9), -np.inf), np.full((9, 20), -np.inf), exact=exact)).all()
 
 
-def test_what_overflows_is_infinite():
+def test_results_that_overflow_are_infinite():
     large = np.finfo(float).max
     a, b = np.full((4, 3), large), np.full((3, 5), large)
     for exact in WAYS.values():
@@ -353,14 +353,14 @@ def test_out_may_overlap_the_operands(exact):
          "b must be an array of numbers, got dtype object; astype(float) makes numbers of objects"),
     ],
 )  # fmt: skip
-def test_what_is_refused(a, b, options, error, text):
+def test_wrong_arguments_raise_the_stated_errors(a, b, options, error, text):
     with pytest.raises(error) as raised:
         logmatmulexp(a, b, **options)
     assert str(raised.value) == text
 
 
 @pytest.mark.parametrize("exact", WAYS.values(), ids=WAYS)
-def test_memory(exact, dtype):
+def test_memory_is_that_of_the_result_and_two_operands(exact, dtype):
     """The result and two arrays of the operands' sizes; none with exact sums; one copy more of other types."""
     a, b = numbers((200, 150), dtype), numbers((150, 220), dtype)
     wide = (len(a) * b.shape[1]) * a.itemsize

@@ -123,7 +123,7 @@ def test_nothing_is_wrongly_infinite(dtype):
 
 @pytest.mark.parametrize("exact", [False, True])
 @pytest.mark.parametrize("k", [10**5, LIMITS["PRODUCT_TERMS"], LIMITS["PRODUCT_TERMS"] + 1])
-def test_many_terms(k, exact, dtype):
+def test_many_terms_are_within_the_promise(k, exact, dtype):
     """Terms of 48 values, so that mpmath sums 48*48 of them, whatever k is."""
     r = rng()
     values = (r.normal(size=(2, 48)) * 5).astype(dtype)
@@ -151,7 +151,7 @@ def test_many_terms_that_are_small_beside_one():
 
 
 @pytest.mark.parametrize("fraction", [-0.49, 0.3, 0.49])
-def test_what_a_sum_of_two_elements_loses(fraction, dtype):
+def test_a_sum_of_two_elements_is_rounded_once(fraction, dtype):
     """Terms below a negative power of two, results above it: half an ULP of a term is an ULP of the result."""
     digits = np.finfo(dtype).nmant
     for exponent in range(1, digits + 8):

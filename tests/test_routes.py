@@ -432,7 +432,7 @@ def test_threads_and_addresses_do_not_change_the_route():
     assert all(route == routes[0] for route in routes)
 
 
-def test_explain_refuses_what_takes_no_route_or_several():
+def test_explain_refuses_calls_with_no_route_or_several():
     with pytest.raises(ValueError, match=r"^a call must take one route, this one took \[\]$"):
         explain(len, [])
     with pytest.raises(ValueError, match="'SINGLE_ROW', 'SINGLE_ROW'"):

@@ -83,7 +83,7 @@ def test_plain_results_keep_the_memory_order(dtype):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["equal", "tiny beside 0", "rising"])
-def test_a_prefix_of_ten_million(kind, dtype):
+def test_prefixes_of_ten_million_have_the_bound(kind, dtype):
     n = 10**7
     x = {"equal": np.full(n, 0.1), "tiny beside 0": np.r_[0.0, np.full(n - 1, -40.0)], "rising": np.arange(n) * 1e-5}[
         kind
@@ -140,7 +140,7 @@ def test_neighbours_do_not_show_in_the_bits_of_a_column(exclusive, dtype):
 
 @pytest.mark.parametrize("shape", [(300,), (30, 70), (2000,)])
 @pytest.mark.parametrize("options", [{}, {"reverse": True}, {"exclusive": True}, {"reverse": True, "exclusive": True}])
-def test_in_place(shape, options, dtype):
+def test_in_place_gives_the_same_bits(shape, options, dtype):
     x = (RNG.normal(size=shape) * 300).astype(dtype)
     for axis in range(len(shape)):
         expected = logcumsumexp(x, axis, **options)

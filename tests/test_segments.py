@@ -115,7 +115,7 @@ def test_any_axis_and_layout_gives_the_same_results(layout, axis, function):
 
 @pytest.mark.parametrize("shape", [(5000,), (500, 3), (500, 40)])
 @pytest.mark.parametrize("function", ["softmax", "log_softmax"])
-def test_in_place(shape, function, dtype):
+def test_in_place_gives_the_same_bits(shape, function, dtype):
     x = RNG.normal(size=shape).astype(dtype)
     offsets = offsets_of([*RNG.multinomial(shape[0] - 200, np.ones(60) / 60), 0, 200])
     expected = FUNCTIONS[function](x, offsets)

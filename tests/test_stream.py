@@ -173,7 +173,7 @@ PARTS = (
 )
 
 
-def test_negative_weights_after_a_large_sum(dtype):
+def test_negative_weights_after_a_large_sum_keep_its_digits(dtype):
     """A subtraction divides the error of the unweighted sum before it by what is left, and adds no other."""
     near = np.unique((np.log(1e-3) + np.linspace(0, 1e-2, 100_000)).astype(dtype))
     exact = np.exp(near.astype(np.longdouble))

@@ -421,7 +421,7 @@ def test_an_interpreter_without_smoothmax_is_left_alone():
         (["nothing.py"], "cannot run 'nothing.py': No such file or directory"),
     ],
 )
-def test_what_cannot_be_run(tmp_path, arguments, error):
+def test_a_program_that_cannot_be_run_is_an_error(tmp_path, arguments, error):
     run = smoothmax_run(*arguments, cwd=tmp_path)
     assert (run.returncode, run.stdout, run.stderr) == (2, "", f"smoothmax: error: {error}\n")
 

@@ -116,7 +116,7 @@ def test_special_values_between_pieces():
 
 
 @pytest.mark.parametrize("place", [0, 140_000, 999_999])
-def test_a_top_far_above_the_other_pieces(place):
+def test_a_maximum_far_above_the_other_pieces_costs_no_digits(place):
     x = np.full(1_000_000, -40.0)
     x[place] = 0
     expected = np.log1p(999_999 * np.exp(-40.0))
@@ -280,7 +280,7 @@ def test_the_default_is_the_environments_or_the_number_of_processors(environment
 
 
 @pytest.mark.parametrize("wrong", ["0", "two", "1.5", "-1"])
-def test_a_default_that_is_none(wrong):
+def test_a_wrong_default_is_refused_at_import(wrong):
     run = in_python("import smoothmax", SMOOTHMAX_NUM_THREADS=wrong)
     assert run.returncode == 1
     assert f"ImportError: SMOOTHMAX_NUM_THREADS must be a positive integer, got {wrong!r}" in run.stderr
@@ -405,7 +405,7 @@ def test_nothing_is_started_before_it_is_needed():
 @pytest.mark.parametrize(
     "call", ["softmax(x, axis=1, out=x)", "logaddexp(x, x, out=x)", "log_expit(halves, out=halves)"]
 )
-def test_others_do_take_part(call):
+def test_helpers_take_part(call):
     """Not only the calling thread: /proc knows what time each thread used."""
     if not os.path.isdir("/proc/self/task"):
         pytest.skip("needs /proc")

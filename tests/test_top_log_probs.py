@@ -78,7 +78,7 @@ def test_any_number_of_results(family, dtype):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_short_rows_side_by_side(family, dtype):
+def test_short_rows_side_by_side_have_the_results_of_rows(family, dtype):
     """Columns of tiles, on both sides of every limit, with rows of special values among the others."""
     most, some, columns = LIMITS["TOP_TILE_BEST_ELEMENTS"], LIMITS["SCORE_TILE_MIN_ROWS"], LIMITS["TILE_COLUMNS"]
     for n in (1, 2, 10, LIMITS["TOP_TILE_ELEMENTS"], LIMITS["TOP_TILE_ELEMENTS"] + 1):
@@ -116,7 +116,7 @@ def test_rounding_does_not_reorder_the_logits():
 @pytest.mark.parametrize("layout", [name for name in LAYOUTS if name != "two_axes"])
 @pytest.mark.parametrize("n", [12, 700, 9000])
 @pytest.mark.parametrize("k", [3, SORTED + 9])
-def test_layouts(layout, n, k, dtype):
+def test_layouts_have_the_same_bits(layout, n, k, dtype):
     """Rows of any layout have the bits of contiguous rows, since all of them are taken as rows."""
     rows = (RNG.normal(size=(LIMITS["SCORE_ROWS"] + 5, n)) * 3).round(1).astype(dtype)
     k = min(k, n)
@@ -169,7 +169,7 @@ def test_longdouble():
 
 
 @pytest.mark.parametrize("n", [9, 300, 30000])
-def test_special_values(n, dtype):
+def test_special_values_are_those_of_log_softmax(n, dtype):
     """Rows as log_softmax has them, on one block and on several."""
     x = RNG.normal(size=(6, n)).astype(dtype)
     x[0, n // 2] = np.nan
@@ -201,7 +201,7 @@ def test_bits_do_not_depend_on_threads(shape, k, dtype):
     np.testing.assert_array_equal(results[0][1], best(x, k))
 
 
-def test_arrays_of_other_libraries():
+def test_labels_of_other_axes_are_kept():
     """Labels stay along other axes; the axis itself has none in the results."""
     x = RNG.normal(size=(3, 40))
     values, indices = top_log_probs(x, 4)
@@ -276,7 +276,7 @@ def test_numbers_of_numpy_are_numbers():
         ((np.ma.array([1.0]), 1), TypeError, "logits must not be a masked array: pass its filled(value)"),
     ],
 )
-def test_errors(arguments, error, text):
+def test_wrong_arguments_raise_the_stated_errors(arguments, error, text):
     with pytest.raises(error) as raised:
         top_log_probs(*arguments)
     assert str(raised.value) == text
