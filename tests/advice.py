@@ -1,4 +1,4 @@
-"""What errors say of arrays that hold no numbers: the whole text, for the tests of every function and argument."""
+"""The whole text of errors about arrays without numbers, for the tests of every function and argument."""
 
 import numpy as np
 

@@ -1,7 +1,7 @@
 """A cache of right answers in a folder: the tests of every variant of the kernels expect the same answers.
 
-SMOOTHMAX_ANSWERS names the folder, which holds until NumPy or mpmath changes; without it nothing is cached. This file
-knows neither the questions nor the answers.
+SMOOTHMAX_ANSWERS names the folder; without it nothing is cached. The answers are valid until NumPy or mpmath changes.
+This file knows neither the questions nor the answers.
 """
 
 import hashlib
@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = os.environ.get("SMOOTHMAX_ANSWERS")
-# Part of every question, so that an answer that other sources computed is not found.
+# Part of every question, so that answers of other versions of the sources are not found.
 SHARED = [Path(__file__).with_name(name).read_bytes() for name in ("oracle.py", "loss_reference.py")]
 
 
 def cached(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a function compute the answer for equal arguments once. All bytes and types of the arguments are compared."""
+    """Make a function compute once for equal arguments. All bytes and types of the arguments are compared."""
     if not FOLDER:
         return function
 
@@ -33,7 +33,7 @@ def cached(function: Callable[..., Any]) -> Callable[..., Any]:
         if path.exists():
             return pickle.loads(path.read_bytes())
         found = function(*arguments, **keywords)
-        # Renamed when it is complete, since other processes of the same run look for it.
+        # The file is renamed when it is complete, since other processes of the same run look for it.
         with tempfile.NamedTemporaryFile(dir=FOLDER, delete=False) as file:
             pickle.dump(found, file)
         os.replace(file.name, path)

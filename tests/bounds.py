@@ -8,19 +8,19 @@ MANY = 1000
 LOGMEANEXP = 2.0  # in ULP of the larger of the maximum and the logarithm of the mean
 LOGMEANEXP_LEAST_FLOAT32 = 2.0**-20  # or of this number, if that is larger: float32 sums have 48 bits
 LOGCUMSUMEXP = 1.5  # of every prefix
-LOGMATMULEXP_ROUNDINGS = 8  # an absolute error of as many u, and of one for each term summed over, u = eps/2;
-LOGMATMULEXP = 1.0  # and so many ULP of the result
-EXACT_LOGMATMULEXP = 2.0  # in ULP of the larger of the maximum and the logarithm where they cancel
+LOGMATMULEXP_ROUNDINGS = 8  # an absolute error of this many u and of one u for each summed term, u = eps/2;
+LOGMATMULEXP = 1.0  # and this many ULP of the result
+EXACT_LOGMATMULEXP = 2.0  # in ULP of the larger of the maximum and the logarithm if they cancel
 LONGDOUBLE_LOGMATMULEXP = 4.0  # in the same unit
 LOG_PROB = 2.0
 LOSS = 2.0  # of a position with a class as its target
-ELEMENTWISE = 1.5  # the ufuncs; of the largest of the result and the two terms that it is the sum of
+ELEMENTWISE = 1.5  # the ufuncs; in ULP of the largest of the result and its two terms
 LONGDOUBLE_ELEMENTWISE = 3.0
 SOFT_LOSS = 3.0  # for probabilities and smoothing that are not negative
 REDUCED_LOSS = 4.0  # sums and means
 EQUAL_LOSSES = 1.5  # sums and means of positions that all have the same loss
 GRADIENT = 3.0  # with a class as its target; otherwise in ULP of the larger of its two terms
-VJP = 3.0  # in ULP of the largest of the result and the two terms that it is the difference of
+VJP = 3.0  # in ULP of the largest of the result and its two terms
 LONGDOUBLE_LOGSUMEXP = 2.0
 LONGDOUBLE_LOGMEANEXP = 4.0  # in ULP of the largest of the maximum and the two logarithms
 LONGDOUBLE = 3.0  # softmax and log_softmax

@@ -35,7 +35,7 @@ COMPLEX_TYPES = ["F", "D", ">c16"]
 
 @dataclass
 class Call:
-    """A call, and copies of its array arguments in C order, whatever layout is passed."""
+    """A call, and copies of its array arguments in C order, for any layout of the arguments."""
 
     function: str
     x: Array
@@ -86,7 +86,7 @@ def numbers(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any, kind: 
 
 
 def in_some_layout(call: Call, draw: Callable[..., Any], x: Array) -> Any:
-    """The array's values in a layout that is drawn; in C order where the array is too small for that layout."""
+    """The array's values in a random layout; in C order if the array is too small for that layout."""
     how = draw(st.sampled_from(OPTIONS["layout"]))
     given: Any = None
     if how == "F":

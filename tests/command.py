@@ -1,4 +1,4 @@
-"""python -m smoothmax: in a process of its own with what a test wants to be different there, and what it refuses."""
+"""Run python -m smoothmax in a process of its own, after a script that changes that process, and read its errors."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from smoothmax.__main__ import main
 
 WITHOUT_SCIPY = "sys.modules['scipy'] = sys.modules['scipy.special'] = None\n"
 
-# A job in the background of a script, or under nohup, ignores signals, and so would all processes that it starts.
+# A background job of a script, or under nohup, ignores signals. Without this, the processes that it starts would, too.
 RESTORE_SIGNALS = """
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -28,7 +28,7 @@ def python(script, arguments, timeout=120):
 
 
 def error_of(capsys, arguments, code=2):
-    """The message of a command that ends with this code; that it is one line of stderr, and nothing is on stdout."""
+    """The message of a command that ends with this code. Asserts that it is one line of stderr, and stdout is empty."""
     assert main(arguments) == code
     out, err = capsys.readouterr()
     assert out == ""

@@ -18,10 +18,10 @@ import smoothmax
 
 try:
     import hypothesis
-except ImportError:  # it has no wheel for some Pythons that smoothmax has wheels for; their tests do without
+except ImportError:  # it has no wheels for some Pythons; their tests run without it
     pass
 else:
-    # An example that fails on one machine fails on all. --hypothesis-profile=search tries more examples.
+    # The examples are the same on all machines. --hypothesis-profile=search tries more examples.
     hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=60)
     hypothesis.settings.register_profile("search", deadline=None, max_examples=5000)
     hypothesis.settings.load_profile("repeatable")
@@ -31,7 +31,7 @@ MAX_PROCESSES = 4  # each imports SciPy and scikit-learn, and some tests take hu
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the number
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Run one process for each processor, unless -n says otherwise or somebody debugs.
+    """Run one process for each processor, unless -n or a debugger is given.
 
     As addopts, this would break -p no:xdist and disturb the measurements of bench/.
     """
@@ -58,7 +58,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Exclude all objects so far from garbage collections: they live until the end, and a pass takes 0.2 s."""
+    """Exclude all existing objects from garbage collections: they live until the end, and a pass takes 0.2 s."""
     gc.freeze()
 
 
@@ -83,7 +83,7 @@ def dtype(request):
 
 @pytest.fixture
 def entry_points(tmp_path):
-    """A folder to put on the path: metadata with the entry points of pyproject.toml, which a source tree has not."""
+    """A folder to put on the path: metadata with the entry points of pyproject.toml. A source tree has none."""
     project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     metadata = tmp_path / "smoothmax-0.dist-info"
     metadata.mkdir()

@@ -1,11 +1,11 @@
 """Digests of some thousand calls: the same on every processor that has fused multiply-add.
 
-    python tests/digests.py            compare this build with digests.json; which groups differ
-    python tests/digests.py --write    replace digests.json, after a change of the bits that is meant
+    python tests/digests.py            compare this build with digests.json, and print the groups that differ
+    python tests/digests.py --write    replace digests.json, after an intended change of the bits
 
-A group is a function, a type and a route, and its digest one hash over the bytes of all its results. The inputs are
-made of the raw bits of a generator by integer arithmetic and powers of two alone, so they owe nothing to NumPy's
-version or to the C library. A nan counts as a nan, whatever its sign and payload, in which processors differ.
+A group is a function, a type and a route, and its digest is one hash over the bytes of all its results. The inputs are
+made of the raw bits of a generator, only by integer arithmetic and powers of two, so they do not depend on NumPy's
+version or on the C library. All nans count as the same, because processors differ in sign and payload.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ from smoothmax._schedule.explain import explain
 FILE = Path(__file__).parent / "digests.json"
 Array = NDArray[Any]
 
-# Fixed, not imported from the limits: the calls of a group must stay the same where a limit is moved.
+# Fixed, not imported from the limits: the calls of a group must stay the same when a limit changes.
 ROWS = (*range(1, 36), 47, 63, 64, 65, 100, 127, 129, 200, 255, 300, 511, 700, 1000, 1025, 2047, 2049, 3000, 4097, 6000,
         9001, 20_000, 40_001)  # fmt: skip
 TABLES = ((1, 1), (3, 5), (7, 2), (40, 10), (70, 33), (33, 70), (200, 48), (300, 7), (20, 257), (600, 64), (1100, 65),
@@ -46,7 +46,7 @@ class Numbers:
         return (np.asarray(self.bits.random_raw(n), np.uint64) % np.uint64(below)).astype(np.int64)
 
     def elements(self, shape: tuple[int, ...], dtype: str, kind: str) -> Array:
-        """Elements of a kind, the same in both types but for the digits of float64."""
+        """Elements of a kind. They are the same in both types, except for the additional digits of float64."""
         n = int(np.prod(shape))
         digits = 53 if dtype == "f8" else 24
         raw = np.asarray(self.bits.random_raw(n), np.uint64) >> np.uint64(64 - digits)
@@ -70,7 +70,7 @@ class Numbers:
         return np.abs(b) if self.integers(1, 2)[0] else b
 
     def mask(self, shape: tuple[int, ...]) -> Array:
-        """A mask of which one in five is False."""
+        """A mask. One in five of its elements is False."""
         return np.asarray(self.integers(int(np.prod(shape)), 5).reshape(shape) > 0)
 
 
@@ -109,7 +109,7 @@ def losses(numbers: Numbers, x: Array, axis: int, index: int) -> Iterator[tuple[
 
 
 def products(numbers: Numbers, shape: Any, dtype: str, kind: str) -> Iterator[tuple[str, Callable[[], Any]]]:
-    """Exact ones: np.matmul's order of sums depends on the processor."""
+    """Exact products: np.matmul's order of sums depends on the processor."""
     n, k, m = shape
     a, b = numbers.elements((7, n, k), dtype, kind), numbers.elements((k, m), dtype, "wide")
     yield "logmatmulexp", lambda: smoothmax.logmatmulexp(a[0], b, exact=True)
@@ -118,7 +118,7 @@ def products(numbers: Numbers, shape: Any, dtype: str, kind: str) -> Iterator[tu
 
 
 def calls() -> Iterator[tuple[str, Callable[[], Any]]]:
-    """Each call, without arguments, and the function and type it is of."""
+    """Each call as a function without arguments, with the name of its group."""
     for dtype in ("f4", "f8"):
         index = 0
         for n in ROWS:
@@ -151,7 +151,7 @@ def streams() -> Iterator[tuple[str, Any]]:
 
 
 def parts(result: Any) -> Iterator[Array]:
-    """The arrays of a result, each nan the same."""
+    """The arrays of a result, in which all nans are the same."""
     for part in result if isinstance(result, tuple) else (result,):
         array = np.array(part)
         array[np.isnan(array)] = np.nan

@@ -1,6 +1,6 @@
 """The exact results of the elementwise functions by mpmath, and the distance of a result from them in ULP.
 
-This file knows no code of the package.
+This file uses no code of the package.
 """
 
 from typing import Any
@@ -50,7 +50,7 @@ def as_exact(x: Any) -> Any:
 
 
 def error_of(name: str, got: Any, x1: Any, x2: Any = None) -> float:
-    """abs(got - exact) in ULP of the largest of the result and the two terms that it is the sum of."""
+    """abs(got - exact) in ULP of the largest of the result and its two terms."""
     parts = terms(name, as_exact(x1), None if x2 is None else as_exact(x2))
     exact = context.fsum(parts)
     info = np.finfo(type(got))

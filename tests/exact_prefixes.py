@@ -4,7 +4,7 @@ import mpmath
 import numpy as np
 
 context = mpmath.MPContext()
-context.prec = 1300  # so many bits below 1 is exp(-745)
+context.prec = 1300  # enough for 1 + exp(-745)
 
 
 def exponentials(x):
@@ -16,7 +16,7 @@ def logarithm(total):
 
 
 def prefixes(x):
-    """The logarithm of each prefix's sum, and the larger of its two parts: the maximum and what is added to it."""
+    """The logarithm of each prefix's sum, and the larger of its two terms, the maximum and a logarithm."""
     total, maximum = context.mpf(0), context.mpf("-inf")
     pairs = []
     for v, e in zip(x, exponentials(x), strict=True):
@@ -27,7 +27,7 @@ def prefixes(x):
 
 
 def mean(x, b=None):
-    """The logarithm of the mean, and the largest of the numbers that it is added up from."""
+    """The logarithm of the mean, and the largest of its terms."""
     weights = [context.mpf(1)] * len(x) if b is None else [context.mpf(float(w)) for w in b]
     total = sum(w * e for w, e in zip(weights, exponentials(x), strict=True))
     value, maximum = logarithm(total / sum(weights)), context.mpf(float(max(x)))
@@ -38,13 +38,13 @@ def mean(x, b=None):
 
 
 def exact(got):
-    """A number of any type that NumPy has, longdouble too."""
+    """A number of any NumPy type, including longdouble."""
     high = float(got)
     return context.mpf(high) + context.mpf(float(got - got.dtype.type(high)))
 
 
 def error(got, value, at_least):
-    """abs(got - value) in ULP of the larger of the result and `at_least`; infinite where only one is finite."""
+    """abs(got - value) in ULP of the larger of the result and `at_least`; infinite if only one is finite."""
     if not np.isfinite(got) or not context.isfinite(value):
         return 0.0 if context.mpf(float(got)) == value else np.inf
     unit = np.spacing(got.dtype.type(float(max(abs(value), at_least))))

@@ -1,6 +1,6 @@
-"""Run one command again and again, each time with a fault at another of its steps; test_faults.py says what must hold.
+"""Run one command repeatedly, each time with a fault at another of its steps; test_faults.py checks the outputs.
 
-A step is whatever touches the file system, as Python's audit events report it: none can be forgotten when the command
+A step is any access to the file system that Python's audit events report, so no step is forgotten when the command
 changes. Each run is a fork of this process, which has imported everything.
 
     python faults.py KIND OUTPUT FORMER EXCHANGE COMMAND...
@@ -32,7 +32,7 @@ class Fault:
         self.folder = os.getcwd()
 
     def count(self, *what):
-        """Make the fault if this is its step, and leave a note that tells what the process was doing."""
+        """Make the fault if this is its step, and write a note about what the process was doing."""
         self.steps += 1
         if self.steps != self.step:
             return
@@ -48,14 +48,14 @@ class Fault:
             raise OSError(28, "No space left on device")
 
     def audit(self, event, details):
-        """Count what concerns the folder, and not the modules that are imported."""
+        """Count only events in the folder, and not imports of modules."""
         if event in EVENTS:
             path = os.fsdecode(details[0]) if isinstance(details[0], (str, bytes)) else self.folder
             if path.startswith(self.folder) or not os.path.isabs(path):
                 self.count(event, path)
 
     def counted(self, function):
-        """A function that Python does not report, counted before it is called and after."""
+        """Wrap a function that Python does not report: count a step before the call and another one after it."""
 
         def counting(*given):
             self.count(function.__name__, "begins")
@@ -89,7 +89,7 @@ def run_with_fault(kind, step, command):
 
 
 def contents(path):
-    """Every file below a path, or the one that it is, with its bytes; None if there is nothing."""
+    """Every file below a path, or the file at the path, with its bytes; None if nothing exists there."""
     if not os.path.isdir(path):
         return open(path, "rb").read() if os.path.exists(path) else None
     files = [os.path.join(parent, name) for parent, _, names in os.walk(path) for name in names]
@@ -97,7 +97,7 @@ def contents(path):
 
 
 def replace(path, template):
-    """Remove what is there, and copy the template if there is one."""
+    """Remove the output, and copy the template if there is one."""
     if os.path.exists(path):
         (shutil.rmtree if os.path.isdir(path) else os.remove)(path)
     if template:
@@ -109,7 +109,7 @@ def left_behind():
 
 
 def run_all(kind, target, former, command):
-    """Print a line for each step: exit code, what the output is and what is left behind, now and after tidying."""
+    """Print a line for each step: the exit code, the output and the remaining files, now and after tidying."""
     for module in ("dask.array", "distributed", "fsspec.implementations.asyn_wrapper", "zarr"):
         if target.endswith(".zarr"):
             with contextlib.suppress(ImportError):

@@ -1,6 +1,6 @@
 """Right losses and gradients: the formulas in mpmath, one position at a time.
 
-It is slow, so that it can be obvious. It knows no code of the package. oracle.py compares results in ULP.
+It is slow, so that it can be obvious. It uses no code of the package. oracle.py compares results in ULP.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def number(x: Any) -> Any:
 
 
 def sums_of_the_others(terms: list[Any]) -> list[Any]:
-    """For each term, the sum of all other terms: of those before it and those after it, since total - term cancels."""
+    """For each term, the sum of all other terms: the sums before it and after it, since total - term cancels."""
     before = [number(0), *itertools.accumulate(terms[:-1])]
     after = [*itertools.accumulate(terms[:0:-1])][::-1]
     return [v + w for v, w in zip(before, [*after, number(0)], strict=True)]
@@ -60,14 +60,15 @@ def soft_target(target: Any, classes: int, smoothing: float) -> list[Any]:
 
 
 def position(x: Any, target: Any, weight: Any = None, ignore_index: Any = None, smoothing: float = 0.0) -> Position:
-    """The loss of one position. A class whose target is 0 does not count, whatever its log p is."""
+    """The loss of one position. A class whose target is 0 does not count, even if its log p is infinite."""
     n = len(x)
     w = [number(1)] * n if weight is None else [number(v) for v in weight]
     if np.ndim(target) == 0 and ignore_index is not None and target == ignore_index:
         return Position(number(0), [number(0)] * n, [number(0)] * n)
     p, others, log_p = probabilities(tuple(map(float, x)))
     t = soft_target(target, n, smoothing)
-    # The weight of the target multiplies what is not smoothed, and the weight of each class its share of what is.
+    # The weight of the target multiplies the part that is not smoothed, and each class weight multiplies its smoothed
+    # share.
     if np.ndim(target) == 0 and smoothing:
         hard = 1 - number(smoothing)
         factors = [w[c] * number(smoothing) / n + (hard * w[target] if c == target else 0) for c in range(n)]
@@ -82,7 +83,7 @@ def position(x: Any, target: Any, weight: Any = None, ignore_index: Any = None, 
 
 
 def denominator(targets: Any, weight: Any, ignore_index: Any, probable: bool) -> Any:
-    """What a mean is divided by."""
+    """The divisor of a mean."""
     if probable:
         return number(len(targets))
     counted = [t for t in targets if ignore_index is None or t != ignore_index]
@@ -100,7 +101,7 @@ def exact(values: Any, at_least: Any = None) -> Exact:
 @cached
 def losses_and_gradients(x: Any, targets: Any, weight: Any = None, ignore_index: Any = None, smoothing: float = 0.0,
                          reduction: str = "none") -> tuple[Exact, Exact]:  # fmt: skip
-    """The reduced loss of rows of logits, with a target for each, and its gradient; without a reduction, of the sum."""
+    """The reduced loss of rows of logits, with a target for each, and its gradient; if not reduced, that of the sum."""
     found = [position(row, t, weight, ignore_index, smoothing) for row, t in zip(x, targets, strict=True)]
     by = denominator(targets, weight, ignore_index, np.ndim(targets) == 2) if reduction == "mean" else number(1)
     gradient = exact([[v / by for v in f.gradient] for f in found], [[v / by for v in f.terms] for f in found])

@@ -160,6 +160,6 @@ MISTAKES = {
 
 @st.composite
 def mistakes(draw: Draw, name: str) -> tuple[Call, type[Exception], str]:
-    """A call that is legal but for the mistake of this name, the type of the error, and a part of its message."""
+    """A call with only the mistake of this name, the type of its error, and a part of the message."""
     call: Call = draw(calls())
     return call, *MISTAKES[name](call, draw)

@@ -2,10 +2,10 @@
 
 mpmath computes the logarithms, one for each reduction. The exponentials, one for each element, are pairs of doubles
 ("double-double": Dekker, Numerische Mathematik 18, 1971; Hida, Li and Bailey, 2001), so that a million of them take a
-second; test_oracle.py compares them with mpmath. Every exact value is a triple (high, low, k) that stands for
-(high + low)*2**k, so nothing underflows, whatever the spread of the input.
+second; test_oracle.py compares them with mpmath. Every exact value is a triple (high, low, k) that stands for (high +
+low)*2**k, so nothing underflows for any input.
 
-This file knows no code of the package, and no other library's softmax.
+This file uses no code of the package, and no other library's softmax.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ context.prec = 240
 
 @dataclass
 class Exact:
-    """(high + low)*2**k. Errors are in ULP of the result, or of `at_least` where that is larger."""
+    """(high + low)*2**k. Errors are in ULP of the result, or of `at_least` if that is larger."""
 
     high: Doubles
     low: Doubles
@@ -55,7 +55,7 @@ class Exact:
 
 
 def ulp_error(got: Any, exact: Exact) -> Doubles:
-    """abs(got - exact) in ULP of the correctly rounded result; infinite where only one of the two is finite."""
+    """abs(got - exact) in ULP of the correctly rounded result; infinite if only one of the two is finite."""
     got = np.asarray(got)
     dtype = got.dtype.newbyteorder("=")
     if got.shape != exact.high.shape:
@@ -193,7 +193,7 @@ def two_sum(a: Any, b: Any) -> Pair:
 
 
 def difference(a: Any, b: Any) -> Pair:
-    """The exact difference. It is scaled near the largest double, where two_sum may overflow though its result fits."""
+    """The exact difference. It is scaled near the largest double, where two_sum may overflow though the result fits."""
     scale = np.where(np.maximum(np.abs(a), np.abs(b)) > 2.0**1000, 2.0**-10, 1)
     high, low = two_sum(a * scale, -b * scale)
     return high / scale, low / scale

@@ -1,4 +1,4 @@
-"""The exact results of logmatmulexp by mpmath, and how far a result may be from them."""
+"""The exact results of logmatmulexp by mpmath, and the error that a result may have."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ context.prec = 200
 
 
 def exact_element(terms: list[Any], counts: Any = None) -> tuple[Any, Any]:
-    """log(sum(counts*exp(terms))) of exact terms, and the larger of their maximum and the logarithm that is added."""
+    """log(sum(counts*exp(terms))) of exact terms, and the larger of their maximum and the logarithm."""
     largest = max(terms)
     if largest == -context.inf:
         return largest, context.mpf(0)
@@ -41,7 +41,7 @@ def ulp_of(size: Any, dtype: Any) -> Any:
 
 
 def excess(got: Any, found: tuple[Any, Any], k: int, dtype: Any, exact: bool) -> float:
-    """The error of an element over the one that is promised: at most 1."""
+    """The error of an element divided by the promised one; at most 1."""
     value, unit = found
     if value == -context.inf or not np.isfinite(got):
         return 0.0 if value == got else np.inf
@@ -53,7 +53,7 @@ def excess(got: Any, found: tuple[Any, Any], k: int, dtype: Any, exact: bool) ->
 
 
 def worst(got: Any, a: Any, b: Any, exact: bool, found: Any = None) -> float:
-    """The largest excess of a result."""
+    """The largest of these quotients in a result."""
     found = exact_product(a, b) if found is None else found
     return max(
         excess(got[i, j], found[i][j], a.shape[1], got.dtype, exact) for i in range(len(a)) for j in range(b.shape[1])

@@ -74,7 +74,7 @@ def subnormal_tails(rng, dtype):
 
 
 def results_just_normal(rng, dtype):
-    """Results of up to a few times the smallest normal number, whose rounding errors are below the least number."""
+    """Results of up to a few times the smallest normal number. Their rounding errors are below the least number."""
     depth = 87.0 if dtype == np.float32 else 708.0
     rows = rng.uniform(0.5 - depth, 6 - depth, (400, 50))
     rows[:, 0] = np.linspace(-0.5, 3, 400)

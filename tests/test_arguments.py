@@ -1,4 +1,4 @@
-"""What arguments may hold and do: bytes of bools, the range of weights, subclasses, sizes, code of their own.
+"""Unusual arguments: bytes of bools, the range of weights, subclasses, sizes, arguments that run code.
 
 Most of these were found from outside, as a wrong result, a warning or a crash.
 """
@@ -518,7 +518,7 @@ def test_an_argument_that_resizes_another(call):
 
 
 def test_a_generator_that_resizes_the_logits():
-    """Its random() runs last: the shape of what it returns follows from that of the logits."""
+    """Its random() runs last: the shape of its result follows from the shape of the logits."""
     x = large()
 
     class Generator(np.random.Generator):
@@ -553,7 +553,7 @@ def test_a_mean_is_finite_where_its_losses_are():
 
 @pytest.mark.parametrize("b", [True, False, np.True_, np.False_])
 def test_weights_that_are_a_bool_are_refused(b):
-    """Somebody meant keepdims, which is the fourth argument."""
+    """The caller probably meant keepdims, which is the fourth argument."""
     for function in (logsumexp, logmeanexp):
         with raises(TypeError, f"b must be weights, got {b}; keepdims must be given by name, as keepdims={b}"):
             function([[0.0, 1.0]], 1, b)

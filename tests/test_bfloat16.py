@@ -1,4 +1,4 @@
-"""bfloat16, which is ml_dtypes' type: wherever float16 is taken, computed in float32 and rounded once."""
+"""bfloat16 of ml_dtypes is accepted wherever float16 is, computed in float32 and rounded once."""
 
 import pickle
 import subprocess
@@ -62,7 +62,7 @@ def test_every_bfloat16_is_read_and_written(dtype):
 
 
 def test_float32_is_rounded_to_nearest_even():
-    """Every tie between two neighbours, the numbers beside it, and what rounds to inf."""
+    """Every tie between two neighbours, the numbers next to it, and numbers that round to inf."""
     lower = np.arange(0x7F80, dtype=np.uint32) << 16
     for offset in (0x7FFF, 0x8000, 0x8001, 0, 1, 0xFFFF):
         for sign in (0, 0x80000000):
@@ -157,7 +157,7 @@ def test_results_are_the_nearest_to_exact_ones(function, layout, shape):
 @pytest.mark.parametrize("dtype", [BF16, np.dtype(np.float16)], ids=str)
 @pytest.mark.parametrize("shape", [(70, 10), (40, 200), (7, 48), (300, 3)], ids=str)
 def test_short_rows_become_columns_with_addends_weights_and_masks(shape, dtype):
-    """Rows are converted before they are transposed, beside arrays of their type and of float32."""
+    """Rows are converted before they are transposed, together with arrays of their type and of float32."""
     x = draw(shape).astype(dtype)
     single, where = x.astype(np.float32), np.random.default_rng(1).random(shape) < 0.7
     for layout in (lambda a: a, lambda a: np.concatenate([a, a], axis=1)[:, : a.shape[1]], lambda a: a[::-1]):

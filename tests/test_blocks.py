@@ -166,7 +166,7 @@ def hold_softmax_to_memory(shape, axis, memory):
     taken = peak_of("softmax", "x.npy", "-o", "y.npy", "--axis", axis, "--max-memory", f"{memory}")
     size = os.path.getsize("x.npy")
     assert size > 2 * memory
-    assert taken <= memory + 4 * MB  # and what Python itself holds meanwhile
+    assert taken <= memory + 4 * MB  # and the memory of Python itself
     y = np.load("y.npy", mmap_mode="r")
     if axis == "1":
         exact = reference("softmax", part[:100], 1)

@@ -1,4 +1,4 @@
-"""The functions of the C interface, called at their addresses: their bits are those of the functions of Python."""
+"""The functions of the C interface, called by their addresses, have the bits of the functions of Python."""
 
 import ctypes
 import platform

@@ -26,8 +26,8 @@ compiles = pytest.mark.skipif(
 )
 STRICT = ("-Wall", "-Wextra", "-Werror", "-pedantic")
 
-# How many functions each version has, and a digest of their names and signatures in the order of the struct. Nobody may
-# change an entry: old modules call what they were built for.
+# The number of functions of each version, and a digest of their names and signatures in the order of the struct. Never
+# change an entry: modules that were built with an old version rely on it.
 VERSIONS = {1: (24, "24bea6d5e9e331a8")}
 
 

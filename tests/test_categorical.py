@@ -162,7 +162,7 @@ def test_draws_do_not_depend_on_threads(shape, draws, dtype):
 
 
 def test_each_draw_takes_one_uniform_number_at_its_place():
-    """Whatever the shape, a draw takes the number that rng.random(size) has there."""
+    """For any shape, a draw takes the number of rng.random(size) at the same index."""
     x = RNG.normal(size=(3, 1, 40))
     size = (5, 3, 2)
     generator = np.random.default_rng(6)
@@ -306,7 +306,7 @@ def test_variants_draw_the_same(dtype):
 
 @pytest.mark.parametrize("rows", [(), (700,)])
 def test_memory_is_bounded(rows, dtype):
-    """One array of the size of the result beside it: first the uniform numbers, then what puts axes in their order."""
+    """One temporary of the size of the result: first the uniform numbers, then a copy that reorders the axes."""
     x = np.zeros((*rows, 60), dtype)
     tracemalloc.start()
     indices = categorical(x, size=(500, *rows), rng=3) if rows else categorical(x, size=300_000, rng=3)

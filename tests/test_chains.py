@@ -1,6 +1,6 @@
 """The chains of the gallery: a hidden Markov model and a conditional random field, held against others.
 
-The functions are those of the programs in docs/gallery, taken out of their text.
+The functions are extracted from the text of the programs in docs/gallery.
 """
 
 import ast

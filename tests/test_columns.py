@@ -138,7 +138,7 @@ def test_bands_are_within_the_promise_in_any_layout(name, dtype, which):
 @pytest.mark.parametrize("which", range(3))
 @pytest.mark.parametrize("probable", [False, True])
 def test_gradients_of_bands_are_those_of_rows(dtype, which, probable):
-    """The gradients of columns are those of the rows of the transposed array, except for the last bits."""
+    """The gradients of columns equal those of the rows of the transposed array, except for the last bits."""
     shape = shapes(most_rows("cross_entropy_and_grad", dtype))[which]
     rng = np.random.default_rng(3)
     x = (3 * rng.standard_normal(shape)).astype(dtype)

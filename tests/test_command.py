@@ -1,4 +1,4 @@
-"""The command on .npy files: results, whole error lines, exit codes, and what is left behind."""
+"""The command on .npy files: results, whole error lines, exit codes, and files that are left behind."""
 
 import io
 import os

@@ -102,7 +102,7 @@ runpy.run_module("smoothmax", run_name="__main__")
 
 
 def shell(redirections, *arguments):
-    """The exit code of a command whose streams are redirected, and what it wrote where they are not."""
+    """The exit code of a command with redirected streams, and its output to the others."""
     command = ["sh", "-c", f'exec "$@" {redirections}', "sh", sys.executable, "-m", "smoothmax", *arguments]
     buffered = {**os.environ, "PYTHONUNBUFFERED": ""}  # or fewer errors would come at exit
     run = subprocess.run(command, capture_output=True, text=True, timeout=100, env=buffered)

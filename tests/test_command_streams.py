@@ -1,4 +1,4 @@
-"""The command in a pipeline: - for standard input and output, and results printed where there is no output."""
+"""The command in a pipeline: - means standard input and output, and without an output results are printed."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""python -m smoothmax without arguments prints a comparison, whose errors and times are right."""
+"""python -m smoothmax without arguments prints a comparison with right errors and times."""
 
 import os
 import re
@@ -74,7 +74,7 @@ def test_errors_of_float64_are_left_out_if_no_type_is_wider(capsys, monkeypatch)
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("name", ["logsumexp", "softmax", "log_softmax"])
 def test_errors_are_those_that_mpmath_finds(name, dtype):
-    """The results are made wrong by up to 50 units, so that a measure that finds nothing fails."""
+    """The results are changed by up to 50 units, so that a measure that finds no errors fails."""
     if np.finfo(_compare.WIDE).nmant <= np.finfo(dtype).nmant:
         pytest.skip("no wider type to measure with")
     x = np.random.default_rng(3).normal(scale=5, size=(40, 3)).astype(dtype)

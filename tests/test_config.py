@@ -1,4 +1,4 @@
-"""What show_config reports, the choice of a variant by SMOOTHMAX_KERNEL, and what an import loads."""
+"""The report of show_config, the choice of a variant by SMOOTHMAX_KERNEL, and the modules that an import loads."""
 
 import ast
 import importlib.metadata
@@ -69,7 +69,7 @@ def test_features_and_model_are_what_the_system_lists():
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="cpuid is an instruction of x86")
 def test_the_processor_says_the_same_without_the_compilers_library(tmp_path):
-    """How clang-cl's builds choose, for which there is no __builtin_cpu_supports."""
+    """The choice in builds of clang-cl, which has no __builtin_cpu_supports."""
     compiler, header = shutil.which("cc"), ROOT / "src/smoothmax/_kernels/cpu_features.h"
     if compiler is None or not header.exists():
         pytest.skip("needs a C compiler and the sources")
@@ -119,7 +119,7 @@ def test_version_is_that_of_the_installed_package():
 
 
 def test_version_needs_no_metadata():
-    """A source tree on the path has none, and neither has a frozen program."""
+    """A source tree on the path has no metadata, and neither has a frozen program."""
     script = """
 import importlib.metadata
 def version(name):

@@ -103,7 +103,7 @@ def test_gradients_and_soft_losses_are_within_the_promise(dtype, classes, spread
 
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_class_weights_beyond_their_limit_widen_float32(sign):
-    """Losses that are computed in float64 are rounded once, so none of many is off by more than half an ULP."""
+    """Losses that are computed in float64 are rounded once, so every one is within half an ULP."""
     x, targets = logits_and_targets(np.float32, False, 2000)
     limit = 2.0 ** (sign * LIMITS["CLASS_WEIGHT_BITS"])
     for weight, wide in ((limit, False), (np.nextafter(limit, limit**2), True)):

@@ -31,7 +31,7 @@ def nothing_runs():
 
 
 def of_unknown_length(x, *, chunks):
-    """A Dask array of these elements whose first length nobody knows."""
+    """A Dask array of these elements with an unknown first length."""
     wider = np.concatenate([x, x[:1]])
     chosen = da.from_array(wider, chunks=chunks)[da.from_array(np.arange(len(wider)) < len(x), chunks=chunks)]
     assert np.isnan(chosen.shape[0])

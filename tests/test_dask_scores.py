@@ -1,4 +1,4 @@
-"""top_log_probs and categorical of dask arrays: those of the whole array, in any blocks."""
+"""top_log_probs and categorical of dask arrays have the results of the whole array, in any blocks."""
 
 import numpy as np
 import pytest

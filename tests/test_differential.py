@@ -1,4 +1,4 @@
-"""Any legal call agrees with a slow, obvious reference in NumPy's longdouble, and any illegal call says what is wrong.
+"""Any legal call agrees with a slow, obvious reference in longdouble, and any illegal call raises the right error.
 
 SMOOTHMAX_EXAMPLES sets the number of legal calls with real numbers. There are fewer complex and illegal calls.
 """

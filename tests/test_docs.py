@@ -114,7 +114,7 @@ NOT_IN_RESULTS = {
 
 
 def test_tests_stand_on_the_limits_that_they_import():
-    """Every limit that may show in a result or in a route is imported by a test, which then follows it if it moves."""
+    """A test imports every limit that may show in a result or in a route, so that the test follows the limit."""
     files = [text_of(path) for path in (ROOT / "tests").glob("test_*.py") if path != Path(__file__)]
     imported = {name for name in limits() for text in files if "limits()" in text and f'"{name}"' in text}
     assert limits().keys() - imported <= NOT_IN_RESULTS
@@ -270,7 +270,7 @@ def test_there_are_worst_inputs():
 
 @pytest.mark.parametrize(("name", "kind", "row", "element", "stated"), worst_inputs())
 def test_worst_inputs_have_the_errors_that_are_stated(name, kind, row, element, stated):
-    """As a row or as one of many columns, whichever is worse."""
+    """The worse of two errors: as a row and as one of many columns."""
     x = np.array(ast.literal_eval(row), kind)
     exact = reference(name, x)
     column = getattr(smoothmax, name)(np.repeat(x[:, None], 64, axis=1), axis=0)[..., 0]

@@ -45,7 +45,7 @@ def test_examples(module: str, name: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_examples_of_pages(page: str) -> None:
-    """What they show of SciPy is what SciPy 1.17 does."""
+    """The pages show the results of SciPy 1.17."""
     text = (ROOT / page).read_text(encoding="utf-8")
     test = doctest.DocTestParser().get_doctest(text, {}, page, page, 0)
     if not scipy.__version__.startswith("1.17."):

@@ -1,4 +1,4 @@
-"""The ufuncs are ufuncs: types, layouts, special values, methods, and what other libraries make of them."""
+"""The ufuncs are ufuncs: types, layouts, special values, methods, and arrays of other libraries."""
 
 import itertools
 import pickle
@@ -18,7 +18,7 @@ FLOATS = (np.float64, np.float32, np.float16, np.longdouble)
 SMALL_INTEGERS = (np.bool_, np.int8, np.uint8, np.int16, np.uint16, np.int32)
 INTEGERS = (*SMALL_INTEGERS, np.uint32, np.int64, np.uint64)
 NUMPY_2 = int(np.__version__.split(".")[0]) >= 2
-# Lengths on both sides of what kernels and blocks take at a time.
+# Lengths on both sides of the lengths of lanes and blocks.
 LANES, BLOCK = limits()["LANES_F32"], limits()["ELEMENTWISE_BLOCK_ELEMENTS"]
 LENGTHS = (0, 1, 2, LANES - 1, LANES, LANES + 1, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 3)
 
@@ -99,7 +99,7 @@ SPECIAL = [
 @every_type
 @pytest.mark.parametrize(("name", "values", "expected"), SPECIAL)
 def test_special_values_are_those_of_the_contract(name, values, expected, dtype):
-    """In every place of a vector, beside ordinary numbers."""
+    """In every place of a vector, between ordinary numbers."""
     ufunc = getattr(smoothmax, name)
     orders = [values] if name == "logsubexp" else set(itertools.permutations(values))
     for order in orders:

@@ -13,7 +13,8 @@ from elementwise_reference import BINARY, UNARY
 import smoothmax
 
 DTYPES = (np.float64, np.float32, np.float16, np.longdouble)
-# Of each type: the exponents of ten of its smallest and largest useful operands, and what exp sends to the subnormals.
+# For each type: the exponents of ten of its smallest and largest useful operands, and the operand whose exp is
+# subnormal.
 RANGES = {
     np.float64: (-300, 300, 720),
     np.float32: (-40, 37, 95),
@@ -107,7 +108,7 @@ def test_functions_of_two_operands_are_within_the_promise(name, dtype):
 
 
 def in_float64(name, *operands):
-    """The result and the ULP that its error is counted in, which is that of operands' type."""
+    """The result and the unit of its error, an ULP of the operands' type."""
     dtype = operands[0].dtype
     x1, *others = (x.astype(np.float64) for x in operands)
     with np.errstate(all="ignore"):

@@ -193,6 +193,6 @@ assert found == expected
 
 @pytest.mark.skipif(not hasattr(C, "feenableexcept"), reason="an extension of glibc")
 def test_a_flag_that_was_up_before_the_caller_trapped_it_does_not_stop_a_call():
-    """x87, which computes longdouble, traps it at the next instruction that looks: here, one of ours."""
+    """x87, which computes longdouble, traps it at the next instruction that checks: here, one of ours."""
     run = subprocess.run([sys.executable, "-c", PENDING], capture_output=True, text=True, timeout=60)
     assert (run.returncode, run.stderr) == (0, "")

@@ -1,4 +1,4 @@
-"""One element far above many equal ones, whose rounding errors are equal too and so add up.
+"""One element far above many equal ones. The rounding errors of these are also equal and add up.
 
 Relative to the maximum, the result is log1p of the sum of the others. So is the loss of a confident right answer.
 """

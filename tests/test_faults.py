@@ -1,4 +1,4 @@
-"""Whatever happens while an output is written, its name has the old output or the new one, whole.
+"""For any fault while an output is written, its name has the complete old or the complete new output.
 
 faults.py runs the command once for each step that touches the file system, with a fault at that step.
 """
@@ -36,7 +36,7 @@ def save(path, array):
 
 
 def faults(folder, kind, suffix, *, former, exchange="with exchange", function=("softmax",)):
-    """What happened at each step."""
+    """The outcome of each step."""
     save(folder / f"x{suffix}", X)
     np.save(folder / "o.npy", [0, 1, 1, 4])
     command = [*function, f"x{suffix}", "-o", f"y{suffix}", "--axis", "0"]

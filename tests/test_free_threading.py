@@ -1,4 +1,4 @@
-"""Python without the GIL: it stays off, and what threads share is safe. The same calls must be right with the GIL."""
+"""Python without the GIL: it stays off, and threads can share arrays and settings. The calls are also right with it."""
 
 import subprocess
 import sys

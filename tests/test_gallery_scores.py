@@ -1,4 +1,4 @@
-"""The programs of the gallery that score logits: they run, and what they compute is right."""
+"""The programs of the gallery that score logits: they run, and their results are right."""
 
 import runpy
 from pathlib import Path

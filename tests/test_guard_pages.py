@@ -1,4 +1,4 @@
-"""Nothing is read beyond an array: each ends at a page that may not be touched, in a process that would die of it."""
+"""Nothing is read beyond an array: each array ends at a protected page, and a read of that page ends the process."""
 
 import subprocess
 import sys
@@ -51,6 +51,6 @@ print("done")
 
 @pytest.mark.skipif(sys.platform != "linux", reason="mprotect is called as Linux has it")
 def test_narrow_columns_and_their_weights_end_where_memory_does():
-    """A weight a row was read for a row of which no column was left: (129, 28) float32 died."""
+    """A weight for each row was once read for a row without remaining columns: (129, 28) float32 crashed."""
     run = subprocess.run([sys.executable, "-c", CHILD], capture_output=True, text=True, timeout=120)
     assert (run.stdout, run.stderr, run.returncode) == ("done\n", "", 0)

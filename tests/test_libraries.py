@@ -1,4 +1,4 @@
-"""Arrays of other libraries: what comes out is what went in, with its labels, in the same memory, or an error."""
+"""Arrays of other libraries give results of the same kind, with labels and without copies, or an error."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ B, ADD = RNG.uniform(0.5, 2, size=5), RNG.normal(size=(4, 1))
 MASK = RNG.random((4, 5)) < 0.8
 TARGETS, OFFSETS = np.array([0, 4, 2, 1]), np.array([0, 1, 4])
 
-# Every function with its main argument: what it takes beside, and the arrays among that by name.
+# Every function with its main argument: its other arguments, and the names of those that are arrays.
 CALLS = [
     ("logsumexp", (1,), {}),
     ("logsumexp", (), {"b": B, "where": MASK, "return_sign": True}),
@@ -39,7 +39,7 @@ IDS = [f"{name}-{i}" for i, (name, _, _) in enumerate(CALLS)]
 
 
 def pairs(got, wanted):
-    """Results with what NumPy's array gives, one by one."""
+    """Compare each result with the result for a NumPy array."""
     if not isinstance(wanted, tuple):
         return [(got, wanted)]
     assert isinstance(got, tuple)

@@ -17,7 +17,7 @@ Long = np.longdouble
 
 
 def ulp(size, dtype):
-    """The ULP of numbers of these sizes. Subnormal and smallest normal numbers have that of four times the smallest."""
+    """The ULP of numbers of these sizes, at least that of four times the smallest normal number."""
     bits = np.finfo(dtype).nmant + 1
     size = np.maximum(size, 4 * np.finfo(dtype).tiny)
     return np.ldexp(np.ones_like(size, Long), np.frexp(size.astype(np.float64))[1] - bits)

@@ -1,4 +1,4 @@
-"""smoothmax in functions that Numba compiles: what they return there is what Python returns."""
+"""smoothmax in functions that Numba compiles returns the same as in Python."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ FUNCTIONS = ("logsumexp", "softmax", "log_softmax")
 
 @pytest.fixture(scope="module", autouse=True)
 def registered():
-    """What Numba does by the entry point, which a source tree has not."""
+    """Numba does this by the entry point, which a source tree does not have."""
     register()
     register()
 

@@ -1,9 +1,9 @@
-"""Every function when memory runs out at any moment: MemoryError and nothing else, and nothing half done.
+"""When memory runs out at any moment, every function raises MemoryError, and nothing is half done.
 
-A library that is loaded before all others makes one allocation fail, or all from there on: those of Python, of NumPy
-and of the kernels' scratch alike. longdouble and complex numbers are left out: functions of NumPy's compute them, which
-raise SystemError there or end the process. So does NumPy's iterator of ufuncs, np.logaddexp's too, where it has to cast
-or to walk more than one axis.
+A library that is loaded before all others makes one allocation fail, or all from that one on: allocations of Python, of
+NumPy and of the kernels' scratch alike. longdouble and complex numbers are left out: functions of NumPy's compute them,
+which raise SystemError there or end the process. So does NumPy's iterator of ufuncs, np.logaddexp's too, where it has
+to cast or to walk more than one axis.
 """
 
 import os

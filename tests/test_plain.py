@@ -223,7 +223,7 @@ def test_weights_and_terms_of_a_size_near_1_keep_their_digits(dtype):
 
 
 def test_terms_that_cancel_to_a_size_near_1():
-    """exp(2j) - exp(1j) has the size 2*sin(1/2); what is near 1 goes through log1p."""
+    """exp(2j) - exp(1j) has the size 2*sin(1/2), which is near 1, so it goes through log1p."""
     z = np.array([1j, 1j + 2j * np.pi / 3])
     total = mp.exp(exact(z[0])) + mp.exp(exact(z[1]))
     assert abs(exact(logsumexp(z)).real - mp.log(abs(total))) <= 2 * eps(float)
@@ -354,7 +354,7 @@ def test_as_many_axes_as_numpy_has(dtype):
 @pytest.mark.skipif(np.finfo(np.longdouble).nmant < 60, reason="longdouble is float64")
 @pytest.mark.parametrize("name", ["float16", "bfloat16"])
 def test_a_result_of_16_bits_is_rounded_once(name):
-    """Numbers a little beside the middle of two neighbours, which NumPy's cast first rounds to the middle."""
+    """Numbers close to the middle between two neighbours. NumPy's cast would first round them to the middle."""
     dtype = np.dtype(name) if name == "float16" else np.dtype(pytest.importorskip("ml_dtypes").bfloat16)
     step = LONG(2) ** (-10 if name == "float16" else -7)
     below = 1 + step * np.arange(8)

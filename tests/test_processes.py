@@ -80,7 +80,7 @@ def test_threads_see_errors_of_their_own():
 
 @pytest.fixture
 def busy():
-    """Another thread, which computes until the test is over."""
+    """Another thread computes until the test is over."""
     stop = threading.Event()
     large = np.random.default_rng(1).normal(size=(1000, 1000))
 
@@ -242,7 +242,7 @@ sys.setswitchinterval(1000)
 try:
     begin.set()
     function(x, out=out)
-    for _ in range(2):  # Python 3.14 does not look for signals after a call, but where a loop begins anew
+    for _ in range(2):  # Python 3.14 checks for signals not after a call, but at the next turn of a loop
         pass
     returned = True
     time.sleep(100)

@@ -112,7 +112,7 @@ def laid_out(x, layout):
 @pytest.mark.parametrize("exact", WAYS.values(), ids=WAYS)
 @pytest.mark.parametrize("layout", [*LAYOUTS, "broadcast"])
 def test_every_layout_gives_the_same_result(layout, exact, dtype):
-    """Every layout of an operand beside every one of the other, with lanes that are rows and that are columns."""
+    """Every layout of one operand with every layout of the other, with lanes that are rows and that are columns."""
     for other, (n, m) in itertools.product([*LAYOUTS, "broadcast"], ((21, 19), (2, 40), (40, 1))):
         a, b = laid_out(numbers((n, 23), dtype), layout), laid_out(numbers((23, m), dtype), other)
         got = logmatmulexp(a, b, exact=exact)
@@ -266,7 +266,7 @@ MOST = LIMITS["PRODUCT_STACK_ELEMENTS"]  # results of a matrix that is in a lane
 @pytest.mark.parametrize("shape", [(3, 3, 3), (8, 8, 8), (1, 20, 5), (1, 3, MOST), (1, 3, MOST + 1)])
 @pytest.mark.parametrize("number", [16, 31, 32, 100])
 def test_matrices_of_a_small_stack_do_not_disturb_each_other(number, shape, dtype):
-    """A doubtful matrix, and one with -inf, nan or inf, lies in lanes beside ordinary ones, whose bits it leaves."""
+    """A doubtful matrix, or one with -inf, nan or inf, does not change the bits of the matrices in other lanes."""
     rows, k, columns = shape
     far = 3000 if dtype == np.float64 else 400
     a, b = numbers((number, rows, k), dtype), numbers((number, k, columns), dtype)
@@ -361,7 +361,7 @@ def test_wrong_arguments_raise_the_stated_errors(a, b, options, error, text):
 
 @pytest.mark.parametrize("exact", WAYS.values(), ids=WAYS)
 def test_memory_is_that_of_the_result_and_two_operands(exact, dtype):
-    """The result and two arrays of the operands' sizes; none with exact sums; one copy more of other types."""
+    """The result and two arrays of the operands' sizes; no arrays with exact sums; one more copy for other types."""
     a, b = numbers((200, 150), dtype), numbers((150, 220), dtype)
     wide = (len(a) * b.shape[1]) * a.itemsize
     for left, right, copies in ((a, b, 1), (a.T.copy().T, b, 1), (a[:, ::-1], b, 2), (a.astype(">f8"), b, 2)):
@@ -428,7 +428,7 @@ def test_calls_from_many_threads():
 
 
 def test_vectors_are_exact():
-    """What a small product promises by default: 2 ULP."""
+    """A small product is within 2 ULP by default."""
     a, b = numbers(3000), numbers((3000, 1))
     right = expected_of(a, b)
     for got in (logmatmulexp(a, b[:, 0]), logmatmulexp(a, b)[0]):

@@ -9,7 +9,7 @@ from smoothmax._schedule.explain import explain
 from smoothmax._thresholds import limits
 
 LIMITS = limits()
-SIZES = {np.float64: (700, 1e300), np.float32: (80, 1e37)}  # what exp underflows beyond, and numbers near the largest
+SIZES = {np.float64: (700, 1e300), np.float32: (80, 1e37)}  # where exp underflows, and numbers near the largest
 
 
 def rng():
@@ -24,7 +24,7 @@ def peaks_apart(dtype):
 
 
 def at_the_limit(dtype):
-    """Terms on both sides of what underflows, each row a little lower than the one before."""
+    """Terms on both sides of underflow, each row a little lower than the one before."""
     far = np.linspace(0.4, 1.6, 20) * SIZES[dtype][0]
     a = np.stack([np.zeros(20), -far], axis=1)
     b = np.stack([-far, np.full(20, 0.0)])
@@ -32,7 +32,7 @@ def at_the_limit(dtype):
 
 
 def beside_zero(_):
-    """Results near 0, of which a rounded 1 would leave nothing."""
+    """Results near 0. A sum that includes a rounded 1 would lose them."""
     r = rng()
     a = np.column_stack([r.integers(-99, 99, 8) / 8, -20 - r.random(8), -12 - r.random(8)])
     return a, np.vstack([-a[:, 0], -17 - r.random(8), -21 - r.random(8)])
@@ -44,7 +44,7 @@ def subnormal(dtype):
 
 
 def huge(dtype):
-    """Offsets near the largest numbers, which leave nothing of what is added to them; sums of some are ordinary."""
+    """Offsets near the largest numbers. Numbers that are added to them are lost; sums of some offsets are ordinary."""
     large = SIZES[dtype][1]
     a = rng().choice([large, -large, large / 3], (7, 6)) * (1 + 0.1 * rng().random((7, 6)))
     return a, rng().choice([large, -large, -large / 3], (6, 7)) * (1 + 0.1 * rng().random((6, 7)))
@@ -112,7 +112,7 @@ def test_the_product_that_loses_a_column():
 
 
 def test_nothing_is_wrongly_infinite(dtype):
-    """Distances between the peaks of rows and of columns, to far beyond what exponentials can have."""
+    """Distances between the peaks of rows and of columns, up to far beyond the range of exponentials."""
     far = np.linspace(0, 4 * SIZES[dtype][0], 500).astype(dtype)
     a = np.stack([np.zeros_like(far), -far], axis=1)
     got = logmatmulexp(a, a.T[::-1])
@@ -124,7 +124,7 @@ def test_nothing_is_wrongly_infinite(dtype):
 @pytest.mark.parametrize("exact", [False, True])
 @pytest.mark.parametrize("k", [10**5, LIMITS["PRODUCT_TERMS"], LIMITS["PRODUCT_TERMS"] + 1])
 def test_many_terms_are_within_the_promise(k, exact, dtype):
-    """Terms of 48 values, so that mpmath sums 48*48 of them, whatever k is."""
+    """The terms have 48 values, so that mpmath sums 48*48 of them for any k."""
     r = rng()
     values = (r.normal(size=(2, 48)) * 5).astype(dtype)
     a_places, b_places = r.integers(0, 48, (5, k)), r.integers(0, 48, (k, 7))

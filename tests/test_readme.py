@@ -1,4 +1,4 @@
-"""What the pages say of speed is what bench/report.py wrote from bench/results.json, and so are the pictures."""
+"""The pages have the figures of speed, and the pictures, that bench/report.py writes from bench/results.json."""
 
 import subprocess
 import sys

@@ -113,7 +113,7 @@ def repeat(call, times, fails):
 
 
 class Statistics(ctypes.Structure):
-    """What mallinfo2 of the GNU C library returns."""
+    """The struct that mallinfo2 of the GNU C library returns."""
 
     _names = ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")
     _fields_ = tuple((name, ctypes.c_size_t) for name in _names)

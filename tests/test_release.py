@@ -1,4 +1,4 @@
-"""What is released: the tests of a wheel run with what they install, actions are pinned, one version is stated."""
+"""Releases: a wheel's tests run with the packages that they install, actions are pinned, versions agree."""
 
 import ast
 import importlib.metadata
@@ -31,7 +31,7 @@ WHEEL_TESTS = [ROOT / name for name in re.findall(r"\{project\}/(\S+)", WHEELS["
 
 
 def imports(path):
-    """The packages that a file imports when it is loaded, of which none is in a function or a condition."""
+    """The packages that a file imports when it is loaded, outside of functions and conditions."""
     names = set()
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Import):

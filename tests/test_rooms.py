@@ -12,7 +12,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "smoothmax"
 ROOMS = [
     "_cli", "_switch", "_hooks", "_scale", "_partial", "_api", "_arrays", "_c", "_schedule", "_kernels", "_thresholds",
 ]  # fmt: skip
-# A public function hands over to what stands above it, and imports that only when it does.
+# A public function may hand over to a room above it, and imports that room only then.
 LAZY = {("_api", "dask")}
 # The parts of a module of kernels, from what operations are made of up to the operations.
 LAYERS = ["math", "loops", "data", "ops"]
@@ -117,7 +117,7 @@ def functions_of(path):
 
 
 def test_a_name_has_one_owner():
-    """Only the functions of a public name may share it, which all compute the same, and the twins of plain NumPy."""
+    """Only functions of a public name may share it, since they compute the same, and the twins of plain NumPy."""
     owners = {}
     for path in files(".pyx", ".pxd", ".pxi", ".py"):
         for name in functions_of(path):

@@ -1,6 +1,6 @@
 """Which route a call takes: every route, and both sides of every limit between two.
 
-The limits are imported, so a case stands beside its limit wherever that is moved.
+The limits are imported, so a case stays beside its limit when the limit changes.
 """
 
 import numpy as np

@@ -166,7 +166,7 @@ def test_losses_have_the_bits_of_the_adjusted_logits(shape, kind, dtype):
 
 
 def test_product_and_sum_are_rounded_one_after_the_other(dtype):
-    """Of one element, logsumexp is the element itself: what kernels take it for."""
+    """Of one element, logsumexp is the adjusted element itself."""
     rng = np.random.default_rng(4)
     x, add = rng.normal(size=1000).astype(dtype), rng.normal(size=1000).astype(dtype)
     scale = 1 / dtype(3)
@@ -386,7 +386,7 @@ def test_dtype_must_be_none_for_complex_addends():
 
 @pytest.mark.resources
 def test_no_array_of_the_size_of_the_input_is_made(name, dtype):
-    """The peak of the resident memory shows the scratch and whatever NumPy allocates."""
+    """The peak of the resident memory includes the scratch and all that NumPy allocates."""
     if not sys.platform.startswith("linux"):
         pytest.skip("reads /proc/self/status")
     script = f"""

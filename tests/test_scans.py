@@ -129,7 +129,7 @@ def test_any_axis_and_layout_gives_the_same_results(axis, layout):
 
 @pytest.mark.parametrize("exclusive", [False, True])
 def test_neighbours_do_not_show_in_the_bits_of_a_column(exclusive, dtype):
-    """A column that rises out of range is scanned row by row, and those beside it are not."""
+    """A column that rises out of range is scanned row by row. The columns beside it are not."""
     calm = RNG.normal(size=(400, 70)).astype(dtype)
     steep = calm.copy()
     steep[:, ::5] = (np.arange(400) * 300.0)[:, None]

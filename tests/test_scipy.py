@@ -1,6 +1,6 @@
 """Calls of SciPy have the results of SciPy: documented examples, the topics of SciPy's own tests, and sweeps.
 
-Where results differ, both are those of the table of differences in docs/porting.md.
+If results differ, both are in the table of differences in docs/porting.md.
 """
 
 import itertools

@@ -1,4 +1,4 @@
-"""Functions of segments: the results of the functions of each segment alone, whatever lies beside it."""
+"""Functions of segments give the results of each segment alone, for any neighbours."""
 
 import itertools
 import re

@@ -1,4 +1,4 @@
-"""What is computed needs little stack: threads of 64 KiB, of which the interpreter takes half, can make every call."""
+"""Calls need little stack: threads of 64 KiB can make every call, although the interpreter takes half of it."""
 
 import subprocess
 import sys
@@ -65,7 +65,7 @@ def everything():
     print("done", flush=True)
 
 
-everything()  # what is imported or cached on the way needs more stack, once
+everything()  # imports and caches need more stack, but only once
 threading.stack_size(65536)
 thread = threading.Thread(target=everything)
 thread.start()

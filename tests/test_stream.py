@@ -174,7 +174,7 @@ PARTS = (
 
 
 def test_negative_weights_after_a_large_sum_keep_its_digits(dtype):
-    """A subtraction divides the error of the unweighted sum before it by what is left, and adds no other."""
+    """A subtraction divides the error of the earlier unweighted sum by the difference, and adds no other error."""
     near = np.unique((np.log(1e-3) + np.linspace(0, 1e-2, 100_000)).astype(dtype))
     exact = np.exp(near.astype(np.longdouble))
     worst = np.argmax(np.abs(exact.astype(dtype) - exact) / exact)
@@ -265,7 +265,7 @@ def test_weights_keep_their_own_range(b, result):
 
 @pytest.mark.parametrize("special", [0.0, np.inf, -np.inf, np.nan])
 def test_special_values_meet_wide_weights(special):
-    """Sums of float32 that are nothing, infinite or nan become sums of float64 and stay so."""
+    """Sums of float32 that are empty, infinite or nan become sums of float64 and keep their values."""
     for x, b in (([special], None), ([special, 1.0], None), ([1.0], special), ([1.0, 2.0], [special, 0.0])):
         x = np.array(x, np.float32)
         b = np.float32(b) if b is not None else None
@@ -317,7 +317,7 @@ def test_a_chunk_that_needs_a_wider_type_is_refused(first, second):
         f"chunk must be of a type that promotes to {first}, which the first chunk was, got {got}; "
         "dtype= of LogSumExp chooses another from the start"
     )
-    narrow = np.result_type(first, second) == first  # as b it changes nothing then
+    narrow = np.result_type(first, second) == first  # then it does not change the type as b
     for arguments in ((np.ones(3, second),), (np.ones(3, first), np.ones(3, second)))[: 1 if narrow else 2]:
         with pytest.raises(TypeError) as caught:
             stream.update(*arguments)
@@ -411,7 +411,8 @@ def test_streams_without_chunks_merge():
 
 # Memory --------------------------------------------------------------------------------------------------------------
 
-# Each child may map less memory than the next; what it needs to load LogSumExp is not there at first, then in part.
+# Each child may map less memory than the next. The first have no memory to load LogSumExp, later ones have a part of
+# it.
 FIRST_USE = """if True:
     import os, resource, sys
     import numpy.typing, smoothmax
@@ -419,7 +420,7 @@ FIRST_USE = """if True:
     def size():
         return int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 
-    # Compile what is imported: CPython's compiler raises errors of its own where it gets no memory.
+    # Compile the imported modules before: CPython's compiler raises other errors if it gets no memory.
     sys.dont_write_bytecode = False
     if os.fork() == 0:
         smoothmax.LogSumExp
@@ -514,7 +515,7 @@ def from_state(state):
 
 
 def test_a_pickle_is_plain_numbers_of_a_version():
-    """What is stored today must be readable as long as its version is listed."""
+    """Pickles of today must be readable as long as their version is listed."""
     state = LogSumExp().update([1.0, 2.0]).__getstate__()
     assert state.keys() == STATE.keys()
     assert all(type(state[key]) is type(STATE[key]) for key in STATE)

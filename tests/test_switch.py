@@ -1,4 +1,4 @@
-"""smoothmax in the place of SciPy: what is answered by which, for how long, and in which processes."""
+"""smoothmax instead of SciPy: which library answers, for how long, and in which processes."""
 
 import contextlib
 import functools

@@ -17,7 +17,7 @@ if not hasattr(threadpoolctl, "register"):
 
 @pytest.fixture(autouse=True)
 def setting():
-    """Register, and begin and end with what the system decides."""
+    """Register, and begin and end with the default number of threads."""
     smoothmax.register_threadpoolctl()
     before = get_setting()
     put_setting(0)
@@ -111,7 +111,7 @@ with threadpoolctl.threadpool_limits(1):
     [
         ("import threadpoolctl, smoothmax", "1 1\n"),
         ("import smoothmax, threadpoolctl; smoothmax.register_threadpoolctl()", "1 1\n"),
-        ("import smoothmax, threadpoolctl", "0 2\n"),  # nobody registers: imports are not watched
+        ("import smoothmax, threadpoolctl", "0 2\n"),  # not registered: imports are not watched
     ],
 )
 def test_import_registers_where_threadpoolctl_was_imported_before(imports, shown):
