@@ -36,7 +36,7 @@ cdef inline real log_in_two(real k, real f, real f_low, real *low) noexcept nogi
     """Return k log(2) + log(1 + f + f_low), and in `low` the rounding error."""
     cdef real s = f/(<real>2 + f), z = s*s, half_square = f*(<real>0.5*f), log_f = f - half_square, tail, result, error
     tail = ((f - log_f) - half_square) - product_error(f, <real>0.5*f, half_square)
-    tail += s*(half_square + z*atanh_tail(z)) + f_low*(<real>1 - f + f*f)
+    tail += multiply_add(s, half_square + z*atanh_tail(z), f_low*(<real>1 - f + f*f))
     result = k*ln2_high(k) + log_f
     error = log_f - (result - k*ln2_high(k))
     tail += error + k*ln2_low(k)
@@ -57,10 +57,11 @@ cdef inline real split_log(real count, real q, real q_low, real exponent, real *
 
 cdef inline double short_log(double count, double q) noexcept nogil:
     """log(count + q) for a result that is rounded to float."""
-    cdef double down, k, f, s, z, half_square
+    cdef double down, k, f, s, z, half, series
     normalise(count + q, &down, &k)
     f = (count*down - 1) + q*down
     s = f/(2 + f)
     z = s*s
-    half_square = f*(0.5*f)
-    return k*0.6931471805599453 + (f - (half_square - s*(half_square + z*short_atanh_tail(z))))
+    half = 0.5*f
+    series = s*multiply_add(f, half, z*short_atanh_tail(z))
+    return k*0.6931471805599453 + (f - multiply_add(f, half, -series))

@@ -38,7 +38,7 @@ cdef void move_column_dot(ColumnDot *column, double old, double reference) noexc
         return
     distance = two_sum(old, -reference, &lost)
     product = distance*column.mass
-    low = product_error(distance, column.mass, product) + (lost*column.mass + distance*column.mass_low)
+    low = product_error(distance, column.mass, product) + multiply_add(lost, column.mass, distance*column.mass_low)
     low = low if is_finite(low) else 0
     total = two_sum(column.dot, product, &error)
     column.dot = total

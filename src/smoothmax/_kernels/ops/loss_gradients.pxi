@@ -68,8 +68,8 @@ cdef inline void gradient_factors(State *state, Py_ssize_t columns, Scaling scal
             add_product(slope*weight, slope_low*weight, total, low, &value, &value_low, type_)
             add_product(for_all*down, for_all_low*down, -at, -at_low, &value, &value_low, type_)
         state.normalizer.inverse[j] = shared*inverse
-        state.normalizer.inverse_low[j] = product_error(shared, inverse, state.normalizer.inverse[j]) + (
-            shared*inverse_low + shared_low*inverse)
+        state.normalizer.inverse_low[j] = product_error(
+            shared, inverse, state.normalizer.inverse[j]) + multiply_add(shared, inverse_low, shared_low*inverse)
         state.normalizer.saturates_above[j] = INFINITY
         # Subtracted from 0, so that a gradient of 0 is +0, even if it is computed from -0.
         state.loss.at_target[j] = 0 - (multiplied(inverse, value, value_low) + value*inverse_low)*up

@@ -154,7 +154,8 @@ cdef inline double soft_sum_of(const State *state, Py_ssize_t j) noexcept nogil:
     cdef double product = state.normalizer.log_sum[j]*state.dot.mass[j]
     cdef double low = product_error(state.normalizer.log_sum[j], state.dot.mass[j], product)
     cdef double error, value = two_sum(state.dot.dot[j], -product, &error)
-    low += state.normalizer.log_sum[j]*state.dot.mass_low[j] + state.normalizer.log_sum_low[j]*state.dot.mass[j]
+    low += multiply_add(state.normalizer.log_sum[j], state.dot.mass_low[j],
+                        state.normalizer.log_sum_low[j]*state.dot.mass[j])
     if state.sum.maximum[j] == -INFINITY and state.dot.mass[j] != 0:
         return NAN
     return value + (error + (state.dot.dot_low[j] - low)) if is_finite(value) else state.dot.dot[j] - product
@@ -168,7 +169,7 @@ cdef inline void add_product(double a, double a_low, double b, double b_low, dou
         sum_[0] += product
     else:
         sum_[0] = two_sum(sum_[0], product, &error)
-        low[0] += error + (product_error(a, b, product) + (a*b_low + a_low*b))
+        low[0] += error + (product_error(a, b, product) + multiply_add(a, b_low, a_low*b))
 
 
 cdef inline double loss_of(const State *state, Py_ssize_t j, double log_prob, double log_prob_low, double soft_sum,

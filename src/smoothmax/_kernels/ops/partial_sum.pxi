@@ -53,7 +53,7 @@ cdef void rescale(double *total, double *total_low, real old, real maximum) noex
         exp_in_two(difference, round_bias_of(exponent), &factor, &factor_low)
         factor *= 7.458340731200207e-155        # 2**-OFFSET: the sum has that factor already
         factor_low *= 7.458340731200207e-155
-        low = low*factor + high*factor_low + product_error(high, factor, high*factor)
+        low = multiply_add(low, factor, high*factor_low) + product_error(high, factor, high*factor)
         high *= factor
         power += exponent
     if power > -1022:
