@@ -377,7 +377,7 @@ def test_docstrings_say_what_to_call_instead_of_reduce(ufunc):
 
 
 def test_log1mexp_says_whose_sign_it_takes():
-    assert "The sign of `x` is that of botorch and of SciPy" in " ".join(smoothmax.log1mexp.__doc__.split())
+    assert "`x` is not positive, as in botorch and in SciPy" in " ".join(smoothmax.log1mexp.__doc__.split())
 
 
 # Other libraries ------------------------------------------------------------------------------------------------------
