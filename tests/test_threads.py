@@ -81,7 +81,7 @@ def test_bits_of_ufuncs(name, dtype):
     ufunc = getattr(smoothmax, name)
     n = limits()["SHARE_MIN_BYTES"] // 4 + 2 * limits()["SHARE_GRAIN_ELEMENTS"] + 5
     x = -np.abs(3 * np.random.default_rng(5).standard_normal((2, n))).astype(dtype)
-    x[1] += x[0]    # logsubexp wants the larger first
+    x[1] += x[0]  # logsubexp wants the larger first
     every = [tuple(x[: ufunc.nin]), tuple(x[:, ::-1][: ufunc.nin]), (x[0], dtype(-60))[: ufunc.nin]]
     results = []
     for number in (1, 2, 5):
@@ -409,7 +409,9 @@ def test_helpers_take_part(call):
     """Not only the calling thread: /proc knows what time each thread used."""
     if not os.path.isdir("/proc/self/task"):
         pytest.skip("needs /proc")
-    script = f"call = lambda: smoothmax.{call}\n" + """if True:
+    script = (
+        f"call = lambda: smoothmax.{call}\n"
+        + """if True:
         import os, numpy, smoothmax
         smoothmax.set_num_threads(2)
         x = numpy.zeros((2000, 1000))
@@ -422,6 +424,7 @@ def test_helpers_take_part(call):
             ticks[name == "smoothmax"] = sum(map(int, rest.split()[11:13]))
         print(ticks[False], ticks[True])
     """
+    )
     own, others = map(int, in_python(script, OPENBLAS_NUM_THREADS="1").stdout.split())
     assert others > 0.1 * own
 
