@@ -3,7 +3,7 @@
 The flags and the variants of the kernels depend on what the compiler accepts, not on its name.
 
 SMOOTHMAX_DEBUG=1            no optimisation, debugging symbols
-SMOOTHMAX_OPTIMISATION=1     -O1 in the place of -O3, which CFLAGS cannot change: the package's flags follow it
+SMOOTHMAX_OPTIMISATION=1     -O1 instead of -O3. CFLAGS cannot do this: the flags of the package come after it
 SMOOTHMAX_SANITIZE=address   any value of -fsanitize=
 SMOOTHMAX_BUILD_KERNELS=x86_64_v3,...   builds only the baseline and these variants of the kernels
 SMOOTHMAX_COVERAGE=1         line tracing of the Cython code, for coverage's Cython plugin

@@ -2,10 +2,10 @@
 A choice among sets of different size
 =====================================
 
-In a multinomial logit model a person chooses one of the alternatives at hand, with probabilities that are the softmax
-of their utilities [1]_. Everybody has a set of another size, so the utilities of all sets lie one after the other, and
-:func:`smoothmax.segment_logsumexp` and :func:`smoothmax.segment_softmax` reduce each by itself. Neither a loop over the
-sets is needed nor an array padded to the largest.
+In a multinomial logit model a person chooses one of the available alternatives, with probabilities that are the softmax
+of their utilities [1]_. The sets of alternatives have different sizes, so the utilities of all sets lie one after the
+other, and :func:`smoothmax.segment_logsumexp` and :func:`smoothmax.segment_softmax` reduce each set. Neither a loop
+over the sets nor an array that is padded to the largest set is needed.
 """
 
 import itertools
@@ -34,7 +34,7 @@ print(f"{offsets[-1]} alternatives, the largest set has {sizes.max()}")
 # The likelihood
 # --------------
 #
-# The gradient compares what was chosen with the probabilities.
+# The gradient compares the choices with the probabilities.
 
 
 def objective(beta):
@@ -55,8 +55,8 @@ assert np.abs(found.x - true).max() < 0.05
 # The same without segments
 # -------------------------
 #
-# A padded array has a row for each set, as long as the longest, and -inf where there is no alternative. A loop calls
-# SciPy once for each set; it is timed for the first thousand.
+# A padded array has a row for each set, as long as the largest set, and -inf where there is no alternative. A loop
+# calls SciPy once for each set; it is timed for the first thousand.
 utilities = x @ found.x
 FEW = 1000
 place = np.arange(sizes.max()) < sizes[:, None]

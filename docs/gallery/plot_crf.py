@@ -3,9 +3,9 @@ The partition function of a conditional random field
 ====================================================
 
 A linear-chain conditional random field scores a sequence of labels by the sum of a score for each label and one for
-each pair of neighbours. Its probability is that score, exponentiated and divided by the sum over all sequences, of
-which there are more than can be listed. They are summed step by step: a product of matrices in log space for a whole
-batch at a time.
+each pair of neighbours. Its probability is the exponential of that score, divided by the sum over all sequences. There
+are too many sequences to list, so they are summed step by step: each step is a product of matrices in log space, for a
+whole batch at a time.
 """
 
 import timeit
@@ -54,7 +54,8 @@ print(
 )
 
 # %%
-# The log-probability of a sequence of labels is its score minus that; here, of the best label of each position.
+# The log-probability of a sequence of labels is its score minus the log-partition; here, of the best label of each
+# position.
 best = scores.argmax(axis=-1)
 score = np.take_along_axis(scores, best[..., None], -1)[..., 0].sum(axis=0)
 score += pairs[best[:-1], best[1:]].sum(axis=0)

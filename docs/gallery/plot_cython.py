@@ -23,8 +23,8 @@ from setuptools.command.build_ext import build_ext
 # The source
 # ----------
 #
-# ``cimport smoothmax`` finds the declarations in the package that is installed. The two functions differ in what they
-# call for a row; everything else is theirs.
+# ``cimport smoothmax`` finds the declarations in the installed package. Both variants of a function have the same code,
+# except for the function that they call for a row.
 SOURCE = """
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 cimport smoothmax
@@ -111,7 +111,8 @@ loops = build("inner_loops", SOURCE)
 # The same numbers, with more digits
 # ----------------------------------
 #
-# A model that is nearly sure of what it saw has a log-likelihood near 0, and the loop returns 0 or a rounding error.
+# A model that is nearly sure of its observations has a log-likelihood near 0, and the loop returns 0 or a rounding
+# error.
 rng = np.random.default_rng(0)
 
 
@@ -146,8 +147,8 @@ assert loops.logsumexp(log_probabilities, True) == np.float64(exact)
 # Before and after
 # ----------------
 #
-# A call fills the lanes of the processor and then takes the time of many elements. So the loop wins below a dozen
-# states, and loses from there on.
+# A call of smoothmax fills the lanes of the processor, so even a short row takes the time of many elements. So the loop
+# is faster below a dozen states, and slower above.
 sizes = [4, 8, 16, 32, 64, 128]
 
 

@@ -2,8 +2,8 @@
 A classifier of handwritten digits
 ==================================
 
-Multinomial logistic regression, trained with :func:`smoothmax.cross_entropy_and_grad` and SciPy's L-BFGS. What is shown
-at the end is where accurate log-probabilities matter: the losses of answers that are right and certain.
+Multinomial logistic regression, trained with :func:`smoothmax.cross_entropy_and_grad` and SciPy's L-BFGS. The last part
+shows where accurate log-probabilities matter: in the losses of answers that are right and certain.
 """
 
 import matplotlib.pyplot as plt
@@ -24,8 +24,8 @@ train, test = slice(None, -500), slice(-500, None)
 # Training
 # --------
 #
-# The loss is summed over the images, and one call gives its gradient with respect to the scores, too. All but the
-# intercepts are penalised.
+# The loss is summed over the images, and the same call gives its gradient with respect to the scores. All coefficients
+# except the intercepts are penalised.
 penalty = np.append(np.full(64, 0.1), 0)[:, None]
 
 
@@ -48,7 +48,7 @@ print(f"loss : {smoothmax.cross_entropy(scores, labels[test]):.4f}")
 # What it sees
 # ------------
 #
-# The probabilities of six images, three of which it is least sure of.
+# The probabilities of six images. The model is least sure of three of them.
 probabilities = smoothmax.softmax(scores, axis=1)
 certain = probabilities.max(axis=1)
 chosen = np.concatenate([np.argsort(certain)[:3], np.argsort(certain)[-3:]])
@@ -70,9 +70,9 @@ figure.suptitle("Digit, and the probabilities of each", fontweight="bold")
 # Losses of answers that are certain
 # ----------------------------------
 #
-# With scores that are a few times larger, as those of deep networks are, many of the losses are less than the rounding
-# error of 1. The textbook's formula makes them 0, in float32 those below 6e-8 already, and rounds those above to a few
-# steps. Here each has all its digits, so answers can be ranked, and gradients do not vanish.
+# With scores that are a few times larger, as in deep networks, many of the losses are less than the rounding error of
+# 1. The textbook's formula makes these losses 0 (in float32 all losses below 6e-8), and rounds slightly larger ones to
+# a few values. smoothmax keeps all their digits, so answers can be ranked, and gradients do not vanish.
 bold = (4 * scores).astype(np.float32)
 picked = np.arange(len(bold)), labels[test]
 shifted = bold - bold.max(axis=1, keepdims=True)

@@ -3,15 +3,14 @@ Free energies from samples of several states
 ============================================
 
 The multistate Bennett acceptance ratio (MBAR) estimates the free energies of states, up to a constant, from samples of
-all of them [1]_. Its equations are two reductions of the array of reduced energies :math:`u_{kn}`, that of sample
-:math:`n` in state :math:`k`, of which state :math:`k` gave :math:`N_k`:
+all of them [1]_. Its equations are two reductions of the array of reduced energies. :math:`u_{kn}` is the energy of
+sample :math:`n` in state :math:`k`, and :math:`N_k` is the number of samples from state :math:`k`:
 
 .. math::
 
    d_n = \log \sum_k N_k e^{f_k - u_{kn}}, \qquad f_k = -\log \sum_n e^{-u_{kn} - d_n}.
 
-Both are one call of :func:`smoothmax.logsumexp`, with ``scale=-1`` for the energies and ``add`` for what is added to
-them.
+Each is one call of :func:`smoothmax.logsumexp`, with ``scale=-1`` for the energies and ``add`` for the other terms.
 """
 
 import timeit
@@ -42,7 +41,8 @@ exact -= exact[0]
 # One step of the equations
 # -------------------------
 #
-# As it is usually written, with SciPy, and with smoothmax. SciPy takes three arrays of the energies' size a reduction.
+# The step as it is usually written, with SciPy, and with smoothmax. SciPy needs three arrays of the energies' size for
+# each reduction.
 
 
 def step_scipy(f):

@@ -4,8 +4,8 @@ A Gaussian mixture by expectation maximisation
 
 Densities of many dimensions are too small for floating point, so mixtures are fitted with their logarithms. Both steps
 of the algorithm are one call each: :func:`smoothmax.logsumexp` gives the log-likelihood of each point,
-:func:`smoothmax.softmax` the share that each component has in it, and
-:func:`smoothmax.logsumexp_and_softmax` both at once.
+:func:`smoothmax.softmax` gives the share of each component in it, and :func:`smoothmax.logsumexp_and_softmax` gives
+both at once.
 """
 
 import matplotlib.pyplot as plt
@@ -39,8 +39,8 @@ def log_densities(x, weights, means, covariances):
 # The algorithm
 # -------------
 #
-# The gradient of logsumexp is softmax, which is why one pass serves both. The value is the log-likelihood, and the
-# gradient says which share each component has in a point.
+# The gradient of logsumexp is softmax, so one call computes both. The value is the log-likelihood, and the gradient is
+# the share of each component in a point.
 weights = np.full(3, 1 / 3)
 means = x[rng.choice(len(x), 3, replace=False)]
 covariances = np.stack([np.cov(x.T)] * 3)
@@ -86,8 +86,8 @@ for panel in (left, right):
 # Far from all components
 # -----------------------
 #
-# The densities of a point far away are 0 in floating point, and 0/0 is no share. Their logarithms say which component
-# it belongs to, and how improbable it is.
+# The densities at a point far away are 0 in floating point, and the shares would be 0/0. Their logarithms tell which
+# component the point belongs to, and how improbable it is.
 far = np.array([[60.0, 5.0], [-40.0, -55.0]])
 logs = log_densities(far, weights, means, covariances)
 densities = np.exp(logs)

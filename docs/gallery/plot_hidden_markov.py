@@ -2,9 +2,9 @@
 A hidden Markov model, forward and backward
 ===========================================
 
-What a hidden Markov model has seen up to a moment is the vector of the probabilities of that and of each state. One
-step multiplies it by the matrix of transitions. The numbers become too small for floating point within some hundred
-steps, so their logarithms are multiplied: :func:`smoothmax.logmatmulexp`.
+The forward algorithm keeps a vector of probabilities: for each state, the probability of all observations so far and of
+being in that state. One step multiplies this vector by the matrix of transitions. The numbers become too small for
+floating point within some hundred steps, so their logarithms are multiplied: :func:`smoothmax.logmatmulexp`.
 """
 
 import timeit
@@ -15,7 +15,7 @@ import smoothmax
 from scipy import special
 
 # %%
-# A model of 64 states that lie on a ring and drift along it, and 1000 noisy observations of where the hidden state is.
+# A model whose 64 states lie on a ring, with a state that drifts along the ring, and 1000 noisy observations of it.
 states, length = 64, 1000
 rng = np.random.default_rng(2)
 place = 2 * np.pi * np.arange(states) / states
@@ -34,8 +34,8 @@ log_likelihoods = -((error / 0.8) ** 2) / 2 - np.log(0.8 * np.sqrt(2 * np.pi))
 # The algorithm
 # -------------
 #
-# ``forward[t]`` has the log-probabilities of all observations up to t and of each state at t, ``backward[t]`` those of
-# all later observations given the state. Together they are the posterior.
+# ``forward[t]`` has the log-probabilities of all observations up to t together with each state at t, and
+# ``backward[t]`` has the log-probabilities of all later observations given the state. Together they are the posterior.
 
 
 def forward_of(log_start, log_transitions, log_likelihoods):
@@ -69,7 +69,7 @@ print("as a number   :", np.exp(smoothmax.logsumexp(forward[-1])))
 # Before and after
 # ----------------
 #
-# Without a product, a step is the logsumexp of a matrix that has to be made first.
+# Without a product of matrices, a step is the logsumexp of a matrix that must be computed first.
 
 
 def forward_by_terms(log_start, log_transitions, log_likelihoods):
@@ -94,7 +94,7 @@ assert np.allclose(forward_by_terms(*model), forward, rtol=1e-12)
 # The posterior
 # -------------
 #
-# Dark is where the state probably was, the line where it was.
+# Dark areas show where the state probably was, and the line shows where it was.
 figure, panel = plt.subplots(figsize=(9, 3.6), layout="constrained")
 shown = slice(0, 250)
 panel.imshow(

@@ -3,9 +3,9 @@ Scores of a language model
 ==========================
 
 An inference server returns logits: a number for each token of the vocabulary, at each position of a text. Three
-questions are asked of them. How well did the model foresee the text (its perplexity)? Which tokens did it find most
-likely? What would it write? :func:`smoothmax.log_prob`, :func:`smoothmax.top_log_probs` and
-:func:`smoothmax.categorical` answer each in one pass over the logits, without an array of probabilities.
+questions are asked of them. How well did the model predict the text (its perplexity)? Which tokens are most likely?
+What would the model write? :func:`smoothmax.log_prob`, :func:`smoothmax.top_log_probs` and
+:func:`smoothmax.categorical` answer one question each, in one pass over the logits, without an array of probabilities.
 """
 
 import time
@@ -15,8 +15,8 @@ import numpy as np
 import smoothmax
 
 # %%
-# A stand-in for the model: logits of 64 positions over 32,000 tokens, whose log-probabilities fall as frequencies of
-# words do (Zipf's law), in another order at each position.
+# Instead of a model, the example takes logits of 64 positions over 32,000 tokens. Their log-probabilities decrease
+# like frequencies of words (Zipf's law), in a different order at each position.
 POSITIONS, VOCABULARY, TOP = 64, 32_000, 20
 rng = np.random.default_rng(11)
 rank = rng.permuted(np.tile(np.arange(VOCABULARY), (POSITIONS, 1)), axis=1)
@@ -27,8 +27,8 @@ logits = (12 - 1.2 * np.log(rank + 1.0) + noise).astype(np.float32)
 # What the model would write
 # --------------------------
 #
-# One draw of each row takes one uniform number. ``scale`` is the inverse of a temperature: at 0.5 the model keeps to
-# what it finds likely.
+# Each draw takes one uniform number. ``scale`` is the inverse of a temperature: at a temperature of 0.5 the model
+# prefers likely tokens.
 text = smoothmax.categorical(logits, rng=3)
 careful = smoothmax.categorical(logits, scale=1 / 0.5, rng=3)
 rows = np.arange(POSITIONS)
@@ -39,8 +39,8 @@ print("at a temperature of 0.5         :", np.median(rank[rows, careful]))
 # Perplexity
 # ----------
 #
-# The exponential of the mean negative log-probability of the tokens of a text: as many equally likely tokens would be
-# as hard to foresee.
+# The exponential of the mean negative log-probability of the tokens of a text: a choice among this number of equally
+# likely tokens would be as hard to predict.
 log_probs = smoothmax.log_prob(logits, text)
 perplexity = np.exp(-log_probs.mean(dtype=float))
 print(f"perplexity of the drawn text    : {perplexity:.0f}")
@@ -84,7 +84,7 @@ after = seconds(lambda: smoothmax.top_log_probs(logits, TOP))
 print(f"{before * 1e3:.1f} ms by NumPy, {after * 1e3:.1f} ms by top_log_probs")
 
 # %%
-# How much of the probability the 20 tokens have, at each position, and how it is spread over them:
+# The probability of the 20 tokens together at each position, and its distribution over them:
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
 left.plot(
     np.arange(1, TOP + 1), np.exp(top).T, color="#0072B2", alpha=0.15, linewidth=1

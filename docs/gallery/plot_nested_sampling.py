@@ -2,10 +2,10 @@
 The evidence of nested sampling
 ===============================
 
-Nested sampling integrates a likelihood by points of ever higher likelihood that enclose ever less of the prior's volume
-[1]_. Likelihoods span thousands of orders of magnitude, so the sum is one of logarithms, and its course, all partial
-sums, says when to stop. Those are the scan :func:`smoothmax.logcumsumexp`; here of many runs at once, to see the
-uncertainty of the volumes.
+Nested sampling integrates a likelihood with a sequence of points. Their likelihood increases, and the volume of the
+prior that they enclose decreases [1]_. Likelihoods span thousands of orders of magnitude, so the sum is computed with
+logarithms. All partial sums are needed, to see when to stop. They are the scan :func:`smoothmax.logcumsumexp`; here of
+many runs at once, to show the uncertainty of the volumes.
 """
 
 import timeit
@@ -16,8 +16,9 @@ import smoothmax
 from scipy.special import gammainc, gammaln
 
 # %%
-# The likelihood is a Gaussian in a ball, and falls with the radius. So runs can be drawn without searching for points:
-# of the volume that is left, the outermost of the live points keeps the largest of as many uniform numbers.
+# The likelihood is a Gaussian in a ball, and falls with the radius. So runs can be drawn without searching for
+# points: the outermost live point encloses a share of the remaining volume that is the largest of n uniform numbers,
+# for n live points.
 rng = np.random.default_rng(11)
 dimensions, width, live, steps, runs = 40, 0.05, 200, 16_000, 60
 log_volume = np.cumsum(np.log(rng.beta(live, 1, (runs, steps))), axis=1)
@@ -28,9 +29,9 @@ log_likelihood = -((radius / width) ** 2) / 2
 # The evidence
 # ------------
 #
-# A sampler sees the likelihoods only. It takes for the volumes what they are on average, :math:`\log X_i = -i/n`, and
-# lets each point stand for the volume between it and the one before. The logarithm of that difference of exponentials
-# is :func:`smoothmax.logsubexp`.
+# A sampler only knows the likelihoods. It takes the average volumes, :math:`\log X_i = -i/n`, and each point represents
+# the volume between it and the point before. The logarithm of that difference of exponentials is
+# :func:`smoothmax.logsubexp`.
 estimated = -np.arange(1, steps + 1) / live
 before = np.concatenate([[0], estimated[:-1]])
 terms = log_likelihood + smoothmax.logsubexp(before, estimated)
@@ -58,7 +59,7 @@ np.testing.assert_allclose(
 )
 
 # %%
-# The course of the evidence, and what each point adds to it, over the volume.
+# The evidence so far, and the contribution of each point, over the volume.
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
 for one in range(12):
     left.plot(

@@ -2,8 +2,8 @@
 The forward algorithm in Numba
 ==============================
 
-Functions that Numba compiles call :func:`smoothmax.logsumexp` as Python does. Numba learns of it by itself once both
-are installed: ``pip install "smoothmax[numba]"``.
+Functions that Numba compiles can call :func:`smoothmax.logsumexp` as Python does. Numba finds smoothmax by itself if
+both are installed: ``pip install "smoothmax[numba]"``.
 """
 
 import time
@@ -17,8 +17,8 @@ import smoothmax
 # With and without
 # ----------------
 #
-# The first function has the loop over ``exp`` that one writes by hand. The second calls smoothmax for each row of
-# terms, here into memory that is allocated once.
+# The first function has a hand-written loop over ``exp``. The second calls smoothmax for each row of terms, here into
+# memory that is allocated once.
 
 
 @numba.njit

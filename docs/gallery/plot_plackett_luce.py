@@ -3,7 +3,7 @@ Rankings by Plackett and Luce
 =============================
 
 In the model of Plackett and Luce a race is a sequence of draws: the winner is drawn from all with probabilities
-``softmax(strength)``, the second from those that are left, and so on. :func:`smoothmax.categorical` draws all races at
+``softmax(strength)``, the second from the remaining ones, and so on. :func:`smoothmax.categorical` draws all races at
 once, and :func:`smoothmax.logcumsumexp` gives the likelihood of rankings and its gradient.
 """
 
@@ -20,7 +20,7 @@ strength -= strength.mean()
 # Drawing races
 # -------------
 #
-# Whoever has come in gets a logit of -inf, which is never drawn.
+# Runners that have finished get a logit of -inf, which is never drawn.
 left = np.tile(strength, (RACES, 1))
 ranking = np.empty((RACES, RUNNERS), int)
 for place in range(RUNNERS):
@@ -34,9 +34,10 @@ print("its probability is", smoothmax.softmax(strength)[0].round(4))
 # The likelihood of rankings
 # --------------------------
 #
-# In the order of a ranking, the probability of each place is the softmax of those who are left, so its logarithm is the
-# strength minus a cumulative logsumexp from the end. The gradient needs the probabilities of all who were left at each
-# place: exp(strength) times the sum of the inverses of those sums, which is a cumulative logsumexp again.
+# In the order of a ranking, the probability of each place is the softmax over the remaining runners, so its logarithm
+# is the strength minus a cumulative logsumexp from the end. The gradient needs the probabilities of all remaining
+# runners at each place: exp(strength) times the sum of the inverses of those sums, which is again a cumulative
+# logsumexp.
 def log_likelihood(strength, ranking):
     own = strength[ranking]
     sums = smoothmax.logcumsumexp(own, axis=1, reverse=True)

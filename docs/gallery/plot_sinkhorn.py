@@ -5,8 +5,8 @@ Optimal transport in log space
 Sinkhorn's iteration finds the plan that moves one distribution onto another at the least cost, smoothed by an entropy
 [1]_. With little smoothing the kernel :math:`e^{-C/\varepsilon}` underflows, so the iteration is carried out with
 logarithms: each half step is a logsumexp of the costs, scaled and shifted. The keywords ``scale`` and ``add`` of
-:func:`smoothmax.logsumexp` do both while the costs are read, where a library on NumPy first builds an array of the
-costs' size.
+:func:`smoothmax.logsumexp` do both while the costs are read. A library on NumPy first builds an array of the costs'
+size.
 """
 
 import timeit
@@ -31,8 +31,9 @@ costs = (source[:, None] - target) ** 2
 # A half step, twice
 # ------------------
 #
-# First as it is usually written, with SciPy: the costs, scaled once, are shifted by the dual variables ``v`` in every
-# half step, which makes an array of their size beside those that SciPy makes. Then with smoothmax.
+# First the half step as it is usually written, with SciPy: the costs, scaled once, are shifted by the dual variables
+# ``v`` in every half step, which makes an array of their size in addition to those that SciPy makes. Then the same with
+# smoothmax.
 scaled = costs * (-1 / epsilon)
 
 
@@ -64,8 +65,8 @@ print(f"smoothmax: {after[0] * 1e3:6.2f} ms, {after[1]:6.2f} MiB")
 # The iteration
 # -------------
 #
-# It ends when the plan's marginals are those that were asked for. The plan is the exponential of the costs, scaled and
-# shifted by both dual variables.
+# It ends when the plan has the required marginals. The plan is the exponential of the costs, scaled and shifted by both
+# dual variables.
 v, errors = np.zeros(m), []
 while not errors or errors[-1] > 1e-6:
     u = half_step(v)

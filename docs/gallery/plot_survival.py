@@ -2,10 +2,10 @@
 Cox regression: risk sets as a scan
 ===================================
 
-In Cox's model of survival the contribution of each event is a softmax over the subjects still at risk then [1]_. Sorted
-by time, the logarithms of the sums over all risk sets are one reverse scan, :func:`smoothmax.logcumsumexp`, and the
-gradient is a second one. Nothing overflows, however large the scores are, and each prefix is as accurate as a
-:func:`smoothmax.logsumexp` of its own.
+In Cox's model of survival the contribution of each event is a softmax over the subjects that are still at risk at that
+time [1]_. If subjects are sorted by time, the logarithms of the sums over all risk sets are one reverse scan,
+:func:`smoothmax.logcumsumexp`, and the gradient is a second one. Nothing overflows for scores of any size, and each
+prefix is as accurate as a :func:`smoothmax.logsumexp` of its own.
 """
 
 import timeit
@@ -17,7 +17,7 @@ from scipy.optimize import minimize
 
 # %%
 # Subjects with five covariates. The hazard is constant in time and proportional to the exponential of a score; some
-# subjects leave before anything happens to them.
+# subjects leave the study before their event.
 rng = np.random.default_rng(7)
 n, true = 4000, np.array([1.5, -1.0, 0.5, 0.0, 2.0])
 x = rng.standard_normal((n, 5))
@@ -32,8 +32,8 @@ happened = (event_times <= leaving_times)[order]
 # The partial likelihood
 # ----------------------
 #
-# ``risk[i]`` is the logarithm of the sum over all who are at risk at time i: those from i on. The share of subject j in
-# the events up to time j is a scan in the other direction, of ``-risk`` where something happened.
+# ``risk[i]`` is the logarithm of the sum over all subjects at risk at time i: those from i on. The share of subject j
+# in the events up to time j is a scan in the other direction, of ``-risk`` at the events.
 
 
 def objective(beta):
