@@ -29,7 +29,7 @@ def uniform_below(depth, offset=0.0, n=24, count=200):
 
 
 def near_every_multiple_of_the_grid(rng, dtype):
-    """Maxima around the largest that is not shifted, and around the places where the shift takes its next value."""
+    """Maxima around the largest one without a shift, and around the points where the shift changes."""
     grid, near = (32.0, 220.0) if dtype == np.float32 else (512.0, 1500.0)
     steps = np.concatenate([[near, grid * 7.5], grid * (np.arange(6, 18) + 0.5), grid * np.array([1000.5, 1e4 + 0.5])])
     maxima = np.concatenate([steps, np.nextafter(steps, np.inf), np.nextafter(steps, 0), steps + 0.3, steps - 0.3])

@@ -45,7 +45,7 @@ LAYOUTS = ("one row", "rows", "columns", "few columns", "strided")
 
 
 def odd_bools(shape, seed=0):
-    """Bools, and an array equal to it whose True is any byte."""
+    """Bools, and an equal array in which True is any byte except 0."""
     random = np.random.default_rng(seed)
     honest = random.random(shape) < 0.6
     honest.flat[0] = True
@@ -281,14 +281,14 @@ class InUnits(np.ndarray):
 
 
 class WithMask(np.ndarray):
-    """An array some of whose numbers do not count."""
+    """An array with numbers that do not count."""
 
     def __array_function__(self, function, types, args, named):
         raise AssertionError("NumPy computes with it")
 
 
 class WithInfo(np.ndarray):
-    """As NumPy's own documentation shows how to add an attribute."""
+    """A subclass with an attribute, as in NumPy's own documentation."""
 
     def __array_finalize__(self, other):
         self.info = getattr(other, "info", None)
@@ -441,13 +441,13 @@ def test_a_broadcast_size_that_overflows(dtype):
 
 
 class Resizing:
-    """An argument that gives the memory of another array back while it is converted."""
+    """An argument that frees the memory of another array while it is converted."""
 
     def __init__(self, array, value):
         self.array, self.value = array, value
 
     def resize(self):
-        """All that the conversions of Python and NumPy call ends here."""
+        """All conversions by Python and NumPy end here."""
         self.array.resize((2, 2), refcheck=False)
         return self.value
 

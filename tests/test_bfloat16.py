@@ -22,7 +22,7 @@ NEAREST = 0.51  # ULP: float32's own error is a few thousandths
 
 
 def bits(x):
-    """The bits, with one nan for all, and one zero: logsumexp of -0.0 is 0."""
+    """The bits, with all nans equal and both zeros equal, since logsumexp of -0.0 is 0."""
     given = np.asarray(x)
     with np.errstate(invalid="ignore"):  # signalling nans
         return np.where(np.isnan(given), np.uint16(0x7FC0), np.where(given == 0, 0, given.astype(BF16).view(np.uint16)))
@@ -33,7 +33,7 @@ def draw(shape, seed=0, spread=3.0):
 
 
 def check_nearest(got, wide):
-    """The result is of bfloat16, and the nearest to a wider one."""
+    """Assert that the result is the bfloat16 nearest to a wider result."""
     assert got.dtype == BF16
     exact = np.asarray(wide, np.float64)
     assert got.shape == exact.shape

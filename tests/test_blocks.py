@@ -28,7 +28,7 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def tiny_blocks(monkeypatch):
-    """Make a megabyte 3000 bytes, so that blocks have a few hundred elements; the blocks that were read."""
+    """Count 3000 bytes as a megabyte, so that blocks have a few hundred elements. Gives the blocks that were read."""
     monkeypatch.setitem(arguments.UNITS, "mb", 3000)
     monkeypatch.setattr(blocks, "STRETCH_MIN_BYTES", 64)
     taken = []
@@ -151,7 +151,7 @@ def peak_of(*arguments):
 
 
 def made(shape, dtype):
-    """A file of numbers that repeat every 1000 rows, made without holding them all; the rows that repeat."""
+    """Write a file of numbers that repeat every 1000 rows, part by part. Returns the repeated rows."""
     file = np.lib.format.open_memmap("x.npy", "w+", dtype, shape)
     part = np.random.default_rng(4).normal(size=(1000, shape[1])).astype(dtype) * 5
     for i in range(0, shape[0], 1000):
@@ -239,7 +239,7 @@ def test_a_disk_that_cannot_be_read_is_an_error(folder, capsys, monkeypatch):
 
 
 def limited(arguments, size):
-    """The exit code and the errors of a process whose files may have so many bytes: Python makes it an OSError."""
+    """The exit code and the errors of a process that may write this many bytes: Python raises an OSError."""
     script = (
         "import resource, sys; from smoothmax.__main__ import main;"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size})); sys.exit(main(sys.argv[1:]))"

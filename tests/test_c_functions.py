@@ -57,7 +57,7 @@ def transform(name, x, out):
 
 
 class PartialSum:
-    """A partial sum of C, with the methods that its functions are."""
+    """A partial sum of C, with its functions as methods."""
 
     def __init__(self, dtype):
         self.dtype, self.memory = dtype, (c_double * 4)(*[np.nan] * 4)
@@ -86,7 +86,7 @@ def spread(x, stride):
 
 
 def lengths(dtype):
-    """Both sides of every limit that a row meets."""
+    """Both sides of every limit of a row."""
     size = np.dtype(dtype).itemsize
     width = LIMITS["LANE_BYTES"] // size
     steps = [width, width * LIMITS["ROUNDED_MIN_LANE_ROWS"]]
@@ -96,7 +96,7 @@ def lengths(dtype):
 
 
 def rows(dtype):
-    """Rows of every length, and such whose logarithm is so near 0 that it needs exact terms."""
+    """Rows of every length, and rows whose logarithm is so near 0 that it needs exact terms."""
     rng = np.random.default_rng(11)
     for n in lengths(dtype):
         x = rng.normal(size=n)
@@ -191,7 +191,7 @@ NUMBERS = [0.0, -0.0, 1.0, -1.0, 0.3, -0.7, 5e-324, -1e-310, 1e-8, -40.0, 700.0,
 
 
 def pairs(dtype):
-    """Every pair of the numbers above, and many that are near each other or apart by what exp can tell."""
+    """Every pair of the numbers above, and many pairs that are near each other or at distances where exp underflows."""
     rng = np.random.default_rng(5)
     first = rng.normal(size=20000) * 10 ** rng.uniform(-4, 3, 20000)
     second = first - rng.normal(size=20000) * 10 ** rng.uniform(-9, 3, 20000)

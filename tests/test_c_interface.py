@@ -1,4 +1,4 @@
-"""The C interface as others build on it: modules in C and in Cython, with the header and the pxd that are installed."""
+"""The C interface as used by others: modules in C and in Cython, with the installed header and pxd."""
 
 import concurrent.futures
 import hashlib
@@ -156,7 +156,7 @@ def test_functions_stay_what_and_where_they_are():
     (version,) = re.findall(r"#define SMOOTHMAX_C_VERSION (\d+)\n", HEADER.read_text())
     listed = list(fields().items())
     assert int(version) == max(VERSIONS)
-    assert len(listed) == VERSIONS[int(version)][0]  # who adds a function raises the version
+    assert len(listed) == VERSIONS[int(version)][0]  # a new function needs a new version
     for number, expected in VERSIONS.values():
         assert hashlib.sha256(repr(listed[:number]).encode()).hexdigest()[:16] == expected
 

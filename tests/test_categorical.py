@@ -102,7 +102,7 @@ def test_equal_elements_are_drawn_at_the_exact_ends_of_their_intervals(dtype):
 
 
 def chi_square(indices, p):
-    """The statistic and its number of degrees of freedom; rare elements are taken together."""
+    """The statistic and its number of degrees of freedom; rare elements are combined."""
     counts = np.bincount(indices, minlength=len(p))
     rare = p * len(indices) < 10
     expected = np.append(p[~rare], p[rare].sum()) * len(indices)

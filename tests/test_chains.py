@@ -1,4 +1,4 @@
-"""The chains of the gallery: a hidden Markov model and a conditional random field, held against others.
+"""The chains of the gallery: a hidden Markov model and a conditional random field, compared with other implementations.
 
 The functions are extracted from the text of the programs in docs/gallery.
 """
@@ -68,7 +68,7 @@ def test_a_partition_function_is_the_sum_over_all_sequences():
 
 
 def test_a_partition_function_of_a_batch():
-    """By the logsumexp of all terms, on a batch of the size of the example, with transitions that are forbidden."""
+    """Compared with the logsumexp of all terms, on a batch of the size of the example, with forbidden transitions."""
     functions = functions_of("plot_crf.py")
     rng = np.random.default_rng(20261129)
     scores, pairs = rng.standard_normal((30, 64, 40)), rng.standard_normal((40, 40))

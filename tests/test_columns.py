@@ -42,7 +42,7 @@ def test_a_maximum_far_above_the_estimate_costs_no_digits(function, name, dtype,
 
 @pytest.mark.parametrize("n", [2, 3, 5, SHIFTED])
 def test_columns_have_the_same_bits_however_many_lie_side_by_side(function, dtype, n):
-    """Whether they fill the lanes, half of them, or share the last with columns that are computed twice."""
+    """The columns may fill the lanes, or half of them, or share the last lanes with columns that are computed twice."""
     x = np.random.default_rng(n).standard_normal((3, n, 160)).astype(dtype)
     expected = function(x, axis=1)
     lanes = LIMITS["LANE_BYTES"] // x.itemsize
@@ -53,7 +53,7 @@ def test_columns_have_the_same_bits_however_many_lie_side_by_side(function, dtyp
 @pytest.mark.parametrize("n", [8, 19, SHIFTED, 700])
 @pytest.mark.parametrize("offset", [0, 50, -5000])
 def test_an_estimate_that_is_not_finite_costs_no_digits(function, name, dtype, n, offset):
-    """0 takes its place, even if it is far from the elements of the column."""
+    """0 is used instead, even if it is far from the elements of the column."""
     x = (np.random.default_rng(n).standard_normal((n, 70)) + offset).astype(dtype)
     x[[0, n // 2, n - 1], ::3] = -np.inf
     assert np.max(ulp_error(function(x, axis=0), reference(name, x, 0))) <= bound(name, n)
@@ -85,7 +85,7 @@ def test_maxima_between_two_exponents_cost_no_digits(function, name, dtype, n):
 
 @pytest.mark.parametrize("n", [5, 19, 300, 1500])
 def test_losses_of_rising_columns_are_within_the_promise(dtype, n):
-    """In a rising column every element is a new maximum, and the one before it joins the sum."""
+    """In a rising column every element is a new maximum, and the previous maximum is added to the sum."""
     rng = np.random.default_rng(n)
     x = np.sort(4 * rng.standard_normal((n, 70)), axis=0).astype(dtype)
     for rising in (x, x[::-1]):

@@ -396,7 +396,7 @@ def test_the_old_output_stays_if_a_write_fails(folder, capsys, monkeypatch, step
 
 @pytest.mark.parametrize("length", [130, 200, 10000])
 def test_a_full_disk_leaves_nothing_behind(length):
-    """np.save would lose the end of such a file in silence, if that is shorter than its buffer."""
+    """np.save would silently lose the end of such a file, if the end is shorter than its buffer."""
     resource = pytest.importorskip("resource")
     np.save("logits.npy", np.zeros(length))
     hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]

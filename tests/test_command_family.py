@@ -46,7 +46,7 @@ def read(request, monkeypatch):
 
 
 def check_blocks(read, x):
-    """That the file was read in small parts, if the test wants that."""
+    """Assert that the file was read in small parts, if the test needs that."""
     small, *parts = read
     assert not small or max(part.size for part in parts) < x.size / 3
 
@@ -121,7 +121,7 @@ def test_segments(read, function, order, axis, dtype):
 
 @pytest.mark.parametrize("function", SEGMENTS)
 def test_segments_longer_than_a_block(read, function):
-    """They are reductions of their own, between short and empty ones."""
+    """Long segments are separate reductions, between short and empty ones."""
     x, offsets = RNG.normal(size=3000), np.array([0, 0, 5, 2000, 2003, 2003, 2990, 3000, 3000])
     np.save("offsets.npy", offsets)
     got = result_of(function, x, "--offsets=offsets.npy")

@@ -18,7 +18,7 @@ import smoothmax._scale.dask_blocks as blocks_of
 import smoothmax.dask as lazy
 
 RNG = np.random.default_rng(11)
-X = RNG.normal(size=(5, 12, 7)) * 20  # small: a test is as long as it has blocks
+X = RNG.normal(size=(5, 12, 7)) * 20  # small, because each block takes time
 B = RNG.normal(size=(5, 1, 7))
 MASK = RNG.random((12, 7)) < 0.7
 BLOCKS = [(5, 12, 7), (3, 4, 5), (1, 12, 1), ((2, 0, 3), (4, 8), (7,))]
@@ -215,7 +215,7 @@ def test_split_every_sets_how_many_sums_a_task_merges():
 
 
 def test_no_more_tasks_than_blocks_and_merges():
-    """Dask leaves an alias for each task that it renames when it fuses it with the block, and schedules that too."""
+    """When Dask fuses a task with its block, it renames the task and leaves an alias, which it also schedules."""
     x, targets = da.from_array(np.zeros((100, 4)), chunks=(1, 4)), da.from_array(np.zeros(100, int), chunks=1)
     row = da.zeros(400, chunks=4)
     for result in (lazy.logsumexp(x, 1), lazy.logsumexp(row), lazy.softmax(x, 1), lazy.cross_entropy(x, targets)):
@@ -231,7 +231,7 @@ def tasks_run(result):
 
 @pytest.mark.parametrize(("bytes_", "groups"), [(0, 100), (1600, 50), (9600, 9), (1 << 25, 1)])
 def test_a_task_reduces_blocks_in_memory_together(bytes_, groups, monkeypatch):
-    """100 blocks of 800 bytes, along one reduced axis or two; not what has yet to be computed."""
+    """100 blocks of 800 bytes, along one reduced axis or two. Blocks that have yet to be computed are not combined."""
     monkeypatch.setattr(blocks_of, "TASK_BYTES", bytes_)
     x = RNG.normal(size=(100, 100))
     for chunks in ((1, 100), (10, 10)):
@@ -345,7 +345,7 @@ def test_a_cluster_that_loses_a_worker(tmp_path):
 
 
 def test_longdouble_weights_are_refused():
-    """Partial sums have the range of float64, which holds no weight of 1e-400."""
+    """Partial sums have the range of float64, which does not include a weight of 1e-400."""
     with pytest.raises(TypeError) as caught:
         lazy.logsumexp(da.zeros(2, chunks=1), b=np.ones(2, "g"), dtype="f8")
     assert str(caught.value) == f"b must be of float64 or a narrower type, got dtype {np.dtype('g')}"

@@ -259,7 +259,7 @@ def test_ufuncs_of_dask_arrays_are_dask_arrays():
 
 
 def test_means_and_scans_take_what_one_call_takes_of_a_bound():
-    """The reductions share their partial sums, so a long scan ends where logsumexp does."""
+    """The reductions share their partial sums, so the last element of a long scan is logsumexp."""
     x = RNG.normal(size=20_000) * 3
     blocks = da.from_array(x, chunks=1700)
     exact = reference("logsumexp", x, None)

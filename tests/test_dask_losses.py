@@ -118,7 +118,7 @@ CUT = [(1, 3), (1, 2), (1, 1)]  # the classes in one block, in two, in three
 @pytest.mark.parametrize("kind", ["f2", "f4", "f8", "g", "i1", "u8", "?"])
 @pytest.mark.parametrize("smoothing", [1e-7, 1e-30, 0.5])
 def test_targets_are_smoothed_in_a_type_that_holds_the_result(blocks, kind, smoothing):
-    """Of float16 targets, 1e-7/3 is 3.0e-8 or 5.96e-8."""
+    """In float16, the smoothed target 1e-7/3 would be 3.0e-8 or 5.96e-8."""
     x = np.array([[0.0, -1000, -1000]])
     targets = np.array([[1, 0, 0]], kind)
     exact = 2000 * smoothing / 3
@@ -143,7 +143,7 @@ def test_class_weights_keep_their_own_range(blocks, size, smoothing):
 
 
 def workers_that_raise():
-    """A scheduler of a thread that makes an error of every warning of NumPy's."""
+    """A scheduler with a thread in which every warning of NumPy is an error."""
     return ThreadPoolExecutor(1, initializer=lambda: np.seterr(all="raise"))
 
 
@@ -344,7 +344,7 @@ def test_a_mean_is_finite_where_its_losses_are(chunks):
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("lazy", [False, True])
 def test_losses_do_not_vanish_before_extreme_weights_multiply_them(kind, smoothing, lazy):
-    """The losses of confident right answers are below float32's least number, and their products with weights are not.
+    """The losses of confident right answers are below float32's least number, but their products with weights are not.
 
     The weights of wrong answers are 0, so that smoothing adds nothing.
     """

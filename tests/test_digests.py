@@ -10,7 +10,7 @@ from smoothmax._kernels import dispatch
 @pytest.mark.skipif(not dispatch.fuses, reason=f"{dispatch.variant} has no fma here, and so bits of its own")
 @pytest.mark.skipif(not dispatch.compiler.startswith(("gcc", "clang")), reason="nobody has tried other compilers")
 def test_results_have_the_committed_bits():
-    """tests/digests.py --write replaces them, where a change of the bits is meant."""
+    """If a change of the bits is intended, tests/digests.py --write replaces them."""
     found = digests.digests()
     assert sum(number for number, _ in found.values()) > 4000
     assert digests.differing(found) == []

@@ -29,7 +29,7 @@ def text_of(path):
 
 
 def test_prose_has_lines_of_120_characters_at_most():
-    """Tables and formulas cannot be wrapped, and bench/ writes lines of its own into two pages."""
+    """Tables and formulas cannot be wrapped, and bench/ writes long lines into two pages."""
     written = {"README.md", "benchmarks.md"}
     long = [
         f"{path.name}:{number}"
@@ -205,7 +205,7 @@ def test_the_reference_lists_every_public_name_once():
 
 
 def anchors_of(page):
-    """What a link may name after #: headings as GitHub spells them, and explicit ids."""
+    """The targets of links after #: headings as GitHub spells them, and explicit ids."""
     text = re.sub(r"^```.*?^```", "", text_of(page), flags=re.M | re.S)
     headings = re.findall(r"^#+ (.+)$", text, re.M)
     slugs = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
@@ -216,7 +216,7 @@ def anchors_of(page):
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)\s]+)\)", text_of(page)):
         if re.match(r"\w+:", target):
-            # Whether the page is there cannot be asked without a network.
+            # Without a network, the test cannot check that the page exists.
             assert re.fullmatch(r"https://[\w-]+(\.[\w-]+)+(/[\w.,/~%()-]*)?(#[\w.-]+)?", target), target
             continue
         path, _, anchor = target.partition("#")
@@ -249,7 +249,7 @@ def script(name):
 
 
 def test_pictures_were_drawn_by_their_scripts():
-    """From the files and figures that there are. Otherwise: python docs/figures/<name>.py."""
+    """The pictures show the present files and figures. If not, run python docs/figures/<name>.py."""
     for name in ("architecture", "errors"):
         assert script(name).digest().encode() in (FIGURES / f"{name}.png").read_bytes()
     digest = hashlib.sha256((FIGURES / "accuracy.py").read_bytes()).hexdigest()

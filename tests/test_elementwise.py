@@ -32,7 +32,7 @@ def ufunc(request):
 
 @pytest.fixture(autouse=True)
 def no_flag_is_left():
-    """NumPy raises where a loop leaves a floating-point flag that errstate asks for."""
+    """NumPy raises if a loop leaves a floating-point flag that errstate selects."""
     with np.errstate(all="raise"):
         yield
 
@@ -347,7 +347,7 @@ def test_names_are_those_of_the_package(ufunc):
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_a_pickle_gives_back_the_same_ufunc(ufunc, protocol):
-    """Before NumPy 2.2 ufuncs cannot name their module, and pickle looks for one that has smoothmax.logaddexp.
+    """Before NumPy 2.2, ufuncs cannot name their module, and pickle searches for a module that has smoothmax.logaddexp.
 
     That may be a module that imports smoothmax, which the old protocols cannot express.
     """

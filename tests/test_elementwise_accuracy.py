@@ -1,4 +1,4 @@
-"""The ufuncs hold their bounds: on operands that hurt each of them, on every float16 and (-m exhaustive) every float32.
+"""The ufuncs are within their bounds: on difficult operands, on every float16 and (-m exhaustive) every float32.
 
 The right answers are mpmath's, and those of NumPy in float64 where a type has so many fewer digits that the errors of
 these, at most 5 ULP of float64, are below 2**-26 ULP.
@@ -82,7 +82,7 @@ def check(name, dtype, family, *operands):
     with np.errstate(all="raise"):
         got = getattr(smoothmax, name)(*operands)
     assert got.dtype == dtype
-    # -inf, or nan where rounding has put the operands in the other order; tests of special values have these.
+    # -inf, or nan if rounding has exchanged the order of the operands; other tests have special values.
     finite = np.isfinite(got)
     assert finite.any(), family
     found = exact.errors(name, got[finite], *(x[finite] for x in operands))

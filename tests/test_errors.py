@@ -206,7 +206,7 @@ def test_ragged_input_is_refused(function):
 
 
 def test_a_lack_of_memory_for_the_result_is_a_memory_error(name, function):
-    """A broadcast input of 2**61 bytes takes no memory. Its results would take more than there is."""
+    """A broadcast input of 2**61 bytes takes no memory. Its results would need more memory than exists."""
     x = np.broadcast_to(np.array(1.0), (2**58,) if name != "logsumexp" else (2**58, 1))
     with pytest.raises(MemoryError):
         function(x, axis=-1)

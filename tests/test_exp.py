@@ -20,7 +20,7 @@ from smoothmax._schedule.explain import explain
 from smoothmax._thresholds import limits
 
 REFERENCE = 2.0**-26
-# Route: how many rows lie side by side, and the elements of each. Too few side by side make no tile.
+# For each route: the number of rows side by side, and their elements. Too few rows make no tile.
 ROUTES = {
     "FUSED_DIFFERENCES_TILE": (64, 2),
     "FUSED_ROW": (limits()["TILE_SHORT_MIN_COLUMNS"] - 1, limits()["LANES_F32"] + 1),

@@ -84,7 +84,7 @@ def test_outputs_of_other_functions_are_old_or_new(tmp_path, kind, function):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_store_is_lost_where_names_cannot_be_exchanged(tmp_path, kind):
-    """Killed between the two renames, the former store has no name, until the next run gives it back."""
+    """If the command is killed between the two renames, the former store has no name until the next run restores it."""
     missing = 0
     for step in faults(tmp_path, kind, ".zarr", former=True, exchange="without exchange"):
         assert step["code"] in CODES[kind], step

@@ -1,4 +1,4 @@
-"""The examples of the gallery run, and each asserts its results against another way to get them."""
+"""The examples of the gallery run, and each compares its results with another computation."""
 
 import os
 import subprocess

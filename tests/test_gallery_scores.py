@@ -23,7 +23,7 @@ def without_a_screen():
 
 
 def test_scores_of_a_language_model():
-    """Held against PyTorch where it is installed, and else against the formula in float64."""
+    """Compared with PyTorch if it is installed, and otherwise with the formula in float64."""
     found = runpy.run_path(str(GALLERY / "plot_language_model.py"))
     logits, text = found["logits"], found["text"]
     wide = logits.astype(float)

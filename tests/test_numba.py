@@ -86,7 +86,7 @@ def test_an_array_that_must_not_be_written_can_be_read():
 
 
 def test_fields_of_records_and_arrays_that_are_not_aligned():
-    """Their strides or addresses are no multiples of the size of an element."""
+    """Their strides or addresses are not multiples of the size of an element."""
     for shape in ((9,), (5, 9)):
         records = np.zeros(shape, [("id", "i4"), ("x", "f8")])
         bytes_ = np.zeros(records.size * 8 + 1, np.uint8)
@@ -118,7 +118,7 @@ def test_two_dimensions_with_a_literal_axis(order):
             expected = getattr(smoothmax, name)(x, axis=axis)
             assert values.shape == expected.shape
             error = np.abs(values - expected) / np.spacing(np.abs(expected))
-            assert error.max() <= 2 * bound(name, x.shape[axis]), name  # tiles of Python may round otherwise
+            assert error.max() <= 2 * bound(name, x.shape[axis]), name  # tiles in Python may round differently
 
 
 @pytest.mark.parametrize("order", ["C", "F"])

@@ -35,7 +35,7 @@ void *calloc(size_t n, size_t size) { return fails() ? NULL : __libc_calloc(n, s
 void *realloc(void *memory, size_t size) { return fails() ? NULL : __libc_realloc(memory, size); }
 """
 
-# Each call is done with the n-th allocation failing. Where Python goes on without the memory, the result must be right.
+# In each call the n-th allocation fails. If Python continues without the memory, the result must be right.
 SCRIPT = """
 import contextlib, ctypes, pickle, sys
 import numpy as np

@@ -207,7 +207,7 @@ def test_out_of_an_empty_input_is_filled_and_returned(name, function, dtype):
     "wanted", ["float32", np.float32, np.dtype("f4"), "f8", float, np.dtype(">f8"), np.dtype(">f4")], ids=str
 )
 def test_the_input_is_cast_to_dtype_first(name, function, dtype, wanted):
-    """The computation and the result have the type too."""
+    """The computation and the result also have this type."""
     native = np.dtype(wanted).newbyteorder("=")
     for shape, axis in (((5,), None), ((9, 20), 1), ((100, 70), 0), ((7, 9, 11), (0, 2))):
         x = values(shape, dtype)

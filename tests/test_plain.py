@@ -308,7 +308,7 @@ def test_infinite_terms_have_the_sums_of_the_contract(a, b, value, sign):
 
 @pytest.mark.parametrize("dtype", [np.longdouble, np.complex64, np.complex128])
 def test_huge_numbers_far_apart(dtype):
-    """The rounding error of a difference is then a large number itself, and no exponent."""
+    """The rounding error of a difference is then itself too large for an exponent."""
     for x in ([1e34, 2.2e34, -3e33], [3e37, -1e38, 2.99999e37], [1e20, 1e19, 3.0]):
         x = np.array(np.float32(x), dtype)
         assert logsumexp(x) == np.max(x.real)

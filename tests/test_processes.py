@@ -159,7 +159,7 @@ print("done")
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_parent_and_child_end_as_usual(threads):
-    """Neither calls os._exit: the child's interpreter must not wait for threads that only its parent has."""
+    """Neither process calls os._exit: the child's interpreter must not wait for threads that only its parent has."""
     run = in_python(FORK_AND_END.format(threads=threads))
     assert (run.stdout, run.stderr, run.returncode) == ("done\ndone\n", "", 0)
 
@@ -235,7 +235,7 @@ begin, returned = threading.Event(), False
 
 def tell():
     begin.wait()
-    print("in the call", flush=True)  # no switch is due, so the main thread has let go of the GIL
+    print("in the call", flush=True)  # no switch is due, so the main thread has released the GIL
 
 threading.Thread(target=tell, daemon=True).start()
 sys.setswitchinterval(1000)
@@ -255,7 +255,7 @@ except KeyboardInterrupt:
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_interrupt_of_a_long_call(name, threads):
-    """The exception is raised when the call is over. A call that is over before the signal comes is made longer."""
+    """The exception is raised when the call is over. If a call ends before the signal comes, a longer call is tried."""
     for n in (2**30, 2**32, 2**34):
         command = [sys.executable, "-c", INTERRUPTED, name, str(n), str(threads)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -302,6 +302,6 @@ for i in range(500):
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="signals of POSIX")
 def test_an_interrupt_at_any_moment_leaves_no_lock_held(threads):
-    """The next call would wait for it for ever."""
+    """The next call would wait for the lock forever."""
     run = in_python(ALWAYS_INTERRUPTED, str(threads))
     assert (run.stdout, run.stderr, run.returncode) == ("", "", 0)

@@ -228,7 +228,7 @@ def test_results_that_overflow_are_infinite():
 
 
 def blocks_of_doubt(dtype):
-    """Matrices whose product is certified nowhere, at single elements, along rows, along columns, in a corner."""
+    """Matrices in whose product no element is certified, or single ones, rows, columns or a corner."""
     far = 1100 if dtype == np.float64 else 150
     n, m = 3 * LIMITS["PRODUCT_ROWS"] + 5, LIMITS["PRODUCT_COLUMNS"] + 90
     a, b = numbers((n, 4), dtype), numbers((4, m), dtype)

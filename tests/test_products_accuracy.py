@@ -1,4 +1,4 @@
-"""logmatmulexp holds its bounds against mpmath, where products of exponentials go wrong and everywhere else."""
+"""logmatmulexp is within its bounds by mpmath, also where products of exponentials underflow."""
 
 import numpy as np
 import pytest
@@ -103,7 +103,7 @@ def test_error_is_within_the_promise(name, dtype):
 
 
 def test_the_product_that_loses_a_column():
-    """By exp, matmul and log the first column is -inf, as in the answer that is widely copied."""
+    """With exp, matmul and log, a widely copied solution, the first column is -inf."""
     a, b = np.zeros((2, 2)), np.array([[-1000.0, 0.0], [-1000.0, 0.0]])
     for repeats in (1, 20):
         got = logmatmulexp(np.repeat(a, repeats, 0), np.repeat(b, repeats, 1))
@@ -141,7 +141,7 @@ def test_many_terms_are_within_the_promise(k, exact, dtype):
 
 
 def test_many_terms_that_are_small_beside_one():
-    """Their sum is all that is left of the result, and has to have all its digits."""
+    """Their sum alone is the result, and must have all its digits."""
     k = 5000
     a, b = np.full((3, k), -30.0), np.full((k, 3), -7.5)
     a[:, 77] = b[77] = 0
@@ -151,7 +151,7 @@ def test_many_terms_that_are_small_beside_one():
 
 
 @pytest.mark.parametrize("fraction", [-0.49, 0.3, 0.49])
-def test_a_sum_of_two_elements_is_rounded_once(fraction, dtype):
+def test_rounding_a_sum_of_two_elements_keeps_the_promise(fraction, dtype):
     """Terms below a negative power of two, results above it: half an ULP of a term is an ULP of the result."""
     digits = np.finfo(dtype).nmant
     for exponent in range(1, digits + 8):

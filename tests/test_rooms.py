@@ -1,4 +1,4 @@
-"""The rooms of the source: a file imports from its own room and from those below only."""
+"""The rooms of the source: a file imports only from its own room and from rooms below it."""
 
 import re
 from pathlib import Path
@@ -14,10 +14,10 @@ ROOMS = [
 ]  # fmt: skip
 # A public function may hand over to a room above it, and imports that room only then.
 LAZY = {("_api", "dask")}
-# The parts of a module of kernels, from what operations are made of up to the operations.
+# The parts of a module of kernels, from functions that operations use up to the operations.
 LAYERS = ["math", "loops", "data", "ops"]
 
-# plain_numbers.py has these for arrays, and math/ for the numbers of kernels.
+# plain_numbers.py has these functions for arrays, and math/ has them for the numbers of kernels.
 PLAIN_TWINS = {"exp_in_two", "scaled_exp", "sum_in_two", "two_sum"}
 
 IMPORT = re.compile(r"^( *)(?:from|import|cimport) +smoothmax(?:\.([\w.]+))?(?: +c?import +(\w+))?", re.MULTILINE)

@@ -34,7 +34,7 @@ def ones(*shape, dtype=np.float64):
 
 
 def misaligned(*shape, dtype=np.float64):
-    """An array that kernels cannot read where it lies."""
+    """An array that kernels cannot read in place."""
     array = np.zeros(int(np.prod(shape)) * np.dtype(dtype).itemsize + 1, np.uint8)[1:].view(dtype).reshape(shape)
     assert not array.flags.aligned
     return array
@@ -44,7 +44,7 @@ def name(function, *args, **kwargs):
     return explain(function, *args, **kwargs)["name"]
 
 
-# Each case: a limit and what it decides, and the routes of a call on its lower and on its upper side.
+# Each case: a limit and the choice that depends on it, and the routes of a call on its lower and on its upper side.
 def fused_rows(function, limit, longer):
     def case(dtype):
         n = elements(L[limit], dtype)
@@ -274,7 +274,7 @@ def products(dtype):
 
 
 def scores(dtype):
-    """Short rows side by side make tiles, if they are many enough and few results are wanted of each."""
+    """Short rows side by side make tiles, if there are enough rows and few results of each are wanted."""
     some, long, draws, most = (
         L[name] for name in ("SCORE_TILE_MIN_ROWS", "TOP_TILE_ELEMENTS", "DRAW_TILE_ELEMENTS", "TOP_TILE_BEST_ELEMENTS")
     )

@@ -1,6 +1,6 @@
 """`scale` and `add`: the bits of a call on the array x*scale + add, without that array.
 
-NumPy computes that array here, so that the bits rest on NumPy's rounding and not on the library's.
+NumPy computes that array here, so that the expected bits come from NumPy's rounding and not from the library's.
 """
 
 import decimal

@@ -80,7 +80,7 @@ def test_neighbours_do_not_show_in_the_bits_of_a_segment(function, dtype):
 @pytest.mark.parametrize("more", [-1, 0, 1])
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_segments_of_lines_are_those_of_each_line(function, more, dtype):
-    """Few segments are taken in all lines at a time, many in one line after the other."""
+    """A few segments are taken in all lines at a time, many segments in one line after the other."""
     n = LIMITS["SEGMENT_LINE_MIN_SEGMENTS"] + more
     offsets = offsets_of(RNG.integers(1, 4, n))
     lines = LIMITS["LANES_F32"] + 1

@@ -277,7 +277,7 @@ def test_special_values_meet_wide_weights(special):
 
 
 def test_weights_within_range_leave_the_bits_alone():
-    """Numbers that float32 holds are weights of float32, as they always were."""
+    """Numbers that float32 holds are weights of float32, as before."""
     x = np.random.default_rng(10).normal(size=1000).astype(np.float32)
     for b in (0.3, 7, True, 1e-37, 3e38):
         assert LogSumExp().update(x, b=b).result() == LogSumExp().update(x, b=np.float32(b)).result()

@@ -93,7 +93,7 @@ def test_bits_of_ufuncs(name, dtype):
 
 
 def test_special_values_between_pieces():
-    """Whichever piece of a row they are in."""
+    """They may be in any piece of a row."""
     n = 1_000_000
     for special, expected in ((np.inf, np.inf), (np.nan, np.nan)):
         for place in (0, 140_000, n - 1):
@@ -406,7 +406,7 @@ def test_nothing_is_started_before_it_is_needed():
     "call", ["softmax(x, axis=1, out=x)", "logaddexp(x, x, out=x)", "log_expit(halves, out=halves)"]
 )
 def test_helpers_take_part(call):
-    """Not only the calling thread: /proc knows what time each thread used."""
+    """Not only the calling thread works: /proc tells the time of each thread."""
     if not os.path.isdir("/proc/self/task"):
         pytest.skip("needs /proc")
     script = (
@@ -445,7 +445,7 @@ def test_no_helper_takes_a_signal():
 
 
 def test_threads_that_share_the_pool():
-    """Each asks for another number all the time, some sleep between two calls, and so do the helpers."""
+    """Each thread changes its number of threads all the time, some sleep between two calls, and so do the helpers."""
     x = np.random.default_rng(3).standard_normal((400, 1000))
     calls = [(f, axis, f(x, axis=axis).tobytes()) for f in FUNCTIONS for axis in (0, 1)]
     wrong = []

@@ -1,4 +1,4 @@
-"""The machines that look for faults see one that is put in front of them."""
+"""The tools that search for faults find one that is made for the test."""
 
 import pathlib
 import random

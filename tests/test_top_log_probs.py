@@ -35,7 +35,7 @@ FAMILIES = {
 
 
 def best(x, k):
-    """A slow twin: the places of the k largest elements of each row, of equal ones those with the lower index."""
+    """A slow twin: the places of the k largest elements of each row, of equal elements those of lower index."""
     places = np.broadcast_to(np.arange(x.shape[-1]), x.shape)
     return np.lexsort((places, -x), axis=-1)[..., :k]
 
