@@ -1,4 +1,4 @@
-"""The documentation site. Pages are written for GitHub too, so what only GitHub knows is translated here.
+"""The documentation site. Pages are written for GitHub, too, so its links are translated here.
 
 python -m sphinx -W --keep-going docs build/site    needs the extra "docs"
 """
@@ -33,11 +33,11 @@ extensions = [
 exclude_patterns = ["gallery/*", "figures/*"]
 templates_path = ["_templates"]
 nitpicky = True
-# Types of docstrings are English, as "array_like, any shape", and numpydoc would take their words for names.
+# Types in docstrings are English, such as "array_like, any shape", and numpydoc would take the words for names.
 numpydoc_xref_param_type = False
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
-nitpick_ignore_regex = [("py:.*", r"(numpy|scipy|dask|torch|jax)\..*")]  # whose inventories a build cannot fetch
+nitpick_ignore_regex = [("py:.*", r"(numpy|scipy|dask|torch|jax)\..*")]  # a build cannot fetch their inventories
 autosummary_generate = True
 autodoc_typehints = "none"
 default_role = "autolink"  # `logsumexp` is a link, `x` is not
@@ -69,14 +69,14 @@ sphinx_gallery_conf = {
     "reference_url": {"smoothmax": None},
 }
 
-# Pages of the site whose text lies elsewhere in the repository, and what else a link on GitHub names differently.
+# Pages of the site whose text lies elsewhere in the repository, and other links that differ on GitHub.
 ELSEWHERE = {"CHANGELOG.md": "changelog", "CONTRIBUTING.md": "contributing", "bench/README.md": "measuring"}
 LINKS = {path: f"{name}.md" for path, name in ELSEWHERE.items()}
 LINKS |= {"README.md": "index.md", "docs/gallery/README.rst": "examples/index.rst"}
 
 
 def translate(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Take the text of a page from where it lies, and let links lead to where the site has their targets."""
+    """Read the text of a page from its file in the repository, and convert its links to links of the site."""
     origin = {name: path for path, name in ELSEWHERE.items()}.get(docname)
     folder = (ROOT / origin).parent if origin else Path(app.srcdir)
     text = (ROOT / origin).read_text(encoding="utf-8") if origin else source[0]
@@ -95,7 +95,7 @@ def moved(target: Path, sources: Path) -> str:
 
 
 def note_anchors(app: Sphinx, doctree: nodes.document) -> None:
-    """Let links name the anchors that performance.md states as HTML, so that GitHub has them."""
+    """Let links use the anchors of performance.md, which are HTML so that they work on GitHub."""
     slugs = app.env.metadata[app.env.docname].setdefault("myst_slugs", {})
     for raw in doctree.findall(nodes.raw):
         for anchor in re.findall(r'<a id="([^"]+)"', raw.astext()):
