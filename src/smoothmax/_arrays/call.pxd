@@ -21,7 +21,7 @@ cdef struct Shape:
 
 
 cdef class Adjustment:
-    # What the arguments `scale` and `add` ask for. Calls that do not change the elements have None instead.
+    # The arguments `scale` and `add`, converted. Calls that do not change the elements have None instead.
     cdef object scale           # a float; longdouble or complex if plain NumPy computes
     cdef object add             # as the user gave it: a Python number promotes by its kind alone
     cdef cnp.ndarray addends    # the same as an array; None if nothing is added

@@ -53,7 +53,7 @@ cdef object promoted_dtype(list given):
 
 cdef object result_dtype(object a, cnp.ndarray array, object b, cnp.ndarray weights, object requested,
                          Adjustment by=None):
-    """The type of the result: the one that was requested, or that of the arguments."""
+    """The type of the result: the requested type, or the type of the arguments."""
     cdef list given = [(a, array)]
     if weights is not None:
         given.append((b, weights))

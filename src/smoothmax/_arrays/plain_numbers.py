@@ -126,7 +126,7 @@ def as_complex(real: Array, imag: Array) -> Array:
 
 
 def directions(a: Array) -> Array:
-    """exp(1j*angle); 1 for real numbers, and for terms whose exponential vanishes whatever the angle."""
+    """exp(1j*angle); 1 for real numbers, and for terms whose exponential vanishes with any angle."""
     if a.dtype.kind != "c":
         return np.ones((), a.dtype)
     angle = np.where(a.real == -np.inf, 0, a.imag)
@@ -150,7 +150,7 @@ def split(b: Array) -> tuple[Array, Array]:
 
 
 def unit(z: Array) -> Array:
-    """z/abs(z), and 0 at 0. A negative real number has the angle pi, whatever the sign of its imaginary part 0."""
+    """z/abs(z), and 0 at 0. A negative real number has the angle pi for both signs of its imaginary part 0."""
     if z.dtype.kind != "c":
         return np.sign(z)
     parts = [np.where(np.isinf(z), np.where(np.isinf(x), np.sign(x), 0), x) for x in (z.real, z.imag)]

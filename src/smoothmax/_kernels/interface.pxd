@@ -16,7 +16,7 @@ from smoothmax._thresholds cimport LANES_F32, TILE_COLUMNS
 # column each.
 
 cdef struct PartialSum:
-    # What is known of the elements seen so far: a monoid, see ops/partial_sum.pxi. Their exponentials, divided by
+    # The sum of the elements seen so far: a monoid, see ops/partial_sum.pxi. Their exponentials, divided by
     # exp(maximum), sum to count + (others + others_low)/p, where p is what the kernels compute for exp(maximum) with
     # the same shift (see math/shift.pxi). Operations that need less precision leave the count at 0 and add the
     # maximum's exponential to the others.
@@ -53,7 +53,7 @@ cdef struct DotSum:
 
 
 cdef struct Normalizer:
-    # What `finish` computes from the sums, and results need.
+    # Numbers that `finish` computes from the sums, and that results need.
     double log_sum[TILE_COLUMNS]            # log(sum/exp(maximum)), and
     double log_sum_low[TILE_COLUMNS]        # its rounding error
     double inverse[TILE_COLUMNS]            # what the scaled exponentials are multiplied by: one over their sum,
@@ -62,7 +62,7 @@ cdef struct Normalizer:
 
 
 cdef struct LossTerms:
-    # What a loss needs besides its sums. look_up_targets() sets what `finish` reads:
+    # Numbers that a loss needs in addition to its sums. look_up_targets() sets what `finish` reads:
     double target_logit[TILE_COLUMNS]   # the element at the target; 0 where there is no target
     double target_weight[TILE_COLUMNS]  # the weight of the target's class; 0 where there is no target
     double counts[TILE_COLUMNS]         # 1, or 0 for a reduction that is ignored
@@ -76,7 +76,7 @@ cdef struct LossTerms:
 
 
 cdef union Given:
-    # What `finish` needs of each reduction besides its sums, for operations other than losses:
+    # Numbers that `finish` needs in addition to the sums, for operations other than losses:
     double elements[TILE_COLUMNS]       # how many elements take part, where `means` is set; or
     double weight[TILE_COLUMNS]         # the weight of all elements, where `weighs` is set
 
@@ -286,7 +286,7 @@ cdef struct Kernels:
 
 
 cdef struct DataKernels:
-    # What prepares elements for the kernels and puts results in their places.
+    # Functions that prepare elements for the kernels and put results in their places.
     Select select               # `fill` takes the place of elements whose mask is 0; steps from row to row in bytes
     Transpose transpose         # many rows of few columns, and
     Transpose transpose_back    # few rows of many columns
@@ -371,7 +371,8 @@ ctypedef void (*PickOfTile)(const void *e, Py_ssize_t rows, Py_ssize_t columns, 
 
 
 cdef struct ScoreKernels:
-    # What top_log_probs and categorical need besides the kernels of log_softmax. Blocks have at most ROW_BLOCK_BYTES.
+    # Functions that top_log_probs and categorical need in addition to the kernels of log_softmax. Blocks have at most
+    # ROW_BLOCK_BYTES.
     FindCandidates find_candidates      # finds the elements of a block that may be among the k largest of the row
     Cumulate cumulate                   # adds up partial sums; returns False if they are not a distribution
     CumulateBlock cumulate_block        # exponentiates a block, and sums up to the end of each row of lanes

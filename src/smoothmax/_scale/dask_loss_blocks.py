@@ -150,7 +150,7 @@ def smoothed(targets: Array, label_smoothing: float, n: int) -> Array:
 
 
 def target_weights(targets: Array, weight: Array | None, *, ignore_index: int | None) -> Any:
-    """What each position adds to the denominator of a mean. Classes that do not exist are an error elsewhere."""
+    """The share of each position in the denominator of a mean. Classes that do not exist are an error elsewhere."""
     counts = np.ones(targets.shape) if weight is None else np.take(weight, targets.astype(np.intp), mode="clip")
     return counts if ignore_index is None else np.where(targets == ignore_index, 0.0, counts)
 

@@ -1,4 +1,4 @@
-# What explain collects: the routes of the calls that this thread makes, from the first explain of the process on.
+# The list of explain: the routes of the calls of this thread, from the first explain of the process on.
 
 from smoothmax._schedule.atomics cimport exchange, load
 from smoothmax._schedule.route cimport (

@@ -29,7 +29,7 @@ from smoothmax._thresholds cimport (
 
 
 cdef inline bint makes_tiles(const Plan *plan, Py_ssize_t n) noexcept nogil:
-    """Whether reductions make tiles: short ones whatever their strides, long ones if the kept axis has the smaller."""
+    """Whether reductions make tiles: short ones with any strides, long ones if the kept axis has the smaller stride."""
     cdef Py_ssize_t columns = inner_shape(&plan.kept)
     cdef bint across = (
         size_of_stride(inner_stride(&plan.kept, ELEMENTS)) < size_of_stride(inner_stride(&plan.reduced, ELEMENTS)))

@@ -3,7 +3,7 @@
 from smoothmax._schedule.plan cimport Plan
 
 cdef struct Segments:
-    const Plan *plan            # of the whole arrays; its reduced axis is the one that is divided
+    const Plan *plan            # of the whole arrays; segments divide its reduced axis
     const Py_ssize_t *offsets   # where each segment begins, and where the last one ends
     Py_ssize_t n                # segments
     Py_ssize_t result_stride    # from one segment's result to the next, if each is a single number

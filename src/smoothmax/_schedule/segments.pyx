@@ -3,7 +3,7 @@
 Segments of up to SEGMENT_TILE_ELEMENTS are sorted by length, one window of them at a time, so that the segments of a
 tile are about equally long. The number of rows of a tile follows from the length of each of its segments, so the bits
 of a segment do not depend on the others; shorter segments are filled up with -inf. Longer segments are rows. If several
-lines lie side by side and fill the lanes, each segment is a tile by itself, whatever its length.
+lines lie side by side and fill the lanes, each segment of any length is a tile by itself.
 
 Threads take the segments that begin in equal stretches of the axis, which have about the same number of elements. A
 window does not reach from one stretch into the next, so the bits do not depend on the threads. This file knows no

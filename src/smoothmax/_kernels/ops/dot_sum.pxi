@@ -224,7 +224,7 @@ cdef void reduce_weights_tile(State *state, const real *x, Py_ssize_t ld, const 
 
 
 cdef void finish_dot(State *state, Py_ssize_t columns, real *_, real *__) noexcept nogil:
-    """The sum in two parts, the first of which fits in the elements' type."""
+    """The sum in two parts. The first part fits in the elements' type."""
     cdef Py_ssize_t j
     cdef double total
     for j in range(columns):

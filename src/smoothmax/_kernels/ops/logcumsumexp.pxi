@@ -22,8 +22,8 @@
 # scanned side by side, and the sum before each stretch is added.
 
 cdef enum Placement:        # which prefix belongs to a position:
-    INCLUSIVE               # the one that ends with its element
-    EXCLUSIVE               # the one that ends before it
+    INCLUSIVE               # the prefix that ends with its element
+    EXCLUSIVE               # the prefix that ends before it
 
 
 cdef inline real scan_range(real _) noexcept nogil:
