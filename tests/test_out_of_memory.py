@@ -3,7 +3,7 @@
 A library that is loaded before all others makes one allocation fail, or all from that one on: allocations of Python, of
 NumPy and of the kernels' scratch alike. longdouble and complex numbers are left out: functions of NumPy's compute them,
 which raise SystemError there or end the process. So does NumPy's iterator of ufuncs, np.logaddexp's too, where it has
-to cast or to walk more than one axis.
+to cast or to walk more than one axis, and so does CPython 3.11 where num_threads sets a context variable.
 """
 
 import os
@@ -14,6 +14,7 @@ import sys
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.resources  # a sanitizer allocates by itself
 NUMPY_2 = int(np.__version__.split(".")[0]) >= 2
 
 SHIM = """
@@ -23,12 +24,35 @@ void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t n, size_t size);
 void *__libc_realloc(void *memory, size_t size);
 long left, lasting;    /* allocations until one fails, if it is not 0; whether all that follow fail, too */
+static long tried;     /* allocations since it was not 0 */
 static int fails(void) {
     if (left == 0) return 0;
+    tried++;
     if (left > 1) { left--; return 0; }
     if (!lasting) left = 0;
     errno = ENOMEM;
     return 1;
+}
+/* The functions of smoothmax.h allocate nothing: they are called while every allocation would fail, and be counted. */
+typedef struct { double private_[4]; } partial_sum;
+long allocations_of_c(void **f, const double *x, ptrdiff_t n, ptrdiff_t stride, double *out) {
+    partial_sum sum, other;
+    tried = 0;
+    lasting = left = 1;
+    out[0] = ((double (*)(const double *, ptrdiff_t, ptrdiff_t))f[0])(x, n, stride);
+    ((void (*)(partial_sum *))f[1])(&sum);
+    ((void (*)(partial_sum *))f[1])(&other);
+    ((void (*)(partial_sum *, const double *, ptrdiff_t, ptrdiff_t))f[2])(&sum, x, n/2, stride);
+    ((void (*)(partial_sum *, const double *, ptrdiff_t, ptrdiff_t))f[2])(&other, x + n/2*stride, n - n/2, stride);
+    ((void (*)(partial_sum *, const partial_sum *))f[3])(&sum, &other);
+    out[1] = ((double (*)(const partial_sum *))f[4])(&sum);
+    out[2] = ((double (*)(double, double))f[5])(out[0], out[1] - 1);
+    out[3] = ((double (*)(double))f[6])(-out[0]);
+    for (int i = 7; i < 9; i++)
+        ((void (*)(const double *, ptrdiff_t, ptrdiff_t, double *, ptrdiff_t))f[i])(x, n, stride,
+                                                                                  out + 4 + (i - 7)*n*stride, stride);
+    left = 0;
+    return tried;
 }
 void *malloc(size_t size) { return fails() ? NULL : __libc_malloc(size); }
 void *calloc(size_t n, size_t size) { return fails() ? NULL : __libc_calloc(n, size); }
@@ -58,6 +82,7 @@ many = np.concatenate([sums] * 3)
 long, classes = rng.normal(size=200_000), rng.integers(0, 80, 30)
 long_halves = long.astype("f2")
 offsets = np.array([0, 3, 3, 40, 80], "i4")
+stack, infinite = rng.normal(size=(200, 3, 3)), np.where(y[:, :1] > 0, np.inf, 1.0)
 certain, generator = np.eye(80)*1e6, np.random.default_rng(2)    # whose draws are known; NumPy makes no generator then
 earlier = states.reduced("logmeanexp", y, (1,), None, True, F8)[0]
 held = LogSumExp(0).update(x)
@@ -87,6 +112,8 @@ CALLS = {
     "logsumexp with weights": lambda: np.stack(
         smoothmax.logsumexp(single.T, (0,), y[:, :1].T, return_sign=True, where=mask.T)),
     "logsumexp, out": lambda: smoothmax.logsumexp(x, axis=0, out=np.empty(80, "f4")),
+    "logsumexp with a weight a row": lambda: smoothmax.logsumexp(x, 1, y[:, :1], return_sign=True)[0],
+    "logsumexp with weights of infinity": lambda: smoothmax.logsumexp(x, 1, infinite),
     "softmax": lambda: smoothmax.softmax(x[::2, ::-1], axis=0),
     "softmax of a long row": lambda: smoothmax.softmax(long),
     "softmax, overlapping": lambda: overlapping_softmax(),
@@ -96,6 +123,7 @@ CALLS = {
     "log_softmax_vjp": lambda: smoothmax.log_softmax_vjp(single, x, axis=0),
     "logmatmulexp": lambda: smoothmax.logmatmulexp(x, apart),
     "logmatmulexp, exact": lambda: smoothmax.logmatmulexp(integers, y.T, exact=True, out=np.empty((30, 30), "f4")),
+    "logmatmulexp of a stack": lambda: smoothmax.logmatmulexp(stack, stack[::-1]),
     "log_prob": lambda: smoothmax.log_prob(x, classes),
     "cross_entropy": lambda: smoothmax.cross_entropy(x, classes, weight=np.arange(80.0), label_smoothing=0.1),
     "cross_entropy of probabilities": lambda: smoothmax.cross_entropy(single, y, reduction="none"),
@@ -113,10 +141,15 @@ CALLS = {
     "offsets_from_ids": lambda: smoothmax.offsets_from_ids(np.sort(classes), 90),
     "top_log_probs": lambda: np.stack(smoothmax.top_log_probs(x, 5)),
     "top_log_probs of a column": lambda: np.stack(smoothmax.top_log_probs(long[:, None].astype("f4"), 4000, axis=0)),
+    "top_log_probs of halves": lambda: np.stack(smoothmax.top_log_probs(x.astype("f2"), 70)),
     "categorical": lambda: smoothmax.categorical(certain.T, 0, size=(7, 80), scale=0.5, rng=generator),
     "categorical of few": lambda: smoothmax.categorical(certain[:8, :8].astype("f4"), rng=generator),
     "logaddexp": lambda: smoothmax.logaddexp(x, y),
+    "logsubexp": lambda: smoothmax.logsubexp(long, long - 1),
+    "log1mexp": lambda: smoothmax.log1mexp(-abs(single)),
+    "log1pexp": lambda: smoothmax.log1pexp(single),
     "log_expit": lambda: smoothmax.log_expit(single),
+    "set_num_threads": lambda: smoothmax.set_num_threads(3) or smoothmax.get_num_threads(),
     "blocks of a scan": lambda: dask_scans.go_on_in_block(
         x, earlier, axis=1, reverse=False, exclusive=False, dtype=F8),
     "blocks of segments": lambda: dask_segments.block_of_segments(
@@ -165,6 +198,7 @@ for lasting in (0, 1):
                 break
         assert failures > 3, (name, failures)
     for name, call in CALLS.items():
+        smoothmax.set_num_threads(1)
         wanted, failures = call(), 0
         for n in range(1, 201):
             got = outcome(n, lasting, call)
@@ -175,6 +209,71 @@ for lasting in (0, 1):
             if not reached:
                 break
         assert failures, name
+print("done")
+"""
+
+# What answers SciPy's functions is what was there before, whenever switching fails. Only one allocation does: without
+# any memory CPython 3.11 tries forever to enter the handler of an exception in a long function.
+SWITCHING = (
+    SCRIPT[: SCRIPT.index("smoothmax.set_num_threads(1)")]
+    + SCRIPT[SCRIPT.index("def outcome(") : SCRIPT.index("def equal(")]
+    + """
+import scipy.special, sklearn.utils.extmath
+
+FUNCTIONS = [scipy.special.logsumexp, scipy.special.softmax, scipy.special.log_softmax, sklearn.utils.extmath.softmax]
+
+def state():
+    return [(f.__code__, f.__kwdefaults__, dict(vars(f))) for f in FUNCTIONS], scipy.special.log_expit
+
+def within():
+    with smoothmax.patched_scipy(scikit_learn=True):
+        return smoothmax.is_patched()
+
+OWN = state()
+assert within() and state() == OWN and not smoothmax.is_patched()
+for name, call, scipy_too in (
+    ("patch_scipy", lambda: smoothmax.patch_scipy(scikit_learn=True), False),
+    ("scikit-learn too", lambda: smoothmax.patch_scipy(scikit_learn=True), True),
+    ("patched_scipy", within, False),
+):
+    failures = 0
+    for n in range(1, 201):
+        if scipy_too:
+            smoothmax.patch_scipy()
+        before = state()
+        if is_memory_error(outcome(n, 0, call), name, n):
+            failures += 1
+            assert state() == before and smoothmax.is_patched() == scipy_too, (name, n)
+        smoothmax.unpatch_scipy()
+        assert state() == OWN and not smoothmax.is_patched(), (name, n)
+        if not reached:
+            break
+    assert failures > 3, (name, failures)
+print("done")
+"""
+)
+
+C_FUNCTIONS = """
+import ctypes, sys
+import numpy as np
+import smoothmax
+from smoothmax._c.functions import addresses
+
+NAMES = ("logsumexp", "partial_sum_init", "partial_sum_absorb", "partial_sum_merge", "partial_sum_result", "logaddexp",
+         "log1mexp", "softmax", "log_softmax")
+count = ctypes.CDLL(sys.argv[1]).allocations_of_c
+count.restype = ctypes.c_long
+found = addresses()
+functions = (ctypes.c_void_p * len(NAMES))(*(found[f"smoothmax_{name}_f64"] for name in NAMES))
+for n in (1, 10, 3000, 400_000):
+    for stride in (1, 3):
+        x, out = np.random.default_rng(n).normal(size=n * stride), np.zeros(4 + 2 * n * stride)
+        where, to = (array.ctypes.data_as(ctypes.c_void_p) for array in (x, out))
+        tried = count(functions, where, ctypes.c_ssize_t(n), ctypes.c_ssize_t(stride), to)
+        value = smoothmax.logsumexp(x[::stride])
+        assert tried == 0 and out[0] == value, (n, stride, tried)
+        assert np.isclose(out[1], value, rtol=1e-15) and np.isclose(out[2], np.logaddexp(value, value - 1))
+        np.testing.assert_allclose(out[4:][: n * stride : stride], smoothmax.softmax(x[::stride]), rtol=1e-14)
 print("done")
 """
 
@@ -190,13 +289,27 @@ def shim(tmp_path_factory):
     return folder / "shim.so"
 
 
-def test_the_nth_allocation_fails(shim):
-    pytest.importorskip("dask.array")
+def run(script, shim):
+    """What the script says, in a process where allocations fail on demand."""
     run = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(shim)],
+        [sys.executable, "-c", script, str(shim)],
         env={**os.environ, "LD_PRELOAD": str(shim), "PYTHONMALLOC": "malloc", "OPENBLAS_NUM_THREADS": "1"},
         capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     # NumPy 1.26 drops a reference to a dtype for each array that it cannot allocate, and says so when it notices.
     errors = [line for line in run.stderr.splitlines() if "Reference count error detected" not in line or NUMPY_2]
-    assert (run.stdout, errors, run.returncode) == ("done\n", [], 0)
+    return run.stdout, errors, run.returncode
+
+
+def test_the_nth_allocation_fails(shim):
+    pytest.importorskip("dask.array")
+    assert run(SCRIPT, shim) == ("done\n", [], 0)
+
+
+def test_the_nth_allocation_fails_while_scipy_is_switched(shim):
+    pytest.importorskip("sklearn")
+    assert run(SWITCHING, shim) == ("done\n", [], 0)
+
+
+def test_functions_of_c_allocate_nothing(shim):
+    assert run(C_FUNCTIONS, shim) == ("done\n", [], 0)

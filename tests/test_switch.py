@@ -232,6 +232,7 @@ def test_code_with_a_closure_is_exchanged_too():
 
     function = maker(3)
     exchange = Exchange(function, lambda original, *args, **keywords: (original(*args, **keywords), args, keywords))
+    exchange.make()
     assert function(2, plus=1) == (7, (2,), {"plus": 1})
     exchange.undo()
     assert function(2, plus=1) == 7

@@ -26,36 +26,44 @@ def forward(*arguments: Any, _exchange: Exchange, **keywords: Any) -> Any:
 
 
 class Exchange:
-    """A function whose calls a handler answers, until `undo`.
+    """A function whose calls a handler answers, from `make` until `undo`.
 
     The function keeps its name, documentation, signature and identity. Its attribute `__kwdefaults__` holds this
-    object, because the globals of a foreign module have no names of ours.
+    object, because the globals of a foreign module have no names of ours. Everything that needs memory is done before
+    the function changes, so a lack of memory leaves it as it was.
     """
 
     def __init__(self, function: FunctionType, handler: Handler) -> None:
         self.function, self.handler = function, handler
         self.code, self.defaults = function.__code__, function.__kwdefaults__
-        self.attributes = dict(vars(function))
+        self.attributes = vars(function)  # made by this, where the function had none yet
+        self.signature = self.attributes.get("__signature__")
         self.original = FunctionType(
             self.code, function.__globals__, function.__name__, function.__defaults__, function.__closure__
         )
         self.original.__kwdefaults__ = self.defaults
-        signature = inspect.signature(function)
-        # A thread that calls the function between these lines finds complete code, the old or the new.
-        function.__kwdefaults__ = {**(self.defaults or {}), "_exchange": self}
-        function.__code__ = forward.__code__.replace(co_freevars=self.code.co_freevars)
-        function.__signature__ = signature  # type: ignore[attr-defined]
+        self.new_code = forward.__code__.replace(co_freevars=self.code.co_freevars)
+        self.new_defaults = {**(self.defaults or {}), "_exchange": self}
+        self.new_signature = inspect.signature(function)
+
+    def make(self) -> None:
+        """Let the handler answer. A thread that calls the function meanwhile finds either code complete."""
+        self.attributes["__signature__"] = self.new_signature
+        self.function.__kwdefaults__ = self.new_defaults
+        self.function.__code__ = self.new_code
 
     def undo(self) -> None:
         """Restore the function's own code. A call that has already begun is not changed."""
         self.function.__code__ = self.code
         self.function.__kwdefaults__ = self.defaults
-        vars(self.function).clear()
-        vars(self.function).update(self.attributes)
+        if self.signature is None:
+            self.attributes.pop("__signature__", None)
+        else:
+            self.attributes["__signature__"] = self.signature
 
 
 class Rebinding:
-    """An object that replaces another in all loaded modules that have it by its own name, until `undo`.
+    """An object that replaces another, from `make` until `undo`, in all loaded modules that have it by its own name.
 
     Modules whose names begin with one of `homes` are not changed, because they define the two objects, and pickle looks
     for them there. No other code may hold the replacement, because `undo` replaces it wherever it finds it.
@@ -63,7 +71,10 @@ class Rebinding:
 
     def __init__(self, name: str, original: object, replacement: object, homes: tuple[str, ...]) -> None:
         self.name, self.original, self.replacement, self.homes = name, original, replacement, homes
-        self.rebind(original, replacement)
+
+    def make(self) -> None:
+        """Bind the name to the replacement."""
+        self.rebind(self.original, self.replacement)
 
     def undo(self) -> None:
         """Bind the name to the original again, also in modules that were loaded in the meantime."""

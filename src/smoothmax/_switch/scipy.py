@@ -93,7 +93,8 @@ def update() -> None:
     if on["scikit-learn"] or entered["scikit-learn"]:
         wanted = wanted | SCIKIT_LEARN
     for place in exchanges.keys() - wanted.keys():
-        exchanges.pop(place).undo()
+        exchanges[place].undo()
+        del exchanges[place]
     for place in wanted.keys() - exchanges.keys():
         module, name = place
         function = getattr(importlib.import_module(module), name, None)
@@ -102,6 +103,9 @@ def update() -> None:
             exchanges[place] = Rebinding(name, function, stand_in, homes=(f"{module}._", STAND_INS))
         elif function is not None:
             exchanges[place] = Exchange(function, wanted[place])
+        else:
+            continue
+        exchanges[place].make()  # it is noted by now, so that it is undone if there is no memory for the others
 
 
 def patch_scipy(*, scikit_learn: bool = False) -> None:
@@ -239,7 +243,8 @@ def count_blocks(kinds: list[str], change: int) -> None:
         try:
             update()
         except BaseException:
-            for kind in kinds:
-                entered[kind] -= change
+            if change > 0:  # a block that has ended does not begin again
+                for kind in kinds:
+                    entered[kind] -= change
             update()
             raise
