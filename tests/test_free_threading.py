@@ -32,7 +32,7 @@ def test_import_leaves_the_gil_off():
 
 def at_once(work):
     """Call work(i) in eight threads that begin together, and raise what any of them raised."""
-    barrier, errors = threading.Barrier(THREADS), []
+    barrier, errors = threading.Barrier(THREADS, timeout=60), []
 
     def run(i):
         barrier.wait()

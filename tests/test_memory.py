@@ -128,7 +128,7 @@ def test_calls_from_many_threads_give_right_results(function, dtype):
     ]
     wanted = [np.asarray(function(x, axis=-1)) for x in inputs]
     failures = []
-    start = threading.Barrier(8)
+    start = threading.Barrier(8, timeout=60)
 
     def work(first):
         start.wait()

@@ -162,7 +162,8 @@ def test_a_block_ends_with_an_error():
 
 def test_one_object_may_limit_several_threads_at_a_time():
     smoothmax.set_num_threads(3)
-    block, inside, outside = smoothmax.num_threads(1), threading.Barrier(2), threading.Barrier(2)
+    block = smoothmax.num_threads(1)
+    inside, outside = (threading.Barrier(2, timeout=20) for _ in range(2))
     seen = []
 
     def enter():
