@@ -294,8 +294,10 @@ def run_mistake(memory: Memory, case: Case) -> list[Any]:  # noqa: ARG001
     if harmless(case, value, shape):
         return []
     if case.get("lazy"):
-        import dask.array as da
-
+        try:
+            import dask.array as da
+        except ImportError:
+            return []
         arguments[0] = da.from_array(x, chunks=2)
         must_raise(lambda: da.compute(getattr(smoothmax, name)(*arguments, **options), scheduler="synchronous"))
     else:
