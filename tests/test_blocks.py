@@ -49,12 +49,14 @@ def tiny_blocks(monkeypatch):
 def test_regions_cover_an_array_once(shape):
     for r in range(len(shape) + 1):
         for dims in itertools.combinations(range(len(shape)), r):
-            for most in (0, 1, 2, 3, 7, 20, 1000):
+            for most in (0, 1, 2, 3, 6, 7, 20, 1000):
                 seen = np.zeros(shape, int)
+                positions = np.prod([shape[i] for i in dims], dtype=int)
                 for region in regions.divide_into_regions(shape, dims, most):
                     seen[region] += 1
                     along = [seen[region].shape[i] for i in dims]
                     assert np.prod(along) <= max(most, 1)
+                    assert np.prod(along) >= min(most / 4, positions)
                     assert seen[region].size == np.prod(along) * np.prod(
                         [shape[i] for i in range(len(shape)) if i not in dims]
                     )

@@ -5,7 +5,7 @@ state for each reduction, and the second computes the results from the states.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from smoothmax._scale.npy_format import NpyReader
 from smoothmax._scale.regions import Region, divide_into_regions, shape_of_region, stretches, within
 
 __all__ = [
-    "BLOCK_BYTES", "REDUCTIONS", "STATE_BYTES", "STRETCH_MIN_BYTES", "Job", "transform_blocks",
+    "BLOCK_BYTES", "REDUCTIONS", "STATE_BYTES", "STRETCH_MIN_BYTES", "Job", "fast_positions", "transform_blocks",
     "transform_in_two_passes",
 ]  # fmt: skip
 
@@ -68,21 +68,32 @@ class Job:
         target[region] = np.asarray(result).reshape(shape_of_region(region))
 
 
+def fast_positions(source: NpyReader, axes: Sequence[int], position_bytes: int, max_memory: int) -> int:
+    """How many positions of these axes make blocks that fit into memory and are read fast; 0 if none do.
+
+    A position takes so many bytes of elements and results.
+    """
+    for block_bytes in (min(BLOCK_BYTES, max_memory), max_memory):
+        positions = block_bytes // max(position_bytes, 1)
+        first = next(divide_into_regions(source.shape, axes, positions), None)
+        if positions and first is not None:
+            stretch_bytes = stretches(source.shape, first)[1] * source.dtype.itemsize
+            if shape_of_region(first) == source.shape or stretch_bytes >= STRETCH_MIN_BYTES:
+                return positions
+    return 0
+
+
 def transform_blocks(job: Job, source: NpyReader, target: Any) -> None:
     """Apply the function to all elements, in one pass if blocks of whole reductions can be read fast."""
     shape = source.shape
     outer_axes = [i for i in range(len(shape)) if i not in job.axis]
     element_bytes = source.dtype.itemsize + job.dtype.itemsize
     reduction_bytes = element_bytes * math.prod([shape[i] for i in job.axis])
-    for block_bytes in (min(BLOCK_BYTES, job.max_memory), job.max_memory):
-        first = next(divide_into_regions(shape, outer_axes, block_bytes // reduction_bytes))
-        if element_bytes * math.prod(shape_of_region(first)) > block_bytes:
-            continue
-        stretch_bytes = stretches(shape, first)[1] * source.dtype.itemsize
-        if shape_of_region(first) == shape or stretch_bytes >= STRETCH_MIN_BYTES:
-            for region in divide_into_regions(shape, outer_axes, block_bytes // reduction_bytes):
-                job.store(target, region, job.computed(job.read(source, region)))
-            return
+    positions = fast_positions(source, outer_axes, reduction_bytes, job.max_memory)
+    if positions:
+        for region in divide_into_regions(shape, outer_axes, positions):
+            job.store(target, region, job.computed(job.read(source, region)))
+        return
     for region in divide_into_regions(shape, outer_axes, job.max_memory // 2 // STATE_BYTES):
         transform_in_two_passes(job, source, target, region)
 

@@ -12,17 +12,20 @@ Region = tuple[slice, ...]  # a slice with start and stop for each axis
 def divide_into_regions(shape: Sequence[int], axes: Sequence[int], max_positions: int) -> Iterator[Region]:
     """Divide an array along `axes`, in the order of the file, with at most max_positions positions in each region.
 
-    Regions are whole along all other axes, and have at least one position.
+    Regions are whole along all other axes, and have at least one position. Their lengths along an axis differ by at
+    most one, and the first is one of the longest. No region has fewer than a quarter of max_positions, unless the array
+    has fewer, so a function takes the route of the whole array for each region where the route asks for a few rows.
     """
-    lengths: dict[int, int] = {}
+    parts: dict[int, int] = {}
     left = max(max_positions, 1)
     for axis in reversed(axes):
-        lengths[axis] = max(min(shape[axis], left), 1)
-        left = left // lengths[axis] if lengths[axis] == shape[axis] else 1
-    for starts in itertools.product(*[range(0, shape[axis], lengths[axis]) for axis in axes]):
-        start_of = dict(zip(axes, starts, strict=True))
+        length = max(min(shape[axis], left), 1)
+        parts[axis] = -(-shape[axis] // length)
+        left = left // length if length == shape[axis] else 1
+    for index in itertools.product(*[range(parts[axis]) for axis in axes]):
+        part_of = dict(zip(axes, index, strict=True))
         yield tuple(
-            slice(start_of[i], min(start_of[i] + lengths[i], n)) if i in start_of else slice(0, n)
+            slice(-(-n * part_of[i] // parts[i]), -(-n * (part_of[i] + 1) // parts[i])) if i in parts else slice(0, n)
             for i, n in enumerate(shape)
         )
 
