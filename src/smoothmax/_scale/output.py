@@ -17,7 +17,10 @@ from smoothmax._scale.errors import Unwritable, reason
 from smoothmax._scale.rename import exchange, rename_new
 from smoothmax._scale.workspace import Workspace, clear_abandoned, workspace
 
-__all__ = ["new_file", "new_folder", "open_output", "prepare_output"]
+__all__ = [
+    "flush", "flush_folder", "keep_permissions", "new_file", "new_folder", "open_output", "prepare_output",
+    "unwritable",
+]  # fmt: skip
 
 EXISTS = "it exists, and --force is not given"
 FLUSHING_THREADS = 8
@@ -78,8 +81,7 @@ def new_file(path: str, *, replace: bool) -> Iterator[IO[bytes]]:
         with open(space.new, "xb") as file:
             keep_permissions(space)
             yield file
-            file.flush()
-            os.fsync(file.fileno())
+            flush(file)
         if replace:
             os.replace(space.new, space.target)
         else:
@@ -110,6 +112,12 @@ def unwritable(path: str) -> Iterator[None]:
         raise Unwritable(path, EXISTS) from error
     except OSError as error:
         raise Unwritable(path, reason(error)) from error
+
+
+def flush(file: IO[bytes]) -> None:
+    """Make the system write the file to the disk."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def keep_permissions(space: Workspace) -> None:

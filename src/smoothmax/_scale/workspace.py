@@ -3,7 +3,8 @@
 It holds
     lock    locked by the process that writes, as long as it lives: what a killed one leaves behind is unlocked
     new     the output to be
-    former  the output before, for the moment in which the name belongs to neither
+    former  the output before, for the moment in which the name belongs to neither, or in which it can still come back
+    bond    of an output that appears together with another: how to tell whether each of them has appeared
 
 The name of the folder contains a digest of the output's name, so that a later run for the same output finds what an
 earlier one left. A file without a name (O_TMPFILE) would leave nothing behind. But folders cannot have this, not every
@@ -12,6 +13,7 @@ file system supports it, and such a file cannot replace an existing one without 
 
 import contextlib
 import hashlib
+import json
 import os
 import shutil
 import sys
@@ -30,17 +32,55 @@ class Workspace:
 
     def __init__(self, folder: str, target: str) -> None:
         self.folder, self.target = folder, target
-        self.lock, self.new, self.former = (os.path.join(folder, name) for name in ("lock", "new", "former"))
+        names = ("lock", "new", "former", "bond")
+        self.lock, self.new, self.former, self.bond = (os.path.join(folder, name) for name in names)
 
     def open_lock(self) -> int:
         return os.open(self.lock, os.O_RDWR | os.O_CREAT, 0o600)
 
+    def bind(self, other: tuple[str, str] | None) -> None:
+        """Let this output lose its name again if another, with this name and this new file, does not get its own.
+
+        None is an output that is no file.
+        """
+        theirs = None if other is None else [other[0], identity(other[1])]
+        with open(self.bond, "w") as file:
+            json.dump([identity(self.new), theirs], file)
+
+    def unbind(self) -> None:
+        """Say that both outputs have appeared."""
+        with contextlib.suppress(OSError):  # as clear() finds, unless the other is no file
+            os.remove(self.bond)
+
+    def is_half(self) -> bool:
+        """Whether this output has appeared and the one that it is bound to has not."""
+        try:
+            with open(self.bond) as file:
+                own, theirs = json.load(file)
+        except (FileNotFoundError, ValueError):  # not bound, or killed before this output could appear
+            return False
+        return identity(self.target) == own and (theirs is None or identity(theirs[0]) != theirs[1])
+
     def clear(self) -> None:
         """Restore the name of the former output if it is free, and remove everything else as far as possible."""
         with contextlib.suppress(OSError):
+            if self.is_half():
+                if os.path.isdir(self.target):
+                    os.rename(self.target, self.new)
+                else:
+                    os.remove(self.target)
             if os.path.lexists(self.former) and not os.path.lexists(self.target):
                 os.rename(self.former, self.target)
             shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def identity(path: str) -> list[int] | None:
+    """What tells a file from others that have its name before or after, and follows it to another name."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return [found.st_dev, found.st_ino, found.st_mtime_ns]
 
 
 def take_lock(lock: int) -> bool | None:
