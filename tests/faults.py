@@ -3,10 +3,10 @@
 A step is any access to the file system that Python's audit events report, so no step is forgotten when the command
 changes. Each run is a fork of this process, which has imported everything.
 
-    python faults.py KIND OUTPUT FORMER EXCHANGE COMMAND...
+    python faults.py KIND OUTPUTS FORMER EXCHANGE COMMAND...
 
-KIND is the fault, a signal or ENOSPC; FORMER a template of the output before, or empty; EXCHANGE "with exchange" or
-"without exchange" of two names by the system.
+KIND is the fault, a signal or ENOSPC; OUTPUTS are one or several, separated by commas; FORMER is a template of each
+output before, or empty; EXCHANGE "with exchange" or "without exchange" of two names by the system.
 """
 
 import contextlib
@@ -108,30 +108,35 @@ def left_behind():
     return [name for name in os.listdir() if name.startswith(".smoothmax")]
 
 
-def run_all(kind, target, former, command):
-    """Print a line for each step: the exit code, the output and the remaining files, now and after tidying."""
+def run_all(kind, targets, former, command):
+    """Print a line for each step: the exit code, the outputs and the remaining files, now and after tidying."""
     for module in ("dask.array", "distributed", "fsspec.implementations.asyn_wrapper", "zarr"):
-        if target.endswith(".zarr"):
+        if targets[0].endswith(".zarr"):
             with contextlib.suppress(ImportError):
                 importlib.import_module(module)  # once, and not in each run
     old = contents(former) if former else None
     assert exit_code_of_fork(lambda: main(command)) == 0
-    new = contents(target)
+    new = {target: contents(target) for target in targets}
+
+    def state_of(target):
+        found = contents(target)
+        return "new" if found == new[target] else "old" if found == old else "missing" if found is None else "broken"
 
     def state():
-        found = contents(target)
-        return "new" if found == new else "old" if found == old else "missing" if found is None else "broken"
+        return " and ".join(sorted({state_of(target) for target in targets}))
 
     step = 0
     while True:
         step += 1
-        replace(target, former)
+        for target in targets:
+            replace(target, former)
         code = exit_code_of_fork(lambda: run_with_fault(kind, step, command))  # noqa: B023
         if code == NO_SUCH_STEP:
             return
         with open("step.json") as file:
             line = {**json.load(file), "code": code, "output": state(), "left": left_behind()}
-        output.prepare_output(target, folder=target.endswith(".zarr"), replace=True)  # as the next run begins
+        for target in targets:  # as the next run begins
+            output.prepare_output(target, folder=target.endswith(".zarr"), replace=True)
         print(json.dumps({**line, "output then": state(), "left then": left_behind()}), flush=True)
 
 
@@ -139,11 +144,11 @@ if __name__ == "__main__":
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    kind, target, former, exchange, *command = sys.argv[1:]
+    kind, targets, former, exchange, *command = sys.argv[1:]
     if exchange == "without exchange":
 
         def renameat2(*_):
             return False
 
         rename.renameat2 = renameat2
-    run_all(kind, target, former, command)
+    run_all(kind, targets.split(","), former, command)

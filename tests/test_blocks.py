@@ -14,7 +14,7 @@ from oracle import reference, ulp_error
 
 import smoothmax
 from smoothmax.__main__ import main
-from smoothmax._cli import arguments
+from smoothmax._cli import arguments, values
 from smoothmax._scale import blocks, npy, npy_format, regions
 
 MB = 10**6
@@ -29,7 +29,7 @@ def folder(tmp_path, monkeypatch):
 @pytest.fixture
 def tiny_blocks(monkeypatch):
     """Count 3000 bytes as a megabyte, so that blocks have a few hundred elements. Gives the blocks that were read."""
-    monkeypatch.setitem(arguments.UNITS, "mb", 3000)
+    monkeypatch.setitem(values.UNITS, "mb", 3000)
     monkeypatch.setattr(blocks, "STRETCH_MIN_BYTES", 64)
     taken = []
     whole = npy_format.NpyReader.__getitem__

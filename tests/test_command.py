@@ -280,7 +280,8 @@ def test_an_unknown_function_is_named(folder, capsys):
     # versions of Python differ in the quotes
     assert message.replace("'", "") == (
         "argument function: invalid choice: softmin (choose from logsumexp, softmax, log_softmax, logmeanexp, "
-        "logcumsumexp, segment_logsumexp, segment_softmax, segment_log_softmax, bench)"
+        "logcumsumexp, segment_logsumexp, segment_softmax, segment_log_softmax, logaddexp, logsubexp, log1mexp, "
+        "log1pexp, log_expit, logmatmulexp, top_log_probs, categorical, bench)"
     )
 
 

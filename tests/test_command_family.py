@@ -8,7 +8,7 @@ from exact_prefixes import prefixes, worst
 
 import smoothmax
 from smoothmax.__main__ import main
-from smoothmax._cli import arguments
+from smoothmax._cli import values
 from smoothmax._scale import blocks, npy, npy_format, scanned_blocks, segmented_blocks
 
 RNG = np.random.default_rng(30)
@@ -35,7 +35,7 @@ def read(request, monkeypatch):
 
     monkeypatch.setattr(npy_format.NpyReader, "__getitem__", noted)
     if request.param:
-        monkeypatch.setitem(arguments.UNITS, "mb", 3000)
+        monkeypatch.setitem(values.UNITS, "mb", 3000)
         for module in (blocks, segmented_blocks):
             monkeypatch.setattr(module, "STRETCH_MIN_BYTES", 64)
         monkeypatch.setattr(npy, "WHOLE_RESULT_BYTES", 100)
@@ -53,7 +53,7 @@ def check_blocks(read, x):
 
 def result_of(function, x, *options):
     np.save("x.npy", x)
-    memory = "1MB" if "mb" in arguments.UNITS and arguments.UNITS["mb"] == 3000 else "512MB"
+    memory = "1MB" if "mb" in values.UNITS and values.UNITS["mb"] == 3000 else "512MB"
     assert main([function, "x.npy", "-o", "y.npy", "--force", "--max-memory", memory, *options]) == 0
     return np.load("y.npy")
 

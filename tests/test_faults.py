@@ -3,6 +3,7 @@
 faults.py runs the command once for each step that touches the file system, with a fault at that step.
 """
 
+import itertools
 import json
 import os
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="each run is a fork of one process")
 
-X = np.random.default_rng(0).normal(size=(4, 3))
+X = np.random.default_rng(0).normal(size=(4, 4))
 CODES = {"SIGKILL": {-9}, "SIGINT": {130}, "SIGTERM": {143}, "ENOSPC": {0, 2}}
 SLOW = pytest.mark.slow
 KINDS = [pytest.param(kind, marks=[SLOW] * (kind != "SIGKILL")) for kind in CODES]
@@ -35,21 +36,25 @@ def save(path, array):
         store[...] = array
 
 
-def faults(folder, kind, suffix, *, former, exchange="with exchange", function=("softmax",)):
+def faults(folder, kind, suffix, *, former, exchange="with exchange", function=("softmax", "--axis=0"), second=None):
     """The outcome of each step."""
     save(folder / f"x{suffix}", X)
     np.save(folder / "o.npy", [0, 1, 1, 4])
-    command = [*function, f"x{suffix}", "-o", f"y{suffix}", "--axis", "0"]
+    command = [*function, f"x{suffix}", "-o", f"y{suffix}"]
+    outputs = [f"y{suffix}"]
+    if second is not None:
+        outputs.append(second)
+        command += ["--indices", second]
     if former:
         save(folder / f"former{suffix}", np.ones(3))
         command.append("--force")
     script = Path(__file__).parent / "faults.py"
-    given = [sys.executable, script, kind, f"y{suffix}", f"former{suffix}" if former else "", exchange, *command]
+    given = [sys.executable, script, kind, ",".join(outputs), f"former{suffix}" if former else "", exchange, *command]
     run = subprocess.run(given, cwd=folder, capture_output=True, text=True, timeout=600)
     assert run.returncode == 0, run.stdout + run.stderr
     assert set(run.stderr.splitlines()) <= {
         "smoothmax: error: interrupted",
-        f"smoothmax: error: cannot write 'y{suffix}': No space left on device",
+        *(f"smoothmax: error: cannot write {output!r}: No space left on device" for output in outputs),
         f"smoothmax: error: cannot read 'x{suffix}': No space left on device",
         "smoothmax: error: cannot read 'o.npy': No space left on device",
     }
@@ -73,13 +78,42 @@ def test_output_is_old_or_new_whatever_happens(tmp_path, kind, suffix, former):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
-    "function", [("logcumsumexp",), ("logmeanexp", "--keepdims"), ("segment_softmax", "--offsets=o.npy")], ids=" ".join
-)
+    "function",
+    [
+        ("logcumsumexp", "--axis=0"), ("logmeanexp", "--axis=0", "--keepdims"), ("segment_softmax", "--offsets=o.npy"),
+        ("categorical", "--seed=1"), pytest.param(("log1pexp",), marks=SLOW),
+        pytest.param(("logmatmulexp", "x.npy"), marks=SLOW),
+    ],
+    ids=" ".join,
+)  # fmt: skip
 def test_outputs_of_other_functions_are_old_or_new(tmp_path, kind, function):
     for step in faults(tmp_path, kind, ".npy", former=True, function=function):
         assert step["code"] in CODES[kind], step
         assert step["output then"] == step["output"] in ("new", "old"), step
         assert step["left then"] == [], step
+
+
+PAIRS = [(".npy", "SIGKILL", True), (".npy", "ENOSPC", True), (".npy", "SIGINT", False)]
+OTHER_PAIRS = set(itertools.product((".npy", ".zarr"), CODES, [False, True])) - set(PAIRS)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "kind", "former"), [*PAIRS, *(pytest.param(*case, marks=SLOW) for case in sorted(OTHER_PAIRS))]
+)
+def test_two_outputs_are_both_old_or_both_new(tmp_path, suffix, kind, former):
+    """Killed between the two renames, only one is new, until the next run gives it back what it was."""
+    halves = 0
+    for step in faults(tmp_path, kind, suffix, former=former, function=("top_log_probs", "-k2"), second=f"i{suffix}"):
+        assert step["code"] in CODES[kind], step
+        assert step["output then"] in ("new", "old"), step
+        assert step["left then"] == [], step
+        if kind != "SIGKILL":
+            assert step["output then"] == step["output"], step
+            assert step["left"] == [] or step["clearing"], step
+        if kind == "ENOSPC":
+            assert (step["code"] == 0) == (step["output"] == "new"), step
+        halves += step["output"] in ("new and old", "missing and old")
+    assert (halves > 0) == (kind == "SIGKILL")
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -13,7 +13,7 @@ import smoothmax
 from smoothmax.__main__ import main
 from smoothmax._scale import rename
 from smoothmax._scale import zarr as stores
-from smoothmax._scale.npy import Request
+from smoothmax._scale.request import Request
 
 dask = pytest.importorskip("dask")
 zarr = pytest.importorskip("zarr")

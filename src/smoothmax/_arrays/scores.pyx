@@ -149,8 +149,9 @@ def checked_size(lengths, size, tuple positions):
     return lengths
 
 
-cdef int refuse_undefined(cnp.ndarray array, int along, Adjustment by, object dtype, object indices) except -1:
-    """Raise for the first row, in C's order, that has no distribution, and say why."""
+cdef int refuse_undefined(cnp.ndarray array, int along, Adjustment by, object dtype, object indices,
+                          object begin) except -1:
+    """Raise for the first row, in C's order, that has no distribution. `begin` is where rows of a file begin."""
     place = tuple([int(i) for i in np.argwhere(indices[..., 0] < 0)[0]])
     silence = silenced()
     try:
@@ -159,11 +160,14 @@ cdef int refuse_undefined(cnp.ndarray array, int along, Adjustment by, object dt
     finally:
         silence.__exit__(None, None, None)
     what = "nan" if np.isnan(largest) else "inf" if largest > 0 else "-inf alone"
+    if begin is not None:
+        place = tuple([i + first for i, first in zip(place, begin)])
     where = ", ".join([str(i) for i in place[:along] + (":",) + place[along:]])
     raise ValueError(f"logits must not have nan, inf or -inf alone along the axis, got {what} in logits[{where}]")
 
 
-cdef object draw_array(object logits, object axis, object size, object scale, object rng, object uniforms=None):
+cdef object draw_array(object logits, object axis, object size, object scale, object rng, object uniforms=None,
+                       object begin=None):
     """Indices along the axis, drawn with the probabilities softmax(scale*logits) by given or new uniform numbers."""
     cdef cnp.ndarray array = as_numbers(logits, "logits"), numbers, indices
     cdef Adjustment by = adjustment_of(scale, None)
@@ -213,11 +217,11 @@ cdef object draw_array(object logits, object axis, object size, object scale, ob
         undefined = scores.undefined
     numbers = None
     if undefined:
-        refuse_undefined(array, along, by, dtype, indices)
+        refuse_undefined(array, along, by, dtype, indices, begin)
     drawn = np.transpose(np.reshape(indices, [lengths[i] for i in order]), np.argsort(order))
     return np.ascontiguousarray(drawn)[()] if len(lengths) else drawn.reshape(())[()]
 
 
-def drawn(logits, uniforms, axis, scale):
-    """The draws for given uniform numbers, for tasks of Dask."""
-    return draw_array(logits, axis, np.shape(uniforms), scale, None, uniforms)
+def drawn(logits, uniforms, axis, scale, begin=None):
+    """The draws for given uniform numbers, for tasks of Dask and for blocks of a file that begin at these places."""
+    return draw_array(logits, axis, np.shape(uniforms), scale, None, uniforms, begin)

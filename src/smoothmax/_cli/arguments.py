@@ -1,13 +1,23 @@
 """The arguments of the command line."""
 
 import argparse
-import re
-import sys
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any, NoReturn
 
 from smoothmax import __version__
+from smoothmax._cli.values import (
+    DTYPES,
+    parse_axis,
+    parse_dtype,
+    parse_k,
+    parse_lengths,
+    parse_one_axis,
+    parse_one_or_none,
+    parse_scale,
+    parse_seed,
+    parse_shape,
+    parse_size,
+)  # fmt: skip
 from smoothmax._scale.errors import Refused
 
 __all__ = ["parse"]
@@ -21,10 +31,24 @@ FUNCTIONS = {
     "segment_logsumexp": "logsumexp of each segment of an axis",
     "segment_softmax": "softmax within each segment of an axis",
     "segment_log_softmax": "log_softmax within each segment of an axis",
+    "logaddexp": "logarithm of the sum of two exponentials",
+    "logsubexp": "logarithm of the difference of two exponentials",
+    "log1mexp": "logarithm of one minus an exponential",
+    "log1pexp": "logarithm of one plus an exponential, the softplus",
+    "log_expit": "logarithm of the logistic function",
+    "logmatmulexp": "product of two matrices in log space",
+    "top_log_probs": "largest log-probabilities of each row of logits, and where they are",
+    "categorical": "indices drawn with the probabilities of logits",
 }
-REDUCTIONS = ("logsumexp", "logmeanexp", "segment_logsumexp")  # their results are printed if there is no output
-DTYPES = ("float32", "float64", "float16", "longdouble")
-UNITS = {"": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
+INPUTS = {"logaddexp": ("x1", "x2"), "logsubexp": ("x1", "x2"), "logmatmulexp": ("a", "b")}  # of the others: input
+# Functions whose results are printed where there is no output.
+PRINTED = {
+    "logsumexp": "the result is printed",
+    "logmeanexp": "the result is printed",
+    "segment_logsumexp": "the result is printed",
+    "categorical": "the indices are printed",
+    "top_log_probs": "and without --indices, those of one row are printed: an index and a log-probability on each line",
+}
 
 
 class Parser(argparse.ArgumentParser):
@@ -45,62 +69,6 @@ class Version(argparse.Action):
         parser.exit()
 
 
-def parse_axis(text: str) -> int | tuple[int, ...] | None:
-    if text.strip().lower() == "none":
-        return None
-    try:
-        axes = tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise Refused(f"axis must be none, an integer, or integers separated by commas, got {text!r}") from None
-    return axes if len(axes) > 1 else axes[0]
-
-
-def parse_one_axis(text: str) -> int:
-    axis = parse_one_or_none(text)
-    if axis is None:
-        raise Refused(f"axis must be an integer, got {text!r}")
-    return axis
-
-
-def parse_one_or_none(text: str) -> int | None:
-    axis = parse_axis(text)
-    if isinstance(axis, tuple):
-        raise Refused(f"axis must be one integer, got {text!r}")
-    return axis
-
-
-def parse_scale(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise Refused(f"scale must be a number, got {text!r}") from None
-
-
-def parse_dtype(text: str) -> str:
-    if text not in DTYPES:
-        raise Refused(f"dtype must be {', '.join(DTYPES[:-1])} or {DTYPES[-1]}, got {text!r}")
-    return text
-
-
-def parse_shape(text: str) -> tuple[int, ...]:
-    try:
-        shape = tuple(int(part) for part in text.split(","))
-    except ValueError:
-        shape = ()
-    if not shape or min(shape) < 1:
-        raise Refused(f"shape must be positive integers separated by commas, got {text!r}")
-    return shape
-
-
-def parse_size(text: str) -> int:
-    """A number of bytes, at least a million; numbers beyond any memory are limited to the largest size of an array."""
-    match = re.fullmatch(r"(\d+(?:\.\d*)?)\s*([kmg]i?b|)", text.strip().lower())
-    size = min(int(Decimal(match[1]) * UNITS[match[2]]), sys.maxsize) if match else 0
-    if size < UNITS["mb"]:
-        raise Refused(f"max-memory must be a size such as 512MB or 2GiB, 1MB at least, got {text!r}")
-    return size
-
-
 def make_parser() -> Parser:
     parser = Parser(
         prog="python -m smoothmax",
@@ -118,37 +86,98 @@ def make_parser() -> Parser:
 
 
 def add_function(commands: Any, name: str, summary: str) -> None:
-    command = commands.add_parser(name, help=summary, description=f"The {summary}, of an array in a file.")
-    command.add_argument("input", help="a .npy file, a .zarr store, or - for standard input (.npy)")
-    printed = "; without it, the result is printed" if name in REDUCTIONS else ""
+    inputs = INPUTS.get(name, ("input",))
+    of_what = "an array in a file" if len(inputs) == 1 else "arrays in two files"
+    command = commands.add_parser(name, help=summary, description=f"The {summary}, of {of_what}.")
+    kinds = "a .npy file, a .zarr store, or - for standard input (.npy)"
+    for dest, metavar in zip(("input", "second"), inputs, strict=False):
+        command.add_argument(dest, metavar=metavar, help=kinds)
+    printed = f"; without it, {PRINTED[name]}" if name in PRINTED else ""
     command.add_argument(
         "-o", "--output", required=not printed, help=f"where to write the result, of the same kind, - for standard "
         f"output{printed}",
     )  # fmt: skip
-    if name.startswith("segment_"):
-        command.add_argument("--axis", type=parse_one_axis, default=0, help="the axis that is divided (the first)")
-        command.add_argument(
-            "--offsets", required=True, help="a .npy file of integers: segment i goes from the i-th to the next"
-        )
-    elif name == "logcumsumexp":
-        command.add_argument(
-            "--axis", type=parse_one_or_none, help="an integer, or none: all elements in C's order (the default)"
-        )
-        command.add_argument("--reverse", action="store_true", help="sum from each position to the end")
-        command.add_argument("--exclusive", action="store_true", help="leave the position itself out")
-    else:
-        command.add_argument(
-            "--axis", type=parse_axis, help="an integer, integers separated by commas, or none: all axes (the default)"
-        )
-        command.add_argument("--scale", type=parse_scale, default=1.0, help="multiply the elements by this number")
-    command.add_argument("--dtype", type=parse_dtype, help=f"of the result: {', '.join(DTYPES)}")
-    if name in ("logsumexp", "logmeanexp"):
-        command.add_argument("--keepdims", action="store_true", help="keep the reduced axes, with length 1")
+    ARGUMENTS_OF.get(name, add_nothing)(command)
+    if name not in ("top_log_probs", "categorical"):
+        command.add_argument("--dtype", type=parse_dtype, help=f"of the result: {', '.join(DTYPES)}")
     command.add_argument(
         "--max-memory", type=parse_size, default="512MB", help="of elements and results: 512MB unless given"
     )
     command.add_argument("--quiet", action="store_true", help="no progress bar, on a terminal too")
     command.add_argument("--force", action="store_true", help="replace the output if it exists")
+
+
+def add_nothing(command: Any) -> None:
+    pass
+
+
+def add_axes_and_scale(command: Any) -> None:
+    command.add_argument(
+        "--axis", type=parse_axis, help="an integer, integers separated by commas, or none: all axes (the default)"
+    )
+    add_scale(command)
+
+
+def add_scale(command: Any) -> None:
+    command.add_argument("--scale", type=parse_scale, default=1.0, help="multiply the elements by this number")
+
+
+def add_reduction(command: Any) -> None:
+    add_axes_and_scale(command)
+    command.add_argument("--keepdims", action="store_true", help="keep the reduced axes, with length 1")
+
+
+def add_scan(command: Any) -> None:
+    command.add_argument(
+        "--axis", type=parse_one_or_none, help="an integer, or none: all elements in C's order (the default)"
+    )
+    command.add_argument("--reverse", action="store_true", help="sum from each position to the end")
+    command.add_argument("--exclusive", action="store_true", help="leave the position itself out")
+
+
+def add_segments(command: Any) -> None:
+    command.add_argument("--axis", type=parse_one_axis, default=0, help="the axis that is divided (the first)")
+    command.add_argument(
+        "--offsets", required=True, help="a .npy file of integers: segment i goes from the i-th to the next"
+    )
+
+
+def add_exact(command: Any) -> None:
+    command.add_argument("--exact", action="store_true", help="sum each element by itself, within 2 ULP")
+
+
+def add_row_axis(command: Any) -> None:
+    command.add_argument("--axis", type=parse_one_axis, default=-1, help="the axis of the probabilities (the last)")
+
+
+def add_top(command: Any) -> None:
+    command.add_argument("-k", type=parse_k, required=True, metavar="K", help="how many of each row")
+    command.add_argument("--indices", metavar="FILE", help="where to write the indices; -o writes log-probabilities")
+    add_row_axis(command)
+
+
+def add_categorical(command: Any) -> None:
+    add_row_axis(command)
+    command.add_argument(
+        "--size", type=parse_lengths, help="the shape of the result, to which that of the rows broadcasts: as 1000,64"
+    )
+    add_scale(command)
+    command.add_argument("--seed", dest="rng", type=parse_seed, help="an integer: equal seeds give equal draws")
+
+
+ARGUMENTS_OF = {
+    "logsumexp": add_reduction,
+    "logmeanexp": add_reduction,
+    "softmax": add_axes_and_scale,
+    "log_softmax": add_axes_and_scale,
+    "logcumsumexp": add_scan,
+    "segment_logsumexp": add_segments,
+    "segment_softmax": add_segments,
+    "segment_log_softmax": add_segments,
+    "logmatmulexp": add_exact,
+    "top_log_probs": add_top,
+    "categorical": add_categorical,
+}
 
 
 def add_bench(commands: Any) -> None:

@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from smoothmax._cli import bench
+from smoothmax._cli.arguments import INPUTS
 from smoothmax._scale import npy, zarr
 from smoothmax._scale.errors import Refused, Unwritable, reason
 from smoothmax._scale.output import prepare_output
+from smoothmax._scale.request import Request
 
 __all__ = ["run"]
 
@@ -38,19 +40,22 @@ def run_bench(options: argparse.Namespace) -> None:
 
 def run_function(options: argparse.Namespace) -> None:
     source, target = options.input, options.output
-    if source == getattr(options, "offsets", None) == "-":
-        raise Refused("input and offsets must not both be standard input")
-    stores = [path is not None and is_store(path) for path in (source, target)]
-    if target is not None:
-        if target.lower().endswith(".npz"):
-            raise Unwritable(target, "an .npz archive; a result is written as .npy or .zarr")
-        prepare_output(target, folder=stores[1], replace=options.force)
-        if stores[0] != stores[1]:
-            raise Refused(f"input and output must both be .zarr or both be .npy, got {source!r}, {target!r}")
-    names = {field.name for field in dataclasses.fields(npy.Request)} - {"name"}
-    request = npy.Request(options.function, **{name: value for name, value in vars(options).items() if name in names})
+    indices = getattr(options, "indices", None)
+    check_streams(options)
+    inputs = [source, *([options.second] if hasattr(options, "second") else [])]
+    outputs = [path for path in (target, indices) if path is not None]
+    for path in outputs:
+        if path.lower().endswith(".npz"):
+            raise Unwritable(path, "an .npz archive; a result is written as .npy or .zarr")
+        prepare_output(path, folder=is_store(path), replace=options.force)
+    stores = {is_store(path) for path in inputs + outputs}
+    if len(stores) == 2:
+        which = "input and output must both" if len(inputs + outputs) == 2 else "inputs and outputs must all"
+        raise Refused(f"{which} be .zarr or {which.split()[-1]} be .npy, got {', '.join(map(repr, inputs + outputs))}")
+    names = {field.name for field in dataclasses.fields(Request)} - {"name"}
+    request = Request(options.function, **{name: value for name, value in vars(options).items() if name in names})
     try:
-        if stores[0]:
+        if stores == {True}:
             zarr.transform_store(request, source, target, replace=options.force)
         else:
             npy.transform_file(
@@ -61,6 +66,21 @@ def run_function(options: argparse.Namespace) -> None:
         raise Refused(f"not enough memory for {options.function} of {source!r}") from error
     except (TypeError, ValueError, OverflowError, NotImplementedError) as error:
         raise Refused(reason(error)) from error
+
+
+def check_streams(options: argparse.Namespace) -> None:
+    """Refuse what is asked for twice: a standard stream, or one file for two results."""
+    offsets, second, indices = (getattr(options, name, None) for name in ("offsets", "second", "indices"))
+    if options.input == "-" == offsets:
+        raise Refused("input and offsets must not both be standard input")
+    if options.input == "-" == second:
+        raise Refused(f"{' and '.join(INPUTS[options.function])} must not both be standard input")
+    if (
+        options.output is not None
+        and indices is not None
+        and os.path.realpath(options.output) == os.path.realpath(indices)
+    ):
+        raise Refused(f"-o and --indices must not both be {indices!r}")
 
 
 def is_store(path: str) -> bool:

@@ -3,8 +3,6 @@
 import math
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,43 +10,22 @@ import numpy as np
 from smoothmax._api import functions, scans, segments
 from smoothmax._arrays.segments import axis_and_offsets
 from smoothmax._partial import states
+from smoothmax._scale.block_results import Progress
 from smoothmax._scale.blocks import REDUCTIONS, Job, transform_blocks
+from smoothmax._scale.blockwise import BLOCKWISE, transform_blockwise
 from smoothmax._scale.errors import Refused
 from smoothmax._scale.npy_format import NpyReader, NpyWriter, open_npy, write_array, write_header
 from smoothmax._scale.output import open_output
+from smoothmax._scale.request import Request
 from smoothmax._scale.scanned_blocks import scan_file, scan_flat
 from smoothmax._scale.segmented_blocks import segment
-from smoothmax._scale.text import print_numbers
+from smoothmax._scale.text import check_printable, print_numbers
 
-__all__ = ["Request", "offsets_in_file", "transform_file"]
+__all__ = ["offsets_in_file", "transform_file"]
 
-Progress = Callable[[int], AbstractContextManager[Callable[[int], object]]]
 Array = np.ndarray[Any, Any]
 
 WHOLE_RESULT_BYTES = 1 << 24  # results of reductions up to this size are held in memory until they are complete
-
-
-@dataclass
-class Request:
-    """The request of a command: a function by its name, and its arguments."""
-
-    name: str
-    axis: int | tuple[int, ...] | None = None
-    dtype: str | None = None
-    keepdims: bool = False
-    scale: float = 1.0
-    reverse: bool = False
-    exclusive: bool = False
-    offsets: str | None = None  # a file
-
-    def keywords(self) -> dict[str, Any]:
-        """The arguments of this function, besides the array and its offsets."""
-        given: dict[str, Any] = {"axis": self.axis, "dtype": self.dtype}
-        if self.name == "logcumsumexp":
-            return given | {"reverse": self.reverse, "exclusive": self.exclusive}
-        if self.name in REDUCTIONS:
-            given["keepdims"] = self.keepdims
-        return given if self.offsets is not None else given | {"scale": self.scale}
 
 
 def read_offsets(path: str) -> Array:
@@ -74,6 +51,9 @@ def transform_file(
     bytes of each read. Raises Unreadable or Unwritable for the files, and the errors of the functions for wrong
     arguments.
     """
+    if request.name in BLOCKWISE:
+        transform_blockwise(request, source, target, max_memory=max_memory, replace=replace, progress=progress)
+        return
     with open_npy(source) as reader:
         computed = dtype_with_states(reader.dtype, request.dtype)
         if computed is None or not math.prod(reader.shape):
@@ -144,8 +124,8 @@ def write_regions(
     nbytes = math.prod(shape) * job.dtype.itemsize
     reduces = job.name in REDUCTIONS or job.name == "segment_logsumexp"
     if target is None or (reduces and nbytes <= WHOLE_RESULT_BYTES):
-        if target is None and nbytes > job.max_memory:
-            raise Refused(f"the result has {math.prod(shape)} numbers, more than memory: -o FILE writes them")
+        if target is None:
+            check_printable(math.prod(shape), nbytes, job.max_memory)
         values = np.empty(shape, job.dtype)
         compute(values)
         write_or_print(np.array(values.T if reversed_ else values, order="C"), target, replace)

@@ -15,17 +15,25 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from smoothmax._scale.errors import Unreadable, reason
 from smoothmax._scale.regions import Region, shape_of_region, stretches
 
-__all__ = ["SPOOL_BYTES", "NpyReader", "NpyWriter", "open_npy", "write_array", "write_header"]
+__all__ = ["SPOOL_BYTES", "NpyReader", "NpyWriter", "in_other_order", "open_npy", "write_array", "write_header"]
 
 Array = np.ndarray[Any, Any]
 SPOOL_BYTES = 32 << 20  # data from a pipe is held in memory up to this size, then on disk
+
+
+T = TypeVar("T")
+
+
+def in_other_order(of_axes: tuple[T, ...], reversed_: bool) -> tuple[T, ...]:
+    """What belongs to each axis of a file as what belongs to each axis of the array, or the other way round."""
+    return of_axes[::-1] if reversed_ else of_axes
 
 
 class NpyReader:
@@ -39,10 +47,19 @@ class NpyReader:
     def nbytes(self) -> int:
         return math.prod(self.shape) * self.dtype.itemsize
 
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """The shape of the array, and not of the file."""
+        return in_other_order(self.shape, self.reversed)
+
+    def part(self, region: Region) -> Array:
+        """The elements of a region, with its axes in the array's order and not in the file's."""
+        elements = self[in_other_order(region, self.reversed)]
+        return elements.T if self.reversed else elements
+
     def read_all(self) -> Array:
         """The whole array, with its axes in the array's order and not in the file's."""
-        array = self[tuple(slice(0, n) for n in self.shape)]
-        return array.T if self.reversed else array
+        return self.part(tuple(slice(0, n) for n in self.lengths))
 
     def __getitem__(self, region: Region) -> Array:
         """The elements of a region. Raises Unreadable if the file has become shorter, or the system cannot read it."""
@@ -66,9 +83,13 @@ class NpyReader:
 class NpyWriter:
     """Regions of the array in a .npy file whose header is written already, in the order of the file."""
 
-    def __init__(self, file: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-        self.file, self.shape, self.dtype = file, shape, dtype
+    def __init__(self, file: Any, shape: tuple[int, ...], dtype: np.dtype[Any], reversed_: bool = False) -> None:
+        self.file, self.shape, self.dtype, self.reversed = file, shape, dtype, reversed_
         self.offset = file.tell()
+
+    def put(self, region: Region, values: Array) -> None:
+        """Write a region, with the axes of the array and not of the file."""
+        self[in_other_order(region, self.reversed)] = values.T if self.reversed else values
 
     def __setitem__(self, region: Region, values: Array) -> None:
         unwritten = np.ascontiguousarray(values).reshape(-1).view(np.uint8).data

@@ -4,10 +4,20 @@ from typing import Any, TextIO
 
 import numpy as np
 
-__all__ = ["print_numbers"]
+from smoothmax._scale.errors import Refused
+
+__all__ = ["check_printable", "print_numbers", "print_ranking"]
+
+Array = np.ndarray[Any, Any]
 
 
-def print_numbers(array: np.ndarray[Any, Any], stream: TextIO) -> None:
+def check_printable(number: int, nbytes: int, max_memory: int) -> None:
+    """Refuse to print so many numbers if they do not fit into memory."""
+    if nbytes > max_memory:
+        raise Refused(f"the result has {number} numbers, more than memory: -o FILE writes them")
+
+
+def print_numbers(array: Array, stream: TextIO) -> None:
     """Print an array: each row of the last axis on its own line, and an empty line between matrices."""
     if array.ndim < 2:
         for value in np.atleast_1d(array):
@@ -18,3 +28,9 @@ def print_numbers(array: np.ndarray[Any, Any], stream: TextIO) -> None:
         if i and i % array.shape[-2] == 0:
             print(file=stream)
         print(*row, file=stream)
+
+
+def print_ranking(values: Array, indices: Array, stream: TextIO) -> None:
+    """Print a line for each element of one row, in their order: its index and its value."""
+    for index, value in zip(indices.reshape(-1), values.reshape(-1), strict=True):
+        print(index, value, file=stream)

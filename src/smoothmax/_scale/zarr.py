@@ -2,15 +2,20 @@
 
 import os
 import stat
-import sys
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from smoothmax._api import elementwise
+from smoothmax._partial import states
+from smoothmax._scale.blockwise import check_one_row, print_results
+from smoothmax._scale.elementwise_blocks import applied, shape_of_operands
 from smoothmax._scale.errors import Refused, Unreadable, Unwritable, reason
-from smoothmax._scale.npy import Request, offsets_in_file
-from smoothmax._scale.output import new_folder
-from smoothmax._scale.text import print_numbers
+from smoothmax._scale.npy import offsets_in_file
+from smoothmax._scale.pair import new_folders
+from smoothmax._scale.request import ELEMENTWISE, Request
 
 __all__ = ["transform_store"]
 
@@ -36,33 +41,32 @@ class ChunkReader:
 def transform_store(request: Request, source: str, target: str | None, *, replace: bool) -> None:
     """Read the store `source`, and write the store `target` or, if that is None, print the result.
 
-    Raises Unreadable or Unwritable for the stores, Refused without zarr and dask, and the errors of the functions for
-    wrong arguments.
+    The request names a second store to read or to write. Raises Unreadable or Unwritable for the stores, Refused
+    without zarr and dask, and the errors of the functions for wrong arguments.
     """
     from concurrent.futures import ThreadPoolExecutor, wait  # slow to import, like the next ones
 
     try:
         import dask.array as da
-
-        import smoothmax.dask as functions
     except ImportError as error:
         raise needed(error) from error
     if request.dtype == "longdouble":
         raise Refused("dtype must be float32, float64 or float16 for .zarr, got 'longdouble'")
-    array = open_array(source)
-    reader = ChunkReader(source, array)
-    x, keywords = da.from_array(reader, chunks=array.chunks), request.keywords()
-    if request.offsets is not None:
-        keywords["axis"], keywords["offsets"] = offsets_in_file(request.offsets, request.axis, array.shape)
-    result = getattr(functions, request.name)(x, **keywords)
-    if target is None:
-        print_numbers(np.asarray(result.compute(scheduler="threads")), sys.stdout)
+    readers = [ChunkReader(path, open_array(path)) for path in (source, request.second) if path is not None]
+    results = results_of(request, [da.from_array(reader, chunks=reader.array.chunks) for reader in readers])
+    wanted = [
+        (path, result.rechunk(tuple(max(n, 1) for n in result.chunksize)))  # all chunks of a store have the same shape
+        for path, result in zip((target, request.indices), results, strict=False)
+        if path is not None
+    ]
+    if not wanted:
+        check_one_row(request, source, results[0].shape)
+        print_results(request, [np.asarray(x) for x in da.compute(*results, scheduler="threads")])
         return
-    result = result.rechunk(tuple(max(n, 1) for n in result.chunksize))  # all chunks of a store have the same shape
-    with new_folder(target, replace=replace) as folder, ThreadPoolExecutor(1) as thread:
+    with new_folders([path for path, _ in wanted], replace=replace) as folders, ThreadPoolExecutor(1) as thread:
         # An interrupt is raised in this thread. If this thread wrote, the folder would be removed while zarr's thread
         # still writes into it. So another thread writes, and finishes; that is soon if nothing more can be read.
-        written = thread.submit(write_store, result, folder)
+        written = thread.submit(write_stores, [result for _, result in wanted], folders)
         try:
             while wait([written], timeout=0.1).not_done:  # on Windows, a wait without a limit cannot be interrupted
                 pass
@@ -70,22 +74,53 @@ def transform_store(request: Request, source: str, target: str | None, *, replac
         except (Refused, OSError, MemoryError, TypeError, ValueError, NotImplementedError):
             raise
         except Exception as error:  # zarr 2 hides errors of the system behind KeyError
-            raise Unwritable(target, reason(error.__context__ or error)) from error
+            raise Unwritable(wanted[0][0], reason(error.__context__ or error)) from error
         finally:
-            reader.stopped = True
+            for reader in readers:
+                reader.stopped = True
 
 
-def write_store(result: Any, folder: str) -> None:
-    """Write a Dask array to a new store. No thread is still writing when this ends, with an exception or without."""
+def results_of(request: Request, arrays: list[Any]) -> tuple[Any, ...]:
+    """What the function makes of Dask arrays."""
+    import dask.array as da
+
+    import smoothmax.dask as functions
+
+    keywords = request.keywords()
+    if request.name in ELEMENTWISE:
+        ufunc = getattr(elementwise, request.name)
+        shape_of_operands([x.shape for x in arrays])
+        if request.dtype is None:
+            return (ufunc(*arrays),)
+        # Dask takes a dtype for what it would otherwise find out, and does not pass it on.
+        return (da.core.elemwise(partial(cast_and_apply, ufunc, request.dtype), *arrays, dtype=request.dtype),)
+    if request.name == "categorical":  # which draws from rows that are whole
+        arrays = [x.rechunk(dict.fromkeys(states.axes_of(request.axis, x.ndim), -1)) for x in arrays]
+    if request.offsets is not None:
+        keywords["axis"], keywords["offsets"] = offsets_in_file(request.offsets, request.axis, arrays[0].shape)
+    result = getattr(functions, request.name)(*arrays, **keywords)
+    return result if isinstance(result, tuple) else (result,)
+
+
+def cast_and_apply(ufunc: Any, dtype: str, *operands: Any) -> Any:
+    return applied(ufunc, operands, dtype)
+
+
+def write_stores(results: list[Any], folders: Sequence[str]) -> None:
+    """Write Dask arrays to new stores. No thread is still writing when this ends, with an exception or without."""
     from concurrent.futures import ThreadPoolExecutor
 
     from dask import config
+    from dask.base import compute
     from dask.system import CPU_COUNT
 
     pool = ThreadPoolExecutor(config.get("num_workers", None) or CPU_COUNT)  # threads of Dask's own pool would go on
     try:
         with config.set(pool=pool):
-            result.to_zarr(folder)
+            if len(results) == 1:
+                results[0].to_zarr(folders[0])
+            else:  # at once, since they have tasks in common
+                compute(*[x.to_zarr(folder, compute=False) for x, folder in zip(results, folders, strict=True)])
     finally:
         pool.shutdown(cancel_futures=True)
 
