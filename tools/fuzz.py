@@ -41,6 +41,7 @@ import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
+from fuzzing.commands import run_command
 from fuzzing.complexes import run_complex
 from fuzzing.elementwise import run_matmul, run_ufunc
 from fuzzing.losses import run_loss
@@ -81,6 +82,7 @@ RUNNERS: dict[str, Callable[[Memory, Case], list[Any]]] = {
     "ids": run_ids,
     "row of C": run_row,
     "scanned file": run_file,
+    "command": run_command,
     "scanned blocks": run_scanned_blocks,
     "multiplied blocks": run_multiplied_blocks,
     "scored blocks": run_scored_blocks,

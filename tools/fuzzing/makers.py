@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+from fuzzing.commands import random_command
 from fuzzing.descriptions import (
     random_complex,
     random_draws,
@@ -46,6 +47,7 @@ MAKERS: dict[str, tuple[float, Callable[[random.Random], Case]]] = {
     "row of C": (3, random_row),
     "file": (0.3, random_file),
     "scanned file": (0.1, random_scanned_file),
+    "command": (0.3, random_command),
     "blocks": (0.2, random_blocks),
     "scanned blocks": (0.1, random_scanned_blocks),
     "block losses": (0.05, random_block_losses),
