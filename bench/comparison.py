@@ -1,17 +1,20 @@
 """Which calls are compared: libraries that allocate their results with a call that does, others with `out=`.
 
-A cell of the results has the seconds and the largest error of every contender: {"smoothmax": [1.2e-6, 0.9], ...}.
+A cell of the results has the seconds and the largest error of every contender: {"smoothmax": [1.2e-6, 0.9], ...}. Of
+draws and of yardsticks it has the seconds alone.
 """
 
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["OWN", "OWN_REUSING", "REUSING", "Cell", "factor", "losses", "rivals", "unique"]
+__all__ = ["OWN", "OWN_REUSING", "REUSING", "YARDSTICKS", "Cell", "factor", "losses", "rivals", "unique"]
 
 OWN = "smoothmax"
 OWN_REUSING = "smoothmax out="
 # ONNX Runtime would reuse the memory of the last result from its arena anyway. Here its output is bound to one array.
 REUSING = ("ONNX Runtime",)
+# What is timed beside the libraries without computing the same: the least that a call can take.
+YARDSTICKS = ("np.add", "np.negative", "np.matmul and three of np.exp")
 
 Cell = dict[str, list[float]]
 
@@ -22,7 +25,8 @@ def unique(values: Iterable[str]) -> list[str]:
 
 def rivals(results: dict[str, Any], reusing: bool | None = None) -> list[str]:
     """The other libraries in the results: all, or only those that reuse (or do not reuse) the memory of results."""
-    names = unique(name for *_, cell in results["cells"] for name in cell if name not in (OWN, OWN_REUSING))
+    others = (OWN, OWN_REUSING, *YARDSTICKS)
+    names = unique(name for *_, cell in results["cells"] for name in cell if name not in others)
     return [name for name in names if reusing is None or (name in REUSING) == reusing]
 
 

@@ -18,7 +18,10 @@ from numpy.typing import NDArray
 
 from bench.comparison import OWN, OWN_REUSING
 
-__all__ = ["Call", "all_cores", "keep_freed_memory", "names", "prepare", "use_cores", "versions"]
+__all__ = [
+    "Call", "all_cores", "installed", "jax", "keep_freed_memory", "load", "names", "prepare", "threads", "torch",
+    "use_cores", "versions",
+]  # fmt: skip
 
 Array = NDArray[np.floating]
 Call = Callable[[], Any]
@@ -60,6 +63,29 @@ def keep_freed_memory() -> None:
 def load(module: str) -> Any:
     """Import a module by its name, because it may be missing and mypy cannot check its types."""
     return importlib.import_module(module)
+
+
+def installed(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
+
+
+def threads() -> int:
+    """The number that `use_cores` was given."""
+    return int(os.environ.get("OMP_NUM_THREADS", "1"))
+
+
+def torch() -> Any:
+    """PyTorch, on as many threads."""
+    library = load("torch")
+    library.set_num_threads(threads())
+    return library
+
+
+def jax() -> Any:
+    """JAX, with 64 bits."""
+    library = load("jax")
+    library.config.update("jax_enable_x64", True)
+    return library
 
 
 def smoothmax_call(function: str, array: Array, axis: int) -> Call:
@@ -104,35 +130,33 @@ def scipy_call(function: str, array: Array, axis: int) -> Call:
 
 
 def torch_call(function: str, array: Array, axis: int) -> Call:
-    torch = load("torch")
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    return functools.partial(getattr(torch, function), torch.from_numpy(array), axis)
+    library = torch()
+    return functools.partial(getattr(library, function), library.from_numpy(array), axis)
 
 
 def jax_call(function: str, array: Array, axis: int) -> Call:
-    jax = load("jax")
+    library = jax()
     compiled = jax_compiled(function, axis)
-    own = jax.block_until_ready(jax.numpy.asarray(array))
+    own = library.block_until_ready(library.numpy.asarray(array))
     return lambda: compiled(own).block_until_ready()
 
 
 @functools.cache
 def jax_compiled(function: str, axis: int) -> Any:
-    jax = load("jax")
-    jax.config.update("jax_enable_x64", True)
+    library = jax()
     formulas = {
-        "logsumexp": jax.scipy.special.logsumexp,
-        "softmax": jax.nn.softmax,
-        "log_softmax": jax.nn.log_softmax,
+        "logsumexp": library.scipy.special.logsumexp,
+        "softmax": library.nn.softmax,
+        "log_softmax": library.nn.log_softmax,
     }
-    return jax.jit(functools.partial(formulas[function], axis=axis))
+    return library.jit(functools.partial(formulas[function], axis=axis))
 
 
 def onnx_call(function: str, array: Array, axis: int) -> Call:
     """A model of one node. Its input and its output are bound to arrays, so nothing is copied or allocated."""
     onnxruntime = load("onnxruntime")
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
+    options.intra_op_num_threads = threads()
     model = onnx_model(function, array.dtype.name, array.shape, axis)
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     result = np.empty(result_like(function, array, axis).shape, array.dtype)
@@ -194,7 +218,7 @@ def names() -> list[str]:
     return [
         name
         for name, library in LIBRARIES.items()
-        if all(importlib.util.find_spec(module) for module in (library.package, *library.needs))
+        if all(installed(module) for module in (library.package, *library.needs))
     ]
 
 

@@ -1,207 +1,151 @@
-"""How fast the ufuncs are, compared with NumPy, SciPy, PyTorch, JAX and a loop compiled by Numba.
+"""The cells of the ufuncs, beside NumPy, SciPy, PyTorch, JAX and a ufunc compiled by Numba. `bench.family` times them.
 
-    python -m bench.elementwise                  print the table, with one thread
-    python -m bench.elementwise logaddexp        of one function
-    python -m bench.elementwise --write          and put it into docs/benchmarks.md
-
-Every contender is checked with the formula in longdouble before it is timed. The contenders of a case take turns, and
-the best time counts. The ufuncs use one thread, as NumPy's do; with `--threads 2` PyTorch and JAX may use two.
+Where a library has no such function, it is the formula that its users write. Ten elements have a yardstick: what
+NumPy's own machinery takes for a ufunc that has next to nothing to compute.
 """
 
-import argparse
-import importlib.metadata
-import importlib.util
+import functools
 import itertools
 import math
-import os
-import sys
-import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bench import contenders
 from bench.cases import DTYPES
-from bench.pages import PAGE, put, table
-from bench.turns import best_in_turns
-from bench.yardsticks import processor
+from bench.cells import Array, Calls, Cell, Cells, Prepared, normal
+from bench.reference import Answers, wider
 
-Array = NDArray[Any]
+__all__ = ["cells"]
+
 FUNCTIONS = ("logaddexp", "logsubexp", "log1mexp", "log1pexp", "log_expit")
 BINARY = FUNCTIONS[:2]
 CASES = {"10": ((10,), (10,)), "1000": ((1000,), (1000,)), "1e6": ((10**6,), (10**6,))}
 BROADCAST = {"(1000, 1) with (1, 1000)": ((1000, 1), (1, 1000))}
-ROUNDS = 4
-TURN_SECONDS = 0.005  # of calls, at least two of them
 
 
 def make(function: str, shapes: tuple[tuple[int, ...], ...], dtype: str) -> list[Array]:
-    """Numbers of spread 3, below 0 for log1mexp, the second below the first for logsubexp."""
-    rng = np.random.default_rng(20240229)
-    first, second = (3.0 * rng.standard_normal(shape) for shape in shapes)
-    if function not in BINARY:
-        return [(-np.abs(first) if function == "log1mexp" else first).astype(dtype)]
-    return [first.astype(dtype), (second - 30 if function == "logsubexp" else second).astype(dtype)]
+    """Numbers of spread 3, below 0 for log1mexp; for logsubexp the first are above 0 and the second below."""
+    first, second = (normal(shape, dtype, seed) for seed, shape in enumerate(shapes))
+    if function == "logsubexp":
+        return [np.abs(first), -np.abs(second)]
+    return [first, second] if function == "logaddexp" else [-np.abs(first) if function == "log1mexp" else first]
 
 
-# Contenders: from a function and its operands to a call without arguments ---------------------------------------------
+# Contenders: by function, what takes the operands --------------------------------------------------------------------
 
 
-def formulas(library: Any, where: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
+def formulas(library: Any) -> dict[str, Callable[..., Any]]:
     """The code that users of an array library write if it has no such function."""
     return {
         "logsubexp": lambda x, y: x + library.log1p(-library.exp(y - x)),
-        "log1mexp": lambda x: where(x > -math.log(2), library.log(-library.expm1(x)), library.log1p(-library.exp(x))),
+        "log1mexp": lambda x: library.where(
+            x > -math.log(2), library.log(-library.expm1(x)), library.log1p(-library.exp(x))
+        ),
     }
 
 
-def numpy_call(function: str, operands: list[Array]) -> contenders.Call | None:
-    own: dict[str, Callable[..., Any]] = {
-        **formulas(np, np.where),
+def numpy_functions() -> dict[str, Callable[..., Any]]:
+    return formulas(np) | {
         "logaddexp": np.logaddexp,
         "log1pexp": lambda x: np.logaddexp(x.dtype.type(0), x),
         "log_expit": lambda x: -np.logaddexp(x.dtype.type(0), -x),
     }
-    return lambda: own[function](*operands)
 
 
-def scipy_call(function: str, operands: list[Array]) -> contenders.Call | None:
+def scipy_functions() -> dict[str, Callable[..., Any]]:
+    """SciPy has softplus since 1.15."""
     special = contenders.load("scipy.special")
-    own = {"log_expit": special.log_expit, "log1pexp": getattr(special, "softplus", None)}.get(function)
-    return None if own is None else lambda: own(*operands)
+    own = {"log_expit": special.log_expit, "log1pexp": getattr(special, "softplus", None)}
+    return {name: function for name, function in own.items() if function is not None}
 
 
-def torch_call(function: str, operands: list[Array]) -> contenders.Call | None:
-    torch = contenders.load("torch")
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    own = {
-        **formulas(torch, torch.where),
+def torch_functions(torch: Any) -> dict[str, Callable[..., Any]]:
+    return formulas(torch) | {
         "logaddexp": torch.logaddexp,
         "log1pexp": torch.nn.functional.softplus,
         "log_expit": torch.nn.functional.logsigmoid,
     }
-    tensors = [torch.from_numpy(x) for x in operands]
-    return lambda: own[function](*tensors)
 
 
-def jax_call(function: str, operands: list[Array]) -> contenders.Call | None:
-    jax = contenders.load("jax")
-    jax.config.update("jax_enable_x64", True)
-    own = {
-        **formulas(jax.numpy, jax.numpy.where),
+def jax_functions(jax: Any) -> dict[str, Callable[..., Any]]:
+    return formulas(jax.numpy) | {
         "logaddexp": jax.numpy.logaddexp,
         "log1pexp": jax.nn.softplus,
         "log_expit": jax.nn.log_sigmoid,
     }
-    compiled = jax.jit(own[function])
-    arrays = [jax.block_until_ready(jax.numpy.asarray(x)) for x in operands]
-    return lambda: compiled(*arrays).block_until_ready()
 
 
-def numba_call(function: str, operands: list[Array]) -> contenders.Call | None:
-    """The formula with the C library's functions, compiled to a ufunc."""
-    own: dict[str, Callable[..., Any]] = {
-        "logaddexp": lambda x, y: max(x, y) + math.log1p(math.exp(min(x, y) - max(x, y))),
-        "logsubexp": lambda x, y: x + math.log1p(-math.exp(y - x)),
-        "log1mexp": lambda x: math.log(-math.expm1(x)) if x > -0.6931471805599453 else math.log1p(-math.exp(x)),
-        "log1pexp": lambda x: max(x, x - x) + math.log1p(math.exp(-abs(x))),
-        "log_expit": lambda x: min(x, x - x) - math.log1p(math.exp(-abs(x))),
-    }
-    compiled = contenders.load("numba").vectorize(own[function])
-    return lambda: compiled(*operands)
-
-
-def own_call(function: str, operands: list[Array]) -> contenders.Call | None:
-    ufunc = getattr(contenders.load("smoothmax"), function)
-    return lambda: ufunc(*operands)
-
-
-# Name: the package whose version is reported, and how it is called.
-CONTENDERS = {
-    "smoothmax": ("smoothmax", own_call),
-    "NumPy": ("numpy", numpy_call),
-    "SciPy": ("scipy", scipy_call),
-    "PyTorch": ("torch", torch_call),
-    "JAX": ("jax", jax_call),
-    "Numba": ("numba", numba_call),
+# The formulas with the C library's functions.
+SCALAR: dict[str, Callable[..., Any]] = {
+    "logaddexp": lambda x, y: max(x, y) + math.log1p(math.exp(min(x, y) - max(x, y))),
+    "logsubexp": lambda x, y: x + math.log1p(-math.exp(y - x)),
+    "log1mexp": lambda x: math.log(-math.expm1(x)) if x > -0.6931471805599453 else math.log1p(-math.exp(x)),
+    "log1pexp": lambda x: max(x, x - x) + math.log1p(math.exp(-abs(x))),
+    "log_expit": lambda x: min(x, x - x) - math.log1p(math.exp(-abs(x))),
 }
 
 
-def installed() -> list[str]:
-    return [name for name, (package, _) in CONTENDERS.items() if importlib.util.find_spec(package)]
+@functools.cache
+def numba_ufuncs(function: str, dtype: str) -> dict[str, Any]:
+    vectorize = contenders.load("numba").vectorize
+    signature = f"{dtype}({', '.join([dtype] * (2 if function in BINARY else 1))})"
+    found = {"Numba": vectorize([signature])(SCALAR[function])}
+    if contenders.threads() > 1:
+        found["Numba, parallel"] = vectorize([signature], target="parallel")(SCALAR[function])
+    return found
 
 
-# Checking and timing -------------------------------------------------------------------------------------------------
+def calls_of(function: str, operands: list[Array]) -> Calls:
+    def on_arrays(of_library: Any) -> Any:
+        return functools.partial(of_library, *operands)
+
+    calls: Calls = {"smoothmax": on_arrays(getattr(contenders.load("smoothmax"), function))}
+    calls["NumPy"] = on_arrays(numpy_functions()[function])
+    if own := scipy_functions().get(function):
+        calls["SciPy"] = on_arrays(own)
+    if contenders.installed("torch"):
+        torch = contenders.torch()
+        calls["PyTorch"] = functools.partial(torch_functions(torch)[function], *map(torch.from_numpy, operands))
+    if contenders.installed("jax"):
+        jax = contenders.jax()
+        jitted, arrays = jax.jit(jax_functions(jax)[function]), [jax.numpy.asarray(x) for x in operands]
+        calls["JAX"] = lambda: jitted(*arrays).block_until_ready()
+    if contenders.installed("numba"):
+        calls |= {name: on_arrays(own) for name, own in numba_ufuncs(function, operands[0].dtype.name).items()}
+    if operands[0].size == 10:
+        calls |= {"np.add": on_arrays(np.add)} if function in BINARY else {"np.negative": on_arrays(np.negative)}
+    return calls
 
 
-def check(name: str, function: str, operands: list[Array], call: contenders.Call) -> None:
-    """Raise an error if a contender's results are wrong, or of another type than the operands."""
-    wide = numpy_call(function, [x.astype(np.longdouble) for x in operands])
-    assert wide is not None
-    got = np.asarray(call())
-    assert got.dtype == operands[0].dtype, f"{name} gives {got.dtype}"
-    np.testing.assert_allclose(got, wide().astype(np.float64), rtol=1e-4, atol=1e-6, err_msg=f"{name} {function}")
+# The right answers ---------------------------------------------------------------------------------------------------
 
 
-def seconds_of_turn(call: contenders.Call) -> float:
-    """The least time of a call. A turn takes the mean of many calls: a clock is too coarse for one small call."""
-    start = time.perf_counter()
-    call()
-    count = max(2, int(TURN_SECONDS / max(time.perf_counter() - start, 1e-7)))
-    start = time.perf_counter()
-    for _ in range(count):
-        call()
-    return (time.perf_counter() - start) / count
+def answers_of(function: str, operands: list[Array]) -> Answers:
+    """By formulas that lose no digits. Those of two numbers are a sum; where it cancels, the larger part counts."""
+    wide = [wider(x) for x in operands]
+    log1mexp = formulas(np)["log1mexp"]
+    if function in BINARY:
+        larger, least = np.maximum(*wide), np.minimum(*wide)
+        part = log1mexp(least - larger) if function == "logsubexp" else np.log1p(np.exp(least - larger))
+        values = larger + part
+        return Answers(values, np.maximum(np.abs(values), np.maximum(np.abs(larger), np.abs(part))))
+    (x,) = wide
+    if function == "log1mexp":
+        values = log1mexp(x)
+    else:
+        sign = 1 if function == "log1pexp" else -1
+        values = sign * (np.maximum(sign * x, 0) + np.log1p(np.exp(-np.abs(x))))
+    return Answers(values, values)
 
 
-def row(function: str, case: str, operands: list[Array], names: list[str]) -> list[str]:
-    calls = {}
-    for name in names:
-        call = CONTENDERS[name][1](function, operands)
-        if call is not None:
-            check(name, function, operands, call)
-            calls[name] = call
-    if operands[0].size == 10:  # the time of NumPy's own machinery
-        calls["np.add"] = (lambda: np.add(*operands)) if len(operands) == 2 else (lambda: np.negative(*operands))
-    times = best_in_turns(calls, ROUNDS, seconds_of_turn)
-    others = [f"{times[name] / times['smoothmax']:.2g}x" if name in times else "" for name in names[1:]]
-    small = f"{times['smoothmax'] / times['np.add']:.2f}" if "np.add" in times else ""
-    return [f"{function} {operands[0].dtype}, {case}", f"{times['smoothmax'] * 1e6:.3g} us", *others, small]
+def prepare(function: str, shapes: tuple[tuple[int, ...], ...], dtype: str) -> Prepared:
+    operands = make(function, shapes, dtype)
+    return Prepared(calls_of(function, operands), answers_of(function, operands))
 
 
-def lines(functions: list[str], threads: int) -> list[str]:
-    """The table, below the conditions that it depends on."""
-    names, rows = installed(), []
-    for function, dtype in itertools.product(functions, DTYPES):
+def cells() -> Cells:
+    for function, dtype in itertools.product(FUNCTIONS, DTYPES):
         for case, shapes in {**CASES, **(BROADCAST if function in BINARY else {})}.items():
-            rows.append(row(function, case, make(function, shapes, dtype), names))
-            print(" | ".join(rows[-1]), file=sys.stderr, flush=True)
-    versions = ", ".join(f"{name} {importlib.metadata.version(CONTENDERS[name][0])}" for name in names[1:])
-    number = "one thread" if threads == 1 else f"{threads} threads for those that can use them"
-    variant = contenders.load("smoothmax._kernels.dispatch").variant
-    return [
-        f"{processor()}, {number}, kernels {variant}, {versions}; best of {ROUNDS} rounds in which the contenders take "
-        "turns. The last column is the time as a multiple of np.add's, or np.negative's.",
-        "",
-        *table(["", "smoothmax", *names[1:], "of np.add"], rows),
-    ]
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Time the ufuncs, and compare them with other libraries.")
-    parser.add_argument("functions", nargs="*", choices=[*FUNCTIONS, []], help="default: all")
-    parser.add_argument("--threads", type=int, default=1, help="cores that every contender may use (default: 1)")
-    parser.add_argument("--write", action="store_true", help="put the table into docs/benchmarks.md")
-    arguments = parser.parse_args()
-    contenders.use_cores(arguments.threads)
-    contenders.keep_freed_memory()
-    found = lines(arguments.functions or list(FUNCTIONS), arguments.threads)
-    print("\n".join(found))
-    if arguments.write:
-        put(PAGE, "ufuncs" if arguments.threads == 1 else "ufuncs of all threads", found)
-
-
-if __name__ == "__main__":
-    main()
+            yield Cell(function, dtype, case, functools.partial(prepare, function, shapes, dtype))

@@ -20,8 +20,7 @@ import numpy as np
 
 from bench.cases import CASES, FUNCTIONS, Case
 from bench.contenders import Call, all_cores, keep_freed_memory, load, smoothmax_call, use_cores
-from bench.pages import PAGE, put, table
-from bench.report import duration, times
+from bench.pages import PAGE, duration, put, table, times
 from bench.turns import PAUSE
 from bench.yardsticks import processor
 

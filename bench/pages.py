@@ -1,8 +1,9 @@
 """Write measured tables between two markers of a page, so that nobody types figures by hand."""
 
+import statistics
 from pathlib import Path
 
-__all__ = ["PAGE", "put", "replaced", "table"]
+__all__ = ["PAGE", "duration", "put", "replaced", "spread", "table", "times", "ulps"]
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 
@@ -26,3 +27,32 @@ def put(path: Path, name: str, lines: list[str]) -> None:
     if page is None:
         raise SystemExit(f"{path.name} has no markers <!-- {name}: begin --> and <!-- {name}: end -->")
     path.write_text(page, encoding="utf-8")
+
+
+# Figures -------------------------------------------------------------------------------------------------------------
+
+
+def duration(seconds: float) -> str:
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds / 1e-9:.3g} ns"
+
+
+def times(ratio: float, mark: str = "x") -> str:
+    """How many times as fast smoothmax is, with two or three digits. A case that it loses is bold."""
+    digits = 0 if ratio >= 10 else 1 if ratio >= 1 else 2
+    text = f"{ratio:.{digits}f}{mark}"
+    return text if ratio >= 1 else f"**{text}**"
+
+
+def spread(factors: list[float]) -> str:
+    """The median and the range."""
+    return f"{times(statistics.median(factors))} ({times(min(factors), '')} to {times(max(factors), '')})"
+
+
+def ulps(error: float) -> str:
+    """An error in ULP, with two digits."""
+    if error >= 1e5:
+        return f"{error:.1e}".replace("e+0", "e").replace("e+", "e")
+    return f"{error:.1f}" if error < 10 else f"{float(f'{error:.2g}'):.0f}"

@@ -1,41 +1,30 @@
-"""How fast logmatmulexp is, compared with today's alternatives.
+"""The cells of logmatmulexp, beside other libraries. `bench.family` times them.
 
-    python -m bench.products                    print the table, with one thread
-    python -m bench.products --threads 2        with two threads, of BLAS too
-    python -m bench.products --only "(64, 64)"  the cells whose name has this text
-
-Contenders take turns after a pause of 100 ms. A turn is one call, or as many as take TURN, and the best time counts.
-Libraries that are not installed are skipped. There are two kinds of contenders:
-
-    terms       right: logsumexp of the terms of each element, in NumPy, SciPy, PyTorch, JAX (jitted) and a Numba loop
-                without fastmath. Where a cell has more than WORK terms, they do as many rows of the result as have so
-                many, and the time is that of all.
-    product     wrong where rows and columns peak in different places: exponentials divided by their maxima, multiplied
-                by BLAS, in NumPy, PyTorch and JAX (jitted)
-
-The last line compares (1000, 1000) with np.matmul of the same shape plus three passes of np.exp over it.
+A library has two ways. The right one takes logsumexp of the terms of each element; where a cell has more than WORK
+terms, it does as many rows of the result as have so many, and the time is that of all. The usual one divides
+exponentials by the maxima of rows and columns and multiplies them by BLAS; it is wrong where rows and columns peak in
+different places, which those of these cells do not.
 """
 
-import argparse
-import os
-import sys
-import time
-from collections.abc import Callable, Iterator
+import functools
+import itertools
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bench import contenders
-from bench.turns import PAUSE, installed
+from bench.cases import DTYPES
+from bench.cells import Array, Calls, Cell, Cells, Prepared, compiled, normal
+from bench.reference import Answers, some_rows, top_apart, wider
 
-ROUNDS = 5
-TURN = 0.003  # seconds that a turn takes at least
-WORK = 10**7  # terms that contenders by terms sum in a turn
-DTYPES = ("float64", "float32")
+__all__ = ["cells"]
+
+WORK = 10**7  # terms that contenders by terms sum in a call
+EXACT_WORK = 2 * 10**8  # and that a cell of exact=True has, at most
 SHAPES = (
     ((64, 64), (64, 64)),
     ((512, 512), (512, 512)),
+    ((1000, 1000), (1000, 1000)),
     ((2000, 2000), (2000, 2000)),
     ((1000, 64), (64, 64)),
     ((64,), (64, 64)),
@@ -43,170 +32,142 @@ SHAPES = (
     ((1000, 8, 8), (1000, 8, 8)),
     ((10000, 3, 3), (10000, 3, 3)),
 )
-Array = NDArray[Any]
-Call = Callable[[], Any]
-Calls = dict[str, tuple[Call, float]]  # a call, and how often the cell contains its work
+Shapes = tuple[tuple[int, ...], tuple[int, ...]]
+
+
+def terms_of(a: Any, b: Any) -> Any:
+    return a[..., None] + b[..., None, :, :]
+
+
+# By terms ------------------------------------------------------------------------------------------------------------
 
 
 def numpy_terms(a: Array, b: Array) -> Array:
     """A stack at once, but a matrix row by row, because all terms of a large matrix would not fit in memory."""
     if a.ndim == 2:
         return np.array([numpy_terms(row[None, None], b[None])[0, 0] for row in a])
-    terms = a[..., None] + b[..., None, :, :]
-    largest = terms.max(axis=-2)
-    sums: Array = np.log(np.exp(terms - largest[..., None, :]).sum(axis=-2)) + largest
+    sums: Array = contenders.numpy_logsumexp(terms_of(a, b), -2)
     return sums
 
 
-def numpy_product(a: Array, b: Array) -> Array:
-    rows, columns = a.max(axis=-1, keepdims=True), b.max(axis=-2, keepdims=True)
-    products: Array = np.log(np.exp(a - rows) @ np.exp(b - columns)) + rows + columns
-    return products
+@functools.cache
+def loops() -> dict[str, Any]:
+    prange = contenders.load("numba").prange
 
-
-def numba_loop() -> Any:
-    numba = contenders.load("numba")
-
-    @numba.njit
     def multiply(a: Array, b: Array, out: Array) -> None:
-        for s in range(a.shape[0]):
-            for i in range(a.shape[1]):
-                for j in range(b.shape[2]):
-                    largest, total = -np.inf, 0.0
-                    for p in range(a.shape[2]):
-                        largest = max(largest, a[s, i, p] + b[s, p, j])
-                    for p in range(a.shape[2]):
-                        total += np.exp(a[s, i, p] + b[s, p, j] - largest)
-                    out[s, i, j] = largest + np.log(total)
+        for row in prange(out.shape[0] * out.shape[1]):
+            s, i = row // out.shape[1], row % out.shape[1]
+            for j in range(b.shape[2]):
+                largest, total = a[s, i, 0] + b[s, 0, j], a.dtype.type(0)
+                for p in range(a.shape[2]):
+                    largest = max(largest, a[s, i, p] + b[s, p, j])
+                for p in range(a.shape[2]):
+                    total += np.exp(a[s, i, p] + b[s, p, j] - largest)
+                out[s, i, j] = largest + np.log(total)
 
-    return multiply
+    return compiled(multiply)
 
 
-def calls_of(a: Array, b: Array) -> Calls:
-    smoothmax = contenders.load("smoothmax")
-    terms = a.size * b.shape[-1]
-    part = a if terms <= WORK else a[: max(1, len(a) * WORK // terms)]
-    times = len(a) / len(part) if a.ndim > 1 else 1.0
+def calls_by_terms(a: Array, b: Array) -> Calls:
+    special = contenders.load("scipy.special")
     calls: Calls = {
-        "smoothmax": (lambda: smoothmax.logmatmulexp(a, b), 1),
-        "exact": (lambda: smoothmax.logmatmulexp(part, b, exact=True), times),
-        "NumPy terms": (lambda: numpy_terms(np.atleast_2d(part), b), times),
-        "NumPy product": (lambda: numpy_product(np.atleast_2d(a), b), 1),
+        "NumPy": lambda: numpy_terms(a, b),
+        "SciPy": lambda: special.logsumexp(terms_of(a, b), axis=-2),
     }
-    if part.size * b.shape[-1] <= 2 * WORK:
-        special = contenders.load("scipy.special")
-        calls["SciPy terms"] = (lambda: special.logsumexp(part[..., None] + b[..., None, :, :], axis=-2), times)
-    if installed("torch"):
-        torch = contenders.load("torch")
-        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-        x, y, z = (torch.from_numpy(np.atleast_2d(one)) for one in (a, b, part))
+    if contenders.installed("torch"):
+        torch = contenders.torch()
+        x, y = torch.from_numpy(a), torch.from_numpy(b)
+        calls["PyTorch"] = lambda: torch.logsumexp(terms_of(x, y), -2)
+    if contenders.installed("jax"):
+        jax = contenders.jax()
+        jitted = jax.jit(lambda u, v: jax.scipy.special.logsumexp(terms_of(u, v), axis=-2))
+        some, other = jax.numpy.asarray(a), jax.numpy.asarray(b)
+        calls["JAX"] = lambda: jitted(some, other).block_until_ready()
+    if contenders.installed("numba"):
+        left, right = (x if x.ndim == 3 else x[None] for x in (a, b))
 
-        def torch_product() -> Any:
-            rows, columns = x.amax(-1, keepdim=True), y.amax(-2, keepdim=True)
-            return torch.log(torch.exp(x - rows) @ torch.exp(y - columns)) + rows + columns
-
-        calls["PyTorch terms"] = (lambda: torch.logsumexp(z[..., None] + y[..., None, :, :], -2), times)
-        calls["PyTorch product"] = (torch_product, 1)
-    if installed("jax"):
-        jax = contenders.load("jax")
-        jax.config.update("jax_enable_x64", True)
-        whole, other, some = (jax.numpy.asarray(one) for one in (a, b, part))
-        by_terms = jax.jit(lambda u, v: jax.scipy.special.logsumexp(u[..., None] + v[..., None, :, :], axis=-2))
-
-        def jax_product(u: Any, v: Any) -> Any:
-            rows, columns = u.max(-1, keepdims=True), v.max(-2, keepdims=True)
-            return jax.numpy.log(jax.numpy.exp(u - rows) @ jax.numpy.exp(v - columns)) + rows + columns
-
-        by_product = jax.jit(jax_product)
-        matrix = jax.numpy.atleast_2d(whole)
-        calls["JAX terms"] = (lambda: by_terms(some, other).block_until_ready(), times)
-        calls["JAX product"] = (lambda: by_product(matrix, other).block_until_ready(), 1)
-    if installed("numba"):
-        loop = numba_loop()
-        left, right = (x if x.ndim == 3 else np.atleast_2d(x)[None] for x in (part, b))
-
-        def numba_call() -> Array:
-            out = np.empty((*left.shape[:2], right.shape[2]), part.dtype)
+        def numba_call(loop: Any) -> Array:
+            out = np.empty((*left.shape[:2], right.shape[2]), a.dtype)
             loop(left, right, out)
             return out
 
-        calls["Numba terms"] = (numba_call, times)
+        calls |= {name: functools.partial(numba_call, loop) for name, loop in loops().items()}
     return calls
 
 
-def cells(only: str) -> Iterator[tuple[str, Calls]]:
-    rng = np.random.default_rng(20240229)
-    for shapes in SHAPES:
-        for dtype in DTYPES:
-            name = f"{dtype} {shapes[0]} @ {shapes[1]}"
-            if only in name:
-                a, b = ((3 * rng.standard_normal(shape)).astype(dtype) for shape in shapes)
-                yield name, calls_of(a, b)
+# By exponentials -----------------------------------------------------------------------------------------------------
 
 
-def timed(calls: Calls) -> dict[str, float]:
-    """The best time of each in us; they take turns."""
-    expected = np.asarray(calls["smoothmax"][0](), np.float64)
-    for name, (call, _) in calls.items():
-        got = np.asarray(call(), np.float64).reshape(-1)
-        np.testing.assert_allclose(got, expected.reshape(-1)[: got.size], rtol=1e-2, atol=1e-2, err_msg=name)
-    best = dict.fromkeys(calls, np.inf)
-    for _ in range(ROUNDS):
-        for name, (call, times) in calls.items():
-            best[name] = min(best[name], turn(call) * times)
-    return {name: seconds * 1e6 for name, seconds in best.items()}
+def calls_by_exponentials(a: Array, b: Array) -> Calls:
+    def numpy_call() -> Array:
+        rows, columns = a.max(axis=-1, keepdims=True), b.max(axis=-2, keepdims=True)
+        products: Array = np.log(np.exp(a - rows) @ np.exp(b - columns)) + rows + columns
+        return products
+
+    calls: Calls = {"NumPy": numpy_call}
+    if contenders.installed("torch"):
+        torch = contenders.torch()
+        x, y = torch.from_numpy(a), torch.from_numpy(b)
+
+        def torch_call() -> Any:
+            rows, columns = x.amax(-1, keepdim=True), y.amax(-2, keepdim=True)
+            return torch.log(torch.exp(x - rows) @ torch.exp(y - columns)) + rows + columns
+
+        calls["PyTorch"] = torch_call
+    if contenders.installed("jax"):
+        jax = contenders.jax()
+
+        def product(u: Any, v: Any) -> Any:
+            rows, columns = u.max(-1, keepdims=True), v.max(-2, keepdims=True)
+            return jax.numpy.log(jax.numpy.exp(u - rows) @ jax.numpy.exp(v - columns)) + rows + columns
+
+        jitted, left, right = jax.jit(product), jax.numpy.asarray(a), jax.numpy.asarray(b)
+        calls["JAX"] = lambda: jitted(left, right).block_until_ready()
+    return calls
 
 
-def turn(call: Call) -> float:
-    """The time of a call, in seconds."""
-    time.sleep(PAUSE)
-    begin, number = time.perf_counter(), 0
-    while time.perf_counter() - begin < TURN:
-        call()
-        number += 1
-    return (time.perf_counter() - begin) / number
+# Cells ---------------------------------------------------------------------------------------------------------------
 
 
-def against_passes(dtype: str) -> None:
-    smoothmax = contenders.load("smoothmax")
-    rng = np.random.default_rng(20240229)
-    a, b = (rng.standard_normal((1000, 1000)).astype(dtype) for _ in range(2))
-    out = np.empty_like(a)
+def yardstick(a: Array, b: Array) -> Calls:
+    """What the default may take: a product by BLAS, and three passes of exponentials."""
+    out = np.empty((len(a), b.shape[1]), a.dtype)
 
-    def passes() -> Any:
-        for _ in range(3):
-            np.exp(a, out=out)
+    def passes() -> Array:
+        for x in (a, b, a):
+            np.exp(x, out=out)
         return np.matmul(a, b, out=out)
 
-    best = dict.fromkeys(("logmatmulexp", "matmul and three of exp"), np.inf)
-    for _ in range(ROUNDS):
-        for name, call in zip(best, (lambda: smoothmax.logmatmulexp(a, b), passes), strict=True):
-            best[name] = min(best[name], turn(call))
-    own, other = best.values()
-    print(f"{dtype} (1000, 1000) @ (1000, 1000): {own * 1e3:.1f} ms, {own / other:.2f} of matmul and three of exp")
+    return {"np.matmul and three of np.exp": passes}
 
 
-def main() -> None:
-    """Print a line for each cell: the time of smoothmax, and those of the others as multiples of it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--only", default="")
-    given = parser.parse_args()
-    if os.environ.get("OPENBLAS_NUM_THREADS") != str(given.threads):  # NumPy's BLAS reads it when it is loaded
-        os.environ["OPENBLAS_NUM_THREADS"] = str(given.threads)
-        os.execv(sys.executable, [sys.executable, "-m", "bench.products", *sys.argv[1:]])
-    contenders.use_cores(given.threads)
-    contenders.keep_freed_memory()
-    for name, calls in cells(given.only):
-        times = timed(calls)
-        own = times.pop("smoothmax")
-        print(
-            f"{name:42} {own:9.1f} us ", "  ".join(f"{other} {t / own:.2f}x" for other, t in times.items()), flush=True
-        )
-    for dtype in DTYPES:
-        if given.only in f"{dtype} (1000, 1000)":
-            against_passes(dtype)
+def answers_of(a: Array, b: Array, exact: bool) -> Answers:
+    """Of logsumexp, and in its units; but what the default promises is an absolute error where a result is below 1."""
+    rows = some_rows(len(a), a[0].size * b.shape[-1])
+    terms = terms_of(wider(a[rows]), wider(b[rows] if b.ndim == 3 else b))
+    largest, _, exponential = top_apart(terms, -2)
+    log_sum = np.log1p(exponential.sum(-2, keepdims=True))
+    scale = np.maximum(np.abs(largest + log_sum), np.maximum(np.abs(largest), log_sum))
+    scale = scale if exact else np.maximum(scale, 1)
+    return Answers(np.squeeze(largest + log_sum, -2), np.squeeze(scale, -2), rows)
 
 
-if __name__ == "__main__":
-    main()
+def prepare(shapes: Shapes, dtype: str, exact: bool) -> Prepared:
+    given, b = (normal(shape, dtype, seed) for seed, shape in enumerate(shapes))
+    own, a = contenders.load("smoothmax").logmatmulexp, np.atleast_2d(given)
+    part = a[: max(1, len(a) * WORK // (a.size * b.shape[-1]))]
+    by_terms = calls_by_terms(part, b[: len(part)] if b.ndim == 3 else b)
+    calls: Calls = {"smoothmax": lambda: own(given, b, exact=exact)}
+    if not exact:
+        calls |= calls_by_exponentials(a, b)
+        by_terms = {f"{name}, terms": call for name, call in by_terms.items()}
+        calls |= yardstick(a, b) if a.shape == b.shape == (1000, 1000) else {}
+    return Prepared(calls | by_terms, answers_of(a, b, exact), dict.fromkeys(by_terms, len(a) / len(part)))
+
+
+def cells() -> Cells:
+    for exact, shapes, dtype in itertools.product((False, True), SHAPES, DTYPES):
+        if not exact or np.prod(shapes[0]) * shapes[1][-1] <= EXACT_WORK:
+            function = "logmatmulexp exact=True" if exact else "logmatmulexp"
+            case = f"{shapes[0]} @ {shapes[1]}"
+            yield Cell(function, dtype, case, functools.partial(prepare, shapes, dtype, exact))

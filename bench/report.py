@@ -11,17 +11,17 @@ A time is the best of all sweeps. bench/plot.py draws; without drawing, only the
 import argparse
 import hashlib
 import json
-import statistics
 import sys
 from pathlib import Path
 from typing import Any
 
 from bench.comparison import OWN, OWN_REUSING, REUSING, factor, losses, rivals, unique
-from bench.pages import PAGE, put, replaced, table
+from bench.pages import PAGE, duration, put, replaced, spread, table, times, ulps
 
 BENCH = Path(__file__).resolve().parent
 RESULTS = BENCH / "results.json"
 AVX2_RESULTS = BENCH / "results-avx2.json"
+FAMILY_RESULTS = BENCH / "results-family.json"
 GRID_PLOT = BENCH / "speed.png"
 SUMMARY_PLOT = BENCH / "summary.png"
 README = BENCH.parent / "README.md"
@@ -70,20 +70,6 @@ def digest(results: Results) -> str:
 # Writing -------------------------------------------------------------------------------------------------------------
 
 
-def duration(seconds: float) -> str:
-    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
-        if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds / 1e-9:.3g} ns"
-
-
-def times(ratio: float, mark: str = "x") -> str:
-    """How many times as fast smoothmax is, with two or three digits. A case that it loses is bold."""
-    digits = 0 if ratio >= 10 else 1 if ratio >= 1 else 2
-    text = f"{ratio:.{digits}f}{mark}"
-    return text if ratio >= 1 else f"**{text}**"
-
-
 def kinds_of(results: Results) -> list[str]:
     return unique(f"{function} {dtype}" for function, dtype, *_ in results["cells"])
 
@@ -99,18 +85,9 @@ def summary(results: Results, names: list[str]) -> list[str]:
     for name in names:
         row = [name]
         for kind in kinds_of(results):
-            factors = [factor(cell, name) for cell in cells_of(results, kind, name)]
-            spread = f"{times(min(factors), '')} to {times(max(factors), '')}"
-            row.append(f"{times(statistics.median(factors))} ({spread})")
+            row.append(spread([factor(cell, name) for cell in cells_of(results, kind, name)]))
         rows.append(row)
     return table(["", *kinds_of(results)], rows)
-
-
-def ulps(error: float) -> str:
-    """An error in ULP, with two digits."""
-    if error >= 1e5:
-        return f"{error:.1e}".replace("e+0", "e").replace("e+", "e")
-    return f"{error:.1f}" if error < 10 else f"{float(f'{error:.2g}'):.0f}"
 
 
 def errors(results: Results) -> list[str]:
@@ -136,9 +113,7 @@ def speed_and_error(results: Results) -> list[str]:
             if name == OWN:
                 row.append(f"1x, {error}")
                 continue
-            factors = [factor(cell, name) for cell in cells]
-            spread = f"{times(min(factors), '')} to {times(max(factors), '')}"
-            row.append(f"{times(statistics.median(factors))} ({spread}), {error}")
+            row.append(f"{spread([factor(cell, name) for cell in cells])}, {error}")
         rows.append(row)
     return table(["", *functions], rows)
 
