@@ -12,7 +12,9 @@ cdef const Table *table
 
 
 cdef inline const Kernels *kernels_of(Operation operation, bint doubles) noexcept:
-    return &table.f64[<int>operation] if doubles else &table.f32[<int>operation]
+    if doubles:
+        return &table.f64[<int>operation]
+    return &table.f32[<int>operation]
 
 
 cdef inline const DataKernels *data_kernels_of(bint doubles) noexcept:

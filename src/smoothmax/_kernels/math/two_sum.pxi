@@ -13,8 +13,8 @@ cdef extern from * nogil:
        1e-300 were 2.3 ULP off.
 
        multiply_add is a*b + c. It calls fma explicitly too: exp must have the same bits inside and outside a loop,
-       because take_out_maximum subtracts a term that is computed again. Polynomials are left to the compiler, which
-       finds them in one block. */
+       because take_out_maximum subtracts a term that is computed again; and of two products in a sum, compilers fuse
+       different ones. Polynomials are left to the compiler, which finds them in one block. */
     #include <math.h>
     #include <stdint.h>
     #include <string.h>
@@ -149,7 +149,10 @@ cdef inline double two_sum(double a, double b, double *error) noexcept nogil:
 
 cdef inline real magnitude(real x) noexcept nogil:
     """abs(x), written such that it compiles to one instruction; a comparison with 0 takes three."""
-    return fabs(x) if real is double else fabsf(x)
+    if real is float:
+        return fabsf(x)
+    else:
+        return fabs(x)
 
 
 cdef inline bint is_finite(double x) noexcept nogil:
