@@ -175,12 +175,14 @@ def test_each_draw_takes_one_uniform_number_at_its_place():
 
 @pytest.mark.parametrize("n", [33, 64, 65, 1000, 2048, 4096])
 def test_many_draws_from_a_row_are_the_same_as_single_draws(n, dtype):
-    """Sums along the lanes are stored for many draws, and added up again for each of a few."""
+    """Sums along the lanes are stored for many draws, and added up again for each of a few; the limit depends on n."""
     x = (RNG.normal(size=n) * 4).astype(dtype)
     x[RNG.random(n) < 0.2] = -np.inf
     numbers = np.concatenate([RNG.random(n // 8 + 20), [0.0, LAST, 1.0, np.nan]])
-    many = drawn(x, numbers)
-    assert many.tolist() == [int(drawn(x, numbers[i : i + 1])[0]) for i in range(len(numbers))]
+    single = [int(drawn(x, numbers[i : i + 1])[0]) for i in range(len(numbers))]
+    fewest = -(-n // LIMITS["DRAW_STORED_ELEMENTS"])
+    for draws in (fewest - 1, fewest, len(numbers)):
+        assert drawn(x, numbers[:draws]).tolist() == single[:draws]
 
 
 def test_sources_of_random_numbers():

@@ -135,6 +135,16 @@ def test_bands_are_within_the_promise_in_any_layout(name, dtype, which):
     np.testing.assert_array_equal(x, found)
 
 
+def test_short_rows_have_the_bits_of_columns(function, name, dtype):
+    """They are transposed in blocks, of which the last overlaps the one before; few columns some rows at a time."""
+    block, rows_at_a_time = LIMITS["TRANSPOSE_BLOCK_ROWS"], LIMITS["TRANSPOSE_NARROW_ROWS"]
+    for n in range(1, 2 * block + 2):
+        for rows in range(LIMITS["TILE_SHORT_MIN_COLUMNS"], 2 * rows_at_a_time + 2):
+            x = (4 * np.random.default_rng(n).standard_normal((rows, n))).astype(dtype)
+            columns = function(np.ascontiguousarray(x.T), axis=0)
+            np.testing.assert_array_equal(function(x, axis=1), columns if name == "logsumexp" else columns.T)
+
+
 @pytest.mark.parametrize("which", range(3))
 @pytest.mark.parametrize("probable", [False, True])
 def test_gradients_of_bands_are_those_of_rows(dtype, which, probable):

@@ -11,7 +11,7 @@ from command import error_of
 
 import smoothmax
 from smoothmax.__main__ import main
-from smoothmax._scale import npy, npy_format
+from smoothmax._scale import npy, spool
 
 X = np.random.default_rng(31).normal(scale=10, size=(4, 3, 5))
 posix = pytest.mark.skipif(sys.platform == "win32", reason="pipes and terminals of POSIX")
@@ -69,10 +69,10 @@ def test_pipes_and_redirected_files():
         assert file.read() == wanted
 
 
-@pytest.mark.parametrize("spool", [1, 1 << 20], ids=["on disk", "in memory"])
+@pytest.mark.parametrize("held", [1, 1 << 20], ids=["on disk", "in memory"])
 @pytest.mark.parametrize("array", [X, np.asfortranarray(X), X.astype("g"), np.zeros((0, 3))], ids=["C", "F", "g", "0"])
-def test_a_stream_is_a_file(monkeypatch, spool, array):
-    monkeypatch.setattr(npy_format, "SPOOL_BYTES", spool)
+def test_a_stream_is_a_file(monkeypatch, held, array):
+    monkeypatch.setattr(spool, "SPOOL_BYTES", held)
     monkeypatch.setattr(npy, "WHOLE_RESULT_BYTES", 10)
     for arguments, wanted in (
         (["softmax"], smoothmax.softmax(array)),

@@ -258,7 +258,7 @@ def scans_and_segments(dtype):
 def products(dtype):
     """Results of few elements are summed exactly, unless their stack fills half of the lanes."""
     most, stack, terms = (L[name] for name in ("PRODUCT_EXACT_ELEMENTS", "PRODUCT_STACK_ELEMENTS", "PRODUCT_TERMS"))
-    half = L["LANE_BYTES"] // np.dtype(dtype).itemsize // 2
+    half = L["LANE_BYTES"] // np.dtype(dtype).itemsize // L["PRODUCT_FILLED_LANES"]
     return [
         ("EXACT_PRODUCT", smoothmax.logmatmulexp, ones(3000, dtype=dtype), ones(3000, dtype=dtype)),
         ("EXACT_PRODUCT", smoothmax.logmatmulexp, ones(3, dtype=dtype), ones(3, most, dtype=dtype)),

@@ -25,6 +25,7 @@ LENGTHS = {
     "empty": [0, 0, 0],
     "lanes": [n + d for n in (LIMITS["LANES_F64"], LIMITS["LANES_F32"], TILE) for d in (-1, 0, 1)],
     "mixed": [1, 0, 5, 2, 300, 0, 3, 1, 1, TILE, 3000, 2],
+    "sizes of tiles": [n * LIMITS["SEGMENT_SIZED_ROWS"] + d for n in (1, 2, 4) for d in (-1, 0, 1)],
     "geometric": RNG.geometric(0.1, 900).tolist(),
     "sorted": sorted(RNG.geometric(0.02, 300).tolist()),
     "a window and more": [2] * (2 * LIMITS["SEGMENT_WINDOW_SEGMENTS"] + 5),

@@ -14,6 +14,7 @@ import pytest
 
 import smoothmax
 from smoothmax._schedule import pool
+from smoothmax._schedule.explain import explain
 from smoothmax._schedule.processors import cpu_quota
 from smoothmax._thresholds import limits
 
@@ -58,6 +59,19 @@ def test_bits_do_not_depend_on_the_number(function, dtype, case):
             masked = function(strided, axis=axis, where=mask)
         with smoothmax.num_threads(1):
             assert masked.tobytes() == function(strided, axis=axis, where=mask).tobytes()
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_threads_share_pieces_where_each_would_have_few_rows(dtype):
+    threads, fewest = 3, 3 * limits()["SHARE_MIN_UNITS"]
+    length = 2 * limits()["ROW_PIECE_BYTES"] // np.dtype(dtype).itemsize + 7
+    for rows, shared in ((fewest - 1, "pieces"), (fewest, "units")):
+        x = np.random.default_rng(2).standard_normal((rows, length)).astype(dtype)
+        with smoothmax.num_threads(threads):
+            assert explain(smoothmax.logsumexp, x, axis=1)["shared"] == shared
+            results = smoothmax.logsumexp(x, axis=1)
+        with smoothmax.num_threads(1):
+            assert results.tobytes() == smoothmax.logsumexp(x, axis=1).tobytes()
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])

@@ -15,7 +15,7 @@ from smoothmax._schedule.explain import explain
 from smoothmax._thresholds import limits
 
 LIMITS = limits()
-SORTED = LIMITS["TOP_SORTED_ELEMENTS"]
+SORTED, BUCKETS = LIMITS["TOP_SORTED_ELEMENTS"], LIMITS["TOP_BUCKETS"]
 BLOCKS = {np.float32: LIMITS["ROW_BLOCK_BYTES"] // 4, np.float64: LIMITS["ROW_BLOCK_BYTES"] // 8}
 PIECES = {np.float32: LIMITS["ROW_PIECE_BYTES"] // 4, np.float64: LIMITS["ROW_PIECE_BYTES"] // 8}
 TEXT = "logits must be an array of numbers, got dtype <U1; astype(float) makes numbers of text"
@@ -67,11 +67,11 @@ def test_the_best_of_every_length(family, dtype):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_any_number_of_results(family, dtype):
-    """Candidates are inserted up to SORTED, and selected above; these take several rounds in long rows."""
+    """Candidates are inserted up to SORTED, and selected above, by buckets if there are more candidates than those."""
     block = BLOCKS[dtype]
-    for n in (300, block + 1, 5 * block):
+    for n in (BUCKETS, BUCKETS + 1, block + 1, 5 * block):
         x = FAMILIES[family](n).astype(dtype)
-        for k in (SORTED - 1, SORTED + 2, 257, n // 2, block - 1, block + 1, n - 1, n):
+        for k in (SORTED - 1, SORTED + 2, BUCKETS, BUCKETS + 1, n // 2, block - 1, block + 1, n - 1, n):
             if k <= n:
                 values, indices = check(x, k)
                 np.testing.assert_array_equal(values, log_softmax(x)[indices])

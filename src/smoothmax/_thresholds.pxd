@@ -29,9 +29,11 @@ cdef enum:
     CONTIGUOUS_MIN_ELEMENTS = 256   # contiguous stretches this long are read in place, shorter ones gathered (P2)
     JOINT_MAX_ROWS = 16             # short rows whose logarithms are taken together (P15),
     JOINT_ROW_MIN_BYTES = 1024      # if each has at least this many bytes
+    SERIAL_ROW_ELEMENTS = 4         # a row of up to this many is summed one element after the other (P57)
 
     # Segments (P52) ---------------------------------------------------------------------------------------------------
     SEGMENT_TILE_ELEMENTS = 128     # segments up to this length are laid side by side,
+    SEGMENT_SIZED_ROWS = 16         # in a tile with as many rows as the longest has; beyond this many, of few sizes;
     SEGMENT_WINDOW_SEGMENTS = 4096  # after this many have been sorted by their lengths,
     SEGMENT_WINDOW_ELEMENTS = 65536         # or segments of this many elements
     SEGMENT_STRETCH_ELEMENTS = 65536        # of all lines together: a thread takes the segments that begin in a stretch
@@ -44,20 +46,26 @@ cdef enum:
     PRODUCT_TERMS = 256             # of a sum that are laid side by side in lanes at a time (a panel)
     PRODUCT_EXACT_ELEMENTS = 16     # results of up to this many elements in each matrix are summed exactly,
     PRODUCT_STACK_ELEMENTS = 64     # those of up to this many can have a matrix of their stack in each lane
+    PRODUCT_FILLED_LANES = 2        # vectors are used if one of this many lanes is filled
 
     # The largest elements of a row, and draws from it (P58) -----------------------------------------------------------
     TOP_GROUP_ROWS = 16             # rows of lanes; the elements in one of their lanes are a group,
     TOP_MAXIMA_ROWS = 8             # rows of lanes of such groups in a block
     TOP_SPARSE_ELEMENTS = 64        # if one group or more in this many elements matters, all elements are searched
+    TOP_SPARE_ELEMENTS = 4          # a threshold may let through one candidate too many for this many that are wanted
     TOP_TILE_ELEMENTS = 128         # rows up to this length lie side by side in a tile, if at most
     TOP_TILE_BEST_ELEMENTS = 16     # this many of their largest elements are wanted;
     DRAW_TILE_ELEMENTS = 48         # rows up to this length do, if elements are drawn from them;
     SCORE_TILE_MIN_ROWS = 6         # in both cases if there are this many rows
     TOP_SORTED_ELEMENTS = 64        # up to this many largest elements so far are kept sorted
+    TOP_BUCKETS = 256               # a selection from more candidates divides their values into this many buckets,
+    TOP_INSERTED_ELEMENTS = 12      # and sorts the last of them, up to this many, by insertion
     SCORE_ROWS = 16                 # rows taken side by side, if the stride between rows is the smaller one
-    SCORE_STAGED_ELEMENTS = 128     # of each of these rows that are staged in turn
+    SCORE_STAGED_ELEMENTS = 128     # of each of these rows that are staged in turn,
+    SCORE_STAGED_STRIDE_BYTES = 16448       # from one row to the next: a block and a cache line
     SCORE_SPACE_BYTES = 524288      # for the candidates of rows side by side
     DRAW_PIECES = 1024              # stretches of a row whose sums are stored
+    DRAW_STORED_ELEMENTS = 32       # of a short row for each draw; with more, sums along its lanes are not stored
 
     # Fused paths: one call computes the results of a row or tile of up to this many bytes (P20) ----------------
     FUSED_SUM_ROW_BYTES = 16384             # logsumexp and log_softmax: one block
@@ -92,6 +100,8 @@ cdef enum:
     SCRATCH_TILE_ROWS = 128         # SCRATCH_ELEMENTS of a tile
     STAGED_ROW_BYTES = 16384        # parts of a row that go through the scratch, which stay in L1
     NARROW_STAGED_ROWS = 64         # of narrow columns
+    TRANSPOSE_BLOCK_ROWS = 4        # rows and columns of a block that is transposed at a time (P1)
+    TRANSPOSE_NARROW_ROWS = 8       # rows at a time where there are fewer columns than that (P1)
     MASK_BUFFER_ELEMENTS = 512      # of a mask, factors, addends, halves or short rows in a buffer at a time
     ELEMENTWISE_BLOCK_ELEMENTS = 256        # of a ufunc's operand that are made contiguous at a time (P51)
 
@@ -99,6 +109,7 @@ cdef enum:
     UNFETCHED_STRIDE_BYTES = 16384  # rows a multiple of this apart would evict each other
     COLUMN_PREFETCH_MIN_ROWS = 16   # a processor prefetches this many rows by itself
     COLUMN_PREFETCH_MIN_BYTES = 1048576     # between first and last row; nearer rows are in cache
+    SOFTMAX_PREFETCH_MAX_ROWS = 128         # softmax prefetches columns of up to this many rows (P22)
 
     # Rounding errors that one number can carry (P48) ------------------------------------------------------------------
     CARRY_ROWS = 16                 # of exact terms
@@ -114,6 +125,8 @@ cdef enum:
     GIL_MIN_ELEMENTS = 500          # below, the GIL is kept: releasing it costs more than it gains, as in NumPy (P5)
     SHARE_MIN_BYTES = 262144        # from which threads share a call: about 35 us of work (P6)
     SHARE_GRAIN_ELEMENTS = 8192     # fewest that a thread takes at a time (P7)
+    SHARE_THREAD_ITEMS = 16         # most parts that the work is divided into for each thread (P7)
+    SHARE_MIN_UNITS = 2             # rows or tiles for each thread; where there are fewer, pieces are shared (P7)
     SPIN_YIELDS = 100               # how often a thread looks for work before it sleeps: about 50 us (P23)
     MAX_QUEUES = 64                 # into which the items of a call are divided (P31)
     MAX_THREADS = 1024              # that a call may ask for; a small multiple of it fits an int (P38)

@@ -168,13 +168,13 @@ cdef tuple whole_shape(const Shape *shape):
 
 cdef tuple reduced_shape(const Shape *shape, bint keepdims):
     """The shape of one result for each reduction."""
-    cdef cnp.npy_intp lengths[MAX_NDIM]
+    cdef cnp.npy_intp lengths[MAX_DIMENSIONS]
     cdef int ndim = result_shape(shape, keepdims, lengths)
     return tuple_of(lengths, ndim)
 
 
 cdef tuple reduced_axes(const Shape *shape):
-    cdef cnp.npy_intp axes[MAX_NDIM]
+    cdef cnp.npy_intp axes[MAX_DIMENSIONS]
     cdef int n = 0, i
     for i in range(shape.ndim):
         if shape.reduced[i]:

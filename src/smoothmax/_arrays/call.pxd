@@ -5,19 +5,16 @@ cimport numpy as cnp
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 
 from smoothmax._kernels.interface cimport Operation
-from smoothmax._schedule.plan cimport ROLES, Plan
+from smoothmax._schedule.plan cimport MAX_DIMENSIONS, ROLES, Plan
 from smoothmax._schedule.segments cimport Segments
-
-cdef enum:
-    MAX_NDIM = 64
 
 
 cdef struct Shape:
     # The shape that all arrays of a call are broadcast to, which of its axes are reduced, and the strides in bytes.
     int ndim
-    cnp.npy_intp shape[MAX_NDIM]
-    bint reduced[MAX_NDIM]
-    cnp.npy_intp stride[ROLES][MAX_NDIM]
+    cnp.npy_intp shape[MAX_DIMENSIONS]
+    bint reduced[MAX_DIMENSIONS]
+    cnp.npy_intp stride[ROLES][MAX_DIMENSIONS]
 
 
 cdef class Adjustment:

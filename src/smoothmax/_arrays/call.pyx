@@ -44,7 +44,7 @@ cdef object reduce_array(Reduction reduction, object a, object axis, object b, o
     """logsumexp or logmeanexp. Returns the result, or with return_sign the result and its sign."""
     cdef cnp.ndarray array = as_array(a, "a"), weights = None, mask = None, result, sign = None
     cdef Shape shape
-    cdef cnp.npy_intp lengths[MAX_NDIM]
+    cdef cnp.npy_intp lengths[MAX_DIMENSIONS]
     cdef int number, computing, ndim, special = 0
     cdef Py_ssize_t size
     cdef bint keep = bool(keepdims), signed = bool(return_sign)

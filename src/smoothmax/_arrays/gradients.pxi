@@ -12,7 +12,7 @@ cdef object value_and_softmax(object a, object axis, object keepdims, object whe
     cdef cnp.ndarray array = as_array(a, "a"), mask = None, result, value
     cdef Shape shape
     cdef Plan plan
-    cdef cnp.npy_intp lengths[MAX_NDIM]
+    cdef cnp.npy_intp lengths[MAX_DIMENSIONS]
     cdef int number, computing, ndim
     cdef Py_ssize_t size
     cdef bint keep = bool(keepdims)

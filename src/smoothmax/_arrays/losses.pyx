@@ -9,8 +9,8 @@ import numpy as np
 from libc.math cimport NAN, fma, isfinite
 
 from smoothmax._arrays.call cimport (
-    MAX_NDIM, READ_BEFORE_WRITTEN, READ_IN_ANY_ORDER, Adjustment, Shape, adjustment_of, as_array, as_axis, as_base,
-    as_mask, as_numbers, as_type, broadcast, broadcast_addends, check_out, computed_dtype, keep_addends_from,
+    MAX_DIMENSIONS, READ_BEFORE_WRITTEN, READ_IN_ANY_ORDER, Adjustment, Shape, adjustment_of, as_array, as_axis,
+    as_base, as_mask, as_numbers, as_type, broadcast, broadcast_addends, check_out, computed_dtype, keep_addends_from,
     kernel_type, mark_axes, new_result, prepare, promoted, put_adjustment, put_array, put_reduced_result, put_result,
     put_value, reduced_shape, requested_dtype, result_dtype, result_shape, shape_of, shown, silenced, size_of,
     take_reduced_strides, walk_arrays, whole_shape, without_overlap,
@@ -41,7 +41,7 @@ cdef int kernel_dtype_number(object dtype, str name) except -1:
 
 cdef bint has_shape_of_positions(cnp.ndarray array, const Shape *shape) noexcept:
     """Whether an array has one number for each reduction."""
-    cdef cnp.npy_intp lengths[MAX_NDIM]
+    cdef cnp.npy_intp lengths[MAX_DIMENSIONS]
     cdef int ndim = result_shape(shape, False, lengths), i
     if cnp.PyArray_NDIM(array) != ndim:
         return False
@@ -63,7 +63,7 @@ cdef bint has_whole_shape(cnp.ndarray array, const Shape *shape) noexcept:
 
 cdef cnp.ndarray array_of_positions(const Shape *shape, int number):
     """A new array of one number for each reduction."""
-    cdef cnp.npy_intp lengths[MAX_NDIM]
+    cdef cnp.npy_intp lengths[MAX_DIMENSIONS]
     cdef int ndim = result_shape(shape, False, lengths)
     return cnp.PyArray_EMPTY(ndim, lengths, number, 0)
 

@@ -8,7 +8,7 @@ cimport numpy as cnp
 import numpy as np
 
 from smoothmax._arrays.call cimport (
-    MAX_NDIM, READ_IN_ANY_ORDER, as_array, as_base, check_out, kernel_type, plain_product, requested_dtype,
+    MAX_DIMENSIONS, READ_IN_ANY_ORDER, as_array, as_base, check_out, kernel_type, plain_product, requested_dtype,
     result_dtype, silenced, tuple_of, without_overlap,
 )
 from smoothmax._arrays.elements cimport dtype_of_number, has_kernels, loader, storer
@@ -31,7 +31,7 @@ cdef inline Py_ssize_t length_from_end(cnp.ndarray array, int back) noexcept:
 
 cdef tuple stack_shape(cnp.ndarray a, cnp.ndarray b):
     """The shape of the result without its last two axes; a and b have the axes that np.matmul needs."""
-    cdef cnp.npy_intp lengths[MAX_NDIM]
+    cdef cnp.npy_intp lengths[MAX_DIMENSIONS]
     cdef int i, ndim = max(cnp.PyArray_NDIM(a), cnp.PyArray_NDIM(b)) - 2
     cdef Py_ssize_t own, other
     for i in range(ndim):
@@ -229,7 +229,7 @@ cdef int compute_products(cnp.ndarray a, cnp.ndarray b, cnp.ndarray products, in
 
 cdef object multiply_arrays(object a, object b, object out, object dtype, object exact):
     cdef cnp.ndarray left = as_array(a, "a"), right = as_array(b, "b"), result, products
-    cdef cnp.npy_intp lengths[MAX_NDIM]
+    cdef cnp.npy_intp lengths[MAX_DIMENSIONS]
     cdef bint without_matmul = bool(exact)
     cdef int i, ndim, computing
     cdef Py_ssize_t k

@@ -8,9 +8,9 @@ from cpython.pyport cimport PY_SSIZE_T_MAX
 from numpy.exceptions import AxisError
 
 from smoothmax._arrays.call cimport (
-    MAX_NDIM, READ_BEFORE_WRITTEN, READ_IN_ANY_ORDER, Shape, as_array, as_base, check_out,
-    divide_arrays, kernel_type, mark_axes, new_result, plain_segments, prepare, put_result, refuse_dask,
-    requested_dtype, result_dtype, shape_of, shown, size_of, without_overlap,
+    MAX_DIMENSIONS, READ_BEFORE_WRITTEN, READ_IN_ANY_ORDER, Shape, as_array, as_base, check_out, divide_arrays,
+    kernel_type, mark_axes, new_result, plain_segments, prepare, put_result, refuse_dask, requested_dtype, result_dtype,
+    shape_of, shown, size_of, without_overlap,
 )
 from smoothmax._arrays.elements cimport has_kernels
 from smoothmax._kernels.interface cimport LOGSUMEXP, Operation
@@ -94,7 +94,7 @@ cdef object segment_array(Operation operation, object a, object offsets, object 
     cdef Shape shape
     cdef Plan plan
     cdef Segments segments
-    cdef cnp.npy_intp lengths[MAX_NDIM]
+    cdef cnp.npy_intp lengths[MAX_DIMENSIONS]
     cdef bint reduces = operation == LOGSUMEXP
     cdef int i, along = 0, computing
     cdef Py_ssize_t size

@@ -22,8 +22,8 @@ from smoothmax._kernels.interface cimport (
     WEIGHTED_LOGSUMEXP, Kernels, State, Store, Weigh, clear,
 )
 from smoothmax._arrays.call cimport (
-    MAX_NDIM, Adjustment, Shape, adjustment_of, adjusts, as_array, as_axis, as_base, as_mask, as_one_axis, as_weights,
-    broadcast, broadcast_addends, clear_strides, computed_dtype, kernel_type, mark_axes, prepare, promoted,
+    MAX_DIMENSIONS, Adjustment, Shape, adjustment_of, adjusts, as_array, as_axis, as_base, as_mask, as_one_axis,
+    as_weights, broadcast, broadcast_addends, clear_strides, computed_dtype, kernel_type, mark_axes, prepare, promoted,
     put_adjustment, put_result, reduced_axes, reduced_shape, result_dtype, scan_arrays, shape_of, size_of,
     take_reduced_strides, take_strides, walk_arrays, whole_shape,
 )
@@ -54,7 +54,7 @@ STATE = np.dtype([(field, np.float64) for field in ("maximum", "count", "others"
 def check_axis(axis):
     """Refuse an axis that no array can have."""
     cdef Shape shape
-    shape.ndim = MAX_NDIM
+    shape.ndim = MAX_DIMENSIONS
     mark_axes(as_axis(axis), &shape)
 
 

@@ -8,10 +8,8 @@ and cannot say in one sentence what is wrong with a file.
 import contextlib
 import math
 import os
-import shutil
 import stat
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -21,11 +19,11 @@ import numpy as np
 
 from smoothmax._scale.errors import Unreadable, reason
 from smoothmax._scale.regions import Region, shape_of_region, stretches
+from smoothmax._scale.spool import copy_stream, open_spool
 
-__all__ = ["SPOOL_BYTES", "NpyReader", "NpyWriter", "in_other_order", "open_npy", "write_array", "write_header"]
+__all__ = ["NpyReader", "NpyWriter", "in_other_order", "open_npy", "write_array", "write_header"]
 
 Array = np.ndarray[Any, Any]
-SPOOL_BYTES = 32 << 20  # data from a pipe is held in memory up to this size, then on disk
 
 
 T = TypeVar("T")
@@ -118,13 +116,13 @@ def open_regular(path: str) -> Iterator[Any]:
     stream = sys.stdin.buffer
     if stream.isatty():
         raise Unreadable(path, "standard input is a terminal")
-    with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as spool:
+    with open_spool() as held:
         start = stream.read(len(np.lib.format.MAGIC_PREFIX))
-        spool.write(start)
+        held.write(start)
         if start == np.lib.format.MAGIC_PREFIX:  # otherwise an endless stream of other data would fill the disk
-            shutil.copyfileobj(stream, spool, 1 << 20)
-        spool.seek(0)
-        yield spool
+            copy_stream(stream, held)
+        held.seek(0)
+        yield held
 
 
 def bytes_left(file: Any) -> int:

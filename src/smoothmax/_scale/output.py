@@ -6,15 +6,14 @@ by other programs that write files.
 
 import contextlib
 import os
-import shutil
 import stat
 import sys
-import tempfile
 from collections.abc import Iterator
 from typing import IO
 
 from smoothmax._scale.errors import Unwritable, reason
 from smoothmax._scale.rename import exchange, rename_new
+from smoothmax._scale.spool import copy_stream, open_spool
 from smoothmax._scale.workspace import Workspace, clear_abandoned, workspace
 
 __all__ = [
@@ -24,7 +23,6 @@ __all__ = [
 
 EXISTS = "it exists, and --force is not given"
 FLUSHING_THREADS = 8
-SPOOL_BYTES = 32 << 20  # data for a pipe is held in memory up to this size, then on disk
 
 
 def prepare_output(path: str, *, folder: bool, replace: bool) -> None:
@@ -67,11 +65,11 @@ def open_output(path: str, *, replace: bool) -> Iterator[IO[bytes]]:
         with new_file(path, replace=replace) as file:
             yield file
         return
-    with tempfile.SpooledTemporaryFile(SPOOL_BYTES) as spool:
+    with open_spool() as file:
         with unwritable(path):  # here only the disk of the temporary file may fail
-            yield spool
-            spool.seek(0)
-        shutil.copyfileobj(spool, sys.stdout.buffer, 1 << 20)
+            yield file
+            file.seek(0)
+        copy_stream(file, sys.stdout.buffer)
 
 
 @contextlib.contextmanager

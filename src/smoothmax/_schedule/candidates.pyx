@@ -9,11 +9,7 @@ from libc.stdint cimport uint64_t
 from libc.string cimport memcpy
 
 from smoothmax._kernels.interface cimport Candidate
-from smoothmax._thresholds cimport TOP_SORTED_ELEMENTS
-
-cdef enum:
-    INSERTED = 12       # a selection sorts up to this many by insertion
-    BUCKETS = 256       # of equal width; a selection from more than this many divides values into them
+from smoothmax._thresholds cimport TOP_BUCKETS, TOP_INSERTED_ELEMENTS, TOP_SORTED_ELEMENTS
 
 
 cdef inline bint precedes(const Candidate *one, const Candidate *other) noexcept nogil:
@@ -57,7 +53,7 @@ cdef Candidate pivot_of(const Candidate *candidates, Py_ssize_t n, unsigned int 
 cdef inline Py_ssize_t bucket_of(const Candidate *one, double largest, double scale) noexcept nogil:
     """The bucket of a candidate: a larger value never has a larger bucket."""
     cdef double place = (largest - one.value)*scale
-    return <Py_ssize_t>place if place < BUCKETS else BUCKETS
+    return <Py_ssize_t>place if place < TOP_BUCKETS else TOP_BUCKETS
 
 
 cdef void narrow_to_bucket(Candidate *candidates, Py_ssize_t k, Py_ssize_t *low, Py_ssize_t *high) noexcept nogil:
@@ -65,16 +61,16 @@ cdef void narrow_to_bucket(Candidate *candidates, Py_ssize_t k, Py_ssize_t *low,
 
     Most of the time of a selection by partitions goes into branches that depend on the values. Here there are few.
     """
-    cdef Py_ssize_t counts[BUCKETS + 1]
+    cdef Py_ssize_t counts[TOP_BUCKETS + 1]
     cdef Py_ssize_t i, n = high[0] + 1, bucket = 0, better = 0, left = 0
     cdef double least = candidates[0].value, largest = least, scale
     for i in range(n):
         least = candidates[i].value if candidates[i].value < least else least
         largest = candidates[i].value if candidates[i].value > largest else largest
-    scale = BUCKETS/(largest - least)
+    scale = TOP_BUCKETS/(largest - least)
     if not 0 < scale < 1e300:               # all are equal, or some are infinite
         return
-    for i in range(BUCKETS + 1):
+    for i in range(TOP_BUCKETS + 1):
         counts[i] = 0
     for i in range(n):
         counts[bucket_of(&candidates[i], largest, scale)] += 1
@@ -97,9 +93,9 @@ cdef void select_best(Candidate *candidates, Py_ssize_t n, Py_ssize_t k) noexcep
     cdef Py_ssize_t low = 0, high = n - 1, left, right
     cdef unsigned int state = 1
     cdef Candidate pivot
-    if n > BUCKETS:
+    if n > TOP_BUCKETS:
         narrow_to_bucket(candidates, k, &low, &high)
-    while high - low > INSERTED:
+    while high - low > TOP_INSERTED_ELEMENTS:
         pivot = pivot_of(candidates + low, high - low + 1, &state)
         left, right = low, high
         while left <= right:

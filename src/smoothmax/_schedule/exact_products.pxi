@@ -102,9 +102,9 @@ cdef enum Lanes:            # what the lanes are:
 
 
 cdef Lanes lanes_for(const Product *product) noexcept nogil:
-    if 2*product.b.outer >= product.kernels.lanes:
+    if PRODUCT_FILLED_LANES*product.b.outer >= product.kernels.lanes:
         return COLUMNS
-    if 2*product.a.outer*product.b.outer*product.matrices < product.kernels.lanes:
+    if PRODUCT_FILLED_LANES*product.a.outer*product.b.outer*product.matrices < product.kernels.lanes:
         return TERMS
     return ELEMENTS
 

@@ -7,7 +7,7 @@ from smoothmax._kernels.interface cimport (
 
 
 cdef enum:
-    MAX_DIMENSIONS = 64
+    MAX_DIMENSIONS = 64     # as NumPy has
 
 
 cdef enum:

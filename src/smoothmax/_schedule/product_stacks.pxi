@@ -67,7 +67,7 @@ cdef void multiply_matrices(const Product *product, Py_ssize_t item, Space *spac
 
 cdef bint is_small_stack(const Product *product) noexcept nogil:
     """Whether the matrices fill at least half of the lanes, and the elements of each operand fit in a panel (P54)."""
-    return (2*product.matrices >= product.kernels.lanes
+    return (PRODUCT_FILLED_LANES*product.matrices >= product.kernels.lanes
             and product.a.outer*product.b.outer <= PRODUCT_STACK_ELEMENTS
             and product.terms*max(product.a.outer, product.b.outer) <= PRODUCT_TERMS)
 

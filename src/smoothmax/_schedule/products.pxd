@@ -1,9 +1,7 @@
 # Products of matrices in log space, and stacks of them.
 
 from smoothmax._kernels.interface cimport ProductKernels
-
-cdef enum:
-    MAX_STACK = 64
+from smoothmax._schedule.plan cimport MAX_DIMENSIONS
 
 
 cdef struct Operand:
@@ -13,9 +11,9 @@ cdef struct Operand:
     Py_ssize_t outer_stride
     Py_ssize_t inner_stride         # along the axis that is summed over
     Py_ssize_t matrices             # how many its own stack has
-    Py_ssize_t length[MAX_STACK]    # of the axes of its own stack: that of the result, or 1
-    Py_ssize_t stride[MAX_STACK]    # 0 where the length is 1
-    Py_ssize_t place[MAX_STACK]     # the step between neighbours in matrices of its own stack; 0 where the length is 1
+    Py_ssize_t length[MAX_DIMENSIONS]   # of the axes of its own stack: that of the result, or 1
+    Py_ssize_t stride[MAX_DIMENSIONS]   # 0 where the length is 1
+    Py_ssize_t place[MAX_DIMENSIONS]    # the step between neighbours, counted in matrices; 0 where the length is 1
     char *maxima                    # the maximum of each reduction, in C's order
 
 
@@ -24,7 +22,7 @@ cdef struct Product:
     Py_ssize_t itemsize
     Py_ssize_t terms                # k, the length of the axis that is summed over
     int ndim                        # axes of the stack
-    Py_ssize_t shape[MAX_STACK]
+    Py_ssize_t shape[MAX_DIMENSIONS]
     Py_ssize_t matrices
     Operand a
     Operand b

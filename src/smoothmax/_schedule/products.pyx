@@ -21,7 +21,7 @@ from smoothmax._kernels.interface cimport AddProducts, ProductSum
 from smoothmax._schedule.pool cimport Queue, share, take
 from smoothmax._schedule.threads cimport threads_of_caller
 from smoothmax._thresholds cimport (
-    GIL_MIN_ELEMENTS, LANES_F32, LANES_F64, PRODUCT_COLUMNS, PRODUCT_EXACT_ELEMENTS, PRODUCT_ROWS,
+    GIL_MIN_ELEMENTS, LANES_F32, LANES_F64, PRODUCT_COLUMNS, PRODUCT_EXACT_ELEMENTS, PRODUCT_FILLED_LANES, PRODUCT_ROWS,
     PRODUCT_STACK_ELEMENTS, PRODUCT_TERMS, SHARE_GRAIN_ELEMENTS, SHARE_MIN_BYTES,
 )
 
@@ -217,7 +217,7 @@ cdef bint fill_lanes(const Product *product, Py_ssize_t rows, const Space *space
             work += group != last
             last = group
         found += space.found[i]
-    return work*lanes <= 2*found
+    return work*lanes <= PRODUCT_FILLED_LANES*found
 
 
 cdef void take_logarithms(const Product *product, Py_ssize_t item, Space *space) noexcept nogil:

@@ -4,11 +4,7 @@ from smoothmax._kernels.interface cimport Candidate, ScoreKernels, State
 from smoothmax._schedule.candidates cimport Best
 from smoothmax._schedule.packed cimport Packed
 from smoothmax._schedule.plan cimport ELEMENTS, Bases, Plan
-from smoothmax._thresholds cimport CACHE_LINE_BYTES, ROW_BLOCK_BYTES, SCORE_ROWS
-
-
-cdef enum:
-    STAGED_BYTES = ROW_BLOCK_BYTES + CACHE_LINE_BYTES   # between staged rows: not all share a set of the cache
+from smoothmax._thresholds cimport SCORE_ROWS, SCORE_STAGED_STRIDE_BYTES
 
 
 cdef enum Scoring:
@@ -89,7 +85,7 @@ cdef inline const char *block_of(const Scores *scores, const Division *division,
     """Where kernels find a block: in the array, or where it was staged."""
     if division.in_place:
         return space.rows[row].bases.data[ELEMENTS] + first*scores.plan.itemsize
-    return space.elements + row*STAGED_BYTES
+    return space.elements + row*SCORE_STAGED_STRIDE_BYTES
 
 
 cdef inline double number_at(const char *values, Py_ssize_t i, Py_ssize_t itemsize) noexcept nogil:

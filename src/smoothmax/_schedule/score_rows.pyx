@@ -15,9 +15,9 @@ from smoothmax._schedule.plan cimport (
 from smoothmax._schedule.route cimport piece_of_row
 from smoothmax._schedule.scratch cimport stage_row, stage_tile
 from smoothmax._thresholds cimport (
-    DRAW_PIECES, DRAW_TILE_ELEMENTS, LANE_BYTES, LANES_F32, ROW_BLOCK_BYTES, ROW_BLOCK_LANES, ROW_PIECE_BYTES,
-    SCORE_ROWS, SCORE_SPACE_BYTES, SCORE_STAGED_ELEMENTS, SCORE_TILE_MIN_ROWS, TILE_COLUMNS, TOP_SORTED_ELEMENTS,
-    TOP_TILE_BEST_ELEMENTS, TOP_TILE_ELEMENTS,
+    DRAW_PIECES, DRAW_STORED_ELEMENTS, DRAW_TILE_ELEMENTS, LANE_BYTES, ROW_BLOCK_BYTES, ROW_BLOCK_LANES,
+    ROW_PIECE_BYTES, SCORE_ROWS, SCORE_SPACE_BYTES, SCORE_STAGED_ELEMENTS, SCORE_STAGED_STRIDE_BYTES,
+    SCORE_TILE_MIN_ROWS, TILE_COLUMNS, TOP_SORTED_ELEMENTS, TOP_TILE_BEST_ELEMENTS, TOP_TILE_ELEMENTS,
 )
 
 
@@ -56,7 +56,7 @@ cdef bint allocate_space(const Scores *scores, const Division *division, Space *
     cdef Py_ssize_t blocks = upwards(division.part, division.block), rows = 1 if division.tiles else division.rows
     cdef Py_ssize_t tile = 0, best = 0, running = 0
     if not division.in_place or division.tiles:
-        staged = rows*STAGED_BYTES
+        staged = rows*SCORE_STAGED_STRIDE_BYTES
     if division.tiles:
         tile = division.length*TILE_COLUMNS*scores.plan.itemsize
         best = scores.number*TILE_COLUMNS*scores.plan.itemsize if scores.scoring == TOP else 0
@@ -67,7 +67,7 @@ cdef bint allocate_space(const Scores *scores, const Division *division, Space *
     else:
         sums = rows*division.parts + blocks
         doubles = division.parts + blocks + ROW_BLOCK_LANES
-        if division.length <= min(division.block, LANES_F32*scores.number):
+        if division.length <= min(division.block, DRAW_STORED_ELEMENTS*scores.number):
             running = division.block
     space.memory = <char *>malloc(states + staged + ROW_BLOCK_BYTES + (held + fresh)*sizeof(Candidate)
                                   + sums*sizeof(Packed) + (doubles + running)*sizeof(double) + 2*(tile + best))
@@ -123,13 +123,13 @@ cdef void stage_block(const Scores *scores, const Division *division, Space *spa
     if division.transposed and rows > 1:
         scores.plan.data_kernels.transpose(
             space.rows[row].bases.data[ELEMENTS] + first*stride, stride//scores.plan.itemsize, n, rows,
-            space.elements + row*STAGED_BYTES, STAGED_BYTES//scores.plan.itemsize)
+            space.elements + row*SCORE_STAGED_STRIDE_BYTES, SCORE_STAGED_STRIDE_BYTES//scores.plan.itemsize)
         return
     while done < n:
         for i in range(row, row + rows):
             start(&cursor, &scores.plan.reduced, 0, first + done, min(part, n - done))
             stage_row(scores.plan, &space.rows[i].bases, &cursor, cursor.left,
-                      space.elements + i*STAGED_BYTES + done*scores.plan.itemsize, NULL)
+                      space.elements + i*SCORE_STAGED_STRIDE_BYTES + done*scores.plan.itemsize, NULL)
         done += part
 
 

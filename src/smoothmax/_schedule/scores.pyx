@@ -27,7 +27,8 @@ from smoothmax._schedule.threads cimport threads_of_caller
 from smoothmax._schedule.top_rows cimport top_of_columns, top_of_long_row, top_of_short_row
 from smoothmax._schedule.walk cimport note
 from smoothmax._thresholds cimport (
-    GIL_MIN_ELEMENTS, SHARE_GRAIN_ELEMENTS, SHARE_MIN_BYTES, TILE_COLUMNS, TOP_SORTED_ELEMENTS,
+    GIL_MIN_ELEMENTS, SHARE_GRAIN_ELEMENTS, SHARE_MIN_BYTES, SHARE_MIN_UNITS, SHARE_THREAD_ITEMS, TILE_COLUMNS,
+    TOP_SORTED_ELEMENTS,
 )
 
 
@@ -149,7 +150,7 @@ cdef struct SharedParts:
 
 
 cdef bint shares_parts(const Scores *scores, const Division *division, Py_ssize_t threads) noexcept nogil:
-    return (threads > 1 and division.parts > 1 and division.rows == 1 and division.groups < 2*threads
+    return (threads > 1 and division.parts > 1 and division.rows == 1 and division.groups < SHARE_MIN_UNITS*threads
             and (scores.scoring == DRAWS or scores.number <= TOP_SORTED_ELEMENTS))
 
 
@@ -231,7 +232,8 @@ cdef int walk_divided(Scores *scores, const Division *division, Py_ssize_t size,
         return share_parts(scores, division, threads)
     if threads > 1 and division.groups > 1:
         shared.scores, shared.division = scores, division
-        shared.grain = max(SHARE_GRAIN_ELEMENTS*division.groups//size + 1, division.groups//(16*threads))
+        shared.grain = max(SHARE_GRAIN_ELEMENTS*division.groups//size + 1,
+                           division.groups//(SHARE_THREAD_ITEMS*threads))
         return share(work_on_groups, &shared, upwards(division.groups, shared.grain), threads)
     if size < GIL_MIN_ELEMENTS:
         return walk_scores_alone(scores, division)

@@ -12,7 +12,7 @@ from smoothmax._schedule.plan cimport (
     ADDENDS, ELEMENTS, FACTORS, MASK, RESULT, WEIGHTS, Axes, Bases, Cursor, Plan, addends_of, advance, contiguous,
     inner_shape, inner_stride, is_contiguous, place,
 )
-from smoothmax._thresholds cimport MASK_BUFFER_ELEMENTS, TILE_COLUMNS
+from smoothmax._thresholds cimport MASK_BUFFER_ELEMENTS, TILE_COLUMNS, TRANSPOSE_BLOCK_ROWS
 
 
 # Addends, masks and factors ------------------------------------------------------------------------------------------
@@ -192,9 +192,9 @@ cdef inline bint is_transposed(const Plan *plan, int role, Py_ssize_t rows) noex
 
 
 cdef inline Py_ssize_t lines_at_a_time(const Plan *plan, Py_ssize_t rows) noexcept nogil:
-    """How many reductions are converted together: as many as fit, and a multiple of four if at least four fit."""
+    """How many reductions are converted together: as many as fit, in whole blocks of the transposition if one fits."""
     cdef Py_ssize_t lines = MASK_BUFFER_ELEMENTS*<Py_ssize_t>sizeof(double)//(rows*plan.itemsize)
-    return lines - lines % 4 if lines > 4 else lines
+    return lines - lines % TRANSPOSE_BLOCK_ROWS if lines > TRANSPOSE_BLOCK_ROWS else lines
 
 
 cdef void load_lines(const Plan *plan, int role, Load load, const char *elements, Py_ssize_t rows, Py_ssize_t lines,

@@ -11,7 +11,7 @@ from smoothmax._schedule.route cimport Route, tiles_across
 from smoothmax._schedule.units cimport (
     kernels_to_reduce, needs_exact, reduce_piece, start_scan, take_stored_sums, write_piece,
 )
-from smoothmax._thresholds cimport SHARE_GRAIN_ELEMENTS, TILE_COLUMNS
+from smoothmax._thresholds cimport SHARE_GRAIN_ELEMENTS, SHARE_THREAD_ITEMS, TILE_COLUMNS
 
 
 # Units --------------------------------------------------------------------------------------------------------------
@@ -41,7 +41,7 @@ cdef void work_on_units(void *context, Queue *queue) noexcept nogil:
 cdef int share_units(const Plan *plan, const Route *route, Py_ssize_t size, Py_ssize_t threads) except -2:
     cdef SharedUnits shared
     shared.plan, shared.route = plan, route
-    shared.grain = max(SHARE_GRAIN_ELEMENTS*route.units//size + 1, route.units//(16*threads))
+    shared.grain = max(SHARE_GRAIN_ELEMENTS*route.units//size + 1, route.units//(SHARE_THREAD_ITEMS*threads))
     shared.grain += (route.band_tiles - shared.grain % route.band_tiles) % route.band_tiles
     return share(work_on_units, &shared, (route.units + shared.grain - 1)//shared.grain, threads)
 

@@ -23,9 +23,9 @@ cdef Py_ssize_t sort_window(const Segments *segments, Py_ssize_t first, Py_ssize
 
 
 cdef inline Py_ssize_t rows_of_tile(Py_ssize_t n) noexcept nogil:
-    """The rows of a tile for segments of n elements: n up to 16; above, one of eight sizes between powers of two."""
+    """The rows of a tile for segments of n elements: n, or beyond SEGMENT_SIZED_ROWS one of few sizes."""
     cdef Py_ssize_t step = 1
-    while (n - 1)//step >= 16:
+    while (n - 1)//step >= SEGMENT_SIZED_ROWS:
         step *= 2
     return (n + step - 1)//step*step
 

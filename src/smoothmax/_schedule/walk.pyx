@@ -10,7 +10,7 @@ from smoothmax._schedule.atomics cimport load
 from smoothmax._schedule.plan cimport Plan, count
 from smoothmax._schedule.route cimport SCAN_TILE, Route, route_of
 from smoothmax._schedule.threads cimport threads_of_caller
-from smoothmax._thresholds cimport GIL_MIN_ELEMENTS, SHARE_MIN_BYTES
+from smoothmax._thresholds cimport GIL_MIN_ELEMENTS, SHARE_MIN_BYTES, SHARE_MIN_UNITS
 
 include "notes.pxi"
 include "single_row.pxi"
@@ -39,7 +39,8 @@ cdef int walk(const Plan *plan) except -2:
     cdef Py_ssize_t threads = threads_of_caller() if size*plan.itemsize >= SHARE_MIN_BYTES else 1
     cdef bint shares_pieces
     route_of(plan, &route)
-    shares_pieces = threads > 1 and route.pieces > 1 and route.units < 2*threads and route.name != SCAN_TILE
+    shares_pieces = (threads > 1 and route.pieces > 1 and route.units < SHARE_MIN_UNITS*threads
+                     and route.name != SCAN_TILE)
     if load(&explained) and routes != NULL:
         (<list>routes).append(described(&route, "alone" if threads == 1 else "pieces" if shares_pieces else "units"))
     enter_environment(&environment)

@@ -102,17 +102,17 @@ cdef inline void transpose_narrow(const real *x, Py_ssize_t x_step, Py_ssize_t x
                                   real *out, Py_ssize_t out_step, Py_ssize_t out_ld) noexcept nogil:
     """out[j, i] = x[i, j] for n rows of few columns; steps are from row to row.
 
-    Eight rows are read at a time, because a processor follows about that many streams.
+    Several rows are read at a time, because a processor follows about that many streams.
     """
     cdef Py_ssize_t i, j, k
-    for i in range(n//8):
+    for i in range(n//TRANSPOSE_NARROW_ROWS):
         for j in range(columns):
-            for k in range(8):
+            for k in range(TRANSPOSE_NARROW_ROWS):
                 out[k*out_step + j*out_ld] = x[k*x_step + j*x_ld]
-        x += 8*x_step
-        out += 8*out_step
+        x += TRANSPOSE_NARROW_ROWS*x_step
+        out += TRANSPOSE_NARROW_ROWS*out_step
     for j in range(columns):
-        for i in range(n % 8):
+        for i in range(n % TRANSPOSE_NARROW_ROWS):
             out[i*out_step + j*out_ld] = x[i*x_step + j*x_ld]
 
 
@@ -120,15 +120,15 @@ cdef void transpose(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t co
                     Py_ssize_t out_ld) noexcept nogil:
     """out[j, i] = x[i, j], where x is read in order. The rows that the next call will read are prefetched."""
     cdef Py_ssize_t i, j, row, column, ahead
-    if columns < 4 or rows < 4:
+    if columns < TRANSPOSE_BLOCK_ROWS or rows < TRANSPOSE_BLOCK_ROWS:
         transpose_narrow(x, ld, 1, columns, rows, out, 1, out_ld)
         return
-    for i from 0 <= i < rows by 4:
-        row = min_of(i, rows - 4)
-        for ahead in range(rows + row, rows + row + 4):
+    for i from 0 <= i < rows by TRANSPOSE_BLOCK_ROWS:
+        row = min_of(i, rows - TRANSPOSE_BLOCK_ROWS)
+        for ahead in range(rows + row, rows + row + TRANSPOSE_BLOCK_ROWS):
             prefetch(x + ahead*ld, columns)
-        for j from 0 <= j < columns by 4:
-            column = min_of(j, columns - 4)
+        for j from 0 <= j < columns by TRANSPOSE_BLOCK_ROWS:
+            column = min_of(j, columns - TRANSPOSE_BLOCK_ROWS)
             transpose_block(x + row*ld + column, ld, out + column*out_ld + row, out_ld)
 
 
@@ -136,11 +136,11 @@ cdef void transpose_back(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize
                          Py_ssize_t out_ld) noexcept nogil:
     """out[j, i] = x[i, j], where out is written in order."""
     cdef Py_ssize_t i, j, row, column
-    if rows < 4 or columns < 4:
+    if rows < TRANSPOSE_BLOCK_ROWS or columns < TRANSPOSE_BLOCK_ROWS:
         transpose_narrow(x, 1, ld, rows, columns, out, out_ld, 1)
         return
-    for j from 0 <= j < columns by 4:
-        column = min_of(j, columns - 4)
-        for i from 0 <= i < rows by 4:
-            row = min_of(i, rows - 4)
+    for j from 0 <= j < columns by TRANSPOSE_BLOCK_ROWS:
+        column = min_of(j, columns - TRANSPOSE_BLOCK_ROWS)
+        for i from 0 <= i < rows by TRANSPOSE_BLOCK_ROWS:
+            row = min_of(i, rows - TRANSPOSE_BLOCK_ROWS)
             transpose_block(x + row*ld + column, ld, out + column*out_ld + row, out_ld)

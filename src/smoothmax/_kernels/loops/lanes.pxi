@@ -128,10 +128,6 @@ cdef inline Py_ssize_t last_columns(const real *x, Py_ssize_t columns, Py_ssize_
 
 # Folding --------------------------------------------------------------------------------------------------------------
 
-cdef enum:
-    LEAST_LANES = 4     # the fewest that the functions below fold
-
-
 cdef inline void fold_max(real *maximum, Py_ssize_t half) noexcept nogil:
     cdef Py_ssize_t j
     for j in range(half):
@@ -139,7 +135,7 @@ cdef inline void fold_max(real *maximum, Py_ssize_t half) noexcept nogil:
 
 
 cdef inline real max_of_first_lanes(real *maximum, Py_ssize_t width) noexcept nogil:
-    """max_of_lanes over the first `width` lanes, a power of two."""
+    """max_of_lanes over the first `width` lanes, a power of two from 4 on."""
     if width > 16:
         fold_max(maximum, 16)
     if width > 8:

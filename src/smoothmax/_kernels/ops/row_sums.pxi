@@ -218,13 +218,13 @@ cdef inline double sum_in_lanes(const real *x, Py_ssize_t n, Py_ssize_t width, I
 
 cdef inline double sum_of_few(const real *x, Py_ssize_t n, real *maximum, double *carry,
                               double *count) noexcept nogil:
-    """sum_in_lanes of up to LEAST_LANES elements, one after the other."""
+    """sum_in_lanes of up to SERIAL_ROW_ELEMENTS elements, one after the other."""
     cdef Py_ssize_t i
     cdef real carries[LANES]
     cdef double sums[LANES]
     cdef real largest = x[0], term
     cdef real round_bias = round_bias_of(<real>0), underflow_below = underflow_of(<real>0)
-    for i in range(LEAST_LANES):
+    for i in range(SERIAL_ROW_ELEMENTS):
         sums[i] = 0
         carries[i] = 0
     for i in range(1, n):
@@ -235,13 +235,13 @@ cdef inline double sum_of_few(const real *x, Py_ssize_t n, real *maximum, double
         sums[i] = term
         count[0] += one_if(x[i] == largest, <double>0)
     maximum[0] = largest
-    return sum_of_first_lanes(sums, carries, LEAST_LANES, carry)
+    return sum_of_first_lanes(sums, carries, SERIAL_ROW_ELEMENTS, carry)
 
 
 cdef inline double sum_of_lane_row(const real *x, Py_ssize_t n, real *maximum, double *carry,
                                    double *count) noexcept nogil:
     """The sum of a row that fits in the lanes. Computes only the lanes it needs, with the bits of all lanes (P57)."""
-    if n <= LEAST_LANES:
+    if n <= SERIAL_ROW_ELEMENTS:
         return sum_of_few(x, n, maximum, carry, count)
     if n <= lanes_of(x)//2:
         return sum_in_lanes(x, n, lanes_of(x)//2, WITHOUT_MAXIMUM, <real *>NULL, maximum, carry, count)

@@ -82,7 +82,7 @@ cdef inline real raised(const real *maxima, Py_ssize_t groups, Py_ssize_t k, Py_
     """A threshold that at least k groups reach and few others, given that `number` groups reach `least`."""
     cdef int64_t low = ordered_bits(least), high = ordered_bits(largest) + 1, middle
     cdef Py_ssize_t reach
-    while number > k + k//4:
+    while number > k + k//TOP_SPARE_ELEMENTS:
         middle = (low >> 1) + (high >> 1) + (low & high & 1)
         if middle <= low:
             break
