@@ -139,8 +139,8 @@ cdef double sum_of_losses(cnp.ndarray losses):
     else:
         with nogil:
             kernels.reduce_row(&state, given, given, n)
-    total = state.dot.dot[0] + state.dot.dot_low[0]
-    return total if isfinite(total) else state.dot.dot[0]
+    total = state.second.dot.dot[0] + state.second.dot.dot_low[0]
+    return total if isfinite(total) else state.second.dot.dot[0]
 
 
 cdef object rounded_number(double value, int number):

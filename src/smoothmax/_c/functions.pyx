@@ -16,7 +16,7 @@ from smoothmax._kernels.interface cimport (
     ELEMENTWISE_OPERATIONS, LOG1MEXP, LOG1PEXP, LOGADDEXP, LOGSUBEXP, LOGSUMEXP, LOG_EXPIT, LOG_SOFTMAX, OPERATIONS,
     SOFTMAX, Elementwise, Kernels, NumberF32, NumberF64, Operation,
 )
-from smoothmax._schedule.packed cimport Packed
+from smoothmax._schedule.packed cimport Packed, clear_packed
 from smoothmax._schedule.strided cimport (
     Row, absorb_strided, finish_packed, merge_packed, reduce_strided, transform_strided,
 )
@@ -162,7 +162,8 @@ cdef inline const Kernels *kernels_of_sum(const partial *_) noexcept nogil:
 
 
 cdef void init(partial *sum) noexcept nogil:
-    cdef Packed packed = Packed(-INFINITY, 0, 0, 0)
+    cdef Packed packed
+    clear_packed(&packed)
     memcpy(sum, &packed, sizeof(Packed))
 
 

@@ -52,6 +52,24 @@ cdef struct DotSum:
     double mass_low[TILE_COLUMNS]
 
 
+cdef enum:
+    SUM_NUMBERS = 4         # of one column, whichever sum it is
+
+
+cdef union Sum:
+    # What is known of the elements seen so far: one of three monoids. Each has (-inf, 0, 0, 0) for no element.
+    PartialSum partial
+    WeightedSum weighted                # of logsumexp and logmeanexp with weights
+    RunningSum running                  # of scans
+    double numbers[SUM_NUMBERS][TILE_COLUMNS]       # of any of them, for what clears and copies columns
+
+
+cdef union SecondSum:
+    # The second sum of an operation that has one. Each has four zeros for no element.
+    DotSum dot
+    WeightedSum weights                 # of a mean with weights: their sum, that is, exp(0) weighted
+
+
 cdef struct Normalizer:
     # Numbers that `finish` computes from the sums, and that results need.
     double log_sum[TILE_COLUMNS]            # log(sum/exp(maximum)), and
@@ -75,7 +93,7 @@ cdef struct LossTerms:
     double slope_low[TILE_COLUMNS]      # its rounding error
 
 
-cdef union Given:
+cdef union FinishArgument:
     # Numbers that `finish` needs in addition to the sums, for operations other than losses:
     double elements[TILE_COLUMNS]       # how many elements take part, where `means` is set; or
     double weight[TILE_COLUMNS]         # the weight of all elements, where `weighs` is set
@@ -88,11 +106,11 @@ cdef enum Scaling:      # what the sum of a state contains:
 
 
 cdef struct State:
-    PartialSum sum
-    DotSum dot
+    Sum sum
+    SecondSum second
     Normalizer normalizer
     LossTerms loss
-    Given given
+    FinishArgument argument
     # Only fused tiles leave a scaling other than SHIFTED, and they are finished in the same call. So functions that
     # merge, pack or spread states need not look at it.
     Scaling scaling
@@ -103,41 +121,27 @@ cdef struct State:
     Py_ssize_t away_ld
 
 
-cdef inline WeightedSum *weighted_of(State *state) noexcept nogil:
-    """The sum of a state with weights. No function may use both views: C compilers assume that they do not alias."""
-    return <WeightedSum *>&state.sum
-
-
-cdef inline WeightedSum *weights_of(State *state) noexcept nogil:
-    """The sum of the weights, which takes the place of the DotSum in a mean with weights."""
-    return <WeightedSum *>&state.dot
-
-
-cdef inline RunningSum *running_of(State *state) noexcept nogil:
-    """The sum of a scan's state. As for weighted_of(), no function may use both views."""
-    return <RunningSum *>&state.sum
-
-
 cdef inline void clear(State *state, Py_ssize_t columns) noexcept nogil:
     """Empty the first columns: no element has been seen."""
     cdef Py_ssize_t j
     state.scaling = SHIFTED
     state.away = 0
     for j in range(columns):
-        state.sum.maximum[j] = -INFINITY
-        state.sum.count[j] = 0
-        state.sum.others[j] = 0
-        state.sum.others_low[j] = 0
-        state.dot.dot[j] = 0
-        state.dot.dot_low[j] = 0
-        state.dot.mass[j] = 0
-        state.dot.mass_low[j] = 0
+        state.sum.numbers[0][j] = -INFINITY
+        state.sum.numbers[1][j] = 0
+        state.sum.numbers[2][j] = 0
+        state.sum.numbers[3][j] = 0
+        state.second.dot.dot[j] = 0
+        state.second.dot.dot_low[j] = 0
+        state.second.dot.mass[j] = 0
+        state.second.dot.mass_low[j] = 0
 
 
 cdef inline void copy_column(const State *source, State *to, Py_ssize_t j) noexcept nogil:
     """Copy the sum of one column."""
-    to.sum.maximum[j], to.sum.count[j] = source.sum.maximum[j], source.sum.count[j]
-    to.sum.others[j], to.sum.others_low[j] = source.sum.others[j], source.sum.others_low[j]
+    cdef int i
+    for i in range(SUM_NUMBERS):
+        to.sum.numbers[i][j] = source.sum.numbers[i][j]
 
 
 cdef enum Addends:      # how many addends a row has:
@@ -243,8 +247,8 @@ cdef struct Kernels:
     # earlier pieces. `finish` turns the PartialSum of elements that an earlier call has seen into the state that a scan
     # starts from.
     bint scans
-    bint means                          # `finish` divides by state.given.elements
-    bint weighs                         # `finish` multiplies by state.given.weight
+    bint means                          # `finish` divides by state.argument.elements
+    bint weighs                         # `finish` multiplies by state.argument.weight
     ReduceRow reduce_row
     ReduceTile reduce_tile
     Merge merge

@@ -20,7 +20,7 @@ from smoothmax._kernels.interface cimport (
     FinishProducts, FusedRow, FusedStateRow, FusedStateTile, FusedTile, FusedWeightedTile, JointRow, Kernels, Load,
     LogProducts, MultiplyStack, NumberF32, NumberF64, PartialSum, PickElement, PickElements, PickOfTile, ProductKernels,
     ProductSum, ReduceRow, ReduceTile, RunningSum, ScaleRow, ScaleTile, Scaling, ScoreKernels, Select, State, Table,
-    TopOfTile, Transpose, WeightedSum, WriteRow, WriteTile, clear, running_of, weighted_of, weights_of,
+    TopOfTile, Transpose, WeightedSum, WriteRow, WriteTile, clear,
 )
 from smoothmax._kernels.interface cimport Store as StoreElements    # loops/add.pxi has another Store
 from smoothmax._thresholds cimport (

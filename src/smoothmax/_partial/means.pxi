@@ -28,7 +28,7 @@ def means(states, totals, dtype, result=None):
                 unpack_weights(cnp.PyArray_BYTES(divisors) + done*sizeof(Packed), columns, &state)
             else:
                 for j in range(columns):
-                    state.given.elements[j] = counts[done + j]
+                    state.argument.elements[j] = counts[done + j]
             functions.finish(&state, columns, some, NULL)
             store(some, columns, cnp.PyArray_BYTES(values) + done*itemsize, itemsize, False)
             done += columns

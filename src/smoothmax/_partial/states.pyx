@@ -295,7 +295,7 @@ def widened_sums(operation, states, dtype):
                 sign[done + j] = rounded_signs[j]
                 value[done + j] = rounded[j]        # right if it is infinite or nan; otherwise computed in float64
                 if rounded[j] - rounded[j] == 0:
-                    value[done + j] = state.sum.maximum[j] + state.normalizer.log_sum[j]
+                    value[done + j] = state.sum.partial.maximum[j] + state.normalizer.log_sum[j]
             done += columns
     leave_environment(&environment)
     return reduced("weighted_logsumexp", values, (), signs, where=True, dtype=np.dtype(np.float64))[0]

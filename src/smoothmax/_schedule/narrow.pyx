@@ -228,7 +228,7 @@ cdef void spread_normalizer(const State *state, Py_ssize_t columns, Py_ssize_t f
     cdef Py_ssize_t j, column
     for j in range(width):
         column = (first + j) % columns
-        of_lanes.sum.maximum[j] = state.sum.maximum[column]
+        of_lanes.sum.partial.maximum[j] = state.sum.partial.maximum[column]
         of_lanes.normalizer.log_sum[j] = state.normalizer.log_sum[column]
         of_lanes.normalizer.log_sum_low[j] = state.normalizer.log_sum_low[column]
         of_lanes.normalizer.inverse[j] = state.normalizer.inverse[column]

@@ -22,7 +22,7 @@ cdef void store_numbers(const Unit *unit, const State *state, const double *valu
     cdef bint all_of_them = not plan.kernels.weighs or plan.wrong != NULL
     while j < unit.columns:
         n = unit.columns if all_of_them else 1
-        if all_of_them or state.given.weight[j] - state.given.weight[j] == 0:
+        if all_of_them or state.argument.weight[j] - state.argument.weight[j] == 0:
             plan.store(<const char *>values + j*plan.itemsize, n, unit.bases.data[RESULT] + j*step, step,
                        plan.swapped[RESULT])
             if signs != NULL:
@@ -55,7 +55,7 @@ cdef void count_elements(const Unit *unit, State *state) noexcept nogil:
     cdef const char *mask
     cdef Cursor cursor
     for j in range(TILE_COLUMNS):
-        state.given.elements[j] = unit.route.length if plan.data[MASK] == NULL else 0
+        state.argument.elements[j] = unit.route.length if plan.data[MASK] == NULL else 0
     if plan.data[MASK] == NULL:
         return
     start(&cursor, &plan.reduced, 0, 0, unit.route.length)
@@ -64,7 +64,7 @@ cdef void count_elements(const Unit *unit, State *state) noexcept nogil:
         mask = unit.bases.data[MASK] + cursor.offset[MASK]
         for i in range(part):
             for j in range(unit.columns):
-                state.given.elements[j] += mask[i*along + j*step] != 0
+                state.argument.elements[j] += mask[i*along + j*step] != 0
         advance(&cursor, part)
 
 
@@ -73,17 +73,18 @@ cdef void take_weights(const Unit *unit, State *state) noexcept nogil:
     cdef const Plan *plan = unit.plan
     cdef Py_ssize_t j, step = inner_stride(&plan.kept, UNIFORM_WEIGHTS), n = unit.columns if step else 1
     cdef int finite = 1
+    cdef double *weight = state.argument.weight
     cdef float singles[TILE_COLUMNS]
     if plan.itemsize == sizeof(double):
-        plan.load_factors(unit.bases.data[UNIFORM_WEIGHTS], step, n, plan.swapped[UNIFORM_WEIGHTS], state.given.weight)
+        plan.load_factors(unit.bases.data[UNIFORM_WEIGHTS], step, n, plan.swapped[UNIFORM_WEIGHTS], weight)
     else:
         plan.load_factors(unit.bases.data[UNIFORM_WEIGHTS], step, n, plan.swapped[UNIFORM_WEIGHTS], singles)
         for j in range(n):
-            state.given.weight[j] = singles[j]
+            weight[j] = singles[j]
     for j in range(n):
-        finite &= state.given.weight[j] - state.given.weight[j] == 0
+        finite &= weight[j] - weight[j] == 0
     for j in range(n, max(unit.columns, JOINT_MAX_ROWS)):
-        state.given.weight[j] = state.given.weight[0] if j < unit.columns else 1
+        weight[j] = weight[0] if j < unit.columns else 1
     if not finite and plan.wrong != NULL:
         exchange(plan.wrong, 1)
 

@@ -52,7 +52,7 @@ cdef void compute_weighted(const SingleRow *row) noexcept nogil:
     cdef State state
     state.away = 0
     if row.kernels.weighs:
-        state.given.weight[0] = row.weight
+        state.argument.weight[0] = row.weight
         row.kernels.fused_state_row(&state, row.elements, row.n, NULL)
     else:
         clear(&state, 1)

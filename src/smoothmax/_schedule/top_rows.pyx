@@ -75,7 +75,7 @@ cdef void top_of_long_row(const Scores *scores, const Division *division, Space 
     scores.plan.kernels.finish(space.state, 1, NULL, NULL)
     log_sum = space.state.normalizer.log_sum[0]
     finish_best(&row.best)
-    if log_sum != log_sum or row.total.maximum == -INFINITY:
+    if log_sum != log_sum or space.state.sum.partial.maximum[0] == -INFINITY:
         put_undefined(scores, row)
     else:
         put_best(scores, division, space, row, finished=True)

@@ -27,20 +27,20 @@ cdef inline void take_maxima(State *state, Py_ssize_t first, const real *maximum
     """
     cdef Py_ssize_t j
     cdef int raised = 0, old = 0
+    cdef PartialSum *sum = &state.sum.partial
     for j in range(lanes_of(maximum)):
-        raised |= maximum[j] > state.sum.maximum[first + j]
-        old |= state.sum.count[first + j] > 0
+        raised |= maximum[j] > sum.maximum[first + j]
+        old |= sum.count[first + j] > 0
     if raised and old:
         for j in range(lanes_of(maximum)):
-            if maximum[j] > state.sum.maximum[first + j]:
-                state.sum.count[first + j] -= 1 if state.sum.count[first + j] > 0 else 0
-                raise_maximum(&state.sum, first + j, maximum[j])
-                state.sum.count[first + j] = 1
+            if maximum[j] > sum.maximum[first + j]:
+                sum.count[first + j] -= 1 if sum.count[first + j] > 0 else 0
+                raise_maximum(sum, first + j, maximum[j])
+                sum.count[first + j] = 1
     elif raised:
         for j in range(lanes_of(maximum)):
-            state.sum.count[first + j] = 1 if maximum[j] > state.sum.maximum[first + j] else 0
-            state.sum.maximum[first + j] = (
-                maximum[j] if maximum[j] > state.sum.maximum[first + j] else state.sum.maximum[first + j])
+            sum.count[first + j] = 1 if maximum[j] > sum.maximum[first + j] else 0
+            sum.maximum[first + j] = maximum[j] if maximum[j] > sum.maximum[first + j] else sum.maximum[first + j]
 
 
 cdef inline bint can_join(real maximum, real shift, real round_bias) noexcept nogil:
@@ -64,7 +64,7 @@ cdef void join_unforeseen(State *state, Py_ssize_t first, const real *x, Py_ssiz
     cdef real lows[LANES]
     cdef real counts[LANES]
     for j in range(lanes_of(x)):
-        maxima[j] = <real>state.sum.maximum[first + j]
+        maxima[j] = <real>state.sum.partial.maximum[first + j]
     max_lanes(x, ld, rows, lanes_of(x), maxima)
     for j in range(lanes_of(x)):
         shifts_of(maxima[j], &shifts[j], &round_biases[j], &underflows[j])
@@ -74,9 +74,9 @@ cdef void join_unforeseen(State *state, Py_ssize_t first, const real *x, Py_ssiz
     exact_sum_lanes(x, ld, rows, maxima, shifts, round_biases, underflows, sums, lows, counts)
     for j in range(lanes_of(x)):
         if not can_join(maximum[j], shift[j], round_bias[j]):
-            if maxima[j] > state.sum.maximum[first + j]:
-                raise_maximum(&state.sum, first + j, maxima[j])
-            join(&state.sum, first + j, sums[j], lows[j], counts[j])
+            if maxima[j] > state.sum.partial.maximum[first + j]:
+                raise_maximum(&state.sum.partial, first + j, maxima[j])
+            join(&state.sum.partial, first + j, sums[j], lows[j], counts[j])
             maximum[j] = -INFINITY
             totals[j] = 0
             carries[j] = 0
@@ -101,7 +101,7 @@ cdef inline void reduce_columns(State *state, const real *x, Py_ssize_t ld, Py_s
         for group in range((columns + width - 1)//width):
             first = group*width
             for j in range(width):
-                maximum[j] = <real>state.sum.maximum[first + j]
+                maximum[j] = <real>state.sum.partial.maximum[first + j]
                 guess[j] = guess_of_maximum(x + first + j, ld, block)
                 guess[j] = maximum[j] if magnitude(maximum[j]) < INFINITY else guess[j]
             online_max_sum(x + first, ld, block, width, guess, terms, shift, round_bias, underflow_below, ahead,
@@ -115,7 +115,7 @@ cdef inline void reduce_columns(State *state, const real *x, Py_ssize_t ld, Py_s
             for j in range(width):
                 total = two_sum(totals[j], carries[j], &error)
                 power = power_to_state(maximum[j], shift[j], round_bias[j])
-                join(&state.sum, first + j, total*power, error*power, 0)
+                join(&state.sum.partial, first + j, total*power, error*power, 0)
         x += block*ld
         rows -= block
 

@@ -57,9 +57,10 @@ cdef void move_dot(DotSum *sum, Py_ssize_t j, double old, double reference) noex
 cdef void merge_dot(State *state, const State *other, Py_ssize_t first, Py_ssize_t columns,
                     Py_ssize_t period) noexcept nogil:
     cdef Py_ssize_t i
+    cdef const DotSum *added = &other.second.dot
     for i in range(columns):
-        join_dot(&state.dot, (first + i) % period, other.dot.dot[i], other.dot.dot_low[i], other.dot.mass[i],
-                 other.dot.mass_low[i])
+        join_dot(&state.second.dot, (first + i) % period, added.dot[i], added.dot_low[i], added.mass[i],
+                 added.mass_low[i])
 
 
 # Sums -----------------------------------------------------------------------------------------------------------------
@@ -151,7 +152,7 @@ cdef void add_dot_row(State *state, const real *x, const real *b, Py_ssize_t n, 
     if not is_finite(total + carry):
         total, carry = plain_dot(x, b, n, 1, 1, reference, terms), 0
     mass = sum_of_lanes(masses, mass_carries, &mass_carry)
-    join_dot(&state.dot, 0, total, carry, mass, mass_carry)
+    join_dot(&state.second.dot, 0, total, carry, mass, mass_carry)
 
 
 cdef void add_dot_tile(State *state, Py_ssize_t first, const real *x, Py_ssize_t ld, const real *b, Py_ssize_t b_ld,
@@ -159,6 +160,7 @@ cdef void add_dot_tile(State *state, Py_ssize_t first, const real *x, Py_ssize_t
     """Add a block of as many columns as there are lanes to the columns from `first` on."""
     cdef Py_ssize_t j
     cdef double total
+    cdef DotSum *sum = &state.second.dot
     cdef double sums[LANES]
     cdef real carries[LANES]
     cdef double masses[LANES]
@@ -172,10 +174,10 @@ cdef void add_dot_tile(State *state, Py_ssize_t first, const real *x, Py_ssize_t
     for j in range(lanes_of(b)):
         total = sums[j]
         if is_finite(total + carries[j]):
-            join_dot(&state.dot, first + j, total, carries[j], masses[j], mass_carries[j])
+            join_dot(sum, first + j, total, carries[j], masses[j], mass_carries[j])
         else:
-            join_dot(&state.dot, first + j, plain_dot(x + j, b + j, rows, ld, b_ld, reference[j], terms), 0, masses[j],
-                     mass_carries[j])
+            total = plain_dot(x + j, b + j, rows, ld, b_ld, reference[j], terms)
+            join_dot(sum, first + j, total, 0, masses[j], mass_carries[j])
 
 
 cdef inline void reduce_dot_row(State *state, const real *x, const real *b, Py_ssize_t n,
@@ -228,7 +230,7 @@ cdef void finish_dot(State *state, Py_ssize_t columns, real *_, real *__) noexce
     cdef Py_ssize_t j
     cdef double total
     for j in range(columns):
-        total = state.dot.dot[j] + state.dot.dot_low[j]
+        total = state.second.dot.dot[j] + state.second.dot.dot_low[j]
         if is_finite(total):
-            state.dot.dot_low[j] += state.dot.dot[j] - <real>total
-        state.dot.dot[j] = <real>total
+            state.second.dot.dot_low[j] += state.second.dot.dot[j] - <real>total
+        state.second.dot.dot[j] = <real>total

@@ -28,7 +28,7 @@ cdef void write_log_softmax_row(const State *state, const real *x, const real *_
     cdef real tail[LANES]
     cdef real maximum[LANES]
     cdef real log_sum[LANES]
-    spread(<real>state.sum.maximum[0], maximum)
+    spread(<real>state.sum.partial.maximum[0], maximum)
     spread(<real>state.normalizer.log_sum[0], log_sum)
     log_softmax_lanes(x, width, rows, width, maximum, log_sum, out, width, NO_PREFETCH)
     if remaining:
@@ -98,7 +98,7 @@ cdef void write_log_softmax_tile(const State *state, const real *x, Py_ssize_t l
     for group in range((columns + width - 1)//width):
         first = group*width
         for j in range(width):
-            maximum[j] = <real>state.sum.maximum[first + j]
+            maximum[j] = <real>state.sum.partial.maximum[first + j]
             log_sum[j] = <real>state.normalizer.log_sum[first + j]
         log_softmax_lanes(x + first, ld, rows, width, maximum, log_sum, out + first, out_ld, prefetch_rows)
 

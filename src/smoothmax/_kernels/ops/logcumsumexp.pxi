@@ -240,7 +240,7 @@ cdef void scan_rows_one_by_one(RunningSum *sum, Py_ssize_t first, const real *x,
 cdef inline void scan_columns_of(State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
                                  Placement placement, real *out, Py_ssize_t out_ld) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), group, first, block, ahead
-    cdef RunningSum *sum = running_of(state)
+    cdef RunningSum *sum = &state.sum.running
     cdef real reference[LANES]
     cdef real fits[LANES]
     while rows > 0:
@@ -494,8 +494,8 @@ cdef inline void scan_row_of(State *state, const real *x, Py_ssize_t n, Placemen
     cdef RunningColumn run, base, total
     cdef real maximum = 0, v
     cdef double undefined
-    take_running(running_of(state), 0, &run)
-    take_running(running_of(state), 1, &base)
+    take_running(&state.sum.running, 0, &run)
+    take_running(&state.sum.running, 1, &base)
     while n > 0:
         if not is_finite(base.high) or not is_finite(run.high):
             undefined = <double>0 if is_finite(base.high) else base.high
@@ -520,7 +520,7 @@ cdef inline void scan_row_of(State *state, const real *x, Py_ssize_t n, Placemen
         n -= block
         if out != NULL:
             out += block
-    put_running(running_of(state), 0, &run)
+    put_running(&state.sum.running, 0, &run)
 
 
 cdef void scan_row(State *state, const real *x, const real *_, Py_ssize_t n, real *out) noexcept nogil:
@@ -550,7 +550,7 @@ cdef void start_of_scan(State *state, Py_ssize_t columns, real *_, real *__) noe
     cdef ColumnSum column
     cdef RunningColumn running
     for j in range(columns):
-        take_column(&state.sum, j, &column)
+        take_column(&state.sum.partial, j, &column)
         running.reference = column.maximum
         running.middle = running.low = 0
         if column.others != column.others:
@@ -561,7 +561,7 @@ cdef void start_of_scan(State *state, Py_ssize_t columns, real *_, real *__) noe
             raise_column(&column, <real>column.maximum)
             running.high, running.middle = column.others, column.others_low
             normalise_parts(&running.high, &running.middle, &running.low)
-        put_running(running_of(state), j, &running)
+        put_running(&state.sum.running, j, &running)
 
 
 # Tables ---------------------------------------------------------------------------------------------------------------

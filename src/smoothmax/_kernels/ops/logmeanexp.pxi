@@ -37,9 +37,9 @@ cdef void finish_logmeanexp(State *state, Py_ssize_t columns, real *out, real *s
     cdef Py_ssize_t j
     cdef double others, others_low
     for j in range(columns):
-        others = two_sum(state.sum.others[j], state.sum.others_low[j], &others_low)
-        out[j] = <real>mean_value(state.sum.maximum[j], SHIFTED, state.sum.count[j], others, others_low,
-                                  state.given.elements[j], <real>0)
+        others = two_sum(state.sum.partial.others[j], state.sum.partial.others_low[j], &others_low)
+        out[j] = <real>mean_value(state.sum.partial.maximum[j], SHIFTED, state.sum.partial.count[j], others, others_low,
+                                  state.argument.elements[j], <real>0)
 
 
 # Fused ----------------------------------------------------------------------------------------------------------------
@@ -107,37 +107,32 @@ cdef void logmeanexp_differences_tile(const real *x, Py_ssize_t ld, Py_ssize_t r
 cdef double ZEROS[ROW_BLOCK_LANES*LANES_F64]       # with these elements, the weighted sum is the sum of the weights
 
 
-cdef inline State *mass_of(State *state) noexcept nogil:
-    """A view of the state, for kernels with weights: they touch only the WeightedSum, which is then the DotSum."""
-    return <State *>&state.dot
-
-
 cdef void reduce_mean_row(State *state, const real *a, const real *b, Py_ssize_t n) noexcept nogil:
     cdef Py_ssize_t block
-    reduce_weighted_row(state, a, b, n)
+    add_weighted_row(&state.sum.weighted, a, b, n)
     while n > 0:
         block = min_of(n, ROW_BLOCK_LANES*lanes_of(a))
-        reduce_weighted_row(mass_of(state), <const real *>ZEROS, b, block)
+        add_weighted_row(&state.second.weights, <const real *>ZEROS, b, block)
         b += block
         n -= block
 
 
 cdef void reduce_mean_tile(State *state, const real *a, Py_ssize_t ld, const real *b, Py_ssize_t b_ld, Py_ssize_t rows,
                            Py_ssize_t columns) noexcept nogil:
-    reduce_weighted_tile(state, a, ld, b, b_ld, rows, columns)
-    reduce_weighted_tile(mass_of(state), <const real *>ZEROS, 0, b, b_ld, rows, columns)
+    add_weighted_tile(&state.sum.weighted, a, ld, b, b_ld, rows, columns)
+    add_weighted_tile(&state.second.weights, <const real *>ZEROS, 0, b, b_ld, rows, columns)
 
 
 cdef void merge_mean_f32(State *state, const State *other, Py_ssize_t first, Py_ssize_t columns,
                          Py_ssize_t period) noexcept nogil:
     merge_weighted_f32(state, other, first, columns, period)
-    merge_weighted_f32(mass_of(state), <const State *>&other.dot, first, columns, period)
+    merge_weighted(&state.second.weights, &other.second.weights, first, columns, period, <float>0)
 
 
 cdef void merge_mean_f64(State *state, const State *other, Py_ssize_t first, Py_ssize_t columns,
                          Py_ssize_t period) noexcept nogil:
     merge_weighted_f64(state, other, first, columns, period)
-    merge_weighted_f64(mass_of(state), <const State *>&other.dot, first, columns, period)
+    merge_weighted(&state.second.weights, &other.second.weights, first, columns, period, <double>0)
 
 
 cdef double exponent_of_sum(const WeightedSum *sum, Py_ssize_t j, double *shift, real _) noexcept nogil:
@@ -177,7 +172,7 @@ cdef double weighted_mean(const WeightedSum *sum, const WeightedSum *mass, Py_ss
 cdef void finish_weighted_logmeanexp(State *state, Py_ssize_t columns, real *out, real *_) noexcept nogil:
     cdef Py_ssize_t j
     for j in range(columns):
-        out[j] = <real>weighted_mean(weighted_of(state), weights_of(state), j, <real>0)
+        out[j] = <real>weighted_mean(&state.sum.weighted, &state.second.weights, j, <real>0)
 
 
 # Tables ---------------------------------------------------------------------------------------------------------------

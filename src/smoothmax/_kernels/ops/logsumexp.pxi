@@ -25,8 +25,9 @@ cdef void reduce_row_adaptive(State *state, const real *x, const real *_, Py_ssi
     come later may cancel most of the sum. They magnify its error as much as that of their own terms.
     """
     cdef Py_ssize_t block
-    while n > 0 and (state.sum.maximum[0] < 0 or needs_exact_sum(<real>state.sum.maximum[0], state.sum.count[0],
-                                                                 state.sum.others[0], False)):
+    cdef const PartialSum *sum = &state.sum.partial
+    while n > 0 and (sum.maximum[0] < 0
+                     or needs_exact_sum(<real>sum.maximum[0], sum.count[0], sum.others[0], False)):
         block = min_of(n, ROW_BLOCK_LANES*lanes_of(x))
         reduce_row_exact(state, x, _, block)
         x += block
@@ -53,9 +54,10 @@ cdef inline real add_log_sum(real shift, real log_sum, real log_sum_low) noexcep
 cdef void finish_logsumexp(State *state, Py_ssize_t columns, real *out, real *sign) noexcept nogil:
     cdef Py_ssize_t j
     cdef double values[TILE_COLUMNS]
+    cdef const PartialSum *sum = &state.sum.partial
     finish_log_softmax(state, columns, out, sign)
     for j in range(columns):
-        values[j] = add_log_sum(state.sum.maximum[j], state.normalizer.log_sum[j], state.normalizer.log_sum_low[j])
+        values[j] = add_log_sum(sum.maximum[j], state.normalizer.log_sum[j], state.normalizer.log_sum_low[j])
     for j in range(columns):
         out[j] = <real>values[j]
     if sign != NULL:

@@ -46,8 +46,8 @@ cdef void exp_sum_store_row(State *state, const real *x, Py_ssize_t n, real *out
         if has_lost_digits(total, n, bias):
             take_term(maximum - shift, round_bias, EXACT, &p, &taken, &lost)
             total = sum_of_stored(out, n, p, &carry)
-    state.sum.maximum[0], state.sum.count[0] = maximum, count
-    state.sum.others[0], state.sum.others_low[0] = total, carry
+    state.sum.partial.maximum[0], state.sum.partial.count[0] = maximum, count
+    state.sum.partial.others[0], state.sum.partial.others_low[0] = total, carry
     state.scaling = SHIFTED
 
 
@@ -67,10 +67,10 @@ cdef void exp_sum_store_tile(State *state, const real *x, Py_ssize_t ld, Py_ssiz
         long_difference_sum_lanes(x + first, ld, rows, width, maximum, WITHOUT_MAXIMUM, STORE, ahead, out + first,
                                   out_ld, totals, carries, counts)
         for j in range(width):
-            state.sum.maximum[first + j] = maximum[j]
-            state.sum.others[first + j] = two_sum(totals[j], carries[j], &error)
-            state.sum.others_low[first + j] = error
-            state.sum.count[first + j] = counts[j]
+            state.sum.partial.maximum[first + j] = maximum[j]
+            state.sum.partial.others[first + j] = two_sum(totals[j], carries[j], &error)
+            state.sum.partial.others_low[first + j] = error
+            state.sum.partial.count[first + j] = counts[j]
     state.scaling = FROM_MAXIMUM
 
 

@@ -33,6 +33,8 @@ cdef inline void gradient_factors(State *state, Py_ssize_t columns, Scaling scal
     cdef double down, up, weight, gain, gain_low, own, own_low, shared, shared_low, for_all, for_all_low
     cdef double hard = 0, hard_low = 0, slope = 0, slope_low = 0
     cdef bint is_maximum, is_large
+    cdef const PartialSum *sum = &state.sum.partial
+    cdef const DotSum *dot = &state.second.dot
     invert(state.loss.denominator, 0, &gain, &gain_low)
     add_product(state.loss.hard, state.loss.hard_low, gain, gain_low, &hard, &hard_low, type_)
     add_product(state.loss.soft, state.loss.soft_low, gain, gain_low, &slope, &slope_low, type_)
@@ -41,19 +43,19 @@ cdef inline void gradient_factors(State *state, Py_ssize_t columns, Scaling scal
         invert(total, low, &inverse, &inverse_low)
         # 1 - p of the target is the sum of the others over the whole sum. If the target is the maximum, its term is
         # left out of the sum. Otherwise at most half of the sum is subtracted, and no digit is lost.
-        scaled_exp_of_maximum(<real>state.sum.maximum[j], scaling, &p, &p_low)
-        exp_of_target(<real>state.loss.target_logit[j], <real>state.sum.maximum[j], scaling, &at, &at_low)
-        is_maximum = state.loss.target_logit[j] == state.sum.maximum[j]
-        others = two_sum((state.sum.count[j] - 1)*p if is_maximum else total,
-                         state.sum.others[j] if is_maximum else -at, &others_low)
-        others_low += state.sum.others_low[j] + (state.sum.count[j] - 1)*p_low if is_maximum else low - at_low
+        scaled_exp_of_maximum(<real>sum.maximum[j], scaling, &p, &p_low)
+        exp_of_target(<real>state.loss.target_logit[j], <real>sum.maximum[j], scaling, &at, &at_low)
+        is_maximum = state.loss.target_logit[j] == sum.maximum[j]
+        others = two_sum((sum.count[j] - 1)*p if is_maximum else total, sum.others[j] if is_maximum else -at,
+                         &others_low)
+        others_low += sum.others_low[j] + (sum.count[j] - 1)*p_low if is_maximum else low - at_low
         own = own_low = value = value_low = 0
         add_product(hard, hard_low, state.loss.target_weight[j], 0, &own, &own_low, type_)
         if kind == SOFT:
             state.loss.slope[j], state.loss.slope_low[j] = slope*state.loss.counts[j], slope_low*state.loss.counts[j]
             for_all = for_all_low = 0
-            add_product(state.loss.slope[j], state.loss.slope_low[j], state.dot.mass[j], state.dot.mass_low[j],
-                        &for_all, &for_all_low, type_)
+            add_product(state.loss.slope[j], state.loss.slope_low[j], dot.mass[j], dot.mass_low[j], &for_all,
+                        &for_all_low, type_)
             shared = two_sum(own, for_all, &shared_low)
             shared_low += own_low + for_all_low
         else:
@@ -122,7 +124,7 @@ cdef void write_gradient_row(const State *state, const real *x, const real *b, P
     cdef real factor_low[LANES]
     cdef real slope[LANES]
     cdef real slope_low[LANES]
-    spread_shifts(<real>state.sum.maximum[0], shift, round_bias, underflow_below)
+    spread_shifts(<real>state.sum.partial.maximum[0], shift, round_bias, underflow_below)
     split_inverse(state.normalizer.inverse[0], state.normalizer.inverse_low[0], factor, factor_low)
     spread(factor[0], factor)
     spread(factor_low[0], factor_low)
@@ -152,7 +154,7 @@ cdef void write_gradient_tile(const State *state, const real *x, Py_ssize_t ld, 
     for group in range((columns + width - 1)//width):
         first = group*width
         for j in range(width):
-            shifts_of(<real>state.sum.maximum[first + j], &shift[j], &round_bias[j], &underflow_below[j])
+            shifts_of(<real>state.sum.partial.maximum[first + j], &shift[j], &round_bias[j], &underflow_below[j])
             split_inverse(state.normalizer.inverse[first + j], state.normalizer.inverse_low[first + j], &factor[j],
                           &factor_low[j])
             split_inverse(state.loss.slope[first + j], state.loss.slope_low[first + j], &slope[j], &slope_low[j])

@@ -35,7 +35,7 @@ cdef inline void log_state_of_tile(State *state, const real *x, Py_ssize_t ld, P
     cdef real log_sum_low[TILE_COLUMNS]
     log_sums_of_columns(x, ld, rows, columns, way, terms, <real *>NULL, 0, maximum, log_sum, log_sum_low)
     for j in range(columns):
-        state.sum.maximum[j] = maximum[j]
+        state.sum.partial.maximum[j] = maximum[j]
         state.normalizer.log_sum[j] = <double>log_sum[j] + log_sum_low[j] if real is float else log_sum[j]
         state.normalizer.log_sum_low[j] = 0 if real is float else log_sum_low[j]
     state.scaling = IN_LOGARITHMS
@@ -57,8 +57,8 @@ cdef void joint_row_of_loss(State *state, Py_ssize_t column, const real *x, Py_s
 
 cdef inline void take_dot_row(State *state, const real *x, const real *b, Py_ssize_t n, double old) noexcept nogil:
     """Add a block to the DotSum after it has been added to the PartialSum, whose maximum was `old` before."""
-    cdef real reference = finite_reference(<real>state.sum.maximum[0])
-    move_dot(&state.dot, 0, finite_reference(old), reference)
+    cdef real reference = finite_reference(<real>state.sum.partial.maximum[0])
+    move_dot(&state.second.dot, 0, finite_reference(old), reference)
     add_dot_row(state, x, b, n, reference, PRODUCTS)
 
 
@@ -67,7 +67,7 @@ cdef void reduce_soft_row(State *state, const real *x, const real *b, Py_ssize_t
     cdef double old
     while n > 0:
         block = min_of(n, ROW_BLOCK_LANES*lanes_of(x))
-        old = state.sum.maximum[0]
+        old = state.sum.partial.maximum[0]
         reduce_row_exact(state, x, b, block)
         take_dot_row(state, x, b, block, old)
         x += block
@@ -83,13 +83,13 @@ cdef void reduce_soft_tile(State *state, const real *x, Py_ssize_t ld, const rea
     while rows > 0:
         block = min_of(rows, TILE_BLOCK_BYTES//(TILE_COLUMNS*sizeof(real)))
         for j in range(TILE_COLUMNS):
-            old[j] = state.sum.maximum[j]
+            old[j] = state.sum.partial.maximum[j]
         reduce_tile_exact(state, x, ld, b, b_ld, block, columns)
         for group in range((columns + width - 1)//width):
             first = group*width
             for j in range(width):
-                reference[j] = finite_reference(<real>state.sum.maximum[first + j])
-                move_dot(&state.dot, first + j, finite_reference(old[first + j]), reference[j])
+                reference[j] = finite_reference(<real>state.sum.partial.maximum[first + j])
+                move_dot(&state.second.dot, first + j, finite_reference(old[first + j]), reference[j])
             add_dot_tile(state, first, x + first, ld, b + first, b_ld, block, reference, PRODUCTS)
         x += block*ld
         b += block*b_ld
@@ -101,16 +101,18 @@ cdef inline void merge_soft(State *state, const State *other, Py_ssize_t first, 
     cdef Py_ssize_t i, j
     cdef double maximum
     cdef ColumnDot added
+    cdef PartialSum *sum = &state.sum.partial
+    cdef const PartialSum *added_sum = &other.sum.partial
+    cdef const DotSum *added_dot = &other.second.dot
     for i in range(columns):
         j = (first + i) % period
-        maximum = finite_reference(state.sum.maximum[j] if state.sum.maximum[j] > other.sum.maximum[i]
-                                   else other.sum.maximum[i])
-        added.dot, added.dot_low = other.dot.dot[i], other.dot.dot_low[i]
-        added.mass, added.mass_low = other.dot.mass[i], other.dot.mass_low[i]
-        move_column_dot(&added, finite_reference(other.sum.maximum[i]), maximum)
-        move_dot(&state.dot, j, finite_reference(state.sum.maximum[j]), maximum)
-        join_dot(&state.dot, j, added.dot, added.dot_low, added.mass, added.mass_low)
-    merge(&state.sum, &other.sum, first, columns, period, type_)
+        maximum = finite_reference(sum.maximum[j] if sum.maximum[j] > added_sum.maximum[i] else added_sum.maximum[i])
+        added.dot, added.dot_low = added_dot.dot[i], added_dot.dot_low[i]
+        added.mass, added.mass_low = added_dot.mass[i], added_dot.mass_low[i]
+        move_column_dot(&added, finite_reference(added_sum.maximum[i]), maximum)
+        move_dot(&state.second.dot, j, finite_reference(sum.maximum[j]), maximum)
+        join_dot(&state.second.dot, j, added.dot, added.dot_low, added.mass, added.mass_low)
+    merge(sum, added_sum, first, columns, period, type_)
 
 
 cdef void merge_soft_f32(State *state, const State *other, Py_ssize_t first, Py_ssize_t columns,
@@ -139,9 +141,9 @@ cdef inline double log_prob_of(const State *state, Py_ssize_t j, double *low, re
     cdef double error, error_of_log, difference, value
     if real is float:
         low[0] = 0
-        return (state.loss.target_logit[j] - state.sum.maximum[j]) - state.normalizer.log_sum[j]
+        return (state.loss.target_logit[j] - state.sum.partial.maximum[j]) - state.normalizer.log_sum[j]
     else:
-        difference = two_sum(state.loss.target_logit[j], -state.sum.maximum[j], &error)
+        difference = two_sum(state.loss.target_logit[j], -state.sum.partial.maximum[j], &error)
         value = two_sum(difference, -state.normalizer.log_sum[j], &error_of_log)
         error += error_of_log - state.normalizer.log_sum_low[j]
         difference = two_sum(value, error if is_finite(value) else 0, low)
@@ -151,14 +153,14 @@ cdef inline double log_prob_of(const State *state, Py_ssize_t j, double *low, re
 
 cdef inline double soft_sum_of(const State *state, Py_ssize_t j) noexcept nogil:
     """dot - log_sum*mass, rounded once."""
-    cdef double product = state.normalizer.log_sum[j]*state.dot.mass[j]
-    cdef double low = product_error(state.normalizer.log_sum[j], state.dot.mass[j], product)
-    cdef double error, value = two_sum(state.dot.dot[j], -product, &error)
-    low += multiply_add(state.normalizer.log_sum[j], state.dot.mass_low[j],
-                        state.normalizer.log_sum_low[j]*state.dot.mass[j])
-    if state.sum.maximum[j] == -INFINITY and state.dot.mass[j] != 0:
+    cdef const DotSum *dot = &state.second.dot
+    cdef double product = state.normalizer.log_sum[j]*dot.mass[j]
+    cdef double low = product_error(state.normalizer.log_sum[j], dot.mass[j], product)
+    cdef double error, value = two_sum(dot.dot[j], -product, &error)
+    low += multiply_add(state.normalizer.log_sum[j], dot.mass_low[j], state.normalizer.log_sum_low[j]*dot.mass[j])
+    if state.sum.partial.maximum[j] == -INFINITY and dot.mass[j] != 0:
         return NAN
-    return value + (error + (state.dot.dot_low[j] - low)) if is_finite(value) else state.dot.dot[j] - product
+    return value + (error + (dot.dot_low[j] - low)) if is_finite(value) else dot.dot[j] - product
 
 
 cdef inline void add_product(double a, double a_low, double b, double b_low, double *sum_, double *low,
@@ -221,9 +223,9 @@ cdef void finish_soft_loss(State *state, Py_ssize_t columns, real *out, real *si
 cdef void finish_nll(State *state, Py_ssize_t columns, real *out, real *sign) noexcept nogil:
     """x is log p already."""
     cdef Py_ssize_t j
+    cdef const DotSum *dot = &state.second.dot
     for j in range(columns):
-        out[j] = <real>loss_of(state, j, state.loss.target_logit[j], 0, state.dot.dot[j] + state.dot.dot_low[j], SOFT,
-                               <real>0)
+        out[j] = <real>loss_of(state, j, state.loss.target_logit[j], 0, dot.dot[j] + dot.dot_low[j], SOFT, <real>0)
 
 
 # Tables ---------------------------------------------------------------------------------------------------------------

@@ -38,12 +38,12 @@ cdef inline double log_sum_of(real maximum, Scaling scaling, double count, doubl
 
 cdef inline void log_sums_of(State *state, Py_ssize_t columns, Scaling scaling, real _) noexcept nogil:
     cdef Py_ssize_t j
+    cdef const PartialSum *sum = &state.sum.partial
     cdef double others, others_low, low
     for j in range(columns):
         # After many merges, others_low is no longer small beside others.
-        others = two_sum(state.sum.others[j], state.sum.others_low[j], &others_low)
-        state.normalizer.log_sum[j] = log_sum_of(<real>state.sum.maximum[j], scaling, state.sum.count[j], others,
-                                                 others_low, &low)
+        others = two_sum(sum.others[j], sum.others_low[j], &others_low)
+        state.normalizer.log_sum[j] = log_sum_of(<real>sum.maximum[j], scaling, sum.count[j], others, others_low, &low)
         state.normalizer.log_sum_low[j] = low
 
 
@@ -70,20 +70,22 @@ cdef inline real saturates_above_of(real maximum, Scaling scaling, double total,
 
 cdef inline double scaled_total(const State *state, Py_ssize_t j, Scaling scaling, double *low, real _) noexcept nogil:
     """The scaled sum, including the maximum; nan where no element is finite, or one is inf."""
+    cdef const PartialSum *sum = &state.sum.partial
     cdef double p, p_low, product, error, total
-    scaled_exp_of_maximum(<real>state.sum.maximum[j], scaling, &p, &p_low)
-    product = state.sum.count[j]*p
-    total = two_sum(product, state.sum.others[j], &error)
-    error += product_error(state.sum.count[j], p, product) + state.sum.count[j]*p_low + state.sum.others_low[j]
+    scaled_exp_of_maximum(<real>sum.maximum[j], scaling, &p, &p_low)
+    product = sum.count[j]*p
+    total = two_sum(product, sum.others[j], &error)
+    error += product_error(sum.count[j], p, product) + sum.count[j]*p_low + sum.others_low[j]
     total = two_sum(total, error, low)
-    return total if magnitude(state.sum.maximum[j]) < INFINITY else <double>NAN
+    return total if magnitude(sum.maximum[j]) < INFINITY else <double>NAN
 
 
 cdef inline void probability_factors(State *state, Py_ssize_t columns, Scaling scaling, real type_) noexcept nogil:
     """The reciprocal of each sum, for operations that count the maximum instead of summing it."""
     cdef Py_ssize_t j
     cdef double total, low
+    cdef const PartialSum *sum = &state.sum.partial
     for j in range(columns):
         total = scaled_total(state, j, scaling, &low, type_)
         invert(total, low, &state.normalizer.inverse[j], &state.normalizer.inverse_low[j])
-        state.normalizer.saturates_above[j] = saturates_above_of(<real>state.sum.maximum[j], scaling, total, low)
+        state.normalizer.saturates_above[j] = saturates_above_of(<real>sum.maximum[j], scaling, total, low)

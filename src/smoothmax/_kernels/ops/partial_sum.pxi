@@ -123,12 +123,12 @@ cdef inline void merge(PartialSum *sum, const PartialSum *other, Py_ssize_t firs
 
 cdef void merge_f32(State *state, const State *other, Py_ssize_t first, Py_ssize_t columns,
                     Py_ssize_t period) noexcept nogil:
-    merge(&state.sum, &other.sum, first, columns, period, <float>0)
+    merge(&state.sum.partial, &other.sum.partial, first, columns, period, <float>0)
 
 
 cdef void merge_f64(State *state, const State *other, Py_ssize_t first, Py_ssize_t columns,
                     Py_ssize_t period) noexcept nogil:
-    merge(&state.sum, &other.sum, first, columns, period, <double>0)
+    merge(&state.sum.partial, &other.sum.partial, first, columns, period, <double>0)
 
 
 # Whether rounded terms were good enough -------------------------------------------------------------------------------
@@ -151,8 +151,9 @@ cdef inline bint needs_exact_sum(real maximum, double count, double others, bint
 cdef inline bint any_needs_exact(const State *state, Py_ssize_t columns, bint weighed, real _) noexcept nogil:
     cdef Py_ssize_t j
     cdef int any_ = 0
+    cdef const PartialSum *sum = &state.sum.partial
     for j in range(columns):
-        any_ |= needs_exact_sum(<real>state.sum.maximum[j], state.sum.count[j], state.sum.others[j], weighed)
+        any_ |= needs_exact_sum(<real>sum.maximum[j], sum.count[j], sum.others[j], weighed)
     return any_
 
 
@@ -160,10 +161,11 @@ cdef inline void replace_inexact(State *state, const State *exact, Py_ssize_t co
                                  real _) noexcept nogil:
     """Replace only the columns that need it, because the bits of a column must not depend on its neighbours."""
     cdef Py_ssize_t j
+    cdef PartialSum *sum = &state.sum.partial
     for j in range(columns):
-        if needs_exact_sum(<real>state.sum.maximum[j], state.sum.count[j], state.sum.others[j], weighed):
-            state.sum.count[j] = exact.sum.count[j]
-            state.sum.others[j], state.sum.others_low[j] = exact.sum.others[j], exact.sum.others_low[j]
+        if needs_exact_sum(<real>sum.maximum[j], sum.count[j], sum.others[j], weighed):
+            sum.count[j] = exact.sum.partial.count[j]
+            sum.others[j], sum.others_low[j] = exact.sum.partial.others[j], exact.sum.partial.others_low[j]
 
 
 cdef bint needs_exact_f32(const State *state, Py_ssize_t columns) noexcept nogil:

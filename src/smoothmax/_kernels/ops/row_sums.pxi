@@ -131,16 +131,16 @@ cdef inline void reduce_blocks(State *state, const real *x, Py_ssize_t n, Terms 
     while n > 0:
         block = min_of(n, ROW_BLOCK_LANES*lanes_of(x))
         largest = max_of_row(x, block, tail)
-        if largest > state.sum.maximum[0]:
-            raise_maximum(&state.sum, 0, largest)
+        if largest > state.sum.partial.maximum[0]:
+            raise_maximum(&state.sum.partial, 0, largest)
         if destination != NULL:
             if destination != x:
                 for i in range(block):
                     destination[i] = x[i]
             destination += block
-        total = sum_of_block(x, block, tail, largest, <real>state.sum.maximum[0], terms, block + state.away,
+        total = sum_of_block(x, block, tail, largest, <real>state.sum.partial.maximum[0], terms, block + state.away,
                              destination, &carry, &count)
-        join(&state.sum, 0, total, carry, count)
+        join(&state.sum.partial, 0, total, carry, count)
         x += block
         n -= block
 
@@ -182,8 +182,8 @@ cdef inline void sum_row_into(State *state, Py_ssize_t column, const real *x, Py
     cdef real maximum
     cdef double total, carry, count
     total = sum_of_row(x, n, state.away, precision, <real *>NULL, tail, &maximum, &carry, &count)
-    state.sum.maximum[column], state.sum.count[column] = maximum, count
-    state.sum.others[column], state.sum.others_low[column] = total, carry
+    state.sum.partial.maximum[column], state.sum.partial.count[column] = maximum, count
+    state.sum.partial.others[column], state.sum.partial.others_low[column] = total, carry
 
 
 # Rows that fit in the lanes -------------------------------------------------------------------------------------------
@@ -256,8 +256,8 @@ cdef void sum_short_row_into(State *state, const real *x, Py_ssize_t n) noexcept
         sum_row_into(state, 0, x, n, EXACT_SUM)
         state.scaling = SHIFTED
         return
-    state.sum.others[0] = sum_of_lane_row(x, n, &maximum, &carry, &count)
-    state.sum.maximum[0], state.sum.count[0], state.sum.others_low[0] = maximum, count, carry
+    state.sum.partial.others[0] = sum_of_lane_row(x, n, &maximum, &carry, &count)
+    state.sum.partial.maximum[0], state.sum.partial.count[0], state.sum.partial.others_low[0] = maximum, count, carry
     state.scaling = FROM_MAXIMUM
 
 

@@ -91,10 +91,10 @@ cdef inline void merge_running(State *state, const State *other, Py_ssize_t firs
     cdef Py_ssize_t i
     cdef RunningColumn column, added
     for i in range(columns):
-        take_running(running_of(state), (first + i) % period, &column)
-        take_running(running_of(<State *>other), i, &added)
+        take_running(&state.sum.running, (first + i) % period, &column)
+        take_running(&other.sum.running, i, &added)
         merge_column(&column, &added, type_)
-        put_running(running_of(state), (first + i) % period, &column)
+        put_running(&state.sum.running, (first + i) % period, &column)
 
 
 cdef void merge_running_f32(State *state, const State *other, Py_ssize_t first, Py_ssize_t columns,

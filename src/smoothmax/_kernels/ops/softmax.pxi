@@ -39,9 +39,9 @@ cdef void reduce_softmax_tile(State *state, const real *x, Py_ssize_t ld, const 
             spread(<real>-INFINITY, maximum)
             max_lanes(x + first, ld, block, width, maximum)
             for j in range(width):
-                move_maximum(&state.sum, first + j, maximum[j])
+                move_maximum(&state.sum.partial, first + j, maximum[j])
             for j in range(width):
-                shifts_of(finite_reference(<real>state.sum.maximum[first + j]), &shift[j], &round_bias[j],
+                shifts_of(finite_reference(<real>state.sum.partial.maximum[first + j]), &shift[j], &round_bias[j],
                           &underflow_below[j])
                 sums[j] = 0
                 carries[j] = 0
@@ -49,7 +49,7 @@ cdef void reduce_softmax_tile(State *state, const real *x, Py_ssize_t ld, const 
                                 ahead, state.away_ld, maximum, width, sums, carries)
             for j in range(width):
                 sums[j] = two_sum(sums[j], carries[j], &error)
-                join(&state.sum, first + j, sums[j], error, 0)
+                join(&state.sum.partial, first + j, sums[j], error, 0)
         x += block*ld
         rows -= block
 
@@ -57,10 +57,11 @@ cdef void reduce_softmax_tile(State *state, const real *x, Py_ssize_t ld, const 
 cdef void finish_softmax(State *state, Py_ssize_t columns, real *_, real *__) noexcept nogil:
     cdef Py_ssize_t j
     cdef double total, low
+    cdef const PartialSum *sum = &state.sum.partial
     for j in range(columns):
-        total = two_sum(state.sum.others[j], state.sum.others_low[j], &low)
+        total = two_sum(sum.others[j], sum.others_low[j], &low)
         invert(total, low, &state.normalizer.inverse[j], &state.normalizer.inverse_low[j])
-        state.normalizer.saturates_above[j] = saturates_above_of(<real>state.sum.maximum[j], SHIFTED, total, low)
+        state.normalizer.saturates_above[j] = saturates_above_of(<real>sum.maximum[j], SHIFTED, total, low)
 
 
 # Rows -----------------------------------------------------------------------------------------------------------------
@@ -111,7 +112,7 @@ cdef void write_softmax_row(const State *state, const real *x, const real *_, Py
     cdef real scale[LANES]
     cdef real scale_low[LANES]
     cdef real saturates_above[LANES]
-    spread_shifts(<real>state.sum.maximum[0], shift, round_bias, underflow_below)
+    spread_shifts(<real>state.sum.partial.maximum[0], shift, round_bias, underflow_below)
     split_inverse(state.normalizer.inverse[0], state.normalizer.inverse_low[0], scale, scale_low)
     spread(scale[0], scale)
     spread(scale_low[0], scale_low)
@@ -219,7 +220,7 @@ cdef void write_softmax_tile(const State *state, const real *x, Py_ssize_t ld, c
     for group in range((columns + width - 1)//width):
         first = group*width
         for j in range(width):
-            shifts_of(<real>state.sum.maximum[first + j], &shift[j], &round_bias[j], &underflow_below[j])
+            shifts_of(<real>state.sum.partial.maximum[first + j], &shift[j], &round_bias[j], &underflow_below[j])
             split_inverse(state.normalizer.inverse[first + j], state.normalizer.inverse_low[first + j], &scale[j],
                           &scale_low[j])
             saturates_above[j] = <real>state.normalizer.saturates_above[first + j]

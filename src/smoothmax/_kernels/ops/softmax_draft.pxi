@@ -17,19 +17,19 @@ cdef inline void reduce_softmax_blocks(State *state, const real *x, Py_ssize_t n
     cdef real tail[LANES]
     while n > 0:
         block = min_of(n, ROW_BLOCK_LANES*lanes_of(x))
-        move_maximum(&state.sum, 0, max_of_row(x, block, tail))
-        maximum = finite_reference(<real>state.sum.maximum[0])
+        move_maximum(&state.sum.partial, 0, max_of_row(x, block, tail))
+        maximum = finite_reference(<real>state.sum.partial.maximum[0])
         shifts_of(maximum, &shift, &round_bias, &underflow_below)
-        stores = store == STORE and magnitude(state.sum.maximum[0]) <= can_be_corrected(<real>0)
+        stores = store == STORE and magnitude(state.sum.partial.maximum[0]) <= can_be_corrected(<real>0)
         if stores:
             total = sum_row(x, block, tail, IN_TWO_PARTS, STORE, 2*scaled_one(<real>0), shift, round_bias,
                             underflow_below, block + state.away, out, &carry)
         else:
             total = sum_row(x, block, tail, IN_TWO_PARTS, DISCARD, 2*scaled_one(<real>0), shift, round_bias,
                             underflow_below, block + state.away, out, &carry)
-        join(&state.sum, 0, total, carry, 0)
+        join(&state.sum.partial, 0, total, carry, 0)
         if store == STORE:
-            maxima[0] = state.sum.maximum[0] if stores else <double>NAN
+            maxima[0] = state.sum.partial.maximum[0] if stores else <double>NAN
             maxima += 1
             out += block
         x += block
@@ -53,7 +53,7 @@ cdef void correct_softmax_row(const State *state, const real *x, Py_ssize_t n, r
                               const double *maxima) noexcept nogil:
     """`x` may be `out`: then a block without a draft has its elements there."""
     cdef Py_ssize_t width = lanes_of(x), block
-    cdef real maximum = <real>state.sum.maximum[0], shift = shift_of(maximum)
+    cdef real maximum = <real>state.sum.partial.maximum[0], shift = shift_of(maximum)
     cdef double exponent = exponent_of(remainder_of(maximum, shift)), power, least
     cdef real factor[LANES]
     cdef real factor_low[LANES]

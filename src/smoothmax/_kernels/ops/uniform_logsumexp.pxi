@@ -64,13 +64,13 @@ cdef void finish_uniform_logsumexp(State *state, Py_ssize_t columns, real *out, 
     cdef real lows[TILE_COLUMNS]
     cdef double values[TILE_COLUMNS]
     finish_log_softmax(state, columns, out, sign)
-    log_weights_of(state.given.weight, columns, logs, lows)
+    log_weights_of(state.argument.weight, columns, logs, lows)
     for j in range(columns):
         total = two_sum(state.normalizer.log_sum[j], logs[j], &error)
         error += state.normalizer.log_sum_low[j] + lows[j]
-        values[j] = add_log_sum(state.sum.maximum[j], total, error)
+        values[j] = add_log_sum(state.sum.partial.maximum[j], total, error)
     for j in range(columns):
-        weight = state.given.weight[j]
+        weight = state.argument.weight[j]
         value = values[j] if weight != 0 else -INFINITY
         out[j] = <real>(value if (weight >= 0) | (sign != NULL) | (value == -INFINITY) else <double>NAN)
         if sign != NULL:

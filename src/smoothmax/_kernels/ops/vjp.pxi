@@ -31,8 +31,8 @@ cdef void write_softmax_vjp_row(const State *state, const real *x, const real *b
     cdef real tail_b[LANES]
     cdef real dot[LANES]
     cdef real dot_low[LANES]
-    spread(<real>state.dot.dot[0], dot)
-    spread(<real>state.dot.dot_low[0], dot_low)
+    spread(<real>state.second.dot.dot[0], dot)
+    spread(<real>state.second.dot.dot_low[0], dot_low)
     softmax_vjp_lanes(x, width, b, width, rows, dot, dot_low, out, width, NO_PREFETCH)
     if remaining:
         pad_two(x + rows*width, b + rows*width, remaining, tail, tail_b)
@@ -49,8 +49,8 @@ cdef void write_softmax_vjp_tile(const State *state, const real *x, Py_ssize_t l
     for group in range((columns + width - 1)//width):
         first = group*width
         for j in range(width):
-            dot[j] = <real>state.dot.dot[first + j]
-            dot_low[j] = <real>state.dot.dot_low[first + j]
+            dot[j] = <real>state.second.dot.dot[first + j]
+            dot_low[j] = <real>state.second.dot.dot_low[first + j]
         softmax_vjp_lanes(x + first, ld, b + first, b_ld, rows, dot, dot_low, out + first, out_ld, prefetch_rows)
 
 
@@ -89,8 +89,8 @@ cdef void write_log_softmax_vjp_row(const State *state, const real *x, const rea
     cdef real total[LANES]
     cdef real total_low[LANES]
     cdef real round_bias = round_bias_of(<real>0), underflow_below = underflow_of(<real>0)
-    spread(<real>state.dot.dot[0], total)
-    spread(<real>state.dot.dot_low[0], total_low)
+    spread(<real>state.second.dot.dot[0], total)
+    spread(<real>state.second.dot.dot_low[0], total_low)
     log_softmax_vjp_lanes(x, width, b, width, rows, round_bias, underflow_below, total, total_low, out, width,
                           NO_PREFETCH)
     if remaining:
@@ -109,8 +109,8 @@ cdef void write_log_softmax_vjp_tile(const State *state, const real *x, Py_ssize
     for group in range((columns + width - 1)//width):
         first = group*width
         for j in range(width):
-            total[j] = <real>state.dot.dot[first + j]
-            total_low[j] = <real>state.dot.dot_low[first + j]
+            total[j] = <real>state.second.dot.dot[first + j]
+            total_low[j] = <real>state.second.dot.dot_low[first + j]
         log_softmax_vjp_lanes(x + first, ld, b + first, b_ld, rows, round_bias_of(<real>0), underflow_of(<real>0),
                               total, total_low, out + first, out_ld, prefetch_rows)
 

@@ -97,11 +97,11 @@ cdef bint add_row_block(WeightedSum *sum, WeightRange sizes, const real *a, cons
     return True
 
 
-cdef void reduce_weighted_row(State *state, const real *a, const real *b, Py_ssize_t n) noexcept nogil:
+cdef void add_weighted_row(WeightedSum *sum, const real *a, const real *b, Py_ssize_t n) noexcept nogil:
+    """Add a row of any length to column 0."""
     cdef Py_ssize_t width = lanes_of(a), block, rows, remaining, j
     cdef real best, size, least
     cdef bint done
-    cdef WeightedSum *sum = weighted_of(state)
     cdef real tail[LANES]
     cdef real tail_b[LANES]
     cdef real maximum[LANES]
@@ -248,11 +248,11 @@ cdef bint add_tile_block(WeightedSum *sum, Py_ssize_t first, WeightRange sizes, 
     return True
 
 
-cdef void reduce_weighted_tile(State *state, const real *a, Py_ssize_t ld, const real *b, Py_ssize_t b_ld,
-                               Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
+cdef void add_weighted_tile(WeightedSum *sum, const real *a, Py_ssize_t ld, const real *b, Py_ssize_t b_ld,
+                            Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
+    """Add a tile of any number of rows."""
     cdef Py_ssize_t width = lanes_of(a), block, group, first
     cdef bint done
-    cdef WeightedSum *sum = weighted_of(state)
     cdef real maximum[LANES]
     cdef real high[LANES]
     cdef real low[LANES]

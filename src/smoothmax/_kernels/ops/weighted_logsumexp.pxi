@@ -59,7 +59,7 @@ cdef void write_weighted(const WeightedLogs *logs, Py_ssize_t columns, real *out
 
 
 cdef void finish_weighted_logsumexp(State *state, Py_ssize_t columns, real *out, real *sign) noexcept nogil:
-    cdef const WeightedSum *sum = weighted_of(state)
+    cdef const WeightedSum *sum = &state.sum.weighted
     cdef WeightedLogs logs
     cdef real unused[TILE_COLUMNS]
     cdef Py_ssize_t j
@@ -115,6 +115,15 @@ cdef bint weighted_logsumexp_tile(const real *a, Py_ssize_t ld, const real *b, P
 
 
 # Table ----------------------------------------------------------------------------------------------------------------
+
+cdef void reduce_weighted_row(State *state, const real *a, const real *b, Py_ssize_t n) noexcept nogil:
+    add_weighted_row(&state.sum.weighted, a, b, n)
+
+
+cdef void reduce_weighted_tile(State *state, const real *a, Py_ssize_t ld, const real *b, Py_ssize_t b_ld,
+                               Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
+    add_weighted_tile(&state.sum.weighted, a, ld, b, b_ld, rows, columns)
+
 
 cdef void fill_weighted_logsumexp(Kernels *kernels, real _) noexcept:
     kernels.reduce_row = <ReduceRow>reduce_weighted_row[real]

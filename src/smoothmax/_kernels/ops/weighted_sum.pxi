@@ -135,12 +135,12 @@ cdef inline void merge_weighted(WeightedSum *sum, const WeightedSum *other, Py_s
 
 cdef void merge_weighted_f32(State *state, const State *other, Py_ssize_t first, Py_ssize_t columns,
                              Py_ssize_t period) noexcept nogil:
-    merge_weighted(weighted_of(state), <const WeightedSum *>&other.sum, first, columns, period, <float>0)
+    merge_weighted(&state.sum.weighted, &other.sum.weighted, first, columns, period, <float>0)
 
 
 cdef void merge_weighted_f64(State *state, const State *other, Py_ssize_t first, Py_ssize_t columns,
                              Py_ssize_t period) noexcept nogil:
-    merge_weighted(weighted_of(state), <const WeightedSum *>&other.sum, first, columns, period, <double>0)
+    merge_weighted(&state.sum.weighted, &other.sum.weighted, first, columns, period, <double>0)
 
 
 cdef double special_sum(const real *a, const real *b, Py_ssize_t n, Py_ssize_t a_step,
@@ -183,7 +183,7 @@ cdef void weigh(State *state, Py_ssize_t columns, real _) noexcept nogil:
     cdef ColumnSum column
     cdef WeightedSum weighted
     for j in range(columns):
-        take_column(&state.sum, j, &column)
+        take_column(&state.sum.partial, j, &column)
         maximum = <real>column.maximum
         total = column.others + column.others_low
         weighted.reference[j], weighted.exponent[j] = maximum, 0
@@ -194,7 +194,7 @@ cdef void weigh(State *state, Py_ssize_t columns, real _) noexcept nogil:
         elif maximum != -INFINITY:
             raise_column(&column, maximum)
             weighted.sum[j], weighted.sum_low[j] = column.others, column.others_low
-    memcpy(&state.sum, &weighted, sizeof(WeightedSum))      # see weighted_of
+    memcpy(&state.sum.weighted, &weighted, sizeof(WeightedSum))     # through pointers to both, the two do not alias
 
 
 cdef void weigh_f32(State *state, Py_ssize_t columns) noexcept nogil:
