@@ -5,7 +5,7 @@ import numpy as np
 from libc.math cimport NAN, fabs, isfinite, ldexp
 
 from smoothmax._kernels.dispatch cimport kernels_of
-from smoothmax._kernels.interface cimport LOG_SOFTMAX_VJP, Kernels, State, clear
+from smoothmax._kernels.interface cimport LOG_SOFTMAX_VJP, NATIVE, Kernels, State, clear
 from smoothmax._thresholds cimport CLASS_WEIGHT_BITS, GIL_MIN_ELEMENTS, SMOOTHED_ONES_MAX_CLASSES
 
 
@@ -152,7 +152,7 @@ cdef object rounded_number(double value, int number):
     if number == cnp.NPY_FLOAT32:
         return PyArray_Scalar(&single, cnp.PyArray_DescrFromType(number), None)
     result = np.empty((), dtype_of_number(number))
-    storer(number, from_double=True)(&value, 1, cnp.PyArray_DATA(result), 0, False)
+    storer(number, from_double=True)(&value, 1, cnp.PyArray_DATA(result), 0, NATIVE)
     return result[()]
 
 

@@ -2,12 +2,16 @@
 
 cimport numpy as cnp
 
-from smoothmax._kernels.interface cimport Load, Store
+from smoothmax._kernels.interface cimport NATIVE, SWAPPED, ByteOrder, Load, Store
 
 cdef bint is_bfloat16(cnp.dtype dtype)
 cdef object dtype_of_argument(object dtype)
 cdef Load loader(int type_number, bint to_double) noexcept
 cdef Store storer(int type_number, bint from_double) noexcept
+
+
+cdef inline ByteOrder order_of(cnp.ndarray array) noexcept:
+    return NATIVE if cnp.PyArray_ISNOTSWAPPED(array) else SWAPPED
 
 
 cdef inline bint has_kernels(int number) noexcept:

@@ -10,7 +10,7 @@ import numpy as np
 from libc.string cimport memcpy
 
 from smoothmax._kernels.dispatch cimport data_kernels_of
-from smoothmax._kernels.interface cimport DataKernels
+from smoothmax._kernels.interface cimport NATIVE, SWAPPED, ByteOrder, DataKernels
 from smoothmax._schedule.atomics cimport exchange
 from smoothmax._schedule.atomics cimport load as load_atomic
 
@@ -48,9 +48,9 @@ ctypedef fused result:
     longdouble
 
 
-cdef inline void copy_bytes(char *to, const char *source, Py_ssize_t size, bint swapped) noexcept nogil:
+cdef inline void copy_bytes(char *to, const char *source, Py_ssize_t size, ByteOrder order) noexcept nogil:
     cdef Py_ssize_t i
-    if swapped:
+    if order == SWAPPED:
         for i in range(size):
             to[i] = source[size - 1 - i]
     else:
@@ -86,13 +86,13 @@ cdef object dtype_of_argument(object dtype):
 
 # Loads ---------------------------------------------------------------------------------------------------------------
 
-cdef void load(const number *elements, Py_ssize_t stride, Py_ssize_t n, bint swapped, real *to) noexcept nogil:
+cdef void load(const number *elements, Py_ssize_t stride, Py_ssize_t n, ByteOrder order, real *to) noexcept nogil:
     cdef const char *source = <const char *>elements
     cdef Py_ssize_t i
     cdef number value
-    if swapped:
+    if order == SWAPPED:
         for i in range(n):
-            copy_bytes(<char *>&value, source + i*stride, sizeof(number), True)
+            copy_bytes(<char *>&value, source + i*stride, sizeof(number), SWAPPED)
             to[i] = <real>value
     elif stride == <Py_ssize_t>sizeof(number):
         for i in range(n):
@@ -104,7 +104,7 @@ cdef void load(const number *elements, Py_ssize_t stride, Py_ssize_t n, bint swa
             to[i] = <real>value
 
 
-cdef void load_bool(const uchar *elements, Py_ssize_t stride, Py_ssize_t n, bint swapped, real *to) noexcept nogil:
+cdef void load_bool(const uchar *elements, Py_ssize_t stride, Py_ssize_t n, ByteOrder order, real *to) noexcept nogil:
     """1 for every byte but 0, because a view of other numbers as bool may have any bytes."""
     cdef const char *source = <const char *>elements
     cdef Py_ssize_t i
@@ -156,28 +156,28 @@ cdef Load loader(int type_number, bint to_double) noexcept:
 
 # Stores --------------------------------------------------------------------------------------------------------------
 
-cdef void store(const real *values, Py_ssize_t n, result *elements, Py_ssize_t stride, bint swapped) noexcept nogil:
+cdef void store(const real *values, Py_ssize_t n, result *elements, Py_ssize_t stride, ByteOrder order) noexcept nogil:
     cdef char *target = <char *>elements
     cdef Py_ssize_t i
     cdef result value
-    if not swapped and stride == <Py_ssize_t>sizeof(result):
+    if order == NATIVE and stride == <Py_ssize_t>sizeof(result):
         for i in range(n):
             value = <result>values[i]
             memcpy(target + i*<Py_ssize_t>sizeof(result), &value, sizeof(result))
         return
     for i in range(n):
         value = <result>values[i]
-        copy_bytes(target + i*stride, <const char *>&value, sizeof(result), swapped)
+        copy_bytes(target + i*stride, <const char *>&value, sizeof(result), order)
 
 
 cdef void store_complex(const real *values, Py_ssize_t n, result *elements, Py_ssize_t stride,
-                        bint swapped) noexcept nogil:
+                        ByteOrder order) noexcept nogil:
     """Store pairs of a real part and an imaginary part of 0."""
     cdef Py_ssize_t i
     cdef real zero = 0
     for i in range(n):
-        store(values + i, 1, <result *>(<char *>elements + i*stride), 0, swapped)
-        store(&zero, 1, <result *>(<char *>elements + i*stride) + 1, 0, swapped)
+        store(values + i, 1, <result *>(<char *>elements + i*stride), 0, order)
+        store(&zero, 1, <result *>(<char *>elements + i*stride) + 1, 0, order)
 
 
 cdef Store storer_from(int type_number, const real *_) noexcept:

@@ -17,8 +17,8 @@ from smoothmax._kernels.environment cimport (
     leave_without_flags,
 )
 from smoothmax._kernels.interface cimport (
-    ELEMENTWISE_OPERATIONS, LOG1MEXP, LOG1PEXP, LOG_EXPIT, LOGADDEXP, LOGSUBEXP, Elementwise, ElementwiseRow, Load,
-    Store,
+    ELEMENTWISE_OPERATIONS, LOG1MEXP, LOG1PEXP, LOGADDEXP, LOGSUBEXP, LOG_EXPIT, NATIVE, Elementwise, ElementwiseRow,
+    Load, Store,
 )
 from smoothmax._schedule.pool cimport Queue, enlarge_pool, share_among, take
 from smoothmax._schedule.threads cimport threads_of_caller
@@ -90,9 +90,9 @@ cdef void load_block(const Loop *loop, const char *elements, Py_ssize_t step, Py
     """Load n elements as floats or doubles. If the step is 0, all are the same."""
     cdef Py_ssize_t i
     if step:
-        loop.load(elements, step, n, False, to)
+        loop.load(elements, step, n, NATIVE, to)
         return
-    loop.load(elements, 0, 1, False, to)
+    loop.load(elements, 0, 1, NATIVE, to)
     if loop.size == sizeof(float):
         for i in range(1, n):
             (<float *>to)[i] = (<float *>to)[0]
@@ -124,7 +124,7 @@ cdef void compute_in_blocks(const Loop *loop, char **arrays, Py_ssize_t n,
                 load_block(loop, arrays[i] + first*steps[i], steps[i], count, blocks[i])
         loop.row(places[0], places[result - 1], count, places[result])
         if not direct[result]:
-            loop.store(blocks[result], count, arrays[result] + first*steps[result], steps[result], False)
+            loop.store(blocks[result], count, arrays[result] + first*steps[result], steps[result], NATIVE)
         first += count
 
 

@@ -3,9 +3,9 @@
 cimport numpy as cnp
 from libc.math cimport INFINITY
 
-from smoothmax._arrays.elements cimport loader, storer
+from smoothmax._arrays.elements cimport loader, order_of, storer
 from smoothmax._kernels.dispatch cimport data_kernels_of, kernels_of
-from smoothmax._kernels.interface cimport LOG_SOFTMAX, Operation
+from smoothmax._kernels.interface cimport LOG_SOFTMAX, NATIVE, Operation
 from smoothmax._schedule.plan cimport BOTH, ELEMENTS, MASK, RESULT, ROLES, SIGN, VALUE, WEIGHTS, Plan
 from smoothmax._schedule.segments cimport Segments, walk_segments
 from smoothmax._schedule.walk cimport walk
@@ -16,7 +16,7 @@ cdef void put_array(Plan *plan, int role, cnp.ndarray array, int computing) noex
     plan.data[role] = <char *>cnp.PyArray_DATA(array)
     plan.element_bytes[role] = cnp.PyArray_ITEMSIZE(array)
     plan.direct[role] = cnp.PyArray_TYPE(array) == computing and cnp.PyArray_ISBEHAVED_RO(array)
-    plan.swapped[role] = not cnp.PyArray_ISNOTSWAPPED(array)
+    plan.order[role] = order_of(array)
 
 
 cdef int prepare(Plan *plan, Operation operation, Shape *shape, cnp.ndarray array, cnp.ndarray weights,
@@ -82,7 +82,7 @@ cdef void put_scalar_result(Plan *plan, void *result, int number, int computing)
     """Note where the only result goes. prepare() has cleared its strides."""
     plan.data[RESULT] = <char *>result
     plan.direct[RESULT] = number == computing
-    plan.swapped[RESULT] = False
+    plan.order[RESULT] = NATIVE
     plan.store = storer(number, computing == cnp.NPY_FLOAT64)
 
 

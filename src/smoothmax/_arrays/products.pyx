@@ -11,10 +11,10 @@ from smoothmax._arrays.call cimport (
     MAX_DIMENSIONS, READ_IN_ANY_ORDER, as_array, as_base, check_out, kernel_type, plain_product, requested_dtype,
     result_dtype, silenced, tuple_of, without_overlap,
 )
-from smoothmax._arrays.elements cimport dtype_of_number, has_kernels, loader, storer
+from smoothmax._arrays.elements cimport dtype_of_number, has_kernels, loader, order_of, storer
 from smoothmax._kernels.dispatch cimport product_kernels_of
 from smoothmax._kernels.environment cimport Environment, enter_environment, leave_environment
-from smoothmax._kernels.interface cimport Load, Store
+from smoothmax._kernels.interface cimport ByteOrder, Load, Store
 from smoothmax._schedule.products cimport (
     Operand, Product, factor, finish_product, is_by_rows, is_small_stack, multiply_small, prefers_exact, sum_exactly,
 )
@@ -83,10 +83,10 @@ cdef cnp.ndarray loaded(cnp.ndarray array, int computing):
     cdef Py_ssize_t n = shape[ndim - 1], row, rows = cnp.PyArray_SIZE(array)//n, size = cnp.PyArray_ITEMSIZE(copy)
     cdef const char *source = cnp.PyArray_BYTES(array)
     cdef char *to = cnp.PyArray_BYTES(copy)
-    cdef bint swapped = not cnp.PyArray_ISNOTSWAPPED(array)
+    cdef ByteOrder order = order_of(array)
     with nogil:
         for row in range(rows):
-            load(source + offset_of_row(row, ndim, shape, strides), strides[ndim - 1], n, swapped, to + row*n*size)
+            load(source + offset_of_row(row, ndim, shape, strides), strides[ndim - 1], n, order, to + row*n*size)
     return copy
 
 
@@ -100,10 +100,10 @@ cdef void store_in(cnp.ndarray result, cnp.ndarray products) noexcept:
     cdef Py_ssize_t row, rows = cnp.PyArray_SIZE(products)//n, size = cnp.PyArray_ITEMSIZE(products)
     cdef const char *source = cnp.PyArray_BYTES(products)
     cdef char *to = cnp.PyArray_BYTES(result)
-    cdef bint swapped = not cnp.PyArray_ISNOTSWAPPED(result)
+    cdef ByteOrder order = order_of(result)
     with nogil:
         for row in range(rows):
-            store(source + row*n*size, n, to + offset_of_row(row, ndim, shape, strides), stride, swapped)
+            store(source + row*n*size, n, to + offset_of_row(row, ndim, shape, strides), stride, order)
 
 
 cdef cnp.ndarray in_kernel_type(cnp.ndarray array, int computing):

@@ -15,7 +15,7 @@ from smoothmax._arrays.call cimport (
 from smoothmax._arrays.elements cimport has_kernels, storer
 from smoothmax._kernels.dispatch cimport score_kernels_of
 from smoothmax._kernels.interface cimport LOG_SOFTMAX
-from smoothmax._schedule.plan cimport RESULT, VALUE, Plan
+from smoothmax._schedule.plan cimport INDICES, RESULT, Plan
 from smoothmax._schedule.route cimport EMPTY
 from smoothmax._schedule.score_rows cimport DRAWS, TOP, Scores
 from smoothmax._schedule.scores cimport walk_scores
@@ -52,11 +52,14 @@ cdef object real_dtype(object logits, cnp.ndarray array, Adjustment by):
 
 cdef int walk_scores_of(Plan *plan, Shape *shape, Scores *scores, cnp.ndarray result, cnp.ndarray indices,
                         bint doubles) except -1:
-    """Walk a prepared plan. `result` and `indices` have the results of a row along their last axis."""
+    """Walk a prepared plan. `result` and `indices` have what belongs to a row along their last axis.
+
+    `result` has log-probabilities, or the uniform numbers of draws.
+    """
     put_array(plan, RESULT, result, cnp.PyArray_TYPE(result))
     take_reduced_strides(result, RESULT, shape, keepdims=False)
-    put_array(plan, VALUE, indices, cnp.PyArray_TYPE(indices))
-    take_reduced_strides(indices, VALUE, shape, keepdims=False)
+    put_array(plan, INDICES, indices, cnp.PyArray_TYPE(indices))
+    take_reduced_strides(indices, INDICES, shape, keepdims=False)
     put_axes_in_order(plan, shape, reverse=False)
     scores.plan = plan
     scores.kernels = score_kernels_of(doubles)
@@ -185,7 +188,7 @@ cdef object draw_array(object logits, object axis, object size, object scale, ob
     dtype = real_dtype(logits, array, by)
     positions = reduced_shape(&shape, keepdims=False)
     lengths = checked_size(lengths, size, positions)
-    lay = (<object>array).shape, (<object>array).strides
+    layout = (<object>array).shape, (<object>array).strides
     if uniforms is None:
         uniforms = generator.random(lengths)
     if np.size(uniforms) == 0:
@@ -193,9 +196,9 @@ cdef object draw_array(object logits, object axis, object size, object scale, ob
         return np.empty(lengths, np.intp)
     if type(generator) is not np.random.Generator:      # do not write to an array that code of the user returned
         uniforms = np.array(uniforms, np.float64)
-    if lay != ((<object>array).shape, (<object>array).strides):     # changed by a generator class of the user
+    if layout != ((<object>array).shape, (<object>array).strides):      # changed by a generator class of the user
         raise ValueError(f"logits must stay as they are while rng draws numbers, got shape {np.shape(array)} after "
-                         f"{lay[0]}")
+                         f"{layout[0]}")
     # Axes of the result that the logits do not have come last, so that the draws of a row are contiguous.
     missing = len(lengths) - len(positions)
     of_rows = [i + missing for i in range(len(positions)) if positions[i] == lengths[i + missing]]

@@ -188,10 +188,15 @@ ctypedef void (*Adjust)(const void *x, Py_ssize_t step, const void *addends, Py_
                         Py_ssize_t out_step) noexcept nogil
 
 
+cdef enum ByteOrder:    # of elements in an array
+    NATIVE
+    SWAPPED
+
+
 # Converters between elements of any supported type and the floats or doubles that kernels take.
-ctypedef void (*Load)(const void *elements, Py_ssize_t stride, Py_ssize_t n, bint swapped, void *to) noexcept nogil
+ctypedef void (*Load)(const void *elements, Py_ssize_t stride, Py_ssize_t n, ByteOrder order, void *to) noexcept nogil
 ctypedef void (*Store)(const void *values, Py_ssize_t n, void *elements, Py_ssize_t stride,
-                       bint swapped) noexcept nogil
+                       ByteOrder order) noexcept nogil
 ctypedef void (*ElementwiseRow)(const void *x1, const void *x2, Py_ssize_t n, void *out) noexcept nogil
 ctypedef float (*NumberF32)(float x1, float x2) noexcept nogil
 ctypedef double (*NumberF64)(double x1, double x2) noexcept nogil
@@ -314,6 +319,11 @@ cdef struct ProductSum:
     double others_low[LANES_F32]
 
 
+cdef enum LeftElements:     # which elements of the left matrix the terms of a ProductSum have:
+    ONE_FOR_ALL_LANES           # a single one for each term, or
+    ONE_FOR_EACH_LANE           # a row of lanes for each term
+
+
 ctypedef void (*Factor)(const void *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t n, Py_ssize_t k, void *out,
                         Py_ssize_t out_ld, void *maxima) noexcept nogil
 ctypedef Py_ssize_t (*LogProducts)(void *products, Py_ssize_t n, Py_ssize_t k, const void *row, const void *columns,
@@ -321,7 +331,7 @@ ctypedef Py_ssize_t (*LogProducts)(void *products, Py_ssize_t n, Py_ssize_t k, c
 ctypedef Py_ssize_t (*MultiplyStack)(void *a, void *b, Py_ssize_t rows, Py_ssize_t k, Py_ssize_t columns, void *maxima,
                                      void *out, uint16_t *places) noexcept nogil
 ctypedef void (*ChangeProducts)(ProductSum *sum) noexcept nogil
-ctypedef void (*AddProducts)(ProductSum *sum, const void *a, bint is_shared, const void *b,
+ctypedef void (*AddProducts)(ProductSum *sum, const void *a, LeftElements layout, const void *b,
                              Py_ssize_t terms) noexcept nogil
 ctypedef void (*FinishProducts)(const ProductSum *sum, void *out) noexcept nogil
 
@@ -339,9 +349,8 @@ cdef struct ProductKernels:
     # The same for as many small matrices as there are lanes (see ops/logmatmulexp_stack.pxi).
     MultiplyStack multiply_stack
     # Exactly, for as many elements of the result as there are lanes: call clear, max_of_products over all terms,
-    # add_products over all terms, finish. `b` has a row of lanes for each term, and so has `a` unless one element
-    # serves all lanes. Where lanes are terms of a single element, share_maximum follows max_of_products, and fold_lanes
-    # add_products.
+    # add_products over all terms, finish. `b` has a row of lanes for each term, and LeftElements say what `a` has.
+    # Where lanes are terms of a single element, share_maximum follows max_of_products, and fold_lanes add_products.
     Py_ssize_t lanes
     ChangeProducts clear
     AddProducts max_of_products
@@ -357,7 +366,7 @@ cdef struct Candidate:      # an element that may be among the k largest of its 
 
 
 ctypedef Py_ssize_t (*FindCandidates)(const void *x, Py_ssize_t n, Py_ssize_t first, Py_ssize_t k, double known,
-                                      bint all_known, Candidate *out) noexcept nogil
+                                      Candidate *out) noexcept nogil
 ctypedef bint (*Cumulate)(const double *sums, Py_ssize_t n, double *cumulative) noexcept nogil
 ctypedef void (*CumulateBlock)(const void *x, Py_ssize_t n, void *e, double *cumulative) noexcept nogil
 ctypedef Py_ssize_t (*Pick)(const double *cumulative, Py_ssize_t n, double uniform, double *left) noexcept nogil

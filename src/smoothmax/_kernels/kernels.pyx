@@ -13,14 +13,15 @@ from libc.string cimport memcpy
 from smoothmax._kernels.interface cimport (
     CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, EXACT_LOGSUMEXP, EXCLUSIVE_LOGCUMSUMEXP, FROM_MAXIMUM, IN_LOGARITHMS,
     LOG1MEXP, LOG1PEXP, LOGADDEXP, LOGCUMSUMEXP, LOGMEANEXP, LOGSUBEXP, LOGSUMEXP, LOGSUMEXP_AND_SOFTMAX, LOG_EXPIT,
-    LOG_PROB, LOG_SOFTMAX, LOG_SOFTMAX_VJP, MASKED_LOGMEANEXP, MERGEABLE_LOGSUMEXP, NLL, ONE_ADDEND_A_ROW, SHIFTED,
-    SOFTMAX, SOFTMAX_VJP, SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, UNIFORM_LOGSUMEXP,
-    WEIGHTED_LOGMEANEXP, WEIGHTED_LOGSUMEXP, AddProducts, Addends, Adjust, Blend, Candidate, CorrectRow, CumulateBlock,
-    DataKernels, DotSum, DraftRow, Elementwise, ElementwiseRow, ExponentiateTile, Factor, FindCandidates, Finish,
-    FinishProducts, FusedRow, FusedStateRow, FusedStateTile, FusedTile, FusedWeightedTile, JointRow, Kernels, Load,
-    LogProducts, MultiplyStack, NumberF32, NumberF64, PartialSum, PickElement, PickElements, PickOfTile, ProductKernels,
-    ProductSum, ReduceRow, ReduceTile, RunningSum, ScaleRow, ScaleTile, Scaling, ScoreKernels, Select, State, Table,
-    TopOfTile, Transpose, WeightedSum, WriteRow, WriteTile, clear,
+    LOG_PROB, LOG_SOFTMAX, LOG_SOFTMAX_VJP, MASKED_LOGMEANEXP, MERGEABLE_LOGSUMEXP, NATIVE, NLL, ONE_ADDEND_A_ROW,
+    ONE_FOR_ALL_LANES, ONE_FOR_EACH_LANE, SHIFTED, SOFTMAX, SOFTMAX_VJP, SOFT_CROSS_ENTROPY,
+    SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, SWAPPED, UNIFORM_LOGSUMEXP, WEIGHTED_LOGMEANEXP, WEIGHTED_LOGSUMEXP,
+    AddProducts, Addends, Adjust, Blend, ByteOrder, Candidate, CorrectRow, CumulateBlock, DataKernels, DotSum, DraftRow,
+    Elementwise, ElementwiseRow, ExponentiateTile, Factor, FindCandidates, Finish, FinishProducts, FusedRow,
+    FusedStateRow, FusedStateTile, FusedTile, FusedWeightedTile, JointRow, Kernels, LeftElements, Load, LogProducts,
+    MultiplyStack, NumberF32, NumberF64, PartialSum, PickElement, PickElements, PickOfTile, ProductKernels, ProductSum,
+    ReduceRow, ReduceTile, RunningSum, ScaleRow, ScaleTile, Scaling, ScoreKernels, Select, State, Table, TopOfTile,
+    Transpose, WeightedSum, WriteRow, WriteTile, clear,
 )
 from smoothmax._kernels.interface cimport Store as StoreElements    # loops/add.pxi has another Store
 from smoothmax._thresholds cimport (

@@ -30,7 +30,7 @@ def means(states, totals, dtype, result=None):
                 for j in range(columns):
                     state.argument.elements[j] = counts[done + j]
             functions.finish(&state, columns, some, NULL)
-            store(some, columns, cnp.PyArray_BYTES(values) + done*itemsize, itemsize, False)
+            store(some, columns, cnp.PyArray_BYTES(values) + done*itemsize, itemsize, NATIVE)
             done += columns
     leave_environment(&environment)
     return values

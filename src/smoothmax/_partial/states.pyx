@@ -18,7 +18,7 @@ from libc.math cimport INFINITY
 from smoothmax._kernels.dispatch cimport kernels_of, weigh_of
 from smoothmax._kernels.environment cimport Environment, enter_environment, leave_environment
 from smoothmax._kernels.interface cimport (
-    EXCLUSIVE_LOGCUMSUMEXP, LOGCUMSUMEXP, LOGMEANEXP, LOGSUMEXP, LOG_SOFTMAX, SOFTMAX, WEIGHTED_LOGMEANEXP,
+    EXCLUSIVE_LOGCUMSUMEXP, LOGCUMSUMEXP, LOGMEANEXP, LOGSUMEXP, LOG_SOFTMAX, NATIVE, SOFTMAX, WEIGHTED_LOGMEANEXP,
     WEIGHTED_LOGSUMEXP, Kernels, State, Store, Weigh, clear,
 )
 from smoothmax._arrays.call cimport (
@@ -260,9 +260,9 @@ def finished(operation, states, dtype, bint signed=False, result=None):
             columns = min(n - done, TILE_COLUMNS)
             unpack(cnp.PyArray_BYTES(source) + done*sizeof(Packed), sizeof(Packed), columns, &state)
             functions.finish(&state, columns, some, some_signs if signed else NULL)
-            store(some, columns, cnp.PyArray_BYTES(values) + done*itemsize, itemsize, False)
+            store(some, columns, cnp.PyArray_BYTES(values) + done*itemsize, itemsize, NATIVE)
             if signed:
-                store(some_signs, columns, cnp.PyArray_BYTES(signs) + done*itemsize, itemsize, False)
+                store(some_signs, columns, cnp.PyArray_BYTES(signs) + done*itemsize, itemsize, NATIVE)
             done += columns
     leave_environment(&environment)
     return (values, signs) if signed else values

@@ -10,8 +10,7 @@ cdef struct Best:
     Py_ssize_t k
     Py_ssize_t room
     Py_ssize_t count            # how many are held
-    bint all_known              # k elements are known, and the worst of them has this value:
-    double known
+    double known                # the value of the worst of k elements; nan while fewer are known
 
 
 cdef void start_best(Best *best, Py_ssize_t k, Py_ssize_t room, Candidate *held, Candidate *fresh) noexcept nogil

@@ -5,6 +5,7 @@ the best are selected, and sorted once at the end, digit by digit. The order is 
 results.
 """
 
+from libc.math cimport NAN
 from libc.stdint cimport uint64_t
 from libc.string cimport memcpy
 
@@ -178,13 +179,12 @@ cdef void sort(Candidate *candidates, Py_ssize_t n, Candidate *space) noexcept n
 cdef void start_best(Best *best, Py_ssize_t k, Py_ssize_t room, Candidate *held, Candidate *fresh) noexcept nogil:
     best.held, best.fresh = held, fresh if k <= TOP_SORTED_ELEMENTS else held
     best.k, best.room, best.count = k, room, 0
-    best.all_known, best.known = False, 0
+    best.known = NAN
 
 
 cdef void know(Best *best) noexcept nogil:
     """Note the worst of k, because later candidates must be better."""
     if best.count == best.k:
-        best.all_known = True
         best.known = best.held[best.k - 1].value
 
 

@@ -2,7 +2,7 @@
 
 from smoothmax._kernels.interface cimport clear
 from smoothmax._schedule.packed cimport Packed, pack
-from smoothmax._schedule.plan cimport RESULT, VALUE, Plan, inner_stride
+from smoothmax._schedule.plan cimport INDICES, UNIFORM_NUMBERS, Plan, inner_stride
 from smoothmax._schedule.score_rows cimport Division, Row, Scores, Space, block_of, stage_block, upwards
 from smoothmax._thresholds cimport ROW_BLOCK_LANES, TILE_COLUMNS
 
@@ -11,14 +11,14 @@ cdef void refuse(Scores *scores, Row *row) noexcept nogil:
     cdef Py_ssize_t i
     scores.undefined = 1                        # every thread that writes it writes 1
     for i in range(scores.number):
-        (<Py_ssize_t *>row.bases.data[VALUE])[i] = -1
+        (<Py_ssize_t *>row.bases.data[INDICES])[i] = -1
 
 
 cdef void draw_from_block(Scores *scores, const Division *division, Space *space, Row *row,
                           const char *elements) noexcept nogil:
     """Draw from a row of one block, which needs no partial sums."""
-    cdef const double *uniforms = <const double *>row.bases.data[RESULT]
-    cdef Py_ssize_t *indices = <Py_ssize_t *>row.bases.data[VALUE]
+    cdef const double *uniforms = <const double *>row.bases.data[UNIFORM_NUMBERS]
+    cdef Py_ssize_t *indices = <Py_ssize_t *>row.bases.data[INDICES]
     cdef Py_ssize_t n = division.length, i
     cdef double total
     scores.kernels.cumulate_block(elements, n, space.values, space.of_lanes)
@@ -37,8 +37,8 @@ cdef void draw_from_stretch(Scores *scores, const Division *division, Space *spa
                             Py_ssize_t first_draw) noexcept nogil:
     """Make all draws from `first_draw` on that fall into this stretch."""
     cdef Row *row = &space.rows[i]
-    cdef double *uniforms = <double *>row.bases.data[RESULT]
-    cdef Py_ssize_t *indices = <Py_ssize_t *>row.bases.data[VALUE]
+    cdef double *uniforms = <double *>row.bases.data[UNIFORM_NUMBERS]
+    cdef Py_ssize_t *indices = <Py_ssize_t *>row.bases.data[INDICES]
     cdef Py_ssize_t begin = stretch*division.part, length = min(division.part, division.length - begin)
     cdef Py_ssize_t blocks = upwards(length, division.block), block, first, n = 0, at = -1, draw
     cdef Packed *sums = space.sums + division.rows*division.parts
@@ -71,8 +71,8 @@ cdef void draw_from_row(Scores *scores, const Division *division, Space *space, 
     the number's place within that stretch.
     """
     cdef Row *row = &space.rows[i]
-    cdef double *uniforms = <double *>row.bases.data[RESULT]
-    cdef Py_ssize_t *indices = <Py_ssize_t *>row.bases.data[VALUE]
+    cdef double *uniforms = <double *>row.bases.data[UNIFORM_NUMBERS]
+    cdef Py_ssize_t *indices = <Py_ssize_t *>row.bases.data[INDICES]
     cdef Py_ssize_t draw
     if not scores.kernels.cumulate(<const double *>row.sums, division.parts, space.cumulative):
         refuse(scores, row)
@@ -88,7 +88,8 @@ cdef void draw_from_row(Scores *scores, const Division *division, Space *space, 
 
 cdef void draw_from_columns(Scores *scores, const Division *division, Space *space, Py_ssize_t columns) noexcept nogil:
     cdef const Plan *plan = scores.plan
-    cdef Py_ssize_t draw, j, step = inner_stride(&plan.kept, RESULT), index_step = inner_stride(&plan.kept, VALUE)
+    cdef Py_ssize_t draw, j, step = inner_stride(&plan.kept, UNIFORM_NUMBERS)
+    cdef Py_ssize_t index_step = inner_stride(&plan.kept, INDICES)
     cdef double totals[TILE_COLUMNS]
     cdef double uniforms[TILE_COLUMNS]
     cdef double indices[TILE_COLUMNS]
@@ -97,9 +98,9 @@ cdef void draw_from_columns(Scores *scores, const Division *division, Space *spa
         uniforms[j] = 0
     for draw in range(scores.number):
         for j in range(columns):
-            uniforms[j] = (<const double *>(space.tile_bases.data[RESULT] + j*step))[draw]
+            uniforms[j] = (<const double *>(space.tile_bases.data[UNIFORM_NUMBERS] + j*step))[draw]
         scores.kernels.pick_of_tile(space.of_tile, division.length, columns, totals, uniforms, indices)
         for j in range(columns):
-            (<Py_ssize_t *>(space.tile_bases.data[VALUE] + j*index_step))[draw] = <Py_ssize_t>indices[j]
+            (<Py_ssize_t *>(space.tile_bases.data[INDICES] + j*index_step))[draw] = <Py_ssize_t>indices[j]
             if indices[j] < 0:
                 scores.undefined = 1

@@ -40,13 +40,13 @@ cdef void sum_terms_of_rows(const Product *product, AddProducts add, const char 
     for i in range(n):
         source = rows[i] + first*stride
         if stride == product.itemsize:
-            add(&space.sums[i], source, True, space.b, terms)
+            add(&space.sums[i], source, ONE_FOR_ALL_LANES, space.b, terms)
             continue
         if product.itemsize == sizeof(double):
             gather_terms(&source, stride, terms, 1, space.a)
         else:
             gather_terms(&source, stride, terms, 1, <float *>space.a)
-        add(&space.sums[i], space.a, True, space.b, terms)
+        add(&space.sums[i], space.a, ONE_FOR_ALL_LANES, space.b, terms)
 
 
 cdef void sum_rows(const Product *product, const char **rows, Py_ssize_t n, const char **columns, bint are_neighbours,
@@ -77,9 +77,9 @@ cdef void sum_elements(const Product *product, const char **rows, const char **c
                 fill_panel(product, columns, first, terms, product.b.inner_stride, are_neighbours=False,
                            panel=space.b)
             if turn:
-                product.kernels.add_products(space.sums, space.a, False, space.b, terms)
+                product.kernels.add_products(space.sums, space.a, ONE_FOR_EACH_LANE, space.b, terms)
             else:
-                product.kernels.max_of_products(space.sums, space.a, False, space.b, terms)
+                product.kernels.max_of_products(space.sums, space.a, ONE_FOR_EACH_LANE, space.b, terms)
     product.kernels.finish(space.sums, space.values)
 
 
@@ -194,9 +194,9 @@ cdef void sum_terms(const Product *product, Py_ssize_t item, Space *space) noexc
                 lay_out(a, product.a.inner_stride, n, rows*lanes, <float>-INFINITY, <float *>space.a)
                 lay_out(b, product.b.inner_stride, n, rows*lanes, <float>0, <float *>space.b)
             if turn:
-                product.kernels.add_products(space.sums, space.a, False, space.b, rows)
+                product.kernels.add_products(space.sums, space.a, ONE_FOR_EACH_LANE, space.b, rows)
             else:
-                product.kernels.max_of_products(space.sums, space.a, False, space.b, rows)
+                product.kernels.max_of_products(space.sums, space.a, ONE_FOR_EACH_LANE, space.b, rows)
         if turn == 0:
             product.kernels.share_maximum(space.sums)
     product.kernels.fold_lanes(space.sums)

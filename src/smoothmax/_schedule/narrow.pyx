@@ -64,7 +64,7 @@ cdef void stage_row_of_weights(Feed *feed, char *row) noexcept nogil:
     cdef Py_ssize_t columns = inner_shape(&plan.kept), used = min(feed.left, feed.width), j
     for j from 0 <= j < used by columns:
         plan.load_weights(feed.unit.bases.data[WEIGHTS], inner_stride(&plan.kept, WEIGHTS), columns,
-                          plan.swapped[WEIGHTS], row + j*plan.itemsize)
+                          plan.order[WEIGHTS], row + j*plan.itemsize)
     pad_columns(plan, row, used, feed.width, 0)
     feed.weights = row + feed.first*plan.itemsize
     feed.weights_ld = 0
@@ -78,7 +78,7 @@ cdef void repeat(const Feed *feed, int role, Load load, Py_ssize_t at, Py_ssize_
     cdef double some[TILE_COLUMNS]
     if used:                                                # a row without columns has no number
         load(feed.unit.bases.data[role] + at//columns*stride, stride, max(0, used - end + columns - 1)//columns + 1,
-             plan.swapped[role], some)
+             plan.order[role], some)
     while j < used:
         end = min(end, used)
         pad_columns(plan, to, j, end, some[row] if plan.itemsize == sizeof(double) else (<const float *>some)[row])
@@ -110,7 +110,7 @@ cdef void load_addends(const Feed *feed, Py_ssize_t at, Py_ssize_t used, char *t
         part = min(columns - column, used - j)
         plan.load_addends(feed.unit.bases.data[ADDENDS] + column*stride
                           + (at + j)//columns*plan.reduced.stride[<int>ADDENDS][0], stride, part,
-                          plan.swapped[ADDENDS], to + j*plan.itemsize)
+                          plan.order[ADDENDS], to + j*plan.itemsize)
         j += part
 
 
@@ -146,11 +146,11 @@ cdef void stage_narrow(Feed *feed, char *elements, char *weights) noexcept nogil
     for i in range(feed.rows):
         at = feed.done + i*feed.width + feed.first
         used = columns_in(feed, i)
-        plan.load(feed.unit.bases.data[ELEMENTS] + at*stride, stride, used, plan.swapped[ELEMENTS], elements + i*step)
+        plan.load(feed.unit.bases.data[ELEMENTS] + at*stride, stride, used, plan.order[ELEMENTS], elements + i*step)
         pad_columns(plan, elements + i*step, used, feed.columns, -INFINITY)
         if weights != NULL:
             plan.load_weights(feed.unit.bases.data[WEIGHTS] + at*weights_stride, weights_stride, used,
-                              plan.swapped[WEIGHTS], weights + i*step)
+                              plan.order[WEIGHTS], weights + i*step)
             pad_columns(plan, weights + i*step, used, feed.columns, 0)
 
 
@@ -263,5 +263,5 @@ cdef void write_narrow(const Unit *unit, Py_ssize_t first, Py_ssize_t n, const S
             if not in_place:
                 for i in range(feed.rows):
                     plan.store(out + i*TILE_COLUMNS*plan.itemsize, columns_in(&feed, i),
-                               destination + i*feed.width*stride, stride, plan.swapped[RESULT])
+                               destination + i*feed.width*stride, stride, plan.order[RESULT])
             advance_narrow(&feed)

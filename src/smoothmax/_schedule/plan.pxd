@@ -2,7 +2,7 @@
 # no Python objects, so that it can be walked without the GIL.
 
 from smoothmax._kernels.interface cimport (
-    ONE_ADDEND_A_ROW, ONE_ADDEND_EACH, Addends, DataKernels, Kernels, Load, Store,
+    ONE_ADDEND_A_ROW, ONE_ADDEND_EACH, Addends, ByteOrder, DataKernels, Kernels, Load, Store,
 )
 
 
@@ -16,7 +16,9 @@ cdef enum:
     WEIGHTS
     MASK
     RESULT
+    UNIFORM_NUMBERS = RESULT    # of categorical: one for each draw, which overwrites it
     VALUE                       # a number for each reduction, in calls that also have a result for each element
+    INDICES = VALUE             # of top_log_probs and categorical: where the elements lie in their rows; Py_ssize_t
     SIGN
     TARGET                      # the class of each reduction, negative for none; Py_ssize_t
     FACTORS                     # numbers that multiply the weights; or,
@@ -50,7 +52,7 @@ cdef struct Plan:
     char *data[ROLES]           # NULL where the call has no such array
     Py_ssize_t element_bytes[ROLES]         # of an element of the array
     bint direct[ROLES]          # kernels can read the elements: native, aligned, of the type they compute in
-    bint swapped[ROLES]         # the elements have the other byte order
+    ByteOrder order[ROLES]      # of the elements
     bint converted              # the type of the input is not the type that the kernels compute in
     Load load
     Load load_weights

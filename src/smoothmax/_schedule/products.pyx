@@ -17,7 +17,7 @@ from libc.stdint cimport uint16_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
-from smoothmax._kernels.interface cimport AddProducts, ProductSum
+from smoothmax._kernels.interface cimport ONE_FOR_ALL_LANES, ONE_FOR_EACH_LANE, AddProducts, ProductSum
 from smoothmax._schedule.pool cimport Queue, share, take
 from smoothmax._schedule.threads cimport threads_of_caller
 from smoothmax._thresholds cimport (

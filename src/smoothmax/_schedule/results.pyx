@@ -24,10 +24,10 @@ cdef void store_numbers(const Unit *unit, const State *state, const double *valu
         n = unit.columns if all_of_them else 1
         if all_of_them or state.argument.weight[j] - state.argument.weight[j] == 0:
             plan.store(<const char *>values + j*plan.itemsize, n, unit.bases.data[RESULT] + j*step, step,
-                       plan.swapped[RESULT])
+                       plan.order[RESULT])
             if signs != NULL:
                 plan.store_sign(<const char *>signs + j*plan.itemsize, n, unit.bases.data[SIGN] + j*sign_step,
-                                sign_step, plan.swapped[SIGN])
+                                sign_step, plan.order[SIGN])
         j += n
 
 
@@ -45,7 +45,7 @@ cdef void finish(const Unit *unit, State *state) noexcept nogil:
         store_numbers(unit, state, values, signs if signed else NULL)
     elif plan.data[VALUE] != NULL:
         plan.store_value(values, unit.columns, unit.bases.data[VALUE], inner_stride(&plan.kept, VALUE),
-                         plan.swapped[VALUE])
+                         plan.order[VALUE])
 
 
 cdef void count_elements(const Unit *unit, State *state) noexcept nogil:
@@ -76,9 +76,9 @@ cdef void take_weights(const Unit *unit, State *state) noexcept nogil:
     cdef double *weight = state.argument.weight
     cdef float singles[TILE_COLUMNS]
     if plan.itemsize == sizeof(double):
-        plan.load_factors(unit.bases.data[UNIFORM_WEIGHTS], step, n, plan.swapped[UNIFORM_WEIGHTS], weight)
+        plan.load_factors(unit.bases.data[UNIFORM_WEIGHTS], step, n, plan.order[UNIFORM_WEIGHTS], weight)
     else:
-        plan.load_factors(unit.bases.data[UNIFORM_WEIGHTS], step, n, plan.swapped[UNIFORM_WEIGHTS], singles)
+        plan.load_factors(unit.bases.data[UNIFORM_WEIGHTS], step, n, plan.order[UNIFORM_WEIGHTS], singles)
         for j in range(n):
             weight[j] = singles[j]
     for j in range(n):
@@ -105,9 +105,9 @@ cdef inline double element_at(const Plan *plan, Reading reading, const char *pla
     if reading == AS_FLOAT32:
         return (<const float *>place)[0]
     if plan.itemsize == sizeof(double):
-        plan.load(place, 0, 1, plan.swapped[ELEMENTS], &value)
+        plan.load(place, 0, 1, plan.order[ELEMENTS], &value)
         return value
-    plan.load(place, 0, 1, plan.swapped[ELEMENTS], &single)
+    plan.load(place, 0, 1, plan.order[ELEMENTS], &single)
     return single
 
 
@@ -180,7 +180,7 @@ cdef void look_up_targets(const Unit *unit, State *state) noexcept nogil:
 cdef inline void put_at(const Plan *plan, bint direct, bint wide, char *place, double value) noexcept nogil:
     cdef float single = <float>value
     if not direct:
-        plan.store(<const char *>&value if wide else <const char *>&single, 1, place, 0, plan.swapped[RESULT])
+        plan.store(<const char *>&value if wide else <const char *>&single, 1, place, 0, plan.order[RESULT])
     elif wide:
         (<double *>place)[0] = value
     else:

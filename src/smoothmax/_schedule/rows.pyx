@@ -58,7 +58,7 @@ cdef void fused_row(const Unit *unit, State *state) noexcept nogil:
         plan.kernels.scale_row(state, n, out)
     elif reduces:
         plan.kernels.fused_row(elements, n, away, &value)
-        plan.store(&value, 1, unit.bases.data[RESULT], 0, plan.swapped[RESULT])
+        plan.store(&value, 1, unit.bases.data[RESULT], 0, plan.order[RESULT])
         return
     else:
         plan.kernels.fused_row(elements, n, away, out)

@@ -8,12 +8,12 @@ from smoothmax._thresholds cimport SCORE_ROWS, SCORE_STAGED_STRIDE_BYTES
 
 
 cdef enum Scoring:
-    TOP         # RESULT takes the k largest log-probabilities of each row, VALUE their indices
-    DRAWS       # RESULT gives a uniform number for each draw and is overwritten, VALUE takes the indices
+    TOP         # RESULT takes the k largest log-probabilities of each row, INDICES where they are
+    DRAWS       # UNIFORM_NUMBERS has a number for each draw of each row, INDICES takes what it draws
 
 
 cdef struct Scores:
-    const Plan *plan            # of log_softmax, with one reduced axis; RESULT and VALUE have no strides along it
+    const Plan *plan            # of log_softmax, with one reduced axis; RESULT and INDICES have no strides along it
     const ScoreKernels *kernels
     Scoring scoring
     Py_ssize_t number           # how many results each row has; they are contiguous in both arrays

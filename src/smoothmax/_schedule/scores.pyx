@@ -52,7 +52,7 @@ cdef void sum_part(const Scores *scores, const Division *division, Space *space,
             elements = block_of(scores, division, space, i, first)
             if scores.scoring == TOP:
                 found = scores.kernels.find_candidates(elements, n, first, scores.number, row.best.known,
-                                                       row.best.all_known, row.best.fresh)
+                                                       row.best.fresh)
                 join_best(&row.best, found, division.block + 1)
             unpack(<const char *>&row.sum, 0, 1, space.state)
             kernels.reduce_row(space.state, elements, NULL, n)

@@ -33,7 +33,7 @@ cdef void adjust_elements(const Plan *plan, const char *elements, Py_ssize_t ste
         part = n if one else min(n - done, MASK_BUFFER_ELEMENTS)
         for i from 0 <= i < rows by together:
             plan.load_addends(addends + i*addends_step + done*stride, stride, 1 if one else part,
-                              plan.swapped[ADDENDS], loaded)
+                              plan.order[ADDENDS], loaded)
             plan.data_kernels.adjust(elements + i*step + done*plan.itemsize, step, loaded, 0, layout, together, part,
                                      plan.element_scale, ahead, to + i*to_step + done*plan.itemsize, to_step)
         done += part
@@ -69,7 +69,7 @@ cdef void blend_weights(const Plan *plan, const char *factors, Py_ssize_t stride
     cdef Py_ssize_t done = 0, part
     while done < n:
         part = min(n - done, MASK_BUFFER_ELEMENTS)
-        plan.load_factors(factors + done*stride, stride, part, plan.swapped[FACTORS], <char *>packed)
+        plan.load_factors(factors + done*stride, stride, part, plan.order[FACTORS], <char *>packed)
         plan.data_kernels.blend(weights + done*plan.itemsize, <const char *>packed, part, plan.scale,
                                 plan.scale_low, plan.offset, plan.offset_low)
         done += part
@@ -146,7 +146,7 @@ cdef void load_rows(const Plan *plan, const Bases *bases, const Cursor *cursor, 
         if not (plan.adjusted and contiguous_elements):
             for i in range(rows):
                 plan.load(source + i*inner_stride(down, ELEMENTS), inner_stride(along, ELEMENTS), n,
-                          plan.swapped[ELEMENTS], elements + i*step)
+                          plan.order[ELEMENTS], elements + i*step)
         if plan.adjusted:
             # Kernels prefetch the elements after a row, and the rows below. If all rows are here, prefetch the next
             # tile.
@@ -162,7 +162,7 @@ cdef void load_rows(const Plan *plan, const Bases *bases, const Cursor *cursor, 
         return
     for i in range(rows):
         plan.load_weights(given + i*inner_stride(down, WEIGHTS), inner_stride(along, WEIGHTS), n,
-                          plan.swapped[WEIGHTS], weights + i*step)
+                          plan.order[WEIGHTS], weights + i*step)
         if plan.blended:
             blend_weights(plan, factors + i*inner_stride(down, FACTORS), inner_stride(along, FACTORS), n,
                           weights + i*step)
@@ -202,10 +202,10 @@ cdef void load_lines(const Plan *plan, int role, Load load, const char *elements
     """Load reductions of `rows` neighbouring elements one after the other."""
     cdef Py_ssize_t stride = plan.element_bytes[role], step = inner_stride(&plan.kept, role), i
     if step == rows*stride:
-        load(elements, stride, rows*lines, plan.swapped[role], to)
+        load(elements, stride, rows*lines, plan.order[role], to)
         return
     for i in range(lines):
-        load(elements + i*step, stride, rows, plan.swapped[role], to + i*rows*plan.itemsize)
+        load(elements + i*step, stride, rows, plan.order[role], to + i*rows*plan.itemsize)
 
 
 cdef void transpose_tile(const Plan *plan, const Bases *bases, const Cursor *cursor, int role, Load load,
@@ -236,11 +236,11 @@ cdef void transpose_tile_back(const Plan *plan, const Bases *bases, const Cursor
         lines = min(columns - done, lines_at_a_time(plan, rows))
         plan.data_kernels.transpose_back(tile + done*plan.itemsize, TILE_COLUMNS, rows, lines, lined_up, rows)
         if step == rows*stride:
-            plan.store(lined_up, rows*lines, results + done*step, stride, plan.swapped[RESULT])
+            plan.store(lined_up, rows*lines, results + done*step, stride, plan.order[RESULT])
         else:
             for i in range(lines):
                 plan.store(<const char *>lined_up + i*rows*plan.itemsize, rows, results + (done + i)*step, stride,
-                           plan.swapped[RESULT])
+                           plan.order[RESULT])
         done += lines
 
 
@@ -325,7 +325,7 @@ cdef void unstage_row(const Plan *plan, const Bases *bases, Cursor *cursor, Py_s
     while done < n:
         part = contiguous(cursor, n - done)
         plan.store(results + done*plan.itemsize, part, place(bases, cursor, RESULT),
-                   inner_stride(&plan.reduced, RESULT), plan.swapped[RESULT])
+                   inner_stride(&plan.reduced, RESULT), plan.order[RESULT])
         advance(cursor, part)
         done += part
 
@@ -342,7 +342,7 @@ cdef void unstage_tile(const Plan *plan, const Bases *bases, Cursor *cursor, Py_
         part = contiguous(cursor, rows - done)
         target = place(bases, cursor, RESULT)
         for i in range(part):
-            plan.store(results, columns, target + i*step, inner_stride(&plan.kept, RESULT), plan.swapped[RESULT])
+            plan.store(results, columns, target + i*step, inner_stride(&plan.kept, RESULT), plan.order[RESULT])
             results += TILE_COLUMNS*plan.itemsize
         advance(cursor, part)
         done += part

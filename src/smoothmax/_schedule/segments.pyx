@@ -14,6 +14,7 @@ from libc.math cimport INFINITY
 from libc.stdlib cimport free, malloc
 
 from smoothmax._kernels.environment cimport Environment, enter_environment, leave_environment
+from smoothmax._kernels.interface cimport NATIVE, ByteOrder
 from smoothmax._schedule.plan cimport (
     ELEMENTS, RESULT, Cursor, Plan, Store, advance, count, inner_shape, inner_stride, start,
 )
@@ -104,7 +105,7 @@ cdef int do_part(const Plan *part) noexcept nogil:
 cdef void store_number(const Plan *plan, double value, char *place) noexcept nogil:
     cdef float single = <float>value
     plan.store(<const char *>&value if plan.itemsize == sizeof(double) else <const char *>&single, 1, place, 0,
-               plan.swapped[RESULT])
+               plan.order[RESULT])
 
 
 cdef void put_nothing(const Segments *segments, Py_ssize_t i) noexcept nogil:

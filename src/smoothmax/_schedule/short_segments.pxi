@@ -108,7 +108,7 @@ cdef void do_short_segments(const Segments *segments, Py_ssize_t first, Py_ssize
         for i in range(n):
             done = first + space.order[i]
             plan.load(elements + segments.offsets[done]*stride, stride, length_of(segments, done),
-                      plan.swapped[ELEMENTS], staged + space.place[space.order[i]])
+                      plan.order[ELEMENTS], staged + space.place[space.order[i]])
     done = 0
     while done < n:
         done += do_tile(segments, first, space.order + done, n - done, source, not in_place, target, space)
@@ -117,7 +117,7 @@ cdef void do_short_segments(const Segments *segments, Py_ssize_t first, Py_ssize
     for i in range(n):
         done = first + space.order[i]
         plan.store(staged + space.place[space.order[i]], length_of(segments, done),
-                   result + segments.offsets[done]*step, step, plan.swapped[RESULT])
+                   result + segments.offsets[done]*step, step, plan.order[RESULT])
 
 
 cdef int do_line(const Segments *segments, Py_ssize_t first, Py_ssize_t last, Py_ssize_t n, const char *elements,
@@ -162,11 +162,11 @@ cdef void store_values(const Segments *segments, Py_ssize_t first, Py_ssize_t la
     for i in range(first, last + 1):
         if i == last or is_huge(segments, i):
             plan.store(values + (begin - first), i - begin, result + begin*segments.result_stride,
-                       segments.result_stride, plan.swapped[RESULT])
+                       segments.result_stride, plan.order[RESULT])
             begin = i + 1
 
 
-cdef void copy_values(const real *values, Py_ssize_t n, real *to, Py_ssize_t stride, bint swapped) noexcept nogil:
+cdef void copy_values(const real *values, Py_ssize_t n, real *to, Py_ssize_t stride, ByteOrder order) noexcept nogil:
     """A Store that keeps numbers in the type of the computation."""
     cdef Py_ssize_t i
     for i in range(n):
@@ -183,7 +183,7 @@ cdef int do_segments_by_line(const Segments *segments, Py_ssize_t first, Py_ssiz
     space.part.kept.ndim = 0
     if reduces(plan):                       # into space.values
         space.part.direct[RESULT] = True
-        space.part.swapped[RESULT] = False
+        space.part.order[RESULT] = NATIVE
         space.part.store = <Store>copy_values[double] if plan.itemsize == sizeof(double) else <Store>copy_values[float]
     while first < last and not failed:
         end, elements = first, 0

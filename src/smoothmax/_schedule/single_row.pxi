@@ -1,7 +1,7 @@
 # The route SINGLE_ROW: the results of a whole array that is one short contiguous row are computed without a plan.
 
 from smoothmax._kernels.environment cimport Environment, enter_environment, leave_environment
-from smoothmax._kernels.interface cimport Kernels, State, clear
+from smoothmax._kernels.interface cimport NATIVE, Kernels, State, clear
 from smoothmax._schedule.atomics cimport load
 from smoothmax._schedule.route cimport SINGLE_ROW
 from smoothmax._thresholds cimport GIL_MIN_ELEMENTS, HALF_ROW_ELEMENTS, LANES_F64, ROW_BLOCK_BYTES, ROW_BLOCK_LANES
@@ -33,13 +33,13 @@ cdef bint walk_row(const Kernels *kernels, const void *elements, Py_ssize_t n, P
 cdef void compute_halves(const SingleRow *row) noexcept nogil:
     cdef float floats[HALF_ROW_ELEMENTS]
     cdef float value
-    row.load(row.elements, 2, row.n, False, floats)
+    row.load(row.elements, 2, row.n, NATIVE, floats)
     if row.kernels.write_row == NULL:
         row.kernels.fused_row(floats, row.n, 0, &value)
-        row.store(&value, 1, row.result, 2, False)
+        row.store(&value, 1, row.result, 2, NATIVE)
     else:
         row.kernels.fused_row(floats, row.n, 0, floats)
-        row.store(floats, row.n, row.result, 2, False)
+        row.store(floats, row.n, row.result, 2, NATIVE)
 
 
 cdef void compute_adjusted(const SingleRow *row) noexcept nogil:

@@ -88,7 +88,7 @@ cdef void fused_tile(const Unit *unit, State *state) noexcept nogil:
     if plan.kernels.write_tile == NULL:
         if unit.staged_out:
             plan.store(out, unit.columns, unit.bases.data[RESULT], inner_stride(&plan.kept, RESULT),
-                       plan.swapped[RESULT])
+                       plan.order[RESULT])
         return
     if plan.data[MASK] != NULL or unit.staged_out:
         start(&cursor, &plan.reduced, 0, 0, n)

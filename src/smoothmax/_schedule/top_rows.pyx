@@ -2,10 +2,10 @@
 
 from libc.math cimport INFINITY, NAN
 
-from smoothmax._kernels.interface cimport Candidate
+from smoothmax._kernels.interface cimport NATIVE, Candidate
 from smoothmax._schedule.candidates cimport finish_best, join_best, start_best
 from smoothmax._schedule.packed cimport unpack
-from smoothmax._schedule.plan cimport RESULT, VALUE, Plan, inner_stride
+from smoothmax._schedule.plan cimport INDICES, RESULT, Plan, inner_stride
 from smoothmax._schedule.score_rows cimport Division, Row, Scores, Space, number_at, put_number, upwards
 from smoothmax._thresholds cimport LANE_BYTES, TILE_COLUMNS
 
@@ -17,8 +17,8 @@ cdef void put_undefined(const Scores *scores, const Row *row) noexcept nogil:
     cdef float single = <float>NAN
     for i in range(scores.number):
         scores.plan.store(<const char *>&value if scores.plan.itemsize == sizeof(double) else <const char *>&single,
-                          1, row.bases.data[RESULT] + i*scores.result_bytes, 0, False)
-        (<Py_ssize_t *>row.bases.data[VALUE])[i] = i
+                          1, row.bases.data[RESULT] + i*scores.result_bytes, 0, NATIVE)
+        (<Py_ssize_t *>row.bases.data[INDICES])[i] = i
 
 
 cdef void put_best(const Scores *scores, const Division *division, Space *space, Row *row,
@@ -31,16 +31,16 @@ cdef void put_best(const Scores *scores, const Division *division, Space *space,
         n = min(scores.number - done, division.block)
         best = row.best.held + done
         for i in range(n):
-            (<Py_ssize_t *>row.bases.data[VALUE])[done + i] = best[i].index
+            (<Py_ssize_t *>row.bases.data[INDICES])[done + i] = best[i].index
         if finished:
             for i in range(n):
                 put_number(space.values, i, plan.itemsize, best[i].value)
             plan.kernels.write_row(space.state, space.values, NULL, n, space.values)
-            plan.store(space.values, n, row.bases.data[RESULT] + done*scores.result_bytes, scores.result_bytes, False)
+            plan.store(space.values, n, row.bases.data[RESULT] + done*scores.result_bytes, scores.result_bytes, NATIVE)
         else:
             for i in range(n):
                 plan.store(space.values + best[i].index*plan.itemsize, 1,
-                           row.bases.data[RESULT] + (done + i)*scores.result_bytes, 0, False)
+                           row.bases.data[RESULT] + (done + i)*scores.result_bytes, 0, NATIVE)
         done += n
 
 
@@ -52,7 +52,7 @@ cdef void top_of_short_row(const Scores *scores, const Division *division, Space
     cdef double value
     cdef bint undefined = False
     plan.kernels.fused_row(elements, n, 0, space.values)
-    found = scores.kernels.find_candidates(elements, n, 0, scores.number, 0, False, row.best.fresh)
+    found = scores.kernels.find_candidates(elements, n, 0, scores.number, NAN, row.best.fresh)
     join_best(&row.best, found, 0)
     finish_best(&row.best)
     value = number_at(space.values, row.best.held[0].index, plan.itemsize) if row.best.count else NAN
@@ -96,6 +96,7 @@ cdef void top_of_columns(const Scores *scores, const Division *division, Space *
     cdef const Plan *plan = scores.plan
     cdef Py_ssize_t n = division.length, k = scores.number, itemsize = plan.itemsize, filled, i, j
     cdef Row *row
+    cdef Py_ssize_t *indices
     cdef double value
     filled = upwards(columns, LANE_BYTES//itemsize)*(LANE_BYTES//itemsize)
     if n <= plan.kernels.differences_max_rows:
@@ -107,7 +108,8 @@ cdef void top_of_columns(const Scores *scores, const Division *division, Space *
         row = &space.rows[0]
         row.bases = space.tile_bases
         row.bases.data[RESULT] += j*inner_stride(&plan.kept, RESULT)
-        row.bases.data[VALUE] += j*inner_stride(&plan.kept, VALUE)
+        row.bases.data[INDICES] += j*inner_stride(&plan.kept, INDICES)
+        indices = <Py_ssize_t *>row.bases.data[INDICES]
         value = number_at(space.best, j, itemsize)
         if value != value:
             start_best(&row.best, k, division.room, space.held, space.fresh)
@@ -116,5 +118,5 @@ cdef void top_of_columns(const Scores *scores, const Division *division, Space *
             continue
         for i in range(k):
             put_number(space.values, i, itemsize, number_at(space.best, i*TILE_COLUMNS + j, itemsize))
-            (<Py_ssize_t *>row.bases.data[VALUE])[i] = <Py_ssize_t>number_at(space.places, i*TILE_COLUMNS + j, itemsize)
-        plan.store(space.values, k, row.bases.data[RESULT], scores.result_bytes, False)
+            indices[i] = <Py_ssize_t>number_at(space.places, i*TILE_COLUMNS + j, itemsize)
+        plan.store(space.values, k, row.bases.data[RESULT], scores.result_bytes, NATIVE)

@@ -140,16 +140,16 @@ ctypedef void (*Widen)(const char *halves, Py_ssize_t n, float *out) noexcept no
 ctypedef void (*Narrow)(const float *values, Py_ssize_t n, char *halves) noexcept nogil
 
 
-cdef inline uint16_t in_order(uint16_t half, bint swapped) noexcept nogil:
-    return <uint16_t>(half >> 8 | half << 8) if swapped else half
+cdef inline uint16_t in_order(uint16_t half, ByteOrder order) noexcept nogil:
+    return <uint16_t>(half >> 8 | half << 8) if order == SWAPPED else half
 
 
-cdef inline void load_halves(Widen widen, const void *elements, Py_ssize_t stride, Py_ssize_t n, bint swapped,
+cdef inline void load_halves(Widen widen, const void *elements, Py_ssize_t stride, Py_ssize_t n, ByteOrder order,
                              real *to) noexcept nogil:
     cdef uint16_t packed[MASK_BUFFER_ELEMENTS]
     cdef float floats[MASK_BUFFER_ELEMENTS]
     cdef const char *source = <const char *>elements
-    cdef bint in_place = stride == 2 and not swapped
+    cdef bint in_place = stride == 2 and order == NATIVE
     cdef Py_ssize_t done = 0, part, i
     if real is float and in_place:
         widen(source, n, to)
@@ -159,7 +159,7 @@ cdef inline void load_halves(Widen widen, const void *elements, Py_ssize_t strid
         if not in_place:
             for i in range(part):
                 memcpy(&packed[i], source + i*stride, 2)
-                packed[i] = in_order(packed[i], swapped)
+                packed[i] = in_order(packed[i], order)
         if real is float:
             widen(<const char *>packed, part, to)
         else:
@@ -183,11 +183,11 @@ cdef inline float rounded_to_odd(double value) noexcept nogil:
 
 
 cdef inline void store_halves(Narrow narrow, const real *values, Py_ssize_t n, void *elements, Py_ssize_t stride,
-                              bint swapped) noexcept nogil:
+                              ByteOrder order) noexcept nogil:
     cdef uint16_t packed[MASK_BUFFER_ELEMENTS]
     cdef float floats[MASK_BUFFER_ELEMENTS]
     cdef char *target = <char *>elements
-    cdef bint in_place = stride == 2 and not swapped
+    cdef bint in_place = stride == 2 and order == NATIVE
     cdef Py_ssize_t done = 0, part, i
     if real is float and in_place:
         narrow(values, n, target)
@@ -202,26 +202,28 @@ cdef inline void store_halves(Narrow narrow, const real *values, Py_ssize_t n, v
             narrow(floats, part, target if in_place else <char *>packed)
         if not in_place:
             for i in range(part):
-                packed[i] = in_order(packed[i], swapped)
+                packed[i] = in_order(packed[i], order)
                 memcpy(target + i*stride, &packed[i], 2)
         values += part
         target += part*stride
         done += part
 
 
-cdef void load_float16(const void *elements, Py_ssize_t stride, Py_ssize_t n, bint swapped, real *to) noexcept nogil:
-    load_halves(widen_float16, elements, stride, n, swapped, to)
+cdef void load_float16(const void *elements, Py_ssize_t stride, Py_ssize_t n, ByteOrder order,
+                       real *to) noexcept nogil:
+    load_halves(widen_float16, elements, stride, n, order, to)
 
 
-cdef void load_bfloat16(const void *elements, Py_ssize_t stride, Py_ssize_t n, bint swapped, real *to) noexcept nogil:
-    load_halves(widen_bfloat16, elements, stride, n, swapped, to)
+cdef void load_bfloat16(const void *elements, Py_ssize_t stride, Py_ssize_t n, ByteOrder order,
+                        real *to) noexcept nogil:
+    load_halves(widen_bfloat16, elements, stride, n, order, to)
 
 
 cdef void store_float16(const real *values, Py_ssize_t n, void *elements, Py_ssize_t stride,
-                        bint swapped) noexcept nogil:
-    store_halves(narrow_float16, values, n, elements, stride, swapped)
+                        ByteOrder order) noexcept nogil:
+    store_halves(narrow_float16, values, n, elements, stride, order)
 
 
 cdef void store_bfloat16(const real *values, Py_ssize_t n, void *elements, Py_ssize_t stride,
-                         bint swapped) noexcept nogil:
-    store_halves(narrow_bfloat16, values, n, elements, stride, swapped)
+                         ByteOrder order) noexcept nogil:
+    store_halves(narrow_bfloat16, values, n, elements, stride, order)

@@ -180,11 +180,11 @@ cdef Py_ssize_t log_products(real *products, Py_ssize_t n, Py_ssize_t k, const r
 # Lanes are elements of the result. `b` has one row of lanes for each term, and so has `a`, unless one element of `a`
 # serves all lanes, which are then elements of one row of the result.
 
-cdef inline real element_of(const real *a, bint is_shared, Py_ssize_t i, Py_ssize_t j) noexcept nogil:
-    return a[i] if is_shared else a[i*lanes_of(a) + j]
+cdef inline real element_of(const real *a, LeftElements layout, Py_ssize_t i, Py_ssize_t j) noexcept nogil:
+    return a[i] if layout == ONE_FOR_ALL_LANES else a[i*lanes_of(a) + j]
 
 
-cdef inline void max_of_sums(ProductSum *sum, const real *a, bint is_shared, const real *b,
+cdef inline void max_of_sums(ProductSum *sum, const real *a, LeftElements layout, const real *b,
                              Py_ssize_t terms) noexcept nogil:
     cdef Py_ssize_t i, j
     cdef real maximum[LANES]
@@ -195,7 +195,7 @@ cdef inline void max_of_sums(ProductSum *sum, const real *a, bint is_shared, con
         nans[j] = 0
     for i in range(terms):
         for j in range(lanes_of(a)):
-            s = element_of(a, is_shared, i, j) + b[i*lanes_of(b) + j]
+            s = element_of(a, layout, i, j) + b[i*lanes_of(b) + j]
             maximum[j] = larger(s, maximum[j])
             nans[j] += one_if(s != s, <real>0)
     for j in range(lanes_of(a)):
@@ -243,7 +243,7 @@ cdef inline void add_sum(real *total, real a, real b, real maximum, real counted
     total[0] = result
 
 
-cdef inline void add_sums(ProductSum *sum, const real *a, bint is_shared, const real *b,
+cdef inline void add_sums(ProductSum *sum, const real *a, LeftElements layout, const real *b,
                           Py_ssize_t terms) noexcept nogil:
     cdef Py_ssize_t i, j, first, block
     cdef real total[LANES]
@@ -268,7 +268,7 @@ cdef inline void add_sums(ProductSum *sum, const real *a, bint is_shared, const 
             carry[j] = 0
         for i in range(first, first + block):
             for j in range(lanes_of(a)):
-                add_sum(&total[j], element_of(a, is_shared, i, j), b[i*lanes_of(b) + j], maximum[j], counted[j],
+                add_sum(&total[j], element_of(a, layout, i, j), b[i*lanes_of(b) + j], maximum[j], counted[j],
                         apart[j], together[j], round_bias, underflow_below, &low, &count[j])
                 carry[j] += low
         for j in range(lanes_of(a)):
@@ -288,15 +288,15 @@ cdef void clear_products(ProductSum *sum) noexcept nogil:
         sum.others_low[j] = 0
 
 
-cdef void max_of_products(ProductSum *sum, const real *a, bint is_shared, const real *b,
+cdef void max_of_products(ProductSum *sum, const real *a, LeftElements layout, const real *b,
                           Py_ssize_t terms) noexcept nogil:
-    if is_shared:
-        max_of_sums(sum, a, True, b, terms)
+    if layout == ONE_FOR_ALL_LANES:
+        max_of_sums(sum, a, ONE_FOR_ALL_LANES, b, terms)
     else:
-        max_of_sums(sum, a, False, b, terms)
+        max_of_sums(sum, a, ONE_FOR_EACH_LANE, b, terms)
 
 
-cdef void add_products(ProductSum *sum, const real *a, bint is_shared, const real *b,
+cdef void add_products(ProductSum *sum, const real *a, LeftElements layout, const real *b,
                        Py_ssize_t terms) noexcept nogil:
     """Add the terms relative to the maximum, unless no lane has a finite maximum: then the result is known."""
     cdef Py_ssize_t j
@@ -305,10 +305,10 @@ cdef void add_products(ProductSum *sum, const real *a, bint is_shared, const rea
         finite |= is_finite(sum.maximum[j])
     if not finite:
         return
-    if is_shared:
-        add_sums(sum, a, True, b, terms)
+    if layout == ONE_FOR_ALL_LANES:
+        add_sums(sum, a, ONE_FOR_ALL_LANES, b, terms)
     else:
-        add_sums(sum, a, False, b, terms)
+        add_sums(sum, a, ONE_FOR_EACH_LANE, b, terms)
 
 
 cdef void share_maximum(ProductSum *sum) noexcept nogil:

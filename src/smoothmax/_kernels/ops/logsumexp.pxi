@@ -27,7 +27,7 @@ cdef void reduce_row_adaptive(State *state, const real *x, const real *_, Py_ssi
     cdef Py_ssize_t block
     cdef const PartialSum *sum = &state.sum.partial
     while n > 0 and (sum.maximum[0] < 0
-                     or needs_exact_sum(<real>sum.maximum[0], sum.count[0], sum.others[0], False)):
+                     or needs_exact_sum(<real>sum.maximum[0], sum.count[0], sum.others[0], UNWEIGHED)):
         block = min_of(n, ROW_BLOCK_LANES*lanes_of(x))
         reduce_row_exact(state, x, _, block)
         x += block

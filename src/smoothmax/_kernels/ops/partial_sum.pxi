@@ -133,11 +133,16 @@ cdef void merge_f64(State *state, const State *other, Py_ssize_t first, Py_ssize
 
 # Whether rounded terms were good enough -------------------------------------------------------------------------------
 
-cdef inline bint needs_exact_sum(real maximum, double count, double others, bint weighed) noexcept nogil:
+cdef enum Weighing:         # whether the logarithm of a weight will be added to the sum's:
+    UNWEIGHED
+    WEIGHED
+
+
+cdef inline bint needs_exact_sum(real maximum, double count, double others, Weighing weighing) noexcept nogil:
     """Whether an error of 1.1 ULP in `others` may cost the result maximum + log(count + others/p) more than 1/3 ULP.
 
     It does not if abs(maximum) or the logarithm is 2 or more: p is less than 1.42 2**OFFSET, and exp(2) less than 7.4.
-    If `weighed` is set, log(abs(weight)) will be added too. Then the error is small enough if abs(maximum) is 2 or more
+    If WEIGHED, log(abs(weight)) will be added too. Then the error is small enough if abs(maximum) is 2 or more
     or the logarithm 6 or more, because then the result or one of its three terms is 2 or more. exp(6) is less than 404.
     """
     cdef double share
@@ -145,40 +150,40 @@ cdef inline bint needs_exact_sum(real maximum, double count, double others, bint
         share = 3.8e-20             # 2**-64/1.42
     else:
         share = 5.2e-155
-    return (magnitude(maximum) < 2) & (count + others*share < (404.0 if weighed else 7.4))
+    return (magnitude(maximum) < 2) & (count + others*share < (404.0 if weighing == WEIGHED else 7.4))
 
 
-cdef inline bint any_needs_exact(const State *state, Py_ssize_t columns, bint weighed, real _) noexcept nogil:
+cdef inline bint any_needs_exact(const State *state, Py_ssize_t columns, Weighing weighing, real _) noexcept nogil:
     cdef Py_ssize_t j
     cdef int any_ = 0
     cdef const PartialSum *sum = &state.sum.partial
     for j in range(columns):
-        any_ |= needs_exact_sum(<real>sum.maximum[j], sum.count[j], sum.others[j], weighed)
+        any_ |= needs_exact_sum(<real>sum.maximum[j], sum.count[j], sum.others[j], weighing)
     return any_
 
 
-cdef inline void replace_inexact(State *state, const State *exact, Py_ssize_t columns, bint weighed,
+cdef inline void replace_inexact(State *state, const State *exact, Py_ssize_t columns, Weighing weighing,
                                  real _) noexcept nogil:
     """Replace only the columns that need it, because the bits of a column must not depend on its neighbours."""
     cdef Py_ssize_t j
     cdef PartialSum *sum = &state.sum.partial
     for j in range(columns):
-        if needs_exact_sum(<real>sum.maximum[j], sum.count[j], sum.others[j], weighed):
+        if needs_exact_sum(<real>sum.maximum[j], sum.count[j], sum.others[j], weighing):
             sum.count[j] = exact.sum.partial.count[j]
             sum.others[j], sum.others_low[j] = exact.sum.partial.others[j], exact.sum.partial.others_low[j]
 
 
 cdef bint needs_exact_f32(const State *state, Py_ssize_t columns) noexcept nogil:
-    return any_needs_exact(state, columns, False, <float>0)
+    return any_needs_exact(state, columns, UNWEIGHED, <float>0)
 
 
 cdef bint needs_exact_f64(const State *state, Py_ssize_t columns) noexcept nogil:
-    return any_needs_exact(state, columns, False, <double>0)
+    return any_needs_exact(state, columns, UNWEIGHED, <double>0)
 
 
 cdef void replace_inexact_f32(State *state, const State *exact, Py_ssize_t columns) noexcept nogil:
-    replace_inexact(state, exact, columns, False, <float>0)
+    replace_inexact(state, exact, columns, UNWEIGHED, <float>0)
 
 
 cdef void replace_inexact_f64(State *state, const State *exact, Py_ssize_t columns) noexcept nogil:
-    replace_inexact(state, exact, columns, False, <double>0)
+    replace_inexact(state, exact, columns, UNWEIGHED, <double>0)

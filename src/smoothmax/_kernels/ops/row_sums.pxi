@@ -170,7 +170,8 @@ cdef inline double sum_of_row(const real *x, Py_ssize_t n, Py_ssize_t away, Prec
     maximum[0] = max_of_row(x, n, tail)
     if precision != EXACT_SUM:
         total = sum_of_block(x, n, tail, maximum[0], maximum[0], ROUNDED, n + away, destination, carry, count)
-        if precision == ROUNDED_SUM or not needs_exact_sum(maximum[0], count[0], total, precision == WEIGHED_SUM):
+        if precision == ROUNDED_SUM or not needs_exact_sum(
+                maximum[0], count[0], total, WEIGHED if precision == WEIGHED_SUM else UNWEIGHED):
             return total
     return exact_sum_of_block(x, n, maximum[0], carry, count)
 

@@ -95,16 +95,16 @@ cdef inline real raised(const real *maxima, Py_ssize_t groups, Py_ssize_t k, Py_
 
 
 cdef Py_ssize_t find_candidates(const real *x, Py_ssize_t n, Py_ssize_t first, Py_ssize_t k, double known,
-                                bint all_known, Candidate *out) noexcept nogil:
+                                Candidate *out) noexcept nogil:
     """Append the elements of a block of n that may be among the k largest of the row.
 
-    Returns how many. `first` is the index of x[0] in the row. If `all_known` is set, k elements before it are no less
-    than `known`, so only larger elements are candidates. There must be room for one more than n.
+    Returns how many. `first` is the index of x[0] in the row. k elements before it are no less than `known`, so only
+    larger elements are candidates; nan if there are fewer elements. There must be room for one more than n.
     """
     cdef Py_ssize_t width = lanes_of(x), groups, number, found = 0, i, j, at
     cdef real maxima[LANES*TOP_MAXIMA_ROWS]
     cdef real largest = maxima_of_groups(x, n, maxima, &groups)
-    cdef real least = next_above(<real>known) if all_known else <real>-INFINITY
+    cdef real least = next_above(<real>known) if known == known else <real>-INFINITY
     if not largest >= least:
         return 0
     number = number_at_least(maxima, groups, least)

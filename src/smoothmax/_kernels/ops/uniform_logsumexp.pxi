@@ -13,19 +13,19 @@
 # logsumexp with a weight for each element computes it (see _arrays/call.pyx).
 
 cdef bint weighed_needs_exact_f32(const State *state, Py_ssize_t columns) noexcept nogil:
-    return any_needs_exact(state, columns, True, <float>0)
+    return any_needs_exact(state, columns, WEIGHED, <float>0)
 
 
 cdef bint weighed_needs_exact_f64(const State *state, Py_ssize_t columns) noexcept nogil:
-    return any_needs_exact(state, columns, True, <double>0)
+    return any_needs_exact(state, columns, WEIGHED, <double>0)
 
 
 cdef void replace_inexact_weighed_f32(State *state, const State *exact, Py_ssize_t columns) noexcept nogil:
-    replace_inexact(state, exact, columns, True, <float>0)
+    replace_inexact(state, exact, columns, WEIGHED, <float>0)
 
 
 cdef void replace_inexact_weighed_f64(State *state, const State *exact, Py_ssize_t columns) noexcept nogil:
-    replace_inexact(state, exact, columns, True, <double>0)
+    replace_inexact(state, exact, columns, WEIGHED, <double>0)
 
 
 cdef void log_weights_of_lanes(const double *weights, Py_ssize_t columns, real *logs, real *lows) noexcept nogil:

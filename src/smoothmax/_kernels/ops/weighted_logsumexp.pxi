@@ -21,11 +21,17 @@ cdef inline double weighted_log_of(double high, double low_part, real exponent, 
     return split_log(<double>0, magnitude(total[0]), error if total[0] > 0 else -error, exponent, low)
 
 
-cdef inline double weighted_value(double shift, double log_sum, double low, double total, bint signed) noexcept nogil:
+cdef enum SignResult:       # whether the sign of a sum is a result, too:
+    WITHOUT_SIGN
+    WITH_SIGN
+
+
+cdef inline double weighted_value(double shift, double log_sum, double low, double total,
+                                  SignResult signs) noexcept nogil:
     """The result of a sum; nan if it is negative and no sign is returned."""
     cdef double value = add_log_sum(shift, log_sum, low)
     value = -INFINITY if total == 0 else INFINITY if magnitude(total) == INFINITY else value
-    return value if (total >= 0) | (signed & (total < 0)) else <double>NAN
+    return value if (total >= 0) | ((signs == WITH_SIGN) & (total < 0)) else <double>NAN
 
 
 cdef struct WeightedLogs:
@@ -49,12 +55,12 @@ cdef inline void take_weighted_logs(const WeightedSum *sum, Py_ssize_t columns, 
 
 
 cdef void write_weighted(const WeightedLogs *logs, Py_ssize_t columns, real *out, real *sign,
-                         bint signed) noexcept nogil:
+                         SignResult signs) noexcept nogil:
     cdef Py_ssize_t j
     cdef double total
     for j in range(columns):
         total = logs.total[j]
-        out[j] = <real>weighted_value(logs.shift[j], logs.log_sum[j], logs.log_sum_low[j], total, signed)
+        out[j] = <real>weighted_value(logs.shift[j], logs.log_sum[j], logs.log_sum_low[j], total, signs)
         sign[j] = <real>(1 if total > 0 else -1 if total < 0 else total)
 
 
@@ -66,7 +72,8 @@ cdef void finish_weighted_logsumexp(State *state, Py_ssize_t columns, real *out,
     take_weighted_logs(sum, columns, &logs, <real>0)
     for j in range(columns):        # relative to exp(reference), as without weights
         state.normalizer.log_sum[j] = logs.log_sum[j] + (logs.shift[j] - sum.reference[j])
-    write_weighted(&logs, columns, out, sign if sign != NULL else unused, sign != NULL)
+    write_weighted(&logs, columns, out, sign if sign != NULL else unused,
+                   WITH_SIGN if sign != NULL else WITHOUT_SIGN)
 
 
 cdef bint weighted_logsumexp_tile(const real *a, Py_ssize_t ld, const real *b, Py_ssize_t b_ld, Py_ssize_t rows,
@@ -110,7 +117,7 @@ cdef bint weighted_logsumexp_tile(const real *a, Py_ssize_t ld, const real *b, P
             return False
     for j in range(columns):
         log_sum = weighted_log_of(sums[j], carries[j], exponent[j], &total, &log_sum_low)
-        out[j] = <real>weighted_value(shift[j], log_sum, log_sum_low, total, False)
+        out[j] = <real>weighted_value(shift[j], log_sum, log_sum_low, total, WITHOUT_SIGN)
     return True
 
 
