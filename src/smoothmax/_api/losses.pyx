@@ -1,7 +1,7 @@
 """Losses and gradients: signatures and documentation. _arrays/losses.pyx computes them."""
 
 from smoothmax._api.functions cimport lazy_functions, libraries_of
-from smoothmax._kernels.interface cimport LOG_SOFTMAX_VJP, SOFTMAX_VJP
+from smoothmax._kernels.interface cimport LOG_SOFTMAX_VJP, SOFTMAX_VJP, Operation
 from smoothmax._arrays.losses cimport (
     LOG_PROBABILITIES, LOGITS, LOSS, LOSS_AND_GRADIENT, log_prob_array, loss_array, product_array, value_and_softmax,
 )
@@ -74,6 +74,17 @@ def logsumexp_and_softmax(a, axis=None, *, keepdims=False, where=True, out=None,
     return value_and_softmax(a, axis, keepdims, where, out, dtype, scale, add)
 
 
+cdef object gradient(function, Operation operation, g, values, str name, axis, out):
+    """The gradient by `function`, whose second argument is called `name`, in the library of `values`, or of g."""
+    libraries = libraries_of(values)
+    if libraries is not None:
+        return libraries.call(function, libraries.ELEMENTS, name, values, axis, {"g": g, "out": out})
+    libraries = libraries_of(g)
+    if libraries is not None:
+        return libraries.call(function, libraries.ELEMENTS, "g", g, axis, {name: values, "out": out})
+    return product_array(operation, g, values, name, axis, out)
+
+
 def softmax_vjp(g, p, axis=None, *, out=None):
     r"""Gradient with respect to the input of `softmax`, from the gradient with respect to its output.
 
@@ -122,13 +133,7 @@ def softmax_vjp(g, p, axis=None, *, out=None):
     >>> softmax_vjp([1.0, 0.0, 0.0, 0.0], p)
     array([ 0.1875, -0.0625, -0.0625, -0.0625])
     """
-    libraries = libraries_of(p)
-    if libraries is not None:
-        return libraries.call(softmax_vjp, libraries.ELEMENTS, "p", p, axis, {"g": g, "out": out})
-    libraries = libraries_of(g)
-    if libraries is not None:
-        return libraries.call(softmax_vjp, libraries.ELEMENTS, "g", g, axis, {"p": p, "out": out})
-    return product_array(SOFTMAX_VJP, g, p, "p", axis, out)
+    return gradient(softmax_vjp, SOFTMAX_VJP, g, p, "p", axis, out)
 
 
 def log_softmax_vjp(g, logp, axis=None, *, out=None):
@@ -178,13 +183,7 @@ def log_softmax_vjp(g, logp, axis=None, *, out=None):
     >>> log_softmax_vjp([1.0, 0.0, 0.0, 0.0], logp)
     array([ 0.75, -0.25, -0.25, -0.25])
     """
-    libraries = libraries_of(logp)
-    if libraries is not None:
-        return libraries.call(log_softmax_vjp, libraries.ELEMENTS, "logp", logp, axis, {"g": g, "out": out})
-    libraries = libraries_of(g)
-    if libraries is not None:
-        return libraries.call(log_softmax_vjp, libraries.ELEMENTS, "g", g, axis, {"logp": logp, "out": out})
-    return product_array(LOG_SOFTMAX_VJP, g, logp, "logp", axis, out)
+    return gradient(log_softmax_vjp, LOG_SOFTMAX_VJP, g, logp, "logp", axis, out)
 
 
 def cross_entropy(logits, targets, axis=-1, *, weight=None, ignore_index=None, label_smoothing=0.0, reduction="mean",

@@ -12,8 +12,8 @@ from smoothmax._schedule.threads import one_thread
 from smoothmax._thresholds import limits
 
 __all__ = [
-    "are_extreme", "divide_sum", "is_wider_than_float32", "picked_losses", "scaled_weight", "soft_losses",
-    "sum_losses", "target_weights", "whole_losses",
+    "are_extreme", "divide_sum", "is_wider_than_float32", "losses_of_classes", "scaled_weight", "sum_losses",
+    "target_weights", "whole_losses",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, Any]
@@ -84,37 +84,7 @@ def whole_losses(
         )
 
 
-def picked_losses(
-    x: Array,
-    sums: Array,
-    classes: Array,
-    targets: Array,
-    weight: Array | None,
-    add: Any,
-    *,
-    axis: int,
-    n: int,
-    ignore_index: int | None,
-    dtype: np.dtype[Any],
-    scale: Any,
-) -> Array:
-    """The loss of each position whose target is among these classes, and 0 for other positions."""
-    counts = counted(targets, n, ignore_index)
-    places = targets.astype(np.intp) - (classes[0] if classes.size else n)
-    here = np.expand_dims(counts & (places >= 0) & (places < classes.size), axis)
-    if not here.any():
-        return np.zeros(here.shape)
-    places = np.where(here, np.expand_dims(places, axis), 0)
-    factor = 1.0 if weight is None else weight[places]
-    if add is not None:
-        add = np.take_along_axis(np.broadcast_to(add, x.shape), places, axis)
-    x = np.take_along_axis(x, places, axis)
-    with in_a_task():
-        log_p = states.written("log_softmax", x, (axis,), where=True, states=sums, dtype=dtype, scale=scale, add=add)
-        return np.where(here & (factor != 0), -log_p.astype(np.float64) * factor, 0)
-
-
-def soft_losses(
+def losses_of_classes(
     x: Array,
     sums: Array,
     classes: Array,
@@ -129,8 +99,23 @@ def soft_losses(
     dtype: np.dtype[Any],
     scale: Any,
 ) -> Array:
-    """The terms that these classes contribute to each position's loss, for probabilities or smoothed class indices."""
+    """What these classes contribute to the loss of each position. Of class indices alone, only the targets are read."""
+    alone = targets.ndim < x.ndim and label_smoothing == 0
+    if alone:
+        counts = counted(targets, n, ignore_index)
+        places = targets.astype(np.intp) - (classes[0] if classes.size else n)
+        here = np.expand_dims(counts & (places >= 0) & (places < classes.size), axis)
+        if not here.any():
+            return np.zeros(here.shape)
+        places = np.where(here, np.expand_dims(places, axis), 0)
+        if add is not None:
+            add = np.take_along_axis(np.broadcast_to(add, x.shape), places, axis)
+        x = np.take_along_axis(x, places, axis)
     with in_a_task():
+        log_p = states.written("log_softmax", x, (axis,), where=True, states=sums, dtype=dtype, scale=scale, add=add)
+        if alone:
+            factor = 1.0 if weight is None else weight[places]
+            return np.where(here & (factor != 0), -log_p.astype(np.float64) * factor, 0)
         if targets.ndim < x.ndim:
             counts = np.expand_dims(counted(targets, n, ignore_index), axis)
             numbers = np.expand_dims(classes, tuple(i for i in range(x.ndim) if i != axis))
@@ -138,7 +123,6 @@ def soft_losses(
             targets = np.where(counts, smoothed(own, label_smoothing, n), 0)
         elif label_smoothing:
             targets = smoothed(targets, label_smoothing, n)
-        log_p = states.written("log_softmax", x, (axis,), where=True, states=sums, dtype=dtype, scale=scale, add=add)
         part = losses.nll_loss(log_p.astype(np.float64), targets, axis, weight=weight, reduction="none")
     return np.expand_dims(part, axis)
 

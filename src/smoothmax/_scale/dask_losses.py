@@ -27,9 +27,8 @@ from smoothmax._scale.dask_loss_blocks import (
     are_extreme,
     divide_sum,
     is_wider_than_float32,
-    picked_losses,
+    losses_of_classes,
     scaled_weight,
-    soft_losses,
     sum_losses,
     target_weights,
     whole_losses,
@@ -144,10 +143,6 @@ def position_losses(
             token=named("cross-entropy", logits),
         )
     n = logits.shape[axis]
-    function: Any = soft_losses
-    if of_targets is kept and given["label_smoothing"] == 0:
-        function = picked_losses
-        given = {"ignore_index": given["ignore_index"], "scale": given["scale"]}
     computing = np.promote_types(dtype, np.float64 if wide else np.float32)
     sums = block_sums(
         "log_softmax",
@@ -161,7 +156,7 @@ def position_losses(
         add=add,
     )
     parts = da.blockwise(
-        partial(function, axis=axis, n=n, dtype=computing, **given),
+        partial(losses_of_classes, axis=axis, n=n, dtype=computing, **given),
         every,
         logits,
         every,
