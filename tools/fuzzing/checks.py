@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from fuzzing import twin
+from fuzzing.expected import WIDE, Expected, ulp
 from fuzzing.floats import is_real
 from fuzzing.memory import Failure, Memory
-from fuzzing.twin import WIDE, Expected
 
 Array = np.ndarray[Any, Any]
 Case = dict[str, Any]
@@ -44,7 +43,7 @@ def must_be(got: Any, expected: Expected, what: str, dtype: Any, stored: Any = N
         i = np.unravel_index(int(np.argmax(bad)), bad.shape)
         right = expected.value[i]
         with np.errstate(all="ignore"):
-            off = np.abs(real[i].astype(WIDE) - right) / twin.ulp(np.asarray(right), real.dtype)
+            off = np.abs(real[i].astype(WIDE) - right) / ulp(np.asarray(right), real.dtype)
         raise Failure(
             f"value: {what}{list(map(int, i))} is {real[i]!r}, not {right!r}: {float(off):.3g} ULP;"
             f" {int(bad.sum())} of {bad.size} are wrong"

@@ -15,12 +15,13 @@ import numpy as np
 import smoothmax
 from fuzzing.arrays import as_rows, axis_of, back
 from fuzzing.checks import check_inputs, kept_inputs, mended, must_be, output
+from fuzzing.expected import TINY, WIDE, Expected
 from fuzzing.memo import numbers_of, remembered
 from fuzzing.memory import Failure, Memory
 from fuzzing.reductions import reduction_arguments
 from fuzzing.rules import strictly
 from fuzzing.scans import offsets_of
-from fuzzing.twin import COMPLEX, TINY, WIDE, Expected
+from fuzzing.twin import COMPLEX
 
 Array = np.ndarray[Any, Any]
 Case = dict[str, Any]

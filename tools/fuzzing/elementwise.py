@@ -10,11 +10,11 @@ import smoothmax
 from fuzzing import twin
 from fuzzing.arrays import given
 from fuzzing.checks import check_inputs, kept_inputs, must_be, natural, output
+from fuzzing.expected import WIDE, Expected
 from fuzzing.floats import computing_type, promoted
 from fuzzing.memo import numbers_of, remembered
 from fuzzing.memory import Failure, Memory
 from fuzzing.rules import strictly
-from fuzzing.twin import WIDE, Expected
 
 Array = np.ndarray[Any, Any]
 Case = dict[str, Any]

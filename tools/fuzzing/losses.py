@@ -11,11 +11,11 @@ import smoothmax
 from fuzzing import twin
 from fuzzing.arrays import as_rows, back, given, numbers, shape_of
 from fuzzing.checks import check_inputs, kept_inputs, must_be, natural, output
+from fuzzing.expected import WIDE, Expected
 from fuzzing.floats import computing_type, is_real
 from fuzzing.memo import numbers_of, remembered
 from fuzzing.memory import Memory
 from fuzzing.rules import KINDS, strictly
-from fuzzing.twin import WIDE, Expected
 from smoothmax._thresholds import limits
 
 Array = np.ndarray[Any, Any]

@@ -10,11 +10,11 @@ import smoothmax
 from fuzzing import twin
 from fuzzing.arrays import as_rows, axis_of, back, fitting, given, numbers
 from fuzzing.checks import check_inputs, kept_inputs, mended, must_be, must_keep_order, natural, output
+from fuzzing.expected import WIDE, Expected
 from fuzzing.floats import computing_type, promoted
 from fuzzing.memo import numbers_of, remembered
 from fuzzing.memory import Failure, Memory
 from fuzzing.rules import must_raise, strictly
-from fuzzing.twin import WIDE, Expected
 
 Array = np.ndarray[Any, Any]
 Case = dict[str, Any]

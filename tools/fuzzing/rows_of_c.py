@@ -17,11 +17,11 @@ import smoothmax
 from fuzzing import twin
 from fuzzing.arrays import given
 from fuzzing.checks import check_inputs, kept_inputs, must_be
+from fuzzing.expected import WIDE, Expected
 from fuzzing.kinds import NUMBERS
 from fuzzing.memo import numbers_of, remembered
 from fuzzing.memory import Failure, Memory
 from fuzzing.shapes import random_array, random_layout, random_shape
-from fuzzing.twin import WIDE, Expected
 from smoothmax._c.functions import addresses
 
 Array = np.ndarray[Any, Any]

@@ -16,13 +16,13 @@ import numpy as np
 from fuzzing.arrays import given
 from fuzzing.checks import must_be
 from fuzzing.elementwise import matmul_expected
+from fuzzing.expected import Expected
 from fuzzing.losses import loss_arguments, loss_expected
 from fuzzing.memory import Failure, Memory
 from fuzzing.reductions import reduction_arguments, reduction_expected
 from fuzzing.rules import KINDS, must_raise, strictly
 from fuzzing.scans import offsets_of, scan_expected, segments_expected
 from fuzzing.scores import checked_draws, checked_top
-from fuzzing.twin import Expected
 
 Array = np.ndarray[Any, Any]
 Case = dict[str, Any]

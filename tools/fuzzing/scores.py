@@ -12,11 +12,11 @@ import smoothmax
 from fuzzing import twin
 from fuzzing.arrays import as_rows, given
 from fuzzing.checks import check_inputs, kept_inputs, mended, must_be, natural
+from fuzzing.expected import WIDE, Expected
 from fuzzing.floats import computing_type
 from fuzzing.memo import numbers_of, remembered
 from fuzzing.memory import Failure, Memory
 from fuzzing.rules import must_raise, strictly
-from fuzzing.twin import WIDE
 
 Array = np.ndarray[Any, Any]
 Case = dict[str, Any]
@@ -31,7 +31,7 @@ def rows_of(case: Case, x: Array) -> tuple[Array, Any, Any]:
     return as_rows(octets.astype(computing), (axis,)), dtype, computing
 
 
-def top_expected(case: Case, x: Array) -> tuple[Array, twin.Expected, Any]:
+def top_expected(case: Case, x: Array) -> tuple[Array, Expected, Any]:
     """The indices, their log-probabilities and the type of these, along the last axis."""
     rows, dtype, _ = rows_of(case, x)
     n = rows.shape[-1]
@@ -39,7 +39,7 @@ def top_expected(case: Case, x: Array) -> tuple[Array, twin.Expected, Any]:
     places = np.broadcast_to(np.arange(n), rows.shape)
     order = np.where(undefined, places, np.lexsort((places, -rows.astype(WIDE)), axis=-1))[..., : case["k"]]
     with np.errstate(all="ignore"):
-        expected = twin.log_softmax(rows.astype(WIDE), np.ones(rows.shape, bool)) if n else twin.Expected(rows)
+        expected = twin.log_softmax(rows.astype(WIDE), np.ones(rows.shape, bool)) if n else Expected(rows)
     return order, mended(expected.map(lambda v: np.take_along_axis(v, order, -1)), dtype), dtype
 
 

@@ -12,10 +12,10 @@ import smoothmax
 from fuzzing import twin
 from fuzzing.arrays import as_rows, axis_of, given
 from fuzzing.checks import must_be, natural
+from fuzzing.expected import WIDE
 from fuzzing.floats import computing_type
 from fuzzing.memory import Memory
 from fuzzing.rules import strictly
-from fuzzing.twin import WIDE
 
 Array = np.ndarray[Any, Any]
 Case = dict[str, Any]

@@ -111,13 +111,13 @@ cdef object plain_transform(Operation operation, cnp.ndarray array, cnp.ndarray 
 cdef object plain_scan(cnp.ndarray array, const Shape *shape, object axis, bint reverse, bint exclusive, object out,
                        object dtype):
     cdef Environment environment
-    from smoothmax._arrays import plain
+    from smoothmax._arrays.plain_scans import logcumsumexp
 
     note(PLAIN)
     silence = silenced()
     enter_environment(&environment)
     try:
-        value = plain.logcumsumexp(as_type(array, dtype).reshape(whole_shape(shape)), axis, reverse, exclusive)
+        value = logcumsumexp(as_type(array, dtype).reshape(whole_shape(shape)), axis, reverse, exclusive)
         return delivered(value, out, dtype)
     finally:
         leave_environment(&environment)

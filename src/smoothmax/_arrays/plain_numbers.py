@@ -6,7 +6,7 @@ import numpy as np
 
 __all__ = [
     "LOG_2", "LOG_2_LOW", "as_complex", "directions", "exp_in_two", "finite", "log1p_size", "log_size", "scaled_exp",
-    "split", "sum_in_two", "sum_of_three", "times", "two_sum", "unit",
+    "split", "sum_in_two", "sum_of_three", "times", "two_sum", "unit", "widened",
 ]  # fmt: skip
 
 Array = np.ndarray[Any, Any]
@@ -157,3 +157,8 @@ def unit(z: Array) -> Array:
     z, _ = split(as_complex(*parts))
     size = np.hypot(z.real, z.imag)
     return np.where(z == 0, 0, as_complex(z.real / size, z.imag / size + 0.0))
+
+
+def widened(x: Array) -> Array:
+    """complex64 as complex128, which has digits to spare."""
+    return x.astype(np.complex128) if x.dtype == np.complex64 else x
