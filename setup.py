@@ -60,11 +60,13 @@ PORTABLE_FLAGS = [("-fno-tree-loop-distribute-patterns",), ("-g0",), ("/fp:preci
 # products and sums within an expression unless it is told to do so across expressions, as GCC does.
 # An exponential is one long chain of instructions. Only with these flags of scheduling does GCC mix several chains.
 # Compilers would unroll loops over 16 lanes completely before they vectorise them, and leave them scalar. In float64
-# all that happens between blocks is such loops, a sixth of its time. Clang would leave softmax itself scalar.
+# all that happens between blocks is such loops, a sixth of its time. Clang would leave softmax itself scalar. It also
+# leaves loops of fewer than 16 turns scalar if their arrays might overlap, and so sums of float64, which has 8 lanes.
 KERNEL_FLAGS = [
     *PORTABLE_FLAGS, ("-fno-trapping-math", "/clang:-fno-trapping-math"), ("-fno-math-errno", "/clang:-fno-math-errno"),
     ("-ffp-contract=fast", "/clang:-ffp-contract=fast"), ("-fschedule-insns",), ("-fsched-pressure",),
     ("--param=max-completely-peel-times=8", "-mllvm -unroll-full-max-count=8"),
+    ("-mllvm -vectorizer-min-trip-count=8",),
 ]  # fmt: skip
 # We cannot fix Cython's output, which has helpers that a module does not use.
 WARNING_FLAGS = [("-Wno-unused-function",), ("-Wno-pass-failed",)]  # a loop that stays scalar is not an error
