@@ -117,9 +117,16 @@ cdef inline void any_term(real a, real b, real shift, real round_bias, real unde
 
 
 cdef inline void add_term(real *total, real a, real b, real shift, real round_bias, real underflow_below,
-                          WeightRange sizes, real *low) noexcept nogil:
+                          WeightRange sizes, Terms terms, real *low) noexcept nogil:
     """Add b exp(a - shift) to a total that is larger; low is the rounding error, rounded once."""
     cdef real head, tail, factor, result
+    if terms == ROUNDED:
+        rounded_exp(at_least(a - shift, underflow_below), round_bias, &head, &factor)
+        factor *= b
+        result = total[0] + head*factor
+        low[0] = product_error(head, factor, result - total[0])
+        total[0] = result
+        return
     if sizes == ANY_SIZE:
         any_term(a, b, shift, round_bias, underflow_below, &head, &tail, &factor)
     else:
@@ -131,7 +138,7 @@ cdef inline void add_term(real *total, real a, real b, real shift, real round_bi
 
 cdef inline void sum_weighted_lanes(const real *a, Py_ssize_t ld, const real *b, Py_ssize_t b_ld, Py_ssize_t rows,
                                     const real *shift, const real *round_bias, const real *underflow_below,
-                                    const real *bias, WeightRange sizes, Py_ssize_t ahead, double *sums,
+                                    const real *bias, WeightRange sizes, Terms terms, Py_ssize_t ahead, double *sums,
                                     double *carries) noexcept nogil:
     """Add the weighted exponentials of column j to sums[j] + carries[j]; at most ROW_BLOCK_LANES rows.
 
@@ -153,16 +160,20 @@ cdef inline void sum_weighted_lanes(const real *a, Py_ssize_t ld, const real *b,
                 prefetch_l2(a + (ahead + j)*ld, lanes_of(a))
                 prefetch_l2(b + (ahead + j)*b_ld, lanes_of(b))
         for j in range(lanes_of(a)):
-            add_term(&total[j], a[j], b[j], shift[j], round_bias[j], underflow_below[j], sizes, &low0)
-            add_term(&total[j], a[ld + j], b[b_ld + j], shift[j], round_bias[j], underflow_below[j], sizes, &low1)
-            add_term(&total[j], a[2*ld + j], b[2*b_ld + j], shift[j], round_bias[j], underflow_below[j], sizes, &low2)
-            add_term(&total[j], a[3*ld + j], b[3*b_ld + j], shift[j], round_bias[j], underflow_below[j], sizes, &low3)
+            add_term(&total[j], a[j], b[j], shift[j], round_bias[j], underflow_below[j], sizes, terms, &low0)
+            add_term(&total[j], a[ld + j], b[b_ld + j], shift[j], round_bias[j], underflow_below[j], sizes, terms,
+                     &low1)
+            add_term(&total[j], a[2*ld + j], b[2*b_ld + j], shift[j], round_bias[j], underflow_below[j], sizes, terms,
+                     &low2)
+            add_term(&total[j], a[3*ld + j], b[3*b_ld + j], shift[j], round_bias[j], underflow_below[j], sizes, terms,
+                     &low3)
             add_low(&carry[j], &carry_low[j], (low0 + low1) + (low2 + low3))
         a += 4*ld
         b += 4*b_ld
     for i in range(rows % 4):
         for j in range(lanes_of(a)):
-            add_term(&total[j], a[i*ld + j], b[i*b_ld + j], shift[j], round_bias[j], underflow_below[j], sizes, &low0)
+            add_term(&total[j], a[i*ld + j], b[i*b_ld + j], shift[j], round_bias[j], underflow_below[j], sizes, terms,
+                     &low0)
             add_low(&carry[j], &carry_low[j], low0)
     for j in range(lanes_of(a)):
         sums[j] = two_sum(sums[j], <double>(total[j] - bias[j]), &error)
@@ -173,41 +184,49 @@ cdef inline void sum_weighted_lanes(const real *a, Py_ssize_t ld, const real *b,
         carries[j] = error + carry_low[j]
 
 
-cdef void sum_weighted(WeightRange sizes, const real *a, Py_ssize_t ld, const real *b, Py_ssize_t b_ld,
+cdef void sum_weighted(WeightRange sizes, Terms terms, const real *a, Py_ssize_t ld, const real *b, Py_ssize_t b_ld,
                        Py_ssize_t rows, const real *shift, const real *round_bias, const real *underflow_below,
                        const real *bias, Py_ssize_t ahead, double *sums, double *carries) noexcept nogil:
+    """sum_weighted_lanes of ROUNDED or EXACT terms; those of weights of ANY_SIZE are EXACT."""
     if sizes == ANY_SIZE:
-        sum_weighted_lanes(a, ld, b, b_ld, rows, shift, round_bias, underflow_below, bias, ANY_SIZE, ahead, sums,
-                           carries)
+        sum_weighted_lanes(a, ld, b, b_ld, rows, shift, round_bias, underflow_below, bias, ANY_SIZE, EXACT, ahead,
+                           sums, carries)
+    elif terms == ROUNDED:
+        sum_weighted_lanes(a, ld, b, b_ld, rows, shift, round_bias, underflow_below, bias, MODERATE, ROUNDED, ahead,
+                           sums, carries)
     else:
-        sum_weighted_lanes(a, ld, b, b_ld, rows, shift, round_bias, underflow_below, bias, MODERATE, ahead, sums,
-                           carries)
+        sum_weighted_lanes(a, ld, b, b_ld, rows, shift, round_bias, underflow_below, bias, MODERATE, EXACT, ahead,
+                           sums, carries)
 
 
-cdef inline void fold_weighted(double *sums, double *carries, double *lows, Py_ssize_t half) noexcept nogil:
+cdef inline void fold_weighted(double *sums, double *carries, double *lows, Py_ssize_t half, real _) noexcept nogil:
+    """Add the upper half of the lanes to the lower. A double holds what carries of floats add up to."""
     cdef Py_ssize_t j
     cdef double error, low
     for j in range(half):
         sums[j] = two_sum(sums[j], sums[j + half], &error)
-        carries[j] = two_sum(carries[j], carries[j + half], &low)
-        lows[j] += lows[j + half] + low
-        carries[j] = two_sum(carries[j], error, &low)
-        lows[j] += low
+        if real is float:
+            carries[j] += carries[j + half] + error
+        else:
+            carries[j] = two_sum(carries[j], carries[j + half], &low)
+            lows[j] += lows[j + half] + low
+            carries[j] = two_sum(carries[j], error, &low)
+            lows[j] += low
 
 
-cdef inline double weighted_sum_of_lanes(double *sums, double *carries, double *carry, real _) noexcept nogil:
-    """sum_of_lanes in three parts: where sums cancel or are 1, the carries are all there is."""
+cdef inline double weighted_sum_of_lanes(double *sums, double *carries, double *carry, real type_) noexcept nogil:
+    """sum_of_lanes whose carries are sums, too: where sums cancel or are 1, the carries are all there is."""
     cdef Py_ssize_t j
     cdef double total
     cdef double lows[LANES]
     for j in range(LANES_F32 if real is float else LANES_F64):
         lows[j] = 0
     if real is float:
-        fold_weighted(sums, carries, lows, 16)
-    fold_weighted(sums, carries, lows, 8)
-    fold_weighted(sums, carries, lows, 4)
-    fold_weighted(sums, carries, lows, 2)
-    fold_weighted(sums, carries, lows, 1)
+        fold_weighted(sums, carries, lows, 16, type_)
+    fold_weighted(sums, carries, lows, 8, type_)
+    fold_weighted(sums, carries, lows, 4, type_)
+    fold_weighted(sums, carries, lows, 2, type_)
+    fold_weighted(sums, carries, lows, 1, type_)
     total = two_sum(sums[0], carries[0], carry)
     carry[0] += lows[0]
     return total

@@ -2,7 +2,9 @@
 #
 # 1. Find the largest element and the largest weight of a block.
 # 2. Sum it with MODERATE weights, the reference is the largest element.
-# 3. If the weights are not moderate, or the sum is so small beside its terms that digits may be lost (is_sound), sum
+# 3. Sums of logsumexp begin with ROUNDED terms if no term is negative and a sum of at least exp(2) is expected: its
+#    logarithm hides their errors, as without weights. If the sum comes out smaller, sum EXACT terms.
+# 4. If the weights are not moderate, or the sum is so small beside its terms that digits may be lost (is_sound), sum
 #    the block again with weights of ANY_SIZE. Then the reference is the largest a + k log(2).
 
 cdef inline real largest_term(real maximum, real size, real shift, real round_bias) noexcept nogil:
@@ -51,12 +53,23 @@ cdef inline bint is_sound(double total, double present, real largest) noexcept n
 
 # Rows -----------------------------------------------------------------------------------------------------------------
 
-cdef bint add_row_block(WeightedSum *sum, WeightRange sizes, const real *a, const real *b, Py_ssize_t rows,
+cdef inline bint hides_rounding(double total, real exponent) noexcept nogil:
+    """Whether a scaled sum without a shift is at least exp(2); the exponent is that of the scale."""
+    cdef double least
+    if real is float:
+        least = 1.37e20                             # exp(2) 2**OFFSET
+    else:
+        least = 9.91e154
+    return total >= least*power_of_two(-<double>exponent)
+
+
+cdef bint add_row_block(WeightedSum *sum, WeightRange sizes, Terms terms, const real *a, const real *b, Py_ssize_t rows,
                         real *tail, real *tail_b, Py_ssize_t remaining, real best, real size,
                         real least) noexcept nogil:
     """Add a block, whose terms are at most exp(best)*size, to a row's sum.
 
-    Return False if MODERATE weights gave a sum that is not sound; then the row's sum is unchanged.
+    Return False if MODERATE weights gave a sum that is not sound, or if ROUNDED terms are not tried or do not suffice;
+    then the row's sum is unchanged.
     """
     cdef Py_ssize_t width = lanes_of(a), j
     cdef real largest, exponent = 0
@@ -75,6 +88,9 @@ cdef bint add_row_block(WeightedSum *sum, WeightRange sizes, const real *a, cons
     weighted_shifts_of(finite_reference(<real>moved.reference), <real>moved.exponent, sizes, shift, round_bias,
                        underflow_below)
     largest = largest_term(best, size, shift[0], round_bias[0] + exponent)
+    if terms == ROUNDED and not (shift[0] == 0 and least >= 0 and rows >= ROUNDED_MIN_LANE_ROWS and hides_rounding(
+            <double>largest*rows/16, round_bias_of(<real>0) - round_bias[0])):
+        return False            # even if the mean term is a thirtieth of the largest
     spread(shift[0], shift)
     spread(round_bias[0], round_bias)
     spread(underflow_below[0], underflow_below)
@@ -82,10 +98,13 @@ cdef bint add_row_block(WeightedSum *sum, WeightRange sizes, const real *a, cons
     for j in range(width):
         sums[j] = 0
         carries[j] = 0
-    sum_weighted(sizes, a, width, b, width, rows, shift, round_bias, underflow_below, bias, rows, sums, carries)
+    sum_weighted(sizes, terms, a, width, b, width, rows, shift, round_bias, underflow_below, bias, rows, sums, carries)
     if remaining:
-        sum_weighted(sizes, tail, width, tail_b, width, 1, shift, round_bias, underflow_below, bias, 0, sums, carries)
+        sum_weighted(sizes, terms, tail, width, tail_b, width, 1, shift, round_bias, underflow_below, bias, 0, sums,
+                     carries)
     total = weighted_sum_of_lanes(sums, carries, &carry, <real>0)
+    if terms == ROUNDED and not hides_rounding(total, round_bias_of(<real>0) - round_bias[0]):
+        return False
     if sizes == ANY_SIZE:
         put_weighted(sum, 0, &moved)
         join_weighted(sum, 0, total, carry, a, b, rows*width + remaining, 1, 1)
@@ -97,8 +116,9 @@ cdef bint add_row_block(WeightedSum *sum, WeightRange sizes, const real *a, cons
     return True
 
 
-cdef void add_weighted_row(WeightedSum *sum, const real *a, const real *b, Py_ssize_t n) noexcept nogil:
-    """Add a row of any length to column 0."""
+cdef inline void add_weighted_blocks(WeightedSum *sum, const real *a, const real *b, Py_ssize_t n,
+                                     Terms first) noexcept nogil:
+    """Add a row of any length to column 0, block by block, with terms of the kind `first` where these suffice."""
     cdef Py_ssize_t width = lanes_of(a), block, rows, remaining, j
     cdef real best, size, least
     cdef bint done
@@ -128,16 +148,24 @@ cdef void add_weighted_row(WeightedSum *sum, const real *a, const real *b, Py_ss
         best = max_of_lanes(maximum) if size > 0 else <real>-INFINITY
         done = False
         if is_moderate(best, <real>sum.reference[0], size):
-            done = add_row_block(sum, MODERATE, a, b, rows, tail, tail_b, remaining, best, size, least)
+            if first == ROUNDED:
+                done = add_row_block(sum, MODERATE, ROUNDED, a, b, rows, tail, tail_b, remaining, best, size, least)
+            if not done:
+                done = add_row_block(sum, MODERATE, EXACT, a, b, rows, tail, tail_b, remaining, best, size, least)
         if not done:
             spread(<real>-INFINITY, maximum)
             max_weighted_lanes(a, width, b, width, rows, maximum)
             if remaining:
                 max_weighted_lanes(tail, width, tail_b, width, 1, maximum)
-            add_row_block(sum, ANY_SIZE, a, b, rows, tail, tail_b, remaining, max_of_lanes(maximum), <real>1, least)
+            add_row_block(sum, ANY_SIZE, EXACT, a, b, rows, tail, tail_b, remaining, max_of_lanes(maximum), <real>1,
+                          least)
         a += block
         b += block
         n -= block
+
+
+cdef void add_weighted_row(WeightedSum *sum, const real *a, const real *b, Py_ssize_t n) noexcept nogil:
+    add_weighted_blocks(sum, a, b, n, EXACT)
 
 
 # Tiles ----------------------------------------------------------------------------------------------------------------
@@ -233,8 +261,8 @@ cdef bint add_tile_block(WeightedSum *sum, Py_ssize_t first, WeightRange sizes, 
         bias[j] = bias_of(largest[j], least[j])
         sums[j] = 0
         carries[j] = 0
-    sum_weighted(sizes, a, ld, b, b_ld, rows, shift, round_bias, underflow_below, bias, rows_ahead(rows, ld, <real>0),
-                 sums, carries)
+    sum_weighted(sizes, EXACT, a, ld, b, b_ld, rows, shift, round_bias, underflow_below, bias,
+                 rows_ahead(rows, ld, <real>0), sums, carries)
     if sizes == ANY_SIZE:
         put_weighted_lanes(sum, first, &moved, width)
         for j in range(width):

@@ -111,8 +111,8 @@ cdef bint weighted_logsumexp_tile(const real *a, Py_ssize_t ld, const real *b, P
             bias[j] = bias_of(largest[j], least[j])
             sums[first + j] = 0
             carries[first + j] = 0
-        sum_weighted(MODERATE, a + first, ld, b + first, b_ld, rows, shift + first, round_bias, underflow_below, bias,
-                     0, sums + first, carries + first)
+        sum_weighted(MODERATE, EXACT, a + first, ld, b + first, b_ld, rows, shift + first, round_bias, underflow_below,
+                     bias, 0, sums + first, carries + first)
         if not are_sound(maximum, size, sums + first, nothing, largest):
             return False
     for j in range(columns):
@@ -124,7 +124,7 @@ cdef bint weighted_logsumexp_tile(const real *a, Py_ssize_t ld, const real *b, P
 # Table ----------------------------------------------------------------------------------------------------------------
 
 cdef void reduce_weighted_row(State *state, const real *a, const real *b, Py_ssize_t n) noexcept nogil:
-    add_weighted_row(&state.sum.weighted, a, b, n)
+    add_weighted_blocks(&state.sum.weighted, a, b, n, ROUNDED)
 
 
 cdef void reduce_weighted_tile(State *state, const real *a, Py_ssize_t ld, const real *b, Py_ssize_t b_ld,
