@@ -19,7 +19,6 @@ BOUNDARIES = {
     *(LIMITS[limit] for limit in ("TILE_SHORT_ELEMENTS", "TILE_COLUMNS", "TILE_LONG_ELEMENTS", "SCRATCH_TILE_ROWS")),
     LIMITS["SERIAL_ROW_ELEMENTS"],
     *(LIMITS[limit] for limit in ("MASK_BUFFER_ELEMENTS", "FUSED_LOG_SOFTMAX_TILE_ROWS", "SCRATCH_ELEMENTS")),
-    *(LIMITS["JOINT_ROW_MIN_BYTES"] // size for size in ITEMSIZES),
     *BLOCKS,
     *(LIMITS["STAGED_ROW_BYTES"] // size for size in ITEMSIZES),
     *(LIMITS["ROUNDED_MIN_LANE_ROWS"] * LIMITS["LANE_BYTES"] // size for size in ITEMSIZES),
@@ -85,7 +84,7 @@ def test_elements_of_minus_infinity_that_fill_the_lanes_do_not_change_the_bits(f
 def test_the_number_of_rows_does_not_change_the_bits_of_a_row(function, dtype, n, rows):
     """The logarithms of joint rows are taken JOINT_MAX_ROWS at a time, and the last rows may be fewer."""
     x = rotations(row_of(n, dtype), 40)
-    joint = LIMITS["JOINT_ROW_MIN_BYTES"] <= x[0].nbytes <= LIMITS["ROW_BLOCK_BYTES"]
+    joint = x[0].nbytes <= LIMITS["ROW_BLOCK_BYTES"]
     route = explain(cross_entropy, x[:rows], [5] * rows, reduction="none")
     assert (route["name"] == "JOINT_ROWS") == joint
     all_ = function(x, axis=1)

@@ -62,10 +62,13 @@ def fused_state_rows(dtype):
 
 
 def joint_rows_from(dtype):
-    n = elements(L["JOINT_ROW_MIN_BYTES"], dtype)
+    long, few = elements(L["ROUNDED_MIN_LANE_ROWS"] * L["LANE_BYTES"], dtype), L["JOINT_MAX_ROWS"] // 4
     return [
-        ("FUSED_ROW", logsumexp, ones(2, n - 1, dtype=dtype), 1),
-        ("JOINT_ROWS", logsumexp, ones(2, n, dtype=dtype), 1),
+        ("FUSED_ROW", logsumexp, ones(1, long, dtype=dtype), 1),
+        ("JOINT_ROWS", logsumexp, ones(2, long, dtype=dtype), 1),
+        ("FUSED_ROW", logsumexp, ones(few - 1, long - 1, dtype=dtype), 1),
+        ("JOINT_ROWS", logsumexp, ones(few, long - 1, dtype=dtype), 1),
+        ("JOINT_ROWS", logsumexp, ones(few, 2, dtype=dtype), 1),
     ]
 
 
@@ -99,6 +102,27 @@ def halves_to(_):
     return [
         ("SINGLE_ROW", softmax, ones(n, dtype=np.float16)),
         ("FUSED_ROW", softmax, ones(n + 1, dtype=np.float16)),
+    ]
+
+
+def half_rows_to(_):
+    n = elements(L["ROW_BLOCK_BYTES"], np.float32)
+    most = elements(L["STAGED_DRAFT_BYTES"], np.float32)
+    return [
+        ("FUSED_ROW", softmax, ones(2, n, dtype=np.float16), 1),
+        ("DRAFT_ROW", softmax, ones(2, n + 1, dtype=np.float16), 1),
+        ("DRAFT_ROW", softmax, ones(2, most, dtype=np.float16), 1),
+        ("TWO_PASS_ROW", softmax, ones(2, most + 1, dtype=np.float16), 1),
+        ("FUSED_ROW", log_softmax, ones(2, n, dtype=np.float16), 1),
+        ("TWO_PASS_ROW", log_softmax, ones(2, n + 1, dtype=np.float16), 1),
+    ]
+
+
+def half_tiles_to(_):
+    n, m = L["HALF_TILE_ROWS"], L["TILE_LONG_MIN_COLUMNS"]
+    return [
+        ("FUSED_DIFFERENCES_TILE", log_softmax, ones(n, 2 * m, dtype=np.float16), 0),
+        ("FUSED_TILE", log_softmax, ones(n + 1, 2 * m, dtype=np.float16), 0),
     ]
 
 
@@ -309,12 +333,14 @@ CASES = {
     "FUSED_SUM_ROW_BYTES of log_softmax": fused_rows(log_softmax, "FUSED_SUM_ROW_BYTES", "DRAFT_ROW"),
     "FUSED_SOFTMAX_ROW_BYTES": fused_rows(softmax, "FUSED_SOFTMAX_ROW_BYTES", "DRAFT_ROW"),
     "FUSED_STATE_ROW_BYTES": fused_state_rows,
-    "JOINT_ROW_MIN_BYTES": joint_rows_from,
+    "one row or two": joint_rows_from,
     "ROW_BLOCK_BYTES": joint_rows_to,
     "DRAFT_MAX_BYTES of drafts": drafts_to,
     "DRAFT_MAX_BYTES of gathered rows": gathered_to,
     "STAGED_DRAFT_BYTES": staged_drafts_to,
     "HALF_ROW_ELEMENTS": halves_to,
+    "ROW_BLOCK_BYTES of halves": half_rows_to,
+    "HALF_TILE_ROWS": half_tiles_to,
     "TILE_SHORT_ELEMENTS": short_tiles_by_length,
     "TILE_SHORT_MIN_COLUMNS": short_tiles_by_columns,
     "TILE_LONG_ELEMENTS": long_tiles_by_length,

@@ -348,7 +348,10 @@ def test_the_computation_is_in_dtype(function, dtype, given):
                 wanted = np.float16(function(x.astype(np.float32), axis=axis))
         else:
             wanted = function(x.astype(dtype), axis=axis)
-        same(got, wanted)
+        if dtype is np.float16 and function is not logsumexp:  # columns lose digits that float16 does not have
+            np.testing.assert_allclose(got, wanted, rtol=2**-10, atol=2**-24)
+        else:
+            same(got, wanted)
         for spelled in (np.dtype(dtype), np.dtype(dtype).char):
             same(function(x, axis=axis, dtype=spelled), got)
     assert function(np.zeros(0, given), dtype=dtype).dtype == dtype
@@ -364,11 +367,12 @@ def test_out_is_cast_from_the_type_of_the_computation(function, given, dtype, ou
     with np.errstate(over="ignore"):
         for axis in (0, 1):
             result = function(x, axis=axis, dtype=dtype)
-            if result.dtype == np.float16:
-                result = function(x, axis=axis, dtype=np.float32)
+            wanted = result
+            if result.dtype == np.float16 != out:
+                wanted = function(x, axis=axis, dtype=np.float32)
             target = np.zeros(result.shape, out)
             assert function(x, axis=axis, dtype=dtype, out=target) is target
-            np.testing.assert_array_equal(target, result.astype(out))
+            np.testing.assert_array_equal(target, wanted.astype(out))
 
 
 @pytest.mark.parametrize("a", [*FLOATS, bool, np.int8, np.int64, np.complex64])

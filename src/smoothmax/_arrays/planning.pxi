@@ -57,6 +57,12 @@ cdef void put_result(Plan *plan, cnp.ndarray result, int computing, Shape *shape
     take_strides(result, RESULT, shape)
 
 
+cdef inline void take_kernels_of_halves(Plan *plan, cnp.ndarray result, int number) noexcept:
+    """Compute no more digits than halves have, if the results are of a half type `number` and go nowhere wider."""
+    if plan.kernels.of_halves != NULL and not is_kernel_type(number) and cnp.PyArray_TYPE(result) == number:
+        plan.kernels = plan.kernels.of_halves
+
+
 cdef void put_reduced_result(Plan *plan, cnp.ndarray result, int computing, Shape *shape, bint keepdims) noexcept:
     """Note where the result of each reduction goes, in a call without a result for each element."""
     put_array(plan, RESULT, result, computing)

@@ -223,8 +223,10 @@ cdef enum Operation:
     WEIGHTED_LOGMEANEXP
     LOGCUMSUMEXP
     EXCLUSIVE_LOGCUMSUMEXP
-    EXACT_LOGSUMEXP                 # not public: the sums that other operations fall back on, and
-    MERGEABLE_LOGSUMEXP             # the sums of states that a later call will merge
+    EXACT_LOGSUMEXP                 # not public: the sums that other operations fall back on,
+    MERGEABLE_LOGSUMEXP             # the sums of states that a later call will merge, and
+    HALF_SOFTMAX                    # of float32 only: results that will be rounded to halves
+    HALF_LOG_SOFTMAX
     OPERATIONS
 
 
@@ -266,6 +268,7 @@ cdef struct Kernels:
     ReplaceInexact replace_inexact
     const Kernels *exact
     const Kernels *mergeable            # reduces to states that a later call finishes; NULL if this table does
+    const Kernels *of_halves            # computes results that will be rounded to halves; NULL if this table does
     # Two passes over a row with a draft. The first stores the exponentials of a block in `out` if they can be corrected
     # later, and the maximum so far of each block of ROW_BLOCK_BYTES in `maxima`, or nan where it stored none. The
     # second pass corrects the exponentials, or computes them if there are none: the bits are the same.
@@ -283,7 +286,7 @@ cdef struct Kernels:
     FusedTile fused_tile
     FusedTile fused_differences_tile
     FusedWeightedTile fused_weighted_tile   # False if a state is needed; then nothing is written
-    JointRow joint_row                      # reduces a row of JOINT_ROW_MIN_BYTES to ROW_BLOCK_BYTES into one column
+    JointRow joint_row                      # reduces a row of at most ROW_BLOCK_BYTES into one column
     # Fused with a state, under the same limits and instead of the functions above: one call reduces a whole row or tile
     # into the state and, where the operation has a result for each element, stores the exponentials in `out`. `finish`
     # computes their factors, and `scale` multiplies.

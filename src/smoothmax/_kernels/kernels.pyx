@@ -11,28 +11,28 @@ from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from smoothmax._kernels.interface cimport (
-    CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, EXACT_LOGSUMEXP, EXCLUSIVE_LOGCUMSUMEXP, FROM_MAXIMUM, IN_LOGARITHMS,
-    LOG1MEXP, LOG1PEXP, LOGADDEXP, LOGCUMSUMEXP, LOGMEANEXP, LOGSUBEXP, LOGSUMEXP, LOGSUMEXP_AND_SOFTMAX, LOG_EXPIT,
-    LOG_PROB, LOG_SOFTMAX, LOG_SOFTMAX_VJP, MASKED_LOGMEANEXP, MERGEABLE_LOGSUMEXP, NATIVE, NLL, ONE_ADDEND_A_ROW,
-    ONE_FOR_ALL_LANES, ONE_FOR_EACH_LANE, SHIFTED, SOFTMAX, SOFTMAX_VJP, SOFT_CROSS_ENTROPY,
-    SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, SWAPPED, UNIFORM_LOGSUMEXP, WEIGHTED_LOGMEANEXP, WEIGHTED_LOGSUMEXP,
-    AddProducts, Addends, Adjust, Blend, ByteOrder, Candidate, CorrectRow, CumulateBlock, DataKernels, DotSum, DraftRow,
-    Elementwise, ElementwiseRow, ExponentiateTile, Factor, FindCandidates, Finish, FinishProducts, FusedRow,
-    FusedStateRow, FusedStateTile, FusedTile, FusedWeightedTile, JointRow, Kernels, LeftElements, Load, LogProducts,
-    MultiplyStack, NumberF32, NumberF64, PartialSum, PickElement, PickElements, PickOfTile, ProductKernels, ProductSum,
-    ReduceRow, ReduceTile, RunningSum, ScaleRow, ScaleTile, Scaling, ScoreKernels, Select, State, Table, TopOfTile,
-    Transpose, WeightedSum, WriteRow, WriteTile, clear,
+    CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, EXACT_LOGSUMEXP, EXCLUSIVE_LOGCUMSUMEXP, FROM_MAXIMUM, HALF_LOG_SOFTMAX,
+    HALF_SOFTMAX, IN_LOGARITHMS, LOG1MEXP, LOG1PEXP, LOGADDEXP, LOGCUMSUMEXP, LOGMEANEXP, LOGSUBEXP, LOGSUMEXP,
+    LOGSUMEXP_AND_SOFTMAX, LOG_EXPIT, LOG_PROB, LOG_SOFTMAX, LOG_SOFTMAX_VJP, MASKED_LOGMEANEXP, MERGEABLE_LOGSUMEXP,
+    NATIVE, NLL, ONE_ADDEND_A_ROW, ONE_FOR_ALL_LANES, ONE_FOR_EACH_LANE, SHIFTED, SOFTMAX, SOFTMAX_VJP,
+    SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, SWAPPED, UNIFORM_LOGSUMEXP, WEIGHTED_LOGMEANEXP,
+    WEIGHTED_LOGSUMEXP, AddProducts, Addends, Adjust, Blend, ByteOrder, Candidate, CorrectRow, CumulateBlock,
+    DataKernels, DotSum, DraftRow, Elementwise, ElementwiseRow, ExponentiateTile, Factor, FindCandidates, Finish,
+    FinishProducts, FusedRow, FusedStateRow, FusedStateTile, FusedTile, FusedWeightedTile, JointRow, Kernels,
+    LeftElements, Load, LogProducts, MultiplyStack, NumberF32, NumberF64, PartialSum, PickElement, PickElements,
+    PickOfTile, ProductKernels, ProductSum, ReduceRow, ReduceTile, RunningSum, ScaleRow, ScaleTile, Scaling,
+    ScoreKernels, Select, State, Table, TopOfTile, Transpose, WeightedSum, WriteRow, WriteTile, clear,
 )
 from smoothmax._kernels.interface cimport Store as StoreElements    # loops/add.pxi has another Store
 from smoothmax._thresholds cimport (
     ALIASED_SOFTMAX_TILE_BYTES, ALIASED_SUM_TILE_BYTES, CACHE_LINE_BYTES, CARRY_QUADS_F32, CARRY_QUADS_F64, CARRY_ROWS,
     COLUMN_PREFETCH_MIN_BYTES, COLUMN_PREFETCH_MIN_ROWS, EXACT_DIFFERENCES_MAX_ROWS, FUSED_LOG_SOFTMAX_TILE_ROWS,
     FUSED_SOFTMAX_ROW_BYTES, FUSED_SOFTMAX_TILE_BYTES, FUSED_STATE_ROW_BYTES, FUSED_STATE_TILE_BYTES,
-    FUSED_SUM_ROW_BYTES, FUSED_SUM_TILE_BYTES, LANES_F32, LANES_F64, MASK_BUFFER_ELEMENTS, ROUNDED_DIFFERENCES_MAX_ROWS,
-    ROUNDED_MIN_LANE_ROWS, ROW_BLOCK_LANES, SCAN_BLOCK_ROWS, SCAN_LOWER_EXPONENTS, SERIAL_ROW_ELEMENTS,
-    SOFTMAX_DIFFERENCES_MAX_ROWS, SOFTMAX_PREFETCH_MAX_ROWS, TILE_BLOCK_BYTES, TILE_COLUMNS, TOP_GROUP_ROWS,
-    TOP_MAXIMA_ROWS, TOP_SPARE_ELEMENTS, TOP_SPARSE_ELEMENTS, TRANSPOSE_BLOCK_ROWS, TRANSPOSE_NARROW_ROWS,
-    UNFETCHED_STRIDE_BYTES, WEIGHTED_TILE_BLOCK_ROWS,
+    FUSED_SUM_ROW_BYTES, FUSED_SUM_TILE_BYTES, HALF_TILE_ROWS, LANES_F32, LANES_F64, MASK_BUFFER_ELEMENTS,
+    ROUNDED_DIFFERENCES_MAX_ROWS, ROUNDED_MIN_LANE_ROWS, ROW_BLOCK_BYTES, ROW_BLOCK_LANES, SCAN_BLOCK_ROWS,
+    SCAN_LOWER_EXPONENTS, SERIAL_ROW_ELEMENTS, SOFTMAX_DIFFERENCES_MAX_ROWS, SOFTMAX_PREFETCH_MAX_ROWS,
+    TILE_BLOCK_BYTES, TILE_COLUMNS, TOP_GROUP_ROWS, TOP_MAXIMA_ROWS, TOP_SPARE_ELEMENTS, TOP_SPARSE_ELEMENTS,
+    TRANSPOSE_BLOCK_ROWS, TRANSPOSE_NARROW_ROWS, UNFETCHED_STRIDE_BYTES, WEIGHTED_TILE_BLOCK_ROWS,
 )
 
 cdef enum:
@@ -72,6 +72,7 @@ include "ops/logsumexp.pxi"
 include "ops/softmax.pxi"
 include "ops/softmax_draft.pxi"
 include "ops/log_softmax.pxi"
+include "ops/half_results.pxi"
 include "ops/logsumexp_and_softmax.pxi"
 include "ops/weighted_sum.pxi"
 include "ops/weighted_blocks.pxi"
@@ -148,6 +149,7 @@ cdef void fill_scores(ScoreKernels *kernels, real type_) noexcept:
 cdef Table TABLE
 fill(TABLE.f32, <float>0)
 fill(TABLE.f64, <double>0)
+fill_half_results(TABLE.f32)
 fill_data(&TABLE.data_f32, <float>0)
 fill_data(&TABLE.data_f64, <double>0)
 fill_products(&TABLE.products_f32, <float>0)

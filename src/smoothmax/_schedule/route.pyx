@@ -10,7 +10,8 @@
                                                                     gradient needs the sums; else FUSED_TILE
         more                                                        ONE_PASS_TILE, TWO_PASS_TILE (in bands)
     rows
-        up to fused_row_bytes                                       JOINT_ROWS of short rows, one result; else FUSED_ROW
+        up to fused_row_bytes                                       JOINT_ROWS of several short rows, one result; else
+                                                                    FUSED_ROW
         more: ONE_PASS_ROW; with results    DRAFT_ROW, GATHERED_ROW, else TWO_PASS_ROW
 
 The limits are in _thresholds.pxd, those of an operation in its table of kernels.
@@ -21,8 +22,8 @@ from smoothmax._schedule.plan cimport (
     has_one_weight_a_row, inner_shape, inner_stride, is_contiguous, size_of_stride, writes,
 )
 from smoothmax._thresholds cimport (
-    ALIASED_STRIDE_BYTES, BAND_MAX_TILES, BAND_ROW_BYTES, CONTIGUOUS_MIN_ELEMENTS, DRAFT_MAX_BYTES, JOINT_ROW_MIN_BYTES,
-    JOINT_MAX_ROWS, LANE_BYTES, MAX_PIECES, NARROW_MIN_ELEMENTS, ROW_BLOCK_BYTES, ROW_PIECE_BYTES,
+    ALIASED_STRIDE_BYTES, BAND_MAX_TILES, BAND_ROW_BYTES, CONTIGUOUS_MIN_ELEMENTS, DRAFT_MAX_BYTES, JOINT_MAX_ROWS,
+    LANE_BYTES, MAX_PIECES, NARROW_MIN_ELEMENTS, ROUNDED_MIN_LANE_ROWS, ROW_BLOCK_BYTES, ROW_PIECE_BYTES,
     SCRATCH_ELEMENTS, STAGED_DRAFT_BYTES, TILE_COLUMNS, TILE_LONG_ELEMENTS, TILE_LONG_MIN_COLUMNS, TILE_PIECE_BYTES,
     TILE_SHORT_ELEMENTS, TILE_SHORT_MIN_COLUMNS,
 )
@@ -85,8 +86,10 @@ cdef inline Py_ssize_t narrow_rows_of(const Plan *plan) noexcept nogil:
 
 
 cdef inline bint can_be_joint(const Plan *plan, const Route *route) noexcept nogil:
-    return (plan.kernels.joint_row != NULL and count(&plan.kept, 0) > 1
-            and JOINT_ROW_MIN_BYTES <= route.length*plan.itemsize <= ROW_BLOCK_BYTES)
+    """Whether rows are joint: several long ones, or short ones that fill a quarter of the places (P15)."""
+    cdef Py_ssize_t size = route.length*plan.itemsize, rows = count(&plan.kept, 0)
+    return (plan.kernels.joint_row != NULL and size <= ROW_BLOCK_BYTES
+            and rows >= (2 if size >= ROUNDED_MIN_LANE_ROWS*LANE_BYTES else JOINT_MAX_ROWS//4))
 
 
 cdef Py_ssize_t piece_of_row(Py_ssize_t n, Py_ssize_t most, Py_ssize_t granule) noexcept nogil:

@@ -1,6 +1,6 @@
 """Routes of rows that are not just a loop over blocks: fused rows, joint rows and drafts."""
 
-from smoothmax._kernels.interface cimport SHIFTED, Kernels, State, clear
+from smoothmax._kernels.interface cimport Kernels, State, clear
 from smoothmax._schedule.feed cimport Unit, away_of
 from smoothmax._schedule.plan cimport (
     ADDENDS, ELEMENTS, MASK, RESULT, SIGN, WEIGHTS, Bases, Cursor, Plan, addends_of, inner_stride, is_contiguous,
@@ -93,7 +93,6 @@ cdef void joint_rows(const Unit *unit, State *state) noexcept nogil:
             bases.data[MASK] += mask_step
         if bases.data[ADDENDS] != NULL:
             bases.data[ADDENDS] += addends_step
-    state.scaling = SHIFTED
     take_targets(unit, state)
     # Always finish JOINT_MAX_ROWS rows. Otherwise the number of rows would decide between the vector loop and its
     # remainder, and the last bit could differ.

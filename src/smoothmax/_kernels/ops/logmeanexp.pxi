@@ -36,6 +36,12 @@ cdef inline double mean_value(double maximum, Scaling scaling, double count, dou
 cdef void finish_logmeanexp(State *state, Py_ssize_t columns, real *out, real *sign) noexcept nogil:
     cdef Py_ssize_t j
     cdef double others, others_low
+    if state.scaling == FROM_MAXIMUM:
+        for j in range(columns):
+            others = two_sum(state.sum.partial.others[j], state.sum.partial.others_low[j], &others_low)
+            out[j] = <real>mean_value(state.sum.partial.maximum[j], FROM_MAXIMUM, state.sum.partial.count[j], others,
+                                      others_low, state.argument.elements[j], <real>0)
+        return
     for j in range(columns):
         others = two_sum(state.sum.partial.others[j], state.sum.partial.others_low[j], &others_low)
         out[j] = <real>mean_value(state.sum.partial.maximum[j], SHIFTED, state.sum.partial.count[j], others, others_low,
@@ -57,7 +63,7 @@ cdef void logmeanexp_row(const real *x, Py_ssize_t n, Py_ssize_t away, real *out
 
 
 cdef void joint_row_of_logmeanexp(State *state, Py_ssize_t column, const real *x, Py_ssize_t n) noexcept nogil:
-    sum_row_into(state, column, x, n, EXACT_SUM)
+    sum_whole_row_into(state, column, x, n, EXACT_SUM)
 
 
 cdef inline void put_means(const real *maximum, const real *totals, const real *carries, const real *counts, real n,

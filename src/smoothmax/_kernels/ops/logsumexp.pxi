@@ -100,7 +100,7 @@ cdef void logsumexp_row(const real *x, Py_ssize_t n, Py_ssize_t away, real *out)
 
 
 cdef void joint_row_of_logsumexp(State *state, Py_ssize_t column, const real *x, Py_ssize_t n) noexcept nogil:
-    sum_row_into(state, column, x, n, ADAPTIVE_SUM)
+    sum_whole_row_into(state, column, x, n, ADAPTIVE_SUM)
 
 
 # Fused tiles ----------------------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ cdef void loss_state_row(State *state, const real *x, Py_ssize_t n, real *out) n
         clear(state, 1)
         reduce_row_rounded(state, x, x, n)
     else:
-        sum_short_row_into(state, x, n)
+        sum_short_row_into(state, 0, x, n)
 
 
 cdef inline void log_state_of_tile(State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
@@ -52,7 +52,7 @@ cdef void loss_state_differences_tile(State *state, const real *x, Py_ssize_t ld
 
 
 cdef void joint_row_of_loss(State *state, Py_ssize_t column, const real *x, Py_ssize_t n) noexcept nogil:
-    sum_row_into(state, column, x, n, ROUNDED_SUM)
+    sum_whole_row_into(state, column, x, n, ROUNDED_SUM)
 
 
 cdef inline void take_dot_row(State *state, const real *x, const real *b, Py_ssize_t n, double old) noexcept nogil:

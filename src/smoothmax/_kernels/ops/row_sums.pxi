@@ -249,17 +249,28 @@ cdef inline double sum_of_lane_row(const real *x, Py_ssize_t n, real *maximum, d
     return sum_in_lanes(x, n, lanes_of(x), WITHOUT_MAXIMUM, <real *>NULL, maximum, carry, count)
 
 
-cdef void sum_short_row_into(State *state, const real *x, Py_ssize_t n) noexcept nogil:
-    """Reduce a row that is not long (see is_long) into the first column of a state."""
+cdef void sum_short_row_into(State *state, Py_ssize_t column, const real *x, Py_ssize_t n) noexcept nogil:
+    """Reduce a row that is not long (see is_long) into one column of a state."""
     cdef real maximum
     cdef double carry, count
     if n > lanes_of(x):
-        sum_row_into(state, 0, x, n, EXACT_SUM)
+        sum_row_into(state, column, x, n, EXACT_SUM)
         state.scaling = SHIFTED
         return
-    state.sum.partial.others[0] = sum_of_lane_row(x, n, &maximum, &carry, &count)
-    state.sum.partial.maximum[0], state.sum.partial.count[0], state.sum.partial.others_low[0] = maximum, count, carry
+    state.sum.partial.others[column] = sum_of_lane_row(x, n, &maximum, &carry, &count)
+    state.sum.partial.maximum[column], state.sum.partial.count[column] = maximum, count
+    state.sum.partial.others_low[column] = carry
     state.scaling = FROM_MAXIMUM
+
+
+cdef inline void sum_whole_row_into(State *state, Py_ssize_t column, const real *x, Py_ssize_t n,
+                                    Precision precision) noexcept nogil:
+    """Reduce a row of at most a block into one column of a state; `precision` is that of a long one."""
+    if is_long(x, n):
+        sum_row_into(state, column, x, n, precision)
+        state.scaling = SHIFTED
+    else:
+        sum_short_row_into(state, column, x, n)
 
 
 cdef inline double log_sum_of_lane_row(const real *x, Py_ssize_t n, real *maximum, double *low) noexcept nogil:

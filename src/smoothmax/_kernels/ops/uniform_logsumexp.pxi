@@ -80,15 +80,11 @@ cdef void finish_uniform_logsumexp(State *state, Py_ssize_t columns, real *out, 
 # Fused ----------------------------------------------------------------------------------------------------------------
 
 cdef void uniform_state_row(State *state, const real *x, Py_ssize_t n, real *_) noexcept nogil:
-    if is_long(x, n):
-        sum_row_into(state, 0, x, n, WEIGHED_SUM)
-        state.scaling = SHIFTED
-    else:
-        sum_short_row_into(state, x, n)
+    sum_whole_row_into(state, 0, x, n, WEIGHED_SUM)
 
 
 cdef void joint_row_with_weight(State *state, Py_ssize_t column, const real *x, Py_ssize_t n) noexcept nogil:
-    sum_row_into(state, column, x, n, WEIGHED_SUM)
+    sum_whole_row_into(state, column, x, n, WEIGHED_SUM)
 
 
 cdef void uniform_state_tile(State *state, const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *_,
