@@ -106,6 +106,23 @@ def test_bits_of_ufuncs(name, dtype):
     assert results[1:] == results[:1] * 2
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float16])
+@pytest.mark.parametrize("step", [1, -1, 2])
+def test_ufuncs_with_results_in_the_place_of_other_operands(step, dtype):
+    """The second half of the results takes the place of elements that the first half still needs."""
+    half = limits()["SHARE_MIN_BYTES"] // 4
+    early, late = slice(2 * half), slice(half // 2, 2 * half + half // 2)
+    x = np.random.default_rng(5).standard_normal(5 * half).astype(dtype)
+    for name, operands in {"log1pexp": [late], "logaddexp": [late, early]}.items():
+        for _ in range(5):  # so that a helper comes in time
+            for target in (early, late):
+                held = x.copy()[::step]
+                expected = getattr(smoothmax, name)(*[held[part].copy() for part in operands])
+                with smoothmax.num_threads(2):
+                    getattr(smoothmax, name)(*[held[part] for part in operands], out=held[target])
+                assert held[target].tobytes() == expected.tobytes()
+
+
 def test_special_values_between_pieces():
     """They may be in any piece of a row."""
     n = 1_000_000

@@ -169,10 +169,34 @@ cdef int threads_to_share() noexcept with gil:
     return threads
 
 
+cdef bint is_apart(const char *operand, Py_ssize_t step, const char *results, Py_ssize_t results_step,
+                   Py_ssize_t n, Py_ssize_t size) noexcept nogil:
+    """Whether none of n results overwrites an element, or each only its own."""
+    cdef Py_ssize_t last = (n - 1)*step, last_result = (n - 1)*results_step
+    if operand == results and step == results_step:
+        return True
+    return (operand + max(last, 0) + size <= results + min(last_result, 0)
+            or results + max(last_result, 0) + size <= operand + min(last, 0))
+
+
+cdef bint order_matters(const Loop *loop, char **arrays, Py_ssize_t n, const cnp.npy_intp *steps) noexcept nogil:
+    """Whether results overwrite elements that other results are computed from.
+
+    NumPy makes no copy of x[1:] whose results go to x[:-1], because each element is read before it is overwritten.
+    """
+    cdef int result = loop.operands, i
+    for i in range(result):
+        if not is_apart(arrays[i], steps[i], arrays[result], steps[result], n, loop.size):
+            return True
+    return False
+
+
 cdef void share_results(const Loop *loop, char **arrays, Py_ssize_t n, const cnp.npy_intp *steps) noexcept nogil:
     """compute_results by several threads if that pays. The work needs no memory, so it cannot fail."""
     cdef SharedElements shared
-    cdef int threads = threads_to_share() if n*loop.size >= SHARE_MIN_BYTES else 1
+    cdef int threads = 1
+    if n*loop.size >= SHARE_MIN_BYTES and not order_matters(loop, arrays, n, steps):
+        threads = threads_to_share()
     if threads == 1:
         compute_results(loop, arrays, n, steps)
         return
