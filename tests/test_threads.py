@@ -563,3 +563,22 @@ def test_an_interpreter_that_ends_while_helpers_work():
     for _ in range(5):
         run = in_python(script)
         assert (run.stdout, run.stderr, run.returncode) == ("", "", 0)
+
+
+def test_a_handler_that_raises_while_a_ufunc_asks_for_the_number_of_threads():
+    """A loop cannot raise the exception, but it is not lost: Ctrl-C ends the program."""
+    script = """if True:
+        import signal, numpy, smoothmax
+        from smoothmax._schedule import processors
+        processors.cpu_quota = lambda: signal.raise_signal(signal.SIGINT)
+        with smoothmax.num_threads(1):
+            smoothmax.get_num_threads()     # forgets the quota, and does not ask for it
+        try:
+            smoothmax.log_expit(numpy.zeros(1_000_000))
+            for _ in range(10):
+                pass
+        except KeyboardInterrupt:
+            print("interrupted")
+    """
+    run = in_python(script)
+    assert (run.stdout, run.stderr) == ("interrupted\n", "")

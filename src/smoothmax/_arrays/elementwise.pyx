@@ -8,7 +8,7 @@ Loops run without the GIL. A loop over many elements takes it for a moment, to a
 
 cimport numpy as cnp
 import numpy as np
-from cpython.ref cimport PyObject
+from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
 
 from smoothmax._arrays.elements cimport loader, storer
 from smoothmax._kernels.dispatch cimport elementwise_of
@@ -52,6 +52,9 @@ cdef extern from *:
     object PyUFunc_FromFuncAndDataAndSignatureAndIdentity(
         cnp.PyUFuncGenericFunction *functions, void **data, char *types, int ntypes, int nin, int nout, int identity,
         const char *name, const char *doc, int unused, const char *signature, object identity_value)
+
+cdef extern from "Python.h":
+    int Py_AddPendingCall(int (*function)(void *) except -1, void *argument)
 
 cdef enum:
     MAX_OPERANDS = 2
@@ -158,13 +161,28 @@ cdef void work_on_elements(void *context, Queue *queue) noexcept nogil:
         item = take(queue)
 
 
+cdef int raise_error(void *error) except -1:
+    kept = <object>error
+    Py_DECREF(kept)
+    raise kept
+
+
 cdef int threads_to_share() noexcept with gil:
-    """How many threads may share a loop of this thread's call. As many helpers are started, if they can be had."""
+    """How many threads may share a loop of this thread's call. As many helpers are started, if they can be had.
+
+    A loop cannot raise exceptions. If a signal's handler raises one here, the main thread does once the loop is over.
+    """
     cdef int threads
     try:
         threads = threads_of_caller()
         enlarge_pool(threads - 1)
     except MemoryError:
+        return 1
+    except BaseException as error:
+        Py_INCREF(error)
+        if Py_AddPendingCall(raise_error, <void *>error):
+            Py_DECREF(error)
+            raise
         return 1
     return threads
 
