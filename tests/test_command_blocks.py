@@ -112,6 +112,9 @@ def test_files_without_elements():
         assert (np.load("v.npy").shape, np.load("i.npy").shape) == ((0, k), (0, k))
     run("categorical", "x.npy", "-o", "z.npy")
     assert np.load("z.npy").shape == (0,)
+    saved("w", np.zeros((3, 0)))
+    run("categorical", "w.npy", "--size=0,3", "-o", "z.npy")  # no draw needs an element
+    assert np.load("z.npy").shape == (0, 3)
     saved("a", np.zeros((0, 3)))
     saved("b", np.zeros((3, 0)))
     run("logmatmulexp", "a.npy", "b.npy", "-o", "z.npy")

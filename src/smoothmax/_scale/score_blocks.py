@@ -126,7 +126,7 @@ def draws_of_file(reader: NpyReader, axis: Any, size: Any, scale: float, rng: in
     rows = Rows(reader, axis, max_memory)
     shape = arrays.checked_size(arrays.lengths_of(size), size, rows.positions)
     if not rows.length:
-        scores.categorical(reader.read_all(), axis)  # refused, if there is a row
+        scores.categorical(reader.read_all(), axis, size=size)  # refused, if there is a row to draw from
     first = len(shape) - len(rows.positions)
     # Along the other axes of the result, draws are from the same rows.
     of_rows = [j for j in range(first, len(shape)) if rows.positions[j - first] == shape[j]]
