@@ -570,6 +570,7 @@ def test_a_handler_that_raises_while_a_ufunc_asks_for_the_number_of_threads():
     script = """if True:
         import signal, numpy, smoothmax
         from smoothmax._schedule import processors
+        signal.signal(signal.SIGINT, signal.default_int_handler)    # the parent may ignore it
         processors.cpu_quota = lambda: signal.raise_signal(signal.SIGINT)
         with smoothmax.num_threads(1):
             smoothmax.get_num_threads()     # forgets the quota, and does not ask for it
