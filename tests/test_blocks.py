@@ -8,13 +8,14 @@ import sys
 
 import numpy as np
 import pytest
+from block_files import note_reads, set_megabyte
 from bounds import bound
 from command import error_of
 from oracle import reference, ulp_error
 
 import smoothmax
 from smoothmax.__main__ import main
-from smoothmax._cli import arguments, values
+from smoothmax._cli import arguments
 from smoothmax._scale import blocks, npy, npy_format, regions
 
 MB = 10**6
@@ -29,17 +30,8 @@ def folder(tmp_path, monkeypatch):
 @pytest.fixture
 def tiny_blocks(monkeypatch):
     """Count 3000 bytes as a megabyte, so that blocks have a few hundred elements. Gives the blocks that were read."""
-    monkeypatch.setitem(values.UNITS, "mb", 3000)
-    monkeypatch.setattr(blocks, "STRETCH_MIN_BYTES", 64)
-    taken = []
-    whole = npy_format.NpyReader.__getitem__
-
-    def noted(self, region):
-        taken.append(whole(self, region))
-        return taken[-1]
-
-    monkeypatch.setattr(npy_format.NpyReader, "__getitem__", noted)
-    return taken
+    set_megabyte(monkeypatch, 3000)
+    return note_reads(monkeypatch)
 
 
 # Regions -------------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from block_files import note_reads, set_megabyte
 from bounds import LOGCUMSUMEXP
 from command import error_of
 from exact_prefixes import prefixes, worst
@@ -26,18 +27,10 @@ def folder(tmp_path, monkeypatch):
 @pytest.fixture(params=[True, False], ids=["blocks", "whole"])
 def read(request, monkeypatch):
     """The blocks that were read: of a few hundred elements, or whole files."""
-    taken = []
-    whole = npy_format.NpyReader.__getitem__
-
-    def noted(self, region):
-        taken.append(whole(self, region))
-        return taken[-1]
-
-    monkeypatch.setattr(npy_format.NpyReader, "__getitem__", noted)
+    taken = note_reads(monkeypatch)
     if request.param:
-        monkeypatch.setitem(values.UNITS, "mb", 3000)
-        for module in (blocks, segmented_blocks):
-            monkeypatch.setattr(module, "STRETCH_MIN_BYTES", 64)
+        set_megabyte(monkeypatch, 3000)
+        monkeypatch.setattr(segmented_blocks, "STRETCH_MIN_BYTES", 64)
         monkeypatch.setattr(npy, "WHOLE_RESULT_BYTES", 100)
         for module in (blocks, scanned_blocks, segmented_blocks):
             monkeypatch.setattr(module, "BLOCK_BYTES", 3000)
