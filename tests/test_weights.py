@@ -463,3 +463,20 @@ def test_the_sign_does_not_change_the_bits_of_short_columns(dtype, columns, n):
         value, sign = logsumexp(x, axis=0, b=b, return_sign=True)
         np.testing.assert_array_equal(logsumexp(x, axis=0, b=b), value)
         np.testing.assert_array_equal(sign[[5, 7, 9]], [0, 0, np.nan])
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=lambda dtype: dtype.__name__)
+@pytest.mark.parametrize("size", [0.01, 1.0, 1.9, 2.1])
+def test_long_rows_with_sums_of_every_size_are_within_the_promise(size, dtype):
+    """Terms are rounded if the sum hides their errors, from exp(2) on, and exact for smaller sums."""
+    n = 4 * limits()["ROUNDED_MIN_LANE_ROWS"] * limits()["LANES_F32"]
+    rng = np.random.default_rng(7)
+    worst = 0.0
+    for _ in range(20):
+        x = -3 * rng.random(n).astype(dtype)
+        x[0] = 0
+        b = rng.random(n)
+        b = (b * (np.exp(size) / (b * np.exp(x.astype(np.longdouble))).sum())).astype(dtype)
+        exact = np.log((b.astype(np.longdouble) * np.exp(x.astype(np.longdouble))).sum())
+        worst = max(worst, abs(logsumexp(x, b=b).astype(np.longdouble) - exact) / np.spacing(dtype(exact)))
+    assert worst <= LOGSUMEXP
