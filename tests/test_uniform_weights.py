@@ -7,6 +7,7 @@ against the same call with its weight repeated for every element, which the kern
 import itertools
 import tracemalloc
 
+import mpmath
 import numpy as np
 import pytest
 from bounds import LOGSUMEXP
@@ -104,6 +105,16 @@ def test_a_weight_that_cancels_the_logarithm_leaves_the_digits_of_the_rest(dtype
             value, sign = logsumexp(one, b=b, return_sign=True)
             assert error(value, sign, a, np.full_like(a, b)) <= LOGSUMEXP, (n, low, shift)
             assert logsumexp(one, b=b) == value
+
+
+def test_a_mean_of_equal_elements_keeps_what_both_logarithms_lost():
+    """The logarithms of n and of 1/n cancel, and what rounding took from each of them is the result."""
+    for n in (3, 6, 7, 10, 49, 300, 3000):
+        with mpmath.workprec(200):
+            exact = mpmath.log(mpmath.mpf(n) * mpmath.mpf(1 / n))
+            for x in (np.zeros(n), np.zeros((n, 40))):
+                for value in np.unique(logsumexp(x, 0, b=1 / n)):
+                    assert abs(value - exact) <= 0.1 * np.spacing(np.log(n)), (n, x.ndim)
 
 
 SPECIAL_WEIGHTS = [0.0, -0.0, 1, -2, INF, -INF, NAN]
