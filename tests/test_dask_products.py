@@ -73,6 +73,16 @@ def test_bfloat16_is_rounded_once():
         assert np.max(np.abs(got.astype(float) - right) / np.spacing(np.abs(right).astype(np.float16))) <= 0.51 * 8
 
 
+def test_a_result_beyond_float16_is_inf_without_a_warning():
+    a, b = np.full((2, 6), 3e38, np.float32), np.zeros((6, 3), np.float32)
+    for chunks in (3, 6):
+        lazy = logmatmulexp(da.from_array(a, chunks=chunks), da.from_array(b, chunks=chunks), dtype=np.float16)
+        with np.errstate(all="raise"):
+            got = lazy.compute(scheduler="synchronous")
+        assert got.dtype == np.float16
+        np.testing.assert_array_equal(got, np.full((2, 3), np.inf))
+
+
 def test_special_values_meet_across_blocks():
     a = np.array([[-np.inf, -np.inf, -np.inf], [0, np.inf, -np.inf], [0, np.nan, 1], [-np.inf, -np.inf, 2]])
     b = np.zeros((3, 4))

@@ -46,28 +46,31 @@ def product(a: Any, b: Any, dtype: DTypeLike | None, exact: Any, split_every: An
         da.core.broadcast_shapes(a.shape[:-2], b.shape[:-2])
     except ValueError:
         raise ValueError(f"the stacks of a and b must broadcast, got shapes {a.shape} and {b.shape}") from None
+    # Where nothing is merged, a block has the type of the result: dask's astype would warn if float16 overflows.
+    whole = length == 0 or a.numblocks[-1] == b.numblocks[-2] == 1
     computing = np.dtype(np.float64 if result == np.float64 else np.float32)
+    of_block = result if whole else computing
     ndim = max(a.ndim, b.ndim)
     # Axes of the blockwise product: 0 is the summed axis; then come the stack, the rows, the columns.
     stack = tuple(range(1, ndim - 1))
     rows, columns = ndim - 1, ndim
     products = da.blockwise(
-        partial(multiply_blocks, dtype=computing, exact=bool(exact)),
+        partial(multiply_blocks, dtype=of_block, exact=bool(exact)),
         (0, *stack, rows, columns),
         a,
         (*stack[len(stack) + 2 - a.ndim :], rows, 0),
         b,
         (*stack[len(stack) + 2 - b.ndim :], 0, columns),
         adjust_chunks={0: lambda _: 1},
-        dtype=computing,
-        meta=np.empty((0,) * (ndim + 1), computing),
+        dtype=of_block,
+        meta=np.empty((0,) * (ndim + 1), of_block),
         name=None,
         token=named("logmatmulexp", a),
     )
     if length == 0:
-        products = da.full((1, *products.shape[1:]), -np.inf, dtype=computing)
-    if products.numblocks[0] == 1:
-        value = products[0].astype(result)
+        products = da.full((1, *products.shape[1:]), -np.inf, dtype=of_block)
+    if whole:
+        value = products[0]
     else:
         sums = block_sums("logsumexp", products, b=None, where=True, ndim=ndim + 1, axis=(0,), dtype=computing)
         value = merged_blocks(
