@@ -20,14 +20,14 @@ Array = np.ndarray[Any, Any]
 Case = dict[str, Any]
 
 
-def matmul_expected(case: Case, a: Array, b: Array) -> tuple[Expected, Any]:
+def matmul_expected(case: Case, a: Array, b: Array, merged: bool = False) -> tuple[Expected, Any]:
     dtype = np.dtype(case["dtype"]) if "dtype" in case else natural(promoted(a.dtype, b.dtype))
     computing = computing_type(dtype)
     with np.errstate(all="ignore"):
         wide = [np.asarray(x.view(np.uint8) != 0 if x.dtype == np.bool_ else x).astype(computing).astype(WIDE)
                 for x in (a, b)]  # fmt: skip
         left, right = wide[0][None] if a.ndim == 1 else wide[0], wide[1][:, None] if b.ndim == 1 else wide[1]
-        expected = twin.matmul(left, right, np.finfo(computing).eps, case["exact"])
+        expected = twin.matmul(left, right, np.finfo(computing).eps, case["exact"], merged)
         if a.ndim == 1:
             expected = expected.map(lambda v: v[..., 0, :])
         if b.ndim == 1:

@@ -327,8 +327,11 @@ def losses(
     return [whole, gradients]
 
 
-def matmul(a: Array, b: Array, eps: Any, exact: bool) -> Expected:
-    """The logarithm of a product of matrices, from the terms of each element. Their sums are rounded to longdouble."""
+def matmul(a: Array, b: Array, eps: Any, exact: bool, merged: bool) -> Expected:
+    """The logarithm of a product of matrices, from the terms of each element. Their sums are rounded to longdouble.
+
+    Products of blocks that are merged are rounded, also exact ones.
+    """
     k = a.shape[-1]
     terms = a[..., :, :, None] + b[..., None, :, :]
     everywhere = np.ones((), bool)
@@ -337,9 +340,10 @@ def matmul(a: Array, b: Array, eps: Any, exact: bool) -> Expected:
     known = np.isfinite(found.value)
     size = np.where(known, np.maximum(np.abs(largest), np.abs(found.value - largest)), 0)
     slack = found.slack + np.where(known, 4 * TINY * size, 0)
+    rounded = slack + (k + LOGMATMULEXP_ROUNDINGS) * WIDE(eps) / 2
     if exact:
-        return Expected(found.value, EXACT_LOGMATMULEXP, size, slack)
-    return Expected(found.value, LOGMATMULEXP, slack=slack + (k + LOGMATMULEXP_ROUNDINGS) * WIDE(eps) / 2)
+        return Expected(found.value, EXACT_LOGMATMULEXP, size, rounded if merged else slack)
+    return Expected(found.value, LOGMATMULEXP, slack=rounded)
 
 
 def log_prob(logp: Array, targets: Array) -> Expected:

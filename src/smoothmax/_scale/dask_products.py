@@ -1,7 +1,8 @@
 """logmatmulexp on dask arrays: products of blocks, merged along the axis that is summed over.
 
 The error of a product of blocks is at most (k + 4) u and half an ULP of its logarithm. logsumexp of all products adds
-half an ULP of the result and less than 2 u, so the result keeps the bound of one call.
+half an ULP of the result and less than 2 u, so the result keeps the bound of one call. Exact products that are merged
+are rounded, too, so they have that bound and not the 2 ULP of one call.
 """
 
 from functools import partial
