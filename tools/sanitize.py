@@ -73,8 +73,9 @@ def run(folder: pathlib.Path, kind: str, kernel: str, arguments: list[str]) -> i
     """Run Python with the build, under the sanitizer."""
     library = {"address": "asan", "thread": "tsan"}[kind]
     environment = os.environ | OPTIONS | {
-        "LD_PRELOAD": runtime(library), "PYTHONMALLOC": "malloc", "PYTHONPATH": str(folder / "src"),
-        "PYTHONDONTWRITEBYTECODE": "1", "OPENBLAS_NUM_THREADS": "1",
+        # The sanitizer looks for the exceptions of C++ when it is loaded, and libraries like matplotlib throw them.
+        "LD_PRELOAD": f"{runtime(library)} {runtime('stdc++')}", "PYTHONMALLOC": "malloc",
+        "PYTHONPATH": str(folder / "src"), "PYTHONDONTWRITEBYTECODE": "1", "OPENBLAS_NUM_THREADS": "1",
     }  # fmt: skip
     if kernel:
         environment["SMOOTHMAX_KERNEL"] = kernel
