@@ -1,7 +1,8 @@
 # Transposing turns short rows into columns of a tile, and back.
 #
 # Blocks of four by four are transposed in vector registers, because moving single elements takes a load and an
-# insertion each. If a side is not a multiple of four, its last block overlaps the one before.
+# insertion each. With AVX, a float32 block has eight lines of four: lines i and i + 4 share a register, so that a
+# shuffle serves both. If a side is not a multiple of a block's, its last block overlaps the one before.
 
 cdef extern from * nogil:
     """
@@ -40,6 +41,58 @@ cdef extern from * nogil:
             for (int j = 0; j < 4; j++)
                 out[i*out_ld + j] = x[j*ld + i];
     }
+    #endif
+
+    #if defined(SMOOTHMAX_SHUFFLE) && defined(__AVX__)
+    #define SMOOTHMAX_LONG_SIDE_F32 8
+    typedef float smoothmax_8f __attribute__((vector_size(32)));
+    static inline smoothmax_8f smoothmax_load_both(const float *low, const float *high) {
+        smoothmax_4f a, b;
+        SMOOTHMAX_LOAD(a, low);
+        SMOOTHMAX_LOAD(b, high);
+        return SMOOTHMAX_SHUFFLE(a, b, 0, 1, 2, 3, 4, 5, 6, 7);
+    }
+    static inline void smoothmax_store_both(float *low, float *high, smoothmax_8f y) {
+        smoothmax_4f a = SMOOTHMAX_SHUFFLE(y, y, 0, 1, 2, 3), b = SMOOTHMAX_SHUFFLE(y, y, 4, 5, 6, 7);
+        SMOOTHMAX_STORE(low, a);
+        SMOOTHMAX_STORE(high, b);
+    }
+    static inline void smoothmax_transpose_halves(smoothmax_8f *a, smoothmax_8f *b, smoothmax_8f *c, smoothmax_8f *d) {
+        smoothmax_8f ab = SMOOTHMAX_SHUFFLE(*a, *b, 0, 8, 1, 9, 4, 12, 5, 13);
+        smoothmax_8f cd = SMOOTHMAX_SHUFFLE(*c, *d, 0, 8, 1, 9, 4, 12, 5, 13);
+        smoothmax_8f ef = SMOOTHMAX_SHUFFLE(*a, *b, 2, 10, 3, 11, 6, 14, 7, 15);
+        smoothmax_8f gh = SMOOTHMAX_SHUFFLE(*c, *d, 2, 10, 3, 11, 6, 14, 7, 15);
+        *a = SMOOTHMAX_SHUFFLE(ab, cd, 0, 1, 8, 9, 4, 5, 12, 13);
+        *b = SMOOTHMAX_SHUFFLE(ab, cd, 2, 3, 10, 11, 6, 7, 14, 15);
+        *c = SMOOTHMAX_SHUFFLE(ef, gh, 0, 1, 8, 9, 4, 5, 12, 13);
+        *d = SMOOTHMAX_SHUFFLE(ef, gh, 2, 3, 10, 11, 6, 7, 14, 15);
+    }
+    static inline void smoothmax_transpose_long_rows_f32(const float *x, Py_ssize_t ld, float *out, Py_ssize_t out_ld) {
+        smoothmax_8f a = smoothmax_load_both(x, x + 4*ld), b = smoothmax_load_both(x + ld, x + 5*ld);
+        smoothmax_8f c = smoothmax_load_both(x + 2*ld, x + 6*ld), d = smoothmax_load_both(x + 3*ld, x + 7*ld);
+        smoothmax_transpose_halves(&a, &b, &c, &d);
+        SMOOTHMAX_STORE(out, a);
+        SMOOTHMAX_STORE(out + out_ld, b);
+        SMOOTHMAX_STORE(out + 2*out_ld, c);
+        SMOOTHMAX_STORE(out + 3*out_ld, d);
+    }
+    static inline void smoothmax_transpose_long_columns_f32(const float *x, Py_ssize_t ld, float *out,
+                                                            Py_ssize_t out_ld) {
+        smoothmax_8f a, b, c, d;
+        SMOOTHMAX_LOAD(a, x);
+        SMOOTHMAX_LOAD(b, x + ld);
+        SMOOTHMAX_LOAD(c, x + 2*ld);
+        SMOOTHMAX_LOAD(d, x + 3*ld);
+        smoothmax_transpose_halves(&a, &b, &c, &d);
+        smoothmax_store_both(out, out + 4*out_ld, a);
+        smoothmax_store_both(out + out_ld, out + 5*out_ld, b);
+        smoothmax_store_both(out + 2*out_ld, out + 6*out_ld, c);
+        smoothmax_store_both(out + 3*out_ld, out + 7*out_ld, d);
+    }
+    #else
+    #define SMOOTHMAX_LONG_SIDE_F32 4
+    #define smoothmax_transpose_long_rows_f32 smoothmax_transpose_block_f32
+    #define smoothmax_transpose_long_columns_f32 smoothmax_transpose_block_f32
     #endif
 
     #if defined(SMOOTHMAX_SHUFFLE) && defined(__AVX__)
@@ -85,6 +138,11 @@ cdef extern from * nogil:
     }
     #endif
     """
+    const Py_ssize_t LONG_SIDE_F32 "SMOOTHMAX_LONG_SIDE_F32"
+    void transpose_long_rows_f32 "smoothmax_transpose_long_rows_f32"(const float *x, Py_ssize_t ld, float *out,
+                                                                     Py_ssize_t out_ld)
+    void transpose_long_columns_f32 "smoothmax_transpose_long_columns_f32"(const float *x, Py_ssize_t ld, float *out,
+                                                                           Py_ssize_t out_ld)
     void transpose_block_f32 "smoothmax_transpose_block_f32"(const float *x, Py_ssize_t ld, float *out,
                                                              Py_ssize_t out_ld)
     void transpose_block_f64 "smoothmax_transpose_block_f64"(const double *x, Py_ssize_t ld, double *out,
@@ -116,31 +174,74 @@ cdef inline void transpose_narrow(const real *x, Py_ssize_t x_step, Py_ssize_t x
             out[i*out_step + j*out_ld] = x[i*x_step + j*x_ld]
 
 
+cdef enum Blocks:
+    SQUARE                      # of four by four
+    LONG                        # float32 with AVX: of eight by four
+
+
+cdef inline Blocks blocks_along(const real *x, Py_ssize_t n) noexcept nogil:
+    """The blocks for n elements along their longer side."""
+    return LONG if real is float and LONG_SIDE_F32 > TRANSPOSE_BLOCK_ROWS and n >= LONG_SIDE_F32 else SQUARE
+
+
+cdef inline Py_ssize_t longer_side(Blocks blocks) noexcept nogil:
+    return LONG_SIDE_F32 if blocks == LONG else TRANSPOSE_BLOCK_ROWS
+
+
+cdef inline void transpose_rows(const real *x, Py_ssize_t ld, Py_ssize_t columns, Blocks blocks, real *out,
+                                Py_ssize_t out_ld) noexcept nogil:
+    """transpose for as many rows as blocks have."""
+    cdef Py_ssize_t j, column
+    for j from 0 <= j < columns by TRANSPOSE_BLOCK_ROWS:
+        column = min_of(j, columns - TRANSPOSE_BLOCK_ROWS)
+        if real is float and blocks == LONG:
+            transpose_long_rows_f32(x + column, ld, out + column*out_ld, out_ld)
+        else:
+            transpose_block(x + column, ld, out + column*out_ld, out_ld)
+
+
 cdef void transpose(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
                     Py_ssize_t out_ld) noexcept nogil:
     """out[j, i] = x[i, j], where x is read in order. The rows that the next call will read are prefetched."""
-    cdef Py_ssize_t i, j, row, column, ahead
+    cdef Blocks blocks = blocks_along(x, rows)
+    cdef Py_ssize_t i, row, ahead, side = longer_side(blocks)
+    cdef Py_ssize_t joined = side if ld == columns else 1  # rows that are prefetched together
     if columns < TRANSPOSE_BLOCK_ROWS or rows < TRANSPOSE_BLOCK_ROWS:
         transpose_narrow(x, ld, 1, columns, rows, out, 1, out_ld)
         return
+    for i from 0 <= i < rows by side:
+        row = min_of(i, rows - side)
+        for ahead from rows + row <= ahead < rows + row + side by joined:
+            prefetch(x + ahead*ld, joined*columns)
+        if blocks == LONG:
+            transpose_rows(x + row*ld, ld, columns, LONG, out + row, out_ld)
+        else:
+            transpose_rows(x + row*ld, ld, columns, SQUARE, out + row, out_ld)
+
+
+cdef inline void transpose_columns(const real *x, Py_ssize_t ld, Py_ssize_t rows, Blocks blocks, real *out,
+                                   Py_ssize_t out_ld) noexcept nogil:
+    """transpose_back for as many columns as blocks have."""
+    cdef Py_ssize_t i, row
     for i from 0 <= i < rows by TRANSPOSE_BLOCK_ROWS:
         row = min_of(i, rows - TRANSPOSE_BLOCK_ROWS)
-        for ahead in range(rows + row, rows + row + TRANSPOSE_BLOCK_ROWS):
-            prefetch(x + ahead*ld, columns)
-        for j from 0 <= j < columns by TRANSPOSE_BLOCK_ROWS:
-            column = min_of(j, columns - TRANSPOSE_BLOCK_ROWS)
-            transpose_block(x + row*ld + column, ld, out + column*out_ld + row, out_ld)
+        if real is float and blocks == LONG:
+            transpose_long_columns_f32(x + row*ld, ld, out + row, out_ld)
+        else:
+            transpose_block(x + row*ld, ld, out + row, out_ld)
 
 
 cdef void transpose_back(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
                          Py_ssize_t out_ld) noexcept nogil:
     """out[j, i] = x[i, j], where out is written in order."""
-    cdef Py_ssize_t i, j, row, column
+    cdef Blocks blocks = blocks_along(x, columns)
+    cdef Py_ssize_t j, column, side = longer_side(blocks)
     if rows < TRANSPOSE_BLOCK_ROWS or columns < TRANSPOSE_BLOCK_ROWS:
         transpose_narrow(x, 1, ld, rows, columns, out, out_ld, 1)
         return
-    for j from 0 <= j < columns by TRANSPOSE_BLOCK_ROWS:
-        column = min_of(j, columns - TRANSPOSE_BLOCK_ROWS)
-        for i from 0 <= i < rows by TRANSPOSE_BLOCK_ROWS:
-            row = min_of(i, rows - TRANSPOSE_BLOCK_ROWS)
-            transpose_block(x + row*ld + column, ld, out + column*out_ld + row, out_ld)
+    for j from 0 <= j < columns by side:
+        column = min_of(j, columns - side)
+        if blocks == LONG:
+            transpose_columns(x + column, ld, rows, LONG, out + column*out_ld, out_ld)
+        else:
+            transpose_columns(x + column, ld, rows, SQUARE, out + column*out_ld, out_ld)
