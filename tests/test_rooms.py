@@ -126,3 +126,15 @@ def test_a_name_has_one_owner():
     shared = {name: paths for name, paths in sorted(owners.items()) if len(paths) > 1}
     assert {name for name in shared if "_arrays/plain_numbers.py" in shared[name]} >= PLAIN_TWINS
     assert {n: paths for n, paths in shared.items() if n not in PLAIN_TWINS and n not in smoothmax.__all__} == {}
+
+
+def test_only_route_reads_the_limits_of_tiles():
+    """No other file of the schedule chooses between rows and tiles. Kernels and the walk get the choice."""
+    readers = {
+        path.name
+        for room in ("_arrays", "_c", "_schedule")
+        for path in files(".pyx", ".pxd", ".pxi", ".py")
+        if path.is_relative_to(SOURCE / room)
+        and re.search(r"\b(TILE_SHORT|TILE_LONG|SCORE_TILE|TOP_TILE|DRAW_TILE)_\w+", path.read_text())
+    }
+    assert readers == {"route.pyx"}

@@ -56,6 +56,8 @@ cdef struct Route:
 
 
 cdef void route_of(const Plan *plan, Route *route) noexcept nogil
+cdef RouteName top_route_of(const Plan *plan, Py_ssize_t number) noexcept nogil
+cdef RouteName drawn_route_of(const Plan *plan) noexcept nogil
 cdef Py_ssize_t piece_of_row(Py_ssize_t n, Py_ssize_t most, Py_ssize_t granule) noexcept nogil
 
 

@@ -3,6 +3,7 @@
     longdouble, complex                                             PLAIN           (_arrays)
     no element                                                      EMPTY           (_arrays)
     all axes reduced, short, contiguous, no mask                    SINGLE_ROW      (single_row.pxi)
+    largest elements, draws: TOP_TILES, DRAWN_TILES of many short rows, else TOP_ROWS, DRAWN_ROWS
     scans: SCAN_TILE where other operations make tiles, else SCAN_ROW
     2 to 63 dense columns, enough elements                          NARROW
     short reductions side by side, or the kept axis innermost: tiles
@@ -22,10 +23,11 @@ from smoothmax._schedule.plan cimport (
     has_one_weight_a_row, inner_shape, inner_stride, is_contiguous, size_of_stride, writes,
 )
 from smoothmax._thresholds cimport (
-    ALIASED_STRIDE_BYTES, BAND_MAX_TILES, BAND_ROW_BYTES, CONTIGUOUS_MIN_ELEMENTS, DRAFT_MAX_BYTES, JOINT_MAX_ROWS,
-    LANE_BYTES, MAX_PIECES, NARROW_MIN_ELEMENTS, ROUNDED_MIN_LANE_ROWS, ROW_BLOCK_BYTES, ROW_PIECE_BYTES,
-    SCRATCH_ELEMENTS, STAGED_DRAFT_BYTES, TILE_COLUMNS, TILE_LONG_ELEMENTS, TILE_LONG_MIN_COLUMNS, TILE_PIECE_BYTES,
-    TILE_SHORT_ELEMENTS, TILE_SHORT_MIN_COLUMNS,
+    ALIASED_STRIDE_BYTES, BAND_MAX_TILES, BAND_ROW_BYTES, CONTIGUOUS_MIN_ELEMENTS, DRAFT_MAX_BYTES, DRAW_TILE_ELEMENTS,
+    JOINT_MAX_ROWS, LANE_BYTES, MAX_PIECES, NARROW_MIN_ELEMENTS, ROUNDED_MIN_LANE_ROWS, ROW_BLOCK_BYTES,
+    ROW_PIECE_BYTES, SCORE_TILE_MIN_ROWS, SCRATCH_ELEMENTS, STAGED_DRAFT_BYTES, TILE_COLUMNS, TILE_LONG_ELEMENTS,
+    TILE_LONG_MIN_COLUMNS, TILE_PIECE_BYTES, TILE_SHORT_ELEMENTS, TILE_SHORT_MIN_COLUMNS, TOP_TILE_BEST_ELEMENTS,
+    TOP_TILE_ELEMENTS,
 )
 
 
@@ -199,3 +201,20 @@ cdef void route_of(const Plan *plan, Route *route) noexcept nogil:
         route.staged_elements = size if route.fused and size > SCRATCH_ELEMENTS else SCRATCH_ELEMENTS
         route.staged_regions = 2 if plan.data[WEIGHTS] != NULL or route.is_tile and (
             plan.data[MASK] != NULL or plan.data[ADDENDS] != NULL) else 1
+
+
+# Rows of logits that are scored ---------------------------------------------------------------------------------------
+
+cdef inline bint scores_make_tiles(const Plan *plan, Py_ssize_t most) noexcept nogil:
+    """Whether rows of up to `most` elements lie side by side: short ones with any strides, if there are enough."""
+    return count(&plan.reduced, 0) <= most and count(&plan.kept, 0) >= SCORE_TILE_MIN_ROWS
+
+
+cdef RouteName top_route_of(const Plan *plan, Py_ssize_t number) noexcept nogil:
+    """The route of a call that finds the `number` largest elements of each row."""
+    return TOP_TILES if number <= TOP_TILE_BEST_ELEMENTS and scores_make_tiles(plan, TOP_TILE_ELEMENTS) else TOP_ROWS
+
+
+cdef RouteName drawn_route_of(const Plan *plan) noexcept nogil:
+    """The route of a call that draws from each row."""
+    return DRAWN_TILES if scores_make_tiles(plan, DRAW_TILE_ELEMENTS) else DRAWN_ROWS

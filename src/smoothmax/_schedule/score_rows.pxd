@@ -4,6 +4,7 @@ from smoothmax._kernels.interface cimport Candidate, ScoreKernels, State
 from smoothmax._schedule.candidates cimport Best
 from smoothmax._schedule.packed cimport Packed
 from smoothmax._schedule.plan cimport ELEMENTS, Bases, Plan
+from smoothmax._schedule.route cimport RouteName
 from smoothmax._thresholds cimport SCORE_ROWS, SCORE_STAGED_STRIDE_BYTES
 
 
@@ -23,13 +24,14 @@ cdef struct Scores:
 
 cdef struct Division:
     # How rows are divided, and how many of them are taken at a time.
+    RouteName route
     Py_ssize_t length           # elements of a row
     Py_ssize_t block            # elements of a block
     Py_ssize_t part             # elements of a piece or stretch with its own partial sum, and
     Py_ssize_t parts            # how many a row has
     bint in_place
     bint transposed             # neighbours in different rows are contiguous, and a kernel transposes them
-    bint tiles                  # short rows are the columns of a tile
+    bint tiles                  # the route takes short rows as the columns of a tile
     Py_ssize_t rows             # how many rows are side by side
     Py_ssize_t across           # groups of rows along the innermost kept axis
     Py_ssize_t groups           # how many groups there are

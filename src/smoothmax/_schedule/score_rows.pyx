@@ -1,7 +1,7 @@
 """Divide the rows that are scored, allocate memory for them, and stage their elements for the kernels.
 
 If the elements of a row lie far apart, several rows that lie side by side are taken together. Short rows become the
-columns of a tile. This file knows no mathematics.
+columns of a tile where the route says so. This file knows no mathematics.
 """
 
 from libc.stdlib cimport malloc
@@ -12,12 +12,11 @@ from smoothmax._schedule.packed cimport Packed
 from smoothmax._schedule.plan cimport (
     ELEMENTS, ROLES, Cursor, Plan, bases_at, count, inner_shape, inner_stride, size_of_stride, start,
 )
-from smoothmax._schedule.route cimport piece_of_row
+from smoothmax._schedule.route cimport DRAWN_TILES, TOP_TILES, drawn_route_of, piece_of_row, top_route_of
 from smoothmax._schedule.scratch cimport stage_row, stage_tile
 from smoothmax._thresholds cimport (
-    DRAW_PIECES, DRAW_STORED_ELEMENTS, DRAW_TILE_ELEMENTS, LANE_BYTES, ROW_BLOCK_BYTES, ROW_BLOCK_LANES,
-    ROW_PIECE_BYTES, SCORE_ROWS, SCORE_SPACE_BYTES, SCORE_STAGED_ELEMENTS, SCORE_STAGED_STRIDE_BYTES,
-    SCORE_TILE_MIN_ROWS, TILE_COLUMNS, TOP_SORTED_ELEMENTS, TOP_TILE_BEST_ELEMENTS, TOP_TILE_ELEMENTS,
+    DRAW_PIECES, DRAW_STORED_ELEMENTS, LANE_BYTES, ROW_BLOCK_BYTES, ROW_BLOCK_LANES, ROW_PIECE_BYTES, SCORE_ROWS,
+    SCORE_SPACE_BYTES, SCORE_STAGED_ELEMENTS, SCORE_STAGED_STRIDE_BYTES, TILE_COLUMNS, TOP_SORTED_ELEMENTS,
 )
 
 
@@ -42,8 +41,8 @@ cdef void divide_rows(const Scores *scores, Division *division) noexcept nogil:
             division.rows = max(min(division.rows, SCORE_SPACE_BYTES//(division.room*<Py_ssize_t>sizeof(Candidate))), 1)
     division.transposed = (not plan.adjusted and plan.direct[ELEMENTS] and along % plan.itemsize == 0
                            and inner_stride(&plan.kept, ELEMENTS) == plan.itemsize)
-    division.tiles = count(&plan.kept, 0) >= SCORE_TILE_MIN_ROWS and (
-        n <= TOP_TILE_ELEMENTS and k <= TOP_TILE_BEST_ELEMENTS if scores.scoring == TOP else n <= DRAW_TILE_ELEMENTS)
+    division.route = top_route_of(plan, k) if scores.scoring == TOP else drawn_route_of(plan)
+    division.tiles = division.route == TOP_TILES or division.route == DRAWN_TILES
     if division.tiles:
         division.rows = TILE_COLUMNS
     division.across = upwards(inner_shape(&plan.kept), division.rows)

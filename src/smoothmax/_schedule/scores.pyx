@@ -18,7 +18,6 @@ from smoothmax._schedule.drawn_rows cimport draw_from_block, draw_from_columns, 
 from smoothmax._schedule.packed cimport Packed, pack, unpack
 from smoothmax._schedule.plan cimport count
 from smoothmax._schedule.pool cimport Queue, share, take
-from smoothmax._schedule.route cimport DRAWN_ROWS, DRAWN_TILES, TOP_ROWS, TOP_TILES
 from smoothmax._schedule.score_rows cimport (
     DRAWS, TOP, Division, Row, Scores, Space, allocate_space, block_of, divide_rows, stage_block, stage_columns,
     take_rows, upwards,
@@ -248,10 +247,7 @@ cdef int walk_scores(Scores *scores) except -2:
     cdef Py_ssize_t size = scores.plan.reduced.shape[0]*count(&scores.plan.kept, 0)
     cdef Py_ssize_t threads = threads_of_caller() if size*scores.plan.itemsize >= SHARE_MIN_BYTES else 1
     divide_rows(scores, &division)
-    if scores.scoring == TOP:
-        note(TOP_TILES if division.tiles else TOP_ROWS)
-    else:
-        note(DRAWN_TILES if division.tiles else DRAWN_ROWS)
+    note(division.route)
     enter_environment(&environment)
     try:
         return walk_divided(scores, &division, size, threads)
