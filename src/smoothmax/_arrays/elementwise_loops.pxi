@@ -1,0 +1,168 @@
+# The loops of ufuncs, which bring operands of any type and stride to the kernels.
+#
+# NumPy hands a loop aligned, native elements. Kernels read contiguous elements of their types where they lie; others go
+# through blocks on the stack. The loops leave no floating-point flags, so no call warns.
+#
+# Loops run without the GIL. A loop over many elements takes it for a moment, to ask how many threads may share them.
+
+cdef void load_block(const Loop *loop, const char *elements, Py_ssize_t step, Py_ssize_t n, double *to) noexcept nogil:
+    """Load n elements as floats or doubles. If the step is 0, all are the same."""
+    cdef Py_ssize_t i
+    if step:
+        loop.load(elements, step, n, NATIVE, to)
+        return
+    loop.load(elements, 0, 1, NATIVE, to)
+    if loop.size == sizeof(float):
+        for i in range(1, n):
+            (<float *>to)[i] = (<float *>to)[0]
+    else:
+        for i in range(1, n):
+            to[i] = to[0]
+
+
+cdef inline bint is_direct(const Loop *loop, Py_ssize_t n, Py_ssize_t step) noexcept nogil:
+    return loop.direct and (step == loop.size or n == 1)
+
+
+cdef void compute_in_blocks(const Loop *loop, char **arrays, Py_ssize_t n,
+                            const cnp.npy_intp *steps) noexcept nogil:
+    cdef double blocks[MAX_OPERANDS + 1][ELEMENTWISE_BLOCK_ELEMENTS]
+    cdef char *places[MAX_OPERANDS + 1]
+    cdef bint direct[MAX_OPERANDS + 1]
+    cdef int result = loop.operands, i
+    cdef Py_ssize_t first = 0, count = ELEMENTWISE_BLOCK_ELEMENTS
+    for i in range(result + 1):
+        direct[i] = is_direct(loop, n, steps[i])
+    while first < n:
+        if count > n - first:
+            count = n - first
+        for i in range(result + 1):
+            places[i] = arrays[i] + first*steps[i] if direct[i] else <char *>blocks[i]
+        for i in range(result):
+            if not direct[i] and (steps[i] != 0 or first == 0):
+                load_block(loop, arrays[i] + first*steps[i], steps[i], count, blocks[i])
+        loop.row(places[0], places[result - 1], count, places[result])
+        if not direct[result]:
+            loop.store(blocks[result], count, arrays[result] + first*steps[result], steps[result], NATIVE)
+        first += count
+
+
+cdef inline void compute_results(const Loop *loop, char **arrays, Py_ssize_t n,
+                                 const cnp.npy_intp *steps) noexcept nogil:
+    """Compute n results, none of which is an operand of another."""
+    cdef int result = loop.operands
+    if is_direct(loop, n, steps[0]) and is_direct(loop, n, steps[result - 1]) and is_direct(loop, n, steps[result]):
+        loop.row(arrays[0], arrays[result - 1], n, arrays[result])
+    else:
+        compute_in_blocks(loop, arrays, n, steps)
+
+
+cdef struct SharedElements:
+    const Loop *loop
+    char **arrays
+    Py_ssize_t n
+    const cnp.npy_intp *steps
+
+
+cdef void work_on_elements(void *context, Queue *queue) noexcept nogil:
+    cdef const SharedElements *shared = <const SharedElements *>context
+    cdef char *places[MAX_OPERANDS + 1]
+    cdef Py_ssize_t item = take(queue), first
+    cdef int i
+    while item >= 0:
+        first = item*SHARE_GRAIN_ELEMENTS
+        for i in range(shared.loop.operands + 1):
+            places[i] = shared.arrays[i] + first*shared.steps[i]
+        compute_results(shared.loop, places, min(shared.n - first, SHARE_GRAIN_ELEMENTS), shared.steps)
+        item = take(queue)
+
+
+cdef int raise_error(void *error) except -1:
+    kept = <object>error
+    Py_DECREF(kept)
+    raise kept
+
+
+cdef int threads_to_share() noexcept with gil:
+    """How many threads may share a loop of this thread's call. As many helpers are started, if they can be had.
+
+    A loop cannot raise exceptions. If a signal's handler raises one here, the main thread does once the loop is over.
+    """
+    cdef int threads
+    try:
+        threads = threads_of_caller()
+        enlarge_pool(threads - 1)
+    except MemoryError:
+        return 1
+    except BaseException as error:
+        Py_INCREF(error)
+        if Py_AddPendingCall(raise_error, <void *>error):
+            Py_DECREF(error)
+            raise
+        return 1
+    return threads
+
+
+cdef bint is_apart(const char *operand, Py_ssize_t step, const char *results, Py_ssize_t results_step,
+                   Py_ssize_t n, Py_ssize_t size) noexcept nogil:
+    """Whether none of n results overwrites an element, or each only its own."""
+    cdef Py_ssize_t last = (n - 1)*step, last_result = (n - 1)*results_step
+    if operand == results and step == results_step:
+        return True
+    return (operand + max(last, 0) + size <= results + min(last_result, 0)
+            or results + max(last_result, 0) + size <= operand + min(last, 0))
+
+
+cdef bint order_matters(const Loop *loop, char **arrays, Py_ssize_t n, const cnp.npy_intp *steps) noexcept nogil:
+    """Whether results overwrite elements that other results are computed from.
+
+    NumPy makes no copy of x[1:] whose results go to x[:-1], because each element is read before it is overwritten.
+    """
+    cdef int result = loop.operands, i
+    for i in range(result):
+        if not is_apart(arrays[i], steps[i], arrays[result], steps[result], n, loop.size):
+            return True
+    return False
+
+
+cdef void share_results(const Loop *loop, char **arrays, Py_ssize_t n, const cnp.npy_intp *steps) noexcept nogil:
+    """compute_results by several threads if that pays. The work needs no memory, so it cannot fail."""
+    cdef SharedElements shared
+    cdef int threads = 1
+    if n*loop.size >= SHARE_MIN_BYTES and not order_matters(loop, arrays, n, steps):
+        threads = threads_to_share()
+    if threads == 1:
+        compute_results(loop, arrays, n, steps)
+        return
+    shared.loop, shared.arrays, shared.n, shared.steps = loop, arrays, n, steps
+    share_among(work_on_elements, &shared, (n - 1)//SHARE_GRAIN_ELEMENTS + 1, threads)
+
+
+cdef void kernel_loop(char **arrays, cnp.npy_intp *dimensions, cnp.npy_intp *steps, void *data) noexcept nogil:
+    cdef const Loop *loop = <const Loop *>data
+    cdef int result = loop.operands, i
+    cdef char *places[MAX_OPERANDS + 1]
+    cdef Py_ssize_t j
+    cdef Environment environment
+    enter_environment(&environment)
+    if steps[0] == steps[result] == arrays[result] - arrays[0]:
+        # reduce or accumulate: each result is an operand of the next.
+        for j in range(dimensions[0]):
+            for i in range(result + 1):
+                places[i] = arrays[i] + j*steps[i]
+            compute_results(loop, places, 1, steps)
+    else:
+        share_results(loop, arrays, dimensions[0], steps)
+    leave_without_flags(&environment)
+
+
+cdef void longdouble_loop(char **arrays, cnp.npy_intp *dimensions, cnp.npy_intp *steps, void *data) noexcept nogil:
+    cdef const Loop *loop = <const Loop *>data
+    cdef int second = loop.operands - 1
+    cdef Py_ssize_t i
+    cdef WholeEnvironment environment
+    enter_whole_environment(&environment)
+    for i in range(dimensions[0]):
+        (<longdouble *>(arrays[second + 1] + i*steps[second + 1]))[0] = loop.formula(
+            (<longdouble *>(arrays[0] + i*steps[0]))[0], (<longdouble *>(arrays[second] + i*steps[second]))[0])
+    leave_whole_environment(&environment)
