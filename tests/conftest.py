@@ -13,6 +13,7 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import numpy as np
 import pytest
+from block_files import note_reads, set_megabyte
 
 import smoothmax
 
@@ -79,6 +80,18 @@ def function(name):
 @pytest.fixture(params=DTYPES, ids=lambda dtype: dtype.__name__)
 def dtype(request):
     return request.param
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Make a megabyte of the command 6500 bytes, so that blocks have a few hundred elements."""
+    set_megabyte(monkeypatch, 6500)
+
+
+@pytest.fixture
+def read_blocks(monkeypatch):
+    """The blocks that the command has read."""
+    return note_reads(monkeypatch)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from block_files import RNG, must_be, note_reads, npy, numbers, run, saved, set_megabyte
+from block_files import RNG, must_be, npy, numbers, run, saved, set_megabyte
 from product_reference import worst
 from test_blocks import MB, peak_of
 from test_command_streams import Pipe
@@ -24,33 +24,21 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.fixture
-def small(monkeypatch):
-    """Make a megabyte 6500 bytes, so that blocks have a few hundred elements."""
-    set_megabyte(monkeypatch, 6500)
-
-
-@pytest.fixture
-def read(monkeypatch):
-    """The blocks that were read."""
-    return note_reads(monkeypatch)
-
-
 # Elements ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("small")
+@pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("name", ONE)
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("dtype", ["f8", "f4", "f2", ">f8", "i4", "g"])
-def test_a_function_of_one_operand_is_that_of_one_call(read, name, order, dtype):
+def test_a_function_of_one_operand_is_that_of_one_call(read_blocks, name, order, dtype):
     x = saved("x", numbers((40, 30, 3), dtype, order))
     run(name, "x.npy", "-o", "y.npy")
     must_be("y.npy", getattr(smoothmax, name)(x))
-    assert len(read) > 1
+    assert len(read_blocks) > 1
 
 
-@pytest.mark.usefixtures("small")
+@pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("name", TWO)
 @pytest.mark.parametrize(
     "shapes",
@@ -58,11 +46,11 @@ def test_a_function_of_one_operand_is_that_of_one_call(read, name, order, dtype)
     ids=str,
 )
 @pytest.mark.parametrize("orders", ["CC", "FF", "CF", "FC"])
-def test_operands_broadcast(read, name, shapes, orders):
+def test_operands_broadcast(read_blocks, name, shapes, orders):
     x1, x2 = (saved(f"x{i + 1}", numbers(shapes[i], order=orders[i])) for i in range(2))
     run(name, "x1.npy", "x2.npy", "-o", "y.npy")
     must_be("y.npy", getattr(smoothmax, name)(x1, x2))
-    assert len(read) > 4 or shapes == ((), ())
+    assert len(read_blocks) > 4 or shapes == ((), ())
 
 
 @pytest.mark.parametrize(
@@ -89,7 +77,7 @@ def test_a_number_has_a_say_in_the_type(dtype):
     must_be("y.npy", smoothmax.logaddexp(x1, x2))
 
 
-def test_files_that_fit_into_memory_are_one_block(read):
+def test_files_that_fit_into_memory_are_one_block(read_blocks):
     a, b = saved("a", numbers((30, 9))), saved("b", numbers((9, 5)))
     run("logaddexp", "a.npy", "a.npy", "-o", "y.npy")
     must_be("y.npy", smoothmax.logaddexp(a, a))
@@ -99,7 +87,7 @@ def test_files_that_fit_into_memory_are_one_block(read):
     must_be("y.npy", smoothmax.top_log_probs(a, 9)[0])
     run("categorical", "a.npy", "--seed=5", "--size=4,30", "-o", "y.npy")
     must_be("y.npy", smoothmax.categorical(a, size=(4, 30), rng=5))
-    assert len(read) == 6
+    assert len(read_blocks) == 6
 
 
 def test_files_without_elements():
@@ -126,7 +114,7 @@ def test_files_without_elements():
 # Products ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("small")
+@pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize(
     "shapes",
     [
@@ -137,7 +125,7 @@ def test_files_without_elements():
 )  # fmt: skip
 @pytest.mark.parametrize("options", [[], ["--exact"]], ids=["matmul", "exact"])
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_a_product_is_that_of_one_call(read, shapes, options, order, dtype):
+def test_a_product_is_that_of_one_call(read_blocks, shapes, options, order, dtype):
     a, b = (saved(name, numbers(shape, dtype, order)) for name, shape in zip("ab", shapes, strict=True))
     run("logmatmulexp", "a.npy", "b.npy", "-o", "c.npy", *options)
     wanted = smoothmax.logmatmulexp(a, b, exact=bool(options))
@@ -147,7 +135,7 @@ def test_a_product_is_that_of_one_call(read, shapes, options, order, dtype):
         np.testing.assert_array_equal(got, wanted)
     else:
         np.testing.assert_allclose(got, wanted, rtol=4 * np.finfo(dtype).eps, atol=8 * np.finfo(dtype).eps)
-    assert len(read) > 2 or a.size < 300
+    assert len(read_blocks) > 2 or a.size < 300
 
 
 @pytest.mark.parametrize("options", [[], ["--exact"]], ids=["matmul", "exact"])
@@ -159,7 +147,7 @@ def test_a_product_in_blocks_has_its_bound(monkeypatch, dtype, options):
 
 
 @pytest.mark.parametrize("types", [("f2", "f4"), ("i4", "f4"), ("g", "f8"), ("D", "f8"), (">f8", ">f8")])
-@pytest.mark.usefixtures("small")
+@pytest.mark.usefixtures("small_blocks")
 def test_types_of_products(types):
     a, b = saved("a", numbers((50, 4), types[0])), saved("b", numbers((4, 3), types[1]))
     run("logmatmulexp", "a.npy", "b.npy", "-o", "c.npy")
@@ -224,7 +212,7 @@ def test_memory_stays_within_its_limit(command):
     assert peak_of(*command, "-o", "y.npy", "--max-memory", str(memory)) <= memory + 4 * MB
 
 
-def test_a_block_has_at_most_so_many_bytes(monkeypatch, read):
+def test_a_block_has_at_most_so_many_bytes(monkeypatch, read_blocks):
     """However much memory there is, since larger blocks gain nothing."""
     for module in (blocks, elementwise_blocks, product_blocks):
         monkeypatch.setattr(module, "BLOCK_BYTES", 4000)
@@ -235,9 +223,9 @@ def test_a_block_has_at_most_so_many_bytes(monkeypatch, read):
         ["log1pexp", "x.npy"], ["logmatmulexp", "x.npy", "b.npy"], ["top_log_probs", "x.npy", "-k2"],
         ["categorical", "x.npy"],
     ):  # fmt: skip
-        read.clear()
+        read_blocks.clear()
         assert main([*command, "-o", "y.npy", "--force"]) == 0
-        assert max(part.nbytes for part in read) <= 4000
+        assert max(part.nbytes for part in read_blocks) <= 4000
 
 
 # Streams -------------------------------------------------------------------------------------------------------------

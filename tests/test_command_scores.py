@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 import pytest
-from block_files import RNG, note_reads, numbers, run, saved, set_megabyte
+from block_files import RNG, numbers, run, saved, set_megabyte
 
 import smoothmax
 from smoothmax.__main__ import main
@@ -19,28 +19,16 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.fixture
-def small(monkeypatch):
-    """Make a megabyte 6500 bytes, so that blocks have a few hundred elements."""
-    set_megabyte(monkeypatch, 6500)
-
-
-@pytest.fixture
-def read(monkeypatch):
-    """The blocks that were read."""
-    return note_reads(monkeypatch)
-
-
 LENGTHS = (5, limits()["DRAW_TILE_ELEMENTS"], limits()["DRAW_TILE_ELEMENTS"] + 1)
 
 
-@pytest.mark.usefixtures("small")
+@pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize(
     ("shape", "axis"), [((90, 40), -1), ((40, 90), 0), ((5, 40, 9), 1), ((3, 7, 2, 60), 3), ((60,), 0)], ids=str
 )
 @pytest.mark.parametrize("given", ["f8", ">f4", "f2", "g"])
-def test_the_largest_are_those_of_one_call(read, order, shape, axis, given):
+def test_the_largest_are_those_of_one_call(read_blocks, order, shape, axis, given):
     x = saved("x", np.array(RNG.normal(size=shape) * 9, given, order=order))
     for k in (1, 20):
         run("top_log_probs", "x.npy", f"-k{k}", "-o", "v.npy", "--indices=i.npy", f"--axis={axis}")
@@ -48,7 +36,7 @@ def test_the_largest_are_those_of_one_call(read, order, shape, axis, given):
         np.testing.assert_array_equal(np.load("v.npy"), log_probs)
         np.testing.assert_array_equal(np.load("i.npy"), indices)
         assert (np.load("v.npy").dtype, np.load("i.npy").dtype) == (log_probs.dtype, np.intp)
-    assert len(read) > 2 or len(shape) == 1
+    assert len(read_blocks) > 2 or len(shape) == 1
 
 
 def test_one_of_the_two_results_is_written_alone():
@@ -71,7 +59,9 @@ def test_one_of_the_two_results_is_written_alone():
     ],
     ids=str,
 )  # fmt: skip
-def test_draws_are_those_of_the_function_with_the_seed(monkeypatch, read, order, length, beside, axis, size, dtype):
+def test_draws_are_those_of_the_function_with_the_seed(
+    monkeypatch, read_blocks, order, length, beside, axis, size, dtype
+):
     """Blocks hold some rows, or where each is drawn from many times, some draws of few rows."""
     set_megabyte(monkeypatch, 30_000)
     shape = list(beside)
@@ -83,16 +73,16 @@ def test_draws_are_those_of_the_function_with_the_seed(monkeypatch, read, order,
         wanted = smoothmax.categorical(x, axis, size=size, scale=scale, rng=seed)
         np.testing.assert_array_equal(np.load("i.npy"), wanted)
         assert np.load("i.npy").dtype == np.intp
-    assert len(read) > 2 or x.nbytes < 20_000
+    assert len(read_blocks) > 2 or x.nbytes < 20_000
 
 
 @pytest.mark.parametrize("given", ["f2", "i4", ">f8", "g"])
-def test_draws_of_other_types(monkeypatch, read, given):
+def test_draws_of_other_types(monkeypatch, read_blocks, given):
     set_megabyte(monkeypatch, 30_000)
     x = saved("x", (RNG.normal(size=(300, 60)) * 3).astype(given))
     run("categorical", "x.npy", "-o", "i.npy", "--seed=8")
     np.testing.assert_array_equal(np.load("i.npy"), smoothmax.categorical(x, rng=8))
-    assert len(read) > 1
+    assert len(read_blocks) > 1
 
 
 def test_blocks_of_short_rows_take_the_route_of_all_rows(monkeypatch):
