@@ -315,7 +315,7 @@ def test_ufuncs_return_what_numpy_casts_it_to():
 # Streams, Dask, imports -----------------------------------------------------------------------------------------------
 
 
-def test_streams():
+def test_a_stream_of_bfloat16_is_rounded_once():
     x = draw((5, 40))
     stream = LogSumExp()
     for row in x:
@@ -384,7 +384,7 @@ def test_complex_results_are_not_stored_as_bfloat16(function):
 
 
 @pytest.mark.parametrize("shape", [(40, 30, 25), (3, 30, 4), (40, 0, 25)])
-def test_products(shape):
+def test_products_are_rounded_once(shape):
     rows, terms, columns = shape
     a, b = draw((rows, terms)), draw((terms, columns), 1)
     wide = smoothmax.logmatmulexp(a.astype(np.float64), b.astype(np.float64))

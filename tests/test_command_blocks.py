@@ -160,7 +160,7 @@ def test_types_of_products(types):
 
 
 @pytest.mark.parametrize("options", [[], ["--dtype=float32"]], ids=["as it is", "float32"])
-def test_stores(capsys, options):
+def test_stores_have_the_results_of_one_call(capsys, options):
     zarr = pytest.importorskip("zarr")
     pytest.importorskip("dask")
     arrays = {"a": numbers((30, 8)), "b": numbers((8, 5)), "row": numbers(8)}

@@ -57,7 +57,7 @@ def close(dtype):
 
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("axis", ["none", "0", "1", "0,2"])
-def test_means(read, order, axis, dtype):
+def test_means_of_files_are_those_of_one_call(read, order, axis, dtype):
     x = np.array(RNG.normal(size=(20, 30, 7)), dtype, order=order)
     axes = None if axis == "none" else tuple(map(int, axis.split(",")))
     for options in ([], ["--keepdims"], ["--scale", "-1e-1"]):
@@ -71,7 +71,7 @@ def test_means(read, order, axis, dtype):
 
 @pytest.mark.parametrize("function", ["logsumexp", "softmax", "log_softmax"])
 @pytest.mark.parametrize("axis", [0, 1])
-def test_scale(read, function, axis, dtype):
+def test_scaled_results_of_files_are_those_of_one_call(read, function, axis, dtype):
     x = RNG.normal(size=(300, 9)).astype(dtype)
     got = result_of(function, x, f"--axis={axis}", "--scale=-0.5")
     np.testing.assert_allclose(got, getattr(smoothmax, function)(x, axis, scale=-0.5), **close(dtype))
@@ -81,7 +81,7 @@ def test_scale(read, function, axis, dtype):
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("axis", ["none", "0", "1", "-1"])
 @pytest.mark.parametrize("options", [(), ("--reverse",), ("--exclusive",), ("--reverse", "--exclusive")], ids=str)
-def test_scans(read, order, axis, options, dtype):
+def test_scans_of_files_are_those_of_one_call(read, order, axis, options, dtype):
     x = np.array(RNG.normal(size=(20, 30, 7)) * 10, dtype, order=order)
     got = result_of("logcumsumexp", x, f"--axis={axis}", *options)
     flags = {name[2:]: True for name in options}
@@ -102,7 +102,7 @@ def test_every_prefix_of_many_blocks_has_the_bound(read, dtype):
 @pytest.mark.parametrize("function", SEGMENTS)
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("axis", [0, 1, -1])
-def test_segments(read, function, order, axis, dtype):
+def test_segments_of_files_are_those_of_one_call(read, function, order, axis, dtype):
     x = np.array(RNG.normal(size=(20, 20, 20)), dtype, order=order)
     options = [] if axis == 0 else [f"--axis={axis}"]
     got = result_of(function, x, "--offsets", "offsets.npy", *options)
@@ -147,7 +147,7 @@ def test_columns_are_not_read_one_by_one(monkeypatch):
 
 
 @pytest.mark.parametrize("dtype", ["f2", "i2", ">f8", "g", "D"])
-def test_types(dtype):
+def test_every_type_has_the_bits_of_one_call(dtype):
     x = (RNG.normal(size=(6, 20)) * 3).astype(dtype)
     np.testing.assert_array_equal(result_of("logmeanexp", x, "--axis=1"), smoothmax.logmeanexp(x, 1))
     np.testing.assert_array_equal(result_of("logcumsumexp", x, "--axis=1"), smoothmax.logcumsumexp(x, 1))
@@ -190,7 +190,7 @@ def test_what_is_wrong_is_named_and_so_is_its_file(capsys, folder, command, mess
 
 
 @pytest.mark.parametrize("axis", ["0", "1"])
-def test_stores(axis):
+def test_stores_have_the_results_of_one_call(axis):
     zarr = pytest.importorskip("zarr")
     pytest.importorskip("dask")
     x, i = RNG.normal(size=(20, 20)), int(axis)

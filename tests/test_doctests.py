@@ -32,7 +32,7 @@ OF_DASK = (
     ("module", "name"),
     [("smoothmax", name) for name in smoothmax.__all__] + [("smoothmax.dask", name) for name in OF_DASK],
 )
-def test_examples(module: str, name: str) -> None:
+def test_every_example_prints_what_it_says(module: str, name: str) -> None:
     if module == "smoothmax.dask":
         pytest.importorskip("dask.array")
     function = getattr(importlib.import_module(module), name)

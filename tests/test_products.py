@@ -129,7 +129,7 @@ def test_stacks_that_are_views():
 
 
 @pytest.mark.parametrize("exact", WAYS.values(), ids=WAYS)
-def test_types(exact):
+def test_results_have_the_promoted_type(exact):
     a, b = np.round(numbers((20, 6))), np.round(numbers((6, 20)))
     right = logmatmulexp(a, b, exact=True)
     for given, result in (("i1", "f8"), ("u8", "f8"), ("?", "f8"), (">f8", "f8"), (">f4", "f4"), ("f2", "f2")):
@@ -167,7 +167,7 @@ def test_bfloat16_is_computed_in_float32(exact):
 
 
 @pytest.mark.parametrize("exact", WAYS.values(), ids=WAYS)
-def test_longdouble(exact):
+def test_longdouble_has_its_bound(exact):
     a, b = numbers((5, 7), np.longdouble), numbers((7, 6), np.longdouble)
     got = logmatmulexp(a, b, exact=exact)
     assert got.dtype == np.longdouble
@@ -180,7 +180,7 @@ def test_longdouble(exact):
     assert logmatmulexp(a[:, :0], b[:0])[0, 0] == -np.inf
 
 
-def test_complex():
+def test_exponentials_of_complex_results_are_the_product():
     a, b = numbers((2, 5, 3)) + 1j * numbers((2, 5, 3)), numbers((3, 4)) + 1j * numbers((3, 4))
     got = logmatmulexp(a, b)
     np.testing.assert_allclose(np.exp(got), np.exp(a) @ np.exp(b), rtol=1e-12)
@@ -290,7 +290,7 @@ def test_matrices_of_a_small_stack_do_not_disturb_each_other(number, shape, dtyp
 
 
 @pytest.mark.parametrize("exact", WAYS.values(), ids=WAYS)
-def test_out(exact):
+def test_out_has_any_layout_and_type(exact):
     a, b = numbers((20, 20)), numbers((20, 20))
     right = logmatmulexp(a, b, exact=exact)
     for out in (

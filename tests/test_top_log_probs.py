@@ -128,7 +128,7 @@ def test_layouts_have_the_same_bits(layout, n, k, dtype):
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2, 3, -1, -4])
-def test_axes(axis):
+def test_every_axis_of_every_layout_gives_its_largest(axis):
     x = RNG.normal(size=(4, 5, 6, 7))
     for given in (x, np.asfortranarray(x), x.transpose(2, 0, 3, 1), np.broadcast_to(x[:, :1], x.shape)):
         values, indices = top_log_probs(given, 3, axis)
@@ -151,7 +151,7 @@ def test_other_types(kind):
         np.testing.assert_allclose(values, expected.astype(result), rtol=2e-3 if result.itemsize == 2 else 1e-6)
 
 
-def test_longdouble():
+def test_longdouble_keeps_its_precision_and_special_values():
     x = RNG.normal(size=(4, 50)).astype(np.longdouble)
     x[1, 7:9], x[2, 3], x[3] = np.inf, np.nan, -np.inf
     values, indices = top_log_probs(x, 5)
@@ -220,7 +220,7 @@ def test_labels_of_other_axes_are_kept():
     np.testing.assert_array_equal(smoothmax.categorical(frame, rng=1).to_numpy(), smoothmax.categorical(x, rng=1))
 
 
-def test_bfloat16():
+def test_bfloat16_is_computed_in_float32():
     ml_dtypes = pytest.importorskip("ml_dtypes")
     x = (RNG.normal(size=(7, 3000)) * 3).astype(ml_dtypes.bfloat16)
     for n in (60, 3000):
@@ -247,7 +247,7 @@ def test_empty_arrays_and_no_results():
     assert (values.dtype, indices.dtype) == (np.float32, np.intp)
 
 
-def test_routes():
+def test_few_rows_and_longdouble_make_no_tiles():
     assert explain(top_log_probs, np.zeros((3, 4)), 2)["name"] == "TOP_ROWS"
     assert explain(top_log_probs, np.zeros(4, np.longdouble), 2)["name"] == "PLAIN"
 
