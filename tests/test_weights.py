@@ -480,3 +480,20 @@ def test_long_rows_with_sums_of_every_size_are_within_the_promise(size, dtype):
         exact = np.log((b.astype(np.longdouble) * np.exp(x.astype(np.longdouble))).sum())
         worst = max(worst, abs(logsumexp(x, b=b).astype(np.longdouble) - exact) / np.spacing(dtype(exact)))
     assert worst <= LOGSUMEXP
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=lambda dtype: dtype.__name__)
+@pytest.mark.parametrize("lane_rows", [1, 2, 4], ids="{}-times-the-limit".format)
+def test_a_small_sum_of_one_large_term_is_within_the_promise(lane_rows, dtype):
+    """A large term makes a longer row look as if its sum reached exp(2). Then the sum itself decides."""
+    n = lane_rows * limits()["ROUNDED_TERM_LANE_ROWS"] * limits()["LANE_BYTES"] // dtype().itemsize
+    rng = np.random.default_rng(8)
+    worst = 0.0
+    for size in rng.uniform(0.3, 1.5, 60):
+        x = rng.uniform(-9, -4, n).astype(dtype)
+        x[0] = rng.uniform(-0.7, 0.7)
+        b = np.full(n, 0.1 / n).astype(dtype)
+        b[0] = np.exp(size - x[0].astype(np.float64))
+        exact = np.log((b.astype(np.longdouble) * np.exp(x.astype(np.longdouble))).sum())
+        worst = max(worst, abs(logsumexp(x, b=b).astype(np.longdouble) - exact) / np.spacing(dtype(exact)))
+    assert worst <= LOGSUMEXP

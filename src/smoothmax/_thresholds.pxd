@@ -84,6 +84,7 @@ cdef enum:
     SOFTMAX_DIFFERENCES_MAX_ROWS = 12
     HALF_TILE_ROWS = 128            # and if results are halves, by rounded differences and sums (P53)
     ROUNDED_MIN_LANE_ROWS = 8       # rows of at least this many LANE_BYTES sum rounded exponentials first (P18)
+    ROUNDED_TERM_LANE_ROWS = 16     # of a weighted row are expected to sum to the bound of its largest term (P18)
 
     # Pieces of one long reduction (P3) --------------------------------------------------------------------------------
     ROW_PIECE_BYTES = 262144        # of a row

@@ -89,7 +89,7 @@ cdef bint add_row_block(WeightedSum *sum, WeightRange sizes, Terms terms, const 
                        underflow_below)
     largest = largest_term(best, size, shift[0], round_bias[0] + exponent)
     if terms == ROUNDED and not (shift[0] == 0 and least >= 0 and rows >= ROUNDED_MIN_LANE_ROWS and hides_rounding(
-            <double>largest*rows/16, round_bias_of(<real>0) - round_bias[0])):
+            <double>largest*rows/ROUNDED_TERM_LANE_ROWS, round_bias_of(<real>0) - round_bias[0])):
         return False            # even if the mean term is a thirtieth of the largest
     spread(shift[0], shift)
     spread(round_bias[0], round_bias)
