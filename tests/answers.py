@@ -1,6 +1,7 @@
 """A cache of right answers in a folder: the tests of every variant of the kernels expect the same answers.
 
-SMOOTHMAX_ANSWERS names the folder; without it nothing is cached. The answers are valid until NumPy or mpmath changes.
+SMOOTHMAX_ANSWERS names the folder; without it nothing is cached. Another version of NumPy or mpmath may find the
+answers of this one: they are right to more digits than a test asks for, whichever version computed them.
 This file knows neither the questions nor the answers.
 """
 

@@ -84,7 +84,7 @@ def test_a_result_beyond_float16_is_inf_without_a_warning():
 
 
 def test_exact_products_in_blocks_keep_the_absolute_error_of_the_default():
-    """Here the largest term is 0 and the logarithm near it, so that what rounds a product of a block shows."""
+    """Here the largest term is 0 and the result near 0, so the rounding of the product of a block shows."""
     a, b = np.float32([[-2.5, -2.5, 0]]), np.float32([[-6.949796], [-8.015029], [0]])
     right = np.log1p(np.exp(a[0, :2].astype(float) + b[:2, 0]).sum())
     for chunks, bound in ((3, 2 * np.spacing(np.float32(right))), (1, (3 + 8) * 2.0**-24)):

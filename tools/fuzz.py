@@ -102,7 +102,7 @@ def elsewhere(case: Case) -> Case:
 
 
 def bits_of(result: Any) -> bytes:
-    """All nans count as the same: which operand's nan a processor passes on has no meaning."""
+    """The bytes of a result with all nans made equal: which operand's nan a processor passes on has no meaning."""
     numbers = np.array(result, ndmin=1).ravel()
     numbers = numbers.view(numbers.real.dtype) if numbers.dtype.kind == "c" else numbers
     if numbers.dtype.kind not in "biu":

@@ -73,7 +73,8 @@ def run(folder: pathlib.Path, kind: str, kernel: str, arguments: list[str]) -> i
     """Run Python with the build, under the sanitizer."""
     library = {"address": "asan", "thread": "tsan"}[kind]
     environment = os.environ | OPTIONS | {
-        # The sanitizer looks for the exceptions of C++ when it is loaded, and libraries like matplotlib throw them.
+        # The sanitizer looks up the function that throws exceptions of C++ when it starts, so libstdc++ must be loaded
+        # by then: matplotlib throws one.
         "LD_PRELOAD": f"{runtime(library)} {runtime('stdc++')}", "PYTHONMALLOC": "malloc",
         "PYTHONPATH": str(folder / "src"), "PYTHONDONTWRITEBYTECODE": "1", "OPENBLAS_NUM_THREADS": "1",
     }  # fmt: skip

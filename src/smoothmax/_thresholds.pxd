@@ -101,7 +101,7 @@ cdef enum:
     SCRATCH_TILE_ROWS = 128         # SCRATCH_ELEMENTS of a tile
     STAGED_ROW_BYTES = 16384        # parts of a row that go through the scratch, which stay in L1
     NARROW_STAGED_ROWS = 64         # of narrow columns
-    TRANSPOSE_BLOCK_ROWS = 4        # rows and columns of a block that is transposed at a time, at least (P1)
+    TRANSPOSE_BLOCK_ROWS = 4        # the shortest side of a block that is transposed (P1)
     TRANSPOSE_NARROW_ROWS = 8       # rows at a time where there are fewer columns than that (P1)
     MASK_BUFFER_ELEMENTS = 512      # of a mask, factors, addends, halves or short rows in a buffer at a time
     ELEMENTWISE_BLOCK_ELEMENTS = 256        # of a ufunc's operand that are made contiguous at a time (P51)

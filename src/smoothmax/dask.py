@@ -653,9 +653,10 @@ def logmatmulexp(
     Notes
     -----
     A task multiplies a block of `a` by a block of `b`. If the summed axis is divided into blocks, these products are
-    merged as partial sums of `logsumexp`, and the result keeps the bounds of `smoothmax.logmatmulexp`. With `exact`, a
-    product that is merged is rounded before, so that its absolute error is at most that of the default, and where the
-    largest term and the logarithm cancel it may exceed 2 ULP. Rechunk the summed axis to one block to avoid that.
+    merged as partial sums of `logsumexp`. Without `exact`, the result keeps the bounds of `smoothmax.logmatmulexp`.
+    With `exact`, the product of a block is rounded before it is merged: the absolute error stays within the default's
+    bound, but where the largest term and the logarithm cancel, it may exceed 2 ULP. To avoid that, rechunk the summed
+    axis to one block.
 
     Examples
     --------

@@ -330,7 +330,7 @@ def losses(
 def matmul(a: Array, b: Array, eps: Any, exact: bool, merged: bool) -> Expected:
     """The logarithm of a product of matrices, from the terms of each element. Their sums are rounded to longdouble.
 
-    Products of blocks that are merged are rounded, also exact ones.
+    Products of blocks are rounded before they are merged, even exact ones.
     """
     k = a.shape[-1]
     terms = a[..., :, :, None] + b[..., None, :, :]
