@@ -9,6 +9,7 @@ KIND is the fault, a signal or ENOSPC; OUTPUTS are one or several, separated by 
 output before, or empty; EXCHANGE "with exchange" or "without exchange" of two names by the system.
 """
 
+import atexit
 import contextlib
 import importlib
 import json
@@ -16,6 +17,7 @@ import os
 import shutil
 import signal
 import sys
+import threading
 
 from smoothmax.__main__ import let_signals_terminate, main
 from smoothmax._scale import output, rename
@@ -75,6 +77,9 @@ def exit_code_of_fork(work):
         except SystemExit as leave:
             code = leave.code
         finally:
+            # What the interpreter does before it exits, but for taking modules apart, which takes longer than a run.
+            threading._shutdown()
+            atexit._run_exitfuncs()
             os._exit(code)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
@@ -84,7 +89,10 @@ def run_with_fault(kind, step, command):
     fault = Fault(kind, step)
     os.fsync, rename.renameat2 = fault.counted(os.fsync), fault.counted(rename.renameat2)
     sys.addaudithook(fault.audit)
-    code = main(command)
+    try:
+        code = main(command)
+    finally:
+        fault.step = 0  # none while the process exits
     return code if fault.steps >= step else NO_SUCH_STEP
 
 

@@ -36,6 +36,28 @@ def save(path, array):
         store[...] = array
 
 
+LATE_THREAD = """
+import os, sys, time
+from concurrent.futures import ThreadPoolExecutor
+from smoothmax._scale.workspace import workspace
+
+def make_again(space):
+    while os.path.exists(space.folder):
+        time.sleep(0.001)
+    os.makedirs(space.new)
+
+with workspace(os.path.realpath("out")) as space:
+    ThreadPoolExecutor(1).submit(make_again, space)
+    raise SystemExit(143)
+"""
+
+
+def test_what_a_thread_makes_after_an_interruption_is_removed_too(tmp_path):
+    """As a thread of zarr may, which a signal does not end."""
+    run = subprocess.run([sys.executable, "-c", LATE_THREAD], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr, os.listdir(tmp_path)) == (143, "", [])
+
+
 def faults(folder, kind, suffix, *, former, exchange="with exchange", function=("softmax", "--axis=0"), second=None):
     """The outcome of each step."""
     save(folder / f"x{suffix}", X)

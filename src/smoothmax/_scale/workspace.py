@@ -11,6 +11,7 @@ earlier one left. A file without a name (O_TMPFILE) would leave nothing behind. 
 file system supports it, and such a file cannot replace an existing one without a temporary name.
 """
 
+import atexit
 import contextlib
 import hashlib
 import json
@@ -73,6 +74,14 @@ class Workspace:
                 os.rename(self.former, self.target)
             shutil.rmtree(self.folder, ignore_errors=True)
 
+    def clear_at_exit(self, kind: type[BaseException] | None, *_: object) -> None:
+        """After an exception, clear once more when the interpreter has waited for its threads.
+
+        A signal ends the call, but not what a thread of zarr is doing: it may make the folder anew.
+        """
+        if kind is not None:
+            atexit.register(self.clear)
+
 
 def identity(path: str) -> list[int] | None:
     """What tells a file from others that have its name before or after, and follows it to another name."""
@@ -112,6 +121,7 @@ def workspace(target: str) -> Iterator[Workspace]:
         while True:
             name = f"{prefix_of(target)}{os.urandom(8).hex()}.tmp"
             space = Workspace(os.path.join(os.path.dirname(target), name), target)
+            stack.push(space.clear_at_exit)
             stack.callback(space.clear)
             os.mkdir(space.folder, 0o700)  # nobody else can read an incomplete output
             # Before it is locked, another run may consider it abandoned and remove it.
