@@ -1,8 +1,8 @@
 # Transposing turns short rows into columns of a tile, and back.
 #
 # Blocks of four by four are transposed in vector registers, because moving single elements takes a load and an
-# insertion each. With AVX, blocks of float32 are eight by four where there are eight elements: lines i and i + 4 share a
-# register, so that a shuffle serves both. If a side is not a multiple of the block's, the last block overlaps the one
+# insertion each. With AVX, blocks of float32 are eight by four where there are eight elements: lines i and i + 4 share
+# a register, so that a shuffle serves both. If a side is not a multiple of the block's, the last block overlaps the one
 # before.
 
 cdef extern from * nogil:
