@@ -13,7 +13,6 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import numpy as np
 import pytest
-from block_files import note_reads, set_megabyte
 
 import smoothmax
 
@@ -82,15 +81,23 @@ def dtype(request):
     return request.param
 
 
+# These two import when they are used: with NumPy 1, a pickled ufunc names the first module that has `smoothmax`, which
+# may be this one, and a process that reads it has no other file of the tests on its path.
+
+
 @pytest.fixture
 def small_blocks(monkeypatch):
     """Make a megabyte of the command 6500 bytes, so that blocks have a few hundred elements."""
+    from block_files import set_megabyte
+
     set_megabyte(monkeypatch, 6500)
 
 
 @pytest.fixture
 def read_blocks(monkeypatch):
     """The blocks that the command has read."""
+    from block_files import note_reads
+
     return note_reads(monkeypatch)
 
 
