@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from bounds import EXACT_LOGMATMULEXP, LOGMATMULEXP_ROUNDINGS
 from product_reference import exact_product, worst
 
 import smoothmax
@@ -87,7 +88,8 @@ def test_exact_products_in_blocks_keep_the_absolute_error_of_the_default():
     """Here the largest term is 0 and the result near 0, so the rounding of the product of a block shows."""
     a, b = np.float32([[-2.5, -2.5, 0]]), np.float32([[-6.949796], [-8.015029], [0]])
     right = np.log1p(np.exp(a[0, :2].astype(float) + b[:2, 0]).sum())
-    for chunks, bound in ((3, 2 * np.spacing(np.float32(right))), (1, (3 + 8) * 2.0**-24)):
+    of_blocks = (a.shape[1] + LOGMATMULEXP_ROUNDINGS) * np.finfo(np.float32).eps / 2
+    for chunks, bound in ((3, EXACT_LOGMATMULEXP * np.spacing(np.float32(right))), (1, of_blocks)):
         got = logmatmulexp(da.from_array(a, chunks=chunks), da.from_array(b, chunks=chunks), exact=True).compute()
         assert abs(got[0, 0] - right) <= bound, chunks
 

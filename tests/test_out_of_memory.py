@@ -17,7 +17,7 @@ import pytest
 pytestmark = pytest.mark.resources  # a sanitizer allocates by itself
 NUMPY_2 = int(np.__version__.split(".")[0]) >= 2
 # `f = lambda: 0` ends CPython 3.12 and 3.13 if there is no memory for the function. 3.11 and 3.14 raise MemoryError.
-of_python = pytest.mark.skipif(sys.version_info[:2] in ((3, 12), (3, 13)), reason="CPython itself crashes")
+where_python_survives = pytest.mark.skipif(sys.version_info[:2] in ((3, 12), (3, 13)), reason="CPython itself crashes")
 
 SHIM = """
 #include <errno.h>
@@ -303,13 +303,13 @@ def run(script, shim):
     return run.stdout, errors, run.returncode
 
 
-@of_python
+@where_python_survives
 def test_the_nth_allocation_fails(shim):
     pytest.importorskip("dask.array")
     assert run(SCRIPT, shim) == ("done\n", [], 0)
 
 
-@of_python
+@where_python_survives
 def test_the_nth_allocation_fails_while_scipy_is_switched(shim):
     pytest.importorskip("sklearn")
     assert run(SWITCHING, shim) == ("done\n", [], 0)
