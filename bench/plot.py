@@ -22,6 +22,7 @@ STYLES = {
     "PyTorch": ("#D55E00", "^"),
     "JAX": ("#009E73", "D"),
     "ONNX Runtime": ("#CC79A7", "P"),
+    "Numba": ("#56B4E9", "X"),
 }
 OTHER = ("#555555", "v")
 OWN_STYLE = ("#000000", "*")
@@ -100,19 +101,28 @@ def draw_panel(panel: Axes, cells: dict[str, Any], cases: list[str], names: list
     panel.tick_params(axis="y", length=0)
 
 
-def draw_summary(results: dict[str, Any], path: Path, digest: str) -> None:
-    """Draw a panel for each function: x is a library's time as a multiple of smoothmax's, y is its largest error."""
+def draw_summary(results: dict[str, Any], family: dict[str, Any], path: Path, digest: str) -> None:
+    """Draw panels in which x is a library's time as a multiple of smoothmax's, and y is its largest error.
+
+    Above, each is a function of the grid; below, a group of functions of the family.
+    """
     functions = unique(cell[0] for cell in results["cells"])
-    names = rivals(results)
+    names = unique(rivals(results) + rivals(family))
     mpl.rcParams.update({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False})
-    figure = Figure(figsize=(10, 4.4), layout="constrained")
-    panels = figure.subplots(1, len(functions), sharex=True, sharey=True, squeeze=False)
-    for panel, function in zip(panels.flat, functions, strict=True):
-        cells = [cell for f, _, _, cell in results["cells"] if f == function]
-        draw_speed_and_error(panel, cells, names)
+    figure = Figure(figsize=(10, 8), layout="constrained")
+    panels = figure.subplots(2, len(functions), sharex=True, sharey=True, squeeze=False)
+    for panel, function in zip(panels[0], functions, strict=True):
+        draw_speed_and_error(panel, [cell for f, *_, cell in results["cells"] if f == function], names)
         panel.set_title(function, fontsize=11, fontweight="bold", loc="left")
+    for panel, (group, of_group) in zip(panels[1], family["groups"].items(), strict=True):
+        draw_speed_and_error(panel, [cell for f, *_, cell in family["cells"] if f in of_group], names)
+        panel.set_title(group, fontsize=11, fontweight="bold", loc="left")
         panel.set_xlabel("time / time of smoothmax")
-    panels.flat[0].set_ylabel("largest error in ULP")
+    for panel in panels[:, 0]:
+        panel.set_ylabel("largest error in ULP")
+    cells = [cell for *_, cell in results["cells"] + family["cells"]]
+    factors = [factor(cell, name) for cell in cells for name in names if name in cell]
+    panels[0, 0].set_xlim(min(0.3, min(factors) / 1.2), max(factors) * 1.2)
     handles = [
         Line2D([], [], color=color, marker=marker, linestyle="", markersize=size, label=name)
         for name, (color, marker), size in [
@@ -124,6 +134,11 @@ def draw_summary(results: dict[str, Any], path: Path, digest: str) -> None:
     figure.savefig(path, dpi=130, metadata={"Source": digest, "Software": None})
 
 
+def largest_error(cells: list[dict[str, Any]], name: str) -> float:
+    """Over the cells that have one: draws do not."""
+    return float(max(cell[name][1] for cell in cells if cell.get(name, [])[1:]))
+
+
 def draw_speed_and_error(panel: Axes, cells: list[dict[str, Any]], names: list[str]) -> None:
     """Draw the median and the range of the factor of each library, at the height of its largest error."""
     panel.set_xscale("log")
@@ -131,10 +146,10 @@ def draw_speed_and_error(panel: Axes, cells: list[dict[str, Any]], names: list[s
     panel.axvspan(1e-3, 1, color="#F6D5D5", zorder=0)
     panel.grid(color="#DDDDDD", linewidth=0.6, zorder=0.5)
     panel.set_axisbelow(True)
-    panel.plot(1, max(cell[OWN][1] for cell in cells), OWN_STYLE[1], color=OWN_STYLE[0], markersize=14, zorder=4)
+    panel.plot(1, largest_error(cells, OWN), OWN_STYLE[1], color=OWN_STYLE[0], markersize=14, zorder=4)
     drawn: list[float] = []
-    errors = {name: max(cell[name][1] for cell in cells if name in cell) for name in names}
-    for name in sorted(names, key=errors.__getitem__):
+    errors = {name: largest_error(cells, name) for name in names if any(name in cell for cell in cells)}
+    for name in sorted(errors, key=errors.__getitem__):
         factors = [factor(cell, name) for cell in cells if name in cell]
         error = errors[name]
         # Libraries with the same formula have the same error. They are drawn one above the other, so that none hides
@@ -147,7 +162,6 @@ def draw_speed_and_error(panel: Axes, cells: list[dict[str, Any]], names: list[s
         panel.plot(
             statistics.median(factors), error, marker, color=color, markersize=7.5, markeredgecolor="white", zorder=3
         )
-    panel.set_xlim(0.3, 500)
     panel.xaxis.set_major_locator(LogLocator())
     panel.xaxis.set_minor_locator(NullLocator())
     panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -2,7 +2,7 @@
 
     python -m bench.report raw.json          reduce to bench/results.json, draw both pictures, write both pages
     python -m bench.report raw.json --avx2   reduce to bench/results-avx2.json, write its section of docs/benchmarks.md
-    python -m bench.report                   both of these from what is stored
+    python -m bench.report                   the same from what is stored, and of the family what bench.family stored
     python -m bench.report --check           exit with code 1 if a page or a picture does not match what is stored
 
 A time is the best of all sweeps. bench/plot.py draws; without drawing, only the standard library is needed.
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.comparison import OWN, OWN_REUSING, REUSING, factor, losses, rivals, unique
+from bench.family_block import family_block
 from bench.pages import PAGE, duration, put, replaced, spread, table, times, ulps
 
 BENCH = Path(__file__).resolve().parent
@@ -201,29 +202,30 @@ def grid_block(results: Results) -> list[str]:
     ]
 
 
-def blocks(results: Results, avx2: Results) -> list[tuple[Path, str, list[str]]]:
+def blocks(results: Results, avx2: Results, family: Results) -> list[tuple[Path, str, list[str]]]:
     """What the report writes: each page with the name of markers, and the lines between these."""
     picture = ["", "![How many times as long other libraries take](../bench/speed.png)"]
     return [
         (README, "speed", summary_block(results)),
         (PAGE, "grid", grid_block(results) + picture),
         (PAGE, "grid of AVX2", grid_block(avx2)),
+        (PAGE, "family", family_block(family)),
     ]
 
 
-def complaints(results: Results, avx2: Results) -> list[str]:
+def complaints(results: Results, avx2: Results, family: Results) -> list[str]:
     """The pages and pictures that do not match the results."""
     found = []
-    for path, markers, lines in blocks(results, avx2):
+    for path, markers, lines in blocks(results, avx2, family):
         page = path.read_text(encoding="utf-8")
         current = replaced(page, markers, lines)
         if current is None:
             found.append(f"{path.name} has no markers of {markers}")
         elif current != page:
             found.append(f"{path.name} does not say what the results in bench/ say: run python -m bench.report")
-    for plot in (GRID_PLOT, SUMMARY_PLOT):
-        if not plot.exists() or digest(results).encode() not in plot.read_bytes():
-            found.append(f"bench/{plot.name} was not drawn from bench/results.json: run python -m bench.report")
+    for plot, drawn_from in ((GRID_PLOT, digest(results)), (SUMMARY_PLOT, digest(results) + digest(family))):
+        if not plot.exists() or drawn_from.encode() not in plot.read_bytes():
+            found.append(f"bench/{plot.name} was not drawn from the results in bench/: run python -m bench.report")
     return found
 
 
@@ -236,17 +238,18 @@ def main() -> int:
     if arguments.raw:
         reduced = reduce(json.loads(arguments.raw.read_text(encoding="utf-8")))
         (AVX2_RESULTS if arguments.avx2 else RESULTS).write_text(written(reduced), encoding="utf-8")
-    results, avx2 = (json.loads(path.read_text(encoding="utf-8")) for path in (RESULTS, AVX2_RESULTS))
+    paths = (RESULTS, AVX2_RESULTS, FAMILY_RESULTS)
+    results, avx2, family = (json.loads(path.read_text(encoding="utf-8")) for path in paths)
     if arguments.check:
-        found = complaints(results, avx2)
+        found = complaints(results, avx2, family)
         print("\n".join(found) or "README.md, docs/benchmarks.md and their pictures are current")
         return 1 if found else 0
 
     from bench.plot import draw_grid, draw_summary
 
     draw_grid(results, GRID_PLOT, digest(results))
-    draw_summary(results, SUMMARY_PLOT, digest(results))
-    for path, markers, lines in blocks(results, avx2):
+    draw_summary(results, family, SUMMARY_PLOT, digest(results) + digest(family))
+    for path, markers, lines in blocks(results, avx2, family):
         put(path, markers, lines)
     return 0
 
