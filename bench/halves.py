@@ -5,15 +5,16 @@
     python -m bench.halves --write              and put it into docs/benchmarks.md
 
 Contenders take turns, with a pause before each, because threads of some libraries spin for a while after a call. The
-best of several rounds counts. Every result is compared with float64 before it is timed.
+whole grid is swept several times, and the best time of all sweeps counts, so a disturbance of some seconds does not
+change a figure. Every result is compared with float64 before it is timed.
 """
 
 import argparse
 import functools
+import itertools
 import os
 import statistics
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,8 @@ from bench.pages import PAGE, duration, put, table, times
 from bench.turns import PAUSE
 from bench.yardsticks import processor
 
-ROUNDS = 3
+SWEEPS = 3
+TURNS = 3  # of each call in a sweep
 TURN_SECONDS = 0.01
 HALVES = {"float16": 11, "bfloat16": 8}  # names, and the bits of their significands
 LARGEST_ERROR = 0.52  # ULP: rounded once from float32
@@ -59,26 +61,20 @@ def seconds(call: Call, calls: int) -> float:
     return (time.perf_counter() - start) / calls
 
 
-def best_of_turns(calls: list[Call]) -> list[float]:
-    number = [max(1, int(TURN_SECONDS / seconds(call, 1))) for call in calls]
-    best = [float("inf")] * len(calls)
-    for _ in range(ROUNDS):
-        for i, call in enumerate(calls):
-            time.sleep(PAUSE)
-            best[i] = min(best[i], seconds(call, number[i]))
-    return best
-
-
-def measured(case: Case, function: str) -> Iterator[tuple[str, float, float, float]]:
-    """For each type: its name, the seconds of a call, and these as a share of float32's and of PyTorch's."""
+def seconds_of_each(case: Case, function: str) -> list[float]:
+    """The seconds of smoothmax's call for float32 and each half, and of PyTorch's for each half."""
     arrays = {dtype: case.make(dtype) for dtype in ("float32", *HALVES)}
     calls = [smoothmax_call(function, array, case.axis) for array in arrays.values()]
     for dtype, call in zip(HALVES, calls[1:], strict=True):
         check(call(), arrays[dtype], function, case.axis)
     calls += [torch_call(function, arrays[dtype], case.axis) for dtype in HALVES]
-    single, *others = best_of_turns(calls)
-    for i, dtype in enumerate(HALVES):
-        yield dtype, others[i], others[i] / single, others[i + len(HALVES)] / others[i]
+    number = [max(1, int(TURN_SECONDS / seconds(call, 1))) for call in calls]
+    found = [float("inf")] * len(calls)
+    for _ in range(TURNS):
+        for i, call in enumerate(calls):
+            time.sleep(PAUSE)
+            found[i] = min(found[i], seconds(call, number[i]))
+    return found
 
 
 def main() -> None:
@@ -90,23 +86,28 @@ def main() -> None:
     use_cores(arguments.threads)
     keep_freed_memory()
     load("ml_dtypes")  # NumPy knows the name bfloat16 from then on
-    rows, shares, factors = [], [], []
-    for case in (case for case in CASES if arguments.k in case.name):
-        row = [case.name]
-        for function in FUNCTIONS:
-            for _, own, share, factor in measured(case, function):
-                row.append(f"{duration(own)}, {share:.2f}, {times(factor)}")
-                shares.append(share)
-                factors.append(factor)
-        rows.append(row)
-        print(*row, sep=" | ", flush=True)
+    best: dict[tuple[str, str], list[float]] = {}
+    for sweep in range(SWEEPS):
+        for case, function in itertools.product(CASES, FUNCTIONS):
+            if arguments.k in case.name:
+                key, found = (case.name, function), seconds_of_each(case, function)
+                best[key] = list(map(min, best.get(key, found), found))
+        print(f"sweep {sweep + 1} of {SWEEPS}", flush=True)
+    rows: dict[str, list[str]] = {}
+    shares, factors = [], []
+    for (name, _), (single, *halves) in best.items():
+        for own, other in zip(halves[: len(HALVES)], halves[len(HALVES) :], strict=True):
+            shares.append(own / single)
+            factors.append(other / own)
+            text = f"{duration(own)}, {shares[-1]:.2f}, {times(factors[-1])}"
+            rows.setdefault(name, [name]).append(text)
     torch, kernel = load("torch"), load("smoothmax._kernels.dispatch").variant
     threads = "one thread" if arguments.threads == 1 else f"{arguments.threads} threads"
     lines = [
         f"Median {statistics.median(shares):.2f} of float32's time, at most {max(shares):.2f}; PyTorch takes "
         f"{times(statistics.median(factors))} as long (median), at least {times(min(factors))}.",
         "",
-        *table(["", *(f"{function} {dtype}" for function in FUNCTIONS for dtype in HALVES)], rows),
+        *table(["", *(f"{function} {dtype}" for function in FUNCTIONS for dtype in HALVES)], list(rows.values())),
         "",
         f"{processor()}, {threads}, kernels {kernel}, PyTorch {torch.__version__}. Written by `python -m bench.halves "
         "--write`.",
