@@ -4,7 +4,7 @@
 
 from smoothmax._kernels.interface cimport State
 from smoothmax._schedule.plan cimport (
-    ELEMENTS, RESULT, WEIGHTS, Axes, Bases, Cursor, Plan, advance, contiguous, copy_cursor, inner_stride, is_contiguous,
+    ELEMENTS, RESULT, WEIGHTS, Axes, Bases, Cursor, Plan, advance, contiguous, copy_cursor, inner_shape, inner_stride,
     place, start,
 )
 from smoothmax._schedule.route cimport GATHERED_ROW, Route
@@ -68,12 +68,22 @@ cdef struct Feed:
 
 # These functions are inline, because a call of another module for each block would show in short rows.
 
+cdef inline Py_ssize_t away_from(const Plan *plan, const char *elements, Py_ssize_t n,
+                                 const char *staged) noexcept nogil:
+    """State.away for n neighbours of the array that are staged.
+
+    Kernels prefetch what lies at this distance from the end of the staged elements: the next elements of the array,
+    also if an element takes less memory there.
+    """
+    return (elements - staged + n*plan.element_bytes[ELEMENTS])//plan.itemsize - n
+
+
 cdef inline Py_ssize_t away_of(const Plan *plan, const Axes *along, const Bases *bases, const Cursor *cursor,
-                               const char *staged) noexcept nogil:
-    """The distance, in elements, from a staged part of a row to its place in the array; 0 if the row is strided."""
-    if not is_contiguous(plan, along, ELEMENTS):
+                               Py_ssize_t n, const char *staged) noexcept nogil:
+    """State.away for the next n elements of a row; 0 if it is strided."""
+    if inner_shape(along) > 1 and inner_stride(along, ELEMENTS) != plan.element_bytes[ELEMENTS]:
         return 0
-    return (place(bases, cursor, ELEMENTS) - staged)//plan.itemsize
+    return away_from(plan, place(bases, cursor, ELEMENTS), n, staged)
 
 
 cdef inline void start_feed(Feed *feed, const Unit *unit, Py_ssize_t first, Py_ssize_t n) noexcept nogil:
@@ -85,11 +95,12 @@ cdef inline void start_feed(Feed *feed, const Unit *unit, Py_ssize_t first, Py_s
     feed.in_place = not unit.staged_in
     feed.staged_rows = STAGED_ROW_BYTES//itemsize
     if unit.route.is_tile:
+        # As many rows as a kernel takes at a time, so that they stay in L1 (P45). Products take ROW_BLOCK_LANES.
         feed.staged_rows = SCRATCH_TILE_ROWS
-        if unit.plan.adjusted:                  # as many as a kernel takes at a time, which stay in L1 (P45)
+        if unit.plan.data[WEIGHTS] == NULL:
+            feed.staged_rows = TILE_BLOCK_BYTES//(TILE_COLUMNS*itemsize)
+        elif unit.plan.adjusted:
             feed.staged_rows = WEIGHTED_TILE_BLOCK_ROWS
-            if unit.plan.data[WEIGHTS] == NULL:
-                feed.staged_rows = TILE_BLOCK_BYTES//(TILE_COLUMNS*itemsize)
     feed.away = 0
     feed.ld = feed.weights_ld = TILE_COLUMNS
     if not unit.staged_in:
@@ -108,9 +119,9 @@ cdef inline void stage(Feed *feed, char *destination) noexcept nogil:
     cdef const Unit *unit = feed.unit
     feed.elements, feed.weights = destination, unit.space.weights
     if not unit.route.is_tile:
-        feed.away = away_of(unit.plan, &unit.plan.reduced, &unit.bases, &feed.cursor, destination)
-    elif unit.plan.adjusted:                    # of one block of the kernels, see start_feed
-        feed.away = away_of(unit.plan, &unit.plan.kept, &unit.bases, &feed.cursor, destination)
+        feed.away = away_of(unit.plan, &unit.plan.reduced, &unit.bases, &feed.cursor, feed.rows, destination)
+    elif feed.staged_rows < SCRATCH_TILE_ROWS:  # one block of the kernels
+        feed.away = away_of(unit.plan, &unit.plan.kept, &unit.bases, &feed.cursor, 0, destination)
         feed.away_ld = inner_stride(&unit.plan.reduced, ELEMENTS)//unit.plan.itemsize
     if unit.route.is_tile:
         stage_tile(unit.plan, &unit.bases, &feed.cursor, feed.rows, unit.columns, destination, unit.space.weights,

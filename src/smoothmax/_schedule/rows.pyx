@@ -29,7 +29,7 @@ cdef inline Py_ssize_t stage_whole_row(const Unit *unit, const Bases *bases, bin
                                  addends_of(inner_stride(&plan.reduced, ADDENDS)), 1, n, plan.element_scale, 0, to, 0)
         return (bases.data[ELEMENTS] - to)//plan.itemsize
     start(&cursor, &plan.reduced, 0, 0, n)
-    away = away_of(plan, &plan.reduced, bases, &cursor, to)
+    away = away_of(plan, &plan.reduced, bases, &cursor, n, to)
     stage_row(plan, bases, &cursor, n, to, unit.space.weights)
     return away
 
@@ -134,7 +134,7 @@ cdef void draft_row(const Unit *unit, const Kernels *kernels, Py_ssize_t piece, 
         return
     while cursor.left:
         block = min(cursor.left, ROW_BLOCK_BYTES//plan.itemsize)
-        state.away = away_of(plan, &plan.reduced, &unit.bases, &cursor, out)
+        state.away = away_of(plan, &plan.reduced, &unit.bases, &cursor, block, out)
         stage_row(plan, &unit.bases, &cursor, block, out, unit.space.weights)
         kernels.draft_row(state, out, block, out, maxima)
         out += ROW_BLOCK_BYTES
