@@ -63,14 +63,14 @@ cdef int bfloat16_number = 0        # the number of bool until a call has had a 
 cdef bint is_bfloat16(cnp.dtype dtype):
     """Whether this is the bfloat16 of ml_dtypes, in any byte order. Its kind is V, like that of structured types."""
     cdef object scalar
-    if not cnp.PyTypeNum_ISUSERDEF(dtype.num):
+    if not cnp.PyTypeNum_ISUSERDEF(dtype.type_num):
         return False
-    if dtype.num == load_atomic(&bfloat16_number):
+    if dtype.type_num == load_atomic(&bfloat16_number):
         return True
     scalar = (<object>dtype).type
     if scalar.__name__ != "bfloat16" or scalar.__module__ != "ml_dtypes" or dtype.itemsize != 2:
         return False
-    exchange(&bfloat16_number, dtype.num)
+    exchange(&bfloat16_number, dtype.type_num)
     return True
 
 

@@ -33,10 +33,10 @@ cnp.import_array()
 
 cdef int kernel_dtype_number(object dtype, str name) except -1:
     """The number of a type that kernels compute. Refuses other types, such as longdouble and complex."""
-    if not has_kernels(dtype.num):
+    if not has_kernels((<cnp.dtype>dtype).type_num):
         raise TypeError(f"{name} must be of float64, float32, float16, bfloat16, an integer type or bool, got dtype "
                         f"{dtype}")
-    return dtype.num
+    return (<cnp.dtype>dtype).type_num
 
 
 cdef bint has_shape_of_positions(cnp.ndarray array, const Shape *shape) noexcept:

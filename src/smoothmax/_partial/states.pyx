@@ -174,7 +174,7 @@ def updated(held, chunk, axis, bint keepdims, dtype, scale):
         return None
     array, result = chunk, held
     number, n = cnp.PyArray_TYPE(array), cnp.PyArray_SIZE(array)
-    if number != (<cnp.dtype>dtype).num or not (number == cnp.NPY_FLOAT64 or number == cnp.NPY_FLOAT32) or (
+    if number != (<cnp.dtype>dtype).type_num or not (number == cnp.NPY_FLOAT64 or number == cnp.NPY_FLOAT32) or (
             not cnp.PyArray_ISCARRAY_RO(array)) or n == 0 or n*cnp.PyArray_ITEMSIZE(array) > ROW_BLOCK_BYTES:
         return None
     if cnp.PyArray_NDIM(result) != (cnp.PyArray_NDIM(array) if keepdims else 0) or cnp.PyArray_SIZE(result) != 1 or (
