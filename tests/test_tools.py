@@ -54,6 +54,24 @@ def test_a_few_calls_of_each_rare_kind_are_as_they_should_be(fuzz, do):
         fuzz.run(maker(random.Random(seed)))
 
 
+@pytest.mark.parametrize("dtype", ["f8", "f4", "f2", "c16", "bfloat16"])
+def test_results_of_equal_calls_differ_by_any_bit_but_those_of_a_nan(fuzz, dtype):
+    if dtype == "bfloat16":
+        dtype = pytest.importorskip("ml_dtypes").bfloat16
+    result = np.array([1.5, 0, np.nan, -np.inf]).astype(dtype)
+    other_nan = result.copy()
+    other_nan[2] = complex(-np.nan, 0) if result.dtype.kind == "c" else -np.nan
+    assert other_nan.tobytes() != result.tobytes()
+    fuzz.must_have_the_same_bits([result], [other_nan])
+    for i, value in ((1, -0.0), (0, 1.5078125), (2, 0)):
+        different = result.copy()
+        different[i] = value
+        with pytest.raises(fuzz.Failure, match=r"^bits: another address or another number of threads shows$"):
+            fuzz.must_have_the_same_bits([result], [different])
+    with pytest.raises(fuzz.Failure):
+        fuzz.must_have_the_same_bits([np.int64(3)], [np.int64(4)])
+
+
 def test_a_zarr_store_goes_through_the_command(fuzz):
     pytest.importorskip("zarr")
     case = {"do": "file", "function": "logsumexp", "shape": [5, 4], "x": ARRAY, "axis": 1, "order": "C"}
