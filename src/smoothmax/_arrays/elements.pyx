@@ -7,6 +7,7 @@ assigns when ml_dtypes is imported.
 
 cimport numpy as cnp
 import numpy as np
+from libc.stdint cimport uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from smoothmax._kernels.dispatch cimport data_kernels_of
@@ -48,13 +49,29 @@ ctypedef fused result:
     longdouble
 
 
-cdef inline void copy_bytes(char *to, const char *source, Py_ssize_t size, ByteOrder order) noexcept nogil:
-    cdef Py_ssize_t i
-    if order == SWAPPED:
-        for i in range(size):
-            to[i] = source[size - 1 - i]
+cdef inline void copy_swapped(const char *source, number *to) noexcept nogil:
+    """Copy a number in the other byte order; neither place need be aligned.
+
+    Eight or four bytes are swapped in a register, because one by one the load waits for each store. Those of a
+    longdouble are not, because a register of that type holds fewer bytes than its memory.
+    """
+    cdef uint64_t eight
+    cdef uint32_t four
+    cdef Py_ssize_t i, last = sizeof(number) - 1
+    if sizeof(number) == 8:
+        memcpy(&eight, source, sizeof(number))
+        eight = eight << 32 | eight >> 32
+        eight = (eight & 0x0000FFFF0000FFFFULL) << 16 | (eight >> 16 & 0x0000FFFF0000FFFFULL)
+        eight = (eight & 0x00FF00FF00FF00FFULL) << 8 | (eight >> 8 & 0x00FF00FF00FF00FFULL)
+        memcpy(to, &eight, sizeof(number))
+    elif sizeof(number) == 4:
+        memcpy(&four, source, sizeof(number))
+        four = four << 16 | four >> 16
+        four = (four & 0x00FF00FFU) << 8 | (four >> 8 & 0x00FF00FFU)
+        memcpy(to, &four, sizeof(number))
     else:
-        memcpy(to, source, size)
+        for i in range(last + 1):
+            (<char *>to)[i] = source[last - i]
 
 
 cdef int bfloat16_number = 0        # the number of bool until a call has had a dtype of bfloat16
@@ -92,7 +109,7 @@ cdef void load(const number *elements, Py_ssize_t stride, Py_ssize_t n, ByteOrde
     cdef number value
     if order == SWAPPED:
         for i in range(n):
-            copy_bytes(<char *>&value, source + i*stride, sizeof(number), SWAPPED)
+            copy_swapped(source + i*stride, &value)
             to[i] = <real>value
     elif stride == <Py_ssize_t>sizeof(number):
         for i in range(n):
@@ -173,7 +190,10 @@ cdef void store(const real *values, Py_ssize_t n, result *elements, Py_ssize_t s
         return
     for i in range(n):
         value = <result>values[i]
-        copy_bytes(target + i*stride, <const char *>&value, sizeof(result), order)
+        if order == SWAPPED:
+            copy_swapped(<const char *>&value, <result *>(target + i*stride))
+        else:
+            memcpy(target + i*stride, &value, sizeof(result))
 
 
 cdef void store_complex(const real *values, Py_ssize_t n, result *elements, Py_ssize_t stride,
