@@ -15,6 +15,8 @@ cdef inline void row_exp_sum_lanes(const real *x, Py_ssize_t rows, ShiftKind kin
     floats need no double. STORE writes the rounded exponentials to `out`. DISCARD prefetches `out` instead, unless it
     is NULL, because results will be written there soon. Only ROUNDED sums are unrolled by four: that is slower when
     results are stored, and EXACT sums must have the same bits with and without stores.
+
+    Elements are always prefetched, if need be 0 ahead: a test in each turn would take more than that.
     """
     cdef Py_ssize_t i, j, block, fours, ld = lanes_of(x)
     cdef real total[LANES]
@@ -30,8 +32,7 @@ cdef inline void row_exp_sum_lanes(const real *x, Py_ssize_t rows, ShiftKind kin
         for j in range(lanes_of(x)):
             carry[j] = 0
         for i in range(fours):
-            if ahead:
-                prefetch(x + ahead, 4*ld)
+            prefetch(x + ahead, 4*ld)
             if store == DISCARD and out != NULL:
                 prefetch_to_write(out, 4*ld)
                 out += 4*ld
@@ -46,7 +47,7 @@ cdef inline void row_exp_sum_lanes(const real *x, Py_ssize_t rows, ShiftKind kin
                 carry[j] += (low0 + low1) + (low2 + low3)
             x += 4*ld
         for i in range(block - 4*fours):
-            if terms != ROUNDED and ahead:
+            if terms != ROUNDED:
                 prefetch(x + ahead, ld)
             for j in range(lanes_of(x)):
                 add_biased(&total[j], argument(x[j], kind, shift, underflow_below), round_bias, terms, &e[j], &low0)
