@@ -62,9 +62,12 @@ PORTABLE_FLAGS = [("-fno-tree-loop-distribute-patterns",), ("-g0",), ("/fp:preci
 # Compilers would unroll loops over 16 lanes completely before they vectorise them, and leave them scalar. In float64
 # all that happens between blocks is such loops, a sixth of its time. Clang would leave softmax itself scalar. It also
 # leaves loops of fewer than 16 turns scalar if their arrays might overlap, and so sums of float64, which has 8 lanes.
+# A function of the kernels that is not inline has registers and a stack frame of its own, even if it is called from one
+# place only. GCC would inline it there, and then spill more registers of its caller's loops.
 KERNEL_FLAGS = [
     *PORTABLE_FLAGS, ("-fno-trapping-math", "/clang:-fno-trapping-math"), ("-fno-math-errno", "/clang:-fno-math-errno"),
     ("-ffp-contract=fast", "/clang:-ffp-contract=fast"), ("-fschedule-insns",), ("-fsched-pressure",),
+    ("-fno-inline-functions-called-once",),
     ("--param=max-completely-peel-times=8", "-mllvm -unroll-full-max-count=8"),
     ("-mllvm -vectorizer-min-trip-count=8",),
 ]  # fmt: skip
