@@ -184,19 +184,40 @@ cdef inline void sum_weighted_lanes(const real *a, Py_ssize_t ld, const real *b,
         carries[j] = error + carry_low[j]
 
 
-cdef void sum_weighted(WeightRange sizes, Terms terms, const real *a, Py_ssize_t ld, const real *b, Py_ssize_t b_ld,
-                       Py_ssize_t rows, const real *shift, const real *round_bias, const real *underflow_below,
-                       const real *bias, Py_ssize_t ahead, double *sums, double *carries) noexcept nogil:
+# Each kind of terms has a function of its own, because GCC spills more registers of loops that share a function (P33).
+
+cdef void sum_rounded_weighted(const real *a, Py_ssize_t ld, const real *b, Py_ssize_t b_ld, Py_ssize_t rows,
+                               const real *shift, const real *round_bias, const real *underflow_below, const real *bias,
+                               Py_ssize_t ahead, double *sums, double *carries) noexcept nogil:
+    sum_weighted_lanes(a, ld, b, b_ld, rows, shift, round_bias, underflow_below, bias, MODERATE, ROUNDED, ahead, sums,
+                       carries)
+
+
+cdef void sum_moderate_weighted(const real *a, Py_ssize_t ld, const real *b, Py_ssize_t b_ld, Py_ssize_t rows,
+                                const real *shift, const real *round_bias, const real *underflow_below,
+                                const real *bias, Py_ssize_t ahead, double *sums, double *carries) noexcept nogil:
+    sum_weighted_lanes(a, ld, b, b_ld, rows, shift, round_bias, underflow_below, bias, MODERATE, EXACT, ahead, sums,
+                       carries)
+
+
+cdef void sum_any_weighted(const real *a, Py_ssize_t ld, const real *b, Py_ssize_t b_ld, Py_ssize_t rows,
+                           const real *shift, const real *round_bias, const real *underflow_below, const real *bias,
+                           Py_ssize_t ahead, double *sums, double *carries) noexcept nogil:
+    sum_weighted_lanes(a, ld, b, b_ld, rows, shift, round_bias, underflow_below, bias, ANY_SIZE, EXACT, ahead, sums,
+                       carries)
+
+
+cdef inline void sum_weighted(WeightRange sizes, Terms terms, const real *a, Py_ssize_t ld, const real *b,
+                              Py_ssize_t b_ld, Py_ssize_t rows, const real *shift, const real *round_bias,
+                              const real *underflow_below, const real *bias, Py_ssize_t ahead, double *sums,
+                              double *carries) noexcept nogil:
     """sum_weighted_lanes of ROUNDED or EXACT terms; those of weights of ANY_SIZE are EXACT."""
     if sizes == ANY_SIZE:
-        sum_weighted_lanes(a, ld, b, b_ld, rows, shift, round_bias, underflow_below, bias, ANY_SIZE, EXACT, ahead,
-                           sums, carries)
+        sum_any_weighted(a, ld, b, b_ld, rows, shift, round_bias, underflow_below, bias, ahead, sums, carries)
     elif terms == ROUNDED:
-        sum_weighted_lanes(a, ld, b, b_ld, rows, shift, round_bias, underflow_below, bias, MODERATE, ROUNDED, ahead,
-                           sums, carries)
+        sum_rounded_weighted(a, ld, b, b_ld, rows, shift, round_bias, underflow_below, bias, ahead, sums, carries)
     else:
-        sum_weighted_lanes(a, ld, b, b_ld, rows, shift, round_bias, underflow_below, bias, MODERATE, EXACT, ahead,
-                           sums, carries)
+        sum_moderate_weighted(a, ld, b, b_ld, rows, shift, round_bias, underflow_below, bias, ahead, sums, carries)
 
 
 cdef inline void fold_weighted(double *sums, double *carries, double *lows, Py_ssize_t half, real _) noexcept nogil:
