@@ -27,7 +27,7 @@ from smoothmax._arrays.call cimport (
     put_adjustment, put_result, reduced_axes, reduced_shape, result_dtype, scan_arrays, shape_of, size_of,
     take_reduced_strides, take_strides, walk_arrays, whole_shape,
 )
-from smoothmax._arrays.elements cimport dtype_of_argument, is_bfloat16, storer
+from smoothmax._arrays.elements cimport dtype_of_argument, is_bfloat16, is_kernel_type, storer
 from smoothmax._schedule.packed cimport Packed, pack, unpack, unpack_weights
 from smoothmax._schedule.plan cimport FIRST, RESULT, SECOND, STATES, Plan
 from smoothmax._schedule.route cimport EMPTY, SINGLE_ROW
@@ -72,12 +72,12 @@ def one_axis_of(axis, int ndim):
     return None if axis is None else axes_of(axis, ndim)[0] if ndim or axis not in (0, -1) else 0
 
 
-def has_partial_sums(dtype):
+cpdef bint has_partial_sums(cnp.dtype dtype):
     """Whether results of this type have partial sums."""
-    return is_bfloat16(dtype) or dtype in (np.float64, np.float32, np.float16)
+    return is_kernel_type(dtype.num) or dtype.num == cnp.NPY_FLOAT16 or is_bfloat16(dtype)
 
 
-def checked_dtype(dtype):
+cdef object checked_dtype(cnp.dtype dtype):
     """The type, if its results have partial sums."""
     if not has_partial_sums(dtype):
         raise TypeError(f"dtype must be float32, float64, float16 or bfloat16, got {dtype}")
