@@ -78,7 +78,7 @@ cdef object reduce_array(Reduction reduction, object a, object axis, object b, o
             not has_kernels(number)):
         chosen = result_dtype(a, array, b, weights, requested, by)
         wide = chosen if weights is None else computing_dtype(chosen, b, weights)
-        number, computing = (<cnp.dtype>chosen).type_num, (<cnp.dtype>wide).type_num
+        number, computing = number_of(chosen), number_of(wide)
         if not has_kernels(computing):
             if reduction == MEAN:
                 return plain_logmeanexp(array, weights, mask, by, &shape, keep, out, wide, chosen)
@@ -149,7 +149,7 @@ cdef object transform_array(Operation operation, object x, object axis, object w
     number = cnp.PyArray_TYPE(array)
     if requested is not None or not keeps_type(by, number) or not has_kernels(number):
         chosen = result_dtype(x, array, None, None, requested, by)
-        number = (<cnp.dtype>chosen).type_num
+        number = number_of(chosen)
         if not has_kernels(number):
             return plain_transform(operation, array, mask, by, &shape, out, chosen)
     size = shape.shape[0] if shape.ndim == 1 else size_of(&shape)       # calling size_of costs ten elements 2 %

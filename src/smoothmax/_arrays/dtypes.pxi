@@ -6,7 +6,7 @@ cimport numpy as cnp
 import numpy as np
 from libc.float cimport FLT_MAX, FLT_MIN
 
-from smoothmax._arrays.elements cimport dtype_of_argument, dtype_of_number, has_kernels, is_bfloat16
+from smoothmax._arrays.elements cimport dtype_of_argument, dtype_of_number, has_kernels, is_bfloat16, number_of
 
 FLOAT16, FLOAT32, FLOAT64, LONGDOUBLE = map(np.dtype, (np.float16, np.float32, np.float64, np.longdouble))
 WEAK_TYPES = frozenset((bool, int, float, complex))     # Python's numbers promote by their kind alone

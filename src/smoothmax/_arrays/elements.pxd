@@ -25,5 +25,10 @@ cdef inline bint is_kernel_type(int number) noexcept:
     return number == cnp.NPY_FLOAT64 or number == cnp.NPY_FLOAT32
 
 
+cdef inline int number_of(object dtype) noexcept:
+    """The number of a dtype, from its struct. To look up `dtype.num` takes 150 instructions."""
+    return (<cnp.dtype>dtype).type_num
+
+
 cdef inline cnp.dtype dtype_of_number(int number):
     return cnp.PyArray_DescrFromType(number)

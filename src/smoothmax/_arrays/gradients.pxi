@@ -70,7 +70,7 @@ cdef object product_array(Operation operation, object g, object p, str name, obj
     if cnp.PyArray_TYPE(cotangent) != number or not is_kernel_type(number):
         kernel_dtype_number(computed_dtype(cotangent.descr), "g")
         kernel_dtype_number(computed_dtype(array.descr), name)
-        number = (<cnp.dtype>promoted([computed_dtype(array.descr), computed_dtype(cotangent.descr)])).type_num
+        number = number_of(promoted([computed_dtype(array.descr), computed_dtype(cotangent.descr)]))
     computing = kernel_type(number)
     if out is not None:
         check_out(out, shape.ndim, shape.shape, dtype_of_number(number))

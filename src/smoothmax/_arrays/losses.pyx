@@ -15,7 +15,7 @@ from smoothmax._arrays.call cimport (
     put_value, reduced_shape, requested_dtype, result_dtype, result_shape, shape_of, shown, silenced, size_of,
     take_reduced_strides, walk_arrays, whole_shape, without_overlap,
 )
-from smoothmax._arrays.elements cimport dtype_of_number, has_kernels, is_kernel_type, loader, storer
+from smoothmax._arrays.elements cimport dtype_of_number, has_kernels, is_kernel_type, loader, number_of, storer
 from smoothmax._kernels.environment cimport Environment, enter_environment, leave_environment
 from smoothmax._kernels.interface cimport (
     CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, LOG_PROB, NLL, SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL,
@@ -33,10 +33,10 @@ cnp.import_array()
 
 cdef int kernel_dtype_number(object dtype, str name) except -1:
     """The number of a type that kernels compute. Refuses other types, such as longdouble and complex."""
-    if not has_kernels((<cnp.dtype>dtype).type_num):
+    if not has_kernels(number_of(dtype)):
         raise TypeError(f"{name} must be of float64, float32, float16, bfloat16, an integer type or bool, got dtype "
                         f"{dtype}")
-    return (<cnp.dtype>dtype).type_num
+    return number_of(dtype)
 
 
 cdef bint has_shape_of_positions(cnp.ndarray array, const Shape *shape) noexcept:

@@ -11,7 +11,7 @@ from smoothmax._arrays.call cimport (
     MAX_DIMENSIONS, READ_IN_ANY_ORDER, as_array, as_base, check_out, kernel_type, plain_product, requested_dtype,
     result_dtype, silenced, tuple_of, without_overlap,
 )
-from smoothmax._arrays.elements cimport dtype_of_number, has_kernels, loader, order_of, storer
+from smoothmax._arrays.elements cimport dtype_of_number, has_kernels, loader, number_of, order_of, storer
 from smoothmax._kernels.dispatch cimport product_kernels_of
 from smoothmax._kernels.environment cimport Environment, enter_environment, leave_environment
 from smoothmax._kernels.interface cimport ByteOrder, Load, Store
@@ -251,7 +251,7 @@ cdef object multiply_arrays(object a, object b, object out, object dtype, object
     stack = stack_shape(left, right)
     rows, columns = (length_from_end(left, 2),), (length_from_end(right, 1),)
     shape = stack + (() if is_row else rows) + (() if is_column else columns)
-    if not has_kernels(chosen.num):
+    if not has_kernels(number_of(chosen)):
         return plain_product(left, right, shape, out, chosen)
     ndim = len(shape)
     for i in range(ndim):
@@ -267,7 +267,7 @@ cdef object multiply_arrays(object a, object b, object out, object dtype, object
         note(EMPTY)
         result.fill(-np.inf)
         return result[()] if out is None and ndim == 0 else result
-    computing = kernel_type(chosen.num)
+    computing = kernel_type(number_of(chosen))
     in_place = (cnp.PyArray_TYPE(result) == computing and cnp.PyArray_ISBEHAVED(result)
                 and cnp.PyArray_IS_C_CONTIGUOUS(result))
     whole = stack + rows + columns

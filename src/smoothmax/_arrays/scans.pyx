@@ -7,7 +7,7 @@ from smoothmax._arrays.call cimport (
     mark_axes, new_result, plain_scan, prepare, put_result, requested_dtype, result_dtype, scan_arrays, shape_of,
     size_of, without_overlap,
 )
-from smoothmax._arrays.elements cimport has_kernels
+from smoothmax._arrays.elements cimport has_kernels, number_of
 from smoothmax._kernels.interface cimport EXCLUSIVE_LOGCUMSUMEXP, LOGCUMSUMEXP
 from smoothmax._schedule.plan cimport RESULT, Plan
 from smoothmax._schedule.route cimport EMPTY
@@ -40,7 +40,7 @@ cdef object scan_array(object a, object axis, object reverse, object exclusive, 
         shape.ndim = shape.shape[0] = 1
     mark_axes(axis, &shape)
     chosen = result_dtype(a, array, None, None, requested)
-    if not has_kernels(chosen.num):
+    if not has_kernels(number_of(chosen)):
         return plain_scan(array, &shape, axis, backwards, without_own, out, chosen)
     size = size_of(&shape)
     flat = axis is None and shape.ndim > 1
@@ -49,15 +49,15 @@ cdef object scan_array(object a, object axis, object reverse, object exclusive, 
         result = out
         array = without_overlap(array, result, READ_IN_ANY_ORDER if flat else READ_BEFORE_WRITTEN)
     elif flat:
-        result = cnp.PyArray_EMPTY(1, &size, chosen.num, 0)
+        result = cnp.PyArray_EMPTY(1, &size, number_of(chosen), 0)
     elif cnp.PyArray_NDIM(array) == 0:
-        result = cnp.PyArray_EMPTY(1, shape.shape, chosen.num, 0)
+        result = cnp.PyArray_EMPTY(1, shape.shape, number_of(chosen), 0)
     else:
-        result = new_result(array, &shape, chosen.num)
+        result = new_result(array, &shape, number_of(chosen))
     if not size:
         note(EMPTY)
         return result
-    computing = kernel_type(chosen.num)
+    computing = kernel_type(number_of(chosen))
     prepare(&plan, EXCLUSIVE_LOGCUMSUMEXP if without_own else LOGCUMSUMEXP, &shape, array, None, None, computing)
     put_result(&plan, result, computing, &shape)
     if flat:

@@ -12,7 +12,7 @@ from smoothmax._arrays.call cimport (
     mark_axes, plain_draws, plain_top, prepare, put_adjustment, put_array, put_axes_in_order, reduced_shape,
     result_dtype, shape_of, shown, silenced, size_of, take_reduced_strides,
 )
-from smoothmax._arrays.elements cimport has_kernels, storer
+from smoothmax._arrays.elements cimport has_kernels, number_of, storer
 from smoothmax._kernels.dispatch cimport score_kernels_of
 from smoothmax._kernels.interface cimport LOG_SOFTMAX
 from smoothmax._schedule.plan cimport INDICES, RESULT, Plan
@@ -110,13 +110,13 @@ cdef object top_array(object logits, object k, object axis):
     if not size_of(&shape) or not number:
         note(EMPTY)
         values, indices = np.empty((*positions, number), dtype), np.empty((*positions, number), np.intp)
-    elif not has_kernels(dtype.num):
+    elif not has_kernels(number_of(dtype)):
         values, indices = plain_top(array, along, number, dtype)
     else:
         values, indices = np.empty((*positions, number), dtype), np.empty((*positions, number), np.intp)
-        computing = kernel_type(dtype.num)
+        computing = kernel_type(number_of(dtype))
         prepare(&plan, LOG_SOFTMAX, &shape, array, None, None, computing)
-        plan.store = storer(dtype.num, computing == cnp.NPY_FLOAT64)
+        plan.store = storer(number_of(dtype), computing == cnp.NPY_FLOAT64)
         scores.scoring = TOP
         walk_scores_of(&plan, &shape, &scores, values, indices, computing == cnp.NPY_FLOAT64)
     if along == shape.ndim - 1:
@@ -208,11 +208,11 @@ cdef object draw_array(object logits, object axis, object size, object scale, ob
     indices = np.empty(np.shape(numbers), np.intp)
     if shape.shape[along] == 0:
         raise ValueError(f"logits must have an element along axis {axis} to draw from, got shape {np.shape(array)}")
-    if not has_kernels(dtype.num):
+    if not has_kernels(number_of(dtype)):
         indices = plain_draws(array, along, numbers, by, dtype)
         undefined = bool(np.any(np.less(indices, 0)))
     else:
-        computing = kernel_type(dtype.num)
+        computing = kernel_type(number_of(dtype))
         prepare(&plan, LOG_SOFTMAX, &shape, array, None, None, computing)
         put_adjustment(&plan, by, computing, &shape)
         scores.scoring = DRAWS

@@ -12,7 +12,7 @@ from smoothmax._arrays.call cimport (
     kernel_type, mark_axes, new_result, plain_segments, prepare, put_result, refuse_dask, requested_dtype, result_dtype,
     shape_of, shown, size_of, without_overlap,
 )
-from smoothmax._arrays.elements cimport has_kernels
+from smoothmax._arrays.elements cimport has_kernels, number_of
 from smoothmax._kernels.interface cimport LOGSUMEXP, Operation
 from smoothmax._schedule.plan cimport RESULT, Plan
 from smoothmax._schedule.route cimport EMPTY
@@ -113,7 +113,7 @@ cdef object segment_array(Operation operation, object a, object offsets, object 
     if reduces:
         lengths[along] = segments.n
     chosen = result_dtype(a, array, None, None, requested)
-    if not has_kernels(chosen.num):
+    if not has_kernels(number_of(chosen)):
         return plain_segments(operation, array, begins, along, out, chosen)
     if out is not None:
         check_out(out, shape.ndim, lengths, chosen)
@@ -121,9 +121,9 @@ cdef object segment_array(Operation operation, object a, object offsets, object 
         array = without_overlap(array, result, READ_IN_ANY_ORDER if reduces else READ_BEFORE_WRITTEN)
         begins = without_overlap(begins, result, READ_IN_ANY_ORDER)
     elif reduces:
-        result = cnp.PyArray_EMPTY(shape.ndim, lengths, chosen.num, 0)
+        result = cnp.PyArray_EMPTY(shape.ndim, lengths, number_of(chosen), 0)
     else:
-        result = new_result(array, &shape, chosen.num)
+        result = new_result(array, &shape, number_of(chosen))
     size = size_of(&shape)
     if not size:
         note(EMPTY)
@@ -131,7 +131,7 @@ cdef object segment_array(Operation operation, object a, object offsets, object 
             result.fill(-np.inf)
         return result
     segments.offsets = <const Py_ssize_t *>cnp.PyArray_DATA(begins)
-    computing = kernel_type(chosen.num)
+    computing = kernel_type(number_of(chosen))
     prepare(&plan, operation, &shape, array, None, None, computing)
     put_result(&plan, result, computing, &shape)
     if reduces:

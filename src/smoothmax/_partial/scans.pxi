@@ -6,7 +6,7 @@ def scanned(x, int axis, bint reverse, bint exclusive, cnp.ndarray before, dtype
     cdef cnp.ndarray array = as_base(as_array(x, "a")), result
     cdef Shape shape
     cdef Plan plan
-    cdef int computing = kernel_type(np.dtype(dtype).num)
+    cdef int computing = kernel_type(number_of(np.dtype(dtype)))
     shape_of(array, &shape)
     mark_axes(as_one_axis(axis), &shape)
     check_states(before, &shape)

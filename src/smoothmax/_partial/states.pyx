@@ -27,7 +27,7 @@ from smoothmax._arrays.call cimport (
     put_adjustment, put_result, reduced_axes, reduced_shape, result_dtype, scan_arrays, shape_of, size_of,
     take_reduced_strides, take_strides, walk_arrays, whole_shape,
 )
-from smoothmax._arrays.elements cimport dtype_of_argument, is_bfloat16, is_kernel_type, storer
+from smoothmax._arrays.elements cimport dtype_of_argument, is_bfloat16, is_kernel_type, number_of, storer
 from smoothmax._schedule.packed cimport Packed, pack, unpack, unpack_weights
 from smoothmax._schedule.plan cimport FIRST, RESULT, SECOND, STATES, Plan
 from smoothmax._schedule.route cimport EMPTY, SINGLE_ROW
@@ -74,7 +74,7 @@ def one_axis_of(axis, int ndim):
 
 cpdef bint has_partial_sums(cnp.dtype dtype):
     """Whether results of this type have partial sums."""
-    return is_kernel_type(dtype.num) or dtype.num == cnp.NPY_FLOAT16 or is_bfloat16(dtype)
+    return is_kernel_type(number_of(dtype)) or number_of(dtype) == cnp.NPY_FLOAT16 or is_bfloat16(dtype)
 
 
 cdef object checked_dtype(cnp.dtype dtype):
@@ -127,7 +127,7 @@ def reduced(operation, a, axis, b, where, dtype, scale=1.0, add=None):
     cdef Adjustment by = adjustment_of(scale, add)
     cdef Shape shape
     cdef Plan plan
-    cdef int computing = kernel_type(np.dtype(dtype).num)
+    cdef int computing = kernel_type(number_of(np.dtype(dtype)))
     if b is not None:
         weights = as_array(b, "b")
     if where is not True:
@@ -174,7 +174,7 @@ def updated(held, chunk, axis, bint keepdims, dtype, scale):
         return None
     array, result = chunk, held
     number, n = cnp.PyArray_TYPE(array), cnp.PyArray_SIZE(array)
-    if number != (<cnp.dtype>dtype).type_num or not (number == cnp.NPY_FLOAT64 or number == cnp.NPY_FLOAT32) or (
+    if number != number_of(dtype) or not (number == cnp.NPY_FLOAT64 or number == cnp.NPY_FLOAT32) or (
             not cnp.PyArray_ISCARRAY_RO(array)) or n == 0 or n*cnp.PyArray_ITEMSIZE(array) > ROW_BLOCK_BYTES:
         return None
     if cnp.PyArray_NDIM(result) != (cnp.PyArray_NDIM(array) if keepdims else 0) or cnp.PyArray_SIZE(result) != 1 or (
@@ -227,7 +227,7 @@ def written(operation, x, axis, where, cnp.ndarray states, dtype, out=None, scal
     check_states(states, &shape)
     result = np.empty(whole, dtype) if out is None else out
     if size_of(&shape):
-        computing = kernel_type(np.dtype(dtype).num)
+        computing = kernel_type(number_of(np.dtype(dtype)))
         prepare(&plan, OPERATIONS[operation], &shape, array, None, mask, computing)
         put_adjustment(&plan, by, computing, &shape)
         plan.passes = SECOND
