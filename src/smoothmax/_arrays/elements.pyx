@@ -52,8 +52,8 @@ ctypedef fused result:
 cdef inline void copy_swapped(const char *source, number *to) noexcept nogil:
     """Copy a number in the other byte order; neither place need be aligned.
 
-    Eight or four bytes are swapped in a register, because one by one the load waits for each store. Those of a
-    longdouble are not, because a register of that type holds fewer bytes than its memory.
+    Numbers of four and eight bytes are swapped in an integer register: copied byte by byte, a number could be loaded
+    only after every store. Others are copied byte by byte; the memory of a longdouble is larger than its value.
     """
     cdef uint64_t eight
     cdef uint32_t four
@@ -105,7 +105,7 @@ cdef object dtype_of_argument(object dtype):
 
 cdef void load(const number *elements, Py_ssize_t stride, Py_ssize_t n, ByteOrder order, real *to) noexcept nogil:
     cdef const char *source = <const char *>elements
-    cdef Py_ssize_t i, j, fours = n & ~<Py_ssize_t>3
+    cdef Py_ssize_t i, j, in_fours = n & ~<Py_ssize_t>3
     cdef number value
     if order == SWAPPED:
         for i in range(n):
@@ -115,13 +115,13 @@ cdef void load(const number *elements, Py_ssize_t stride, Py_ssize_t n, ByteOrde
         for i in range(n):
             memcpy(&value, source + i*<Py_ssize_t>sizeof(number), sizeof(number))
             to[i] = <real>value
-    else:                                   # four a turn, because a turn's own instructions take as long as a copy
-        for i in range(0, fours, 4):
+    else:                                   # four in a turn: the loop's own instructions take as long as a copy
+        for i in range(0, in_fours, 4):
             for j in range(4):
                 memcpy(&value, source + j*stride, sizeof(number))
                 to[i + j] = <real>value
             source += 4*stride
-        for i in range(fours, n):
+        for i in range(in_fours, n):
             memcpy(&value, source, sizeof(number))
             to[i] = <real>value
             source += stride

@@ -114,9 +114,10 @@ cdef struct State:
     # Only fused tiles leave a scaling other than SHIFTED, and they are finished in the same call. So functions that
     # merge, pack or spread states need not look at it.
     Scaling scaling
-    # The distance, in elements, from a block in the scratch to where its elements lie in the array. While kernels
-    # compute, they prefetch the elements that follow there. 0 for a block that is read where it lies. For a tile,
-    # `away_ld` is the distance between its rows in the array; clear() leaves it as it is.
+    # What kernels add to the distance, in elements, of the elements that they prefetch. For a block in the scratch, the
+    # sum leads to the next elements of the array, even if an element takes less memory there. 0 for a block that is
+    # read where it lies, or whose elements are not neighbours. For a tile, `away_ld` is the distance between its rows
+    # in the array; clear() leaves it as it is.
     Py_ssize_t away
     Py_ssize_t away_ld
 

@@ -4,8 +4,8 @@
 
 from smoothmax._kernels.interface cimport State
 from smoothmax._schedule.plan cimport (
-    ELEMENTS, RESULT, WEIGHTS, Axes, Bases, Cursor, Plan, advance, contiguous, copy_cursor, inner_shape, inner_stride,
-    place, start,
+    ELEMENTS, RESULT, WEIGHTS, Axes, Bases, Cursor, Plan, advance, are_neighbours, contiguous, copy_cursor,
+    inner_stride, place, start,
 )
 from smoothmax._schedule.route cimport GATHERED_ROW, Route
 from smoothmax._schedule.scratch cimport (
@@ -62,28 +62,29 @@ cdef struct Feed:
     Py_ssize_t weights_ld
     char *out
     Py_ssize_t out_ld
+    bint one_block              # a staged tile has as many rows as a kernel takes at a time
     Py_ssize_t away             # for State.away
     Py_ssize_t away_ld
 
 
 # These functions are inline, because a call of another module for each block would show in short rows.
 
-cdef inline Py_ssize_t away_from(const Plan *plan, const char *elements, Py_ssize_t n,
-                                 const char *staged) noexcept nogil:
+cdef inline Py_ssize_t away_of_elements(const Plan *plan, const char *elements, Py_ssize_t n,
+                                        const char *staged) noexcept nogil:
     """State.away for n neighbours of the array that are staged.
 
-    Kernels prefetch what lies at this distance from the end of the staged elements: the next elements of the array,
-    also if an element takes less memory there.
+    Added to n, it leads from the staged elements to the next ones of the array, even if an element takes less memory
+    there.
     """
     return (elements - staged + n*plan.element_bytes[ELEMENTS])//plan.itemsize - n
 
 
-cdef inline Py_ssize_t away_of(const Plan *plan, const Axes *along, const Bases *bases, const Cursor *cursor,
-                               Py_ssize_t n, const char *staged) noexcept nogil:
-    """State.away for the next n elements of a row; 0 if it is strided."""
-    if inner_shape(along) > 1 and inner_stride(along, ELEMENTS) != plan.element_bytes[ELEMENTS]:
+cdef inline Py_ssize_t away_at_cursor(const Plan *plan, const Axes *along, const Bases *bases, const Cursor *cursor,
+                                      Py_ssize_t n, const char *staged) noexcept nogil:
+    """State.away for the next n elements of a row; 0 if they are not neighbours."""
+    if not are_neighbours(plan, along, ELEMENTS):
         return 0
-    return away_from(plan, place(bases, cursor, ELEMENTS), n, staged)
+    return away_of_elements(plan, place(bases, cursor, ELEMENTS), n, staged)
 
 
 cdef inline void start_feed(Feed *feed, const Unit *unit, Py_ssize_t first, Py_ssize_t n) noexcept nogil:
@@ -96,10 +97,12 @@ cdef inline void start_feed(Feed *feed, const Unit *unit, Py_ssize_t first, Py_s
     feed.staged_rows = STAGED_ROW_BYTES//itemsize
     if unit.route.is_tile:
         # As many rows as a kernel takes at a time, so that they stay in L1 (P45). Products take ROW_BLOCK_LANES.
-        feed.staged_rows = SCRATCH_TILE_ROWS
-        if unit.plan.data[WEIGHTS] == NULL:
+        feed.one_block = unit.plan.data[WEIGHTS] == NULL or unit.plan.adjusted
+        if not feed.one_block:
+            feed.staged_rows = SCRATCH_TILE_ROWS
+        elif unit.plan.data[WEIGHTS] == NULL:
             feed.staged_rows = TILE_BLOCK_BYTES//(TILE_COLUMNS*itemsize)
-        elif unit.plan.adjusted:
+        else:
             feed.staged_rows = WEIGHTED_TILE_BLOCK_ROWS
     feed.away = 0
     feed.ld = feed.weights_ld = TILE_COLUMNS
@@ -119,9 +122,9 @@ cdef inline void stage(Feed *feed, char *destination) noexcept nogil:
     cdef const Unit *unit = feed.unit
     feed.elements, feed.weights = destination, unit.space.weights
     if not unit.route.is_tile:
-        feed.away = away_of(unit.plan, &unit.plan.reduced, &unit.bases, &feed.cursor, feed.rows, destination)
-    elif feed.staged_rows < SCRATCH_TILE_ROWS:  # one block of the kernels
-        feed.away = away_of(unit.plan, &unit.plan.kept, &unit.bases, &feed.cursor, 0, destination)
+        feed.away = away_at_cursor(unit.plan, &unit.plan.reduced, &unit.bases, &feed.cursor, feed.rows, destination)
+    elif feed.one_block:                        # kernels add the distance of the rows below by themselves
+        feed.away = away_at_cursor(unit.plan, &unit.plan.kept, &unit.bases, &feed.cursor, 0, destination)
         feed.away_ld = inner_stride(&unit.plan.reduced, ELEMENTS)//unit.plan.itemsize
     if unit.route.is_tile:
         stage_tile(unit.plan, &unit.bases, &feed.cursor, feed.rows, unit.columns, destination, unit.space.weights,

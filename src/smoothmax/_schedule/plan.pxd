@@ -178,6 +178,11 @@ cdef inline bint is_contiguous(const Plan *plan, const Axes *axes, int role) noe
         plan.direct[role] and (inner_shape(axes) == 1 or inner_stride(axes, role) == plan.itemsize))
 
 
+cdef inline bint are_neighbours(const Plan *plan, const Axes *axes, int role) noexcept nogil:
+    """Whether the elements along the innermost axis lie side by side in an array, whatever their type."""
+    return inner_shape(axes) == 1 or inner_stride(axes, role) == plan.element_bytes[role]
+
+
 cdef inline bint has_one_row_of_weights(const Plan *plan) noexcept nogil:
     """Whether the weights are the same along the reduced axis."""
     return plan.reduced.stride[<int>WEIGHTS][0] == 0

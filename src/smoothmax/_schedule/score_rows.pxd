@@ -2,9 +2,9 @@
 
 from smoothmax._kernels.interface cimport Candidate, ScoreKernels, State
 from smoothmax._schedule.candidates cimport Best
-from smoothmax._schedule.feed cimport away_from
+from smoothmax._schedule.feed cimport away_of_elements
 from smoothmax._schedule.packed cimport Packed
-from smoothmax._schedule.plan cimport ELEMENTS, Bases, Plan, inner_stride
+from smoothmax._schedule.plan cimport ELEMENTS, Bases, Plan, are_neighbours
 from smoothmax._schedule.route cimport RouteName
 from smoothmax._thresholds cimport SCORE_ROWS, SCORE_STAGED_STRIDE_BYTES
 
@@ -91,13 +91,13 @@ cdef inline const char *block_of(const Scores *scores, const Division *division,
     return space.elements + row*SCORE_STAGED_STRIDE_BYTES
 
 
-cdef inline Py_ssize_t away_of_block(const Scores *scores, const Division *division, Space *space, Py_ssize_t row,
-                                     Py_ssize_t first, Py_ssize_t n) noexcept nogil:
+cdef inline Py_ssize_t away_of_scores(const Scores *scores, const Division *division, Space *space, Py_ssize_t row,
+                                      Py_ssize_t first, Py_ssize_t n) noexcept nogil:
     """State.away for a block; 0 if it is read where it lies, or its elements are not neighbours."""
-    cdef Py_ssize_t stride = inner_stride(&scores.plan.reduced, ELEMENTS)
-    if division.in_place or division.rows > 1 or stride != scores.plan.element_bytes[ELEMENTS]:
+    if division.in_place or division.rows > 1 or not are_neighbours(scores.plan, &scores.plan.reduced, ELEMENTS):
         return 0
-    return away_from(scores.plan, space.rows[row].bases.data[ELEMENTS] + first*stride, n, space.elements)
+    return away_of_elements(scores.plan, space.rows[row].bases.data[ELEMENTS]
+                            + first*scores.plan.element_bytes[ELEMENTS], n, space.elements)
 
 
 cdef inline double number_at(const char *values, Py_ssize_t i, Py_ssize_t itemsize) noexcept nogil:

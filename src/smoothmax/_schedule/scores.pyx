@@ -19,7 +19,7 @@ from smoothmax._schedule.packed cimport Packed, pack, unpack
 from smoothmax._schedule.plan cimport count
 from smoothmax._schedule.pool cimport Queue, share, take
 from smoothmax._schedule.score_rows cimport (
-    DRAWS, TOP, Division, Row, Scores, Space, allocate_space, away_of_block, block_of, divide_rows, stage_block,
+    DRAWS, TOP, Division, Row, Scores, Space, allocate_space, away_of_scores, block_of, divide_rows, stage_block,
     stage_columns, take_rows, upwards,
 )
 from smoothmax._schedule.threads cimport threads_of_caller
@@ -54,7 +54,7 @@ cdef void sum_part(const Scores *scores, const Division *division, Space *space,
                                                        row.best.fresh)
                 join_best(&row.best, found, division.block + 1)
             unpack(<const char *>&row.sum, 0, 1, space.state)
-            space.state.away = away_of_block(scores, division, space, i, first, n)
+            space.state.away = away_of_scores(scores, division, space, i, first, n)
             kernels.reduce_row(space.state, elements, NULL, n)
             pack(space.state, 1, <char *>&row.sum, 0)
         first += n

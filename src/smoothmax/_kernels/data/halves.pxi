@@ -144,14 +144,15 @@ cdef inline uint16_t in_order(uint16_t half, ByteOrder order) noexcept nogil:
     return <uint16_t>(half >> 8 | half << 8) if order == SWAPPED else half
 
 
-cdef inline void pack_halves(const char *source, Py_ssize_t stride, Py_ssize_t n, uint16_t *packed) noexcept nogil:
-    """Make strided halves neighbours. Four a turn, because a turn's own instructions take as long as a copy."""
-    cdef Py_ssize_t i, j, fours = n & ~<Py_ssize_t>3
-    for i in range(0, fours, 4):
+cdef inline void copy_strided_halves(const char *source, Py_ssize_t stride, Py_ssize_t n,
+                                     uint16_t *packed) noexcept nogil:
+    """Copy strided halves next to each other, four in a turn: the loop's own instructions take as long as a copy."""
+    cdef Py_ssize_t i, j, in_fours = n & ~<Py_ssize_t>3
+    for i in range(0, in_fours, 4):
         for j in range(4):
             memcpy(&packed[i + j], source + j*stride, 2)
         source += 4*stride
-    for i in range(fours, n):
+    for i in range(in_fours, n):
         memcpy(&packed[i], source, 2)
         source += stride
 
@@ -169,9 +170,10 @@ cdef inline void load_halves(Widen widen, const void *elements, Py_ssize_t strid
     while done < n:
         part = min_of(n - done, MASK_BUFFER_ELEMENTS)
         if not in_place:
-            pack_halves(source, stride, part, packed)
-            for i in range(part if order == SWAPPED else 0):
-                packed[i] = in_order(packed[i], order)
+            copy_strided_halves(source, stride, part, packed)
+            if order == SWAPPED:
+                for i in range(part):
+                    packed[i] = in_order(packed[i], SWAPPED)
         if real is float:
             widen(<const char *>packed, part, to)
         else:
