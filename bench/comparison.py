@@ -7,7 +7,10 @@ draws and of yardsticks it has the seconds alone.
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["OWN", "OWN_REUSING", "REUSING", "YARDSTICKS", "Cell", "factor", "losses", "rivals", "unique"]
+__all__ = [
+    "ADVANTAGE", "OWN", "OWN_REUSING", "REUSING", "YARDSTICKS", "Cell", "factor", "largest_error", "losses", "rivals",
+    "unique",
+]  # fmt: skip
 
 OWN = "smoothmax"
 OWN_REUSING = "smoothmax out="
@@ -15,6 +18,7 @@ OWN_REUSING = "smoothmax out="
 REUSING = ("ONNX Runtime",)
 # What is timed beside the libraries without computing the same: the least that a call can take.
 YARDSTICKS = ("np.add", "np.negative", "np.matmul and three of np.exp")
+ADVANTAGE = 2.0  # the aim: how many times as long others take, but for those that reuse the memory of results
 
 Cell = dict[str, list[float]]
 
@@ -33,6 +37,11 @@ def rivals(results: dict[str, Any], reusing: bool | None = None) -> list[str]:
 def factor(cell: Cell, name: str) -> float:
     """How many times as long a library takes as smoothmax."""
     return cell[name][0] / cell[OWN_REUSING if name in REUSING else OWN][0]
+
+
+def largest_error(cells: Iterable[Cell], name: str) -> float | None:
+    """The largest error of a library over the cells that have one. Draws have none."""
+    return max((cell[name][1] for cell in cells if cell.get(name, [])[1:]), default=None)
 
 
 def losses(results: dict[str, Any], names: list[str]) -> str:

@@ -3,13 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-from bench.comparison import OWN, YARDSTICKS, Cell, factor, losses, rivals, unique
+from bench.comparison import ADVANTAGE, OWN, YARDSTICKS, Cell, factor, largest_error, losses, rivals, unique
 from bench.pages import duration, spread, table, times, ulps
 
 __all__ = ["family_block"]
 
 Results = dict[str, Any]
-AIM = 2.0  # times as long as smoothmax, at least, should the fastest of the others take
 
 
 def by_function(results: Results, names: list[str]) -> list[str]:
@@ -19,9 +18,9 @@ def by_function(results: Results, names: list[str]) -> list[str]:
         row = [f"{function} {dtype}"]
         for name in [OWN, *names]:
             cells = [cell for f, d, _, cell in results["cells"] if (f, d) == (function, dtype) and name in cell]
-            errors = [cell[name][1] for cell in cells if cell[name][1:]]
+            error = largest_error(cells, name)
             texts = [spread([factor(cell, name) for cell in cells])] if cells and name != OWN else []
-            row.append(", ".join([*texts, *([f"{ulps(max(errors))} ULP"] if errors else [])]))
+            row.append(", ".join([*texts, *([] if error is None else [f"{ulps(error)} ULP"])]))
         rows.append(row)
     return table(["", OWN, *names], rows)
 
@@ -43,13 +42,13 @@ def by_case(results: Results, names: list[str], described: Callable[[Cell, str],
 def family_block(results: Results) -> list[str]:
     """The lines of docs/benchmarks.md between the markers."""
     names = [name for name in results["versions"] if name in rivals(results)]
-    short = sum(factor(cell, fastest(cell, names)) < AIM for *_, cell in results["cells"])
+    short = sum(factor(cell, fastest(cell, names)) < ADVANTAGE for *_, cell in results["cells"])
     number = "one thread" if results["threads"] == 1 else f"{results['threads']} threads"
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
     return [
         "How many times as long each library takes as smoothmax: the median over all cases and the range, and its "
         f"largest error. Under 1 smoothmax loses, in bold: {losses(results, names)} comparisons. The fastest library "
-        f"takes less than twice as long in {short} of {len(results['cells'])} cases.",
+        f"takes less than {ADVANTAGE:g} times as long in {short} of {len(results['cells'])} cases.",
         "",
         *by_function(results, names),
         "",
@@ -57,7 +56,7 @@ def family_block(results: Results) -> list[str]:
         "",
         *by_case(results, names, lambda cell, name: f"{duration(cell[OWN][0])}, {times(factor(cell, name))} {name}"),
         "",
-        "The time of smoothmax as a multiple of what the least call takes:",
+        "The time of smoothmax as a multiple of a yardstick's:",
         "",
         *by_case(results, list(YARDSTICKS), lambda cell, name: f"{1 / factor(cell, name):.2f} of {name}"),
         "",

@@ -18,14 +18,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.cases import CASES
-from bench.comparison import OWN, OWN_REUSING, Cell, rivals
+from bench.comparison import ADVANTAGE, OWN, OWN_REUSING, Cell, rivals
 from bench.contenders import keep_freed_memory, load, prepare, use_cores
 from bench.pages import PAGE, put, table
 from bench.report import RESULTS
 from bench.turns import PAUSE
 from bench.yardsticks import Machine, processor
 
-ADVANTAGE = 2.0  # over libraries that allocate their results; over those that do not, the aim is 1
 SWEEPS = 3  # with time between them, because a machine may be slow for a while
 SECONDS, CALLS = 0.05, 10  # for which each call is timed in a sweep, at least
 

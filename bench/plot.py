@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from bench.comparison import OWN, REUSING, factor, rivals, unique
+from bench.comparison import OWN, REUSING, factor, largest_error, rivals, unique
 
 __all__ = ["draw_grid", "draw_summary"]
 
@@ -134,11 +134,6 @@ def draw_summary(results: dict[str, Any], family: dict[str, Any], path: Path, di
     figure.savefig(path, dpi=130, metadata={"Source": digest, "Software": None})
 
 
-def largest_error(cells: list[dict[str, Any]], name: str) -> float:
-    """Over the cells that have one: draws do not."""
-    return float(max(cell[name][1] for cell in cells if cell.get(name, [])[1:]))
-
-
 def draw_speed_and_error(panel: Axes, cells: list[dict[str, Any]], names: list[str]) -> None:
     """Draw the median and the range of the factor of each library, at the height of its largest error."""
     panel.set_xscale("log")
@@ -148,7 +143,7 @@ def draw_speed_and_error(panel: Axes, cells: list[dict[str, Any]], names: list[s
     panel.set_axisbelow(True)
     panel.plot(1, largest_error(cells, OWN), OWN_STYLE[1], color=OWN_STYLE[0], markersize=14, zorder=4)
     drawn: list[float] = []
-    errors = {name: largest_error(cells, name) for name in names if any(name in cell for cell in cells)}
+    errors = {name: error for name in names if (error := largest_error(cells, name)) is not None}
     for name in sorted(errors, key=errors.__getitem__):
         factors = [factor(cell, name) for cell in cells if name in cell]
         error = errors[name]

@@ -2,7 +2,7 @@
 
     python -m bench.report raw.json          reduce to bench/results.json, draw both pictures, write both pages
     python -m bench.report raw.json --avx2   reduce to bench/results-avx2.json, write its section of docs/benchmarks.md
-    python -m bench.report                   the same from what is stored, and of the family what bench.family stored
+    python -m bench.report                   the same from what is stored; also the tables of the family
     python -m bench.report --check           exit with code 1 if a page or a picture does not match what is stored
 
 A time is the best of all sweeps. bench/plot.py draws; without drawing, only the standard library is needed.
