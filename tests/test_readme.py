@@ -17,7 +17,7 @@ def test_figures_are_those_of_the_results() -> None:
 
 
 def test_the_family_has_its_cells() -> None:
-    """Every function of the family is measured beside others on the inputs that were promised, in both types."""
+    """The results have every function of the family, in both types, on all inputs listed here."""
     results = json.loads((ROOT / "bench/results-family.json").read_text(encoding="utf-8"))
     measured = {(function, dtype, case): cell for function, dtype, case, cell in results["cells"]}
     binary, unary = ("logaddexp", "logsubexp"), ("log1mexp", "log1pexp", "log_expit")
@@ -42,7 +42,7 @@ def test_the_family_has_its_cells() -> None:
     cells += [("top_log_probs", "bfloat16", "20 of (512, 128256)"), ("categorical", "bfloat16", "(512, 128256)")]
     for key in cells:
         assert {"smoothmax", "NumPy", "PyTorch", "JAX"} <= measured[key].keys(), key
-    assert {function for function, *_ in measured} == {name for of in results["groups"].values() for name in of}
+    assert {function for function, *_ in measured} == {name for group in results["groups"].values() for name in group}
 
 
 def test_readme_keeps_its_two_commands() -> None:
