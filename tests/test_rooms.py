@@ -104,6 +104,17 @@ def test_loops_do_not_know_the_operations_that_they_serve():
             assert not above & set(re.findall(r"\w+", code)), path
 
 
+def test_loops_do_not_move_their_pointers():
+    """Clang would take a pointer that moves through nested loops for one into the local arrays of lanes (P33)."""
+    paths = sorted((SOURCE / "_kernels" / "loops").glob("*.pxi"))
+    assert len(paths) > 5
+    for path in paths:
+        for function in re.split(r"^cdef ", path.read_text(), flags=re.MULTILINE):
+            pointers = set(re.findall(r"\b(?:real|float|double|int) \*(\w+)", function))
+            moved = set(re.findall(r"^ +(\w+) (?:[+-]=|= \1\b)", function, re.MULTILINE))
+            assert not pointers & moved, path
+
+
 def functions_of(path):
     """The names of the functions that a file defines outside of classes. A .pxd defines only what is inline."""
     text = re.sub(r'"""(?s:.*?)"""|#.*', "", path.read_text())

@@ -161,11 +161,13 @@ cdef inline void transpose_narrow(const real *x, Py_ssize_t x_step, Py_ssize_t x
                                   real *out, Py_ssize_t out_step, Py_ssize_t out_ld) noexcept nogil:
     """out[j, i] = x[i, j] for n rows of few columns; steps are from row to row.
 
-    Several rows are read at a time, because a processor follows about that many streams.
+    Several rows are read at a time, because a processor follows about that many streams. Then there are fewer columns
+    than a block has rows. Compilers are told so, because Clang would vectorise the loop over them, with checks for
+    overlaps that take longer than the loop.
     """
     cdef Py_ssize_t i, j, k
     for i in range(n//TRANSPOSE_NARROW_ROWS):
-        for j in range(columns):
+        for j in range(min_of(columns, TRANSPOSE_BLOCK_ROWS - 1)):
             for k in range(TRANSPOSE_NARROW_ROWS):
                 out[k*out_step + j*out_ld] = x[k*x_step + j*x_ld]
         x += TRANSPOSE_NARROW_ROWS*x_step

@@ -16,49 +16,48 @@ cdef inline void row_exp_sum_lanes(const real *x, Py_ssize_t rows, ShiftKind kin
     is NULL, because results will be written there soon. Only ROUNDED sums are unrolled by four: that is slower when
     results are stored, and EXACT sums must have the same bits with and without stores.
 
-    Elements are always prefetched, if need be 0 ahead: a test in each turn would take more than that.
+    Elements `ahead` are always prefetched, because a test in each turn would take longer than a useless prefetch.
     """
-    cdef Py_ssize_t i, j, block, fours, ld = lanes_of(x)
+    cdef Py_ssize_t i, j, block, fours, done = 0, ld = lanes_of(x)
+    cdef const real *row
     cdef real total[LANES]
     cdef real carry[LANES]
     cdef real e[LANES]
     cdef real low0, low1, low2, low3, unused
     for j in range(lanes_of(x)):
         total[j] = totals[j]
-    while rows > 0:         # a carry takes only so many terms
-        block = min_of(rows, 4*quads_of(x) if terms == ROUNDED else CARRY_ROWS)
+    while done < rows:      # a carry takes only so many terms
+        block = min_of(rows - done, 4*quads_of(x) if terms == ROUNDED else CARRY_ROWS)
         fours = block//4 if terms == ROUNDED else 0
-        rows -= block
         for j in range(lanes_of(x)):
             carry[j] = 0
         for i in range(fours):
-            prefetch(x + ahead, 4*ld)
+            row = x + (done + 4*i)*ld
+            prefetch(row + ahead, 4*ld)
             if store == DISCARD and out != NULL:
-                prefetch_to_write(out, 4*ld)
-                out += 4*ld
+                prefetch_to_write(out + (done + 4*i)*ld, 4*ld)
             for j in range(lanes_of(x)):
-                add_biased(&total[j], argument(x[j], kind, shift, underflow_below), round_bias, terms, &unused, &low0)
-                add_biased(&total[j], argument(x[ld + j], kind, shift, underflow_below), round_bias, terms, &unused,
+                add_biased(&total[j], argument(row[j], kind, shift, underflow_below), round_bias, terms, &unused, &low0)
+                add_biased(&total[j], argument(row[ld + j], kind, shift, underflow_below), round_bias, terms, &unused,
                            &low1)
-                add_biased(&total[j], argument(x[2*ld + j], kind, shift, underflow_below), round_bias, terms, &unused,
-                           &low2)
-                add_biased(&total[j], argument(x[3*ld + j], kind, shift, underflow_below), round_bias, terms, &unused,
-                           &low3)
+                add_biased(&total[j], argument(row[2*ld + j], kind, shift, underflow_below), round_bias, terms,
+                           &unused, &low2)
+                add_biased(&total[j], argument(row[3*ld + j], kind, shift, underflow_below), round_bias, terms,
+                           &unused, &low3)
                 carry[j] += (low0 + low1) + (low2 + low3)
-            x += 4*ld
-        for i in range(block - 4*fours):
+        for i in range(done + 4*fours, done + block):
+            row = x + i*ld
             if terms != ROUNDED:
-                prefetch(x + ahead, ld)
+                prefetch(row + ahead, ld)
             for j in range(lanes_of(x)):
-                add_biased(&total[j], argument(x[j], kind, shift, underflow_below), round_bias, terms, &e[j], &low0)
+                add_biased(&total[j], argument(row[j], kind, shift, underflow_below), round_bias, terms, &e[j], &low0)
                 carry[j] += low0
             if store == STORE:
                 for j in range(lanes_of(x)):
-                    out[j] = e[j]
-                out += ld
-            x += ld
+                    out[i*ld + j] = e[j]
         for j in range(lanes_of(x)):
             add_low(&carries[j], &carries_low[j], carry[j])
+        done += block
     for j in range(lanes_of(x)):
         totals[j] = total[j]
 
@@ -79,15 +78,15 @@ cdef inline void exp_sum_store_lanes(const real *x, Py_ssize_t ld, Py_ssize_t ro
     cdef real e[LANES]
     cdef real head, tail, scale, high, result
     cdef double error
-    cdef Py_ssize_t block
+    cdef Py_ssize_t block, done = 0
     cdef const real *next_ = x + ahead
     for j in range(width):
         total[j] = 2*scaled_one(<real>0)
-    while rows > 0:         # a carry takes only so many terms
-        block = rows if rows < CARRY_ROWS else CARRY_ROWS
+    while done < rows:      # a carry takes only so many terms
+        block = min_of(rows - done, CARRY_ROWS)
         for j in range(width):
             carry[j] = 0
-        for i in range(block):
+        for i in range(done, done + block):
             if ahead:
                 prefetch(next_ + i*ahead_ld, width)
             for j in range(width):
@@ -106,10 +105,7 @@ cdef inline void exp_sum_store_lanes(const real *x, Py_ssize_t ld, Py_ssize_t ro
             else:
                 sums[j] = two_sum(sums[j], carry[j], &error)
                 carries[j] += error
-        x += block*ld
-        next_ += block*ahead_ld
-        out += block*out_ld
-        rows -= block
+        done += block
     for j in range(width):
         sums[j] = two_sum(sums[j], total[j] - 2*scaled_one(<real>0), &error)
         carries[j] += <real>error

@@ -33,31 +33,30 @@ cdef inline void online_max_sum_lanes(const real *x, Py_ssize_t ld, Py_ssize_t r
     cdef real total[LANES]
     cdef real carry[LANES]
     cdef real low0, low1
-    cdef const real *next_ = x + ahead
+    cdef const real *row
     for j in range(width):
         largest[j] = maximum[j]
         total[j] = 0
         carry[j] = 0
     for i in range(rows//2):
+        row = x + 2*i*ld
         if ahead:
-            prefetch(next_, width)
-            prefetch(next_ + ahead_ld, width)
-            next_ += 2*ahead_ld
+            prefetch(x + ahead + 2*i*ahead_ld, width)
+            prefetch(x + ahead + (2*i + 1)*ahead_ld, width)
         if out_ld:
-            prefetch_to_write(out, width)
-            prefetch_to_write(out + out_ld, width)
-            out += 2*out_ld
+            prefetch_to_write(out + 2*i*out_ld, width)
+            prefetch_to_write(out + (2*i + 1)*out_ld, width)
         for j in range(width):
-            add_smaller(&largest[j], &total[j], x[j], kind, shift[j], round_bias[j], underflow_below[j], terms, &low0)
-            add_smaller(&largest[j], &total[j], x[ld + j], kind, shift[j], round_bias[j], underflow_below[j], terms,
+            add_smaller(&largest[j], &total[j], row[j], kind, shift[j], round_bias[j], underflow_below[j], terms, &low0)
+            add_smaller(&largest[j], &total[j], row[ld + j], kind, shift[j], round_bias[j], underflow_below[j], terms,
                         &low1)
             carry[j] += low0 + low1
-        x += 2*ld
     if rows % 2:
+        row = x + (rows - 1)*ld
         if out_ld:
-            prefetch_to_write(out, width)
+            prefetch_to_write(out + (rows - 1)*out_ld, width)
         for j in range(width):
-            add_smaller(&largest[j], &total[j], x[j], kind, shift[j], round_bias[j], underflow_below[j], terms, &low0)
+            add_smaller(&largest[j], &total[j], row[j], kind, shift[j], round_bias[j], underflow_below[j], terms, &low0)
             carry[j] += low0
     for j in range(width):
         maximum[j] = largest[j]
@@ -129,36 +128,38 @@ cdef inline void add_difference_lanes(const real *x, Py_ssize_t ld, Py_ssize_t r
     cdef real e0[LANES]
     cdef real e1[LANES]
     cdef real low0, low1
+    cdef const real *row
     cdef real round_bias = round_bias_of(<real>0), underflow_below = underflow_of(<real>0), one = scaled_one(<real>0)
     for j in range(width):
         total[j] = totals[j]
         carry[j] = carries[j]
         count[j] = counts[j]
     for i in range(rows//2):
+        row = x + 2*i*ld
         if ahead:
-            prefetch(x + ahead, width)
-            prefetch(x + ahead + ld, width)
+            prefetch(row + ahead, width)
+            prefetch(row + ahead + ld, width)
         for j in range(width):
-            add_difference(&total[j], x[j], maximum[j], round_bias, underflow_below, inclusion, &e0[j], &low0)
-            add_difference(&total[j], x[ld + j], maximum[j], round_bias, underflow_below, inclusion, &e1[j], &low1)
+            add_difference(&total[j], row[j], maximum[j], round_bias, underflow_below, inclusion, &e0[j], &low0)
+            add_difference(&total[j], row[ld + j], maximum[j], round_bias, underflow_below, inclusion, &e1[j], &low1)
             carry[j] += low0 + low1
             if inclusion == WITHOUT_MAXIMUM:
-                count[j] += one_if(x[j] == maximum[j], <real>0) + one_if(x[ld + j] == maximum[j], <real>0)
+                count[j] += one_if(row[j] == maximum[j], <real>0) + one_if(row[ld + j] == maximum[j], <real>0)
         if store == STORE:
             for j in range(width):
-                out[j] = one if inclusion == WITHOUT_MAXIMUM and x[j] == maximum[j] else e0[j]
-                out[out_ld + j] = one if inclusion == WITHOUT_MAXIMUM and x[ld + j] == maximum[j] else e1[j]
-            out += 2*out_ld
-        x += 2*ld
+                out[2*i*out_ld + j] = one if inclusion == WITHOUT_MAXIMUM and row[j] == maximum[j] else e0[j]
+            for j in range(width):
+                out[(2*i + 1)*out_ld + j] = one if inclusion == WITHOUT_MAXIMUM and row[ld + j] == maximum[j] else e1[j]
     if rows % 2:
+        row = x + (rows - 1)*ld
         for j in range(width):
-            add_difference(&total[j], x[j], maximum[j], round_bias, underflow_below, inclusion, &e0[j], &low0)
+            add_difference(&total[j], row[j], maximum[j], round_bias, underflow_below, inclusion, &e0[j], &low0)
             carry[j] += low0
             if inclusion == WITHOUT_MAXIMUM:
-                count[j] += one_if(x[j] == maximum[j], <real>0)
+                count[j] += one_if(row[j] == maximum[j], <real>0)
         if store == STORE:
             for j in range(width):
-                out[j] = one if inclusion == WITHOUT_MAXIMUM and x[j] == maximum[j] else e0[j]
+                out[(rows - 1)*out_ld + j] = one if inclusion == WITHOUT_MAXIMUM and row[j] == maximum[j] else e0[j]
     for j in range(width):
         totals[j] = total[j]
         carries[j] = carry[j]
@@ -194,25 +195,22 @@ cdef inline void long_difference_sum_lanes(const real *x, Py_ssize_t ld, Py_ssiz
 
     The carries' sum has the type double. It is at most 9 % of the whole, so it needs no carry of its own.
     """
-    cdef Py_ssize_t block, j
+    cdef Py_ssize_t block, j, done = 0
     cdef real bias = bias_of_differences(inclusion, <real>0)
     cdef double carry_sum[LANES]
     for j in range(width):
         totals[j] = bias
         counts[j] = 0
         carry_sum[j] = 0
-    while rows > 0:
-        block = min_of(rows, CARRY_ROWS)
+    while done < rows:
+        block = min_of(rows - done, CARRY_ROWS)
         for j in range(width):
             carries[j] = 0
-        add_difference_lanes(x, ld, block, width, maximum, inclusion, store, ahead, out, out_ld, totals, carries,
-                             counts)
+        add_difference_lanes(x + done*ld, ld, block, width, maximum, inclusion, store, ahead, out + done*out_ld,
+                             out_ld, totals, carries, counts)
         for j in range(width):
             carry_sum[j] += carries[j]
-        if store == STORE:
-            out += block*out_ld
-        x += block*ld
-        rows -= block
+        done += block
     for j in range(width):
         totals[j] -= bias
         carries[j] = <real>carry_sum[j]

@@ -8,14 +8,15 @@ cdef inline void max_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssi
     time, so that fewer comparisons wait for the one before; for columns that is slower.
     """
     cdef Py_ssize_t i, j, fours = rows//4 if ld == lanes_of(x) else 0
+    cdef const real *row
     cdef real m[LANES]
     for j in range(width):
         m[j] = maximum[j]
     for i in range(fours):
+        row = x + 4*i*ld
         for j in range(width):
-            m[j] = larger(larger(larger(x[j], x[ld + j]), larger(x[2*ld + j], x[3*ld + j])), m[j])
-        x += 4*ld
-    for i in range(rows - 4*fours):
+            m[j] = larger(larger(larger(row[j], row[ld + j]), larger(row[2*ld + j], row[3*ld + j])), m[j])
+    for i in range(4*fours, rows):
         for j in range(width):
             m[j] = larger(x[i*ld + j], m[j])
     for j in range(width):

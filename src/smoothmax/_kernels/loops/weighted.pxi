@@ -150,27 +150,28 @@ cdef inline void sum_weighted_lanes(const real *a, Py_ssize_t ld, const real *b,
     cdef double carry_low[LANES]
     cdef real low0, low1, low2, low3
     cdef double error
+    cdef const real *a_row
+    cdef const real *b_row
     for j in range(lanes_of(a)):
         total[j] = bias[j]
         carry[j] = 0
         carry_low[j] = 0
     for i in range(rows//4):
+        a_row, b_row = a + 4*i*ld, b + 4*i*b_ld
         if ahead:
             for j in range(4):
-                prefetch_l2(a + (ahead + j)*ld, lanes_of(a))
-                prefetch_l2(b + (ahead + j)*b_ld, lanes_of(b))
+                prefetch_l2(a_row + (ahead + j)*ld, lanes_of(a))
+                prefetch_l2(b_row + (ahead + j)*b_ld, lanes_of(b))
         for j in range(lanes_of(a)):
-            add_term(&total[j], a[j], b[j], shift[j], round_bias[j], underflow_below[j], sizes, terms, &low0)
-            add_term(&total[j], a[ld + j], b[b_ld + j], shift[j], round_bias[j], underflow_below[j], sizes, terms,
-                     &low1)
-            add_term(&total[j], a[2*ld + j], b[2*b_ld + j], shift[j], round_bias[j], underflow_below[j], sizes, terms,
-                     &low2)
-            add_term(&total[j], a[3*ld + j], b[3*b_ld + j], shift[j], round_bias[j], underflow_below[j], sizes, terms,
-                     &low3)
+            add_term(&total[j], a_row[j], b_row[j], shift[j], round_bias[j], underflow_below[j], sizes, terms, &low0)
+            add_term(&total[j], a_row[ld + j], b_row[b_ld + j], shift[j], round_bias[j], underflow_below[j], sizes,
+                     terms, &low1)
+            add_term(&total[j], a_row[2*ld + j], b_row[2*b_ld + j], shift[j], round_bias[j], underflow_below[j], sizes,
+                     terms, &low2)
+            add_term(&total[j], a_row[3*ld + j], b_row[3*b_ld + j], shift[j], round_bias[j], underflow_below[j], sizes,
+                     terms, &low3)
             add_low(&carry[j], &carry_low[j], (low0 + low1) + (low2 + low3))
-        a += 4*ld
-        b += 4*b_ld
-    for i in range(rows % 4):
+    for i in range(rows//4*4, rows):
         for j in range(lanes_of(a)):
             add_term(&total[j], a[i*ld + j], b[i*b_ld + j], shift[j], round_bias[j], underflow_below[j], sizes, terms,
                      &low0)

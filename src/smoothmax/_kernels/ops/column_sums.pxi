@@ -87,6 +87,7 @@ cdef inline void reduce_columns(State *state, const real *x, Py_ssize_t ld, Py_s
     """Reduce a tile block by block into a state."""
     cdef Py_ssize_t width = lanes_of(x), block, ahead, group, first, j
     cdef int foreseen
+    cdef int fits[LANES]
     cdef double total, error, power
     cdef real guess[LANES]
     cdef real maximum[LANES]
@@ -108,7 +109,9 @@ cdef inline void reduce_columns(State *state, const real *x, Py_ssize_t ld, Py_s
                            state.away_ld, <real *>NULL, 0, maximum, totals, carries)
             foreseen = 1
             for j in range(width):
-                foreseen &= can_join(maximum[j], shift[j], round_bias[j])
+                fits[j] = can_join(maximum[j], shift[j], round_bias[j])
+            for j in range(width):
+                foreseen &= fits[j]
             if not foreseen:
                 join_unforeseen(state, first, x + first, ld, block, shift, round_bias, maximum, totals, carries)
             take_maxima(state, first, maximum)
@@ -153,6 +156,7 @@ cdef inline void sum_of_columns(const real *x, Py_ssize_t ld, Py_ssize_t rows, P
     """
     cdef Py_ssize_t j
     cdef int foreseen = 1
+    cdef int fits[LANES]
     cdef real guess[LANES]
     cdef real shift[LANES]
     cdef real round_bias[LANES]
@@ -177,7 +181,9 @@ cdef inline void sum_of_columns(const real *x, Py_ssize_t ld, Py_ssize_t rows, P
         carries[j] = (((total - product) - product_error(quotient, p, product)) + (low - quotient*scale*p_low))*inverse
         counts[j] = 1
     for j in range(width):
-        foreseen &= has_headroom(maximum[j], shift[j], round_bias[j])
+        fits[j] = has_headroom(maximum[j], shift[j], round_bias[j])
+    for j in range(width):      # apart from the comparisons, so that Clang vectorises both loops
+        foreseen &= fits[j]
     if not foreseen:
         replace_unforeseen(x, ld, rows, width, shift, round_bias, maximum, totals, carries, counts)
 
