@@ -127,9 +127,12 @@ cdef cnp.ndarray as_numbers(object x, str name):
 
 cdef cnp.ndarray as_mask(object where):
     cdef cnp.ndarray mask
-    if isinstance(where, np.ma.MaskedArray):
+    if type(where) is cnp.ndarray:
+        mask = where
+    elif isinstance(where, np.ma.MaskedArray):
         raise TypeError("where must not be a masked array: pass its filled(value)")
-    mask = where if type(where) is cnp.ndarray else converted(where, "where")
+    else:
+        mask = converted(where, "where")
     if not cnp.PyArray_ISBOOL(mask):
         raise TypeError(f"where must be an array of bool, got dtype {mask.descr}")
     return mask

@@ -11,9 +11,9 @@ cdef int check_out(object out, int ndim, const cnp.npy_intp *shape, object dtype
     cdef int i
     cdef cnp.ndarray array
     cdef bint same
-    if not isinstance(out, np.ndarray):
-        raise TypeError(f"out must be a NumPy array, got {type(out).__name__}")
     if type(out) is not cnp.ndarray:
+        if not isinstance(out, np.ndarray):
+            raise TypeError(f"out must be a NumPy array, got {type(out).__name__}")
         if isinstance(out, np.ma.MaskedArray):
             raise TypeError("out must not be a masked array")
         refuse_subclass(out, "out")
