@@ -33,7 +33,7 @@ cdef inline double sum_row(const real *x, Py_ssize_t n, real *tail, Terms terms,
         row_exp_sum_lanes(x, rows, ANY_SHIFT, terms, store, shift, round_bias, underflow_below, ahead, out, totals,
                           carries, carries_low)
     if remaining:
-        row_exp_sum_lanes(tail, 1, ANY_SHIFT, terms, store, shift, round_bias, underflow_below, 0,
+        row_exp_sum_lanes(tail, 1, ANY_SHIFT, terms, store, shift, round_bias, underflow_below, NO_PREFETCH,
                           tail if store == STORE else <real *>NULL, totals, carries, carries_low)
         if store == STORE:
             unpad(tail, remaining, out + rows*width)
