@@ -63,11 +63,11 @@ def test_bits_of_equal_calls_may_differ_in_nans_only(fuzz, dtype):
     other_nan[2] = complex(-np.nan, 0) if result.dtype.kind == "c" else -np.nan
     assert other_nan.tobytes() != result.tobytes()
     fuzz.must_have_the_same_bits([result], [other_nan])
-    differents = [result.copy() for _ in range(3)]
-    differents[0][1] = -0.0
-    differents[1][2] = 0
-    differents[2].view(np.uint8)[0] ^= 1  # the last bit of a number
-    for one, other in [(result, different) for different in differents] + [(np.int64(3), np.int64(4))]:
+    changed = [result.copy() for _ in range(3)]
+    changed[0][1] = -0.0
+    changed[1][2] = 0
+    changed[2].view(np.uint8)[0] ^= 1  # the last bit of a number
+    for one, other in [(result, each) for each in changed] + [(np.int64(3), np.int64(4))]:
         with pytest.raises(fuzz.Failure, match=r"^bits: another address or another number of threads shows$"):
             fuzz.must_have_the_same_bits([one], [other])
 
