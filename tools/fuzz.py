@@ -41,6 +41,7 @@ import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
+from fuzzing.checks import bits_of
 from fuzzing.commands import run_command
 from fuzzing.complexes import run_complex
 from fuzzing.elementwise import run_matmul, run_ufunc
@@ -99,15 +100,6 @@ def elsewhere(case: Case) -> Case:
         name: part | {"how": part["how"] | at} if isinstance(part, dict) and "how" in part and name != "out" else part
         for name, part in case.items()
     }
-
-
-def bits_of(result: Any) -> bytes:
-    """The bytes of a result with all nans made equal: which operand's nan a processor passes on has no meaning."""
-    numbers = np.array(result, ndmin=1).ravel()
-    numbers = numbers.view(numbers.real.dtype) if numbers.dtype.kind == "c" else numbers
-    if numbers.dtype.kind not in "biu":
-        numbers[numbers != numbers] = np.nan
-    return numbers.tobytes()
 
 
 def must_have_the_same_bits(first: list[Any], second: list[Any]) -> None:

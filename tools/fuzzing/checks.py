@@ -104,3 +104,12 @@ def must_keep_order(described: Case, passed: Any, got: Any) -> None:
         wanted = tuple(s // passed.itemsize * got.itemsize for s in passed.strides)
         if got.strides != wanted:
             raise Failure(f"order: strides are {got.strides}, not {wanted}")
+
+
+def bits_of(result: Any) -> bytes:
+    """The bytes of a result with all nans made equal: which operand's nan a processor passes on has no meaning."""
+    numbers = np.array(result, ndmin=1).ravel()
+    numbers = numbers.view(numbers.real.dtype) if numbers.dtype.kind == "c" else numbers
+    if numbers.dtype.kind not in "biu":
+        numbers[numbers != numbers] = np.nan
+    return numbers.tobytes()
