@@ -49,8 +49,8 @@ ctypedef fused result:
     longdouble
 
 
-cdef inline void copy_swapped(const char *source, number *to) noexcept nogil:
-    """Copy a number in the other byte order; neither place need be aligned.
+cdef inline void copy_swapped(const char *source, char *to, const number *_) noexcept nogil:
+    """Copy a number of the last argument's type in the other byte order; neither place need be aligned.
 
     Numbers of four and eight bytes are swapped in an integer register: copied byte by byte, a number could be loaded
     only after every store. Others are copied byte by byte; the memory of a longdouble is larger than its value.
@@ -59,19 +59,19 @@ cdef inline void copy_swapped(const char *source, number *to) noexcept nogil:
     cdef uint32_t four
     cdef Py_ssize_t i, last = sizeof(number) - 1
     if sizeof(number) == 8:
-        memcpy(&eight, source, sizeof(number))
+        memcpy(&eight, source, 8)
         eight = eight << 32 | eight >> 32
         eight = (eight & 0x0000FFFF0000FFFFULL) << 16 | (eight >> 16 & 0x0000FFFF0000FFFFULL)
         eight = (eight & 0x00FF00FF00FF00FFULL) << 8 | (eight >> 8 & 0x00FF00FF00FF00FFULL)
-        memcpy(to, &eight, sizeof(number))
+        memcpy(to, &eight, 8)
     elif sizeof(number) == 4:
-        memcpy(&four, source, sizeof(number))
+        memcpy(&four, source, 4)
         four = four << 16 | four >> 16
         four = (four & 0x00FF00FFU) << 8 | (four >> 8 & 0x00FF00FFU)
-        memcpy(to, &four, sizeof(number))
+        memcpy(to, &four, 4)
     else:
         for i in range(last + 1):
-            (<char *>to)[i] = source[last - i]
+            to[i] = source[last - i]
 
 
 cdef int bfloat16_number = 0        # the number of bool until a call has had a dtype of bfloat16
@@ -109,7 +109,7 @@ cdef void load(const number *elements, Py_ssize_t stride, Py_ssize_t n, ByteOrde
     cdef number value
     if order == SWAPPED:
         for i in range(n):
-            copy_swapped(source + i*stride, &value)
+            copy_swapped(source + i*stride, <char *>&value, &value)
             to[i] = <real>value
     elif stride == <Py_ssize_t>sizeof(number):
         for i in range(n):
@@ -191,7 +191,7 @@ cdef void store(const real *values, Py_ssize_t n, result *elements, Py_ssize_t s
     for i in range(n):
         value = <result>values[i]
         if order == SWAPPED:
-            copy_swapped(<const char *>&value, <result *>(target + i*stride))
+            copy_swapped(<const char *>&value, target + i*stride, &value)
         else:
             memcpy(target + i*stride, &value, sizeof(result))
 
