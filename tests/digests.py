@@ -102,6 +102,9 @@ def losses(numbers: Numbers, x: Array, axis: int, index: int) -> Iterator[tuple[
     yield "cross_entropy", lambda: smoothmax.cross_entropy(x, targets, weight=weight, **options)
     yield "cross_entropy of probabilities", lambda: smoothmax.cross_entropy(x, soft, label_smoothing=0.125, **options)
     yield "cross_entropy_and_grad", lambda: smoothmax.cross_entropy_and_grad(x, targets, **options)
+    options_of_ties = {**options, "label_smoothing": 0.1}
+    ties = np.floor(np.clip(x, -2, 2))  # many logits of a row are its maximum
+    yield "cross_entropy_and_grad of ties", lambda: smoothmax.cross_entropy_and_grad(ties, targets, **options_of_ties)
     yield "log_prob", lambda: smoothmax.log_prob(x, targets, axis)
     yield "nll_loss", lambda: smoothmax.nll_loss(x, targets, **options)
     yield "softmax_vjp", lambda: smoothmax.softmax_vjp(g, soft, axis)

@@ -29,7 +29,8 @@ cdef inline void gradient_factors(State *state, Py_ssize_t columns, Scaling scal
                                   real type_) noexcept nogil:
     """The factors of the exponentials and of b, and the gradient at the target."""
     cdef Py_ssize_t j
-    cdef double total, low, inverse, inverse_low, p, p_low, at, at_low, others, others_low, value, value_low
+    cdef double total, low, inverse, inverse_low, p, p_low, product, product_low, at, at_low, others, others_low
+    cdef double value, value_low
     cdef double down, up, weight, gain, gain_low, own, own_low, shared, shared_low, for_all, for_all_low
     cdef double hard = 0, hard_low = 0, slope = 0, slope_low = 0
     cdef bint is_maximum, is_large
@@ -46,9 +47,11 @@ cdef inline void gradient_factors(State *state, Py_ssize_t columns, Scaling scal
         scaled_exp_of_maximum(<real>sum.maximum[j], scaling, &p, &p_low)
         exp_of_target(<real>state.loss.target_logit[j], <real>sum.maximum[j], scaling, &at, &at_low)
         is_maximum = state.loss.target_logit[j] == sum.maximum[j]
-        others = two_sum((sum.count[j] - 1)*p if is_maximum else total, sum.others[j] if is_maximum else -at,
-                         &others_low)
-        others_low += sum.others_low[j] + (sum.count[j] - 1)*p_low if is_maximum else low - at_low
+        # multiply_add, because GCC fuses the product into the sum, and Clang does not.
+        product = multiply_add(sum.count[j] - 1, p, <double>0)
+        others = two_sum(product if is_maximum else total, sum.others[j] if is_maximum else -at, &others_low)
+        product_low = multiply_add(sum.count[j] - 1, p_low, product_error(sum.count[j] - 1, p, product))
+        others_low += sum.others_low[j] + product_low if is_maximum else low - at_low
         own = own_low = value = value_low = 0
         add_product(hard, hard_low, state.loss.target_weight[j], 0, &own, &own_low, type_)
         if kind == SOFT:
