@@ -26,7 +26,7 @@ from bench.turns import PAUSE
 from bench.yardsticks import processor
 
 SWEEPS = 3
-TURNS = 3  # of each call in a sweep
+TURNS = 2  # of each call in a sweep
 TURN_SECONDS = 0.01
 HALVES = {"float16": 11, "bfloat16": 8}  # names, and the bits of their significands
 LARGEST_ERROR = 0.52  # ULP: rounded once from float32
