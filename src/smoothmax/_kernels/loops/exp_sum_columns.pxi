@@ -28,7 +28,7 @@ cdef inline void online_max_sum_lanes(const real *x, Py_ssize_t ld, Py_ssize_t r
     The total takes each rounded term by itself: when two were added first, losses were 2.2 ULP off. Rows are done in
     pairs; GCC does that by itself only where nothing is prefetched.
     """
-    cdef Py_ssize_t i, j
+    cdef Py_ssize_t i, j, next_row = ahead     # a distance in elements, as `ahead`
     cdef real largest[LANES]
     cdef real total[LANES]
     cdef real carry[LANES]
@@ -41,8 +41,9 @@ cdef inline void online_max_sum_lanes(const real *x, Py_ssize_t ld, Py_ssize_t r
     for i in range(rows//2):
         row = x + 2*i*ld
         if ahead:
-            prefetch(x + ahead + 2*i*ahead_ld, width)
-            prefetch(x + ahead + (2*i + 1)*ahead_ld, width)
+            prefetch(x + next_row, width)
+            prefetch(x + next_row + ahead_ld, width)
+            next_row += 2*ahead_ld
         if out_ld:
             prefetch_to_write(out + 2*i*out_ld, width)
             prefetch_to_write(out + (2*i + 1)*out_ld, width)

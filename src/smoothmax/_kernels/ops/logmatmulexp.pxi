@@ -101,7 +101,7 @@ cdef void factor_columns(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize
         else:
             for i in range(rows):
                 pad(x + first + i*ld, n - first, tail)
-                max_lanes(tail, width, 1, width, maximum)
+                max_lane_rows(tail, 1, maximum)
         unpad(maximum, min_of(n - first, width), maxima + first)
         for j in range(width):
             maximum[j] = finite_reference(maximum[j])

@@ -11,7 +11,7 @@ cdef inline void factor_lanes(real *x, Py_ssize_t reductions, Py_ssize_t k, real
     cdef real maximum[LANES]
     for i in range(reductions):
         spread(<real>-INFINITY, maximum)
-        max_lanes(x, width, k, width, maximum)
+        max_lane_rows(x, k, maximum)
         for j in range(lanes_of(x)):
             maxima[j] = maximum[j]
             maximum[j] = finite_reference(maximum[j])

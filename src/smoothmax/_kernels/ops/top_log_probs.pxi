@@ -52,7 +52,7 @@ cdef inline real maxima_of_groups(const real *x, Py_ssize_t n, real *maxima, Py_
     groups[0] = 0
     while row < rows or remaining and row == rows:
         spread(<real>-INFINITY, largest)
-        max_lanes(x + row*width, width, min_of(TOP_GROUP_ROWS, rows - row), width, largest)
+        max_lane_rows(x + row*width, min_of(TOP_GROUP_ROWS, rows - row), largest)
         row += TOP_GROUP_ROWS
         if remaining and row > rows:
             pad(x + rows*width, remaining, tail)
@@ -62,7 +62,7 @@ cdef inline real maxima_of_groups(const real *x, Py_ssize_t n, real *maxima, Py_
             maxima[groups[0]*width + j] = largest[j]
         groups[0] += 1
     spread(<real>-INFINITY, largest)
-    max_lanes(maxima, width, groups[0], width, largest)
+    max_lane_rows(maxima, groups[0], largest)
     return max_of_lanes(largest)
 
 
