@@ -175,7 +175,7 @@ def hold_softmax_to_memory(shape, axis, memory):
     assert np.max(ulp_error(y[:100], exact)) <= bound("softmax", 1)
 
 
-@pytest.mark.resources
+@pytest.mark.unsanitized
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/status")
 @pytest.mark.parametrize("axis", ["0", "1", "none"])
 def test_memory_stays_within_its_limit(axis):

@@ -189,6 +189,7 @@ def test_stores_have_the_results_of_one_call(capsys, options):
 # Memory --------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.unsanitized
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/status")
 @pytest.mark.parametrize(
     "command",

@@ -44,7 +44,7 @@ def test_no_temporary_of_the_size_of_the_input(name, function, dtype, shape, lay
         assert without >= (result.nbytes if result.ndim else 0)  # NumPy reports its allocations to tracemalloc
 
 
-@pytest.mark.resources
+@pytest.mark.unsanitized
 def test_calls_take_at_most_1_mib_of_resident_memory(name, dtype):
     """The peak of the resident memory shows the scratch, which tracemalloc does not see."""
     if not sys.platform.startswith("linux"):

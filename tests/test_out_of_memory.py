@@ -14,7 +14,7 @@ import sys
 import numpy as np
 import pytest
 
-pytestmark = pytest.mark.resources  # a sanitizer allocates by itself
+pytestmark = pytest.mark.unsanitized  # a sanitizer allocates by itself
 NUMPY_2 = int(np.__version__.split(".")[0]) >= 2
 # `f = lambda: 0` ends CPython 3.12 and 3.13 if there is no memory for the function. 3.11 and 3.14 raise MemoryError.
 where_python_survives = pytest.mark.skipif(sys.version_info[:2] in ((3, 12), (3, 13)), reason="CPython itself crashes")

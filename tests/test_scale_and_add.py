@@ -388,7 +388,7 @@ def test_dtype_must_be_none_for_complex_addends():
 # Memory --------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.resources
+@pytest.mark.unsanitized
 def test_no_array_of_the_size_of_the_input_is_made(name, dtype):
     """The peak of the resident memory includes the scratch and all that NumPy allocates."""
     if not sys.platform.startswith("linux"):

@@ -73,7 +73,7 @@ thread.join()
 """
 
 
-@pytest.mark.resources
+@pytest.mark.unsanitized
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.skipif(sys.platform != "linux", reason="the least size of a stack is the system's")
 def test_a_thread_with_64_kib_of_stack_can_make_every_call(tmp_path: Path, threads: int) -> None:

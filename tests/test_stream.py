@@ -449,7 +449,7 @@ FIRST_USE = """if True:
 """
 
 
-@pytest.mark.resources
+@pytest.mark.unsanitized
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/statm")
 @pytest.mark.skipif(
     bool(sysconfig.get_config_var("Py_GIL_DISABLED")), reason="its allocator keeps no spare memory: no module loads"

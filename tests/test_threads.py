@@ -433,7 +433,7 @@ def test_nothing_is_started_before_it_is_needed():
     assert in_python(script).stdout == "0 3 1 False\n"  # Python knows nothing of them
 
 
-@pytest.mark.resources
+@pytest.mark.unsanitized
 @pytest.mark.parametrize(
     "call", ["softmax(x, axis=1, out=x)", "logaddexp(x, x, out=x)", "log_expit(halves, out=halves)"]
 )

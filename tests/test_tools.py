@@ -258,6 +258,7 @@ def test_writing_to_the_input_and_beside_the_output_is_found(fuzz, monkeypatch):
         fuzz.run(CALL | {"out": out})
 
 
+@pytest.mark.unsanitized
 @pytest.mark.skipif(sys.platform != "linux", reason="forks")
 def test_a_read_past_the_end_is_found_and_made_smaller(fuzz, monkeypatch):
     right = smoothmax.softmax
