@@ -31,11 +31,11 @@ cdef inline void row_exp_sum_lanes(const real *x, Py_ssize_t rows, ShiftKind kin
         fours = block//4 if terms == ROUNDED else 0
         for j in range(lanes_of(x)):
             carry[j] = 0
-        for i in range(fours):
-            row = x + (done + 4*i)*ld
+        for i from done <= i < done + 4*fours by 4:
+            row = x + i*ld
             prefetch(row + ahead, 4*ld)
             if store == DISCARD and out != NULL:
-                prefetch_to_write(out + (done + 4*i)*ld, 4*ld)
+                prefetch_to_write(out + i*ld, 4*ld)
             for j in range(lanes_of(x)):
                 add_biased(&total[j], argument(row[j], kind, shift, underflow_below), round_bias, terms, &unused, &low0)
                 add_biased(&total[j], argument(row[ld + j], kind, shift, underflow_below), round_bias, terms, &unused,
