@@ -201,9 +201,9 @@ cdef void sum_moderate_weighted(const real *a, Py_ssize_t ld, const real *b, Py_
                        carries)
 
 
-cdef void sum_any_weighted(const real *a, Py_ssize_t ld, const real *b, Py_ssize_t b_ld, Py_ssize_t rows,
-                           const real *shift, const real *round_bias, const real *underflow_below, const real *bias,
-                           Py_ssize_t ahead, double *sums, double *carries) noexcept nogil:
+cdef void sum_any_size_weighted(const real *a, Py_ssize_t ld, const real *b, Py_ssize_t b_ld, Py_ssize_t rows,
+                                const real *shift, const real *round_bias, const real *underflow_below,
+                                const real *bias, Py_ssize_t ahead, double *sums, double *carries) noexcept nogil:
     sum_weighted_lanes(a, ld, b, b_ld, rows, shift, round_bias, underflow_below, bias, ANY_SIZE, EXACT, ahead, sums,
                        carries)
 
@@ -214,7 +214,7 @@ cdef inline void sum_weighted(WeightRange sizes, Terms terms, const real *a, Py_
                               double *carries) noexcept nogil:
     """sum_weighted_lanes of ROUNDED or EXACT terms; those of weights of ANY_SIZE are EXACT."""
     if sizes == ANY_SIZE:
-        sum_any_weighted(a, ld, b, b_ld, rows, shift, round_bias, underflow_below, bias, ahead, sums, carries)
+        sum_any_size_weighted(a, ld, b, b_ld, rows, shift, round_bias, underflow_below, bias, ahead, sums, carries)
     elif terms == ROUNDED:
         sum_rounded_weighted(a, ld, b, b_ld, rows, shift, round_bias, underflow_below, bias, ahead, sums, carries)
     else:
