@@ -178,7 +178,8 @@ def test_many_draws_from_a_row_are_the_same_as_single_draws(n, dtype):
     """Sums along the lanes are stored for many draws, and added up again for each of a few; the limit depends on n."""
     x = (RNG.normal(size=n) * 4).astype(dtype)
     x[RNG.random(n) < 0.2] = -np.inf
-    numbers = np.concatenate([RNG.random(n // 8 + 20), [0.0, LAST, 1.0, np.nan]])
+    edges = np.arange(1, LIMITS["DRAW_BUCKETS"]) / LIMITS["DRAW_BUCKETS"]
+    numbers = np.concatenate([RNG.random(n // 8 + 20), [0.0, LAST, 1.0, np.nan], edges, np.nextafter(edges, 0)])
     single = [int(drawn(x, numbers[i : i + 1])[0]) for i in range(len(numbers))]
     fewest = -(-n // LIMITS["DRAW_STORED_ELEMENTS"])
     for draws in (fewest - 1, fewest, len(numbers)):

@@ -65,6 +65,7 @@ cdef enum:
     SCORE_SPACE_BYTES = 524288      # for the candidates of rows side by side
     DRAW_PIECES = 1024              # stretches of a row whose sums are stored
     DRAW_STORED_ELEMENTS = 32       # of a short row for each draw; with more, sums along its lanes are not stored
+    DRAW_BUCKETS = 256              # parts of [0, 1), each of which knows where the search for its numbers begins
 
     # Fused paths: one call computes the results of a row or tile of up to this many bytes (P20) ----------------
     FUSED_SUM_ROW_BYTES = 16384             # logsumexp and log_softmax: one block
