@@ -29,7 +29,9 @@ from smoothmax import (
     softmax_vjp,
 )
 from smoothmax._schedule.explain import explain
+from smoothmax._thresholds import limits
 
+LIMITS = limits()
 SCALE = -0.37
 MIB = 1 << 20
 THREE = {"logsumexp": logsumexp, "softmax": softmax, "log_softmax": log_softmax}
@@ -107,6 +109,20 @@ def test_both_sides_of_every_limit_have_the_bits_of_the_adjusted_array(limit, dt
             of_adjusted_array = explain(function, y, *rest, **options)["name"]
             assert name.get(route["name"], route["name"]) == name.get(of_adjusted_array, of_adjusted_array)
             assert_same_bits(function(x, *rest, **given), function(y, *rest, **options))
+
+
+@pytest.mark.parametrize("function", [logsumexp, softmax, log_softmax, smoothmax.logmeanexp])
+@pytest.mark.parametrize("more", [0, 1])
+def test_tiles_adjusted_whole_and_by_lanes_have_the_bits_of_the_adjusted_array(more, function, dtype):
+    """Whole up to ADJUSTED_TILE_BYTES; the last tile does not fill the lanes, and the one before has fewer columns."""
+    n = LIMITS["ADJUSTED_TILE_BYTES"] // (LIMITS["TILE_COLUMNS"] * np.dtype(dtype).itemsize) + more
+    rng = np.random.default_rng(2)
+    for columns in (64, 128 + 32, 256 + 5):
+        x = numbers(rng, (n, columns), dtype)
+        for kind in ("none", "row", "column", "one each"):
+            add = addends_of(rng, x.shape, dtype)[kind]
+            assert explain(function, x, 0, scale=SCALE, add=add)["name"] in ("FUSED_TILE", "FUSED_DIFFERENCES_TILE")
+            assert_same_bits(function(x, 0, scale=SCALE, add=add), function(adjusted(x, SCALE, add), 0))
 
 
 SHAPES = {

@@ -8,11 +8,11 @@ from smoothmax._schedule.plan cimport (
 from smoothmax._schedule.results cimport finish, put_targets, take_targets
 from smoothmax._schedule.route cimport FUSED_DIFFERENCES_TILE
 from smoothmax._schedule.scratch cimport fill_masked_tile, stage_tile, unstage_tile
-from smoothmax._thresholds cimport LANE_BYTES, TILE_COLUMNS
+from smoothmax._thresholds cimport ADJUSTED_TILE_BYTES, LANE_BYTES, TILE_COLUMNS
 
 
 cdef inline bint adjusts_by_lanes(const Unit *unit) noexcept nogil:
-    """Whether the elements of a tile can be adjusted one group of lanes at a time, with results written in place."""
+    """Whether groups of lanes of a tile can be adjusted by themselves, with results written in place."""
     cdef const Plan *plan = unit.plan
     cdef Py_ssize_t stride = inner_stride(&plan.kept, ADDENDS)
     return (plan.adjusted and plan.data[MASK] == NULL and plan.data[WEIGHTS] == NULL and not unit.staged_out
@@ -22,18 +22,22 @@ cdef inline bint adjusts_by_lanes(const Unit *unit) noexcept nogil:
 
 
 cdef void fused_tile_by_lanes(const Unit *unit) noexcept nogil:
-    """fused_tile for adjusted elements, one group of lanes at a time: these fit in L1 where a tile would not (P45)."""
+    """fused_tile for adjusted elements: the whole tile if that fits in L1, otherwise one group of lanes at a time."""
     cdef const Plan *plan = unit.plan
-    cdef Py_ssize_t n = unit.route.length, lanes = LANE_BYTES//plan.itemsize, first, at
+    cdef Py_ssize_t n = unit.route.length, first, at, lanes = unit.columns
+    cdef Py_ssize_t width = lanes*plan.itemsize
     cdef Py_ssize_t stride = inner_stride(&plan.kept, ADDENDS)
     cdef Py_ssize_t out_ld = inner_stride(&plan.reduced, RESULT)//plan.itemsize
     cdef const char *addends = unit.bases.data[ADDENDS]
+    if n*width > ADJUSTED_TILE_BYTES:
+        width = LANE_BYTES
+        lanes = width//plan.itemsize
     for first from 0 <= first < unit.columns by lanes:
         at = first*plan.itemsize
         plan.data_kernels.adjust(unit.bases.data[ELEMENTS] + at, inner_stride(&plan.reduced, ELEMENTS),
                                  addends + first*stride if addends != NULL else NULL,
                                  inner_stride(&plan.reduced, ADDENDS), addends_of(stride), n, lanes,
-                                 plan.element_scale, LANE_BYTES, unit.space.elements, LANE_BYTES)
+                                 plan.element_scale, 2*width, unit.space.elements, width)   # `width` is too near (P45)
         if unit.route.name == FUSED_DIFFERENCES_TILE:
             plan.kernels.fused_differences_tile(unit.space.elements, lanes, n, lanes, unit.bases.data[RESULT] + at,
                                                 out_ld)
