@@ -171,6 +171,7 @@ def test_a_failed_allocation_leaves_nothing(function):
     assert x[0, 0] == 1
 
 
+@pytest.mark.unsanitized
 def test_no_scratch_is_left_behind(name, dtype):
     """Kernels allocate the scratch with malloc, so tracemalloc does not count it."""
     if not sys.platform.startswith("linux"):
