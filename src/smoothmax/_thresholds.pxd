@@ -101,7 +101,7 @@ cdef enum:
     SCRATCH_ELEMENTS = 8192         # that are staged at a time; as many weights are
     SCRATCH_TILE_ROWS = 128         # SCRATCH_ELEMENTS of a tile
     STAGED_ROW_BYTES = 16384        # parts of a row that go through the scratch, which stay in L1
-    ADJUSTED_TILE_BYTES = 16384     # a fused tile up to this size is adjusted as a whole, others by groups of lanes (P45)
+    ADJUSTED_TILE_BYTES = 16384     # fused tiles up to this size are adjusted as a whole, others lanes by lanes (P45)
     NARROW_STAGED_ROWS = 64         # of narrow columns
     TRANSPOSE_BLOCK_ROWS = 4        # the shortest side of a block that is transposed (P1)
     TRANSPOSE_NARROW_ROWS = 8       # rows at a time where there are fewer columns than that (P1)
@@ -110,8 +110,11 @@ cdef enum:
 
     # Prefetching (P10, P22) -------------------------------------------------------------------------------------------
     UNFETCHED_STRIDE_BYTES = 16384  # rows a multiple of this apart would evict each other
-    COLUMN_PREFETCH_MIN_ROWS = 16   # a processor prefetches this many rows by itself
+    COLUMN_PREFETCH_MIN_ROWS = 8    # a processor prefetches this many rows by itself
     COLUMN_PREFETCH_MIN_BYTES = 1048576     # between first and last row; nearer rows are in cache
+    COLUMN_PREFETCH_FAR_MAX_ROWS = 256      # tiles of up to this many rows prefetch columns that lie
+    COLUMN_PREFETCH_LANES = 4       # this far ahead, in units of LANE_BYTES; others the next lanes
+    COLUMN_PREFETCH_FAR_MIN_BYTES = 131072  # between their first and last row
     SOFTMAX_PREFETCH_MAX_ROWS = 128         # softmax prefetches columns of up to this many rows (P22)
 
     # Rounding errors that one number can carry (P48) ------------------------------------------------------------------

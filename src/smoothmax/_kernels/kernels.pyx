@@ -24,9 +24,11 @@ from smoothmax._kernels.interface cimport (
     ScoreKernels, Select, State, Table, TopOfTile, Transpose, WeightedSum, WriteRow, WriteTile, clear,
 )
 from smoothmax._kernels.interface cimport Store as StoreElements    # loops/add.pxi has another Store
+from smoothmax._kernels.cache_lines cimport prefetch_line, prefetch_line_l2, prefetch_line_to_write
 from smoothmax._thresholds cimport (
     ALIASED_SOFTMAX_TILE_BYTES, ALIASED_SUM_TILE_BYTES, CACHE_LINE_BYTES, CARRY_QUADS_F32, CARRY_QUADS_F64, CARRY_ROWS,
-    COLUMN_PREFETCH_MIN_BYTES, COLUMN_PREFETCH_MIN_ROWS, DRAW_BUCKETS, EXACT_DIFFERENCES_MAX_ROWS,
+    COLUMN_PREFETCH_FAR_MAX_ROWS, COLUMN_PREFETCH_FAR_MIN_BYTES, COLUMN_PREFETCH_LANES, COLUMN_PREFETCH_MIN_BYTES,
+    COLUMN_PREFETCH_MIN_ROWS, DRAW_BUCKETS, EXACT_DIFFERENCES_MAX_ROWS,
     FUSED_LOG_SOFTMAX_TILE_ROWS, FUSED_SOFTMAX_ROW_BYTES, FUSED_SOFTMAX_TILE_BYTES, FUSED_STATE_ROW_BYTES,
     FUSED_STATE_TILE_BYTES, FUSED_SUM_ROW_BYTES, FUSED_SUM_TILE_BYTES, HALF_TILE_ROWS, LANES_F32, LANES_F64,
     MASK_BUFFER_ELEMENTS,

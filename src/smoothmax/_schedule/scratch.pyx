@@ -8,9 +8,10 @@ from libc.math cimport INFINITY
 from libc.string cimport memset
 
 from smoothmax._kernels.interface cimport ONE_ADDEND_A_ROW, Addends, Load
+from smoothmax._kernels.cache_lines cimport prefetch_bytes_l2
 from smoothmax._schedule.plan cimport (
-    ADDENDS, ELEMENTS, FACTORS, MASK, RESULT, WEIGHTS, Axes, Bases, Cursor, Plan, addends_of, advance, contiguous,
-    inner_shape, inner_stride, is_contiguous, place,
+    ADDENDS, ELEMENTS, FACTORS, MASK, RESULT, WEIGHTS, Axes, Bases, Cursor, Plan, addends_of, advance, are_neighbours,
+    contiguous, inner_shape, inner_stride, is_contiguous, place,
 )
 from smoothmax._thresholds cimport MASK_BUFFER_ELEMENTS, TILE_COLUMNS, TRANSPOSE_BLOCK_ROWS
 
@@ -37,15 +38,18 @@ cdef void load_rows(const Plan *plan, const Bases *bases, const Cursor *cursor, 
         select_elements(plan, source, inner_stride(down, ELEMENTS), mask, mask_step, mask_stride, rows, n, -INFINITY,
                         elements, step)
     else:
+        # Kernels prefetch the elements after a row, and the rows below. If all rows are here, the tile after the next
+        # is prefetched, because the next would arrive too late (P22).
+        if along != down and down.ndim == 1 and rows == inner_shape(down) and are_neighbours(plan, along, ELEMENTS):
+            ahead = 2*n*plan.element_bytes[<int>ELEMENTS]
         if not (plan.adjusted and contiguous_elements):
             for i in range(rows):
+                if ahead:
+                    prefetch_bytes_l2(source + i*inner_stride(down, ELEMENTS) + ahead, ahead//2)
                 plan.load(source + i*inner_stride(down, ELEMENTS), inner_stride(along, ELEMENTS), n,
                           plan.order[ELEMENTS], elements + i*step)
+            ahead = 0
         if plan.adjusted:
-            # Kernels prefetch the elements after a row, and the rows below. If all rows are here, prefetch the next
-            # tile.
-            if contiguous_elements and down.ndim == 1 and rows == inner_shape(down):
-                ahead = n*plan.itemsize if along != down else 0
             adjust_elements(plan, source if contiguous_elements else elements,
                             inner_stride(down, ELEMENTS) if contiguous_elements else step,
                             place(bases, cursor, ADDENDS), inner_stride(down, ADDENDS), inner_stride(along, ADDENDS),

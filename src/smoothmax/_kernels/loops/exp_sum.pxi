@@ -88,7 +88,7 @@ cdef inline void exp_sum_store_lanes(const real *x, Py_ssize_t ld, Py_ssize_t ro
             carry[j] = 0
         for i in range(done, done + block):
             if ahead:
-                prefetch(next_ + i*ahead_ld, width)
+                prefetch_lanes(next_ + i*ahead_ld, width, ahead)
             for j in range(width):
                 split_exp(at_least(x[i*ld + j] - shift[j], underflow_below[j]), round_bias[j], &head, &tail, &scale)
                 high = head*scale

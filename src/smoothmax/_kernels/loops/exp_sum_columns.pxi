@@ -41,8 +41,8 @@ cdef inline void online_max_sum_lanes(const real *x, Py_ssize_t ld, Py_ssize_t r
     for i in range(rows//2):
         row = x + 2*i*ld
         if ahead:
-            prefetch(x + next_row, width)
-            prefetch(x + next_row + ahead_ld, width)
+            prefetch_lanes(x + next_row, width, ahead)
+            prefetch_lanes(x + next_row + ahead_ld, width, ahead)
             next_row += 2*ahead_ld
         if out_ld:
             prefetch_to_write(out + 2*i*out_ld, width)

@@ -3,23 +3,6 @@
 # Most kernels first read a block for its maximum, as fast as memory delivers it, and then sum it, which is limited by
 # arithmetic. Meanwhile they prefetch the next block. `ahead` is its distance in elements, or 0 for no prefetching.
 
-cdef extern from * nogil:
-    """
-    #if defined(__GNUC__)
-    #define SMOOTHMAX_PREFETCH(p) __builtin_prefetch(p)
-    #define SMOOTHMAX_PREFETCH_L2(p) __builtin_prefetch(p, 0, 2)
-    #define SMOOTHMAX_PREFETCH_TO_WRITE(p) __builtin_prefetch(p, 1)
-    #else
-    #define SMOOTHMAX_PREFETCH(p)
-    #define SMOOTHMAX_PREFETCH_L2(p)
-    #define SMOOTHMAX_PREFETCH_TO_WRITE(p)
-    #endif
-    """
-    void prefetch_line "SMOOTHMAX_PREFETCH"(const void *p)
-    void prefetch_line_l2 "SMOOTHMAX_PREFETCH_L2"(const void *p)
-    void prefetch_line_to_write "SMOOTHMAX_PREFETCH_TO_WRITE"(const void *p)
-
-
 cdef enum:
     NO_PREFETCH = 0
 
@@ -42,6 +25,14 @@ cdef inline void prefetch_l2(const real *x, Py_ssize_t n) noexcept nogil:
         prefetch_line_l2(x + j + line - 1)
 
 
+cdef inline void prefetch_lanes(const real *x, Py_ssize_t n, Py_ssize_t ahead) noexcept nogil:
+    """Prefetch n lanes that lie `ahead`: into L2 those of a later group of columns (P22), others into L1."""
+    if ahead == COLUMN_PREFETCH_LANES*lanes_of(x):
+        prefetch_l2(x, n)
+    else:
+        prefetch(x, n)
+
+
 cdef inline void prefetch_to_write(const real *out, Py_ssize_t n) noexcept nogil:
     """Prefetch the lines that n results will be written to."""
     cdef Py_ssize_t j, line = CACHE_LINE_BYTES//<Py_ssize_t>sizeof(real)
@@ -55,13 +46,15 @@ cdef inline Py_ssize_t rows_ahead(Py_ssize_t rows, Py_ssize_t ld, real _) noexce
 
 
 cdef inline Py_ssize_t lanes_ahead(const real *x, Py_ssize_t ld, Py_ssize_t rows) noexcept nogil:
-    """`ahead` for the next lanes of the same rows; 0 if they are in cache or the processor prefetches them itself.
+    """`ahead` for later lanes of the same rows; 0 if they are in cache or the processor prefetches them itself.
 
-    A processor follows COLUMN_PREFETCH_MIN_ROWS streams by itself (P10).
+    Those of the next group of columns arrive too late, but later ones of many rows would fill L2 (P22).
     """
-    if rows <= COLUMN_PREFETCH_MIN_ROWS or rows*ld*<Py_ssize_t>sizeof(real) <= COLUMN_PREFETCH_MIN_BYTES:
+    cdef bint few = rows <= COLUMN_PREFETCH_FAR_MAX_ROWS
+    cdef Py_ssize_t least = COLUMN_PREFETCH_FAR_MIN_BYTES if few else COLUMN_PREFETCH_MIN_BYTES
+    if rows <= COLUMN_PREFETCH_MIN_ROWS or rows*ld*<Py_ssize_t>sizeof(real) <= least:
         return 0
-    return rows_ahead(lanes_of(x), ld, <real>0)
+    return rows_ahead(COLUMN_PREFETCH_LANES*lanes_of(x) if few else lanes_of(x), ld, <real>0)
 
 
 cdef inline void prefetch_below(const real *x, Py_ssize_t ld, const real *out, Py_ssize_t out_ld,

@@ -1,0 +1,27 @@
+# Prefetch single cache lines: the instructions, which do nothing where a compiler has no name for them.
+
+from smoothmax._thresholds cimport CACHE_LINE_BYTES
+
+
+cdef extern from * nogil:
+    """
+    #if defined(__GNUC__)
+    #define SMOOTHMAX_PREFETCH(p) __builtin_prefetch(p)
+    #define SMOOTHMAX_PREFETCH_L2(p) __builtin_prefetch(p, 0, 2)
+    #define SMOOTHMAX_PREFETCH_TO_WRITE(p) __builtin_prefetch(p, 1)
+    #else
+    #define SMOOTHMAX_PREFETCH(p)
+    #define SMOOTHMAX_PREFETCH_L2(p)
+    #define SMOOTHMAX_PREFETCH_TO_WRITE(p)
+    #endif
+    """
+    void prefetch_line "SMOOTHMAX_PREFETCH"(const void *p)
+    void prefetch_line_l2 "SMOOTHMAX_PREFETCH_L2"(const void *p)
+    void prefetch_line_to_write "SMOOTHMAX_PREFETCH_TO_WRITE"(const void *p)
+
+
+cdef inline void prefetch_bytes_l2(const char *x, Py_ssize_t n) noexcept nogil:
+    """Prefetch the lines of n bytes into L2; the bytes need not exist."""
+    cdef Py_ssize_t i
+    for i from 0 <= i < n by CACHE_LINE_BYTES:
+        prefetch_line_l2(x + i)
