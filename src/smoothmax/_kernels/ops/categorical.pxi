@@ -121,12 +121,14 @@ cdef void pick_elements(const real *e, const double *cumulative, Py_ssize_t n, c
                         Py_ssize_t draws, double *running, Py_ssize_t *indices) noexcept nogil:
     """pick_element for many numbers.
 
-    [0, 1) has DRAW_BUCKETS parts, and the search for a row of lanes begins where the least number of a part ends, so it
-    rarely takes a step. The sums along each row of lanes are stored first, and compared as vectors. Binary searches
-    are no faster, because GCC turns their conditions into branches, and half of them are mispredicted.
+    The sums along each row of lanes are stored first. Sums are compared as vectors. If there are more draws than parts
+    of [0, 1), the search for a row of lanes begins at the row that the least number of its part falls into, and rarely
+    takes a step. Binary searches are no faster, because GCC turns their conditions into branches, and half of them are
+    mispredicted.
     """
     cdef Py_ssize_t width = lanes_of(e), rows = (n + width - 1)//width, row, i, j, index
     cdef double uniform, total, target, before
+    cdef bint many = draws > DRAW_BUCKETS
     cdef const double *sums
     cdef Py_ssize_t firsts[DRAW_BUCKETS]
     for row in range(rows):
@@ -135,13 +137,18 @@ cdef void pick_elements(const real *e, const double *cumulative, Py_ssize_t n, c
             total += e[i]
             running[i] = total
     row = 0
-    for i in range(DRAW_BUCKETS):
+    for i in range(DRAW_BUCKETS if many else 0):
         row = row_passing(cumulative, rows, row, <double>i/DRAW_BUCKETS*cumulative[rows - 1])
         firsts[i] = row
     for i in range(draws):
         uniform = below_one(uniforms[i])
         target = uniform*cumulative[rows - 1]
-        row = row_passing(cumulative, rows, firsts[<Py_ssize_t>(uniform*DRAW_BUCKETS)], target)
+        if many:
+            row = row_passing(cumulative, rows, firsts[<Py_ssize_t>(uniform*DRAW_BUCKETS)], target)
+        else:
+            row = 0
+            for j in range(rows - 1):
+                row += cumulative[j] <= target
         before = cumulative[row - 1] if row else 0
         target = below_one((target - before)/(cumulative[row] - before))*(cumulative[row] - before)
         sums = running + row*width
