@@ -65,7 +65,7 @@ cdef enum:
     SCORE_SPACE_BYTES = 524288      # for the candidates of rows side by side
     DRAW_PIECES = 1024              # stretches of a row whose sums are stored
     DRAW_STORED_ELEMENTS = 32       # of a short row for each draw; with more, sums along its lanes are not stored
-    DRAW_BUCKETS = 256              # parts of [0, 1), each of which knows where the search for its numbers begins
+    DRAW_BUCKETS = 256              # parts of [0, 1); each knows where searches begin, for more draws than parts
 
     # Fused paths: one call computes the results of a row or tile of up to this many bytes (P20) ----------------
     FUSED_SUM_ROW_BYTES = 16384             # logsumexp and log_softmax: one block
@@ -110,11 +110,11 @@ cdef enum:
 
     # Prefetching (P10, P22) -------------------------------------------------------------------------------------------
     UNFETCHED_STRIDE_BYTES = 16384  # rows a multiple of this apart would evict each other
-    COLUMN_PREFETCH_MIN_ROWS = 8    # a processor prefetches this many rows by itself
-    COLUMN_PREFETCH_MIN_BYTES = 1048576     # between first and last row; nearer rows are in cache
-    COLUMN_PREFETCH_FAR_MAX_ROWS = 256      # tiles of up to this many rows prefetch columns that lie
-    COLUMN_PREFETCH_LANES = 4       # this far ahead, in units of LANE_BYTES; others the next lanes
-    COLUMN_PREFETCH_FAR_MIN_BYTES = 131072  # between their first and last row
+    COLUMN_PREFETCH_MIN_ROWS = 8    # tiles of more rows prefetch columns; up to
+    COLUMN_PREFETCH_FAR_MAX_ROWS = 256      # this many rows those that lie
+    COLUMN_PREFETCH_LANES = 4       # this far ahead, in units of LANE_BYTES,
+    COLUMN_PREFETCH_FAR_MIN_BYTES = 131072  # if the rows span more than this;
+    COLUMN_PREFETCH_MIN_BYTES = 1048576     # taller tiles the next lanes, if they span more than this (P22)
     SOFTMAX_PREFETCH_MAX_ROWS = 128         # softmax prefetches columns of up to this many rows (P22)
 
     # Rounding errors that one number can carry (P48) ------------------------------------------------------------------

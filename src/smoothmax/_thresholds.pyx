@@ -44,6 +44,10 @@ cdef void compile_time_checks() noexcept nogil:
     static_assert(t.TOP_GROUP_ROWS*t.TOP_MAXIMA_ROWS == t.ROW_BLOCK_LANES)
     static_assert(t.PRODUCT_STACK_ELEMENTS*t.LANES_F32 <= t.PRODUCT_ROWS*t.PRODUCT_COLUMNS)  # places of results
     static_assert(t.SCORE_STAGED_STRIDE_BYTES == t.ROW_BLOCK_BYTES + t.CACHE_LINE_BYTES)
+    # A uniform number times the number of parts is exact: it is below that, and no part begins above its numbers.
+    static_assert((t.DRAW_BUCKETS & (t.DRAW_BUCKETS - 1)) == 0)
+    # Tiles in the scratch are too small to prefetch columns: what lies after them is not the array (P22).
+    static_assert(t.COLUMN_PREFETCH_FAR_MAX_ROWS*t.TILE_COLUMNS*8 <= t.COLUMN_PREFETCH_FAR_MIN_BYTES)
     static_assert(t.SERIAL_ROW_ELEMENTS == 4)   # the fewest lanes that are folded (loops/lanes.pxi)
     static_assert(t.TRANSPOSE_BLOCK_ROWS == 4)  # as the shuffles of data/transpose.pxi are written
     static_assert(t.BAND_ROW_BYTES % (t.TILE_COLUMNS*8) == 0)       # a band has whole tiles

@@ -21,7 +21,10 @@ cdef extern from * nogil:
 
 
 cdef inline void prefetch_bytes_l2(const char *x, Py_ssize_t n) noexcept nogil:
-    """Prefetch the lines of n bytes into L2; the bytes need not exist."""
+    """Prefetch n bytes into L2; they need not exist.
+
+    As in loops/prefetch.pxi, the line of the last byte of each chunk is prefetched.
+    """
     cdef Py_ssize_t i
     for i from 0 <= i < n by CACHE_LINE_BYTES:
-        prefetch_line_l2(x + i)
+        prefetch_line_l2(x + i + CACHE_LINE_BYTES - 1)

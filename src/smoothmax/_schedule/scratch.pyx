@@ -38,8 +38,8 @@ cdef void load_rows(const Plan *plan, const Bases *bases, const Cursor *cursor, 
         select_elements(plan, source, inner_stride(down, ELEMENTS), mask, mask_step, mask_stride, rows, n, -INFINITY,
                         elements, step)
     else:
-        # Kernels prefetch the elements after a row, and the rows below. If all rows are here, the tile after the next
-        # is prefetched, because the next would arrive too late (P22).
+        # Kernels prefetch the elements after a row, and the rows below. Where this call loads all rows, nothing lies
+        # below, so the tile after the next is prefetched; the next would arrive too late (P45, P53).
         if along != down and down.ndim == 1 and rows == inner_shape(down) and are_neighbours(plan, along, ELEMENTS):
             ahead = 2*n*plan.element_bytes[<int>ELEMENTS]
         if not (plan.adjusted and contiguous_elements):

@@ -21,8 +21,8 @@ cdef inline bint adjusts_by_lanes(const Unit *unit) noexcept nogil:
             and (plan.data[ADDENDS] == NULL or plan.direct[ADDENDS] and (stride == 0 or stride == plan.itemsize)))
 
 
-cdef void fused_tile_by_lanes(const Unit *unit) noexcept nogil:
-    """fused_tile for adjusted elements: the whole tile if that fits in L1, otherwise one group of lanes at a time."""
+cdef void fused_adjusted_tile(const Unit *unit) noexcept nogil:
+    """fused_tile for adjusted elements: of a tile of up to ADJUSTED_TILE_BYTES at once, else lanes by lanes (P45)."""
     cdef const Plan *plan = unit.plan
     cdef Py_ssize_t n = unit.route.length, first, at, lanes = unit.columns
     cdef Py_ssize_t width = lanes*plan.itemsize
@@ -55,7 +55,7 @@ cdef void fused_tile(const Unit *unit, State *state) noexcept nogil:
     cdef const char *weights = unit.space.weights
     cdef char *out = unit.space.elements if unit.staged_out else unit.bases.data[RESULT]
     if adjusts_by_lanes(unit):
-        fused_tile_by_lanes(unit)
+        fused_adjusted_tile(unit)
         return
     if unit.staged_in:
         start(&cursor, &plan.reduced, 0, 0, n)

@@ -137,9 +137,9 @@ cdef inline void add_difference_lanes(const real *x, Py_ssize_t ld, Py_ssize_t r
         count[j] = counts[j]
     for i in range(rows//2):
         row = x + 2*i*ld
-        if ahead:
-            prefetch(row + ahead, width)
-            prefetch(row + ahead + ld, width)
+        if store == STORE and ahead:            # other sums have too few rows for that
+            prefetch_lanes(row + ahead, width, ahead)
+            prefetch_lanes(row + ahead + ld, width, ahead)
         for j in range(width):
             add_difference(&total[j], row[j], maximum[j], round_bias, underflow_below, inclusion, &e0[j], &low0)
             add_difference(&total[j], row[ld + j], maximum[j], round_bias, underflow_below, inclusion, &e1[j], &low1)

@@ -26,7 +26,10 @@ cdef inline void prefetch_l2(const real *x, Py_ssize_t n) noexcept nogil:
 
 
 cdef inline void prefetch_lanes(const real *x, Py_ssize_t n, Py_ssize_t ahead) noexcept nogil:
-    """Prefetch n lanes that lie `ahead`: into L2 those of a later group of columns (P22), others into L1."""
+    """Prefetch n lanes that lie `ahead`: those of a later group of columns into L2 (P22), others into L1.
+
+    A distance of rows that happens to be the same does no harm.
+    """
     if ahead == COLUMN_PREFETCH_LANES*lanes_of(x):
         prefetch_l2(x, n)
     else:

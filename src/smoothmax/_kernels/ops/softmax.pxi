@@ -129,7 +129,7 @@ cdef void write_softmax_row(const State *state, const real *x, const real *_, Py
 # Tiles ----------------------------------------------------------------------------------------------------------------
 
 cdef inline Py_ssize_t softmax_lanes_ahead(const real *x, Py_ssize_t ld, Py_ssize_t rows) noexcept nogil:
-    """lanes_ahead; 0 if these lanes, their results and the next lanes do not fit in L1."""
+    """lanes_ahead; 0 for more rows than SOFTMAX_PREFETCH_MAX_ROWS, whose lanes and results fill L1 (P22)."""
     return lanes_ahead(x, ld, rows) if rows <= SOFTMAX_PREFETCH_MAX_ROWS else 0
 
 
