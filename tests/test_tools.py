@@ -49,6 +49,8 @@ def test_three_hundred_random_calls_are_as_they_should_be(fuzz):
 )  # fmt: skip
 def test_a_few_calls_of_each_rare_kind_are_as_they_should_be(fuzz, do):
     pytest.importorskip("dask.array")
+    if do.endswith("file"):
+        pytest.importorskip("zarr")
     maker = fuzz.MAKERS[do][1]
     for seed in range(40 if do in ("complex", "ids", "row of C") else 5):
         fuzz.run(maker(random.Random(seed)))

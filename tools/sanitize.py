@@ -20,6 +20,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+import sysconfig
 
 TREE = pathlib.Path(__file__).resolve().parents[1]
 SANITIZERS = {"address": "address,undefined", "thread": "thread"}
@@ -75,9 +76,11 @@ def run(folder: pathlib.Path, kind: str, kernel: str, arguments: list[str]) -> i
     environment = os.environ | OPTIONS | {
         # The sanitizer looks up the function that throws exceptions of C++ when it starts, so libstdc++ must be loaded
         # by then: matplotlib throws one.
-        "LD_PRELOAD": f"{runtime(library)} {runtime('stdc++')}", "PYTHONMALLOC": "malloc",
+        "LD_PRELOAD": f"{runtime(library)} {runtime('stdc++')}",
         "PYTHONPATH": str(folder / "src"), "PYTHONDONTWRITEBYTECODE": "1", "OPENBLAS_NUM_THREADS": "1",
     }  # fmt: skip
+    if not sysconfig.get_config_var("Py_GIL_DISABLED"):  # free-threaded CPython refuses it
+        environment["PYTHONMALLOC"] = "malloc"
     if kernel:
         environment["SMOOTHMAX_KERNEL"] = kernel
     with (folder / "reports.log").open("w+") as log:
