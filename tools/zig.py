@@ -21,6 +21,7 @@ import sys
 import sysconfig
 
 TREE = pathlib.Path(__file__).resolve().parents[1]
+PACKAGE = TREE / "src/smoothmax"
 FOLDER = TREE / "build/zig"
 # The tag of NumPy's wheels, and the variants of the kernels with their flags.
 X86 = {"baseline": (), "x86_64_v3": ("-mcpu=x86_64_v3",), "x86_64_v4": ("-mcpu=x86_64_v4",)}
@@ -67,8 +68,7 @@ def modules(target: str, variants: dict[str, tuple[str, ...]]) -> list[tuple[str
     found = [(f"_kernels/{name}", [INLINE, *flags]) for name, flags in variants.items()]
     found.append(("_kernels/dispatch", []))
     if "windows" not in target:
-        package = TREE / "src/smoothmax"
-        names = [str(path.relative_to(package).with_suffix("")) for path in sorted(package.rglob("*.pyx"))]
+        names = [str(path.relative_to(PACKAGE).with_suffix("")) for path in sorted(PACKAGE.rglob("*.pyx"))]
         found += [(name, []) for name in names if not name.startswith("_kernels/")]
     return found
 
@@ -80,9 +80,11 @@ def main() -> int:
     failed = 0
     for target in options.targets or TARGETS:
         tag, variants = TARGETS[target]
-        include = [f"-I{numpy_headers(tag)}", f"-I{python_headers(target)}"]
+        include = [f"-I{folder}" for folder in (numpy_headers(tag), python_headers(target), PACKAGE / "include")]
         for name, flags in modules(target, variants):
-            source = TREE / f"src/smoothmax/{name}.c"
+            source = PACKAGE / f"{name}.c"
+            if not source.exists():
+                raise SystemExit(f"no {source.relative_to(TREE)}: run python setup.py build_ext --inplace first")
             command = [sys.executable, "-m", "ziglang", "cc", "-target", target, *FLAGS, *flags, *include]
             result = FOLDER / f"{target}.o"
             ran = subprocess.run([*command, "-c", str(source), "-o", str(result)], capture_output=True, text=True,
