@@ -37,6 +37,8 @@ for dtype in (np.float64, np.float32):
             (smoothmax.logmeanexp, (x, axis, np.abs(b)), {"where": mask}),
             (smoothmax.softmax, (x, axis), {"scale": 0.5, "add": b}),
             (smoothmax.logaddexp, (x, b), {}),
+            (smoothmax.logaddexp, (x, b[..., :1].copy()), {}),
+            (smoothmax.logaddexp, (b[:1].copy(), x), {}),
             (smoothmax.logaddexp, (x[..., ::-1], b), {"dtype": np.float16}),
             (smoothmax.log1pexp, (x,), {"dtype": np.longdouble}),
         ]

@@ -106,6 +106,7 @@ cdef enum:
     TRANSPOSE_BLOCK_ROWS = 4        # the shortest side of a block that is transposed (P1)
     TRANSPOSE_NARROW_ROWS = 8       # rows at a time where there are fewer columns than that (P1)
     MASK_BUFFER_ELEMENTS = 512      # of a mask, factors, addends, halves or short rows in a buffer at a time
+    REPEATED_BLOCK_ELEMENTS = 1024          # of an operand that is repeated along short rows (P62)
     ELEMENTWISE_BLOCK_ELEMENTS = 256        # of a ufunc's operand that are made contiguous at a time (P51)
 
     # Prefetching (P10, P22) -------------------------------------------------------------------------------------------

@@ -3,6 +3,8 @@
 cimport numpy as cnp
 import numpy as np
 from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
+from cython cimport floating
+from libc.string cimport memcpy
 
 from smoothmax._arrays.elements cimport loader, storer
 from smoothmax._kernels.dispatch cimport elementwise_of
@@ -14,14 +16,22 @@ from smoothmax._kernels.interface cimport (
     ELEMENTWISE_OPERATIONS, LOG1MEXP, LOG1PEXP, LOGADDEXP, LOGSUBEXP, LOG_EXPIT, NATIVE, Elementwise, ElementwiseRow,
     Load, Store,
 )
+from smoothmax._schedule.plan cimport MAX_DIMENSIONS
 from smoothmax._schedule.pool cimport Queue, enlarge_pool, share_among, take
 from smoothmax._schedule.threads cimport threads_of_caller
-from smoothmax._thresholds cimport ELEMENTWISE_BLOCK_ELEMENTS, SHARE_GRAIN_ELEMENTS, SHARE_MIN_BYTES
+from smoothmax._thresholds cimport (
+    ELEMENTWISE_BLOCK_ELEMENTS, GIL_MIN_ELEMENTS, REPEATED_BLOCK_ELEMENTS, SHARE_GRAIN_ELEMENTS, SHARE_MIN_BYTES,
+)
 
 cnp.import_array()
 cnp.import_ufunc()
 
 include "longdouble.pxi"
+
+cdef extern from "Python.h":
+    ctypedef object (*vectorcallfunc)(PyObject *called, PyObject *const *arguments, size_t flags, PyObject *names)
+    Py_ssize_t PyVectorcall_NARGS(size_t flags)
+    int Py_AddPendingCall(int (*function)(void *) except -1, void *argument)
 
 cdef extern from *:
     """
@@ -36,7 +46,9 @@ cdef extern from *:
     }
     """
     ctypedef struct PyUFuncObject:
-        int nin, nargs
+        int nin, nargs, ntypes
+        void **data
+        vectorcallfunc vectorcall
     ctypedef int (*Resolver "smoothmax_resolver")(PyUFuncObject *ufunc, cnp.NPY_CASTING casting, PyObject **operands,
                                                   PyObject *type_tuple, PyObject **dtypes) except -1
     Resolver set_resolver "smoothmax_set_resolver"(object ufunc, Resolver resolver)
@@ -46,9 +58,6 @@ cdef extern from *:
     object PyUFunc_FromFuncAndDataAndSignatureAndIdentity(
         cnp.PyUFuncGenericFunction *functions, void **data, char *types, int ntypes, int nin, int nout, int identity,
         const char *name, const char *doc, int unused, const char *signature, object identity_value)
-
-cdef extern from "Python.h":
-    int Py_AddPendingCall(int (*function)(void *) except -1, void *argument)
 
 cdef enum:
     MAX_OPERANDS = 2
@@ -60,7 +69,7 @@ cdef int[LOOPS] TYPES = [cnp.NPY_FLOAT16, cnp.NPY_FLOAT32, cnp.NPY_FLOAT64, cnp.
 
 cdef struct Loop:
     # The functions that compute elements of one type.
-    int operands
+    int operands, number        # of NumPy's for the type of the elements
     bint direct                 # the elements are floats or doubles already
     Py_ssize_t size             # of an element in the type of the computation
     ElementwiseRow row
@@ -82,13 +91,14 @@ cdef list TEXTS = []                      # names and docstrings that ufuncs poi
 
 
 include "elementwise_loops.pxi"
+include "elementwise_calls.pxi"
 
 
 # Ufuncs ---------------------------------------------------------------------------------------------------------------
 
 cdef void prepare_loop(Loop *loop, Elementwise operation, int operands, int number) noexcept:
     cdef bint doubles = number != cnp.NPY_FLOAT16 and number != cnp.NPY_FLOAT32
-    loop.operands = operands
+    loop.operands, loop.number = operands, number
     loop.direct = number == cnp.NPY_FLOAT32 or number == cnp.NPY_FLOAT64
     loop.size = sizeof(double) if doubles else sizeof(float)
     loop.row = elementwise_of(operation, doubles)
@@ -124,6 +134,7 @@ cdef int resolve(PyUFuncObject *ufunc, cnp.NPY_CASTING casting, PyObject **opera
 
 cdef object ufunc_of(Ufunc *ufunc, str operation_name, tuple types, str name, str doc):
     """A ufunc of an operation, with a loop for each of the types, which NumPy searches in this order."""
+    global vectorcall_of_numpy
     cdef Elementwise operation
     cdef int operands, i, j
     cdef bytes encoded = name.encode(), text = doc.encode()
@@ -136,9 +147,12 @@ cdef object ufunc_of(Ufunc *ufunc, str operation_name, tuple types, str name, st
             longdouble_loop if types[i] == cnp.NPY_LONGDOUBLE else kernel_loop)
         for j in range(operands + 1):
             ufunc.types[i*(operands + 1) + j] = types[i]
-    return PyUFunc_FromFuncAndDataAndSignatureAndIdentity(
+    made = PyUFunc_FromFuncAndDataAndSignatureAndIdentity(
         ufunc.functions, ufunc.data, ufunc.types, len(types), operands, 1,
         PyUFunc_None if identity is None else PyUFunc_IdentityValue, encoded, text, 0, NULL, identity)
+    vectorcall_of_numpy = (<PyUFuncObject *>made).vectorcall
+    (<PyUFuncObject *>made).vectorcall = call_ufunc
+    return made
 
 
 # For each ufunc the operation, the number of operands, and the result of reduce without elements.

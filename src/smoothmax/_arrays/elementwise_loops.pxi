@@ -57,23 +57,88 @@ cdef inline void compute_results(const Loop *loop, char **arrays, Py_ssize_t n,
         compute_in_blocks(loop, arrays, n, steps)
 
 
-cdef struct SharedElements:
+cdef struct Results:
+    # Rows of results, and the operands that they are computed from. Arrays and steps are those of the operands and, at
+    # last, of the results.
     const Loop *loop
     char **arrays
-    Py_ssize_t n
-    const cnp.npy_intp *steps
+    Py_ssize_t rows, columns
+    const cnp.npy_intp *row_steps       # in bytes, from row to row; not read for one row
+    const cnp.npy_intp *steps           # and from column to column
+
+
+cdef void repeat_row(const char *row, Py_ssize_t size, Py_ssize_t n, char *to) noexcept nogil:
+    """Write a row of `size` bytes n times."""
+    cdef Py_ssize_t written = size, count
+    memcpy(to, row, size)
+    while written < n*size:
+        count = min(written, n*size - written)
+        memcpy(to + written, to, count)
+        written += count
+
+
+cdef void repeat_elements(const floating *elements, Py_ssize_t n, Py_ssize_t columns, floating *to) noexcept nogil:
+    """Write each of n elements `columns` times."""
+    cdef Py_ssize_t i, j
+    for i in range(n):
+        for j in range(columns):
+            to[i*columns + j] = elements[i]
+
+
+cdef void compute_short_rows(const Results *results, Py_ssize_t row, Py_ssize_t n) noexcept nogil:
+    """Compute n rows, whose results are contiguous, as one. Operands that are repeated are written to blocks."""
+    cdef double blocks[MAX_OPERANDS][REPEATED_BLOCK_ELEMENTS]
+    cdef char *places[MAX_OPERANDS + 1]
+    cdef Py_ssize_t columns = results.columns
+    cdef int result = results.loop.operands, i
+    for i in range(result + 1):
+        places[i] = results.arrays[i] + row*results.row_steps[i]
+        if results.row_steps[i] == 0:
+            repeat_row(places[i], columns*results.loop.size, n, <char *>blocks[i])
+            places[i] = <char *>blocks[i]
+        elif results.steps[i] == 0:
+            if results.loop.size == sizeof(float):
+                repeat_elements(<const float *>places[i], n, columns, <float *>blocks[i])
+            else:
+                repeat_elements(<const double *>places[i], n, columns, <double *>blocks[i])
+            places[i] = <char *>blocks[i]
+    results.loop.row(places[0], places[result - 1], n*columns, places[result])
+
+
+cdef void compute_part(const Results *results, Py_ssize_t first, Py_ssize_t end) noexcept nogil:
+    """Compute the results from number `first` to before number `end`, counted along the rows.
+
+    A call for each of many short rows would take longer than to write repeated operands to blocks.
+    """
+    cdef char *places[MAX_OPERANDS + 1]
+    cdef Py_ssize_t columns = results.columns
+    cdef Py_ssize_t rows_in_block = REPEATED_BLOCK_ELEMENTS//max(columns, 1)
+    cdef Py_ssize_t row, column, n
+    cdef int i
+    if results.rows == 1:
+        rows_in_block = 0
+    while first < end:
+        row, column = first//columns, first % columns
+        if rows_in_block > 1 and column == 0 and end - first >= columns:
+            n = min((end - first)//columns, rows_in_block)
+            compute_short_rows(results, row, n)
+            first += n*columns
+            continue
+        n = min(columns - column, end - first)
+        for i in range(results.loop.operands + 1):
+            places[i] = results.arrays[i] + column*results.steps[i]
+            if row:
+                places[i] += row*results.row_steps[i]
+        compute_results(results.loop, places, n, results.steps)
+        first += n
 
 
 cdef void work_on_elements(void *context, Queue *queue) noexcept nogil:
-    cdef const SharedElements *shared = <const SharedElements *>context
-    cdef char *places[MAX_OPERANDS + 1]
+    cdef const Results *results = <const Results *>context
     cdef Py_ssize_t item = take(queue), first
-    cdef int i
     while item >= 0:
         first = item*SHARE_GRAIN_ELEMENTS
-        for i in range(shared.loop.operands + 1):
-            places[i] = shared.arrays[i] + first*shared.steps[i]
-        compute_results(shared.loop, places, min(shared.n - first, SHARE_GRAIN_ELEMENTS), shared.steps)
+        compute_part(results, first, min(results.rows*results.columns, first + SHARE_GRAIN_ELEMENTS))
         item = take(queue)
 
 
@@ -125,34 +190,36 @@ cdef bint order_matters(const Loop *loop, char **arrays, Py_ssize_t n, const cnp
     return False
 
 
-cdef void share_results(const Loop *loop, char **arrays, Py_ssize_t n, const cnp.npy_intp *steps) noexcept nogil:
-    """compute_results by several threads if that pays. The work needs no memory, so it cannot fail."""
-    cdef SharedElements shared
-    cdef int threads = 1
-    if n*loop.size >= SHARE_MIN_BYTES and not order_matters(loop, arrays, n, steps):
-        threads = threads_to_share()
+cdef void share_results(Results *results) noexcept nogil:
+    """Compute the results by several threads if that pays. The work needs no memory, so it cannot fail."""
+    cdef Py_ssize_t n = results.rows*results.columns
+    cdef int threads = threads_to_share() if n*results.loop.size >= SHARE_MIN_BYTES else 1
     if threads == 1:
-        compute_results(loop, arrays, n, steps)
-        return
-    shared.loop, shared.arrays, shared.n, shared.steps = loop, arrays, n, steps
-    share_among(work_on_elements, &shared, (n - 1)//SHARE_GRAIN_ELEMENTS + 1, threads)
+        compute_part(results, 0, n)
+    else:
+        share_among(work_on_elements, results, (n - 1)//SHARE_GRAIN_ELEMENTS + 1, threads)
 
 
 cdef void kernel_loop(char **arrays, cnp.npy_intp *dimensions, cnp.npy_intp *steps, void *data) noexcept nogil:
     cdef const Loop *loop = <const Loop *>data
     cdef int result = loop.operands, i
     cdef char *places[MAX_OPERANDS + 1]
-    cdef Py_ssize_t j
+    cdef Py_ssize_t n = dimensions[0], j
+    cdef Results results
     cdef Environment environment
     enter_environment(&environment)
     if steps[0] == steps[result] == arrays[result] - arrays[0]:
         # reduce or accumulate: each result is an operand of the next.
-        for j in range(dimensions[0]):
+        for j in range(n):
             for i in range(result + 1):
                 places[i] = arrays[i] + j*steps[i]
             compute_results(loop, places, 1, steps)
+    elif order_matters(loop, arrays, n, steps):
+        compute_results(loop, arrays, n, steps)
     else:
-        share_results(loop, arrays, dimensions[0], steps)
+        results.loop, results.arrays, results.steps = loop, arrays, steps
+        results.rows, results.columns, results.row_steps = 1, n, NULL
+        share_results(&results)
     leave_without_flags(&environment)
 
 
