@@ -194,6 +194,8 @@ def test_no_temporary_of_the_size_of_the_input():
         ([0, 3, 2, 1, 4], "offsets must not decrease, got offsets[2] = 2 after 3"),
         ([0, 2, 5, 4], "offsets must be from 0 to 4, the length of the axis, got offsets[2] = 5"),
         ([0, -1, 9, 4], "offsets must be from 0 to 4, the length of the axis, got offsets[1] = -1"),
+        ([0, 2**62, -(2**63), -1, 4],  # whose differences are not negative if they wrap around
+         f"offsets must be from 0 to 4, the length of the axis, got offsets[1] = {2**62}"),
         (np.array([0, 2**63, 4], np.uint64),
          f"offsets must be from 0 to 4, the length of the axis, got offsets[1] = {2**63}"),
         ([0, 2], "offsets must end with 4, the length of the axis, got offsets[1] = 2"),

@@ -44,6 +44,19 @@ cdef cnp.ndarray in_memory(cnp.ndarray array):
                                 | cnp.NPY_ARRAY_FORCECAST)
 
 
+cdef bint are_offsets(const cnp.npy_intp *offsets, Py_ssize_t n, Py_ssize_t length) noexcept nogil:
+    """Whether n offsets go from 0 to the length and do not decrease.
+
+    Differences of numbers that are not negative do not overflow, so sign bits tell. The loop can be vectorised for any
+    processor; comparisons of 64 bits cannot.
+    """
+    cdef Py_ssize_t i
+    cdef size_t signs = 0
+    for i in range(1, n):
+        signs |= <size_t>offsets[i] | (<size_t>offsets[i] - <size_t>offsets[i - 1])
+    return offsets[0] == 0 and offsets[n - 1] == length and <Py_ssize_t>signs >= 0
+
+
 cdef cnp.ndarray checked_offsets(cnp.ndarray array, Py_ssize_t length):
     """The offsets as intp. Refuses offsets that do not go from 0 to the length, or that decrease."""
     cdef cnp.ndarray result
@@ -53,6 +66,8 @@ cdef cnp.ndarray checked_offsets(cnp.ndarray array, Py_ssize_t length):
         raise ValueError("offsets must have an element for each segment and one more, got none")
     result = in_memory(array)
     offsets = <const cnp.npy_intp *>cnp.PyArray_DATA(result)
+    if are_offsets(offsets, n, length):
+        return result
     for i in range(n):
         if not 0 <= offsets[i] <= length:
             raise ValueError(f"offsets must be from 0 to {length}, the length of the axis, got offsets[{i}] = "
@@ -61,10 +76,7 @@ cdef cnp.ndarray checked_offsets(cnp.ndarray array, Py_ssize_t length):
             raise ValueError(f"offsets must begin with 0, got offsets[0] = {array[0]}")
         if i and offsets[i] < offsets[i - 1]:
             raise ValueError(f"offsets must not decrease, got offsets[{i}] = {array[i]} after {array[i - 1]}")
-    if offsets[n - 1] != length:
-        raise ValueError(f"offsets must end with {length}, the length of the axis, got offsets[{n - 1}] = "
-                         f"{array[n - 1]}")
-    return result
+    raise ValueError(f"offsets must end with {length}, the length of the axis, got offsets[{n - 1}] = {array[n - 1]}")
 
 
 cdef object as_segment_axis(object axis):

@@ -12,7 +12,9 @@ mathematics.
 
 from libc.math cimport INFINITY
 from libc.stdlib cimport free, malloc
+from libc.string cimport memset
 
+from smoothmax._kernels.cache_lines cimport prefetch_bytes_l2
 from smoothmax._kernels.environment cimport Environment, enter_environment, leave_environment
 from smoothmax._kernels.interface cimport NATIVE, ByteOrder
 from smoothmax._schedule.plan cimport (
@@ -33,11 +35,15 @@ ctypedef fused real:
     double
 
 
+cdef struct ShortSegment:
+    Py_ssize_t begin            # where its elements begin along the axis
+    int number, length          # its number in the window, and how many elements it has
+
+
 cdef struct Space:
     # The memory of a thread: 700 KiB.
     Plan part                                   # the plan of one segment
-    Py_ssize_t order[SEGMENT_WINDOW_SEGMENTS]   # the short segments of the window, sorted by length
-    Py_ssize_t place[SEGMENT_WINDOW_SEGMENTS]   # where the elements of each segment are staged
+    ShortSegment shorts[SEGMENT_WINDOW_SEGMENTS]        # those of the window, sorted by length
     double values[SEGMENT_WINDOW_SEGMENTS]      # results of segments that are single numbers, not converted yet
     double tile[SEGMENT_TILE_ELEMENTS*TILE_COLUMNS]
     double out[TILE_COLUMNS]
@@ -70,11 +76,15 @@ cdef bint goes_whole(const Segments *segments) noexcept nogil:
         across < along or segments.n < SEGMENT_LINE_MIN_SEGMENTS)
 
 
+cdef inline bint is_large(const Segments *segments, Py_ssize_t n) noexcept nogil:
+    """Whether n elements of the axis have the size from which threads share a segment."""
+    return n*lines_of(segments)*segments.plan.itemsize >= SEGMENT_HUGE_BYTES
+
+
 cdef inline bint is_huge(const Segments *segments, Py_ssize_t i) noexcept nogil:
     """Whether a segment is so large that threads share it."""
     cdef Py_ssize_t n = length_of(segments, i)
-    return n*lines_of(segments) >= SEGMENT_HUGE_BYTES//segments.plan.itemsize and (
-        n > SEGMENT_TILE_ELEMENTS or goes_whole(segments))
+    return is_large(segments, n) and (n > SEGMENT_TILE_ELEMENTS or goes_whole(segments))
 
 
 cdef Py_ssize_t stretch_of(const Segments *segments) noexcept nogil:
@@ -192,16 +202,21 @@ cdef int walk_alone_along(Shared *shared) noexcept nogil:
 
 
 cdef int walk_huge_segments(const Segments *segments) except -2:
-    """Walk each huge segment like a separate call, whose threads share its rows or pieces."""
+    """Walk each huge segment like a separate call, whose threads share its rows or pieces.
+
+    A segment of n elements or more has one whose place along the axis is a multiple of n.
+    """
     cdef Plan *part = <Plan *>malloc(sizeof(Plan))      # its 10 KB would be a third of the stack that a call may use
-    cdef Py_ssize_t i
+    cdef Py_ssize_t n = max(1, SEGMENT_HUGE_BYTES//(lines_of(segments)*segments.plan.itemsize)), element, i, last = -1
     cdef int failed = 0
     if part == NULL:
         return -1
     part[0] = segments.plan[0]
     try:
-        for i in range(segments.n):
-            if is_huge(segments, i):
+        for element from 0 <= element < segments.plan.reduced.shape[0] by n:
+            i = first_from(segments, element + 1) - 1
+            if i > last and is_huge(segments, i):
+                last = i
                 put_part(segments, i, segments.plan.data[ELEMENTS], segments.plan.data[RESULT], part)
                 failed = failed or walk(part)
     finally:

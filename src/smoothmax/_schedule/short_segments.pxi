@@ -1,25 +1,34 @@
 # Short segments side by side: sorted by length, one window of them at a time, and laid into tiles.
 
-cdef Py_ssize_t sort_window(const Segments *segments, Py_ssize_t first, Py_ssize_t last, Space *space) noexcept nogil:
-    """Sort the short segments of a window by their lengths; returns how many there are."""
-    cdef Py_ssize_t begins[SEGMENT_TILE_ELEMENTS + 2]
-    cdef Py_ssize_t i, n, at = 0
-    for i in range(SEGMENT_TILE_ELEMENTS + 2):
-        begins[i] = 0
-    for i in range(first, last):
+cdef Py_ssize_t sort_window(const Segments *segments, Py_ssize_t first, Py_ssize_t *last,
+                            ShortSegment *shorts) noexcept nogil:
+    """List the short segments of a window, sorted by their lengths; returns how many there are.
+
+    `last` is where segments end, and becomes where the window ends.
+    """
+    cdef int place[SEGMENT_TILE_ELEMENTS + 2]           # of the next segment of each length
+    cdef Py_ssize_t end = min(last[0], first + SEGMENT_WINDOW_SEGMENTS), left = SEGMENT_WINDOW_ELEMENTS, i, n
+    cdef ShortSegment *short_segment
+    memset(place, 0, sizeof(place))
+    for i in range(first, end):
+        n = length_of(segments, i)
+        if n <= SEGMENT_TILE_ELEMENTS:
+            left -= n
+            if left < 0:
+                end = i
+                break
+            place[n + 1] += 1
+    place[1] = 0                                        # empty segments have no place
+    for i in range(2, SEGMENT_TILE_ELEMENTS + 2):
+        place[i] += place[i - 1]
+    for i in range(first, end):
         n = length_of(segments, i)
         if 0 < n <= SEGMENT_TILE_ELEMENTS:
-            space.place[i - first] = at
-            at += n
-            begins[n + 1] += 1
-    for i in range(1, SEGMENT_TILE_ELEMENTS + 2):
-        begins[i] += begins[i - 1]
-    for i in range(first, last):
-        n = length_of(segments, i)
-        if 0 < n <= SEGMENT_TILE_ELEMENTS:
-            space.order[begins[n]] = i - first
-            begins[n] += 1
-    return begins[SEGMENT_TILE_ELEMENTS]
+            short_segment = shorts + place[n]
+            short_segment.begin, short_segment.number, short_segment.length = segments.offsets[i], i - first, n
+            place[n] += 1
+    last[0] = end
+    return place[SEGMENT_TILE_ELEMENTS]
 
 
 cdef inline Py_ssize_t rows_of_tile(Py_ssize_t n) noexcept nogil:
@@ -57,28 +66,20 @@ cdef void scatter_segments(const real *tile, const Py_ssize_t *lengths, Py_ssize
         tile += TILE_COLUMNS
 
 
-cdef Py_ssize_t do_tile(const Segments *segments, Py_ssize_t first, const Py_ssize_t *order, Py_ssize_t n,
-                        const real *elements, bint packed, real *result, Space *space) noexcept nogil:
-    """Compute the first of n sorted segments of a line, as many as make a tile, and return how many.
-
-    If they are `packed`, elements and results of a segment are at its place in the scratch, otherwise at its offset.
-    """
-    cdef const Plan *plan = segments.plan
-    cdef Py_ssize_t columns = 0, i, j, at, rows = rows_of_tile(length_of(segments, first + order[0]))
+cdef Py_ssize_t do_tile(const Plan *plan, const ShortSegment *shorts, Py_ssize_t n, const real *elements,
+                        real *result, Space *space) noexcept nogil:
+    """Compute the first of n sorted segments of a line, as many as make a tile, and return how many."""
+    cdef Py_ssize_t columns = 0, j, rows = rows_of_tile(shorts[0].length)
     cdef Py_ssize_t lanes = LANE_BYTES//<Py_ssize_t>sizeof(real), width
     cdef Py_ssize_t lengths[TILE_COLUMNS]
     cdef const real *sources[TILE_COLUMNS]
     cdef real *results[TILE_COLUMNS]
     cdef real *tile = <real *>space.tile
     cdef real *out = <real *>space.out if reduces(plan) else tile
-    while columns < min(n, TILE_COLUMNS):
-        i = first + order[columns]
-        lengths[columns] = length_of(segments, i)
-        if lengths[columns] > rows:
-            break
-        at = space.place[order[columns]] if packed else segments.offsets[i]
-        sources[columns] = elements + at
-        results[columns] = result + at
+    while columns < min(n, TILE_COLUMNS) and shorts[columns].length <= rows:
+        lengths[columns] = shorts[columns].length
+        sources[columns] = elements + shorts[columns].begin
+        results[columns] = result + shorts[columns].begin
         columns += 1
     width = (columns + lanes - 1)//lanes*lanes
     gather_segments(sources, lengths, columns, width, rows, tile)
@@ -88,7 +89,7 @@ cdef Py_ssize_t do_tile(const Segments *segments, Py_ssize_t first, const Py_ssi
         plan.kernels.fused_tile(tile, TILE_COLUMNS, rows, width, out, TILE_COLUMNS)
     if reduces(plan):
         for j in range(columns):
-            (<real *>space.values)[order[j]] = out[j]
+            (<real *>space.values)[shorts[j].number] = out[j]
     else:
         scatter_segments(tile, lengths, columns, results)
     return columns
@@ -96,28 +97,39 @@ cdef Py_ssize_t do_tile(const Segments *segments, Py_ssize_t first, const Py_ssi
 
 cdef void do_short_segments(const Segments *segments, Py_ssize_t first, Py_ssize_t last, Py_ssize_t n,
                             const char *elements, char *result, Space *space, const real *_) noexcept nogil:
-    """Compute the short segments of a window in one line."""
+    """Compute the n short segments of a window in one line."""
     cdef const Plan *plan = segments.plan
-    cdef Py_ssize_t stride = plan.reduced.stride[<int>ELEMENTS][0], step = plan.reduced.stride[<int>RESULT][0], i, done
+    cdef Py_ssize_t stride = plan.reduced.stride[<int>ELEMENTS][0], step = plan.reduced.stride[<int>RESULT][0], i
+    cdef Py_ssize_t done = 0, begin = segments.offsets[first], size = segments.offsets[last] - begin
     cdef bint in_place = plan.direct[ELEMENTS] and stride == <Py_ssize_t>sizeof(real) and (
         reduces(plan) or plan.direct[RESULT] and step == <Py_ssize_t>sizeof(real))
     cdef real *staged = <real *>space.staged
-    cdef const real *source = <const real *>elements if in_place else staged
-    cdef real *target = <real *>result if in_place else staged
+    cdef const real *source = <const real *>elements
+    cdef real *target = <real *>result
+    cdef ShortSegment *each
+    if in_place and size <= 2*SEGMENT_WINDOW_ELEMENTS:
+        # Sorted segments lie apart, so each would be waited for. Long ones between them are not worth it.
+        prefetch_bytes_l2(elements + begin*stride, size*stride)
+        if not reduces(plan):
+            prefetch_bytes_l2(result + begin*step, size*step)
     if not in_place:
+        source = target = staged
         for i in range(n):
-            done = first + space.order[i]
-            plan.load(elements + segments.offsets[done]*stride, stride, length_of(segments, done),
-                      plan.order[ELEMENTS], staged + space.place[space.order[i]])
-    done = 0
+            each = &space.shorts[i]
+            plan.load(elements + each.begin*stride, stride, each.length, plan.order[ELEMENTS], staged + done)
+            each.begin = done
+            done += each.length
+        done = 0
     while done < n:
-        done += do_tile(segments, first, space.order + done, n - done, source, not in_place, target, space)
-    if in_place or reduces(plan):
+        done += do_tile(plan, space.shorts + done, n - done, source, target, space)
+    if in_place:
         return
     for i in range(n):
-        done = first + space.order[i]
-        plan.store(staged + space.place[space.order[i]], length_of(segments, done),
-                   result + segments.offsets[done]*step, step, plan.order[RESULT])
+        each = &space.shorts[i]
+        done = segments.offsets[first + each.number]
+        if not reduces(plan):
+            plan.store(staged + each.begin, each.length, result + done*step, step, plan.order[RESULT])
+        each.begin = done                       # for the next line
 
 
 cdef int do_line(const Segments *segments, Py_ssize_t first, Py_ssize_t last, Py_ssize_t n, const char *elements,
@@ -131,7 +143,7 @@ cdef int do_line(const Segments *segments, Py_ssize_t first, Py_ssize_t last, Py
     cdef bint in_place = plan.direct[ELEMENTS] and stride == <Py_ssize_t>sizeof(real) and (
         reduces(plan) or plan.direct[RESULT] and step == <Py_ssize_t>sizeof(real))
     do_short_segments(segments, first, last, n, elements, result, space, type_)
-    for i in range(first, last):
+    for i in range(first, last if n < last - first else first):
         length = length_of(segments, i)
         if 0 < length <= SEGMENT_TILE_ELEMENTS or is_huge(segments, i):
             continue
@@ -159,7 +171,8 @@ cdef void store_values(const Segments *segments, Py_ssize_t first, Py_ssize_t la
     """Store the numbers of a window, except those of huge segments, which are computed elsewhere."""
     cdef const Plan *plan = segments.plan
     cdef Py_ssize_t i, begin = first
-    for i in range(first, last + 1):
+    cdef bint all_smaller = not is_large(segments, segments.offsets[last] - segments.offsets[first])
+    for i in range(last if all_smaller else first, last + 1):
         if i == last or is_huge(segments, i):
             plan.store(values + (begin - first), i - begin, result + begin*segments.result_stride,
                        segments.result_stride, plan.order[RESULT])
@@ -176,7 +189,7 @@ cdef void copy_values(const real *values, Py_ssize_t n, real *to, Py_ssize_t str
 cdef int do_segments_by_line(const Segments *segments, Py_ssize_t first, Py_ssize_t last, Space *space) noexcept nogil:
     """Compute windows of segments, one line after the other."""
     cdef const Plan *plan = segments.plan
-    cdef Py_ssize_t end, n, elements
+    cdef Py_ssize_t end, n
     cdef Cursor cursor
     cdef int failed = 0
     space.part = plan[0]
@@ -186,15 +199,8 @@ cdef int do_segments_by_line(const Segments *segments, Py_ssize_t first, Py_ssiz
         space.part.order[RESULT] = NATIVE
         space.part.store = <Store>copy_values[double] if plan.itemsize == sizeof(double) else <Store>copy_values[float]
     while first < last and not failed:
-        end, elements = first, 0
-        while end < last and end - first < SEGMENT_WINDOW_SEGMENTS:
-            n = length_of(segments, end)
-            if n <= SEGMENT_TILE_ELEMENTS:
-                elements += n
-            if elements > SEGMENT_WINDOW_ELEMENTS:
-                break
-            end += 1
-        n = sort_window(segments, first, end, space)
+        end = last
+        n = sort_window(segments, first, &end, space.shorts)
         start(&cursor, &plan.kept, 0, 0, lines_of(segments))
         while cursor.left and not failed:
             if plan.itemsize == sizeof(double):
