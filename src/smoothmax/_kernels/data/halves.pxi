@@ -10,21 +10,22 @@
 
 cdef extern from * nogil:
     """
-    #if defined(__has_builtin) && defined(__F16C__)
-    #if defined(__AVX512F__) && __has_builtin(__builtin_ia32_vcvtps2ph512_mask)
+    #if defined(__F16C__)
+    #include <immintrin.h>
+    #if defined(__AVX512F__)
     #define SMOOTHMAX_HALVES 16         /* that instructions convert at a time */
-    #define SMOOTHMAX_TO_FLOATS(halves) __builtin_ia32_vcvtph2ps512_mask(halves, (smoothmax_floats){0}, -1, 4)
-    #define SMOOTHMAX_TO_NEAREST(floats) __builtin_ia32_vcvtps2ph512_mask(floats, 0, (smoothmax_halves){0}, -1)
-    #elif __has_builtin(__builtin_ia32_vcvtps2ph256)
+    #define SMOOTHMAX_TO_FLOATS _mm512_cvtph_ps
+    #define SMOOTHMAX_TO_NEAREST(floats) _mm512_cvtps_ph(floats, _MM_FROUND_TO_NEAREST_INT)
+    typedef __m256i smoothmax_halves;
+    typedef __m512 smoothmax_floats;
+    #else
     #define SMOOTHMAX_HALVES 8
-    #define SMOOTHMAX_TO_FLOATS(halves) __builtin_ia32_vcvtph2ps256(halves)
-    #define SMOOTHMAX_TO_NEAREST(floats) __builtin_ia32_vcvtps2ph256(floats, 0)
+    #define SMOOTHMAX_TO_FLOATS _mm256_cvtph_ps
+    #define SMOOTHMAX_TO_NEAREST(floats) _mm256_cvtps_ph(floats, _MM_FROUND_TO_NEAREST_INT)
+    typedef __m128i smoothmax_halves;
+    typedef __m256 smoothmax_floats;
     #endif
-    #endif
-    #if defined(SMOOTHMAX_HALVES)
-    typedef short smoothmax_halves __attribute__((vector_size(2*SMOOTHMAX_HALVES)));
     typedef int smoothmax_bits __attribute__((vector_size(4*SMOOTHMAX_HALVES)));
-    typedef float smoothmax_floats __attribute__((vector_size(4*SMOOTHMAX_HALVES)));
     #endif
 
     static inline uint32_t smoothmax_bits_of(float value) {
