@@ -15,6 +15,7 @@ from smoothmax._thresholds import limits
 
 LIMITS = limits()
 BLOCK = LIMITS["SCAN_BLOCK_ROWS"] * LIMITS["LANES_F32"]  # of a row of float32, twice that of float64
+SUMMED = LIMITS["SCAN_SUMMED_ROWS"]  # of columns, before their logarithms are taken
 RNG = np.random.default_rng(20261129)
 FAMILIES = {
     "normal": RNG.normal(size=400),
@@ -92,6 +93,20 @@ def test_prefixes_of_ten_million_have_the_bound(kind, dtype):
     results = logcumsumexp(x)
     for end in (1000, 12345, 10**6 + 7, n):
         assert ulp_error(results[end - 1], reference("logsumexp", x[:end])) <= LOGCUMSUMEXP
+
+
+@pytest.mark.parametrize("exclusive", [False, True])
+@pytest.mark.parametrize("n", [1, SUMMED - 1, SUMMED, SUMMED + 1, 2 * SUMMED, 2 * SUMMED + 1])
+def test_rows_that_are_summed_together(n, exclusive, dtype):
+    """Each row of columns may be +inf or nan from one place on, and results may replace elements."""
+    x = RNG.normal(size=(n, 2 * LIMITS["LANES_F32"])).astype(dtype)
+    x[np.arange(n), np.arange(n)] = np.inf
+    x[np.arange(n) // 2, LIMITS["LANES_F32"] + np.arange(n)] = np.nan
+    expected = accumulated(x.T, exclusive=exclusive).T
+    got = logcumsumexp(x, axis=0, exclusive=exclusive)
+    np.testing.assert_allclose(got, expected, rtol=8 * np.finfo(dtype).eps, atol=8 * np.finfo(dtype).eps)
+    assert logcumsumexp(x, axis=0, exclusive=exclusive, out=x) is x
+    np.testing.assert_array_equal(x, got)
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, BLOCK // 2 - 1, BLOCK // 2, BLOCK // 2 + 1, BLOCK - 1, BLOCK, BLOCK + 1])

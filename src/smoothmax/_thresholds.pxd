@@ -17,6 +17,7 @@ cdef enum:
     TILE_BLOCK_BYTES = 16384        # of a tile (P16)
     WEIGHTED_TILE_BLOCK_ROWS = 64   # of a tile with weights (P21)
     SCAN_BLOCK_ROWS = 16            # rows of lanes that a scan sums by themselves (P50)
+    SCAN_SUMMED_ROWS = 8            # of a block of columns that are summed before their logarithms are taken (P50)
     SCAN_LOWER_EXPONENTS = 30       # by which the sum of earlier pieces may exceed a block's scale (P50)
 
     # Which computing path a call takes (see route.pyx) ----------------------------------------------------------------

@@ -78,9 +78,16 @@ cdef inline void put_prefixes(const RunningSum *sum, Py_ssize_t first, real *out
 cdef inline void scan_block_of_columns(RunningSum *sum, Py_ssize_t first, const real *x, Py_ssize_t ld,
                                        Py_ssize_t rows, const real *reference, Placement placement, real *out,
                                        Py_ssize_t out_ld) noexcept nogil:
-    cdef Py_ssize_t i, j
+    """Scan a block of rows: the sums of some, and then their logarithms.
+
+    A processor that sees both at a time holds too few rows to fill the wait for one.
+    """
+    cdef Py_ssize_t width = lanes_of(x), begin, end, at, i, j
     cdef double special
-    cdef real high, middle, low, v, value
+    cdef real s, s_middle, s_low, v, value
+    cdef real high[SCAN_SUMMED_ROWS*LANES]
+    cdef real middle[SCAN_SUMMED_ROWS*LANES]
+    cdef real low[SCAN_SUMMED_ROWS*LANES]
     cdef real shift[LANES]
     cdef real round_bias[LANES]
     cdef real underflow_below[LANES]
@@ -106,24 +113,31 @@ cdef inline void scan_block_of_columns(RunningSum *sum, Py_ssize_t first, const 
         block[j] = 0
         block_middle[j] = 0
         block_low[j] = 0
-    for i in range(rows):
-        for j in range(lanes_of(x)):
-            v = x[i*ld + j]
-            if placement == EXCLUSIVE:
-                join_parts(before[j], before_middle[j], before_low[j], block[j], block_middle[j], block_low[j], &high,
-                           &middle, &low)
-                value = log_of_parts(high, middle, low, shift[j], exponent[j])
-                y[j] = undefined[j] if undefined[j] != 0 else value
-            undefined[j] += <real>0 if v < INFINITY else v
-            v = at_least(finite_or_nothing(v) - shift[j], underflow_below[j])
-            add_to_parts(&block[j], &block_middle[j], &block_low[j], v, round_bias[j])
-            if placement == INCLUSIVE:
-                join_parts(before[j], before_middle[j], before_low[j], block[j], block_middle[j], block_low[j], &high,
-                           &middle, &low)
-                value = log_of_parts(high, middle, low, shift[j], exponent[j])
-                y[j] = undefined[j] if undefined[j] != 0 else value
-        for j in range(lanes_of(x)):
-            out[i*out_ld + j] = y[j]
+    for begin from 0 <= begin < rows by SCAN_SUMMED_ROWS:
+        end = min_of(begin + SCAN_SUMMED_ROWS, rows)
+        for i in range(begin, end):
+            at = (i - begin)*width
+            for j in range(lanes_of(x)):
+                if placement == EXCLUSIVE:
+                    high[at + j], middle[at + j], low[at + j] = block[j], block_middle[j], block_low[j]
+                v = at_least(finite_or_nothing(x[i*ld + j]) - shift[j], underflow_below[j])
+                add_to_parts(&block[j], &block_middle[j], &block_low[j], v, round_bias[j])
+                if placement == INCLUSIVE:
+                    high[at + j], middle[at + j], low[at + j] = block[j], block_middle[j], block_low[j]
+        for i in range(begin, end):
+            at = (i - begin)*width
+            for j in range(lanes_of(x)):
+                v = x[i*ld + j]
+                join_parts(before[j], before_middle[j], before_low[j], high[at + j], middle[at + j], low[at + j], &s,
+                           &s_middle, &s_low)
+                value = log_of_parts(s, s_middle, s_low, shift[j], exponent[j])
+                if placement == EXCLUSIVE:
+                    y[j] = undefined[j] if undefined[j] != 0 else value
+                undefined[j] += <real>0 if v < INFINITY else v
+                if placement == INCLUSIVE:
+                    y[j] = undefined[j] if undefined[j] != 0 else value
+            for j in range(lanes_of(x)):
+                out[i*out_ld + j] = y[j]
     for j in range(lanes_of(x)):
         join_parts(sum.high[first + j], sum.middle[first + j], sum.low[first + j], <double>block[j],
                    <double>block_middle[j], <double>block_low[j], &total, &total_middle, &total_low)
