@@ -20,42 +20,42 @@ __all__ = ["Exchange", "Rebinding"]
 Handler = Callable[..., Any]  # its first argument is a copy of the original function, the others are those of the call
 
 
-def forward(*arguments: Any, _exchange: Exchange, **keywords: Any) -> Any:
-    """The code of a function whose code is exchanged. Its only state is the default of `_exchange`."""
-    return _exchange.handler(_exchange.original, *arguments, **keywords)
+def forward(*arguments: Any, **keywords: Any) -> Any:
+    """The code of a function whose code is exchanged. An Exchange takes the place of the constant."""
+    exchange: Any = "an Exchange"
+    return exchange.handler(exchange.original, *arguments, **keywords)
 
 
 class Exchange:
     """A function whose calls a handler answers, from `make` until `undo`.
 
-    The function keeps its name, documentation, signature and identity. Its attribute `__kwdefaults__` holds this
-    object, because the globals of a foreign module have no names of ours. Everything that needs memory is done before
-    the function changes, so a lack of memory leaves it as it was.
+    The function keeps its name, documentation, signature and identity. This object is a constant of the new code,
+    because the globals of a foreign module have no names of ours. A default argument would be a second thing to
+    exchange, and without the GIL a call could see only one of them. Everything that needs memory is done before the
+    function changes, so a lack of memory leaves it as it was.
     """
 
     def __init__(self, function: FunctionType, handler: Handler) -> None:
         self.function, self.handler = function, handler
-        self.code, self.defaults = function.__code__, function.__kwdefaults__
+        self.code = function.__code__
         self.attributes = vars(function)  # made by this, where the function had none yet
         self.signature = self.attributes.get("__signature__")
         self.original = FunctionType(
             self.code, function.__globals__, function.__name__, function.__defaults__, function.__closure__
         )
-        self.original.__kwdefaults__ = self.defaults
-        self.new_code = forward.__code__.replace(co_freevars=self.code.co_freevars)
-        self.new_defaults = {**(self.defaults or {}), "_exchange": self}
+        self.original.__kwdefaults__ = function.__kwdefaults__
+        constants = tuple(self if each == "an Exchange" else each for each in forward.__code__.co_consts)
+        self.new_code = forward.__code__.replace(co_freevars=self.code.co_freevars, co_consts=constants)
         self.new_signature = inspect.signature(function)
 
     def make(self) -> None:
         """Let the handler answer. A thread that calls the function meanwhile finds either code complete."""
         self.attributes["__signature__"] = self.new_signature
-        self.function.__kwdefaults__ = self.new_defaults
         self.function.__code__ = self.new_code
 
     def undo(self) -> None:
         """Restore the function's own code. A call that has already begun is not changed."""
         self.function.__code__ = self.code
-        self.function.__kwdefaults__ = self.defaults
         if self.signature is None:
             self.attributes.pop("__signature__", None)
         else:
