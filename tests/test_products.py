@@ -45,6 +45,13 @@ SHAPES = [
     ((3, 700), (700, 3)),
     ((5, 1), (1, 6)),
     ((2, LIMITS["PRODUCT_ROWS"] + 1, 3), (3, LIMITS["PRODUCT_COLUMNS"] + 1)),
+    *(((40, LIMITS["PRODUCT_FACTOR_TERMS"] + more), (LIMITS["PRODUCT_FACTOR_TERMS"] + more, 70)) for more in (0, 1)),
+    *(((70, 4, TERMS), (70, TERMS, 4)) for TERMS in (LIMITS["PRODUCT_FACTOR_TERMS"] // 4 + more for more in (0, 1))),
+    *(
+        ((2, LIMITS[lanes] // LIMITS["PRODUCT_FACTORED_LANES"] + more, 9), (9, 40))
+        for lanes in ("LANES_F32", "LANES_F64")
+        for more in (-1, 0)
+    ),
 ]
 WAYS = {"matmul": False, "exact": True}
 

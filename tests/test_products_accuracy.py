@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from bounds import EXACT_LOGMATMULEXP
 from product_reference import context, exact_element, exact_product, excess, worst
 
 from smoothmax import logmatmulexp
@@ -102,6 +103,40 @@ def test_error_is_within_the_promise(name, dtype):
         assert worst(each[:, :, 0, 0], a, b, False, found) <= 1
 
 
+def repeated(x, axis, length):
+    """The rows or columns of a matrix again and again, up to a length."""
+    return np.take(x, np.arange(length) % x.shape[axis], axis)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_exact_sums_by_products_of_exponentials_are_within_the_promise(name, dtype):
+    """A block with more rows and columns than there are lanes, and a stack of matrices of some of them."""
+    a, b, found = family(name, dtype)
+    n, m = len(a), b.shape[1]
+    size = 2 * LIMITS["LANES_F32"]
+    with np.errstate(all="raise"):
+        got = logmatmulexp(repeated(a, 0, size + 1), repeated(b, 1, size + 3), exact=True)
+        assert worst(got[:n, :m], a, b, True, found) <= 1
+        np.testing.assert_array_equal(got, repeated(repeated(got[:n, :m], 0, size + 1), 1, size + 3))
+        assert a.shape[1] * 3 <= LIMITS["PRODUCT_FACTOR_TERMS"]
+        rows, columns = rng().integers(0, n, (size, 3)), rng().integers(0, m, (size, 3))
+        stack = logmatmulexp(a[rows], b.T[columns].swapaxes(1, 2), exact=True)
+    np.testing.assert_array_equal(stack, got[rows[:, :, None], columns[:, None, :]])
+
+
+def test_the_worst_known_inputs_of_exact_products():
+    """Those of ops/logmatmulexp_factored.pxi."""
+    for dtype, a, b in (
+        (np.float64, [-0.24283379230111876, -0.5633842853213541], [0.0751123656520651, -0.22521270811252797]),
+        (np.float32, [25.898067474365234, -27.907821655273438], [-25.898067474365234, -58.11388397216797]),
+    ):
+        left, right = np.array([a], dtype), np.array([b], dtype).T
+        size = LIMITS["LANES_F32"]
+        got = logmatmulexp(repeated(left, 0, size), repeated(right, 1, size), exact=True)
+        error = EXACT_LOGMATMULEXP * worst(got[:1, :1], left, right, True)
+        assert 0.7 < error < 0.9
+
+
 def test_the_product_that_loses_a_column():
     """With exp, matmul and log, a widely copied solution, the first column is -inf."""
     a, b = np.zeros((2, 2)), np.array([[-1000.0, 0.0], [-1000.0, 0.0]])
@@ -122,32 +157,37 @@ def test_nothing_is_wrongly_infinite(dtype):
 
 
 @pytest.mark.parametrize("exact", [False, True])
-@pytest.mark.parametrize("k", [10**5, LIMITS["PRODUCT_TERMS"], LIMITS["PRODUCT_TERMS"] + 1])
+@pytest.mark.parametrize(
+    "k", [10**5, *(LIMITS[name] + more for name in ("PRODUCT_TERMS", "PRODUCT_FACTOR_TERMS") for more in (0, 1))]
+)
 def test_many_terms_are_within_the_promise(k, exact, dtype):
     """The terms have 48 values, so that mpmath sums 48*48 of them for any k."""
     r = rng()
     values = (r.normal(size=(2, 48)) * 5).astype(dtype)
-    a_places, b_places = r.integers(0, 48, (5, k)), r.integers(0, 48, (k, 7))
+    a_places, b_places = r.integers(0, 48, (9, k)), r.integers(0, 48, (k, 33))
     a, b = values[0][a_places], values[1][b_places]
     got = logmatmulexp(a, b, exact=exact)
-    vector = logmatmulexp(a[0], b[:, 0], exact=exact)
-    for i, j in ((0, 0), (4, 6), (2, 3)):
+    vector, row = logmatmulexp(a[0], b[:, 0], exact=exact), logmatmulexp(a[8], b, exact=exact)
+    for i, j in ((0, 0), (4, 6), (2, 31), (8, 32)):
         pairs, counts = np.unique(a_places[i] * 48 + b_places[:, j], return_counts=True)
         terms = [context.mpf(float(values[0][p // 48])) + context.mpf(float(values[1][p % 48])) for p in pairs]
         found = exact_element(terms, counts)
         assert excess(got[i, j], found, k, dtype, exact) <= 1
         if i == j == 0:
             assert excess(vector, found, k, dtype, True) <= 1
+        elif i == 8:
+            assert excess(row[j], found, k, dtype, exact) <= 1
 
 
-def test_many_terms_that_are_small_beside_one():
+@pytest.mark.parametrize("n", [3, 33])
+def test_many_terms_that_are_small_beside_one(n, dtype):
     """Their sum alone is the result, and must have all its digits."""
     k = 5000
-    a, b = np.full((3, k), -30.0), np.full((k, 3), -7.5)
+    a, b = np.full((n, k), -30.0, dtype), np.full((k, n), -7.5, dtype)
     a[:, 77] = b[77] = 0
     found = exact_element([context.mpf(0), context.mpf(-37.5)], [1, k - 1])
     got = logmatmulexp(a, b, exact=True)
-    assert all(excess(x, found, k, np.float64, True) <= 1 for x in got.ravel())
+    assert all(excess(x, found, k, dtype, True) <= 1 for x in np.unique(got))
 
 
 @pytest.mark.parametrize("fraction", [-0.49, 0.3, 0.49])

@@ -44,6 +44,8 @@ cdef enum:
     PRODUCT_ROWS = 16               # of a block whose elements are checked, and computed again, together,
     PRODUCT_COLUMNS = 256           # and its columns
     PRODUCT_TERMS = 256             # of a sum that are laid side by side in lanes at a time (a panel)
+    PRODUCT_FACTOR_TERMS = 128      # the same of exponentials in two parts, which are laid side by side in two panels,
+    PRODUCT_FACTORED_LANES = 4      # which pay if a block has a row for one of this many lanes
     PRODUCT_EXACT_ELEMENTS = 16     # results of up to this many elements in each matrix are summed exactly,
     PRODUCT_STACK_ELEMENTS = 64     # those of up to this many can have a matrix of their stack in each lane
     PRODUCT_FILLED_LANES = 2        # vectors are used if one of this many lanes is filled

@@ -9,7 +9,7 @@
 from libc.math cimport INFINITY
 from libc.stdint cimport uint16_t
 
-from smoothmax._thresholds cimport LANES_F32, TILE_COLUMNS
+from smoothmax._thresholds cimport LANES_F32, LANES_F64, TILE_COLUMNS
 
 
 # The state of up to TILE_COLUMNS reductions side by side. A row uses column 0; up to JOINT_MAX_ROWS joint rows use one
@@ -323,6 +323,16 @@ cdef struct ProductSum:
     double others_low[LANES_F32]
 
 
+cdef struct FactoredSum:
+    # The same by products of exponentials: the largest product, and the sum of the others (see
+    # ops/logmatmulexp_factored.pxi). Lanes of `largest` are of the computation's type.
+    double largest[LANES_F64]
+    double largest_low[LANES_F64]
+    double place[LANES_F32]             # the term that has the largest product
+    double others[LANES_F32]
+    double others_low[LANES_F32]
+
+
 cdef enum LeftElements:     # which elements of the left matrix the terms of a ProductSum have:
     ONE_FOR_ALL_LANES           # a single one for each term, or
     ONE_FOR_EACH_LANE           # a row of lanes for each term
@@ -338,6 +348,15 @@ ctypedef void (*ChangeProducts)(ProductSum *sum) noexcept nogil
 ctypedef void (*AddProducts)(ProductSum *sum, const void *a, LeftElements layout, const void *b,
                              Py_ssize_t terms) noexcept nogil
 ctypedef void (*FinishProducts)(const ProductSum *sum, void *out) noexcept nogil
+ctypedef void (*ClearPeaks)(void *maximum, void *far) noexcept nogil
+ctypedef void (*RaisePeaks)(const void *x, Py_ssize_t rows, void *maximum) noexcept nogil
+ctypedef void (*FactorLaneRows)(void *x, Py_ssize_t rows, Py_ssize_t k, const void *maximum, void *far) noexcept nogil
+ctypedef void (*AddFactored)(FactoredSum *sum, const void *a, LeftElements layout, const void *b, Py_ssize_t first,
+                             Py_ssize_t terms) noexcept nogil
+ctypedef Py_ssize_t (*FinishFactored)(const FactoredSum *sum, const void *left, const void *right, const void *a_far,
+                                      LeftElements layout, const void *b_far, Py_ssize_t k, void *out,
+                                      Py_ssize_t first, Py_ssize_t n, uint16_t *places,
+                                      Py_ssize_t found) noexcept nogil
 
 
 cdef struct ProductKernels:
@@ -362,6 +381,16 @@ cdef struct ProductKernels:
     ChangeProducts share_maximum
     ChangeProducts fold_lanes
     FinishProducts finish
+    # Exactly, by products of exponentials, for many elements that share rows or columns. Each panel has a reduction in
+    # each lane: call clear_peaks, raise_peaks over all terms, factor_lane_rows with up to PRODUCT_FACTOR_TERMS terms.
+    # Then, for each row of lanes of the result, add_factored over all terms, from term 0 on, and finish_factored. The
+    # latter takes the elements of a and b at the places of the sum, and lists the places of results that are not
+    # certified.
+    ClearPeaks clear_peaks
+    RaisePeaks raise_peaks
+    FactorLaneRows factor_lane_rows
+    AddFactored add_factored
+    FinishFactored finish_factored
 
 
 cdef struct Candidate:      # an element that may be among the k largest of its row

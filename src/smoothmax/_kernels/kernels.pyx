@@ -16,12 +16,13 @@ from smoothmax._kernels.interface cimport (
     LOGSUMEXP_AND_SOFTMAX, LOG_EXPIT, LOG_PROB, LOG_SOFTMAX, LOG_SOFTMAX_VJP, MASKED_LOGMEANEXP, MERGEABLE_LOGSUMEXP,
     NATIVE, NLL, ONE_ADDEND_A_ROW, ONE_FOR_ALL_LANES, ONE_FOR_EACH_LANE, SHIFTED, SOFTMAX, SOFTMAX_VJP,
     SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, SWAPPED, UNIFORM_LOGSUMEXP, WEIGHTED_LOGMEANEXP,
-    WEIGHTED_LOGSUMEXP, AddProducts, Addends, Adjust, Blend, ByteOrder, Candidate, CorrectRow, CumulateBlock,
-    DataKernels, DotSum, DraftRow, Elementwise, ElementwiseRow, ExponentiateTile, Factor, FindCandidates, Finish,
-    FinishProducts, FusedRow, FusedStateRow, FusedStateTile, FusedTile, FusedWeightedTile, JointRow, Kernels,
-    LeftElements, Load, LogProducts, MultiplyStack, NumberF32, NumberF64, PartialSum, PickElement, PickElements,
-    PickOfTile, ProductKernels, ProductSum, ReduceRow, ReduceTile, RunningSum, ScaleRow, ScaleTile, Scaling,
-    ScoreKernels, Select, State, Table, TopOfTile, Transpose, WeightedSum, WriteRow, WriteTile, clear,
+    WEIGHTED_LOGSUMEXP, AddFactored, AddProducts, Addends, Adjust, Blend, ByteOrder, Candidate, ClearPeaks, CorrectRow,
+    CumulateBlock, DataKernels, DotSum, DraftRow, Elementwise, ElementwiseRow, ExponentiateTile, Factor, FactoredSum,
+    FactorLaneRows, FindCandidates, Finish, FinishFactored, FinishProducts, FusedRow, FusedStateRow, FusedStateTile,
+    FusedTile, FusedWeightedTile, JointRow, Kernels, LeftElements, Load, LogProducts, MultiplyStack, NumberF32,
+    NumberF64, PartialSum, PickElement, PickElements, PickOfTile, ProductKernels, ProductSum, RaisePeaks, ReduceRow,
+    ReduceTile, RunningSum, ScaleRow, ScaleTile, Scaling, ScoreKernels, Select, State, Table, TopOfTile, Transpose,
+    WeightedSum, WriteRow, WriteTile, clear,
 )
 from smoothmax._kernels.interface cimport Store as StoreElements    # loops/add.pxi has another Store
 from smoothmax._kernels.cache_lines cimport prefetch_line, prefetch_line_l2, prefetch_line_to_write
@@ -31,7 +32,7 @@ from smoothmax._thresholds cimport (
     COLUMN_PREFETCH_MIN_ROWS, DRAW_BUCKETS, EXACT_DIFFERENCES_MAX_ROWS,
     FUSED_LOG_SOFTMAX_TILE_ROWS, FUSED_SOFTMAX_ROW_BYTES, FUSED_SOFTMAX_TILE_BYTES, FUSED_STATE_ROW_BYTES,
     FUSED_STATE_TILE_BYTES, FUSED_SUM_ROW_BYTES, FUSED_SUM_TILE_BYTES, HALF_TILE_ROWS, LANES_F32, LANES_F64,
-    MASK_BUFFER_ELEMENTS,
+    MASK_BUFFER_ELEMENTS, PRODUCT_FACTOR_TERMS,
     ROUNDED_DIFFERENCES_MAX_ROWS, ROUNDED_MIN_LANE_ROWS, ROUNDED_TERM_LANE_ROWS, ROW_BLOCK_BYTES, ROW_BLOCK_LANES,
     SCAN_BLOCK_ROWS, SCAN_LOWER_EXPONENTS, SCAN_SUMMED_ROWS, SERIAL_ROW_ELEMENTS, SOFTMAX_DIFFERENCES_MAX_ROWS,
     SOFTMAX_PREFETCH_MAX_ROWS,
@@ -89,6 +90,7 @@ include "ops/logcumsumexp_rows.pxi"
 include "ops/logmatmulexp.pxi"
 include "ops/logmatmulexp_stack.pxi"
 include "ops/logmatmulexp_exact.pxi"
+include "ops/logmatmulexp_factored.pxi"
 include "ops/dot_sum.pxi"
 include "ops/vjp.pxi"
 include "ops/losses.pxi"

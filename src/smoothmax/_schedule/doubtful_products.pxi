@@ -63,10 +63,7 @@ cdef void put_elements(const Product *product, const char **rows, const char **c
     for j in range(n, product.kernels.lanes):
         rows[j], columns[j] = rows[n - 1], columns[n - 1]
     sum_elements(product, rows, columns, space)
-    if product.itemsize == sizeof(double):
-        scatter_products(<const double *>space.values, n, results)
-    else:
-        scatter_products(<const float *>space.values, n, results)
+    scatter_values(product, space.values, n, results)
 
 
 cdef bint fill_lanes(const Product *product, Py_ssize_t rows, const Space *space) noexcept nogil:
@@ -80,3 +77,12 @@ cdef bint fill_lanes(const Product *product, Py_ssize_t rows, const Space *space
             last = group
         found += space.found[i]
     return work*lanes <= PRODUCT_FILLED_LANES*found
+
+
+cdef void sum_doubtful(const Product *product, const Matrices *of, Py_ssize_t row, Py_ssize_t rows, Py_ssize_t column,
+                       Space *space) noexcept nogil:
+    """Compute the results of a block whose places are listed."""
+    if fill_lanes(product, rows, space):
+        sum_doubtful_rows(product, of, row, rows, column, space)
+    else:
+        sum_doubtful_elements(product, of, row, rows, column, space)

@@ -89,6 +89,13 @@ cdef void scatter_products(const real *values, Py_ssize_t n, char **results) noe
         (<real *>results[j])[0] = values[j]
 
 
+cdef void scatter_values(const Product *product, const void *values, Py_ssize_t n, char **results) noexcept nogil:
+    if product.itemsize == sizeof(double):
+        scatter_products(<const double *>values, n, results)
+    else:
+        scatter_products(<const float *>values, n, results)
+
+
 cdef void put_product(const Product *product, const Space *space, Py_ssize_t lane, char *place) noexcept nogil:
     memcpy(place, <const char *>space.values + lane*product.itemsize, product.itemsize)
 
@@ -96,12 +103,15 @@ cdef void put_product(const Product *product, const Space *space, Py_ssize_t lan
 # All results, exactly -------------------------------------------------------------------------------------------------
 
 cdef enum Lanes:            # what the lanes are:
+    MATRICES                # elements in one place of several matrices (factored_products.pxi),
     COLUMNS                 # elements of a row of the result,
     ELEMENTS                # elements anywhere in the result, or
     TERMS                   # terms of one element
 
 
 cdef Lanes lanes_for(const Product *product) noexcept nogil:
+    if factors_stack(product):
+        return MATRICES
     if PRODUCT_FILLED_LANES*product.b.outer >= product.kernels.lanes:
         return COLUMNS
     if PRODUCT_FILLED_LANES*product.a.outer*product.b.outer*product.matrices < product.kernels.lanes:

@@ -37,39 +37,45 @@ cdef void sum_doubtful_of_stack(const Product *product, const Matrices *of, Py_s
         put_elements(product, rows, columns, results, n, space)
 
 
-cdef void multiply_matrices(const Product *product, Py_ssize_t item, Space *space) noexcept nogil:
-    cdef Matrices of[LANES_F32]
+cdef Py_ssize_t take_matrices(const Product *product, Py_ssize_t item, Matrices *of, Space *space) noexcept nogil:
+    """Find as many matrices as there are lanes, lay their elements side by side, and return how many there are."""
+    cdef Py_ssize_t lanes = product.kernels.lanes, first = item*lanes, n = min(product.matrices - first, lanes), j
     cdef const char *a[LANES_F32]
     cdef const char *b[LANES_F32]
-    cdef char *results[LANES_F32]
-    cdef Py_ssize_t lanes = product.kernels.lanes, first = item*lanes, n = min(product.matrices - first, lanes), j
-    cdef Py_ssize_t row, column, found, size = lanes*product.itemsize
-    cdef const char *products = <const char *>space.products
     for j in range(lanes):
         find_matrices(product, first + min(j, n - 1), &of[j])
         a[j], b[j] = of[j].a, of[j].b
     lay_side_by_side(product, &product.a, a, space.a)
     lay_side_by_side(product, &product.b, b, space.b)
+    return n
+
+
+cdef void multiply_matrices(const Product *product, Py_ssize_t item, Space *space) noexcept nogil:
+    cdef Matrices of[LANES_F32]
+    cdef char *results[LANES_F32]
+    cdef Py_ssize_t n = take_matrices(product, item, of, space), row, column, found, j
+    cdef const char *products = <const char *>space.products
     found = product.kernels.multiply_stack(space.a, space.b, product.a.outer, product.terms, product.b.outer,
                                            space.maxima, space.products, space.places)
     for row in range(product.a.outer):
         for column in range(product.b.outer):
             for j in range(n):
                 results[j] = of[j].result + row*product.row_stride + column*product.column_stride
-            if product.itemsize == sizeof(double):
-                scatter_products(<const double *>products, n, results)
-            else:
-                scatter_products(<const float *>products, n, results)
-            products += size
+            scatter_values(product, products, n, results)
+            products += product.kernels.lanes*product.itemsize
     if found:
         sum_doubtful_of_stack(product, of, n, found, space)
 
 
-cdef bint is_small_stack(const Product *product) noexcept nogil:
-    """Whether the matrices fill at least half of the lanes, and the elements of each operand fit in a panel (P54)."""
+cdef bint fits_in_lanes(const Product *product, Py_ssize_t rows) noexcept nogil:
+    """Whether the matrices fill at least half of the lanes, and each operand at most `rows` rows of them (P54)."""
     return (PRODUCT_FILLED_LANES*product.matrices >= product.kernels.lanes
             and product.a.outer*product.b.outer <= PRODUCT_STACK_ELEMENTS
-            and product.terms*max(product.a.outer, product.b.outer) <= PRODUCT_TERMS)
+            and product.terms*max(product.a.outer, product.b.outer) <= rows)
+
+
+cdef bint is_small_stack(const Product *product) noexcept nogil:
+    return fits_in_lanes(product, PRODUCT_TERMS)
 
 
 cdef int multiply_small(const Product *product) except -2:
