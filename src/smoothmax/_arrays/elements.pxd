@@ -2,10 +2,11 @@
 
 cimport numpy as cnp
 
-from smoothmax._kernels.interface cimport NATIVE, SWAPPED, ByteOrder, Load, Store
+from smoothmax._kernels.interface cimport NATIVE, SWAPPED, ByteOrder, Load, LoadLargest, Store
 
 cdef bint is_bfloat16(cnp.dtype dtype)
 cdef object dtype_of_argument(object dtype)
+cdef LoadLargest largest_loader(cnp.ndarray array, bint to_double) noexcept
 cdef Load loader(int type_number, bint to_double) noexcept
 cdef Store storer(int type_number, bint from_double) noexcept
 

@@ -177,6 +177,17 @@ cdef Load loader(int type_number, bint to_double) noexcept:
     return loader_to(type_number, <double *>NULL) if to_double else loader_to(type_number, <float *>NULL)
 
 
+cdef LoadLargest largest_loader(cnp.ndarray array, bint to_double) noexcept:
+    """The function that loads neighbours of an array of halves and finds the largest; NULL if there is none."""
+    cdef int type_number = cnp.PyArray_TYPE(array)
+    cdef const DataKernels *kernels = data_kernels_of(to_double)
+    if order_of(array) == SWAPPED:
+        return NULL
+    if type_number == cnp.NPY_FLOAT16:
+        return kernels.load_largest_float16
+    return kernels.load_largest_bfloat16 if cnp.PyTypeNum_ISUSERDEF(type_number) else NULL
+
+
 # Stores --------------------------------------------------------------------------------------------------------------
 
 cdef void store(const real *values, Py_ssize_t n, result *elements, Py_ssize_t stride, ByteOrder order) noexcept nogil:

@@ -3,7 +3,7 @@
 cimport numpy as cnp
 from libc.math cimport INFINITY
 
-from smoothmax._arrays.elements cimport loader, order_of, storer
+from smoothmax._arrays.elements cimport largest_loader, loader, order_of, storer
 from smoothmax._kernels.dispatch cimport data_kernels_of, kernels_of
 from smoothmax._kernels.interface cimport LOG_SOFTMAX, NATIVE, Operation
 from smoothmax._schedule.plan cimport BOTH, ELEMENTS, MASK, RESULT, ROLES, SIGN, VALUE, WEIGHTS, Plan
@@ -30,6 +30,7 @@ cdef int prepare(Plan *plan, Operation operation, Shape *shape, cnp.ndarray arra
     plan.itemsize = sizeof(double) if doubles else sizeof(float)
     put_array(plan, ELEMENTS, array, computing)
     plan.load = loader(cnp.PyArray_TYPE(array), doubles)
+    plan.load_largest = largest_loader(array, doubles)
     take_strides(array, ELEMENTS, shape)
     for role in range(ROLES):
         if role != ELEMENTS:

@@ -162,6 +162,7 @@ ctypedef void (*WriteRow)(const State *state, const void *x, const void *b, Py_s
 ctypedef void (*WriteTile)(const State *state, const void *x, Py_ssize_t ld, const void *b, Py_ssize_t b_ld,
                            Py_ssize_t rows, Py_ssize_t columns, void *out, Py_ssize_t out_ld,
                            Py_ssize_t prefetch_rows) noexcept nogil
+ctypedef void (*ReduceBlock)(State *state, const void *x, Py_ssize_t n, double largest) noexcept nogil
 ctypedef void (*DraftRow)(State *state, const void *x, Py_ssize_t n, void *out, double *maxima) noexcept nogil
 ctypedef void (*CorrectRow)(const State *state, const void *x, Py_ssize_t n, void *out,
                             const double *maxima) noexcept nogil
@@ -196,6 +197,7 @@ cdef enum ByteOrder:    # of elements in an array
 
 # Converters between elements of any supported type and the floats or doubles that kernels take.
 ctypedef void (*Load)(const void *elements, Py_ssize_t stride, Py_ssize_t n, ByteOrder order, void *to) noexcept nogil
+ctypedef double (*LoadLargest)(const void *elements, Py_ssize_t n, void *to, void *maxima) noexcept nogil
 ctypedef void (*Store)(const void *values, Py_ssize_t n, void *elements, Py_ssize_t stride,
                        ByteOrder order) noexcept nogil
 ctypedef void (*ElementwiseRow)(const void *x1, const void *x2, Py_ssize_t n, void *out) noexcept nogil
@@ -258,6 +260,7 @@ cdef struct Kernels:
     bint means                          # `finish` divides by state.argument.elements
     bint weighs                         # `finish` multiplies by state.argument.weight
     ReduceRow reduce_row
+    ReduceBlock reduce_block            # reduce_row of a block whose largest element is known; NULL if there is none
     ReduceTile reduce_tile
     Merge merge
     Finish finish
@@ -309,6 +312,10 @@ cdef struct DataKernels:
     Adjust adjust
     Load load_float16
     Load load_bfloat16
+    # Load neighbours in native order, and return the largest; -inf if a nan hides it. Unless `maxima` is NULL, it gets
+    # the largest of each group, as find_candidates needs them. NULL for doubles.
+    LoadLargest load_largest_float16
+    LoadLargest load_largest_bfloat16
     Store store_float16
     Store store_bfloat16
 
@@ -399,7 +406,7 @@ cdef struct Candidate:      # an element that may be among the k largest of its 
 
 
 ctypedef Py_ssize_t (*FindCandidates)(const void *x, Py_ssize_t n, Py_ssize_t first, Py_ssize_t k, double known,
-                                      Candidate *out) noexcept nogil
+                                      double *largest, void *maxima, Candidate *out) noexcept nogil
 ctypedef bint (*Cumulate)(const double *sums, Py_ssize_t n, double *cumulative) noexcept nogil
 ctypedef void (*CumulateBlock)(const void *x, Py_ssize_t n, void *e, double *cumulative) noexcept nogil
 ctypedef Py_ssize_t (*Pick)(const double *cumulative, Py_ssize_t n, double uniform, double *left) noexcept nogil
@@ -419,7 +426,9 @@ ctypedef void (*PickOfTile)(const void *e, Py_ssize_t rows, Py_ssize_t columns, 
 cdef struct ScoreKernels:
     # Functions that top_log_probs and categorical need in addition to the kernels of log_softmax. Blocks have at most
     # ROW_BLOCK_BYTES.
-    FindCandidates find_candidates      # finds the elements of a block that may be among the k largest of the row
+    # Finds the elements of a block that may be among the k largest of the row. `maxima` has the largest of each group
+    # of elements, and `largest` that of all. If `largest` is nan, both are computed first.
+    FindCandidates find_candidates
     Cumulate cumulate                   # adds up partial sums; returns False if they are not a distribution
     CumulateBlock cumulate_block        # exponentiates a block, and sums up to the end of each row of lanes
     Pick pick                           # finds the step of a cumulative distribution that a uniform number falls into

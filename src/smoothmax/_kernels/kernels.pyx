@@ -7,37 +7,36 @@
 from cpython.pycapsule cimport PyCapsule_New
 from cpython.pyport cimport PY_SSIZE_T_MAX
 from libc.math cimport fabs, fabsf, frexp, ldexp
-from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport INT16_MAX, INT16_MIN, int16_t, int32_t, int64_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from smoothmax._kernels.interface cimport (
     CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, EXACT_LOGSUMEXP, EXCLUSIVE_LOGCUMSUMEXP, FROM_MAXIMUM, HALF_LOG_SOFTMAX,
     HALF_SOFTMAX, IN_LOGARITHMS, LOG1MEXP, LOG1PEXP, LOGADDEXP, LOGCUMSUMEXP, LOGMEANEXP, LOGSUBEXP, LOGSUMEXP,
-    LOGSUMEXP_AND_SOFTMAX, LOG_EXPIT, LOG_PROB, LOG_SOFTMAX, LOG_SOFTMAX_VJP, MASKED_LOGMEANEXP, MERGEABLE_LOGSUMEXP,
-    NATIVE, NLL, ONE_ADDEND_A_ROW, ONE_FOR_ALL_LANES, ONE_FOR_EACH_LANE, SHIFTED, SOFTMAX, SOFTMAX_VJP,
-    SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, SWAPPED, UNIFORM_LOGSUMEXP, WEIGHTED_LOGMEANEXP,
-    WEIGHTED_LOGSUMEXP, AddFactored, AddProducts, Addends, Adjust, Blend, ByteOrder, Candidate, ClearPeaks, CorrectRow,
-    CumulateBlock, DataKernels, DotSum, DraftRow, Elementwise, ElementwiseRow, ExponentiateTile, Factor, FactoredSum,
-    FactorLaneRows, FindCandidates, Finish, FinishFactored, FinishProducts, FusedRow, FusedStateRow, FusedStateTile,
-    FusedTile, FusedWeightedTile, JointRow, Kernels, LeftElements, Load, LogProducts, MultiplyStack, NumberF32,
-    NumberF64, PartialSum, PickElement, PickElements, PickOfTile, ProductKernels, ProductSum, RaisePeaks, ReduceRow,
-    ReduceTile, RunningSum, ScaleRow, ScaleTile, Scaling, ScoreKernels, Select, State, Table, TopOfTile, Transpose,
-    WeightedSum, WriteRow, WriteTile, clear,
+    LOGSUMEXP_AND_SOFTMAX, LOG_EXPIT, LOG_PROB, LOG_SOFTMAX, LOG_SOFTMAX_VJP, MASKED_LOGMEANEXP,
+    MERGEABLE_LOGSUMEXP, NATIVE, NLL, ONE_ADDEND_A_ROW, ONE_FOR_ALL_LANES, ONE_FOR_EACH_LANE, SHIFTED, SOFTMAX,
+    SOFTMAX_VJP, SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, SWAPPED, UNIFORM_LOGSUMEXP,
+    WEIGHTED_LOGMEANEXP, WEIGHTED_LOGSUMEXP, AddFactored, AddProducts, Addends, Adjust, Blend, ByteOrder, Candidate,
+    ClearPeaks, CorrectRow, CumulateBlock, DataKernels, DotSum, DraftRow, Elementwise, ElementwiseRow,
+    ExponentiateTile, Factor, FactorLaneRows, FactoredSum, FindCandidates, Finish, FinishFactored, FinishProducts,
+    FusedRow, FusedStateRow, FusedStateTile, FusedTile, FusedWeightedTile, JointRow, Kernels, LeftElements, Load,
+    LogProducts, MultiplyStack, NumberF32, NumberF64, PartialSum, PickElement, PickElements, PickOfTile,
+    ProductKernels, ProductSum, RaisePeaks, ReduceBlock, ReduceRow, ReduceTile, RunningSum, ScaleRow, ScaleTile,
+    Scaling, ScoreKernels, Select, State, Table, TopOfTile, Transpose, WeightedSum, WriteRow, WriteTile, clear,
 )
 from smoothmax._kernels.interface cimport Store as StoreElements    # loops/add.pxi has another Store
 from smoothmax._kernels.cache_lines cimport prefetch_line, prefetch_line_l2, prefetch_line_to_write
 from smoothmax._thresholds cimport (
-    ALIASED_SOFTMAX_TILE_BYTES, ALIASED_SUM_TILE_BYTES, CACHE_LINE_BYTES, CARRY_QUADS_F32, CARRY_QUADS_F64, CARRY_ROWS,
-    COLUMN_PREFETCH_FAR_MAX_ROWS, COLUMN_PREFETCH_FAR_MIN_BYTES, COLUMN_PREFETCH_LANES, COLUMN_PREFETCH_MIN_BYTES,
-    COLUMN_PREFETCH_MIN_ROWS, DRAW_BUCKETS, EXACT_DIFFERENCES_MAX_ROWS,
+    ALIASED_SOFTMAX_TILE_BYTES, ALIASED_SUM_TILE_BYTES, CACHE_LINE_BYTES, CARRY_QUADS_F32, CARRY_QUADS_F64,
+    CARRY_ROWS, COLUMN_PREFETCH_FAR_MAX_ROWS, COLUMN_PREFETCH_FAR_MIN_BYTES, COLUMN_PREFETCH_LANES,
+    COLUMN_PREFETCH_MIN_BYTES, COLUMN_PREFETCH_MIN_ROWS, DRAW_BUCKETS, EXACT_DIFFERENCES_MAX_ROWS,
     FUSED_LOG_SOFTMAX_TILE_ROWS, FUSED_SOFTMAX_ROW_BYTES, FUSED_SOFTMAX_TILE_BYTES, FUSED_STATE_ROW_BYTES,
     FUSED_STATE_TILE_BYTES, FUSED_SUM_ROW_BYTES, FUSED_SUM_TILE_BYTES, HALF_TILE_ROWS, LANES_F32, LANES_F64,
-    MASK_BUFFER_ELEMENTS, PRODUCT_FACTOR_TERMS,
-    ROUNDED_DIFFERENCES_MAX_ROWS, ROUNDED_MIN_LANE_ROWS, ROUNDED_TERM_LANE_ROWS, ROW_BLOCK_BYTES, ROW_BLOCK_LANES,
-    SCAN_BLOCK_ROWS, SCAN_LOWER_EXPONENTS, SCAN_SUMMED_ROWS, SERIAL_ROW_ELEMENTS, SOFTMAX_DIFFERENCES_MAX_ROWS,
-    SOFTMAX_PREFETCH_MAX_ROWS,
-    TILE_BLOCK_BYTES, TILE_COLUMNS, TOP_GROUP_ROWS, TOP_MAXIMA_ROWS, TOP_SPARE_ELEMENTS, TOP_SPARSE_ELEMENTS,
-    TRANSPOSE_BLOCK_ROWS, TRANSPOSE_NARROW_ROWS, UNFETCHED_STRIDE_BYTES, WEIGHTED_TILE_BLOCK_ROWS,
+    MASK_BUFFER_ELEMENTS, PRODUCT_FACTOR_TERMS, ROUNDED_DIFFERENCES_MAX_ROWS, ROUNDED_MIN_LANE_ROWS,
+    ROUNDED_TERM_LANE_ROWS, ROW_BLOCK_BYTES, ROW_BLOCK_LANES, SCAN_BLOCK_ROWS, SCAN_LOWER_EXPONENTS,
+    SCAN_SUMMED_ROWS, SERIAL_ROW_ELEMENTS, SOFTMAX_DIFFERENCES_MAX_ROWS, SOFTMAX_PREFETCH_MAX_ROWS,
+    TILE_BLOCK_BYTES, TILE_COLUMNS, TOP_GROUP_ROWS, TOP_SPARE_ELEMENTS, TOP_SPARSE_ELEMENTS, TRANSPOSE_BLOCK_ROWS,
+    TRANSPOSE_NARROW_ROWS, UNFETCHED_STRIDE_BYTES, WEIGHTED_TILE_BLOCK_ROWS,
 )
 
 cdef enum:
@@ -68,6 +67,7 @@ include "data/transpose.pxi"
 include "data/blend.pxi"
 include "data/adjust.pxi"
 include "data/halves.pxi"
+include "data/largest_halves.pxi"
 
 include "ops/partial_sum.pxi"
 include "ops/normalizer.pxi"
@@ -143,6 +143,9 @@ cdef void fill_data(DataKernels *kernels, real _) noexcept:
     kernels.adjust = <Adjust>adjust[real]
     kernels.load_float16 = <Load>load_float16[real]
     kernels.load_bfloat16 = <Load>load_bfloat16[real]
+    if real is float:
+        kernels.load_largest_float16 = load_largest_float16
+        kernels.load_largest_bfloat16 = load_largest_bfloat16
     kernels.store_float16 = <StoreElements>store_float16[real]
     kernels.store_bfloat16 = <StoreElements>store_bfloat16[real]
 

@@ -3,7 +3,7 @@
 from smoothmax._kernels.interface cimport clear
 from smoothmax._schedule.packed cimport Packed, pack
 from smoothmax._schedule.plan cimport INDICES, UNIFORM_NUMBERS, Plan, inner_stride
-from smoothmax._schedule.score_rows cimport Division, Row, Scores, Space, block_of, stage_block, upwards
+from smoothmax._schedule.score_rows cimport Division, Row, Scores, Space, add_elements, block_of, stage_block, upwards
 from smoothmax._thresholds cimport ROW_BLOCK_LANES, TILE_COLUMNS
 
 
@@ -41,14 +41,15 @@ cdef void draw_from_stretch(Scores *scores, const Division *division, Space *spa
     cdef Py_ssize_t *indices = <Py_ssize_t *>row.bases.data[INDICES]
     cdef Py_ssize_t begin = stretch*division.part, length = min(division.part, division.length - begin)
     cdef Py_ssize_t blocks = upwards(length, division.block), block, first, n = 0, at = -1, draw
+    cdef double largest
     cdef Packed *sums = space.sums + division.rows*division.parts
     if blocks > 1:
         for block in range(blocks):
             first = begin + block*division.block
             n = min(division.block, begin + length - first)
-            stage_block(scores, division, space, i, 1, first, n)
+            largest = stage_block(scores, division, space, i, 1, first, n)
             clear(space.state, 1)
-            scores.plan.kernels.reduce_row(space.state, block_of(scores, division, space, i, first), NULL, n)
+            add_elements(scores, space, block_of(scores, division, space, i, first), n, largest)
             pack(space.state, 1, <char *>&sums[block], 0)
         scores.kernels.cumulate(<const double *>sums, blocks, space.of_blocks)
     for draw in range(first_draw, scores.number):

@@ -9,7 +9,7 @@ from smoothmax._schedule.plan cimport (
 )
 from smoothmax._schedule.route cimport GATHERED_ROW, Route
 from smoothmax._schedule.scratch cimport (
-    fill_masked_row, fill_masked_tile, stage_row, stage_tile, unstage_row, unstage_tile,
+    fill_masked_row, fill_masked_tile, stage_largest, stage_row, stage_tile, unstage_row, unstage_tile,
 )
 from smoothmax._thresholds cimport (
     SCRATCH_TILE_ROWS, STAGED_ROW_BYTES, TILE_BLOCK_BYTES, TILE_COLUMNS, WEIGHTED_TILE_BLOCK_ROWS,
@@ -62,6 +62,8 @@ cdef struct Feed:
     Py_ssize_t weights_ld
     char *out
     Py_ssize_t out_ld
+    bint finds_largest          # while it stages a block of a row:
+    double largest              # the largest element
     bint one_block              # a staged tile has as many rows as a kernel takes at a time
     Py_ssize_t away             # for State.away
     Py_ssize_t away_ld
@@ -105,6 +107,7 @@ cdef inline void start_feed(Feed *feed, const Unit *unit, Py_ssize_t first, Py_s
         else:
             feed.staged_rows = WEIGHTED_TILE_BLOCK_ROWS
     feed.away = 0
+    feed.finds_largest = False
     feed.ld = feed.weights_ld = TILE_COLUMNS
     if not unit.staged_in:
         feed.ld = inner_stride(&unit.plan.reduced, ELEMENTS)//itemsize
@@ -126,7 +129,9 @@ cdef inline void stage(Feed *feed, char *destination) noexcept nogil:
     elif feed.one_block:                        # kernels add the distance of the rows below by themselves
         feed.away = away_at_cursor(unit.plan, &unit.plan.kept, &unit.bases, &feed.cursor, 0, destination)
         feed.away_ld = inner_stride(&unit.plan.reduced, ELEMENTS)//unit.plan.itemsize
-    if unit.route.is_tile:
+    if feed.finds_largest:
+        feed.largest = stage_largest(unit.plan, &unit.bases, &feed.cursor, feed.rows, destination)
+    elif unit.route.is_tile:
         stage_tile(unit.plan, &unit.bases, &feed.cursor, feed.rows, unit.columns, destination, unit.space.weights,
                    unit.space.prepared)
     else:

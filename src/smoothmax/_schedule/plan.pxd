@@ -2,7 +2,7 @@
 # no Python objects, so that it can be walked without the GIL.
 
 from smoothmax._kernels.interface cimport (
-    ONE_ADDEND_A_ROW, ONE_ADDEND_EACH, Addends, ByteOrder, DataKernels, Kernels, Load, Store,
+    ONE_ADDEND_A_ROW, ONE_ADDEND_EACH, Addends, ByteOrder, DataKernels, Kernels, Load, LoadLargest, Store,
 )
 
 
@@ -55,6 +55,7 @@ cdef struct Plan:
     ByteOrder order[ROLES]      # of the elements
     bint converted              # the type of the input is not the type that the kernels compute in
     Load load
+    LoadLargest load_largest    # the same for neighbours, and their largest element; NULL if elements are no halves
     Load load_weights
     Load load_factors
     Load load_addends
@@ -181,6 +182,12 @@ cdef inline bint is_contiguous(const Plan *plan, const Axes *axes, int role) noe
 cdef inline bint are_neighbours(const Plan *plan, const Axes *axes, int role) noexcept nogil:
     """Whether the elements along the innermost axis lie side by side in an array, whatever their type."""
     return inner_shape(axes) == 1 or inner_stride(axes, role) == plan.element_bytes[role]
+
+
+cdef inline bint loads_largest(const Plan *plan) noexcept nogil:
+    """Whether the largest element of a row is found while it is staged, because it only needs to be converted."""
+    return (plan.load_largest != NULL and not plan.adjusted and plan.data[MASK] == NULL and plan.data[WEIGHTS] == NULL
+            and are_neighbours(plan, &plan.reduced, ELEMENTS))
 
 
 cdef inline bint has_one_row_of_weights(const Plan *plan) noexcept nogil:

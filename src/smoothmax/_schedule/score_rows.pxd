@@ -53,6 +53,7 @@ cdef struct Space:
     State *state
     State *total                # for merges
     char *elements              # staged, a block of each row
+    char *maxima                # of the groups of a block (see TOP_GROUP_ROWS)
     char *values                # log-probabilities, or exponentials of a block
     Candidate *held
     Candidate *fresh
@@ -75,8 +76,8 @@ cdef Py_ssize_t take_rows(const Scores *scores, const Division *division, Space 
                           Py_ssize_t group) noexcept nogil
 cdef Py_ssize_t stage_columns(const Scores *scores, const Division *division, Space *space,
                               Py_ssize_t group) noexcept nogil
-cdef void stage_block(const Scores *scores, const Division *division, Space *space, Py_ssize_t row, Py_ssize_t rows,
-                      Py_ssize_t first, Py_ssize_t n) noexcept nogil
+cdef double stage_block(const Scores *scores, const Division *division, Space *space, Py_ssize_t row, Py_ssize_t rows,
+                        Py_ssize_t first, Py_ssize_t n) noexcept nogil
 
 
 cdef inline Py_ssize_t upwards(Py_ssize_t n, Py_ssize_t by) noexcept nogil:
@@ -98,6 +99,15 @@ cdef inline Py_ssize_t away_of_scores(const Scores *scores, const Division *divi
         return 0
     return away_of_elements(scores.plan, space.rows[row].bases.data[ELEMENTS]
                             + first*scores.plan.element_bytes[ELEMENTS], n, space.elements)
+
+
+cdef inline void add_elements(const Scores *scores, Space *space, const char *elements, Py_ssize_t n,
+                              double largest) noexcept nogil:
+    """Add a block to the sum in space.state; `largest` is its largest element, or nan if nobody looked for it."""
+    if largest == largest:
+        scores.plan.kernels.reduce_block(space.state, elements, n, largest)
+    else:
+        scores.plan.kernels.reduce_row(space.state, elements, NULL, n)
 
 
 cdef inline double number_at(const char *values, Py_ssize_t i, Py_ssize_t itemsize) noexcept nogil:

@@ -4,19 +4,22 @@ If the elements of a row lie far apart, several rows that lie side by side are t
 columns of a tile where the route says so. This file knows no mathematics.
 """
 
+from libc.math cimport NAN
 from libc.stdlib cimport malloc
 
 from smoothmax._kernels.interface cimport Candidate, State
 from smoothmax._schedule.candidates cimport start_best
 from smoothmax._schedule.packed cimport Packed
 from smoothmax._schedule.plan cimport (
-    ELEMENTS, ROLES, Cursor, Plan, bases_at, count, inner_shape, inner_stride, size_of_stride, start,
+    ELEMENTS, ROLES, Cursor, Plan, bases_at, count, inner_shape, inner_stride, loads_largest,
+    size_of_stride, start,
 )
 from smoothmax._schedule.route cimport DRAWN_TILES, TOP_TILES, drawn_route_of, piece_of_row, top_route_of
 from smoothmax._schedule.scratch cimport stage_row, stage_tile
 from smoothmax._thresholds cimport (
     DRAW_PIECES, DRAW_STORED_ELEMENTS, LANE_BYTES, ROW_BLOCK_BYTES, ROW_BLOCK_LANES, ROW_PIECE_BYTES, SCORE_ROWS,
-    SCORE_SPACE_BYTES, SCORE_STAGED_ELEMENTS, SCORE_STAGED_STRIDE_BYTES, TILE_COLUMNS, TOP_SORTED_ELEMENTS,
+    SCORE_SPACE_BYTES, SCORE_STAGED_ELEMENTS, SCORE_STAGED_STRIDE_BYTES, TILE_COLUMNS, TOP_MAXIMA_ROWS,
+    TOP_SORTED_ELEMENTS,
 )
 
 
@@ -68,14 +71,16 @@ cdef bint allocate_space(const Scores *scores, const Division *division, Space *
         doubles = division.parts + blocks + ROW_BLOCK_LANES
         if division.length <= min(division.block, DRAW_STORED_ELEMENTS*scores.number):
             running = division.block
-    space.memory = <char *>malloc(states + staged + ROW_BLOCK_BYTES + (held + fresh)*sizeof(Candidate)
-                                  + sums*sizeof(Packed) + (doubles + running)*sizeof(double) + 2*(tile + best))
+    space.memory = <char *>malloc(states + staged + TOP_MAXIMA_ROWS*LANE_BYTES + ROW_BLOCK_BYTES
+                                  + (held + fresh)*sizeof(Candidate) + sums*sizeof(Packed)
+                                  + (doubles + running)*sizeof(double) + 2*(tile + best))
     if space.memory == NULL:
         return False
     space.state = <State *>space.memory
     space.total = space.state + 1
     space.elements = space.memory + states
-    space.values = space.elements + staged
+    space.maxima = space.elements + staged
+    space.values = space.maxima + TOP_MAXIMA_ROWS*LANE_BYTES
     space.held = <Candidate *>(space.values + ROW_BLOCK_BYTES)
     space.fresh = space.held + held
     space.sums = <Packed *>(space.fresh + fresh)
@@ -111,25 +116,33 @@ cdef Py_ssize_t take_rows(const Scores *scores, const Division *division, Space 
     return n
 
 
-cdef void stage_block(const Scores *scores, const Division *division, Space *space, Py_ssize_t row, Py_ssize_t rows,
-                      Py_ssize_t first, Py_ssize_t n) noexcept nogil:
-    """Stage a block of `rows` rows, a few elements of each in turn, because the rows share cache lines."""
+cdef double stage_block(const Scores *scores, const Division *division, Space *space, Py_ssize_t row, Py_ssize_t rows,
+                        Py_ssize_t first, Py_ssize_t n) noexcept nogil:
+    """Stage a block of `rows` rows, a few elements of each in turn, because the rows share cache lines.
+
+    Returns the largest element if it was found meanwhile, otherwise nan. For TOP, space.maxima gets those of groups.
+    """
     cdef Py_ssize_t part = n if rows == 1 else SCORE_STAGED_ELEMENTS, done = 0, i
     cdef Py_ssize_t stride = scores.plan.reduced.stride[<int>ELEMENTS][0]
     cdef Cursor cursor
     if division.in_place:
-        return
+        return NAN
     if division.transposed and rows > 1:
         scores.plan.data_kernels.transpose(
             space.rows[row].bases.data[ELEMENTS] + first*stride, stride//scores.plan.itemsize, n, rows,
             space.elements + row*SCORE_STAGED_STRIDE_BYTES, SCORE_STAGED_STRIDE_BYTES//scores.plan.itemsize)
-        return
+        return NAN
+    if rows == 1 and loads_largest(scores.plan):
+        return scores.plan.load_largest(space.rows[row].bases.data[ELEMENTS] + first*stride, n,
+                                        space.elements + row*SCORE_STAGED_STRIDE_BYTES,
+                                        space.maxima if scores.scoring == TOP else NULL)
     while done < n:
         for i in range(row, row + rows):
             start(&cursor, &scores.plan.reduced, 0, first + done, min(part, n - done))
             stage_row(scores.plan, &space.rows[i].bases, &cursor, cursor.left,
                       space.elements + i*SCORE_STAGED_STRIDE_BYTES + done*scores.plan.itemsize, NULL)
         done += part
+    return NAN
 
 
 cdef Py_ssize_t stage_columns(const Scores *scores, const Division *division, Space *space,

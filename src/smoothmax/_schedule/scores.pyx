@@ -19,8 +19,8 @@ from smoothmax._schedule.packed cimport Packed, pack, unpack
 from smoothmax._schedule.plan cimport count
 from smoothmax._schedule.pool cimport Queue, share, take
 from smoothmax._schedule.score_rows cimport (
-    DRAWS, TOP, Division, Row, Scores, Space, allocate_space, away_of_scores, block_of, divide_rows, stage_block,
-    stage_columns, take_rows, upwards,
+    DRAWS, TOP, Division, Row, Scores, Space, add_elements, allocate_space, away_of_scores, block_of, divide_rows,
+    stage_block, stage_columns, take_rows, upwards,
 )
 from smoothmax._schedule.threads cimport threads_of_caller
 from smoothmax._schedule.top_rows cimport top_of_columns, top_of_long_row, top_of_short_row
@@ -36,8 +36,8 @@ from smoothmax._thresholds cimport (
 cdef void sum_part(const Scores *scores, const Division *division, Space *space, Py_ssize_t rows,
                    Py_ssize_t part) noexcept nogil:
     """Sum a piece or a stretch of each row, and keep the best of its candidates."""
-    cdef const Kernels *kernels = scores.plan.kernels
     cdef Py_ssize_t first = part*division.part, end = min(first + division.part, division.length), n, i, found
+    cdef double staged, largest
     cdef const char *elements
     cdef Row *row
     for i in range(rows):
@@ -45,17 +45,18 @@ cdef void sum_part(const Scores *scores, const Division *division, Space *space,
         pack(space.state, 1, <char *>&space.rows[i].sum, 0)
     while first < end:
         n = min(division.block, end - first)
-        stage_block(scores, division, space, 0, rows, first, n)
+        staged = stage_block(scores, division, space, 0, rows, first, n)
         for i in range(rows):
+            largest = staged
             row = &space.rows[i]
             elements = block_of(scores, division, space, i, first)
             if scores.scoring == TOP:
                 found = scores.kernels.find_candidates(elements, n, first, scores.number, row.best.known,
-                                                       row.best.fresh)
+                                                       &largest, space.maxima, row.best.fresh)
                 join_best(&row.best, found, division.block + 1)
             unpack(<const char *>&row.sum, 0, 1, space.state)
             space.state.away = away_of_scores(scores, division, space, i, first, n)
-            kernels.reduce_row(space.state, elements, NULL, n)
+            add_elements(scores, space, elements, n, largest)
             pack(space.state, 1, <char *>&row.sum, 0)
         first += n
 
@@ -70,6 +71,7 @@ cdef void merge_stored(const Kernels *kernels, Space *space, Packed *total, cons
 cdef void walk_group(Scores *scores, const Division *division, Space *space, Py_ssize_t group) noexcept nogil:
     """Compute the results of a group of rows."""
     cdef Py_ssize_t rows, part, i
+    cdef double largest
     cdef Row *row
     if division.tiles:
         rows = stage_columns(scores, division, space, group)
@@ -80,10 +82,11 @@ cdef void walk_group(Scores *scores, const Division *division, Space *space, Py_
         return
     rows = take_rows(scores, division, space, group)
     if division.length <= division.block:
-        stage_block(scores, division, space, 0, rows, 0, division.length)
+        largest = stage_block(scores, division, space, 0, rows, 0, division.length)
         for i in range(rows):
             if scores.scoring == TOP:
-                top_of_short_row(scores, division, space, &space.rows[i], block_of(scores, division, space, i, 0))
+                top_of_short_row(scores, division, space, &space.rows[i], block_of(scores, division, space, i, 0),
+                                 largest)
             else:
                 draw_from_block(scores, division, space, &space.rows[i], block_of(scores, division, space, i, 0))
         return

@@ -4,6 +4,9 @@ from smoothmax._schedule.plan cimport Bases, Cursor, Plan
 
 cdef void stage_row(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssize_t n, char *elements,
                     char *weights) noexcept nogil
+# stage_row where loads_largest(plan); returns the largest element, or -inf if a nan hides it.
+cdef double stage_largest(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssize_t n,
+                          char *elements) noexcept nogil
 cdef void stage_tile(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssize_t rows, Py_ssize_t columns,
                      char *elements, char *weights, char *prepared) noexcept nogil
 cdef void unstage_row(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssize_t n, char *results) noexcept nogil

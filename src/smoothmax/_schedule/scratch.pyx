@@ -79,6 +79,19 @@ cdef void stage_row(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssi
         done += part
 
 
+cdef double stage_largest(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssize_t n,
+                          char *elements) noexcept nogil:
+    cdef double largest = -INFINITY
+    cdef Py_ssize_t part, done = 0
+    while done < n:
+        part = contiguous(cursor, n - done)
+        largest = max(largest, plan.load_largest(place(bases, cursor, ELEMENTS), part, elements + done*plan.itemsize,
+                                                 NULL))
+        advance(cursor, part)
+        done += part
+    return largest
+
+
 cdef inline bint is_transposed(const Plan *plan, int role, Py_ssize_t rows) noexcept nogil:
     """Whether neighbours in the array are elements of one reduction, while the reductions become columns of a tile.
 

@@ -45,14 +45,18 @@ cdef void put_best(const Scores *scores, const Division *division, Space *space,
 
 
 cdef void top_of_short_row(const Scores *scores, const Division *division, Space *space, Row *row,
-                           const char *elements) noexcept nogil:
-    """Compute the results of a row of one block, from log_softmax of all its elements."""
+                           const char *elements, double largest) noexcept nogil:
+    """Compute the results of a row of one block, from log_softmax of all its elements.
+
+    `largest` is the largest of these, and then space.maxima has those of groups; or it is nan.
+    """
     cdef const Plan *plan = scores.plan
     cdef Py_ssize_t n = division.length, i, found
     cdef double value
     cdef bint undefined = False
     plan.kernels.fused_row(elements, n, 0, space.values)
-    found = scores.kernels.find_candidates(elements, n, 0, scores.number, NAN, row.best.fresh)
+    found = scores.kernels.find_candidates(elements, n, 0, scores.number, NAN, &largest, space.maxima,
+                                           row.best.fresh)
     join_best(&row.best, found, 0)
     finish_best(&row.best)
     value = number_at(space.values, row.best.held[0].index, plan.itemsize) if row.best.count else NAN
@@ -114,7 +118,7 @@ cdef void top_of_columns(const Scores *scores, const Division *division, Space *
         if value != value:
             start_best(&row.best, k, division.room, space.held, space.fresh)
             stage_column(scores, division, space.tile, j, space)
-            top_of_short_row(scores, division, space, row, space.elements)
+            top_of_short_row(scores, division, space, row, space.elements, NAN)
             continue
         for i in range(k):
             put_number(space.values, i, itemsize, number_at(space.best, i*TILE_COLUMNS + j, itemsize))

@@ -3,7 +3,7 @@
 from smoothmax._kernels.interface cimport Kernels, State, clear
 from smoothmax._schedule.feed cimport Feed, Unit, deliver, next_block, next_block_to_write, start_feed, start_writing
 from smoothmax._schedule.narrow cimport reduce_narrow, write_narrow
-from smoothmax._schedule.plan cimport SECOND, writes
+from smoothmax._schedule.plan cimport SECOND, loads_largest, writes
 from smoothmax._schedule.results cimport finish, put_targets, take_targets
 from smoothmax._schedule.route cimport DRAFT_ROW, FUSED_ROW, JOINT_ROWS, NARROW, SCAN_ROW
 from smoothmax._schedule.rows cimport correct_row, draft_row, fused_row, joint_rows
@@ -26,10 +26,14 @@ cdef void reduce_part(const Unit *unit, const Kernels *kernels, Py_ssize_t first
             kernels.reduce_tile(state, feed.elements, feed.ld, feed.weights, feed.weights_ld, feed.rows, unit.columns)
     else:
         clear(state, 1)
+        feed.finds_largest = unit.staged_in and kernels.reduce_block != NULL and loads_largest(unit.plan)
         while feed.cursor.left:
             next_block(&feed)
             state.away = feed.away
-            kernels.reduce_row(state, feed.elements, feed.weights, feed.rows)
+            if feed.finds_largest:
+                kernels.reduce_block(state, feed.elements, feed.rows, feed.largest)
+            else:
+                kernels.reduce_row(state, feed.elements, feed.weights, feed.rows)
 
 
 cdef void write_blocks(const Unit *unit, Py_ssize_t first, Py_ssize_t n, Py_ssize_t prefetch_rows,

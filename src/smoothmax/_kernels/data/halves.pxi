@@ -50,6 +50,7 @@ cdef extern from * nogil:
         return smoothmax_float_of(bits | sign | ((is_finite - 1) & 0x7F800000));
     #endif
     }
+    static inline float smoothmax_from_bfloat16(uint16_t half) { return smoothmax_float_of((uint32_t)half << 16); }
     static inline uint16_t smoothmax_to_float16(float value) {
         uint32_t sign = smoothmax_bits_of(value) & 0x80000000;
         int32_t bits = (int32_t)(smoothmax_bits_of(value) ^ sign), result;
@@ -62,7 +63,7 @@ cdef extern from * nogil:
         return (uint16_t)((uint32_t)result | sign >> 16);
     }
     /* n neighbours, which need not be aligned. */
-    static void smoothmax_widen_float16(const char *halves, Py_ssize_t n, float *out) {
+    static CYTHON_INLINE void smoothmax_widen_float16(const char *halves, Py_ssize_t n, float *out) {
         Py_ssize_t i = 0;
     #if defined(SMOOTHMAX_HALVES)
         for (; i < n && n >= SMOOTHMAX_HALVES; i += SMOOTHMAX_HALVES) {
@@ -107,12 +108,12 @@ cdef extern from * nogil:
             memcpy(halves + 2*j, &half, 2);
         }
     }
-    static void smoothmax_widen_bfloat16(const char *halves, Py_ssize_t n, float *out) {
+    static CYTHON_INLINE void smoothmax_widen_bfloat16(const char *halves, Py_ssize_t n, float *out) {
         SMOOTHMAX_INDEPENDENT
         for (Py_ssize_t i = 0; i < n; i++) {
             uint16_t half;
             memcpy(&half, halves + 2*i, 2);
-            out[i] = smoothmax_float_of((uint32_t)half << 16);
+            out[i] = smoothmax_from_bfloat16(half);
         }
     }
     static void smoothmax_narrow_bfloat16(const float *values, Py_ssize_t n, char *halves) {
@@ -134,6 +135,8 @@ cdef extern from * nogil:
     """
     void widen_float16 "smoothmax_widen_float16"(const char *halves, Py_ssize_t n, float *out)
     void widen_bfloat16 "smoothmax_widen_bfloat16"(const char *halves, Py_ssize_t n, float *out)
+    float from_float16 "smoothmax_from_float16"(uint16_t half)
+    float from_bfloat16 "smoothmax_from_bfloat16"(uint16_t half)
     void narrow_float16 "smoothmax_narrow_float16"(const float *values, Py_ssize_t n, char *halves)
     void narrow_bfloat16 "smoothmax_narrow_bfloat16"(const float *values, Py_ssize_t n, char *halves)
 

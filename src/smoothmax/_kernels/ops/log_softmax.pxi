@@ -136,6 +136,7 @@ cdef void log_softmax_differences_tile(const real *x, Py_ssize_t ld, Py_ssize_t 
 
 cdef void fill_log_softmax(Kernels *kernels, real _) noexcept:
     kernels.reduce_row = <ReduceRow>reduce_row_rounded[real]
+    kernels.reduce_block = <ReduceBlock>reduce_block_rounded[real]
     kernels.reduce_tile = <ReduceTile>reduce_tile_rounded[real]
     kernels.merge = merge_f32 if real is float else merge_f64
     kernels.finish = <Finish>finish_log_softmax[real]

@@ -14,6 +14,14 @@ cdef void reduce_row_exact(State *state, const real *x, const real *_, Py_ssize_
     reduce_blocks(state, x, n, EXACT, <real *>NULL)
 
 
+cdef void reduce_block_rounded(State *state, const real *x, Py_ssize_t n, double largest) noexcept nogil:
+    cdef real tail[LANES]
+    cdef Py_ssize_t remaining = n % lanes_of(x)
+    if remaining:
+        pad(x + n - remaining, remaining, tail)
+    add_block(state, x, n, tail, <real>largest, ROUNDED, <real *>NULL)
+
+
 cdef void reduce_row_rounded(State *state, const real *x, const real *_, Py_ssize_t n) noexcept nogil:
     reduce_blocks(state, x, n, ROUNDED, <real *>NULL)
 
@@ -134,6 +142,7 @@ cdef void logsumexp_differences_tile(const real *x, Py_ssize_t ld, Py_ssize_t ro
 
 cdef void fill_logsumexp(Kernels *kernels, real _) noexcept:
     kernels.reduce_row = <ReduceRow>reduce_row_rounded[real]
+    kernels.reduce_block = <ReduceBlock>reduce_block_rounded[real]
     kernels.reduce_tile = <ReduceTile>reduce_tile_rounded[real]
     kernels.merge = merge_f32 if real is float else merge_f64
     kernels.needs_exact = needs_exact_f32 if real is float else needs_exact_f64

@@ -233,6 +233,7 @@ cdef void finish_nll(State *state, Py_ssize_t columns, real *out, real *sign) no
 cdef void fill_hard_loss(Kernels *kernels, real _) noexcept:
     """The loss of class targets, without a gradient."""
     kernels.reduce_row = <ReduceRow>reduce_row_rounded[real]
+    kernels.reduce_block = <ReduceBlock>reduce_block_rounded[real]
     kernels.reduce_tile = <ReduceTile>reduce_tile_exact[real]
     kernels.merge = merge_f32 if real is float else merge_f64
     kernels.finish = <Finish>finish_hard_loss[real]

@@ -121,26 +121,32 @@ cdef inline double sum_of_block(const real *x, Py_ssize_t n, real *tail, real la
     return total
 
 
+cdef inline void add_block(State *state, const real *x, Py_ssize_t n, real *tail, real largest, Terms terms,
+                           real *destination) noexcept nogil:
+    """Add a block, whose largest element is known, to the sum of a row."""
+    cdef double total, carry, count
+    if largest > state.sum.partial.maximum[0]:
+        raise_maximum(&state.sum.partial, 0, largest)
+    total = sum_of_block(x, n, tail, largest, <real>state.sum.partial.maximum[0], terms, n + state.away, destination,
+                         &carry, &count)
+    join(&state.sum.partial, 0, total, carry, count)
+
+
 cdef inline void reduce_blocks(State *state, const real *x, Py_ssize_t n, Terms terms,
                                real *destination) noexcept nogil:
     """Reduce block by block. Unless `destination` is NULL or x, also copy the elements there."""
     cdef Py_ssize_t block, i
     cdef real largest
-    cdef double total, carry, count
     cdef real tail[LANES]
     while n > 0:
         block = min_of(n, ROW_BLOCK_LANES*lanes_of(x))
         largest = max_of_row(x, block, tail)
-        if largest > state.sum.partial.maximum[0]:
-            raise_maximum(&state.sum.partial, 0, largest)
         if destination != NULL:
             if destination != x:
                 for i in range(block):
                     destination[i] = x[i]
             destination += block
-        total = sum_of_block(x, block, tail, largest, <real>state.sum.partial.maximum[0], terms, block + state.away,
-                             destination, &carry, &count)
-        join(&state.sum.partial, 0, total, carry, count)
+        add_block(state, x, block, tail, largest, terms, destination)
         x += block
         n -= block
 

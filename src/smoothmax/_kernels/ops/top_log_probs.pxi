@@ -44,12 +44,11 @@ cdef inline real next_above(real x) noexcept nogil:
     return of_ordered_bits(ordered_bits(x + 0) + 1, x)      # -0. + 0 is 0
 
 
-cdef inline real maxima_of_groups(const real *x, Py_ssize_t n, real *maxima, Py_ssize_t *groups) noexcept nogil:
+cdef inline real maxima_of_groups(const real *x, Py_ssize_t n, real *maxima) noexcept nogil:
     """The largest element of each group, and of all. A row of `maxima` has one group for each lane."""
-    cdef Py_ssize_t width = lanes_of(x), rows = n//width, remaining = n - rows*width, row = 0, j
+    cdef Py_ssize_t width = lanes_of(x), rows = n//width, remaining = n - rows*width, row = 0, groups = 0, j
     cdef real tail[LANES]
     cdef real largest[LANES]
-    groups[0] = 0
     while row < rows or remaining and row == rows:
         spread(<real>-INFINITY, largest)
         max_lane_rows(x + row*width, min_of(TOP_GROUP_ROWS, rows - row), largest)
@@ -59,10 +58,10 @@ cdef inline real maxima_of_groups(const real *x, Py_ssize_t n, real *maxima, Py_
             for j in range(lanes_of(x)):
                 largest[j] = larger(tail[j], largest[j])
         for j in range(lanes_of(x)):
-            maxima[groups[0]*width + j] = largest[j]
-        groups[0] += 1
+            maxima[groups*width + j] = largest[j]
+        groups += 1
     spread(<real>-INFINITY, largest)
-    max_lane_rows(maxima, groups[0], largest)
+    max_lane_rows(maxima, groups, largest)
     return max_of_lanes(largest)
 
 
@@ -95,21 +94,23 @@ cdef inline real raised(const real *maxima, Py_ssize_t groups, Py_ssize_t k, Py_
 
 
 cdef Py_ssize_t find_candidates(const real *x, Py_ssize_t n, Py_ssize_t first, Py_ssize_t k, double known,
-                                Candidate *out) noexcept nogil:
+                                double *largest, real *maxima, Candidate *out) noexcept nogil:
     """Append the elements of a block of n that may be among the k largest of the row.
 
     Returns how many. `first` is the index of x[0] in the row. k elements before it are no less than `known`, so only
-    larger elements are candidates; nan if there are fewer elements. There must be room for one more than n.
+    larger elements are candidates; nan if there are fewer elements. `maxima` and `largest` are those of
+    maxima_of_groups; if `largest` is nan, they are computed first. There must be room for one more than n.
     """
-    cdef Py_ssize_t width = lanes_of(x), groups, number, found = 0, i, j, at
-    cdef real maxima[LANES*TOP_MAXIMA_ROWS]
-    cdef real largest = maxima_of_groups(x, n, maxima, &groups)
+    cdef Py_ssize_t width = lanes_of(x), groups = (n + TOP_GROUP_ROWS*width - 1)//(TOP_GROUP_ROWS*width)
+    cdef Py_ssize_t number, found = 0, i, j, at
     cdef real least = next_above(<real>known) if known == known else <real>-INFINITY
-    if not largest >= least:
+    if largest[0] != largest[0]:
+        largest[0] = maxima_of_groups(x, n, maxima)
+    if not largest[0] >= least:
         return 0
     number = number_at_least(maxima, groups, least)
     if number > k:
-        least = raised(maxima, groups, k, number, largest, least)
+        least = raised(maxima, groups, k, number, <real>largest[0], least)
         number = number_at_least(maxima, groups, least)
     if number*TOP_SPARSE_ELEMENTS > n:
         for i in range(n):

@@ -102,6 +102,7 @@ cdef void uniform_state_differences_tile(State *state, const real *x, Py_ssize_t
 cdef void fill_uniform_logsumexp(Kernels *kernels, real _) noexcept:
     kernels.weighs = True
     kernels.reduce_row = <ReduceRow>reduce_row_rounded[real]
+    kernels.reduce_block = <ReduceBlock>reduce_block_rounded[real]
     kernels.reduce_tile = <ReduceTile>reduce_tile_rounded[real]
     kernels.merge = merge_f32 if real is float else merge_f64
     kernels.needs_exact = weighed_needs_exact_f32 if real is float else weighed_needs_exact_f64

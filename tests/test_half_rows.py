@@ -1,0 +1,99 @@
+"""Rows of float16 and bfloat16, whose largest is found as an integer, have the bits of the floats they convert to."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from smoothmax import categorical, cross_entropy, logsumexp, num_threads, top_log_probs
+from smoothmax._schedule.explain import explain
+from smoothmax._thresholds import limits
+
+ml_dtypes = pytest.importorskip("ml_dtypes")
+
+HALVES = [np.dtype(np.float16), np.dtype(ml_dtypes.bfloat16)]
+LIMITS = limits()
+LANES = LIMITS["LANES_F32"]
+GROUP = LANES * LIMITS["TOP_GROUP_ROWS"]  # elements
+BLOCK = LIMITS["ROW_BLOCK_BYTES"] // np.dtype(np.float32).itemsize
+# The last block has one element, part of a row of lanes, whole rows, whole groups, or a row of lanes and a part more.
+LENGTHS = [GROUP - 5, BLOCK]  # one block
+LENGTHS += [2 * BLOCK + n for n in (1, LANES - 1, LANES, GROUP - 1, GROUP, GROUP + 5, 3 * GROUP + LANES + 5, BLOCK)]
+each_type = pytest.mark.parametrize("dtype", HALVES, ids=str)
+
+
+def rows_of(n):
+    """Rows of n elements: of both signs, negative, small, rising, with zeros of both signs, and with special values."""
+    rng = np.random.default_rng(n)
+    noise = rng.normal(scale=3, size=n)
+    rows = [noise, -np.abs(noise) - 20, noise * 1e-40, np.linspace(-30, 30, n), np.linspace(30, -30, n)]
+    rows += [np.where(noise > 0, 0.0, -0.0), np.where(noise > 0, -0.0, -5.0), np.full(n, -0.0), np.full(n, -7.0)]
+    rows += [np.where(noise > 5, noise, -np.inf), np.full(n, -np.inf)]
+    for place, value in itertools.product((0, n // 2, n - 1), (90.0, np.inf, -np.inf, np.nan, -np.nan)):
+        rows.append(noise.copy())
+        rows[-1][place] = value
+    return np.array(rows)
+
+
+def bits(x):
+    """The bits, with all nans equal."""
+    return np.where(np.isnan(x), np.float32(np.nan), x).view(np.int32)
+
+
+@each_type
+@pytest.mark.parametrize("n", LENGTHS)
+def test_sums_have_the_bits_of_floats(n, dtype):
+    x = rows_of(n).astype(dtype)
+    floats = x.astype(np.float32)
+    assert explain(logsumexp, x, axis=1)["name"] == ("ONE_PASS_ROW" if n > BLOCK else "JOINT_ROWS")
+    found, expected = logsumexp(x, axis=1, dtype=np.float32), logsumexp(floats, axis=1)
+    np.testing.assert_array_equal(bits(found), bits(expected))
+    targets = np.full(len(x), n - 1)
+    losses, expected = (cross_entropy(a, targets, reduction="none") for a in (x, floats))
+    np.testing.assert_array_equal(losses.astype(np.float32), expected.astype(dtype).astype(np.float32))
+
+
+@each_type
+def test_a_row_of_several_axes_has_the_bits_of_floats(dtype):
+    """Its blocks consist of stretches that are not contiguous with each other."""
+    x = np.random.default_rng(0).normal(scale=3, size=(3, 40, 600)).astype(dtype)[:, :, :500]
+    found, expected = logsumexp(x, axis=(1, 2), dtype=np.float32), logsumexp(x.astype(np.float32), axis=(1, 2))
+    np.testing.assert_array_equal(bits(found), bits(expected))
+
+
+@each_type
+@pytest.mark.parametrize("k", [1, 5, LIMITS["TOP_SORTED_ELEMENTS"] + 1])
+@pytest.mark.parametrize("n", LENGTHS)
+def test_the_largest_are_those_of_floats(n, k, dtype):
+    """Halves have many ties. The lower index precedes."""
+    x = rows_of(n).astype(dtype)
+    values, indices = top_log_probs(x, k)
+    expected, places = top_log_probs(x.astype(np.float32), k)
+    np.testing.assert_array_equal(indices, places)
+    np.testing.assert_array_equal(values.astype(np.float32), expected.astype(dtype).astype(np.float32))
+    wide = np.isfinite(expected[:, 0])
+    order = np.argsort(-x[wide].astype(np.float64), axis=1, kind="stable")[:, :k]
+    np.testing.assert_array_equal(indices[wide], order)
+
+
+@each_type
+@pytest.mark.parametrize("n", LENGTHS)
+def test_draws_are_those_of_floats(n, dtype):
+    x = rows_of(n).astype(dtype)
+    x = x[np.isfinite(x.astype(np.float32).max(1))]
+    draws = [categorical(a, size=(20, len(x)), rng=7) for a in (x, x.astype(np.float32))]
+    np.testing.assert_array_equal(*draws)
+
+
+@each_type
+def test_bits_do_not_depend_on_threads_or_alignment(dtype):
+    x = np.random.default_rng(0).normal(scale=3, size=(2, 40 * BLOCK + 5)).astype(dtype)
+    memory = np.empty(x.nbytes + 1, np.uint8)
+    odd = memory[1:].view(dtype).reshape(x.shape)
+    odd[:] = x
+    found = []
+    for threads, a in itertools.product((1, 3), (x, odd)):
+        with num_threads(threads):
+            results = logsumexp(a, axis=1, dtype=np.float32), *top_log_probs(a, 9)
+            found.append(tuple(one.tobytes() for one in results))
+    assert len(set(found)) == 1
