@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from smoothmax import categorical, cross_entropy, logsumexp, num_threads, top_log_probs
+from smoothmax import categorical, cross_entropy, log_softmax, logsumexp, num_threads, top_log_probs
 from smoothmax._schedule.explain import explain
 from smoothmax._thresholds import limits
 
@@ -26,7 +26,14 @@ def rows_of(n):
     """Rows of n elements: of both signs, negative, small, rising, with zeros of both signs, and with special values."""
     rng = np.random.default_rng(n)
     noise = rng.normal(scale=3, size=n)
-    rows = [noise, -np.abs(noise) - 20, noise * 1e-40, np.linspace(-30, 30, n), np.linspace(30, -30, n)]
+    rows = [
+        noise,
+        -np.abs(noise) - 20,
+        -np.abs(noise) * 300 - 5,
+        noise * 1e-40,
+        np.linspace(-30, 30, n),
+        np.linspace(30, -30, n),
+    ]
     rows += [np.where(noise > 0, 0.0, -0.0), np.where(noise > 0, -0.0, -5.0), np.full(n, -0.0), np.full(n, -7.0)]
     rows += [np.where(noise > 5, noise, -np.inf), np.full(n, -np.inf)]
     for place, value in itertools.product((0, n // 2, n - 1), (90.0, np.inf, -np.inf, np.nan, -np.nan)):
@@ -38,6 +45,12 @@ def rows_of(n):
 def bits(x):
     """The bits, with all nans equal."""
     return np.where(np.isnan(x), np.float32(np.nan), x).view(np.int32)
+
+
+def half_bits(x, dtype):
+    """The bits of halves in native order, without the sign of nan, which is the compiler's choice."""
+    found = np.ascontiguousarray(x, dtype)
+    return found.view(np.uint16) & np.where(np.isnan(found), np.uint16(0x7FFF), np.uint16(0xFFFF))
 
 
 @each_type
@@ -97,3 +110,28 @@ def test_bits_do_not_depend_on_threads_or_alignment(dtype):
             results = logsumexp(a, axis=1, dtype=np.float32), *top_log_probs(a, 9)
             found.append(tuple(one.tobytes() for one in results))
     assert len(set(found)) == 1
+
+
+@each_type
+@pytest.mark.parametrize("n", [n for n in LENGTHS if n > BLOCK])
+def test_log_softmax_has_the_same_bits_through_the_scratch(n, dtype):
+    """A strided row passes the scratch. A contiguous one is written from half to half, unless a result may be nan."""
+    x = rows_of(n).astype(dtype)
+    x.view(np.uint16)[np.isnan(x)] = 0x7FFF  # a nan of all digits, of which results keep none
+    strided = np.repeat(x, 2, axis=1)[:, ::2]
+    assert explain(log_softmax, x, axis=1)["name"] == "TWO_PASS_ROW"
+    expected = log_softmax(strided, axis=1)
+    swapped, spaced = np.empty_like(x, dtype=dtype.newbyteorder()), np.empty((len(x), 2 * n), dtype)[:, ::2]
+    for out in (None, swapped, spaced, x.copy()):
+        found = log_softmax(x, axis=1, out=out)
+        np.testing.assert_array_equal(half_bits(found, dtype), half_bits(expected, dtype))
+    in_place = log_softmax(out, axis=1, out=out)
+    np.testing.assert_array_equal(in_place.astype(np.float32), log_softmax(expected, axis=1).astype(np.float32))
+
+
+@each_type
+def test_log_softmax_of_several_axes_is_written_stretch_by_stretch(dtype):
+    x = np.random.default_rng(0).normal(scale=3, size=(3, 40, 600)).astype(dtype)[:, :, :500]
+    out = np.empty((3, 40, 500), dtype)
+    log_softmax(x, axis=(1, 2), out=out)
+    np.testing.assert_array_equal(out.reshape(3, -1), log_softmax(x.reshape(3, -1), axis=1))

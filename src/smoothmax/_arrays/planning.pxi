@@ -31,6 +31,7 @@ cdef int prepare(Plan *plan, Operation operation, Shape *shape, cnp.ndarray arra
     put_array(plan, ELEMENTS, array, computing)
     plan.load = loader(cnp.PyArray_TYPE(array), doubles)
     plan.load_largest = largest_loader(array, doubles)
+    plan.write_halves = NULL
     take_strides(array, ELEMENTS, shape)
     for role in range(ROLES):
         if role != ELEMENTS:
@@ -62,6 +63,9 @@ cdef inline void take_kernels_of_halves(Plan *plan, cnp.ndarray result, int numb
     """Compute no more digits than halves have, if the results are of a half type `number` and go nowhere wider."""
     if plan.kernels.of_halves != NULL and not is_kernel_type(number) and cnp.PyArray_TYPE(result) == number:
         plan.kernels = plan.kernels.of_halves
+        if order_of(result) == NATIVE and plan.load_largest == largest_loader(result, False):
+            plan.write_halves = (plan.kernels.write_float16_row if number == cnp.NPY_FLOAT16
+                                 else plan.kernels.write_bfloat16_row)
 
 
 cdef void put_reduced_result(Plan *plan, cnp.ndarray result, int computing, Shape *shape, bint keepdims) noexcept:

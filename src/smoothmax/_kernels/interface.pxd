@@ -159,6 +159,7 @@ ctypedef bint (*NeedsExact)(const State *state, Py_ssize_t columns) noexcept nog
 ctypedef void (*ReplaceInexact)(State *state, const State *exact, Py_ssize_t columns) noexcept nogil
 ctypedef void (*Finish)(State *state, Py_ssize_t columns, void *out, void *sign) noexcept nogil
 ctypedef void (*WriteRow)(const State *state, const void *x, const void *b, Py_ssize_t n, void *out) noexcept nogil
+ctypedef bint (*WriteHalves)(const State *state, const void *x, Py_ssize_t n, void *out) noexcept nogil
 ctypedef void (*WriteTile)(const State *state, const void *x, Py_ssize_t ld, const void *b, Py_ssize_t b_ld,
                            Py_ssize_t rows, Py_ssize_t columns, void *out, Py_ssize_t out_ld,
                            Py_ssize_t prefetch_rows) noexcept nogil
@@ -265,6 +266,10 @@ cdef struct Kernels:
     Merge merge
     Finish finish
     WriteRow write_row
+    # write_row from halves to halves of the same type, neighbours in native order; False if results may be nan, which
+    # this function cannot write. NULL if the operation does not have it.
+    WriteHalves write_float16_row
+    WriteHalves write_bfloat16_row
     WriteTile write_tile
     # Sums of rounded exponentials cost a sixth less. `needs_exact` says whether a result needs better sums. Then
     # `exact` computes them, and `replace_inexact` replaces the sums that were not good enough.

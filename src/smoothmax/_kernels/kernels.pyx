@@ -22,7 +22,8 @@ from smoothmax._kernels.interface cimport (
     FusedRow, FusedStateRow, FusedStateTile, FusedTile, FusedWeightedTile, JointRow, Kernels, LeftElements, Load,
     LogProducts, MultiplyStack, NumberF32, NumberF64, PartialSum, PickElement, PickElements, PickOfTile,
     ProductKernels, ProductSum, RaisePeaks, ReduceBlock, ReduceRow, ReduceTile, RunningSum, ScaleRow, ScaleTile,
-    Scaling, ScoreKernels, Select, State, Table, TopOfTile, Transpose, WeightedSum, WriteRow, WriteTile, clear,
+    Scaling, ScoreKernels, Select, State, Table, TopOfTile, Transpose, WeightedSum, WriteHalves, WriteRow,
+    WriteTile, clear,
 )
 from smoothmax._kernels.interface cimport Store as StoreElements    # loops/add.pxi has another Store
 from smoothmax._kernels.cache_lines cimport prefetch_line, prefetch_line_l2, prefetch_line_to_write
@@ -77,6 +78,7 @@ include "ops/logsumexp.pxi"
 include "ops/softmax.pxi"
 include "ops/softmax_draft.pxi"
 include "ops/log_softmax.pxi"
+include "ops/half_log_softmax_rows.pxi"
 include "ops/half_results.pxi"
 include "ops/logsumexp_and_softmax.pxi"
 include "ops/weighted_sum.pxi"

@@ -2,7 +2,7 @@
 # no Python objects, so that it can be walked without the GIL.
 
 from smoothmax._kernels.interface cimport (
-    ONE_ADDEND_A_ROW, ONE_ADDEND_EACH, Addends, ByteOrder, DataKernels, Kernels, Load, LoadLargest, Store,
+    ONE_ADDEND_A_ROW, ONE_ADDEND_EACH, Addends, ByteOrder, DataKernels, Kernels, Load, LoadLargest, Store, WriteHalves,
 )
 
 
@@ -56,6 +56,7 @@ cdef struct Plan:
     bint converted              # the type of the input is not the type that the kernels compute in
     Load load
     LoadLargest load_largest    # the same for neighbours, and their largest element; NULL if elements are no halves
+    WriteHalves write_halves    # kernels.write_row for elements and results of one half type; NULL for others
     Load load_weights
     Load load_factors
     Load load_addends

@@ -3,7 +3,9 @@
 from smoothmax._kernels.interface cimport Kernels, State, clear
 from smoothmax._schedule.feed cimport Feed, Unit, deliver, next_block, next_block_to_write, start_feed, start_writing
 from smoothmax._schedule.narrow cimport reduce_narrow, write_narrow
-from smoothmax._schedule.plan cimport SECOND, loads_largest, writes
+from smoothmax._schedule.plan cimport (
+    ELEMENTS, RESULT, SECOND, Cursor, Plan, advance, are_neighbours, contiguous, loads_largest, place, start, writes,
+)
 from smoothmax._schedule.results cimport finish, put_targets, take_targets
 from smoothmax._schedule.route cimport DRAFT_ROW, FUSED_ROW, JOINT_ROWS, NARROW, SCAN_ROW
 from smoothmax._schedule.rows cimport correct_row, draft_row, fused_row, joint_rows
@@ -36,11 +38,33 @@ cdef void reduce_part(const Unit *unit, const Kernels *kernels, Py_ssize_t first
                 kernels.reduce_row(state, feed.elements, feed.weights, feed.rows)
 
 
+cdef inline bint writes_halves(const Plan *plan) noexcept nogil:
+    """Whether a row of halves can be written without the scratch."""
+    return plan.write_halves != NULL and loads_largest(plan) and are_neighbours(plan, &plan.reduced, RESULT)
+
+
+cdef bint write_halves(const Unit *unit, Py_ssize_t first, Py_ssize_t n, const State *state) noexcept nogil:
+    """Write results from halves to halves. Returns False, before any is written, if results may be nan."""
+    cdef const Plan *plan = unit.plan
+    cdef Py_ssize_t part
+    cdef Cursor cursor
+    start(&cursor, &plan.reduced, 0, first, n)
+    while cursor.left:
+        part = contiguous(&cursor, cursor.left)
+        if not plan.write_halves(state, place(&unit.bases, &cursor, ELEMENTS), part,
+                                 place(&unit.bases, &cursor, RESULT)):
+            return False
+        advance(&cursor, part)
+    return True
+
+
 cdef void write_blocks(const Unit *unit, Py_ssize_t first, Py_ssize_t n, Py_ssize_t prefetch_rows,
                        const State *state) noexcept nogil:
     """Write the results of n elements of each reduction from `first` on."""
     cdef const Kernels *kernels = unit.plan.kernels
     cdef Feed feed
+    if not unit.route.is_tile and writes_halves(unit.plan) and write_halves(unit, first, n, state):
+        return
     start_writing(&feed, unit, first, n)
     while feed.cursor.left:
         next_block_to_write(&feed)

@@ -82,6 +82,35 @@ cdef extern from * nogil:
             out[j] = smoothmax_from_float16(half);
         }
     }
+    /* n numbers that are not nan, for loops over lanes: n is a multiple of SMOOTHMAX_HALVES. */
+    static CYTHON_INLINE void smoothmax_narrow_numbers_float16(const float *values, Py_ssize_t n, char *halves) {
+    #if defined(SMOOTHMAX_HALVES)
+        for (Py_ssize_t i = 0; i < n; i += SMOOTHMAX_HALVES) {
+            smoothmax_halves some;
+            smoothmax_floats floats;
+            memcpy(&floats, values + i, sizeof floats);
+            some = SMOOTHMAX_TO_NEAREST(floats);
+            memcpy(halves + 2*i, &some, sizeof some);
+        }
+    #else
+        SMOOTHMAX_INDEPENDENT
+        for (Py_ssize_t i = 0; i < n; i++) {
+            uint16_t half = smoothmax_to_float16(values[i]);
+            memcpy(halves + 2*i, &half, 2);
+        }
+    #endif
+    }
+    static inline uint16_t smoothmax_to_bfloat16(float value) {
+        uint32_t bits = smoothmax_bits_of(value);
+        return (uint16_t)((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
+    }
+    static CYTHON_INLINE void smoothmax_narrow_numbers_bfloat16(const float *values, Py_ssize_t n, char *halves) {
+        SMOOTHMAX_INDEPENDENT
+        for (Py_ssize_t i = 0; i < n; i++) {
+            uint16_t half = smoothmax_to_bfloat16(values[i]);
+            memcpy(halves + 2*i, &half, 2);
+        }
+    }
     static void smoothmax_narrow_float16(const float *values, Py_ssize_t n, char *halves) {
         Py_ssize_t i = 0;
     #if defined(SMOOTHMAX_HALVES)
@@ -121,7 +150,7 @@ cdef extern from * nogil:
         SMOOTHMAX_INDEPENDENT
         for (Py_ssize_t i = 0; i < n; i++) {
             uint32_t bits = smoothmax_bits_of(values[i]);
-            uint16_t half = (uint16_t)((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
+            uint16_t half = smoothmax_to_bfloat16(values[i]);
             nans |= 0x7F800000 - (int32_t)(bits & 0x7FFFFFFF);
             memcpy(halves + 2*i, &half, 2);
         }
@@ -138,6 +167,8 @@ cdef extern from * nogil:
     float from_float16 "smoothmax_from_float16"(uint16_t half)
     float from_bfloat16 "smoothmax_from_bfloat16"(uint16_t half)
     void narrow_float16 "smoothmax_narrow_float16"(const float *values, Py_ssize_t n, char *halves)
+    void narrow_numbers_float16 "smoothmax_narrow_numbers_float16"(const float *values, Py_ssize_t n, char *halves)
+    void narrow_numbers_bfloat16 "smoothmax_narrow_numbers_bfloat16"(const float *values, Py_ssize_t n, char *halves)
     void narrow_bfloat16 "smoothmax_narrow_bfloat16"(const float *values, Py_ssize_t n, char *halves)
 
 ctypedef void (*Widen)(const char *halves, Py_ssize_t n, float *out) noexcept nogil

@@ -313,6 +313,8 @@ cdef void fill_half_results(Kernels *kernels) noexcept:
     softmax.fused_tile_bytes = FUSED_SOFTMAX_TILE_BYTES
     log_softmax[0] = kernels[<int>LOG_SOFTMAX]
     log_softmax.draft_row, log_softmax.correct_row = NULL, NULL
+    log_softmax.write_float16_row = <WriteHalves>write_float16_row_of_log_softmax
+    log_softmax.write_bfloat16_row = <WriteHalves>write_bfloat16_row_of_log_softmax
     log_softmax.fused_differences_tile = <FusedTile>half_log_softmax_tile
     log_softmax.differences_max_rows = HALF_TILE_ROWS
     kernels[<int>SOFTMAX].of_halves = softmax
