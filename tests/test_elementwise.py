@@ -111,6 +111,7 @@ def test_special_values_are_those_of_the_contract(name, values, expected, dtype)
             assert np.array_equal(got[::2], np.full((n + 1) // 2, expected, dtype), equal_nan=True)
             assert np.array_equal(np.signbit(got[::2]), np.full((n + 1) // 2, np.signbit(expected))) or expected != 0
             assert np.isfinite(got[1::2]).all()
+            assert same(ufunc(*arrays, where=True), got)  # by NumPy's own way, which looks at flags
 
 
 @every_type

@@ -47,7 +47,7 @@ def by_numpy(ufunc, *x):
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=lambda dtype: dtype.__name__)
 @pytest.mark.parametrize("name", UNARY + BINARY)
-def test_one_shape(name, dtype):
+def test_operands_of_one_shape_have_the_bits_of_numpys_way(name, dtype):
     ufunc = getattr(smoothmax, name)
     for threads in (1, 3):
         with smoothmax.num_threads(threads):
@@ -69,7 +69,7 @@ def test_shapes_that_broadcast(name, shapes, dtype):
 
 
 def test_broadcast_operands_are_shared_by_threads():
-    """NumPy calls a loop for each row, and a row is too short to be shared."""
+    """NumPy passes broadcast operands in parts, each of which is too short to be shared."""
     script = """if True:
         import numpy, smoothmax
         from smoothmax._schedule.pool import _helpers
@@ -98,7 +98,7 @@ def unlike(x):
     ]  # fmt: skip
 
 
-def test_other_operands_go_to_numpy():
+def test_other_operands_have_numpys_types_and_order():
     x = np.linspace(-1.0, 1.0, 10)
     for x1, x2 in unlike(x):
         got, expected = smoothmax.logaddexp(x1, x2), np.logaddexp(x1, x2)
@@ -106,6 +106,12 @@ def test_other_operands_go_to_numpy():
         assert got.dtype == expected.dtype
         assert got.flags.f_contiguous == expected.flags.f_contiguous
         np.testing.assert_allclose(got, expected, rtol=1e-3 if got.dtype == np.float16 else 1e-6)
+
+
+def test_metadata_of_a_dtype_is_kept():
+    x = np.zeros(3, np.dtype("f8", metadata={"unit": "nat"}))
+    assert smoothmax.log1pexp(x).dtype.metadata == {"unit": "nat"}
+    assert smoothmax.logaddexp(x, np.zeros(3)).dtype.metadata == np.add(x, np.zeros(3)).dtype.metadata
 
 
 def test_an_operand_that_has_its_own_ufuncs_is_asked():
@@ -155,9 +161,14 @@ def test_a_result_that_is_too_large_has_numpys_error():
 
 
 def test_no_flag_is_left():
+    """NumPy looks at flags after its own loops only, so a loop of NumPy makes the calls."""
     x = np.array([-800.0, 800.0, np.inf, -np.inf, 1e-310])
-    with np.errstate(all="raise"):
+
+    def call(_):
         smoothmax.logaddexp(x, -x)
         smoothmax.logsubexp(x, x[::-1].copy())
         smoothmax.log1mexp(x)
         smoothmax.logaddexp(x[:, None].copy(), x)
+
+    with np.errstate(all="raise"):
+        np.frompyfunc(call, 1, 1)(0)

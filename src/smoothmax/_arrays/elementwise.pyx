@@ -9,8 +9,8 @@ from libc.string cimport memcpy
 from smoothmax._arrays.elements cimport loader, storer
 from smoothmax._kernels.dispatch cimport elementwise_of
 from smoothmax._kernels.environment cimport (
-    Environment, WholeEnvironment, enter_environment, enter_whole_environment, leave_whole_environment,
-    leave_without_flags,
+    Environment, WholeEnvironment, enter_environment, enter_whole_environment, leave_environment,
+    leave_whole_environment,
 )
 from smoothmax._kernels.interface cimport (
     ELEMENTWISE_OPERATIONS, LOG1MEXP, LOG1PEXP, LOGADDEXP, LOGSUBEXP, LOG_EXPIT, NATIVE, Elementwise, ElementwiseRow,
@@ -52,6 +52,7 @@ cdef extern from *:
     ctypedef int (*Resolver "smoothmax_resolver")(PyUFuncObject *ufunc, cnp.NPY_CASTING casting, PyObject **operands,
                                                   PyObject *type_tuple, PyObject **dtypes) except -1
     Resolver set_resolver "smoothmax_set_resolver"(object ufunc, Resolver resolver)
+    PyObject *metadata_of "PyDataType_METADATA"(const cnp.PyArray_Descr *dtype)
     enum:
         PyUFunc_IdentityValue
         PyUFunc_None
@@ -69,7 +70,8 @@ cdef int[LOOPS] TYPES = [cnp.NPY_FLOAT16, cnp.NPY_FLOAT32, cnp.NPY_FLOAT64, cnp.
 
 cdef struct Loop:
     # The functions that compute elements of one type.
-    int operands, number        # of NumPy's for the type of the elements
+    int operands
+    int type_number             # NumPy's, of the elements
     bint direct                 # the elements are floats or doubles already
     Py_ssize_t size             # of an element in the type of the computation
     ElementwiseRow row
@@ -90,6 +92,7 @@ cdef Ufunc[ELEMENTWISE_OPERATIONS] UFUNCS, STAND_INS
 cdef list TEXTS = []                      # names and docstrings that ufuncs point to
 
 
+include "elementwise_rows.pxi"
 include "elementwise_loops.pxi"
 include "elementwise_calls.pxi"
 
@@ -98,7 +101,7 @@ include "elementwise_calls.pxi"
 
 cdef void prepare_loop(Loop *loop, Elementwise operation, int operands, int number) noexcept:
     cdef bint doubles = number != cnp.NPY_FLOAT16 and number != cnp.NPY_FLOAT32
-    loop.operands, loop.number = operands, number
+    loop.operands, loop.type_number = operands, number
     loop.direct = number == cnp.NPY_FLOAT32 or number == cnp.NPY_FLOAT64
     loop.size = sizeof(double) if doubles else sizeof(float)
     loop.row = elementwise_of(operation, doubles)

@@ -1,15 +1,19 @@
 # Calls of a ufunc with contiguous arrays alone, which go past NumPy's own function.
 #
-# NumPy finds types, loop and iterator in 150 ns or more, and calls the loop once for each row of operands that it
-# broadcasts, so no row is long enough to be shared by threads (P62). Arrays of one type that has kernels need none of
-# that. A call with keywords, numbers, lists, other types or layouts, and every method goes to NumPy, which gives the
-# same bits. So do operands that do not broadcast: NumPy raises the error.
+# NumPy takes 150 ns or more to find types, loop and iterator, and passes operands that it broadcasts in parts of at
+# most 8192 elements, or one row at a time if rows are longer, so there is too little for threads to share (P62).
+# Contiguous arrays of one type that kernels read need neither the search nor the parts. Every other call goes to NumPy
+# and has the same bits: with keywords, `out`, numbers, lists, other types or layouts, methods, or more loops than two.
+# So do operands that do not broadcast: NumPy raises the error.
 
 cdef vectorcallfunc vectorcall_of_numpy = NULL
 
 
 cdef const Loop *loop_of_arrays(PyUFuncObject *ufunc, PyObject *const *arguments) noexcept:
-    """The loop for operands that are aligned, C-contiguous arrays of one type that kernels read, or NULL."""
+    """The loop for operands that are aligned, C-contiguous arrays of one type that kernels read, or NULL.
+
+    A dtype with metadata goes to NumPy, which gives it to the result.
+    """
     cdef const Loop *loops = <const Loop *>ufunc.data[0]
     cdef int number = -1, i
     for i in range(ufunc.nin):
@@ -18,11 +22,13 @@ cdef const Loop *loop_of_arrays(PyUFuncObject *ufunc, PyObject *const *arguments
         array = <cnp.ndarray>arguments[i]
         if not cnp.PyArray_ISCARRAY_RO(array) or cnp.PyArray_NDIM(array) == 0:
             return NULL
+        if metadata_of(cnp.PyArray_DESCR(array)) != NULL:
+            return NULL
         if i > 0 and cnp.PyArray_TYPE(array) != number:
             return NULL
         number = cnp.PyArray_TYPE(array)
     for i in range(ufunc.ntypes):
-        if loops[i].number == number:
+        if loops[i].type_number == number:
             return &loops[i] if loops[i].direct else NULL
     return NULL
 
@@ -37,7 +43,7 @@ cdef struct Broadcast:
 
 
 cdef enum:
-    BOTH_MOVE = -1      # along an axis; otherwise the number of the operand that is repeated
+    NO_OPERAND = -1     # is repeated along an axis; otherwise the number of the one that is
 
 
 cdef inline cnp.npy_intp length_along(cnp.ndarray array, int axis, int ndim) noexcept:
@@ -48,6 +54,10 @@ cdef inline cnp.npy_intp length_along(cnp.ndarray array, int axis, int ndim) noe
 
 cdef void set_steps(cnp.npy_intp *steps, int repeated, Py_ssize_t of_first, Py_ssize_t of_second,
                     Py_ssize_t of_results) noexcept:
+    """Put the steps of operands and results. The repeated operand stays.
+
+    A single operand is both operands, and its results take the place of the second.
+    """
     steps[0] = 0 if repeated == 0 else of_first
     steps[1] = 0 if repeated == 1 else of_second
     steps[2] = of_results
@@ -58,13 +68,13 @@ cdef bint broadcast_to_rows(Broadcast *to, cnp.ndarray first, cnp.ndarray second
 
     Neighbouring axes along which the same operand is repeated are one.
     """
-    cdef int axis, repeated, along_columns = BOTH_MOVE, along_rows = BOTH_MOVE
+    cdef int axis, repeated, along_columns = NO_OPERAND, along_rows = NO_OPERAND
     cdef cnp.npy_intp length, other
     to.ndim = max(cnp.PyArray_NDIM(first), cnp.PyArray_NDIM(second))
     to.rows = to.columns = 1
     for axis in range(to.ndim - 1, -1, -1):
         length, other = length_along(first, axis, to.ndim), length_along(second, axis, to.ndim)
-        repeated = BOTH_MOVE if length == other else 0 if length == 1 else 1
+        repeated = NO_OPERAND if length == other else 0 if length == 1 else 1
         if repeated == 1 and other != 1:
             return False
         length = to.shape[axis] = other if repeated == 0 else length
@@ -86,7 +96,7 @@ cdef bint broadcast_to_rows(Broadcast *to, cnp.ndarray first, cnp.ndarray second
 
 cdef object compute_arrays(const Loop *loop, Broadcast *to, cnp.ndarray first, cnp.ndarray second):
     """A new array of the results."""
-    cdef cnp.ndarray result = cnp.PyArray_EMPTY(to.ndim, to.shape, loop.number, 0)
+    cdef cnp.ndarray result = cnp.PyArray_EMPTY(to.ndim, to.shape, loop.type_number, 0)
     cdef char *arrays[MAX_OPERANDS + 1]
     cdef Results results
     cdef Environment environment
@@ -100,7 +110,7 @@ cdef object compute_arrays(const Loop *loop, Broadcast *to, cnp.ndarray first, c
     else:
         with nogil:
             share_results(&results)
-    leave_without_flags(&environment)
+    leave_environment(&environment)
     return result
 
 

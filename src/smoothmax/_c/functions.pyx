@@ -11,7 +11,7 @@ from libc.stdint cimport uintptr_t
 from libc.string cimport memcpy
 
 from smoothmax._kernels.dispatch cimport kernels_of, number_f32_of, number_f64_of
-from smoothmax._kernels.environment cimport Environment, enter_environment, leave_without_flags
+from smoothmax._kernels.environment cimport Environment, enter_environment, leave_environment
 from smoothmax._kernels.interface cimport (
     ELEMENTWISE_OPERATIONS, LOG1MEXP, LOG1PEXP, LOGADDEXP, LOGSUBEXP, LOGSUMEXP, LOG_EXPIT, LOG_SOFTMAX, OPERATIONS,
     SOFTMAX, Elementwise, Kernels, NumberF32, NumberF64, Operation,
@@ -90,7 +90,7 @@ cdef inline real reduce(Operation operation, const real *x, ptrdiff_t n, ptrdiff
     row = row_of(x, n, stride)
     enter_environment(&environment)
     reduce_strided(kernels_for(operation, x), &row, &result)
-    leave_without_flags(&environment)
+    leave_environment(&environment)
     return result
 
 
@@ -103,7 +103,7 @@ cdef inline void transform_row(Operation operation, const real *x, ptrdiff_t n, 
     row, results = row_of(x, n, stride), row_of(out, n, out_stride)
     enter_environment(&environment)
     transform_strided(kernels_for(operation, x), &row, &results)
-    leave_without_flags(&environment)
+    leave_environment(&environment)
 
 
 cdef real logsumexp(const real *x, ptrdiff_t n, ptrdiff_t stride) noexcept nogil:
@@ -128,7 +128,7 @@ cdef inline real combine(Elementwise operation, real x1, real x2) noexcept nogil
         result = NUMBERS_F32[<int>operation](x1, x2)
     else:
         result = NUMBERS_F64[<int>operation](x1, x2)
-    leave_without_flags(&environment)
+    leave_environment(&environment)
     return result
 
 
@@ -177,7 +177,7 @@ cdef void absorb(partial *sum, const real *x, ptrdiff_t n, ptrdiff_t stride) noe
     memcpy(&packed, sum, sizeof(Packed))
     enter_environment(&environment)
     absorb_strided(kernels_of_sum(sum).mergeable, &packed, &row)
-    leave_without_flags(&environment)
+    leave_environment(&environment)
     memcpy(sum, &packed, sizeof(Packed))
 
 
@@ -188,7 +188,7 @@ cdef void merge_partials(partial *sum, const partial *other) noexcept nogil:
     memcpy(&added, other, sizeof(Packed))
     enter_environment(&environment)
     merge_packed(kernels_of_sum(sum), &packed, &added)
-    leave_without_flags(&environment)
+    leave_environment(&environment)
     memcpy(sum, &packed, sizeof(Packed))
 
 
@@ -198,7 +198,7 @@ cdef inline void finish_partial(const partial *sum, void *result) noexcept nogil
     memcpy(&packed, sum, sizeof(Packed))
     enter_environment(&environment)
     finish_packed(kernels_of_sum(sum), &packed, result)
-    leave_without_flags(&environment)
+    leave_environment(&environment)
 
 
 cdef double result_f64(const PartialF64 *sum) noexcept nogil:

@@ -4,8 +4,9 @@
 # different bits, and constants that round would round the wrong way. Code that calls kernels enters the standard
 # environment first and restores the caller's afterwards. If both are the same, this only reads one register.
 #
-# A ufunc's loop must not raise floating-point flags, because NumPy would warn of them. So it restores the flags as
-# well: leave_without_flags restores those of SSE, leave_whole_environment those of x87, which computes longdouble.
+# Calls must not leave floating-point flags, because NumPy would warn of them: after the loop of a ufunc, and after that
+# of np.vectorize, which calls Python functions. So leave_environment restores the flags of SSE as well, and
+# leave_whole_environment those of x87, which computes longdouble.
 
 cdef extern from * nogil:
     """
@@ -48,15 +49,9 @@ cdef extern from * nogil:
         }
     }
     static inline void smoothmax_leave(const smoothmax_environment *saved) {
-        if (saved->changed) {
-            smoothmax_leave_x87(saved);
-            _mm_setcsr(saved->control);
-        }
-    }
-    static inline void smoothmax_leave_without_flags(const smoothmax_environment *saved) {
-        /* NumPy reads those of invalid operations, division by zero, overflow and underflow. */
-        smoothmax_leave(saved);
-        if ((_mm_getcsr() ^ saved->control) & 0x1Du) _mm_setcsr(saved->control);
+        /* NumPy reads the flags of invalid operations, division by zero, overflow and underflow. */
+        if (saved->changed) smoothmax_leave_x87(saved);
+        if ((_mm_getcsr() ^ saved->control) & (SMOOTHMAX_CONTROL | 0x1Du)) _mm_setcsr(saved->control);
     }
     #elif defined(__aarch64__) && (defined(__GNUC__) || defined(__clang__))
     typedef struct { unsigned long long control, flags; } smoothmax_environment;
@@ -69,18 +64,14 @@ cdef extern from * nogil:
             __asm__ __volatile__("msr fpcr, %0" : : "r"(saved->control & ~SMOOTHMAX_CONTROL));
     }
     static inline void smoothmax_leave(const smoothmax_environment *saved) {
+        __asm__ __volatile__("msr fpsr, %0" : : "r"(saved->flags));
         if (saved->control & SMOOTHMAX_CONTROL)
             __asm__ __volatile__("msr fpcr, %0" : : "r"(saved->control));
-    }
-    static inline void smoothmax_leave_without_flags(const smoothmax_environment *saved) {
-        __asm__ __volatile__("msr fpsr, %0" : : "r"(saved->flags));
-        smoothmax_leave(saved);
     }
     #else
     typedef struct { fenv_t all; } smoothmax_environment;
     static inline void smoothmax_enter(smoothmax_environment *saved) { fegetenv(&saved->all); fesetenv(FE_DFL_ENV); }
     static inline void smoothmax_leave(const smoothmax_environment *saved) { fesetenv(&saved->all); }
-    #define smoothmax_leave_without_flags smoothmax_leave
     #endif
     static inline void smoothmax_enter_whole(fenv_t *saved) { fegetenv(saved); fesetenv(FE_DFL_ENV); }
     static inline void smoothmax_leave_whole(const fenv_t *saved) { fesetenv(saved); }
@@ -89,7 +80,6 @@ cdef extern from * nogil:
         pass
     void enter_environment "smoothmax_enter"(Environment *saved)
     void leave_environment "smoothmax_leave"(const Environment *saved)
-    void leave_without_flags "smoothmax_leave_without_flags"(const Environment *saved)
     ctypedef struct WholeEnvironment "fenv_t":
         pass
     void enter_whole_environment "smoothmax_enter_whole"(WholeEnvironment *saved)
