@@ -125,15 +125,22 @@ def calls_with_classes(smoothmax: Any, shape: tuple[int, ...], axis: int, dtype:
 
 
 def calls_of_ufuncs(smoothmax: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
-    """Contiguous operands, and every third element of each."""
+    """Contiguous operands, every third element of each, and calls that go past NumPy."""
     for name, dtype, n in itertools.product(("logaddexp", "log1mexp"), DTYPES, (10, 4096)):
         ufunc = getattr(smoothmax, name)
         x = [-np.abs(scattered((3 * n,), dtype, seed)) for seed in range(ufunc.nin)]
         out = aligned((n,), dtype)
         contiguous, spaced = [array[:n] for array in x], [array[::3] for array in x]
         yield f"{name} {dtype}, {n}", lambda ufunc=ufunc, x=contiguous, out=out: ufunc(*x, out=out)
+        yield f"{name} {dtype}, {n} past NumPy", lambda ufunc=ufunc, x=contiguous: ufunc(*x)
         if n > 10:
             yield f"{name} {dtype}, {n} spaced", lambda ufunc=ufunc, x=spaced, out=out: ufunc(*x, out=out)
+
+
+def calls_of_broadcast_ufuncs(smoothmax: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
+    for shapes, dtype in itertools.product((((64, 1), (1, 64)), ((500, 3), (3,))), DTYPES):
+        x = [scattered(shape, dtype, seed) for seed, shape in enumerate(shapes)]
+        yield f"logaddexp {dtype}, {shapes[0]} with {shapes[1]}", functools.partial(smoothmax.logaddexp, *x)
 
 
 def calls_of_products(smoothmax: Any) -> Iterator[tuple[str, Callable[[], Any]]]:

@@ -10,7 +10,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from smoothmax import softmax
+from smoothmax import logaddexp, softmax
 from smoothmax._schedule.explain import explain
 from smoothmax._thresholds import limits
 
@@ -111,6 +111,11 @@ def test_the_gil_is_released(name, function, dtype, axis):
     x = np.zeros((2000, 4000), dtype)
     out = np.empty(np.shape(x.sum(axis=axis)) if name == "logsumexp" else x.shape, dtype)
     assert progress_during(lambda: [function(x, axis=axis, out=out) for _ in range(20)]) > 0
+
+
+def test_ufuncs_release_the_gil(dtype):
+    x, y = np.zeros((3000, 1), dtype), np.zeros((1, 3000), dtype)
+    assert progress_during(lambda: [logaddexp(x, y) for _ in range(20)]) > 0
 
 
 def test_the_gil_is_released_for_a_short_row(dtype):

@@ -98,7 +98,7 @@ def test_prefixes_of_ten_million_have_the_bound(kind, dtype):
 @pytest.mark.parametrize("exclusive", [False, True])
 @pytest.mark.parametrize("n", [1, SUMMED - 1, SUMMED, SUMMED + 1, 2 * SUMMED, 2 * SUMMED + 1])
 def test_rows_that_are_summed_together(n, exclusive, dtype):
-    """Each row of columns may be +inf or nan from one place on, and results may replace elements."""
+    """A column may turn inf or nan in any row of a group, and results may replace elements."""
     x = RNG.normal(size=(n, 2 * LIMITS["LANES_F32"])).astype(dtype)
     x[np.arange(n), np.arange(n)] = np.inf
     x[np.arange(n) // 2, LIMITS["LANES_F32"] + np.arange(n)] = np.nan

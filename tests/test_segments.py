@@ -171,6 +171,21 @@ def test_a_huge_segment_is_shared(dtype):
     assert explain(segment_logsumexp, x[:10], [0, 10])["name"] == "SEGMENTS"
 
 
+@pytest.mark.parametrize("before", [0, 1, -1])
+@pytest.mark.parametrize("times", [1, 3])
+def test_huge_segments_wherever_they_begin(before, times, dtype):
+    """They are looked for at multiples of their least length, and each is computed once."""
+    least = LIMITS["SEGMENT_HUGE_BYTES"] // np.dtype(dtype).itemsize
+    begin = before % least
+    x = np.random.default_rng(5).standard_normal(begin + times * least + 7, dtype=dtype)
+    offsets = [0, begin, begin + times * least, len(x)]
+    results = segment_logsumexp(x, offsets, out=np.full(3, 7, dtype))
+    np.testing.assert_allclose(results, one_by_one("logsumexp", x, offsets), rtol=1e-6)
+    expected = one_by_one("softmax", x, offsets)
+    segment_softmax(x, offsets, out=x)
+    np.testing.assert_allclose(x, expected, rtol=1e-6)
+
+
 def test_no_temporary_of_the_size_of_the_input():
     x = RNG.normal(size=2 * 10**6)
     offsets = np.arange(0, 2 * 10**6 + 1, 4)

@@ -2,13 +2,13 @@
 
     pip install ziglang
     python setup.py build_ext --inplace                 # writes the C
-    python tools/zig.py                                 # the kernels, for each target
+    python tools/zig.py                                 # every target
     python tools/zig.py aarch64-macos x86_64-windows-gnu
 
 NumPy's headers come from its wheel for the target. For Windows, Python's headers come from CPython's sources with
 PC/pyconfig.h, which are in Debian's archive (`apt-get source --download-only`); for other systems they are those of the
 running Python, whose types have the same sizes. Objects are compiled, but nothing is linked or run: all modules for
-macOS, and only the kernels for Windows, because other modules need Microsoft's headers.
+macOS and musl, and only the kernels for Windows, whose other modules need Microsoft's headers.
 """
 
 from __future__ import annotations

@@ -47,8 +47,8 @@ cdef cnp.ndarray in_memory(cnp.ndarray array):
 cdef bint are_offsets(const cnp.npy_intp *offsets, Py_ssize_t n, Py_ssize_t length) noexcept nogil:
     """Whether n offsets go from 0 to the length and do not decrease.
 
-    Differences of numbers that are not negative do not overflow, so sign bits tell. The loop can be vectorised for any
-    processor; comparisons of 64 bits cannot.
+    Differences of numbers that are not negative do not overflow, so a sign bit tells of a negative number or of a
+    decrease. Every processor has vectors for this loop, but not every one compares 64 bits by vectors.
     """
     cdef Py_ssize_t i
     cdef size_t signs = 0

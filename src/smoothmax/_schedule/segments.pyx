@@ -36,7 +36,7 @@ ctypedef fused real:
 
 
 cdef struct ShortSegment:
-    Py_ssize_t begin            # where its elements begin along the axis
+    Py_ssize_t begin            # where its elements begin: along the axis, or in the scratch while a line is staged
     int number, length          # its number in the window, and how many elements it has
 
 
@@ -76,15 +76,15 @@ cdef bint goes_whole(const Segments *segments) noexcept nogil:
         across < along or segments.n < SEGMENT_LINE_MIN_SEGMENTS)
 
 
-cdef inline bint is_large(const Segments *segments, Py_ssize_t n) noexcept nogil:
-    """Whether n elements of the axis have the size from which threads share a segment."""
+cdef inline bint has_huge_size(const Segments *segments, Py_ssize_t n) noexcept nogil:
+    """Whether n elements of the axis, in all lines, have the bytes of a huge segment."""
     return n*lines_of(segments)*segments.plan.itemsize >= SEGMENT_HUGE_BYTES
 
 
 cdef inline bint is_huge(const Segments *segments, Py_ssize_t i) noexcept nogil:
     """Whether a segment is so large that threads share it."""
     cdef Py_ssize_t n = length_of(segments, i)
-    return is_large(segments, n) and (n > SEGMENT_TILE_ELEMENTS or goes_whole(segments))
+    return has_huge_size(segments, n) and (n > SEGMENT_TILE_ELEMENTS or goes_whole(segments))
 
 
 cdef Py_ssize_t stretch_of(const Segments *segments) noexcept nogil:

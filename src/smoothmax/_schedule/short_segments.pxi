@@ -4,7 +4,7 @@ cdef Py_ssize_t sort_window(const Segments *segments, Py_ssize_t first, Py_ssize
                             ShortSegment *shorts) noexcept nogil:
     """List the short segments of a window, sorted by their lengths; returns how many there are.
 
-    `last` is where segments end, and becomes where the window ends.
+    `last` is one past the last segment of the stretch, and becomes one past the last of the window.
     """
     cdef int place[SEGMENT_TILE_ELEMENTS + 2]           # of the next segment of each length
     cdef Py_ssize_t end = min(last[0], first + SEGMENT_WINDOW_SEGMENTS), left = SEGMENT_WINDOW_ELEMENTS, i, n
@@ -29,6 +29,12 @@ cdef Py_ssize_t sort_window(const Segments *segments, Py_ssize_t first, Py_ssize
             place[n] += 1
     last[0] = end
     return place[SEGMENT_TILE_ELEMENTS]
+
+
+cdef inline bint lies_in_place(const Plan *plan) noexcept nogil:
+    """Whether kernels read the elements and write the results of a line where they lie."""
+    return plan.direct[ELEMENTS] and plan.reduced.stride[<int>ELEMENTS][0] == plan.itemsize and (
+        reduces(plan) or plan.direct[RESULT] and plan.reduced.stride[<int>RESULT][0] == plan.itemsize)
 
 
 cdef inline Py_ssize_t rows_of_tile(Py_ssize_t n) noexcept nogil:
@@ -100,15 +106,14 @@ cdef void do_short_segments(const Segments *segments, Py_ssize_t first, Py_ssize
     """Compute the n short segments of a window in one line."""
     cdef const Plan *plan = segments.plan
     cdef Py_ssize_t stride = plan.reduced.stride[<int>ELEMENTS][0], step = plan.reduced.stride[<int>RESULT][0], i
-    cdef Py_ssize_t done = 0, begin = segments.offsets[first], size = segments.offsets[last] - begin
-    cdef bint in_place = plan.direct[ELEMENTS] and stride == <Py_ssize_t>sizeof(real) and (
-        reduces(plan) or plan.direct[RESULT] and step == <Py_ssize_t>sizeof(real))
+    cdef Py_ssize_t done = 0, at = 0, begin = segments.offsets[first], size = segments.offsets[last] - begin
+    cdef bint in_place = lies_in_place(plan)
     cdef real *staged = <real *>space.staged
     cdef const real *source = <const real *>elements
     cdef real *target = <real *>result
     cdef ShortSegment *each
     if in_place and size <= 2*SEGMENT_WINDOW_ELEMENTS:
-        # Sorted segments lie apart, so each would be waited for. Long ones between them are not worth it.
+        # Sorted segments lie apart, so each would be waited for. A window that spans long segments would fill L2.
         prefetch_bytes_l2(elements + begin*stride, size*stride)
         if not reduces(plan):
             prefetch_bytes_l2(result + begin*step, size*step)
@@ -116,20 +121,19 @@ cdef void do_short_segments(const Segments *segments, Py_ssize_t first, Py_ssize
         source = target = staged
         for i in range(n):
             each = &space.shorts[i]
-            plan.load(elements + each.begin*stride, stride, each.length, plan.order[ELEMENTS], staged + done)
-            each.begin = done
-            done += each.length
-        done = 0
+            plan.load(elements + each.begin*stride, stride, each.length, plan.order[ELEMENTS], staged + at)
+            each.begin = at
+            at += each.length
     while done < n:
         done += do_tile(plan, space.shorts + done, n - done, source, target, space)
     if in_place:
         return
     for i in range(n):
         each = &space.shorts[i]
-        done = segments.offsets[first + each.number]
+        begin = segments.offsets[first + each.number]
         if not reduces(plan):
-            plan.store(staged + each.begin, each.length, result + done*step, step, plan.order[RESULT])
-        each.begin = done                       # for the next line
+            plan.store(staged + each.begin, each.length, result + begin*step, step, plan.order[RESULT])
+        each.begin = begin                      # for the next line
 
 
 cdef int do_line(const Segments *segments, Py_ssize_t first, Py_ssize_t last, Py_ssize_t n, const char *elements,
@@ -140,10 +144,10 @@ cdef int do_line(const Segments *segments, Py_ssize_t first, Py_ssize_t last, Py
     cdef Py_ssize_t step = plan.reduced.stride[<int>RESULT][0]
     cdef real *values = <real *>space.values
     cdef const char *source
-    cdef bint in_place = plan.direct[ELEMENTS] and stride == <Py_ssize_t>sizeof(real) and (
-        reduces(plan) or plan.direct[RESULT] and step == <Py_ssize_t>sizeof(real))
+    cdef bint in_place = lies_in_place(plan)
+    cdef Py_ssize_t end = first if n == last - first else last      # if all are short, none is left
     do_short_segments(segments, first, last, n, elements, result, space, type_)
-    for i in range(first, last if n < last - first else first):
+    for i in range(first, end):
         length = length_of(segments, i)
         if 0 < length <= SEGMENT_TILE_ELEMENTS or is_huge(segments, i):
             continue
@@ -171,8 +175,8 @@ cdef void store_values(const Segments *segments, Py_ssize_t first, Py_ssize_t la
     """Store the numbers of a window, except those of huge segments, which are computed elsewhere."""
     cdef const Plan *plan = segments.plan
     cdef Py_ssize_t i, begin = first
-    cdef bint all_smaller = not is_large(segments, segments.offsets[last] - segments.offsets[first])
-    for i in range(last if all_smaller else first, last + 1):
+    cdef bint may_hold_huge = has_huge_size(segments, segments.offsets[last] - segments.offsets[first])
+    for i in range(first if may_hold_huge else last, last + 1):     # one store if none can be huge
         if i == last or is_huge(segments, i):
             plan.store(values + (begin - first), i - begin, result + begin*segments.result_stride,
                        segments.result_stride, plan.order[RESULT])

@@ -1,12 +1,12 @@
 # Halves: float16 and bfloat16 are converted to floats or doubles, and results to halves, rounded once to nearest, ties
 # to even.
 #
-# float16 is converted by the processor's instructions where the compiler offers them, and otherwise by operations on
-# integers that it vectorises. A float16 becomes a float when its exponent is moved to the place of float's and the
-# number multiplied by 2**112, which is right for subnormal numbers too. bfloat16 is the upper half of a float. Both
-# ways give the same bits. A nan that is stored keeps its sign and nothing else. Nan is rare, and treating it in every
-# vector would cost some instructions. So each loop stores all values as numbers, asks once whether there was a nan, and
-# if so stores all of them again.
+# float16 is converted by the processor's instructions where the variant has them, and otherwise by operations on
+# integers that the compiler vectorises. A float16 becomes a float when its exponent is moved to the place of float's
+# and the number multiplied by 2**112, which is right for subnormal numbers too. bfloat16 is the upper half of a float.
+# Both ways give the same bits. A nan that is stored keeps its sign and nothing else. Nan is rare, and treating it in
+# every vector would cost some instructions. So each loop stores all values as numbers, asks once whether there was a
+# nan, and if so stores all of them again.
 
 cdef extern from * nogil:
     """

@@ -78,9 +78,9 @@ cdef inline void put_prefixes(const RunningSum *sum, Py_ssize_t first, real *out
 cdef inline void scan_block_of_columns(RunningSum *sum, Py_ssize_t first, const real *x, Py_ssize_t ld,
                                        Py_ssize_t rows, const real *reference, Placement placement, real *out,
                                        Py_ssize_t out_ld) noexcept nogil:
-    """Scan a block of rows: the sums of some, and then their logarithms.
+    """Scan a block of rows: the sums of SCAN_SUMMED_ROWS rows, and then their logarithms.
 
-    A processor that sees both at a time holds too few rows to fill the wait for one.
+    In one loop both would fill the processor's window with two rows, too few to hide how long each waits.
     """
     cdef Py_ssize_t width = lanes_of(x), begin, end, at, i, j
     cdef double special
