@@ -38,7 +38,7 @@ cdef void kernel_loop(char **arrays, cnp.npy_intp *dimensions, cnp.npy_intp *ste
             for i in range(result + 1):
                 places[i] = arrays[i] + j*steps[i]
             compute_results(loop, places, 1, steps)
-    elif order_matters(loop, arrays, n, steps):
+    elif n*loop.size < SHARE_MIN_BYTES or order_matters(loop, arrays, n, steps):
         compute_results(loop, arrays, n, steps)
     else:
         results.loop, results.arrays, results.steps = loop, arrays, steps

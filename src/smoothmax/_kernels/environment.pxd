@@ -50,8 +50,10 @@ cdef extern from * nogil:
     }
     static inline void smoothmax_leave(const smoothmax_environment *saved) {
         /* NumPy reads the flags of invalid operations, division by zero, overflow and underflow. */
-        if (saved->changed) smoothmax_leave_x87(saved);
-        if ((_mm_getcsr() ^ saved->control) & (SMOOTHMAX_CONTROL | 0x1Du)) _mm_setcsr(saved->control);
+        if ((_mm_getcsr() ^ saved->control) & (SMOOTHMAX_CONTROL | 0x1Du)) {
+            if (saved->changed) smoothmax_leave_x87(saved);
+            _mm_setcsr(saved->control);
+        }
     }
     #elif defined(__aarch64__) && (defined(__GNUC__) || defined(__clang__))
     typedef struct { unsigned long long control, flags; } smoothmax_environment;
