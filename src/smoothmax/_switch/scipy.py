@@ -137,7 +137,8 @@ def patch_scipy(*, scikit_learn: bool = False) -> None:
     -----
     A second call changes nothing, except that it may add scikit-learn. A forked process inherits the switch; a process
     that is started anew does not. ``python -m smoothmax run program.py`` switches both. Results differ from SciPy's
-    within the bounds of both libraries, and where smoothmax's documentation lists a difference.
+    within the bounds of both libraries, and where smoothmax's documentation lists a difference. Without the GIL, switch
+    before other threads call these functions (`patched_scipy` says why).
 
     `scipy.special.log_expit` is a ufunc, which has no code to exchange. Instead smoothmax's ufunc replaces it in every
     loaded module that has it by that name, with SciPy's types (float16 gives float64); containers, closures and other
@@ -195,7 +196,9 @@ def patched_scipy(*, scikit_learn: bool = False) -> Iterator[None]:
     """Do what `patch_scipy` does, for the time of a ``with`` block.
 
     The switch holds for the whole process, also for threads outside of the block. Blocks may be nested, and entered by
-    several threads; the end of the last block restores SciPy's functions, unless `patch_scipy` was called.
+    several threads; the end of the last block restores SciPy's functions, unless `patch_scipy` was called. Without the
+    GIL, no thread may call SciPy's functions while another switches them: CPython would mix the two codes of a function
+    (its issue 145272).
 
     Parameters
     ----------
