@@ -18,12 +18,13 @@ def exact_element(terms: list[Any], counts: Any = None) -> tuple[Any, Any]:
     largest = max(terms)
     if largest == -context.inf:
         return largest, context.mpf(0)
-    total = context.fsum(
-        (1 if counts is None else int(counts[i])) * context.exp(term - largest)
+    place = terms.index(largest)  # left out of the others once: beside 1, small ones would be lost
+    others = context.fsum(
+        ((1 if counts is None else int(counts[i])) - (i == place)) * context.exp(term - largest)
         for i, term in enumerate(terms)
         if term != -context.inf
     )
-    log_sum = context.log(total)
+    log_sum = context.log1p(others)
     return largest + log_sum, max(abs(largest), abs(log_sum))
 
 

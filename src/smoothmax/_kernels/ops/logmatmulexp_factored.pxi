@@ -10,9 +10,10 @@
 # 3. t + t' is a + b for the largest product: t + (log(1 + others/largest) + t'), rounded once.
 #
 # Error: 2 ULP are promised. Exponentials are within 0.3 u, so others/largest is within 1.2 u.
-# Worst inputs: 0.73 ULP at a = [-0.24283379230111876, -0.5633842853213541], b = [0.0751123656520651,
-# -0.22521270811252797], float32 0.82 at a = [25.898067474365234, -27.907821655273438], b = [-25.898067474365234,
-# -58.11388397216797].
+# Worst inputs: 0.94 ULP at a = [0, -233.23865353164294], b = [0, -473.7841531425245], float32 1.01 at a = [0,
+# -68.3348159790039], b = [0, -17.67450523376465], whose results are just normal; else 0.73 at
+# a = [-0.24283379230111876, -0.5633842853213541], b = [0.0751123656520651, -0.22521270811252797], float32 0.82 at
+# a = [25.898067474365234, -27.907821655273438], b = [-25.898067474365234, -58.11388397216797].
 #
 # Products are compared by their leading parts, so another may be larger by less than 2**-24 (2**-10): the formula holds
 # for any. For results near 0 the others must be complete even where they are small beside the largest, so a result is
