@@ -144,7 +144,7 @@ cdef int raise_error(void *error) except -1:
 
 
 cdef int threads_to_share() noexcept with gil:
-    """How many threads may share a loop of this thread's call. As many helpers are started, if they can be had.
+    """How many threads may share the results of this thread's call. As many helpers are started, if they can be had.
 
     A loop cannot raise exceptions. If a signal's handler raises one here, the main thread does once the loop is over.
     """
