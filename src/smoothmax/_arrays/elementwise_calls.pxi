@@ -43,7 +43,7 @@ cdef struct Broadcast:
 
 
 cdef enum:
-    NO_OPERAND = -1     # is repeated along an axis; otherwise the number of the one that is
+    NO_OPERAND = -1     # No operand is repeated along an axis. Otherwise `repeated` is the number of the one that is.
 
 
 cdef inline cnp.npy_intp length_along(cnp.ndarray array, int axis, int ndim) noexcept:

@@ -42,7 +42,7 @@ cdef void kernel_loop(char **arrays, cnp.npy_intp *dimensions, cnp.npy_intp *ste
         compute_results(loop, arrays, n, steps)
     else:
         results.loop, results.arrays, results.steps = loop, arrays, steps
-        results.rows, results.columns, results.row_steps = 1, n, steps      # of one row: never added
+        results.rows, results.columns, results.row_steps = 1, n, steps      # There is one row, so they are never added.
         share_results(&results)
     leave_environment(&environment)
 
