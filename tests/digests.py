@@ -31,6 +31,7 @@ ROWS = (*range(1, 36), 47, 63, 64, 65, 100, 127, 129, 200, 255, 300, 511, 700, 1
         9001, 20_000, 40_001)  # fmt: skip
 TABLES = ((1, 1), (3, 5), (7, 2), (40, 10), (70, 33), (33, 70), (200, 48), (300, 7), (20, 257), (600, 64), (1100, 65),
           (9, 3000), (30_000, 2), (9000, 7), (2000, 63), (5, 20_000))  # fmt: skip
+BLOCKS = ((32, 7, 33), (40, 150, 64), (45, 40, 100))
 PRODUCTS = ((1, 700, 1), (3, 5, 40), (40, 5, 3), (17, 300, 33), (50, 2, 50), (4, 4, 4))
 KINDS = ("ordinary", "wide", "equal", "far", "special", "falling")
 
@@ -120,6 +121,16 @@ def products(numbers: Numbers, shape: Any, dtype: str, kind: str) -> Iterator[tu
     yield "logmatmulexp of views", lambda: smoothmax.logmatmulexp(b.T, a[1:3].swapaxes(1, 2), exact=True)
 
 
+def blocks(numbers: Numbers, shape: Any, dtype: str, kind: str) -> Iterator[tuple[str, Callable[[], Any]]]:
+    """Products that a kernel multiplies."""
+    n, k, m = shape
+    a, b = numbers.elements((3, n, k), dtype, kind), numbers.elements((k, m), dtype, "wide")
+    yield "logmatmulexp by factors", lambda: smoothmax.logmatmulexp(a[0], b)
+    yield "logmatmulexp of a stack by factors", lambda: smoothmax.logmatmulexp(a, b)
+    yield "logmatmulexp of views by factors", lambda: smoothmax.logmatmulexp(b.T, a[0].T)
+    yield "logmatmulexp of small matrices by factors", lambda: smoothmax.logmatmulexp(a.T[:, :7, None, :], b[:3, :5])
+
+
 def calls() -> Iterator[tuple[str, Callable[[], Any]]]:
     """Each call as a function without arguments, with the name of its group."""
     for dtype in ("f4", "f8"):
@@ -138,6 +149,9 @@ def calls() -> Iterator[tuple[str, Callable[[], Any]]]:
                         yield f"{name} {dtype}", call
         for index, (shape, kind) in enumerate(itertools.product(PRODUCTS, KINDS)):
             for name, call in products(Numbers(20_000 + index), shape, dtype, kind):
+                yield f"{name} {dtype}", call
+        for index, (shape, kind) in enumerate(itertools.product(BLOCKS, KINDS)):
+            for name, call in blocks(Numbers(30_000 + index), shape, dtype, kind):
                 yield f"{name} {dtype}", call
 
 

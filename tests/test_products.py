@@ -37,6 +37,11 @@ SHAPES = [
     ((40, 1, 4), (40, 4, STACK)),
     ((40, STACK + 1, 2), (40, 2, 1)),
     ((33, 40), (40, 65)),
+    ((LIMITS["PRODUCT_ROWS"] + 3, 5), (5, LIMITS["LANES_F32"])),
+    ((3, 21, 6), (6, LIMITS["LANES_F32"] + 1)),
+    ((40, 9), (9, LIMITS["LANES_F64"] // LIMITS["PRODUCT_FILLED_LANES"])),
+    ((40, 9), (9, LIMITS["LANES_F64"] // LIMITS["PRODUCT_FILLED_LANES"] - 1)),
+    ((70, LIMITS["PRODUCT_BLOCK_TERMS"] // 70**2 + 1), (LIMITS["PRODUCT_BLOCK_TERMS"] // 70**2 + 1, 70)),
     ((40, 3), (3, 1)),
     ((1, 3), (3, 40)),
     ((300, 17), (17,)),
@@ -53,7 +58,7 @@ SHAPES = [
         for more in (-1, 0)
     ),
 ]
-WAYS = {"matmul": False, "exact": True}
+WAYS = {"factors": False, "exact": True}
 
 
 def numbers(shape, dtype=np.float64, scale=3.0):
@@ -234,10 +239,10 @@ def test_results_that_overflow_are_infinite():
             np.testing.assert_allclose(logmatmulexp(a, -b, exact=exact), np.log(3), rtol=1e-15)
 
 
-def blocks_of_doubt(dtype):
+def blocks_of_doubt(dtype, n):
     """Matrices in whose product no element is certified, or single ones, rows, columns or a corner."""
     far = 1100 if dtype == np.float64 else 150
-    n, m = 3 * LIMITS["PRODUCT_ROWS"] + 5, LIMITS["PRODUCT_COLUMNS"] + 90
+    m = LIMITS["PRODUCT_COLUMNS"] + 90
     a, b = numbers((n, 4), dtype), numbers((4, m), dtype)
     yield (
         "rows",
@@ -254,12 +259,14 @@ def blocks_of_doubt(dtype):
     yield "everywhere", np.where(np.arange(4) < 2, a, a - far), np.where(np.arange(4)[:, None] < 2, b - far, b)
 
 
+@pytest.mark.parametrize("route", ["PRODUCT_BLOCKS", "PRODUCT"])
 @pytest.mark.parametrize("place", range(4))
-def test_doubtful_elements_are_those_of_exact_sums(place, dtype):
-    name, a, b = list(blocks_of_doubt(dtype))[place]
+def test_doubtful_elements_are_those_of_exact_sums(place, route, dtype):
+    rows = LIMITS["PRODUCT_ROWS"] * (3 if route == "PRODUCT_BLOCKS" else 200) + 5
+    name, a, b = list(blocks_of_doubt(dtype, rows))[place]
     a, b = a.astype(dtype), b.astype(dtype)
     got, exact = logmatmulexp(a, b), logmatmulexp(a, b, exact=True)
-    assert explain(logmatmulexp, a, b)["name"] == "PRODUCT"
+    assert explain(logmatmulexp, a, b)["name"] == route
     np.testing.assert_allclose(got, exact, **tolerance(dtype))
     depth = a.max(axis=1)[:, None] + b.max(axis=0) - exact
     doubtful = depth > (1050 if dtype == np.float64 else 140)
@@ -366,10 +373,11 @@ def test_wrong_arguments_raise_the_stated_errors(a, b, options, error, text):
     assert str(raised.value) == text
 
 
+@pytest.mark.parametrize("rows", [100, 200])  # multiplied by a kernel and by np.matmul
 @pytest.mark.parametrize("exact", WAYS.values(), ids=WAYS)
-def test_memory_is_that_of_the_result_and_two_operands(exact, dtype):
+def test_memory_is_that_of_the_result_and_two_operands(exact, rows, dtype):
     """The result and two arrays of the operands' sizes; no arrays with exact sums; one more copy for other types."""
-    a, b = numbers((200, 150), dtype), numbers((150, 220), dtype)
+    a, b = numbers((rows, 150), dtype), numbers((150, 220), dtype)
     wide = (len(a) * b.shape[1]) * a.itemsize
     for left, right, copies in ((a, b, 1), (a.T.copy().T, b, 1), (a[:, ::-1], b, 2), (a.astype(">f8"), b, 2)):
         room = 0 if exact and copies == 1 else copies * (left.nbytes + right.nbytes)
@@ -391,8 +399,9 @@ def test_repeated_matrices_are_exponentiated_once():
     assert peak < got.nbytes + a.nbytes + b[0].nbytes + 2**16
 
 
-def test_bits_do_not_depend_on_threads_or_alignment(dtype):
-    a, b = numbers((300, 120), dtype, 40), numbers((120, 500), dtype, 40)
+@pytest.mark.parametrize("rows", [65, 300])  # multiplied by a kernel and by np.matmul
+def test_bits_do_not_depend_on_threads_or_alignment(rows, dtype):
+    a, b = numbers((rows, 120), dtype, 40), numbers((120, 500), dtype, 40)
     a[::9, ::2] -= 500
     unaligned = np.empty(a.nbytes + 64, np.uint8)
     for exact in WAYS.values():

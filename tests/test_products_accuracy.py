@@ -65,6 +65,14 @@ def beside_a_power_of_two(dtype):
     return a, rng().random((40, 5)) - 1
 
 
+def beyond_the_shift(dtype):
+    """Maxima on both sides of the one from which exponentials are shifted, and terms far below them that count."""
+    near, far = (2100, 900) if dtype == np.float64 else (260, 88)
+    maxima = np.linspace(0.6, 1.5, 19)[:, None] * near * np.where(np.arange(19) % 2, 1, -1)[:, None]
+    low = np.where(np.arange(12) < 6, 0, -far) + rng().normal(size=(19, 12))
+    return maxima + low, maxima[::2].T - far - low[:10].T + rng().normal(size=(12, 10))
+
+
 FAMILIES = {
     "ordinary": lambda _: (rng().normal(size=(9, 17)), rng().normal(size=(17, 9))),
     "wide": lambda dtype: (
@@ -84,6 +92,7 @@ FAMILIES = {
     "huge": huge,
     "far away": far_away,
     "beside a power of two": beside_a_power_of_two,
+    "beyond the shift": beyond_the_shift,
 }
 
 
@@ -92,20 +101,27 @@ def family(name, dtype):
     return a, b, exact_product(a, b)
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-def test_error_is_within_the_promise(name, dtype):
-    a, b, found = family(name, dtype)
-    assert explain(logmatmulexp, a, b)["name"] == "PRODUCT"
-    with np.errstate(all="raise"):
-        assert worst(logmatmulexp(a, b), a, b, False, found) <= 1
-        assert worst(logmatmulexp(a, b, exact=True), a, b, True, found) <= 1
-        each = logmatmulexp(a[:, None, None, :], b.T[None, :, :, None])  # a stack of matrices of one element
-        assert worst(each[:, :, 0, 0], a, b, False, found) <= 1
-
-
 def repeated(x, axis, length):
     """The rows or columns of a matrix again and again, up to a length."""
     return np.take(x, np.arange(length) % x.shape[axis], axis)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_error_is_within_the_promise(name, dtype):
+    a, b, found = family(name, dtype)
+    n, m = len(a), b.shape[1]
+    wide, few = repeated(b, 1, 40), LIMITS["LANES_F64"] // LIMITS["PRODUCT_FILLED_LANES"] - 3
+    assert explain(logmatmulexp, a, wide)["name"] == "PRODUCT_BLOCKS"
+    assert explain(logmatmulexp, a, b[:, :few])["name"] == "PRODUCT"
+    with np.errstate(all="raise"):
+        assert worst(logmatmulexp(a, wide)[:, :m], a, b, False, found) <= 1
+        assert worst(logmatmulexp(b.T, repeated(a, 0, 40).T).T[:n], a, b, False, found) <= 1
+        for first in range(0, m - few + 1, few):
+            some = slice(first, first + few)
+            assert worst(logmatmulexp(a, b[:, some]), a, b[:, some], False, [row[some] for row in found]) <= 1
+        assert worst(logmatmulexp(a, b, exact=True), a, b, True, found) <= 1
+        each = logmatmulexp(a[:, None, None, :], b.T[None, :, :, None])  # a stack of matrices of one element
+        assert worst(each[:, :, 0, 0], a, b, False, found) <= 1
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -154,10 +170,11 @@ def test_nothing_is_wrongly_infinite(dtype):
     """Distances between the peaks of rows and of columns, up to far beyond the range of exponentials."""
     far = np.linspace(0, 4 * SIZES[dtype][0], 500).astype(dtype)
     a = np.stack([np.zeros_like(far), -far], axis=1)
-    got = logmatmulexp(a, a.T[::-1])
     expected = np.logaddexp(-far[:, None], -far[None, :].astype(np.float64))
-    assert explain(logmatmulexp, a, a.T[::-1])["name"] == "PRODUCT"
-    np.testing.assert_allclose(got, expected, rtol=4 * np.finfo(dtype).eps, atol=12 * np.finfo(dtype).eps)
+    for route, width in (("PRODUCT_BLOCKS", 500), ("PRODUCT", 5)):
+        assert explain(logmatmulexp, a, a.T[::-1, :width])["name"] == route
+        got = np.hstack([logmatmulexp(a, a.T[::-1, i : i + width]) for i in range(0, 500, width)])
+        np.testing.assert_allclose(got, expected, rtol=4 * np.finfo(dtype).eps, atol=12 * np.finfo(dtype).eps)
 
 
 @pytest.mark.parametrize("exact", [False, True])

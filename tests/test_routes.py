@@ -283,17 +283,22 @@ def products(dtype):
     """Results of few elements are summed exactly, unless their stack fills half of the lanes."""
     most, stack, terms = (L[name] for name in ("PRODUCT_EXACT_ELEMENTS", "PRODUCT_STACK_ELEMENTS", "PRODUCT_TERMS"))
     half = L["LANE_BYTES"] // np.dtype(dtype).itemsize // L["PRODUCT_FILLED_LANES"]
+    some = L["PRODUCT_BLOCK_TERMS"] // 64**2
     return [
         ("EXACT_PRODUCT", smoothmax.logmatmulexp, ones(3000, dtype=dtype), ones(3000, dtype=dtype)),
         ("EXACT_PRODUCT", smoothmax.logmatmulexp, ones(3, dtype=dtype), ones(3, most, dtype=dtype)),
-        ("PRODUCT", smoothmax.logmatmulexp, ones(3, dtype=dtype), ones(3, most + 1, dtype=dtype)),
+        ("PRODUCT_BLOCKS", smoothmax.logmatmulexp, ones(3, dtype=dtype), ones(3, most + 1, dtype=dtype)),
         ("EXACT_PRODUCT", smoothmax.logmatmulexp, ones(half - 1, most, 3, dtype=dtype), ones(3, dtype=dtype)),
         ("PRODUCT_STACK", smoothmax.logmatmulexp, ones(half, most, 3, dtype=dtype), ones(3, dtype=dtype)),
         ("PRODUCT_STACK", smoothmax.logmatmulexp, ones(half, stack, 3, dtype=dtype), ones(3, dtype=dtype)),
-        ("PRODUCT", smoothmax.logmatmulexp, ones(half, stack + 1, 3, dtype=dtype), ones(3, dtype=dtype)),
+        ("PRODUCT_BLOCKS", smoothmax.logmatmulexp, ones(half, stack + 1, 3, dtype=dtype), ones(3, dtype=dtype)),
         ("PRODUCT_STACK", smoothmax.logmatmulexp, ones(half, 1, terms, dtype=dtype), ones(terms, dtype=dtype)),
         ("EXACT_PRODUCT", smoothmax.logmatmulexp, ones(half, 2, terms, dtype=dtype), ones(terms, dtype=dtype)),
-        ("PRODUCT", smoothmax.logmatmulexp, ones(half - 1, most + 1, 3, dtype=dtype), ones(3, dtype=dtype)),
+        ("PRODUCT_BLOCKS", smoothmax.logmatmulexp, ones(half - 1, most + 1, 3, dtype=dtype), ones(3, dtype=dtype)),
+        ("PRODUCT_BLOCKS", smoothmax.logmatmulexp, ones(most, 3, dtype=dtype), ones(3, half, dtype=dtype)),
+        ("PRODUCT", smoothmax.logmatmulexp, ones(most, 3, dtype=dtype), ones(3, half - 1, dtype=dtype)),
+        ("PRODUCT_BLOCKS", smoothmax.logmatmulexp, ones(64, some, dtype=dtype), ones(some, 64, dtype=dtype)),
+        ("PRODUCT", smoothmax.logmatmulexp, ones(64, some + 1, dtype=dtype), ones(some + 1, 64, dtype=dtype)),
     ]
 
 

@@ -126,12 +126,15 @@ def problems() -> list[Problem]:
     exp = "exp(r) = 1 + r + r*r*exp_tail(r) for abs(r) <= log(2)/2; relative error of exp"
     log = "2 atanh(s) = 2 s + s*z*atanh_tail(z), z = s*s <= (3 - 2 sqrt(2))**2; relative error of atanh"
     short = "atanh_tail for doubles that are rounded to float in the end"
+    coarse = "atanh_tail for logarithms that may be off by a few units of 2**-53 (2**-24)"
     return [
         Problem("exp_tail", exp, exp_tail, lambda r: r * r / mpmath.exp(r), -half, half, 4, 24),
         Problem("exp_tail", exp, exp_tail, lambda r: r * r / mpmath.exp(r), -half, half, 9, 53),
         Problem("atanh_tail", log, atanh_tail, lambda z: z / 2, mpf(0), square, 3, 24),
         Problem("atanh_tail", log, atanh_tail, lambda z: z / 2, mpf(0), square, 7, 53),
         Problem("short_atanh_tail", short, atanh_tail, lambda z: z / 2, mpf(0), square, 3, 53),
+        Problem("coarse_atanh_tail", coarse, atanh_tail, lambda z: z / 2, mpf(0), square, 1, 24),
+        Problem("coarse_atanh_tail", coarse, atanh_tail, lambda z: z / 2, mpf(0), square, 5, 53),
     ]
 
 

@@ -46,6 +46,7 @@ cdef enum:
     PRODUCT_TERMS = 256             # of a sum that are laid side by side in lanes at a time (a panel)
     PRODUCT_FACTOR_TERMS = 128      # the same of exponentials in two parts, which are laid side by side in two panels,
     PRODUCT_FACTORED_LANES = 4      # which pay if a block has a row for one of this many lanes
+    PRODUCT_BLOCK_TERMS = 4194304   # matrices whose product has up to this many terms are multiplied without np.matmul,
     PRODUCT_EXACT_ELEMENTS = 16     # results of up to this many elements in each matrix are summed exactly,
     PRODUCT_STACK_ELEMENTS = 64     # those of up to this many can have a matrix of their stack in each lane
     PRODUCT_FILLED_LANES = 2        # vectors are used if one of this many lanes is filled

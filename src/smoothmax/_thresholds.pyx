@@ -44,6 +44,8 @@ cdef void compile_time_checks() noexcept nogil:
     static_assert(t.TOP_GROUP_ROWS*t.TOP_MAXIMA_ROWS == t.ROW_BLOCK_LANES)
     static_assert(2*t.PRODUCT_FACTOR_TERMS <= t.PRODUCT_TERMS)          # both parts are in one panel
     static_assert(t.LANES_F32 % t.PRODUCT_ROWS == 0)                    # a block is checked by groups of its rows
+    static_assert(t.PRODUCT_COLUMNS % t.LANES_F32 == 0)                 # a block begins with a panel
+    static_assert(t.PRODUCT_ROWS <= t.PRODUCT_STACK_ELEMENTS)           # a block's rows of lanes fit
     static_assert(t.PRODUCT_STACK_ELEMENTS*t.LANES_F32 <= t.PRODUCT_ROWS*t.PRODUCT_COLUMNS)  # places of results
     static_assert(t.SCORE_STAGED_STRIDE_BYTES == t.ROW_BLOCK_BYTES + t.CACHE_LINE_BYTES)
     # A uniform number times the number of parts is exact: it is below that, and no part begins above its numbers.
@@ -76,6 +78,7 @@ def limits():
         "SEGMENT_WINDOW_ELEMENTS": t.SEGMENT_WINDOW_ELEMENTS, "SEGMENT_STRETCH_ELEMENTS": t.SEGMENT_STRETCH_ELEMENTS,
         "SEGMENT_LINE_MIN_SEGMENTS": t.SEGMENT_LINE_MIN_SEGMENTS, "SEGMENT_HUGE_BYTES": t.SEGMENT_HUGE_BYTES,
         "PRODUCT_ROWS": t.PRODUCT_ROWS, "PRODUCT_COLUMNS": t.PRODUCT_COLUMNS, "PRODUCT_TERMS": t.PRODUCT_TERMS,
+        "PRODUCT_BLOCK_TERMS": t.PRODUCT_BLOCK_TERMS,
         "PRODUCT_EXACT_ELEMENTS": t.PRODUCT_EXACT_ELEMENTS, "PRODUCT_STACK_ELEMENTS": t.PRODUCT_STACK_ELEMENTS,
         "PRODUCT_FACTOR_TERMS": t.PRODUCT_FACTOR_TERMS, "PRODUCT_FACTORED_LANES": t.PRODUCT_FACTORED_LANES,
         "PRODUCT_FILLED_LANES": t.PRODUCT_FILLED_LANES, "TOP_GROUP_ROWS": t.TOP_GROUP_ROWS,

@@ -54,15 +54,16 @@ def logmatmulexp(a, b, *, out=None, dtype=None, exact=False):
 
     Notes
     -----
-    Each row of `a` and each column of `b` is divided by the exponential of its maximum, and the matrices of these
-    exponentials, from 0 to 1, are multiplied by `numpy.matmul`. Where the product for an element is so small that
-    underflow might matter, its terms are summed again, one by one. Hence no result is wrongly -inf: ``logmatmulexp([[0,
-    0], [0, 0]], [[-1000, 0], [-1000, 0]])`` begins with -999.3, where the formula that is widely used loses the whole
-    column.
+    Each row of `a` and each column of `b` is divided by a number near the exponential of its maximum, and the matrices
+    of these exponentials are multiplied: small ones by a kernel, others by `numpy.matmul`. Where the product for an
+    element is so small that underflow might matter, its terms are summed again, one by one. Hence no result is wrongly
+    -inf: ``logmatmulexp([[0, 0], [0, 0]], [[-1000, 0], [-1000, 0]])`` begins with -999.3, where the formula that is
+    widely used loses the whole column.
 
     With u = 2**-53 (2**-24 for float32), the absolute error is at most (k + 8) u plus 1 ULP of the result. With `exact`
     it is at most 2 ULP, of the larger of maximum and logarithm where they cancel, and the result does not depend on how
-    `numpy.matmul` adds. The product of two vectors, and any product with at most 16 elements, is always summed exactly.
+    `numpy.matmul` adds; nor does that of matrices whose product has at most 4,194,304 terms and whose columns fill 64
+    bytes. The product of two vectors, and any product with at most 16 elements, is always summed exactly.
 
     An element is nan if any of its terms is, also where +inf is added to -inf, and otherwise inf if any of them is;
     terms of -inf add nothing. A sum of two elements that overflows is infinite.

@@ -12,14 +12,17 @@ from smoothmax._arrays.call cimport (
     result_dtype, silenced, tuple_of, without_overlap,
 )
 from smoothmax._arrays.elements cimport dtype_of_number, has_kernels, loader, number_of, order_of, storer
+from smoothmax._kernels.cache_lines cimport cache_line_of
 from smoothmax._kernels.dispatch cimport product_kernels_of
 from smoothmax._kernels.environment cimport Environment, enter_environment, leave_environment
 from smoothmax._kernels.interface cimport ByteOrder, Load, Store
 from smoothmax._schedule.products cimport (
-    Operand, Product, factor, finish_product, is_by_rows, is_small_stack, multiply_small, prefers_exact, sum_exactly,
+    Operand, Product, compute_blocks, factor, finish_product, is_by_rows, is_multiplied_in_blocks, is_small_stack,
+    multiply_small, prefers_exact, sum_exactly,
 )
-from smoothmax._schedule.route cimport EMPTY, EXACT_PRODUCT, PRODUCT, PRODUCT_STACK
+from smoothmax._schedule.route cimport EMPTY, EXACT_PRODUCT, PRODUCT, PRODUCT_BLOCKS, PRODUCT_STACK
 from smoothmax._schedule.walk cimport note
+from smoothmax._thresholds cimport CACHE_LINE_BYTES
 
 cnp.import_array()
 
@@ -149,13 +152,14 @@ cdef void describe(cnp.ndarray array, int outer, int inner, Py_ssize_t itemsize,
 
 
 cdef cnp.ndarray factored(const Product *product, Operand *operand, cnp.ndarray array, bint inner_is_last,
-                          cnp.ndarray maxima):
-    """The factors of an operand in the shape of its array. Its maxima are stored in `maxima`."""
+                          cnp.ndarray shifts):
+    """The factors of an operand in the shape of its array. Its shifts and exponents are stored in `shifts`."""
     cdef cnp.ndarray factors
     cdef bint as_it_is = is_by_rows(operand, product) == inner_is_last
-    operand.maxima = <char *>cnp.PyArray_DATA(maxima)
-    factors = np.empty((<object>array if as_it_is else np.swapaxes(array, -1, -2)).shape, maxima.descr)
-    if factor(product, operand, <char *>cnp.PyArray_DATA(factors)):
+    operand.shifts = <char *>cnp.PyArray_DATA(shifts)
+    operand.exponents = operand.shifts + operand.matrices*operand.outer*product.itemsize
+    factors = np.empty((<object>array if as_it_is else np.swapaxes(array, -1, -2)).shape, shifts.descr)
+    if factor(product, operand, <char *>cnp.PyArray_DATA(factors), in_panels=False):
         raise MemoryError
     return factors if as_it_is else np.swapaxes(factors, -1, -2)
 
@@ -177,13 +181,38 @@ cdef int multiply_exactly(Product *product) except -1:
     return 0
 
 
+cdef int multiply_by_kernels(Product *product) except -1:
+    cdef Py_ssize_t lanes = product.kernels.lanes, size = product.itemsize
+    cdef Py_ssize_t a_shifts = product.a.matrices*product.a.outer*size
+    cdef Py_ssize_t b_shifts = product.b.matrices*product.b.outer*size
+    cdef cnp.ndarray memory
+    note(PRODUCT_BLOCKS)
+    if product.b.outer == 1:            # treat a column as a row, so that its elements fill the lanes
+        swap_operands(product)
+        a_shifts, b_shifts = b_shifts, a_shifts
+    product.a.factors_size = product.a.outer*product.terms*size
+    product.b.factors_size = (product.b.outer + lanes - 1)//lanes*lanes*product.terms*size
+    memory = np.empty(product.a.matrices*product.a.factors_size + product.b.matrices*product.b.factors_size
+                      + 2*(a_shifts + b_shifts) + CACHE_LINE_BYTES, np.uint8)
+    product.b.factors = cache_line_of(cnp.PyArray_DATA(memory))
+    product.a.factors = product.b.factors + product.b.matrices*product.b.factors_size
+    product.a.shifts = product.a.factors + product.a.matrices*product.a.factors_size
+    product.a.exponents = product.a.shifts + a_shifts
+    product.b.shifts = product.a.exponents + a_shifts
+    product.b.exponents = product.b.shifts + b_shifts
+    if (factor(product, &product.a, product.a.factors, in_panels=False)
+            or factor(product, &product.b, product.b.factors, in_panels=True) or compute_blocks(product)):
+        raise MemoryError
+    return 0
+
+
 cdef int multiply_by_matmul(Product *product, cnp.ndarray a, cnp.ndarray b, cnp.ndarray products,
                             int computing) except -1:
-    cdef cnp.ndarray a_maxima = np.empty(product.a.matrices*product.a.outer, dtype_of_number(computing))
-    cdef cnp.ndarray b_maxima = np.empty(product.b.matrices*product.b.outer, dtype_of_number(computing))
+    cdef cnp.ndarray a_shifts = np.empty(2*product.a.matrices*product.a.outer, dtype_of_number(computing))
+    cdef cnp.ndarray b_shifts = np.empty(2*product.b.matrices*product.b.outer, dtype_of_number(computing))
     note(PRODUCT)
-    left = factored(product, &product.a, a, inner_is_last=True, maxima=a_maxima)
-    right = factored(product, &product.b, b, inner_is_last=False, maxima=b_maxima)
+    left = factored(product, &product.a, a, inner_is_last=True, shifts=a_shifts)
+    right = factored(product, &product.b, b, inner_is_last=False, shifts=b_shifts)
     silence = silenced()
     try:
         np.matmul(left, right, out=products)
@@ -214,7 +243,9 @@ cdef int compute_products(cnp.ndarray a, cnp.ndarray b, cnp.ndarray products, in
         product.matrices *= product.shape[i]
     describe(a, cnp.PyArray_NDIM(a) - 2, cnp.PyArray_NDIM(a) - 1, product.itemsize, &product, &product.a)
     describe(b, cnp.PyArray_NDIM(b) - 1, cnp.PyArray_NDIM(b) - 2, product.itemsize, &product, &product.b)
-    product.a.maxima = product.b.maxima = NULL
+    product.a.shifts = product.a.exponents = product.a.factors = NULL
+    product.b.shifts = product.b.exponents = product.b.factors = NULL
+    product.a.factors_size = product.b.factors_size = 0
     product.result = <char *>cnp.PyArray_DATA(products)
     product.row_stride, product.column_stride = product.b.outer*product.itemsize, product.itemsize
     if not exact and is_small_stack(&product):
@@ -224,6 +255,8 @@ cdef int compute_products(cnp.ndarray a, cnp.ndarray b, cnp.ndarray products, in
         return 0
     if exact or prefers_exact(&product):
         return multiply_exactly(&product)
+    if is_multiplied_in_blocks(&product):
+        return multiply_by_kernels(&product)
     return multiply_by_matmul(&product, a, b, products, computing)
 
 

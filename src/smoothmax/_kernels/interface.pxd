@@ -351,11 +351,14 @@ cdef enum LeftElements:     # which elements of the left matrix the terms of a P
 
 
 ctypedef void (*Factor)(const void *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t n, Py_ssize_t k, void *out,
-                        Py_ssize_t out_ld, void *maxima) noexcept nogil
-ctypedef Py_ssize_t (*LogProducts)(void *products, Py_ssize_t n, Py_ssize_t k, const void *row, const void *columns,
+                        Py_ssize_t out_ld, void *shifts, void *exponents) noexcept nogil
+ctypedef Py_ssize_t (*LogProducts)(void *products, Py_ssize_t n, Py_ssize_t k, const void *row_shift,
+                                   const void *row_exponent, const void *shifts, const void *exponents,
                                    uint16_t *places) noexcept nogil
-ctypedef Py_ssize_t (*MultiplyStack)(void *a, void *b, Py_ssize_t rows, Py_ssize_t k, Py_ssize_t columns, void *maxima,
-                                     void *out, uint16_t *places) noexcept nogil
+ctypedef Py_ssize_t (*MultiplyStack)(void *a, void *b, Py_ssize_t rows, Py_ssize_t k, Py_ssize_t columns, void *shifts,
+                                     void *exponents, void *out, uint16_t *places) noexcept nogil
+ctypedef void (*MultiplyBlock)(const void *a, Py_ssize_t row_stride, Py_ssize_t term_stride, Py_ssize_t rows,
+                               const void *b, Py_ssize_t k, void *out, Py_ssize_t out_ld) noexcept nogil
 ctypedef void (*ChangeProducts)(ProductSum *sum) noexcept nogil
 ctypedef void (*AddProducts)(ProductSum *sum, const void *a, LeftElements layout, const void *b,
                              Py_ssize_t terms) noexcept nogil
@@ -375,12 +378,16 @@ cdef struct ProductKernels:
     # logmatmulexp of matrices that share an axis of k elements (see ops/logmatmulexp.pxi).
     #
     # By a product of matrices: factor_rows takes `rows` rows of n elements, factor_columns n columns; both return
-    # exponentials divided by the largest in their reduction. From row to row, elements lie `ld` and results `out_ld`
+    # factors, and the shift and the exponent of each reduction. From row to row, elements lie `ld` and results `out_ld`
     # elements apart. log_products turns n products of a row, at most 65536, into results. It lists the places of those
     # that are not certified, and returns how many.
     Factor factor_rows
     Factor factor_columns
     LogProducts log_products
+    # Where np.matmul does not multiply: multiply_block multiplies `rows` rows of factors by as many columns as there
+    # are lanes, whose panel has a row of lanes for each of k terms. transpose lays columns into a panel.
+    MultiplyBlock multiply_block
+    Transpose transpose
     # The same for as many small matrices as there are lanes (see ops/logmatmulexp_stack.pxi).
     MultiplyStack multiply_stack
     # Exactly, for as many elements of the result as there are lanes: call clear, max_of_products over all terms,

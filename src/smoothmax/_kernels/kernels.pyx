@@ -20,7 +20,7 @@ from smoothmax._kernels.interface cimport (
     ClearPeaks, CorrectRow, CumulateBlock, DataKernels, DotSum, DraftRow, Elementwise, ElementwiseRow,
     ExponentiateTile, Factor, FactorLaneRows, FactoredSum, FindCandidates, Finish, FinishFactored, FinishProducts,
     FusedRow, FusedStateRow, FusedStateTile, FusedTile, FusedWeightedTile, JointRow, Kernels, LeftElements, Load,
-    LogProducts, MultiplyStack, NumberF32, NumberF64, PartialSum, PickElement, PickElements, PickOfTile,
+    LogProducts, MultiplyBlock, MultiplyStack, NumberF32, NumberF64, PartialSum, PickElement, PickElements, PickOfTile,
     ProductKernels, ProductSum, RaisePeaks, ReduceBlock, ReduceRow, ReduceTile, RunningSum, ScaleRow, ScaleTile,
     Scaling, ScoreKernels, Select, State, Table, TopOfTile, Transpose, WeightedSum, WriteHalves, WriteRow,
     WriteTile, clear,
@@ -90,6 +90,7 @@ include "ops/logcumsumexp.pxi"
 include "ops/logcumsumexp_columns.pxi"
 include "ops/logcumsumexp_rows.pxi"
 include "ops/logmatmulexp.pxi"
+include "ops/logmatmulexp_block.pxi"
 include "ops/logmatmulexp_stack.pxi"
 include "ops/logmatmulexp_exact.pxi"
 include "ops/logmatmulexp_factored.pxi"

@@ -139,8 +139,8 @@ cdef void sum_matrices(const Product *product, Py_ssize_t item, Space *space) no
     cdef char *results[LANES_F32]
     cdef Py_ssize_t n = take_matrices(product, item, of, space), found = 0, row, column, j
     cdef Py_ssize_t lanes = product.kernels.lanes, size = product.terms*lanes*product.itemsize
-    cdef double *a_far = space.maxima
-    cdef double *b_far = space.maxima + product.a.outer*LANES_F64
+    cdef double *a_far = space.far
+    cdef double *b_far = space.far + product.a.outer*LANES_F64
     factor_reductions(product, product.a.outer, space.a, a_far)
     factor_reductions(product, product.b.outer, space.b, b_far)
     for row in range(product.a.outer):

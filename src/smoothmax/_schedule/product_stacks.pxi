@@ -56,7 +56,7 @@ cdef void multiply_matrices(const Product *product, Py_ssize_t item, Space *spac
     cdef Py_ssize_t n = take_matrices(product, item, of, space), row, column, found, j
     cdef const char *products = <const char *>space.products
     found = product.kernels.multiply_stack(space.a, space.b, product.a.outer, product.terms, product.b.outer,
-                                           space.maxima, space.products, space.places)
+                                           space.shifts, space.exponents, space.products, space.places)
     for row in range(product.a.outer):
         for column in range(product.b.outer):
             for j in range(n):

@@ -14,7 +14,10 @@ cdef struct Operand:
     Py_ssize_t length[MAX_DIMENSIONS]   # of the axes of its own stack: that of the result, or 1
     Py_ssize_t stride[MAX_DIMENSIONS]   # 0 where the length is 1
     Py_ssize_t place[MAX_DIMENSIONS]    # the step between neighbours, counted in matrices; 0 where the length is 1
-    char *maxima                    # the maximum of each reduction, in C's order
+    char *shifts                    # of the factors of each reduction, in C's order, and
+    char *exponents                 # theirs (see ops/logmatmulexp.pxi)
+    char *factors                   # those that a kernel multiplies, and
+    Py_ssize_t factors_size         # the bytes of them that belong to a matrix
 
 
 cdef struct Product:
@@ -32,11 +35,13 @@ cdef struct Product:
 
 
 cdef bint is_small_stack(const Product *product) noexcept nogil
+cdef bint is_multiplied_in_blocks(const Product *product) noexcept nogil
 cdef bint prefers_exact(const Product *product) noexcept nogil
 cdef bint is_by_rows(const Operand *operand, const Product *product) noexcept nogil
 
 # Each returns -1 if there is no memory. The caller enters the standard environment for the kernels.
-cdef int factor(const Product *product, const Operand *operand, char *factors) except -2
+cdef int factor(const Product *product, const Operand *operand, char *factors, bint in_panels) except -2
+cdef int compute_blocks(const Product *product) except -2
 cdef int multiply_small(const Product *product) except -2
 cdef int finish_product(const Product *product) except -2
 cdef int sum_exactly(const Product *product) except -2

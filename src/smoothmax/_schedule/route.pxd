@@ -27,6 +27,7 @@ cdef enum RouteName:
     EMPTY               # the call has no elements
     PLAIN               # NumPy computes longdouble and complex
     PRODUCT             # np.matmul computes logmatmulexp; doubtful elements are summed exactly
+    PRODUCT_BLOCKS      # a kernel multiplies blocks of the result
     PRODUCT_STACK       # a kernel multiplies a stack of small matrices, one in each lane
     EXACT_PRODUCT       # every element of logmatmulexp is summed exactly
 

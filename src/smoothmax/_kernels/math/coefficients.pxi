@@ -74,3 +74,22 @@ cdef inline double short_atanh_tail(double x) noexcept nogil:
     y = y*x + 0.4000033545388157
     y = y*x + 0.6666666564436456
     return y
+
+
+# atanh_tail for logarithms that may be off by a few units of 2**-53 (2**-24)
+cdef inline real coarse_atanh_tail(real x) noexcept nogil:
+    cdef real y
+    if real is float:
+        # error 1.47e-7 = 2**-22.7
+        y = <float>0.41203975677490234
+        y = y*x + <float>0.6665557622909546
+        return y
+    else:
+        # error 1.89e-16 = 2**-52.23
+        y = 0.1682005226548096
+        y = y*x + 0.18123624568388594
+        y = y*x + 0.22223372200614333
+        y = y*x + 0.28571417123131115
+        y = y*x + 0.4000000005231034
+        y = y*x + 0.6666666666658715
+        return y

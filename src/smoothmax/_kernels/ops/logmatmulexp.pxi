@@ -2,12 +2,16 @@
 #
 #     logmatmulexp(a, b)[i, j] = log(sum over p of exp(a[i, p] + b[p, j])),   k terms
 #
-# By a product of matrices:     P[i, j] = sum over p of 2**s exp(a[i, p] - row[i]) 2**s exp(b[p, j] - column[j])
-#                               (row[i] + column[j]) + log(P[i, j] 2**-2s)
-# where row and column are the maxima, and s is as large as possible without overflow in P. The caller multiplies.
+# By a product of matrices:
+#
+#     P[i, j] = sum over p of 2**(s - N[i]) exp(a[i, p] - c[i]) 2**(s - M[j]) exp(b[p, j] - d[j])
+#     (c[i] + d[j]) + log(P[i, j] 2**(N[i] + M[j] - 2s))
+#
+# where c[i] and N[i] are the shift and the exponent of the maximum of row i, d[j] and M[j] those of column j, and s is
+# as large as possible without overflow in P. The caller multiplies.
 #
 # Error: (k + 8) u + 1 ULP of the result, u = 2**-53 (2**-24), if P is at least certified_above(): each exponential is
-# within 1.3 u, the product adds k u, and underflow costs at most u of P (docs/numerics.md).
+# within 1.8 u, the product adds k u, and underflow costs at most u of P (docs/numerics.md).
 #
 # Exactly: 2 ULP; where maximum and logarithm cancel, in ULP of the larger of the two. By terms:
 # Worst inputs: 0.62 ULP at a = [-1.2626332504786038, 2.3505698229042027], b = [1.3948877652523266,
@@ -27,8 +31,8 @@ cdef inline real as_many(Py_ssize_t k, real _) noexcept nogil:
 
 
 cdef inline real scale_exponent(Py_ssize_t k, real _) noexcept nogil:
-    """s: so large that a sum of k products, each up to 2**2s, does not overflow."""
-    cdef int left = 126 if real is float else 1022
+    """s: so large that a sum of k products, each up to 2**(2s + 1), does not overflow."""
+    cdef int left = 125 if real is float else 1021
     while k > 0:
         left -= 1
         k //= 2
@@ -38,9 +42,9 @@ cdef inline real scale_exponent(Py_ssize_t k, real _) noexcept nogil:
 cdef inline real certified_above(Py_ssize_t k, real _) noexcept nogil:
     """The least P that has lost at most u P to underflow.
 
-    Two kinds of terms may be lost: exponentials below 2**-1021 (2**-125), times another of at most 2**s, and products
-    below 2**-1022 (2**-126), in case the processor flushes subnormal numbers. Together that is less than k 2**(s -
-    1019) (k 2**(s - 123)).
+    Two kinds of terms may be lost: exponentials below 2**-1021 (2**-125), times another of at most 1.42 2**s, and
+    products below 2**-1022 (2**-126), in case the processor flushes subnormal numbers. Together that is less than
+    k 2**(s - 1019) (k 2**(s - 123)).
     """
     cdef double power = power_of_two(<double>scale_exponent(k, <real>0) - (99 if real is float else 966))
     return <real>(power*as_many(k, <double>0))
@@ -48,89 +52,138 @@ cdef inline real certified_above(Py_ssize_t k, real _) noexcept nogil:
 
 # The factors ----------------------------------------------------------------------------------------------------------
 
-cdef inline real scaled_factor(real v, real maximum, real round_bias, real underflow_below) noexcept nogil:
-    """2**s exp(v - maximum), rounded once; 0 where it would be subnormal."""
-    cdef real d, low, head, tail, scale
-    difference_in_two(v, maximum, underflow_below, WITH_MAXIMUM, &d, &low)
-    split_exp_of_two(d, low, round_bias, &head, &tail, &scale)
-    return (head + tail)*scale
+cdef inline void shift_of_factors(real maximum, real lowered_by, real *shift, real *exponent, real *round_bias,
+                                  real *underflow_below) noexcept nogil:
+    """The shift c and the exponent N of a maximum, for factors of up to 1.42 2**(OFFSET - lowered_by).
+
+    Factors count down to 2**-1022 (2**-126), which is 1062 (131) below the maximum. So c is 0 up to 2100 (260) instead
+    of NEAR. Beyond, x - c is a multiple of 2**-42 (2**-16) below 2**11 (2**8), and exact, as in math/shift.pxi.
+    """
+    cdef real near = <real>260 if real is float else <real>2100, c = shift_of(maximum)
+    shift[0] = 0 if magnitude(maximum) <= near else c
+    exponent[0] = exponent_of(remainder_of(maximum, shift[0]))
+    round_bias[0] = round_bias_of(exponent[0] + lowered_by)
+    underflow_below[0] = underflow_of(exponent[0] + lowered_by)
 
 
-cdef inline void factors_of_lanes(const real *x, const real *maximum, real round_bias, real underflow_below,
-                                  real *out) noexcept nogil:
+cdef inline void shifts_of_factors(const real *maximum, Py_ssize_t k, real *shift, real *exponent, real *round_bias,
+                                   real *underflow_below) noexcept nogil:
+    """shift_of_factors for the maxima of reductions of k elements."""
+    cdef real lowered_by = offset(<real>0) - scale_exponent(k, <real>0)
     cdef Py_ssize_t j
+    for j in range(lanes_of(maximum)):
+        shift_of_factors(finite_reference(maximum[j]), lowered_by, &shift[j], &exponent[j], &round_bias[j],
+                         &underflow_below[j])
+
+
+cdef inline void factors_of_lanes(const real *x, const real *shift, const real *round_bias,
+                                  const real *underflow_below, real *out) noexcept nogil:
+    """2**(s - N) exp(x - c) within 0.9 ULP; 0 where it would be subnormal."""
+    cdef Py_ssize_t j
+    cdef real head, scale
     cdef real e[LANES]
     for j in range(lanes_of(x)):
-        e[j] = scaled_factor(x[j], maximum[j], round_bias, underflow_below)
+        rounded_exp(at_least(x[j] - shift[j], underflow_below[j]), round_bias[j], &head, &scale)
+        e[j] = head*scale
     for j in range(lanes_of(x)):
         out[j] = e[j]
 
 
 cdef void factor_rows(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t n, Py_ssize_t k, real *out,
-                      Py_ssize_t out_ld, real *maxima) noexcept nogil:
-    """Rows of k contiguous elements, each divided by the exponential of its maximum."""
-    cdef Py_ssize_t width = lanes_of(x), i, j, lane_rows = n//width, remaining = n - lane_rows*width
-    cdef real exponent = offset(<real>0) - scale_exponent(k, <real>0)
-    cdef real round_bias = round_bias_of(exponent), underflow_below = underflow_of(exponent)
+                      Py_ssize_t out_ld, real *shifts, real *exponents) noexcept nogil:
+    """Rows of k contiguous elements. The shifts of several rows are found first, because each waits for its maximum."""
+    cdef Py_ssize_t width = lanes_of(x), lane_rows = n//width, remaining = n - lane_rows*width, first, left, i, j
+    cdef Py_ssize_t group = min_of(width, ROW_BLOCK_BYTES//(n*<Py_ssize_t>sizeof(real)) + 1)
     cdef real tail[LANES]
     cdef real maximum[LANES]
-    for i in range(rows):
-        maxima[i] = max_of_row(x, n, tail)
-        spread(finite_reference(maxima[i]), maximum)
-        for j in range(lane_rows):
-            factors_of_lanes(x + j*width, maximum, round_bias, underflow_below, out + j*width)
-        if remaining:
-            factors_of_lanes(tail, maximum, round_bias, underflow_below, tail)
-            unpad(tail, remaining, out + lane_rows*width)
-        x += ld
-        out += out_ld
+    cdef real shift[LANES]
+    cdef real exponent[LANES]
+    cdef real round_bias[LANES]
+    cdef real underflow_below[LANES]
+    cdef real own_shift[LANES]
+    cdef real own_bias[LANES]
+    cdef real own_underflow[LANES]
+    spread(<real>0, maximum)
+    for first from 0 <= first < rows by group:
+        left = min_of(rows - first, group)
+        for i in range(left):
+            maximum[i] = max_of_row(x + (first + i)*ld, n, tail)
+        shifts_of_factors(maximum, k, shift, exponent, round_bias, underflow_below)
+        unpad(shift, left, shifts + first)
+        unpad(exponent, left, exponents + first)
+        for i in range(left):
+            spread(shift[i], own_shift)
+            spread(round_bias[i], own_bias)
+            spread(underflow_below[i], own_underflow)
+            for j in range(lane_rows):
+                factors_of_lanes(x + (first + i)*ld + j*width, own_shift, own_bias, own_underflow,
+                                 out + (first + i)*out_ld + j*width)
+            if remaining:
+                pad(x + (first + i)*ld + lane_rows*width, remaining, tail)
+                factors_of_lanes(tail, own_shift, own_bias, own_underflow, tail)
+                unpad(tail, remaining, out + (first + i)*out_ld + lane_rows*width)
 
 
 cdef void factor_columns(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t n, Py_ssize_t k, real *out,
-                         Py_ssize_t out_ld, real *maxima) noexcept nogil:
-    """n columns side by side, each divided by the exponential of its maximum."""
-    cdef Py_ssize_t width = lanes_of(x), i, j, first
-    cdef real exponent = offset(<real>0) - scale_exponent(k, <real>0)
-    cdef real round_bias = round_bias_of(exponent), underflow_below = underflow_of(exponent)
+                         Py_ssize_t out_ld, real *shifts, real *exponents) noexcept nogil:
+    """n columns side by side."""
+    cdef Py_ssize_t width = lanes_of(x), i, first, left
     cdef real tail[LANES]
     cdef real maximum[LANES]
+    cdef real shift[LANES]
+    cdef real exponent[LANES]
+    cdef real round_bias[LANES]
+    cdef real underflow_below[LANES]
     for first from 0 <= first < n by width:
+        left = min_of(n - first, width)
         spread(<real>-INFINITY, maximum)
-        if n - first >= width:
+        if left == width:
             max_lanes(x + first, ld, rows, width, maximum)
         else:
             for i in range(rows):
-                pad(x + first + i*ld, n - first, tail)
+                pad(x + first + i*ld, left, tail)
                 max_lane_rows(tail, 1, maximum)
-        unpad(maximum, min_of(n - first, width), maxima + first)
-        for j in range(width):
-            maximum[j] = finite_reference(maximum[j])
+        shifts_of_factors(maximum, k, shift, exponent, round_bias, underflow_below)
+        unpad(shift, left, shifts + first)
+        unpad(exponent, left, exponents + first)
         for i in range(rows):
-            if n - first >= width:
-                factors_of_lanes(x + first + i*ld, maximum, round_bias, underflow_below, out + first + i*out_ld)
+            if left == width:
+                factors_of_lanes(x + first + i*ld, shift, round_bias, underflow_below, out + first + i*out_ld)
             else:
-                pad(x + first + i*ld, n - first, tail)
-                factors_of_lanes(tail, maximum, round_bias, underflow_below, tail)
-                unpad(tail, n - first, out + first + i*out_ld)
+                pad(x + first + i*ld, left, tail)
+                factors_of_lanes(tail, shift, round_bias, underflow_below, tail)
+                unpad(tail, left, out + first + i*out_ld)
 
 
 # The logarithms -------------------------------------------------------------------------------------------------------
 
-cdef inline void logs_of_lanes(real *products, const real *rows, const real *columns, real exponent, real least,
-                               int *doubtful) noexcept nogil:
+cdef inline real log_of_product(real p, real exponent, real c, real d) noexcept nogil:
+    """(c + d) + log(p 2**exponent) within 2 u and half an ULP; p is positive.
+
+    c + d and the multiple of log(2) may be large and cancel, so they are added without an error first.
+    """
+    cdef real down, k, f, s, z, half, low, shift_error, total, error
+    normalise(p, &down, &k)
+    k += exponent
+    f = p*down - <real>1
+    s = f/(<real>2 + f)
+    z = s*s
+    half = <real>0.5*f
+    low = multiply_add(s, multiply_add(f, half, z*coarse_atanh_tail(z)), k*ln2_low(k))
+    total = sum_in_two(sum_in_two(c, d, &shift_error), k*ln2_high(k), &error)
+    return total + ((f - multiply_add(f, half, -low)) + (error + shift_error))
+
+
+cdef inline void logs_of_lanes(real *products, const real *row_shift, const real *row_exponent, const real *shifts,
+                               const real *exponents, real exponent, real least, int *doubtful) noexcept nogil:
     """Replace products by results; `doubtful` is set for those that are not certified."""
     cdef Py_ssize_t j
     cdef real y[LANES]
-    cdef real total, error, low, log_product
     cdef bint certified
     for j in range(lanes_of(products)):
-        total = sum_in_two(rows[j], columns[j], &error)
-        certified = (products[j] >= least) & (magnitude(total) < <real>INFINITY)
+        certified = (products[j] >= least) & (magnitude(row_shift[j] + shifts[j]) < <real>INFINITY)
         doubtful[j] = 0 if certified else 1
-        log_product = split_log(<real>0, products[j], <real>0, exponent, &low)
-        low += error
-        total = sum_in_two(total, log_product, &error)
-        y[j] = total + (error + low)
+        y[j] = log_of_product(products[j], (row_exponent[j] + exponents[j]) + exponent, row_shift[j], shifts[j])
     for j in range(lanes_of(products)):
         products[j] = y[j]
 
@@ -150,26 +203,32 @@ cdef inline Py_ssize_t list_doubtful(const int *doubtful, Py_ssize_t first, Py_s
     return found
 
 
-cdef Py_ssize_t log_products(real *products, Py_ssize_t n, Py_ssize_t k, const real *row, const real *columns,
+cdef Py_ssize_t log_products(real *products, Py_ssize_t n, Py_ssize_t k, const real *row_shift,
+                             const real *row_exponent, const real *shifts, const real *exponents,
                              uint16_t *places) noexcept nogil:
     """Turn n products of a row into results, and list the places of those that the exact kernel must compute again."""
     cdef Py_ssize_t width = lanes_of(products), first, found = 0, left
-    cdef real exponent = -2*scale_exponent(k, <real>0), least = certified_above(k, <real>0)
+    cdef real both = -2*scale_exponent(k, <real>0), least = certified_above(k, <real>0)
     cdef real tail[LANES]
-    cdef real tail_columns[LANES]
-    cdef real rows[LANES]
+    cdef real tail_shifts[LANES]
+    cdef real tail_exponents[LANES]
+    cdef real row_shifts[LANES]
+    cdef real row_exponents[LANES]
     cdef int doubtful[LANES]
-    spread(row[0], rows)
+    spread(row_shift[0], row_shifts)
+    spread(row_exponent[0], row_exponents)
     for first in range(LANES):
         doubtful[first] = 0
     for first from 0 <= first < n by width:
         left = n - first
         if left >= width:
-            logs_of_lanes(products + first, rows, columns + first, exponent, least, doubtful)
+            logs_of_lanes(products + first, row_shifts, row_exponents, shifts + first, exponents + first, both, least,
+                          doubtful)
         else:
             pad_with(<real>1, products + first, left, tail)
-            pad_with(<real>0, columns + first, left, tail_columns)
-            logs_of_lanes(tail, rows, tail_columns, exponent, least, doubtful)
+            pad_with(<real>0, shifts + first, left, tail_shifts)
+            pad_with(<real>0, exponents + first, left, tail_exponents)
+            logs_of_lanes(tail, row_shifts, row_exponents, tail_shifts, tail_exponents, both, least, doubtful)
             unpad(tail, left, products + first)
         found = list_doubtful(doubtful, first, min_of(left, width), places, found)
     return found
@@ -182,6 +241,8 @@ cdef void fill_products(ProductKernels *kernels, real type_) noexcept:
     kernels.factor_rows = <Factor>factor_rows[real]
     kernels.factor_columns = <Factor>factor_columns[real]
     kernels.log_products = <LogProducts>log_products[real]
+    kernels.transpose = <Transpose>transpose_back[real]
+    kernels.multiply_block = <MultiplyBlock>multiply_block[real]
     kernels.multiply_stack = <MultiplyStack>multiply_stack[real]
     kernels.clear = clear_products
     kernels.max_of_products = <AddProducts>max_of_products[real]

@@ -4,33 +4,34 @@
 # empty, and np.matmul takes longer to call than to multiply them. Here every lane has work, and each sum is added term
 # by term.
 
-cdef inline void factor_lanes(real *x, Py_ssize_t reductions, Py_ssize_t k, real round_bias, real underflow_below,
-                              real *maxima) noexcept nogil:
-    """Divide reductions of k rows of lanes by the exponentials of their maxima."""
+cdef inline void factor_lanes(real *x, Py_ssize_t reductions, Py_ssize_t k, real *shifts,
+                              real *exponents) noexcept nogil:
+    """Replace reductions of k rows of lanes by their factors."""
     cdef Py_ssize_t width = lanes_of(x), i, p, j
     cdef real maximum[LANES]
+    cdef real shift[LANES]
+    cdef real exponent[LANES]
+    cdef real round_bias[LANES]
+    cdef real underflow_below[LANES]
     for i in range(reductions):
         spread(<real>-INFINITY, maximum)
-        max_lane_rows(x, k, maximum)
+        max_lane_rows(x + i*k*width, k, maximum)
+        shifts_of_factors(maximum, k, shift, exponent, round_bias, underflow_below)
         for j in range(lanes_of(x)):
-            maxima[j] = maximum[j]
-            maximum[j] = finite_reference(maximum[j])
-        for p in range(k):
-            factors_of_lanes(x, maximum, round_bias, underflow_below, x)
-            x += width
-        maxima += width
+            shifts[i*width + j] = shift[j]
+            exponents[i*width + j] = exponent[j]
+        for p in range(i*k, (i + 1)*k):
+            factors_of_lanes(x + p*width, shift, round_bias, underflow_below, x + p*width)
 
 
-cdef Py_ssize_t multiply_stack(real *a, real *b, Py_ssize_t rows, Py_ssize_t k, Py_ssize_t columns, real *maxima,
-                               real *out, uint16_t *places) noexcept nogil:
+cdef Py_ssize_t multiply_stack(real *a, real *b, Py_ssize_t rows, Py_ssize_t k, Py_ssize_t columns, real *shifts,
+                               real *exponents, real *out, uint16_t *places) noexcept nogil:
     """Compute results of as many matrices as there are lanes, and list the places of those that are not certified.
 
     `a` has k rows of lanes for each row of a matrix, `b` for each column, and `out` one for each result. The factors
-    replace the elements of `a` and `b`; `maxima` becomes the maxima of the rows, then those of the columns.
+    replace the elements of `a` and `b`; `shifts` and `exponents` become those of the rows, then those of the columns.
     """
     cdef Py_ssize_t width = lanes_of(a), i, c, p, j, found = 0
-    cdef real exponent = offset(<real>0) - scale_exponent(k, <real>0)
-    cdef real round_bias = round_bias_of(exponent), underflow_below = underflow_of(exponent)
     cdef real least = certified_above(k, <real>0), both = -2*scale_exponent(k, <real>0)
     cdef const real *row
     cdef const real *column
@@ -38,8 +39,8 @@ cdef Py_ssize_t multiply_stack(real *a, real *b, Py_ssize_t rows, Py_ssize_t k, 
     cdef int doubtful[LANES]
     for j in range(LANES):
         doubtful[j] = 0
-    factor_lanes(a, rows, k, round_bias, underflow_below, maxima)
-    factor_lanes(b, columns, k, round_bias, underflow_below, maxima + rows*width)
+    factor_lanes(a, rows, k, shifts, exponents)
+    factor_lanes(b, columns, k, shifts + rows*width, exponents + rows*width)
     for i in range(rows):
         for c in range(columns):
             row, column = a + i*k*width, b + c*k*width
@@ -50,7 +51,8 @@ cdef Py_ssize_t multiply_stack(real *a, real *b, Py_ssize_t rows, Py_ssize_t k, 
                     total[j] = multiply_add(row[j], column[j], total[j])
                 row += width
                 column += width
-            logs_of_lanes(total, maxima + i*width, maxima + (rows + c)*width, both, least, doubtful)
+            logs_of_lanes(total, shifts + i*width, exponents + i*width, shifts + (rows + c)*width,
+                          exponents + (rows + c)*width, both, least, doubtful)
             for j in range(lanes_of(a)):
                 out[j] = total[j]
             found = list_doubtful(doubtful, (i*columns + c)*width, width, places, found)
