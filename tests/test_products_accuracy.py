@@ -66,11 +66,11 @@ def beside_a_power_of_two(dtype):
 
 
 def beyond_the_shift(dtype):
-    """Maxima on both sides of the one from which exponentials are shifted, and terms far below them that count."""
-    near, far = (2100, 900) if dtype == np.float64 else (260, 88)
-    maxima = np.linspace(0.6, 1.5, 19)[:, None] * near * np.where(np.arange(19) % 2, 1, -1)[:, None]
-    low = np.where(np.arange(12) < 6, 0, -far) + rng().normal(size=(19, 12))
-    return maxima + low, maxima[::2].T - far - low[:10].T + rng().normal(size=(12, 10))
+    """Maxima on both sides of the one from which factors are shifted, and results near 0 of terms far below them."""
+    near, far = (2100, 950) if dtype == np.float64 else (260, 90)
+    maxima = np.linspace(0.7, 1.3, 24)[:, None] * near * rng().choice([-1, 1], (24, 1))
+    is_low = np.arange(2) == 0
+    return maxima - far * is_low + rng().random((24, 2)), (far - maxima - far * ~is_low).T + rng().random((2, 24))
 
 
 FAMILIES = {
