@@ -18,9 +18,11 @@ FLOATS = (np.float64, np.float32, np.float16, np.longdouble)
 SMALL_INTEGERS = (np.bool_, np.int8, np.uint8, np.int16, np.uint16, np.int32)
 INTEGERS = (*SMALL_INTEGERS, np.uint32, np.int64, np.uint64)
 NUMPY_2 = int(np.__version__.split(".")[0]) >= 2
-# Lengths on both sides of the lengths of lanes and blocks.
+# Lengths on both sides of the lengths of lanes and blocks, and of the rows of lanes that are computed together.
 LANES, BLOCK = limits()["LANES_F32"], limits()["ELEMENTWISE_BLOCK_ELEMENTS"]
-LENGTHS = (0, 1, 2, LANES - 1, LANES, LANES + 1, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 3)
+TOGETHER = limits()["ELEMENTWISE_LANE_ROWS"] * LANES
+SIZES = {LANES // 2, LANES, TOGETHER // 2, TOGETHER, BLOCK, 2 * BLOCK}
+LENGTHS = sorted({0, 1, 2, 2 * BLOCK + 3} | {n + d for n in SIZES for d in (-1, 0, 1)})
 
 every_type = pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: dtype.__name__)
 
@@ -235,9 +237,9 @@ def test_layouts_have_the_same_bits(ufunc, layout, dtype):
 
 @every_type
 def test_a_result_does_not_depend_on_its_place(ufunc, dtype):
-    x = operands(ufunc, LANES + 5, dtype)
+    x = operands(ufunc, TOGETHER + LANES + 5, dtype)
     whole = ufunc(*x)
-    for i in range(LANES + 5):
+    for i in range(TOGETHER + LANES + 5):
         assert ufunc(*(array[i] for array in x)) == whole[i]
         assert np.array_equal(ufunc(*(array[i:] for array in x)), whole[i:])
 

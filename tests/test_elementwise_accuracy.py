@@ -192,19 +192,16 @@ def test_every_float32_is_within_the_promise(name):
     assert worst[0] <= ELEMENTWISE - REFERENCE, worst
 
 
-# The largest errors found. Where they stand in docs/numerics.md, test_docs.py computes them again.
+# The largest errors found, with fma.
 WORST_OPERANDS = {
-    ("log1mexp", np.float64): [(-707.4142387416838,)],
-    ("log1pexp", np.float64): [(5.6746054363700577e-08,)],
-    ("logaddexp", np.float64): [(0.0004828247801928903, -1.3537465942351543)],
-    ("logsubexp", np.float64): [
-        (0.0004820368816643963, -1.1453172210679425),
-        (7.40825857457915e-05, -0.3153356852467968),
-    ],
+    ("log1mexp", np.float64): [(-1.0288595397298328,), (-707.4142387416838,)],
+    ("log1pexp", np.float64): [(0.3472249049294656,), (5.6746054363700577e-08,)],
+    ("logaddexp", np.float64): [(0.005977086882987237, -3.795736215695427)],
+    ("logsubexp", np.float64): [(0.06581352648739991, -0.22762198902674227)],
     ("log1mexp", np.float32): [(-86.29524993896484,)],  # of all
-    ("log1pexp", np.float32): [(0.32704225,)],
-    ("logaddexp", np.float32): [(-0.0020048153, -3.1242003)],
-    ("logsubexp", np.float32): [(-1.3671848, -1.4979515)],
+    ("log1pexp", np.float32): [(0.30902281403541565,)],  # of all
+    ("logaddexp", np.float32): [(0.05563101917505264, -1.6458942890167236)],
+    ("logsubexp", np.float32): [(0.021612361073493958, -1.0158125162124634)],
 }
 
 
@@ -212,7 +209,8 @@ WORST_OPERANDS = {
 def test_the_worst_operands_known_are_within_the_promise(name, dtype):
     for operands in WORST_OPERANDS[name, dtype]:
         x = [dtype(value) for value in operands]
-        assert 0.4 < exact.error_of(name, getattr(smoothmax, name)(*x), *x) <= ELEMENTWISE
+        # Without fma, most of these are rounded in the other direction.
+        assert 0.2 < exact.error_of(name, getattr(smoothmax, name)(*x), *x) <= ELEMENTWISE
 
 
 def test_results_near_0_keep_their_digits():

@@ -123,8 +123,10 @@ def atanh_tail(z: mpf) -> mpf:
 def problems() -> list[Problem]:
     half = mpmath.log(2) / 2 * mpf("1.0002")  # a float32 reduction may overshoot by 1e-4
     square = (3 - 2 * mpmath.sqrt(mpf(2))) ** 2 * mpf("1.0001")
+    wide_square = mpf("1.0001") / 9
     exp = "exp(r) = 1 + r + r*r*exp_tail(r) for abs(r) <= log(2)/2; relative error of exp"
     log = "2 atanh(s) = 2 s + s*z*atanh_tail(z), z = s*s <= (3 - 2 sqrt(2))**2; relative error of atanh"
+    wide = "atanh_tail for s <= 1/3, the logarithm of numbers in [1, 2]"
     short = "atanh_tail for doubles that are rounded to float in the end"
     coarse = "atanh_tail for logarithms that may be off by a few units of 2**-53 (2**-24)"
     return [
@@ -132,6 +134,8 @@ def problems() -> list[Problem]:
         Problem("exp_tail", exp, exp_tail, lambda r: r * r / mpmath.exp(r), -half, half, 9, 53),
         Problem("atanh_tail", log, atanh_tail, lambda z: z / 2, mpf(0), square, 3, 24),
         Problem("atanh_tail", log, atanh_tail, lambda z: z / 2, mpf(0), square, 7, 53),
+        Problem("wide_atanh_tail", wide, atanh_tail, lambda z: z / 2, mpf(0), wide_square, 3, 24),
+        Problem("wide_atanh_tail", wide, atanh_tail, lambda z: z / 2, mpf(0), wide_square, 9, 53),
         Problem("short_atanh_tail", short, atanh_tail, lambda z: z / 2, mpf(0), square, 3, 53),
         Problem("coarse_atanh_tail", coarse, atanh_tail, lambda z: z / 2, mpf(0), square, 1, 24),
         Problem("coarse_atanh_tail", coarse, atanh_tail, lambda z: z / 2, mpf(0), square, 5, 53),

@@ -18,6 +18,7 @@ cdef enum:
     WEIGHTED_TILE_BLOCK_ROWS = 64   # of a tile with weights (P21)
     SCAN_BLOCK_ROWS = 16            # rows of lanes that a scan sums by themselves (P50)
     SCAN_SUMMED_ROWS = 8            # of a block of columns that are summed before their logarithms are taken (P50)
+    ELEMENTWISE_LANE_ROWS = 8       # of a ufunc that are computed up to their logarithms, before these are taken (P64)
     SCAN_LOWER_EXPONENTS = 30       # by which the sum of earlier pieces may exceed a block's scale (P50)
 
     # Which computing path a call takes (see route.pyx) ----------------------------------------------------------------

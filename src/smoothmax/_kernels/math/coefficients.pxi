@@ -65,6 +65,31 @@ cdef inline real atanh_tail(real x) noexcept nogil:
         return y
 
 
+# atanh_tail for s <= 1/3, the logarithm of numbers in [1, 2]
+cdef inline real wide_atanh_tail(real x) noexcept nogil:
+    cdef real y
+    if real is float:
+        # error 4.6e-9 = 2**-27.7
+        y = <float>0.28028029203414917
+        y = y*x + <float>0.27998417615890503
+        y = y*x + <float>0.4002174437046051
+        y = y*x + <float>0.6666641235351562
+        return y
+    else:
+        # error 1.33e-18 = 2**-59.38
+        y = 0.17017397655814925
+        y = y*x + 0.08340839222271866
+        y = y*x + 0.12105890217323288
+        y = y*x + 0.13301002445262056
+        y = y*x + 0.15386557347016522
+        y = y*x + 0.18181744068188774
+        y = y*x + 0.22222223964829504
+        y = y*x + 0.2857142854795163
+        y = y*x + 0.4000000000015624
+        y = y*x + 0.6666666666666631
+        return y
+
+
 # atanh_tail for doubles that are rounded to float in the end
 cdef inline double short_atanh_tail(double x) noexcept nogil:
     cdef double y

@@ -5,25 +5,52 @@
 # bits depend on it, and compilers contract the rest of a polynomial in the same way. tests/test_c_functions.py compares
 # them.
 
-cdef inline real result_of(Elementwise operation, real x1, real x2) noexcept nogil:
+cdef inline real before_log(Elementwise operation, real x1, real x2, real *count, real *e, real *e_low) noexcept nogil:
+    """Compute all but the logarithm, and return what it is added to."""
     if operation == LOGADDEXP:
-        return logaddexp_of(x1, x2)
+        return split_logaddexp(x1, x2, e, e_low)
     if operation == LOGSUBEXP:
-        return logsubexp_of(x1, x2)
+        return split_logsubexp(x1, x2, count, e, e_low)
     if operation == LOG1MEXP:
-        return log1mexp_of(x1)
-    if operation == LOG1PEXP:
-        return log1pexp_of(x1)
-    return log_expit_of(x1)
+        return split_log1mexp(x1, count, e, e_low)
+    return split_log1pexp(-x1 if operation == LOG_EXPIT else x1, e, e_low)
 
 
-cdef inline void results_of_lanes(Elementwise operation, const real *x1, const real *x2, real *out) noexcept nogil:
-    cdef Py_ssize_t j
+cdef inline real with_log(Elementwise operation, real m, real count, real e, real e_low) noexcept nogil:
+    """The result, by the numbers of before_log."""
+    if operation == LOGSUBEXP or operation == LOG1MEXP:
+        return m - magnitude(log_of_rest(count, e, e_low))
+    m += log_one_plus(e, e_low)
+    return -m if operation == LOG_EXPIT else m
+
+
+cdef inline real result_of(Elementwise operation, real x1, real x2) noexcept nogil:
+    cdef real count, e, e_low, m = before_log(operation, x1, x2, &count, &e, &e_low)
+    return with_log(operation, m, count, e, e_low)
+
+
+cdef inline void results_of_lanes(Elementwise operation, const real *x1, const real *x2, Py_ssize_t rows,
+                                  real *out) noexcept nogil:
+    """Compute the results of up to ELEMENTWISE_LANE_ROWS rows of lanes: what precedes their logarithms, then these.
+
+    In one loop both would fill the processor's window with two rows, too few to hide how long each waits (P64).
+    """
+    cdef Py_ssize_t width = lanes_of(x1), at, i, j
+    cdef real m[ELEMENTWISE_LANE_ROWS*LANES]
+    cdef real count[ELEMENTWISE_LANE_ROWS*LANES]
+    cdef real e[ELEMENTWISE_LANE_ROWS*LANES]
+    cdef real e_low[ELEMENTWISE_LANE_ROWS*LANES]
     cdef real y[LANES]
-    for j in range(lanes_of(x1)):
-        y[j] = result_of(operation, x1[j], x2[j])
-    for j in range(lanes_of(x1)):
-        out[j] = y[j]
+    for i in range(rows):
+        at = i*width
+        for j in range(lanes_of(x1)):
+            m[at + j] = before_log(operation, x1[at + j], x2[at + j], &count[at + j], &e[at + j], &e_low[at + j])
+    for i in range(rows):
+        at = i*width
+        for j in range(lanes_of(x1)):
+            y[j] = with_log(operation, m[at + j], count[at + j], e[at + j], e_low[at + j])
+        for j in range(lanes_of(x1)):
+            out[at + j] = y[j]
 
 
 cdef inline void results_of_row(Elementwise operation, const real *x1, const real *x2, Py_ssize_t n,
@@ -31,16 +58,16 @@ cdef inline void results_of_row(Elementwise operation, const real *x1, const rea
     cdef Py_ssize_t width = lanes_of(x1), rows = n//width, remaining = n - rows*width, i
     cdef real tail1[LANES]
     cdef real tail2[LANES]
-    for i in range(rows):
-        results_of_lanes(operation, x1 + i*width, x2 + i*width, out + i*width)
+    for i from 0 <= i < rows by ELEMENTWISE_LANE_ROWS:
+        results_of_lanes(operation, x1 + i*width, x2 + i*width, min_of(rows - i, ELEMENTWISE_LANE_ROWS), out + i*width)
     if remaining:
         # The filler is an ordinary number and raises no floating-point flag, because clearing flags takes time.
         pad_with(<real>-1, x1 + rows*width, remaining, tail1)
         if operation == LOGADDEXP or operation == LOGSUBEXP:
             pad_with(<real>-2, x2 + rows*width, remaining, tail2)
-            results_of_lanes(operation, tail1, tail2, tail1)
+            results_of_lanes(operation, tail1, tail2, 1, tail1)
         else:
-            results_of_lanes(operation, tail1, tail1, tail1)
+            results_of_lanes(operation, tail1, tail1, 1, tail1)
         unpad(tail1, remaining, out + rows*width)
 
 
@@ -77,23 +104,23 @@ cdef void fill_elementwise(ElementwiseRow *rows, real _) noexcept:
 # A loop over lanes would take twice as long for a single number (P57).
 
 cdef real logaddexp_number(real x1, real x2) noexcept nogil:
-    return logaddexp_of(x1, x2)
+    return result_of(LOGADDEXP, x1, x2)
 
 
 cdef real logsubexp_number(real x1, real x2) noexcept nogil:
-    return logsubexp_of(x1, x2)
+    return result_of(LOGSUBEXP, x1, x2)
 
 
 cdef real log1mexp_number(real x, real _) noexcept nogil:
-    return log1mexp_of(x)
+    return result_of(LOG1MEXP, x, x)
 
 
 cdef real log1pexp_number(real x, real _) noexcept nogil:
-    return log1pexp_of(x)
+    return result_of(LOG1PEXP, x, x)
 
 
 cdef real log_expit_number(real x, real _) noexcept nogil:
-    return log_expit_of(x)
+    return result_of(LOG_EXPIT, x, x)
 
 
 cdef void fill_numbers(NumberF32 *singles, NumberF64 *doubles) noexcept:

@@ -3,6 +3,3 @@
 #     log_expit(x) = log(1/(1 + exp(-x))) = -log(1 + exp(-x)) = -log1pexp(-x)
 #
 # Error and worst inputs: as for log1pexp.
-
-cdef inline real log_expit_of(real x) noexcept nogil:
-    return -log1pexp_of(-x)
