@@ -35,7 +35,7 @@ cdef enum:
     # Segments (P52) ---------------------------------------------------------------------------------------------------
     SEGMENT_TILE_ELEMENTS = 128     # segments up to this length are laid side by side,
     SEGMENT_SIZED_ROWS = 16         # in a tile with as many rows as the longest has; beyond this many, of few sizes;
-    SEGMENT_WINDOW_SEGMENTS = 4096  # after this many have been sorted by their lengths,
+    SEGMENT_WINDOW_SEGMENTS = 8192  # after this many have been sorted by their lengths,
     SEGMENT_WINDOW_ELEMENTS = 65536         # or segments of this many elements
     SEGMENT_STRETCH_ELEMENTS = 65536        # of all lines together: a thread takes the segments that begin in a stretch
     SEGMENT_LINE_MIN_SEGMENTS = 256         # with fewer, each is taken in all lines at a time, if lines fill the lanes

@@ -54,6 +54,8 @@ cdef void compile_time_checks() noexcept nogil:
     static_assert(t.COLUMN_PREFETCH_FAR_MAX_ROWS*t.TILE_COLUMNS*8 <= t.COLUMN_PREFETCH_FAR_MIN_BYTES)
     static_assert(t.SERIAL_ROW_ELEMENTS == 4)   # the fewest lanes that are folded (loops/lanes.pxi)
     static_assert(t.TRANSPOSE_BLOCK_ROWS == 4)  # as the shuffles of data/transpose.pxi are written
+    # Segments in tiles of fewer rows than a block has are equally long (data/gather.pxi).
+    static_assert(t.TRANSPOSE_BLOCK_ROWS <= t.SEGMENT_SIZED_ROWS)
     static_assert(t.BAND_ROW_BYTES % (t.TILE_COLUMNS*8) == 0)       # a band has whole tiles
     # Work is divided into up to so many parts for each thread, counted in a C int.
     static_assert(t.MAX_THREADS <= 0x7FFFFFFF//t.SHARE_THREAD_ITEMS)

@@ -184,6 +184,10 @@ ctypedef void (*Select)(const void *x, Py_ssize_t step, const void *mask, Py_ssi
                         Py_ssize_t n, double fill, void *out, Py_ssize_t out_step) noexcept nogil
 ctypedef void (*Transpose)(const void *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
                            void *out, Py_ssize_t out_ld) noexcept nogil
+ctypedef void (*Gather)(const void *x, const Py_ssize_t *begins, const int *lengths, Py_ssize_t columns,
+                        Py_ssize_t width, Py_ssize_t rows, void *tile) noexcept nogil
+ctypedef void (*Scatter)(const void *tile, const int *lengths, Py_ssize_t columns, void *out,
+                         const Py_ssize_t *begins) noexcept nogil
 ctypedef void (*Blend)(void *b, const void *factors, Py_ssize_t n, double scale, double scale_low,
                        double offset, double offset_low) noexcept nogil
 ctypedef void (*Adjust)(const void *x, Py_ssize_t step, const void *addends, Py_ssize_t addends_step,
@@ -311,6 +315,8 @@ cdef struct DataKernels:
     Select select               # `fill` takes the place of elements whose mask is 0; steps from row to row in bytes
     Transpose transpose         # many rows of few columns, and
     Transpose transpose_back    # few rows of many columns
+    Gather gather               # segments, sorted by length, to columns of a tile: -inf beyond their ends, 0 up to
+    Scatter scatter             # `width` where there are fewer; and back. A tile of up to three rows has one length
     Blend blend                 # replaces b by (b*scale + offset)*factors
     # x*scale + addends, rounded after the product and after the sum; steps from row to row in bytes. The memory `ahead`
     # bytes after the elements is prefetched, unless that is 0.

@@ -13,17 +13,16 @@ from libc.string cimport memcpy
 from smoothmax._kernels.interface cimport (
     CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, EXACT_LOGSUMEXP, EXCLUSIVE_LOGCUMSUMEXP, FROM_MAXIMUM, HALF_LOG_SOFTMAX,
     HALF_SOFTMAX, IN_LOGARITHMS, LOG1MEXP, LOG1PEXP, LOGADDEXP, LOGCUMSUMEXP, LOGMEANEXP, LOGSUBEXP, LOGSUMEXP,
-    LOGSUMEXP_AND_SOFTMAX, LOG_EXPIT, LOG_PROB, LOG_SOFTMAX, LOG_SOFTMAX_VJP, MASKED_LOGMEANEXP,
-    MERGEABLE_LOGSUMEXP, NATIVE, NLL, ONE_ADDEND_A_ROW, ONE_FOR_ALL_LANES, ONE_FOR_EACH_LANE, SHIFTED, SOFTMAX,
-    SOFTMAX_VJP, SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, SWAPPED, UNIFORM_LOGSUMEXP,
-    WEIGHTED_LOGMEANEXP, WEIGHTED_LOGSUMEXP, AddFactored, AddProducts, Addends, Adjust, Blend, ByteOrder, Candidate,
-    ClearPeaks, CorrectRow, CumulateBlock, DataKernels, DotSum, DraftRow, Elementwise, ElementwiseRow,
-    ExponentiateTile, Factor, FactorLaneRows, FactoredSum, FindCandidates, Finish, FinishFactored, FinishProducts,
-    FusedRow, FusedStateRow, FusedStateTile, FusedTile, FusedWeightedTile, JointRow, Kernels, LeftElements, Load,
-    LogProducts, MultiplyBlock, MultiplyStack, NumberF32, NumberF64, PartialSum, PickElement, PickElements, PickOfTile,
-    ProductKernels, ProductSum, RaisePeaks, ReduceBlock, ReduceRow, ReduceTile, RunningSum, ScaleRow, ScaleTile,
-    Scaling, ScoreKernels, Select, State, Table, TopOfTile, Transpose, WeightedSum, WriteHalves, WriteRow,
-    WriteTile, clear,
+    LOGSUMEXP_AND_SOFTMAX, LOG_EXPIT, LOG_PROB, LOG_SOFTMAX, LOG_SOFTMAX_VJP, MASKED_LOGMEANEXP, MERGEABLE_LOGSUMEXP,
+    NATIVE, NLL, ONE_ADDEND_A_ROW, ONE_FOR_ALL_LANES, ONE_FOR_EACH_LANE, SHIFTED, SOFTMAX, SOFTMAX_VJP,
+    SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, SWAPPED, UNIFORM_LOGSUMEXP, WEIGHTED_LOGMEANEXP,
+    WEIGHTED_LOGSUMEXP, AddFactored, AddProducts, Addends, Adjust, Blend, ByteOrder, Candidate, ClearPeaks, CorrectRow,
+    CumulateBlock, DataKernels, DotSum, DraftRow, Elementwise, ElementwiseRow, ExponentiateTile, Factor, FactorLaneRows,
+    FactoredSum, FindCandidates, Finish, FinishFactored, FinishProducts, FusedRow, FusedStateRow, FusedStateTile,
+    FusedTile, FusedWeightedTile, Gather, JointRow, Kernels, LeftElements, Load, LogProducts, MultiplyBlock,
+    MultiplyStack, NumberF32, NumberF64, PartialSum, PickElement, PickElements, PickOfTile, ProductKernels, ProductSum,
+    RaisePeaks, ReduceBlock, ReduceRow, ReduceTile, RunningSum, ScaleRow, ScaleTile, Scaling, Scatter, ScoreKernels,
+    Select, State, Table, TopOfTile, Transpose, WeightedSum, WriteHalves, WriteRow, WriteTile, clear,
 )
 from smoothmax._kernels.interface cimport Store as StoreElements    # loops/add.pxi has another Store
 from smoothmax._kernels.cache_lines cimport prefetch_line, prefetch_line_l2, prefetch_line_to_write
@@ -66,6 +65,7 @@ include "loops/write.pxi"
 
 include "data/masks.pxi"
 include "data/transpose.pxi"
+include "data/gather.pxi"
 include "data/blend.pxi"
 include "data/adjust.pxi"
 include "data/halves.pxi"
@@ -143,6 +143,8 @@ cdef void fill_data(DataKernels *kernels, real _) noexcept:
     kernels.select = <Select>select[real]
     kernels.transpose = <Transpose>transpose[real]
     kernels.transpose_back = <Transpose>transpose_back[real]
+    kernels.gather = <Gather>gather[real]
+    kernels.scatter = <Scatter>scatter[real]
     kernels.blend = <Blend>blend[real]
     kernels.adjust = <Adjust>adjust[real]
     kernels.load_float16 = <Load>load_float16[real]

@@ -14,7 +14,7 @@ from libc.math cimport INFINITY
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-from smoothmax._kernels.cache_lines cimport prefetch_bytes_l2
+from smoothmax._kernels.cache_lines cimport prefetch_line, prefetch_line_to_write
 from smoothmax._kernels.environment cimport Environment, enter_environment, leave_environment
 from smoothmax._kernels.interface cimport NATIVE, ByteOrder
 from smoothmax._schedule.plan cimport (
@@ -25,9 +25,9 @@ from smoothmax._schedule.route cimport SEGMENTS, Route, route_of
 from smoothmax._schedule.threads cimport threads_of_caller
 from smoothmax._schedule.walk cimport note, walk, walk_alone
 from smoothmax._thresholds cimport (
-    LANE_BYTES, SEGMENT_HUGE_BYTES, SEGMENT_LINE_MIN_SEGMENTS, SEGMENT_SIZED_ROWS, SEGMENT_STRETCH_ELEMENTS,
-    SEGMENT_TILE_ELEMENTS, SEGMENT_WINDOW_ELEMENTS, SEGMENT_WINDOW_SEGMENTS, SHARE_GRAIN_ELEMENTS, SHARE_MIN_BYTES,
-    TILE_COLUMNS,
+    CACHE_LINE_BYTES, LANE_BYTES, SEGMENT_HUGE_BYTES, SEGMENT_LINE_MIN_SEGMENTS, SEGMENT_SIZED_ROWS,
+    SEGMENT_STRETCH_ELEMENTS, SEGMENT_TILE_ELEMENTS, SEGMENT_WINDOW_ELEMENTS, SEGMENT_WINDOW_SEGMENTS,
+    SHARE_GRAIN_ELEMENTS, SHARE_MIN_BYTES, TILE_COLUMNS,
 )
 
 ctypedef fused real:
@@ -35,15 +35,23 @@ ctypedef fused real:
     double
 
 
-cdef struct ShortSegment:
-    Py_ssize_t begin            # where its elements begin: along the axis, or in the scratch while a line is staged
-    int number, length          # its number in the window, and how many elements it has
+cdef struct ShortSegments:
+    # Those of a window, sorted by length.
+    Py_ssize_t begins[SEGMENT_WINDOW_SEGMENTS]  # where elements begin: along the axis, or in the scratch if staged
+    int numbers[SEGMENT_WINDOW_SEGMENTS]        # which segments of the window they are,
+    int lengths[SEGMENT_WINDOW_SEGMENTS]        # and how many elements each has
+    int ends[SEGMENT_TILE_ELEMENTS + 2]         # how many are not longer than the index
+
+
+cdef enum Access:
+    READ
+    WRITE
 
 
 cdef struct Space:
-    # The memory of a thread: 700 KiB.
+    # The memory of a thread: 780 KiB.
     Plan part                                   # the plan of one segment
-    ShortSegment shorts[SEGMENT_WINDOW_SEGMENTS]        # those of the window, sorted by length
+    ShortSegments shorts
     double values[SEGMENT_WINDOW_SEGMENTS]      # results of segments that are single numbers, not converted yet
     double tile[SEGMENT_TILE_ELEMENTS*TILE_COLUMNS]
     double out[TILE_COLUMNS]

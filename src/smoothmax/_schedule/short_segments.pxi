@@ -1,15 +1,15 @@
 # Short segments side by side: sorted by length, one window of them at a time, and laid into tiles.
 
 cdef Py_ssize_t sort_window(const Segments *segments, Py_ssize_t first, Py_ssize_t *last,
-                            ShortSegment *shorts) noexcept nogil:
+                            ShortSegments *shorts) noexcept nogil:
     """List the short segments of a window, sorted by their lengths; returns how many there are.
 
     `last` is one past the last segment of the stretch, and becomes one past the last of the window.
     """
-    cdef int place[SEGMENT_TILE_ELEMENTS + 2]           # of the next segment of each length
     cdef Py_ssize_t end = min(last[0], first + SEGMENT_WINDOW_SEGMENTS), left = SEGMENT_WINDOW_ELEMENTS, i, n
-    cdef ShortSegment *short_segment
-    memset(place, 0, sizeof(place))
+    cdef int *place = shorts.ends                       # of the next segment of each length
+    cdef int at
+    memset(place, 0, sizeof(shorts.ends))
     for i in range(first, end):
         n = length_of(segments, i)
         if n <= SEGMENT_TILE_ELEMENTS:
@@ -24,9 +24,9 @@ cdef Py_ssize_t sort_window(const Segments *segments, Py_ssize_t first, Py_ssize
     for i in range(first, end):
         n = length_of(segments, i)
         if 0 < n <= SEGMENT_TILE_ELEMENTS:
-            short_segment = shorts + place[n]
-            short_segment.begin, short_segment.number, short_segment.length = segments.offsets[i], i - first, n
+            at = place[n]
             place[n] += 1
+            shorts.begins[at], shorts.numbers[at], shorts.lengths[at] = segments.offsets[i], <int>(i - first), <int>n
     last[0] = end
     return place[SEGMENT_TILE_ELEMENTS]
 
@@ -45,95 +45,86 @@ cdef inline Py_ssize_t rows_of_tile(Py_ssize_t n) noexcept nogil:
     return (n + step - 1)//step*step
 
 
-cdef void gather_segments(const real **sources, const Py_ssize_t *lengths, Py_ssize_t columns, Py_ssize_t width,
-                          Py_ssize_t rows, real *tile) noexcept nogil:
-    """Lay segments side by side, shortest first, and fill them up with -inf and unused lanes with 0."""
-    cdef Py_ssize_t i, j, done = 0
-    for i in range(rows):
-        while done < columns and lengths[done] <= i:
-            done += 1
-        for j in range(done):
-            tile[j] = <real>-INFINITY
-        for j in range(done, columns):
-            tile[j] = sources[j][i]
-        for j in range(columns, width):
-            tile[j] = 0
-        tile += TILE_COLUMNS
+cdef inline void prefetch_segments(const char *x, const Py_ssize_t *begins, Py_ssize_t n, Py_ssize_t itemsize,
+                                   Py_ssize_t rows, Access access) noexcept nogil:
+    """Prefetch n segments of up to `rows` elements into L1.
+
+    The line of the last element is prefetched, and every line before it; of shorter segments than half a line only the
+    last, because few have two.
+    """
+    cdef Py_ssize_t j, at, last = rows*itemsize - 1
+    for at from last >= at > -CACHE_LINE_BYTES//2 by CACHE_LINE_BYTES:
+        if access == READ:
+            for j in range(n):
+                prefetch_line(x + begins[j]*itemsize + max(at, 0))
+        else:
+            for j in range(n):
+                prefetch_line_to_write(x + begins[j]*itemsize + max(at, 0))
 
 
-cdef void scatter_segments(const real *tile, const Py_ssize_t *lengths, Py_ssize_t columns,
-                           real **results) noexcept nogil:
-    cdef Py_ssize_t i, j, done = 0
-    for i in range(lengths[columns - 1]):
-        while lengths[done] <= i:
-            done += 1
-        for j in range(done, columns):
-            results[j][i] = tile[j]
-        tile += TILE_COLUMNS
+cdef inline Py_ssize_t segments_in_tile(const ShortSegments *shorts, Py_ssize_t done) noexcept nogil:
+    """How many of the segments from `done` on make a tile."""
+    return min(shorts.ends[rows_of_tile(shorts.lengths[done])] - done, TILE_COLUMNS)
 
 
-cdef Py_ssize_t do_tile(const Plan *plan, const ShortSegment *shorts, Py_ssize_t n, const real *elements,
-                        real *result, Space *space) noexcept nogil:
-    """Compute the first of n sorted segments of a line, as many as make a tile, and return how many."""
-    cdef Py_ssize_t columns = 0, j, rows = rows_of_tile(shorts[0].length)
-    cdef Py_ssize_t lanes = LANE_BYTES//<Py_ssize_t>sizeof(real), width
-    cdef Py_ssize_t lengths[TILE_COLUMNS]
-    cdef const real *sources[TILE_COLUMNS]
-    cdef real *results[TILE_COLUMNS]
+cdef void do_tile(const Plan *plan, Space *space, Py_ssize_t done, Py_ssize_t n, const real *elements,
+                  real *result) noexcept nogil:
+    """Compute n sorted segments of a line, from `done` on."""
+    cdef const ShortSegments *shorts = &space.shorts
+    cdef const Py_ssize_t *begins = shorts.begins + done
+    cdef const int *lengths = shorts.lengths + done
+    cdef Py_ssize_t rows = rows_of_tile(lengths[0]), lanes = LANE_BYTES//<Py_ssize_t>sizeof(real), j
+    cdef Py_ssize_t width = (n + lanes - 1)//lanes*lanes
     cdef real *tile = <real *>space.tile
     cdef real *out = <real *>space.out if reduces(plan) else tile
-    while columns < min(n, TILE_COLUMNS) and shorts[columns].length <= rows:
-        lengths[columns] = shorts[columns].length
-        sources[columns] = elements + shorts[columns].begin
-        results[columns] = result + shorts[columns].begin
-        columns += 1
-    width = (columns + lanes - 1)//lanes*lanes
-    gather_segments(sources, lengths, columns, width, rows, tile)
+    plan.data_kernels.gather(elements, begins, lengths, n, width, rows, tile)
+    if not reduces(plan):
+        prefetch_segments(<const char *>result, begins, n, sizeof(real), rows, WRITE)
     if rows <= plan.kernels.differences_max_rows:
         plan.kernels.fused_differences_tile(tile, TILE_COLUMNS, rows, width, out, TILE_COLUMNS)
     else:
         plan.kernels.fused_tile(tile, TILE_COLUMNS, rows, width, out, TILE_COLUMNS)
     if reduces(plan):
-        for j in range(columns):
-            (<real *>space.values)[shorts[j].number] = out[j]
+        for j in range(n):
+            (<real *>space.values)[shorts.numbers[done + j]] = out[j]
     else:
-        scatter_segments(tile, lengths, columns, results)
-    return columns
+        plan.data_kernels.scatter(tile, lengths, n, result, begins)
 
 
-cdef void do_short_segments(const Segments *segments, Py_ssize_t first, Py_ssize_t last, Py_ssize_t n,
-                            const char *elements, char *result, Space *space, const real *_) noexcept nogil:
+cdef void do_short_segments(const Segments *segments, Py_ssize_t first, Py_ssize_t n, const char *elements,
+                            char *result, Space *space, const real *_) noexcept nogil:
     """Compute the n short segments of a window in one line."""
     cdef const Plan *plan = segments.plan
-    cdef Py_ssize_t stride = plan.reduced.stride[<int>ELEMENTS][0], step = plan.reduced.stride[<int>RESULT][0], i
-    cdef Py_ssize_t done = 0, at = 0, begin = segments.offsets[first], size = segments.offsets[last] - begin
+    cdef Py_ssize_t stride = plan.reduced.stride[<int>ELEMENTS][0], step = plan.reduced.stride[<int>RESULT][0]
+    cdef Py_ssize_t done = 0, at = 0, next_ = 0, columns, i, begin
     cdef bint in_place = lies_in_place(plan)
     cdef real *staged = <real *>space.staged
     cdef const real *source = <const real *>elements
     cdef real *target = <real *>result
-    cdef ShortSegment *each
-    if in_place and size <= 2*SEGMENT_WINDOW_ELEMENTS:
-        # Sorted segments lie apart, so each would be waited for. A window that spans long segments would fill L2.
-        prefetch_bytes_l2(elements + begin*stride, size*stride)
-        if not reduces(plan):
-            prefetch_bytes_l2(result + begin*step, size*step)
+    cdef ShortSegments *shorts = &space.shorts
     if not in_place:
         source = target = staged
         for i in range(n):
-            each = &space.shorts[i]
-            plan.load(elements + each.begin*stride, stride, each.length, plan.order[ELEMENTS], staged + at)
-            each.begin = at
-            at += each.length
+            plan.load(elements + shorts.begins[i]*stride, stride, shorts.lengths[i], plan.order[ELEMENTS], staged + at)
+            shorts.begins[i] = at
+            at += shorts.lengths[i]
+    if n:
+        next_ = segments_in_tile(shorts, 0)
     while done < n:
-        done += do_tile(plan, space.shorts + done, n - done, source, target, space)
+        columns = next_
+        if done + columns < n:
+            next_ = segments_in_tile(shorts, done + columns)
+            prefetch_segments(<const char *>source, shorts.begins + done + columns, next_, sizeof(real),
+                              rows_of_tile(shorts.lengths[done + columns]), READ)
+        do_tile(plan, space, done, columns, source, target)
+        done += columns
     if in_place:
         return
     for i in range(n):
-        each = &space.shorts[i]
-        begin = segments.offsets[first + each.number]
+        begin = segments.offsets[first + shorts.numbers[i]]
         if not reduces(plan):
-            plan.store(staged + each.begin, each.length, result + begin*step, step, plan.order[RESULT])
-        each.begin = begin                      # for the next line
+            plan.store(staged + shorts.begins[i], shorts.lengths[i], result + begin*step, step, plan.order[RESULT])
+        shorts.begins[i] = begin                # for the next line
 
 
 cdef int do_line(const Segments *segments, Py_ssize_t first, Py_ssize_t last, Py_ssize_t n, const char *elements,
@@ -146,7 +137,7 @@ cdef int do_line(const Segments *segments, Py_ssize_t first, Py_ssize_t last, Py
     cdef const char *source
     cdef bint in_place = lies_in_place(plan)
     cdef Py_ssize_t end = first if n == last - first else last      # if all are short, none is left
-    do_short_segments(segments, first, last, n, elements, result, space, type_)
+    do_short_segments(segments, first, n, elements, result, space, type_)
     for i in range(first, end):
         length = length_of(segments, i)
         if 0 < length <= SEGMENT_TILE_ELEMENTS or is_huge(segments, i):
@@ -204,7 +195,7 @@ cdef int do_segments_by_line(const Segments *segments, Py_ssize_t first, Py_ssiz
         space.part.store = <Store>copy_values[double] if plan.itemsize == sizeof(double) else <Store>copy_values[float]
     while first < last and not failed:
         end = last
-        n = sort_window(segments, first, &end, space.shorts)
+        n = sort_window(segments, first, &end, &space.shorts)
         start(&cursor, &plan.kept, 0, 0, lines_of(segments))
         while cursor.left and not failed:
             if plan.itemsize == sizeof(double):

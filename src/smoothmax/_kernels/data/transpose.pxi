@@ -15,32 +15,33 @@ cdef extern from * nogil:
     #define SMOOTHMAX_LOAD(v, p) memcpy(&v, p, sizeof v)
     #define SMOOTHMAX_STORE(p, v) memcpy(p, &v, sizeof v)
 
+    /* A block is out[j][i] = x[i][j], where x and out are the addresses of its lines. */
     #if defined(SMOOTHMAX_SHUFFLE)
     typedef float smoothmax_4f __attribute__((vector_size(16)));
-    static inline void smoothmax_transpose_block_f32(const float *x, Py_ssize_t ld, float *out, Py_ssize_t out_ld) {
+    static inline void smoothmax_lines_block_f32(const float *const *x, float *const *out) {
         smoothmax_4f a, b, c, d, ab, cd, y;
-        SMOOTHMAX_LOAD(a, x);
-        SMOOTHMAX_LOAD(b, x + ld);
-        SMOOTHMAX_LOAD(c, x + 2*ld);
-        SMOOTHMAX_LOAD(d, x + 3*ld);
+        SMOOTHMAX_LOAD(a, x[0]);
+        SMOOTHMAX_LOAD(b, x[1]);
+        SMOOTHMAX_LOAD(c, x[2]);
+        SMOOTHMAX_LOAD(d, x[3]);
         ab = SMOOTHMAX_SHUFFLE(a, b, 0, 4, 1, 5);
         cd = SMOOTHMAX_SHUFFLE(c, d, 0, 4, 1, 5);
         y = SMOOTHMAX_SHUFFLE(ab, cd, 0, 1, 4, 5);
-        SMOOTHMAX_STORE(out, y);
+        SMOOTHMAX_STORE(out[0], y);
         y = SMOOTHMAX_SHUFFLE(ab, cd, 2, 3, 6, 7);
-        SMOOTHMAX_STORE(out + out_ld, y);
+        SMOOTHMAX_STORE(out[1], y);
         ab = SMOOTHMAX_SHUFFLE(a, b, 2, 6, 3, 7);
         cd = SMOOTHMAX_SHUFFLE(c, d, 2, 6, 3, 7);
         y = SMOOTHMAX_SHUFFLE(ab, cd, 0, 1, 4, 5);
-        SMOOTHMAX_STORE(out + 2*out_ld, y);
+        SMOOTHMAX_STORE(out[2], y);
         y = SMOOTHMAX_SHUFFLE(ab, cd, 2, 3, 6, 7);
-        SMOOTHMAX_STORE(out + 3*out_ld, y);
+        SMOOTHMAX_STORE(out[3], y);
     }
     #else
-    static inline void smoothmax_transpose_block_f32(const float *x, Py_ssize_t ld, float *out, Py_ssize_t out_ld) {
+    static inline void smoothmax_lines_block_f32(const float *const *x, float *const *out) {
         for (int i = 0; i < 4; i++)
             for (int j = 0; j < 4; j++)
-                out[i*out_ld + j] = x[j*ld + i];
+                out[i][j] = x[j][i];
     }
     #endif
 
@@ -68,75 +69,117 @@ cdef extern from * nogil:
         *c = SMOOTHMAX_SHUFFLE(ef, gh, 0, 1, 8, 9, 4, 5, 12, 13);
         *d = SMOOTHMAX_SHUFFLE(ef, gh, 2, 3, 10, 11, 6, 7, 14, 15);
     }
-    static inline void smoothmax_transpose_long_rows_f32(const float *x, Py_ssize_t ld, float *out, Py_ssize_t out_ld) {
-        smoothmax_8f a = smoothmax_load_both(x, x + 4*ld), b = smoothmax_load_both(x + ld, x + 5*ld);
-        smoothmax_8f c = smoothmax_load_both(x + 2*ld, x + 6*ld), d = smoothmax_load_both(x + 3*ld, x + 7*ld);
+    static inline void smoothmax_lines_long_rows_f32(const float *const *x, float *const *out) {
+        smoothmax_8f a = smoothmax_load_both(x[0], x[4]), b = smoothmax_load_both(x[1], x[5]);
+        smoothmax_8f c = smoothmax_load_both(x[2], x[6]), d = smoothmax_load_both(x[3], x[7]);
         smoothmax_transpose_halves(&a, &b, &c, &d);
-        SMOOTHMAX_STORE(out, a);
-        SMOOTHMAX_STORE(out + out_ld, b);
-        SMOOTHMAX_STORE(out + 2*out_ld, c);
-        SMOOTHMAX_STORE(out + 3*out_ld, d);
+        SMOOTHMAX_STORE(out[0], a);
+        SMOOTHMAX_STORE(out[1], b);
+        SMOOTHMAX_STORE(out[2], c);
+        SMOOTHMAX_STORE(out[3], d);
     }
-    static inline void smoothmax_transpose_long_columns_f32(const float *x, Py_ssize_t ld, float *out,
-                                                            Py_ssize_t out_ld) {
+    static inline void smoothmax_lines_long_columns_f32(const float *const *x, float *const *out) {
         smoothmax_8f a, b, c, d;
-        SMOOTHMAX_LOAD(a, x);
-        SMOOTHMAX_LOAD(b, x + ld);
-        SMOOTHMAX_LOAD(c, x + 2*ld);
-        SMOOTHMAX_LOAD(d, x + 3*ld);
+        SMOOTHMAX_LOAD(a, x[0]);
+        SMOOTHMAX_LOAD(b, x[1]);
+        SMOOTHMAX_LOAD(c, x[2]);
+        SMOOTHMAX_LOAD(d, x[3]);
         smoothmax_transpose_halves(&a, &b, &c, &d);
-        smoothmax_store_both(out, out + 4*out_ld, a);
-        smoothmax_store_both(out + out_ld, out + 5*out_ld, b);
-        smoothmax_store_both(out + 2*out_ld, out + 6*out_ld, c);
-        smoothmax_store_both(out + 3*out_ld, out + 7*out_ld, d);
+        smoothmax_store_both(out[0], out[4], a);
+        smoothmax_store_both(out[1], out[5], b);
+        smoothmax_store_both(out[2], out[6], c);
+        smoothmax_store_both(out[3], out[7], d);
     }
     #else
     #define SMOOTHMAX_LONG_SIDE_F32 4
-    #define smoothmax_transpose_long_rows_f32 smoothmax_transpose_block_f32
-    #define smoothmax_transpose_long_columns_f32 smoothmax_transpose_block_f32
+    #define smoothmax_lines_long_rows_f32 smoothmax_lines_block_f32
+    #define smoothmax_lines_long_columns_f32 smoothmax_lines_block_f32
     #endif
 
     #if defined(SMOOTHMAX_SHUFFLE) && defined(__AVX__)
     typedef double smoothmax_4d __attribute__((vector_size(32)));
-    static inline void smoothmax_transpose_block_f64(const double *x, Py_ssize_t ld, double *out, Py_ssize_t out_ld) {
+    static inline void smoothmax_lines_block_f64(const double *const *x, double *const *out) {
         smoothmax_4d a, b, c, d, ab, cd, y;
-        SMOOTHMAX_LOAD(a, x);
-        SMOOTHMAX_LOAD(b, x + ld);
-        SMOOTHMAX_LOAD(c, x + 2*ld);
-        SMOOTHMAX_LOAD(d, x + 3*ld);
+        SMOOTHMAX_LOAD(a, x[0]);
+        SMOOTHMAX_LOAD(b, x[1]);
+        SMOOTHMAX_LOAD(c, x[2]);
+        SMOOTHMAX_LOAD(d, x[3]);
         ab = SMOOTHMAX_SHUFFLE(a, b, 0, 4, 2, 6);
         cd = SMOOTHMAX_SHUFFLE(c, d, 0, 4, 2, 6);
         y = SMOOTHMAX_SHUFFLE(ab, cd, 0, 1, 4, 5);
-        SMOOTHMAX_STORE(out, y);
+        SMOOTHMAX_STORE(out[0], y);
         y = SMOOTHMAX_SHUFFLE(ab, cd, 2, 3, 6, 7);
-        SMOOTHMAX_STORE(out + 2*out_ld, y);
+        SMOOTHMAX_STORE(out[2], y);
         ab = SMOOTHMAX_SHUFFLE(a, b, 1, 5, 3, 7);
         cd = SMOOTHMAX_SHUFFLE(c, d, 1, 5, 3, 7);
         y = SMOOTHMAX_SHUFFLE(ab, cd, 0, 1, 4, 5);
-        SMOOTHMAX_STORE(out + out_ld, y);
+        SMOOTHMAX_STORE(out[1], y);
         y = SMOOTHMAX_SHUFFLE(ab, cd, 2, 3, 6, 7);
-        SMOOTHMAX_STORE(out + 3*out_ld, y);
+        SMOOTHMAX_STORE(out[3], y);
     }
     #elif defined(SMOOTHMAX_SHUFFLE)
     typedef double smoothmax_2d __attribute__((vector_size(16)));
-    static inline void smoothmax_transpose_block_f64(const double *x, Py_ssize_t ld, double *out, Py_ssize_t out_ld) {
+    static inline void smoothmax_lines_block_f64(const double *const *x, double *const *out) {
         smoothmax_2d a, b, y;
         for (int i = 0; i < 4; i += 2)
             for (int j = 0; j < 4; j += 2) {
-                SMOOTHMAX_LOAD(a, x + i*ld + j);
-                SMOOTHMAX_LOAD(b, x + (i + 1)*ld + j);
+                SMOOTHMAX_LOAD(a, x[i] + j);
+                SMOOTHMAX_LOAD(b, x[i + 1] + j);
                 y = SMOOTHMAX_SHUFFLE(a, b, 0, 2);
-                SMOOTHMAX_STORE(out + j*out_ld + i, y);
+                SMOOTHMAX_STORE(out[j] + i, y);
                 y = SMOOTHMAX_SHUFFLE(a, b, 1, 3);
-                SMOOTHMAX_STORE(out + (j + 1)*out_ld + i, y);
+                SMOOTHMAX_STORE(out[j + 1] + i, y);
             }
     }
     #else
-    static inline void smoothmax_transpose_block_f64(const double *x, Py_ssize_t ld, double *out, Py_ssize_t out_ld) {
+    static inline void smoothmax_lines_block_f64(const double *const *x, double *const *out) {
         for (int i = 0; i < 4; i++)
             for (int j = 0; j < 4; j++)
-                out[i*out_ld + j] = x[j*ld + i];
+                out[i][j] = x[j][i];
     }
+    #endif
+
+    /* The lines of a block lie `ld` apart, or each begins where `begins` says. */
+    #define SMOOTHMAX_4_APART(x, ld) {x, x + ld, x + 2*ld, x + 3*ld}
+    #define SMOOTHMAX_8_APART(x, ld) {x, x + ld, x + 2*ld, x + 3*ld, x + 4*ld, x + 5*ld, x + 6*ld, x + 7*ld}
+    #define SMOOTHMAX_4_AT(x, at) {x + at[0], x + at[1], x + at[2], x + at[3]}
+    #define SMOOTHMAX_8_AT(x, at) \\
+        {x + at[0], x + at[1], x + at[2], x + at[3], x + at[4], x + at[5], x + at[6], x + at[7]}
+    #define SMOOTHMAX_BLOCK(real, block, rows, columns) \\
+        static inline void smoothmax_transpose_##block(const real *x, Py_ssize_t ld, real *out, Py_ssize_t out_ld) { \\
+            const real *from[] = SMOOTHMAX_##rows##_APART(x, ld); \\
+            real *to[] = SMOOTHMAX_##columns##_APART(out, out_ld); \\
+            smoothmax_lines_##block(from, to); \\
+        }
+    #define SMOOTHMAX_GATHERED(real, block, rows, columns) \\
+        static inline void smoothmax_gather_##block(const real *x, const Py_ssize_t *begins, real *out, \\
+                                                    Py_ssize_t out_ld) { \\
+            const real *from[] = SMOOTHMAX_##rows##_AT(x, begins); \\
+            real *to[] = SMOOTHMAX_##columns##_APART(out, out_ld); \\
+            smoothmax_lines_##block(from, to); \\
+        }
+    #define SMOOTHMAX_SCATTERED(real, block, rows, columns) \\
+        static inline void smoothmax_scatter_##block(const real *x, Py_ssize_t ld, real *out, \\
+                                                     const Py_ssize_t *begins) { \\
+            const real *from[] = SMOOTHMAX_##rows##_APART(x, ld); \\
+            real *to[] = SMOOTHMAX_##columns##_AT(out, begins); \\
+            smoothmax_lines_##block(from, to); \\
+        }
+    #define SMOOTHMAX_LONG_BLOCKS(side) \\
+        SMOOTHMAX_BLOCK(float, long_rows_f32, side, 4) \\
+        SMOOTHMAX_BLOCK(float, long_columns_f32, 4, side) \\
+        SMOOTHMAX_GATHERED(float, long_rows_f32, side, 4) \\
+        SMOOTHMAX_SCATTERED(float, long_columns_f32, 4, side)
+    SMOOTHMAX_BLOCK(float, block_f32, 4, 4)
+    SMOOTHMAX_BLOCK(double, block_f64, 4, 4)
+    SMOOTHMAX_GATHERED(float, block_f32, 4, 4)
+    SMOOTHMAX_GATHERED(double, block_f64, 4, 4)
+    SMOOTHMAX_SCATTERED(float, block_f32, 4, 4)
+    SMOOTHMAX_SCATTERED(double, block_f64, 4, 4)
+    #if SMOOTHMAX_LONG_SIDE_F32 == 8
+    SMOOTHMAX_LONG_BLOCKS(8)
+    #else
+    SMOOTHMAX_LONG_BLOCKS(4)
     #endif
     """
     const Py_ssize_t LONG_SIDE_F32 "SMOOTHMAX_LONG_SIDE_F32"
@@ -148,6 +191,18 @@ cdef extern from * nogil:
                                                              Py_ssize_t out_ld)
     void transpose_block_f64 "smoothmax_transpose_block_f64"(const double *x, Py_ssize_t ld, double *out,
                                                              Py_ssize_t out_ld)
+    void gather_long_rows_f32 "smoothmax_gather_long_rows_f32"(const float *x, const Py_ssize_t *begins, float *out,
+                                                               Py_ssize_t out_ld)
+    void gather_block_f32 "smoothmax_gather_block_f32"(const float *x, const Py_ssize_t *begins, float *out,
+                                                       Py_ssize_t out_ld)
+    void gather_block_f64 "smoothmax_gather_block_f64"(const double *x, const Py_ssize_t *begins, double *out,
+                                                       Py_ssize_t out_ld)
+    void scatter_long_columns_f32 "smoothmax_scatter_long_columns_f32"(const float *x, Py_ssize_t ld, float *out,
+                                                                       const Py_ssize_t *begins)
+    void scatter_block_f32 "smoothmax_scatter_block_f32"(const float *x, Py_ssize_t ld, float *out,
+                                                         const Py_ssize_t *begins)
+    void scatter_block_f64 "smoothmax_scatter_block_f64"(const double *x, Py_ssize_t ld, double *out,
+                                                         const Py_ssize_t *begins)
 
 
 cdef inline void transpose_block(const real *x, Py_ssize_t ld, real *out, Py_ssize_t out_ld) noexcept nogil:
