@@ -115,6 +115,11 @@ def exp_tail(r: mpf) -> mpf:
     return series(lambda k: r**k / mpmath.factorial(k + 2))
 
 
+def exp_slope(r: mpf) -> mpf:
+    """(exp(r) - 1) / r."""
+    return series(lambda k: r**k / mpmath.factorial(k + 1))
+
+
 def atanh_tail(z: mpf) -> mpf:
     """(2 atanh(s) / s - 2) / s**2 at z = s**2."""
     return series(lambda k: 2 * z**k / (2 * k + 3))
@@ -125,6 +130,7 @@ def problems() -> list[Problem]:
     square = (3 - 2 * mpmath.sqrt(mpf(2))) ** 2 * mpf("1.0001")
     wide_square = mpf("1.0001") / 9
     exp = "exp(r) = 1 + r + r*r*exp_tail(r) for abs(r) <= log(2)/2; relative error of exp"
+    few = "exp(r) = 1 + r*polynomial(r) with fewer digits, all coefficients times a factor; relative error of exp"
     log = "2 atanh(s) = 2 s + s*z*atanh_tail(z), z = s*s <= (3 - 2 sqrt(2))**2; relative error of atanh"
     wide = "atanh_tail for s <= 1/3, the logarithm of numbers in [1, 2]"
     short = "atanh_tail for doubles that are rounded to float in the end"
@@ -132,6 +138,7 @@ def problems() -> list[Problem]:
     return [
         Problem("exp_tail", exp, exp_tail, lambda r: r * r / mpmath.exp(r), -half, half, 4, 24),
         Problem("exp_tail", exp, exp_tail, lambda r: r * r / mpmath.exp(r), -half, half, 9, 53),
+        Problem("half_exp_coefficients", few, exp_slope, lambda r: r / mpmath.exp(r), -half, half, 3, 24),
         Problem("atanh_tail", log, atanh_tail, lambda z: z / 2, mpf(0), square, 3, 24),
         Problem("atanh_tail", log, atanh_tail, lambda z: z / 2, mpf(0), square, 7, 53),
         Problem("wide_atanh_tail", wide, atanh_tail, lambda z: z / 2, mpf(0), wide_square, 3, 24),
@@ -150,6 +157,14 @@ def horner(coefficients: list[mpf], kind: str) -> list[str]:
     """The polynomial in x by Horner's rule, a line of Cython for each coefficient."""
     highest, *others = [literal(c, kind) for c in reversed(coefficients)]
     return [f"y = {highest}", *(f"y = y*x + {term}" for term in others), "return y"]
+
+
+def scaled(name: str, meaning: str, note: str, coefficients: list[mpf], kind: str) -> list[str]:
+    """A function that stores 1 and the coefficients after it, lowest power first, each times a factor."""
+    lines = [f"# {meaning}", f"cdef inline void {name}({kind} factor, {kind} *c) noexcept nogil:", f"    {note}"]
+    lines.append("    c[0] = factor")
+    lines += [f"    c[{k}] = factor*{literal(c, kind)}" for k, c in enumerate(coefficients, 1)]
+    return [*lines, "", ""]
 
 
 def typed(name: str, meaning: list[str], bodies: list[tuple[str, list[str]]]) -> list[str]:
@@ -181,13 +196,18 @@ def render() -> str:
             bodies.append((kind, [f"return {literal(value, kind)}"]))
         lines += typed(f"ln2_{part}", [f"{meaning}, in the type of x"], bodies)
     by_name: dict[str, tuple[str, list[tuple[str, list[str]]]]] = {}
+    stored: list[str] = []
     for problem in problems():
         coefficients, error = fit(problem)
         note = f"# error {mpmath.nstr(error, 3)} = 2**{mpmath.nstr(mpmath.log(error, 2), 4)}"
+        if problem.name.endswith("_coefficients"):
+            stored += scaled(problem.name, problem.meaning, note, coefficients, problem.type)
+            continue
         body = [note, *horner(coefficients, problem.type)]
         by_name.setdefault(problem.name, (problem.meaning, []))[1].append((problem.type, body))
     for name, (meaning, bodies) in by_name.items():
         lines += typed(name, [meaning], bodies)
+    lines += stored
     return "\n".join(lines).rstrip("\n") + "\n"
 
 

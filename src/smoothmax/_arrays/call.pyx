@@ -169,6 +169,6 @@ cdef object transform_array(Operation operation, object x, object axis, object w
         prepare(&plan, operation, &shape, array, None, mask, computing)
         put_adjustment(&plan, by, computing, &shape)
         put_result(&plan, result, computing, &shape)
-        take_kernels_of_halves(&plan, result, number)
+        take_kernels_of_halves(&plan, cnp.PyArray_TYPE(result), number)
         walk_arrays(&plan, &shape)
     return result[()] if out is None and shape.ndim == 0 else result

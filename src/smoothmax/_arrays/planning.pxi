@@ -31,6 +31,7 @@ cdef int prepare(Plan *plan, Operation operation, Shape *shape, cnp.ndarray arra
     put_array(plan, ELEMENTS, array, computing)
     plan.load = loader(cnp.PyArray_TYPE(array), doubles)
     plan.load_largest = largest_loader(array, doubles)
+    plan.reduce_halves = NULL
     plan.write_halves = NULL
     take_strides(array, ELEMENTS, shape)
     for role in range(ROLES):
@@ -59,13 +60,20 @@ cdef void put_result(Plan *plan, cnp.ndarray result, int computing, Shape *shape
     take_strides(result, RESULT, shape)
 
 
-cdef inline void take_kernels_of_halves(Plan *plan, cnp.ndarray result, int number) noexcept:
-    """Compute no more digits than halves have, if the results are of a half type `number` and go nowhere wider."""
-    if plan.kernels.of_halves != NULL and not is_kernel_type(number) and cnp.PyArray_TYPE(result) == number:
-        plan.kernels = plan.kernels.of_halves
-        if order_of(result) == NATIVE and plan.load_largest == largest_loader(result, False):
-            plan.write_halves = (plan.kernels.write_float16_row if number == cnp.NPY_FLOAT16
-                                 else plan.kernels.write_bfloat16_row)
+cdef inline void take_kernels_of_halves(Plan *plan, int given, int number) noexcept:
+    """Compute no more digits than halves have, if results have the type `number`, a half, and are given as this."""
+    cdef bint float16 = plan.load_largest == plan.data_kernels.load_largest_float16
+    if plan.kernels.of_halves == NULL or is_kernel_type(number) or given != number:
+        return
+    plan.kernels = plan.kernels.of_halves
+    if plan.load_largest != NULL:
+        plan.reduce_halves = plan.kernels.reduce_float16_row if float16 else plan.kernels.reduce_bfloat16_row
+        plan.joint_halves = plan.kernels.joint_float16_row if float16 else plan.kernels.joint_bfloat16_row
+        plan.fused_halves = plan.kernels.fused_float16_row if float16 else plan.kernels.fused_bfloat16_row
+        if float16 == (number == cnp.NPY_FLOAT16) and plan.order[RESULT] == NATIVE:
+            plan.write_halves = plan.kernels.write_float16_row if float16 else plan.kernels.write_bfloat16_row
+            plan.draft_halves = plan.kernels.draft_float16_row if float16 else plan.kernels.draft_bfloat16_row
+            plan.correct_halves = plan.kernels.correct_float16_row if float16 else plan.kernels.correct_bfloat16_row
 
 
 cdef void put_reduced_result(Plan *plan, cnp.ndarray result, int computing, Shape *shape, bint keepdims) noexcept:

@@ -49,6 +49,7 @@ cdef int walk_reduction(Operation operation, Shape *shape, cnp.ndarray array, cn
         put_scalar_result(&plan, scalar, number, computing)
     else:
         put_reduced_result(&plan, result, computing, shape, keep)
+    take_kernels_of_halves(&plan, number if result is None else cnp.PyArray_TYPE(result), number)
     if sign is not None:
         put_sign(&plan, sign, computing, shape, keep)
     return walk_arrays(&plan, shape)

@@ -74,6 +74,11 @@ cdef bint walk_special_row(Operation operation, const Shape *shape, cnp.ndarray 
     row.n, row.itemsize = cnp.PyArray_SIZE(array), cnp.PyArray_ITEMSIZE(array)
     if not is_kernel_type(number):
         row.load, row.store = loader(number, to_double=False), storer(number, from_double=False)
+        row.fused_halves = NULL
+        if row.kernels.of_halves != NULL:
+            row.kernels = row.kernels.of_halves
+            row.fused_halves = (row.kernels.fused_float16_row if number == cnp.NPY_FLOAT16
+                                else row.kernels.fused_bfloat16_row)
         return by is None and weights is None and walk_half_row(&row)
     if by is not None:
         return weights is None and take_adjustment(&row, shape, array, by, number) and walk_adjusted_row(&row)

@@ -35,3 +35,10 @@ cdef inline void prefetch_bytes_l2(const char *x, Py_ssize_t n) noexcept nogil:
     cdef Py_ssize_t i
     for i from 0 <= i < n by CACHE_LINE_BYTES:
         prefetch_line_l2(x + i + CACHE_LINE_BYTES - 1)
+
+
+cdef inline void prefetch_bytes(const char *x, Py_ssize_t n) noexcept nogil:
+    """prefetch_bytes_l2, into L1."""
+    cdef Py_ssize_t i
+    for i from 0 <= i < n by CACHE_LINE_BYTES:
+        prefetch_line(x + i + CACHE_LINE_BYTES - 1)

@@ -164,10 +164,14 @@ ctypedef void (*WriteTile)(const State *state, const void *x, Py_ssize_t ld, con
                            Py_ssize_t rows, Py_ssize_t columns, void *out, Py_ssize_t out_ld,
                            Py_ssize_t prefetch_rows) noexcept nogil
 ctypedef void (*ReduceBlock)(State *state, const void *x, Py_ssize_t n, double largest) noexcept nogil
+ctypedef void (*ReduceHalves)(State *state, const void *halves, Py_ssize_t n) noexcept nogil
 ctypedef void (*DraftRow)(State *state, const void *x, Py_ssize_t n, void *out, double *maxima) noexcept nogil
 ctypedef void (*CorrectRow)(const State *state, const void *x, Py_ssize_t n, void *out,
                             const double *maxima) noexcept nogil
+ctypedef bint (*CorrectHalves)(const State *state, const void *draft, Py_ssize_t n, void *out,
+                               const double *maxima) noexcept nogil
 ctypedef void (*FusedRow)(const void *x, Py_ssize_t n, Py_ssize_t away, void *out) noexcept nogil
+ctypedef bint (*FusedHalves)(const void *halves, Py_ssize_t n, void *draft, void *out) noexcept nogil
 ctypedef void (*FusedTile)(const void *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
                            void *out, Py_ssize_t out_ld) noexcept nogil
 ctypedef bint (*FusedWeightedTile)(const void *x, Py_ssize_t ld, const void *b, Py_ssize_t b_ld, Py_ssize_t rows,
@@ -233,7 +237,8 @@ cdef enum Operation:
     EXCLUSIVE_LOGCUMSUMEXP
     EXACT_LOGSUMEXP                 # not public: the sums that other operations fall back on,
     MERGEABLE_LOGSUMEXP             # the sums of states that a later call will merge, and
-    HALF_SOFTMAX                    # of float32 only: results that will be rounded to halves
+    HALF_LOGSUMEXP                  # of float32 only: results that will be rounded to halves
+    HALF_SOFTMAX
     HALF_LOG_SOFTMAX
     OPERATIONS
 
@@ -266,6 +271,9 @@ cdef struct Kernels:
     bint weighs                         # `finish` multiplies by state.argument.weight
     ReduceRow reduce_row
     ReduceBlock reduce_block            # reduce_row of a block whose largest element is known; NULL if there is none
+    # reduce_row of halves where they lie: neighbours in native order. NULL if the operation does not have it.
+    ReduceHalves reduce_float16_row
+    ReduceHalves reduce_bfloat16_row
     ReduceTile reduce_tile
     Merge merge
     Finish finish
@@ -287,6 +295,11 @@ cdef struct Kernels:
     # second pass corrects the exponentials, or computes them if there are none: the bits are the same.
     DraftRow draft_row
     CorrectRow correct_row
+    # The same from halves where they lie, and back to halves of the same type under the conditions of write_float16_row.
+    DraftRow draft_float16_row
+    DraftRow draft_bfloat16_row
+    CorrectHalves correct_float16_row
+    CorrectHalves correct_bfloat16_row
     # Fused: one call computes the results of a row or tile of at most *_bytes (0: never). `out` has a single row if the
     # operation reduces. `away` is that of a State. Columns of at most `differences_max_rows` rows use the function with
     # `differences` in its name, which takes the differences from the maximum in two parts. fused_aliased_tile_bytes is
@@ -300,6 +313,13 @@ cdef struct Kernels:
     FusedTile fused_differences_tile
     FusedWeightedTile fused_weighted_tile   # False if a state is needed; then nothing is written
     JointRow joint_row                      # reduces a row of at most ROW_BLOCK_BYTES into one column
+    # The same from halves where they lie, for rows of at least ROUNDED_MIN_LANE_ROWS. An operation that reduces stores
+    # a float in `out`. Others write halves of the same type; they return False, and write nothing, if results may be
+    # nan. `draft` has room for as many floats.
+    FusedHalves fused_float16_row
+    FusedHalves fused_bfloat16_row
+    JointRow joint_float16_row
+    JointRow joint_bfloat16_row
     # Fused with a state, under the same limits and instead of the functions above: one call reduces a whole row or tile
     # into the state and, where the operation has a result for each element, stores the exponentials in `out`. `finish`
     # computes their factors, and `scale` multiplies.

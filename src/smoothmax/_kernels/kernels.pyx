@@ -11,33 +11,33 @@ from libc.stdint cimport INT16_MAX, INT16_MIN, int16_t, int32_t, int64_t, uint16
 from libc.string cimport memcpy
 
 from smoothmax._kernels.interface cimport (
-    CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, EXACT_LOGSUMEXP, EXCLUSIVE_LOGCUMSUMEXP, FROM_MAXIMUM, HALF_LOG_SOFTMAX,
-    HALF_SOFTMAX, IN_LOGARITHMS, LOG1MEXP, LOG1PEXP, LOGADDEXP, LOGCUMSUMEXP, LOGMEANEXP, LOGSUBEXP, LOGSUMEXP,
-    LOGSUMEXP_AND_SOFTMAX, LOG_EXPIT, LOG_PROB, LOG_SOFTMAX, LOG_SOFTMAX_VJP, MASKED_LOGMEANEXP, MERGEABLE_LOGSUMEXP,
-    NATIVE, NLL, ONE_ADDEND_A_ROW, ONE_FOR_ALL_LANES, ONE_FOR_EACH_LANE, SHIFTED, SOFTMAX, SOFTMAX_VJP,
-    SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, SWAPPED, UNIFORM_LOGSUMEXP, WEIGHTED_LOGMEANEXP,
-    WEIGHTED_LOGSUMEXP, AddFactored, AddProducts, Addends, Adjust, Blend, ByteOrder, Candidate, ClearPeaks, CorrectRow,
-    CumulateBlock, DataKernels, DotSum, DraftRow, Elementwise, ElementwiseRow, ExponentiateTile, Factor, FactorLaneRows,
-    FactoredSum, FindCandidates, Finish, FinishFactored, FinishProducts, FusedRow, FusedStateRow, FusedStateTile,
-    FusedTile, FusedWeightedTile, Gather, JointRow, Kernels, LeftElements, Load, LogProducts, MultiplyBlock,
-    MultiplyStack, NumberF32, NumberF64, PartialSum, PickElement, PickElements, PickOfTile, ProductKernels, ProductSum,
-    RaisePeaks, ReduceBlock, ReduceRow, ReduceTile, RunningSum, ScaleRow, ScaleTile, Scaling, Scatter, ScoreKernels,
-    Select, State, Table, TopOfTile, Transpose, WeightedSum, WriteHalves, WriteRow, WriteTile, clear,
+    CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, EXACT_LOGSUMEXP, EXCLUSIVE_LOGCUMSUMEXP, FROM_MAXIMUM, HALF_LOGSUMEXP,
+    HALF_LOG_SOFTMAX, HALF_SOFTMAX, IN_LOGARITHMS, LOG1MEXP, LOG1PEXP, LOGADDEXP, LOGCUMSUMEXP, LOGMEANEXP, LOGSUBEXP,
+    LOGSUMEXP, LOGSUMEXP_AND_SOFTMAX, LOG_EXPIT, LOG_PROB, LOG_SOFTMAX, LOG_SOFTMAX_VJP, MASKED_LOGMEANEXP,
+    MERGEABLE_LOGSUMEXP, NATIVE, NLL, ONE_ADDEND_A_ROW, ONE_FOR_ALL_LANES, ONE_FOR_EACH_LANE, SHIFTED, SOFTMAX,
+    SOFTMAX_VJP, SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, SWAPPED, UNIFORM_LOGSUMEXP,
+    WEIGHTED_LOGMEANEXP, WEIGHTED_LOGSUMEXP, AddFactored, AddProducts, Addends, Adjust, Blend, ByteOrder, Candidate,
+    ClearPeaks, CorrectHalves, CorrectRow, CumulateBlock, DataKernels, DotSum, DraftRow, Elementwise, ElementwiseRow,
+    ExponentiateTile, Factor, FactorLaneRows, FactoredSum, FindCandidates, Finish, FinishFactored, FinishProducts,
+    FusedHalves, FusedRow, FusedStateRow, FusedStateTile, FusedTile, FusedWeightedTile, Gather, JointRow, Kernels,
+    LeftElements, Load, LogProducts, MultiplyBlock, MultiplyStack, NumberF32, NumberF64, PartialSum, PickElement,
+    PickElements, PickOfTile, ProductKernels, ProductSum, RaisePeaks, ReduceBlock, ReduceHalves, ReduceRow, ReduceTile,
+    RunningSum, ScaleRow, ScaleTile, Scaling, Scatter, ScoreKernels, Select, State, Table, TopOfTile, Transpose,
+    WeightedSum, WriteHalves, WriteRow, WriteTile, clear,
 )
 from smoothmax._kernels.interface cimport Store as StoreElements    # loops/add.pxi has another Store
-from smoothmax._kernels.cache_lines cimport prefetch_line, prefetch_line_l2, prefetch_line_to_write
+from smoothmax._kernels.cache_lines cimport prefetch_bytes, prefetch_line, prefetch_line_l2, prefetch_line_to_write
 from smoothmax._thresholds cimport (
-    ALIASED_SOFTMAX_TILE_BYTES, ALIASED_SUM_TILE_BYTES, CACHE_LINE_BYTES, CARRY_QUADS_F32, CARRY_QUADS_F64,
-    CARRY_ROWS, COLUMN_PREFETCH_FAR_MAX_ROWS, COLUMN_PREFETCH_FAR_MIN_BYTES, COLUMN_PREFETCH_LANES,
-    COLUMN_PREFETCH_MIN_BYTES, COLUMN_PREFETCH_MIN_ROWS, DRAW_BUCKETS, ELEMENTWISE_LANE_ROWS,
-    EXACT_DIFFERENCES_MAX_ROWS, FUSED_LOG_SOFTMAX_TILE_ROWS, FUSED_SOFTMAX_ROW_BYTES, FUSED_SOFTMAX_TILE_BYTES,
-    FUSED_STATE_ROW_BYTES, FUSED_STATE_TILE_BYTES, FUSED_SUM_ROW_BYTES, FUSED_SUM_TILE_BYTES, HALF_TILE_ROWS,
-    LANES_F32, LANES_F64,
+    ALIASED_SOFTMAX_TILE_BYTES, ALIASED_SUM_TILE_BYTES, CACHE_LINE_BYTES, CARRY_QUADS_F32, CARRY_QUADS_F64, CARRY_ROWS,
+    COLUMN_PREFETCH_FAR_MAX_ROWS, COLUMN_PREFETCH_FAR_MIN_BYTES, COLUMN_PREFETCH_LANES, COLUMN_PREFETCH_MIN_BYTES,
+    COLUMN_PREFETCH_MIN_ROWS, DRAW_BUCKETS, ELEMENTWISE_LANE_ROWS, EXACT_DIFFERENCES_MAX_ROWS,
+    FUSED_LOG_SOFTMAX_TILE_ROWS, FUSED_SOFTMAX_ROW_BYTES, FUSED_SOFTMAX_TILE_BYTES, FUSED_STATE_ROW_BYTES,
+    FUSED_STATE_TILE_BYTES, FUSED_SUM_ROW_BYTES, FUSED_SUM_TILE_BYTES, HALF_TILE_ROWS, LANES_F32, LANES_F64,
     MASK_BUFFER_ELEMENTS, PRODUCT_FACTOR_TERMS, ROUNDED_DIFFERENCES_MAX_ROWS, ROUNDED_MIN_LANE_ROWS,
-    ROUNDED_TERM_LANE_ROWS, ROW_BLOCK_BYTES, ROW_BLOCK_LANES, SCAN_BLOCK_ROWS, SCAN_LOWER_EXPONENTS,
-    SCAN_SUMMED_ROWS, SERIAL_ROW_ELEMENTS, SOFTMAX_DIFFERENCES_MAX_ROWS, SOFTMAX_PREFETCH_MAX_ROWS,
-    TILE_BLOCK_BYTES, TILE_COLUMNS, TOP_GROUP_ROWS, TOP_SPARE_ELEMENTS, TOP_SPARSE_ELEMENTS, TRANSPOSE_BLOCK_ROWS,
-    TRANSPOSE_NARROW_ROWS, UNFETCHED_STRIDE_BYTES, WEIGHTED_TILE_BLOCK_ROWS,
+    ROUNDED_TERM_LANE_ROWS, ROW_BLOCK_BYTES, ROW_BLOCK_LANES, SCAN_BLOCK_ROWS, SCAN_LOWER_EXPONENTS, SCAN_SUMMED_ROWS,
+    SERIAL_ROW_ELEMENTS, SOFTMAX_DIFFERENCES_MAX_ROWS, SOFTMAX_PREFETCH_MAX_ROWS, TILE_BLOCK_BYTES, TILE_COLUMNS,
+    TOP_GROUP_ROWS, TOP_SPARE_ELEMENTS, TOP_SPARSE_ELEMENTS, TRANSPOSE_BLOCK_ROWS, TRANSPOSE_NARROW_ROWS,
+    UNFETCHED_STRIDE_BYTES, WEIGHTED_TILE_BLOCK_ROWS,
 )
 
 cdef enum:
@@ -69,6 +69,7 @@ include "data/gather.pxi"
 include "data/blend.pxi"
 include "data/adjust.pxi"
 include "data/halves.pxi"
+include "data/half_lanes.pxi"
 include "data/largest_halves.pxi"
 
 include "ops/partial_sum.pxi"
@@ -79,7 +80,8 @@ include "ops/logsumexp.pxi"
 include "ops/softmax.pxi"
 include "ops/softmax_draft.pxi"
 include "ops/log_softmax.pxi"
-include "ops/half_log_softmax_rows.pxi"
+include "ops/half_sums.pxi"
+include "ops/half_rows.pxi"
 include "ops/half_results.pxi"
 include "ops/logsumexp_and_softmax.pxi"
 include "ops/weighted_sum.pxi"

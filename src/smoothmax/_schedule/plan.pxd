@@ -2,8 +2,10 @@
 # no Python objects, so that it can be walked without the GIL.
 
 from smoothmax._kernels.interface cimport (
-    ONE_ADDEND_A_ROW, ONE_ADDEND_EACH, Addends, ByteOrder, DataKernels, Kernels, Load, LoadLargest, Store, WriteHalves,
+    ONE_ADDEND_A_ROW, ONE_ADDEND_EACH, Addends, ByteOrder, CorrectHalves, DataKernels, DraftRow, FusedHalves,
+    JointRow, Kernels, Load, LoadLargest, ReduceHalves, Store, WriteHalves,
 )
+from smoothmax._thresholds cimport LANE_BYTES, ROUNDED_MIN_LANE_ROWS
 
 
 cdef enum:
@@ -56,7 +58,13 @@ cdef struct Plan:
     bint converted              # the type of the input is not the type that the kernels compute in
     Load load
     LoadLargest load_largest    # the same for neighbours, and their largest element; NULL if elements are no halves
-    WriteHalves write_halves    # kernels.write_row for elements and results of one half type; NULL for others
+    # Kernels that take halves where they lie, and write results of the same half type; NULL for other types.
+    ReduceHalves reduce_halves
+    JointRow joint_halves
+    FusedHalves fused_halves
+    WriteHalves write_halves
+    DraftRow draft_halves
+    CorrectHalves correct_halves
     Load load_weights
     Load load_factors
     Load load_addends
@@ -189,6 +197,22 @@ cdef inline bint loads_largest(const Plan *plan) noexcept nogil:
     """Whether the largest element of a row is found while it is staged, because it only needs to be converted."""
     return (plan.load_largest != NULL and not plan.adjusted and plan.data[MASK] == NULL and plan.data[WEIGHTS] == NULL
             and are_neighbours(plan, &plan.reduced, ELEMENTS))
+
+
+cdef inline bint reads_halves(const Plan *plan) noexcept nogil:
+    """Whether a row of halves can be reduced without the scratch, in one stretch."""
+    return plan.reduce_halves != NULL and plan.reduced.ndim <= 1 and loads_largest(plan)
+
+
+cdef inline bint writes_halves(const Plan *plan) noexcept nogil:
+    """Whether a row of halves can be written without the scratch."""
+    return plan.write_halves != NULL and loads_largest(plan) and are_neighbours(plan, &plan.reduced, RESULT)
+
+
+cdef inline bint fuses_halves(const Plan *plan) noexcept nogil:
+    """Whether a row of halves of at most one block needs no scratch. Short ones have the results of float32."""
+    return (reads_halves(plan) and inner_shape(&plan.reduced)*plan.itemsize >= ROUNDED_MIN_LANE_ROWS*LANE_BYTES
+            and (plan.kernels.write_row == NULL or writes_halves(plan)))
 
 
 cdef inline bint has_one_row_of_weights(const Plan *plan) noexcept nogil:

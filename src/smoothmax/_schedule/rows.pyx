@@ -3,8 +3,8 @@
 from smoothmax._kernels.interface cimport Kernels, State, clear
 from smoothmax._schedule.feed cimport Unit, away_at_cursor, away_of_elements
 from smoothmax._schedule.plan cimport (
-    ADDENDS, ELEMENTS, MASK, RESULT, SIGN, WEIGHTS, Bases, Cursor, Plan, addends_of, inner_stride, is_contiguous,
-    start,
+    ADDENDS, ELEMENTS, MASK, RESULT, SIGN, WEIGHTS, Bases, Cursor, Plan, addends_of, fuses_halves, inner_stride,
+    is_contiguous, place, reads_halves, start, writes_halves,
 )
 from smoothmax._schedule.results cimport finish, put_targets, store_numbers, take_targets
 from smoothmax._schedule.scratch cimport fill_masked_row, stage_row, unstage_row
@@ -45,6 +45,13 @@ cdef void fused_row(const Unit *unit, State *state) noexcept nogil:
     cdef const char *elements = staged if unit.staged_in else unit.bases.data[ELEMENTS]
     cdef double value
     cdef Py_ssize_t away = 0
+    if fuses_halves(plan):
+        if reduces:
+            plan.fused_halves(unit.bases.data[ELEMENTS], n, NULL, &value)
+            plan.store(&value, 1, unit.bases.data[RESULT], 0, plan.order[RESULT])
+            return
+        if plan.fused_halves(unit.bases.data[ELEMENTS], n, unit.space.elements, unit.bases.data[RESULT]):
+            return
     if plan.kernels.fused_state_row != NULL:
         take_targets(unit, state)               # before a result overwrites the element at the target
     if unit.staged_in:
@@ -75,7 +82,7 @@ cdef void joint_rows(const Unit *unit, State *state) noexcept nogil:
     cdef const Plan *plan = unit.plan
     cdef Py_ssize_t n = unit.route.length
     cdef Bases bases = unit.bases
-    cdef bint at_once = adjusts_at_once(plan)
+    cdef bint at_once = adjusts_at_once(plan), in_halves = fuses_halves(plan)
     cdef double values[JOINT_MAX_ROWS]
     cdef double signs[JOINT_MAX_ROWS]
     cdef bint signed = plan.data[SIGN] != NULL
@@ -85,9 +92,12 @@ cdef void joint_rows(const Unit *unit, State *state) noexcept nogil:
         clear(state, JOINT_MAX_ROWS)
     state.away = 0
     for j in range(unit.columns):
-        if unit.staged_in:
-            state.away = stage_whole_row(unit, &bases, at_once, unit.space.elements)
-        plan.kernels.joint_row(state, j, unit.space.elements if unit.staged_in else bases.data[ELEMENTS], n)
+        if in_halves:
+            plan.joint_halves(state, j, bases.data[ELEMENTS], n)
+        else:
+            if unit.staged_in:
+                state.away = stage_whole_row(unit, &bases, at_once, unit.space.elements)
+            plan.kernels.joint_row(state, j, unit.space.elements if unit.staged_in else bases.data[ELEMENTS], n)
         bases.data[ELEMENTS] += step
         if bases.data[MASK] != NULL:
             bases.data[MASK] += mask_step
@@ -117,6 +127,11 @@ cdef inline char *draft_at(const Unit *unit, Py_ssize_t piece) noexcept nogil:
     return unit.bases.data[RESULT] + first*inner_stride(&unit.plan.reduced, RESULT)
 
 
+cdef inline bint drafts_halves(const Plan *plan) noexcept nogil:
+    """Whether a draft is made from halves where they lie, and corrected to halves where results will lie."""
+    return reads_halves(plan) and writes_halves(plan)
+
+
 cdef void draft_row(const Unit *unit, const Kernels *kernels, Py_ssize_t piece, State *state) noexcept nogil:
     """Make the first pass over a piece: its exponentials become the draft of its results.
 
@@ -131,6 +146,9 @@ cdef void draft_row(const Unit *unit, const Kernels *kernels, Py_ssize_t piece, 
     if not unit.staged_in:
         state.away = 0
         kernels.draft_row(state, unit.bases.data[ELEMENTS] + cursor.offset[ELEMENTS], n, out, maxima)
+        return
+    if drafts_halves(plan):
+        plan.draft_halves(state, place(&unit.bases, &cursor, ELEMENTS), n, out, maxima)
         return
     while cursor.left:
         block = min(cursor.left, ROW_BLOCK_BYTES//plan.itemsize)
@@ -148,7 +166,10 @@ cdef void correct_row(const Unit *unit, Py_ssize_t piece, const State *state) no
     cdef Py_ssize_t n = start_piece(unit, piece, &cursor)
     cdef char *out = draft_at(unit, piece)
     cdef const char *elements = out if unit.staged_in else unit.bases.data[ELEMENTS] + cursor.offset[ELEMENTS]
-    plan.kernels.correct_row(state, elements, n, out, unit.space.drafts + piece*unit.route.piece_blocks)
+    cdef const double *maxima = unit.space.drafts + piece*unit.route.piece_blocks
+    if drafts_halves(plan) and plan.correct_halves(state, out, n, place(&unit.bases, &cursor, RESULT), maxima):
+        return
+    plan.kernels.correct_row(state, elements, n, out, maxima)
     fill_masked_row(plan, &unit.bases, &cursor, n, out)
     if unit.staged_out:
         unstage_row(plan, &unit.bases, &cursor, n, out)

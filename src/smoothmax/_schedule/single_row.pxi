@@ -4,7 +4,9 @@ from smoothmax._kernels.environment cimport Environment, enter_environment, leav
 from smoothmax._kernels.interface cimport NATIVE, Kernels, State, clear
 from smoothmax._schedule.atomics cimport load
 from smoothmax._schedule.route cimport SINGLE_ROW
-from smoothmax._thresholds cimport GIL_MIN_ELEMENTS, HALF_ROW_ELEMENTS, LANES_F64, ROW_BLOCK_BYTES, ROW_BLOCK_LANES
+from smoothmax._thresholds cimport (
+    GIL_MIN_ELEMENTS, HALF_ROW_ELEMENTS, LANES_F64, LANE_BYTES, ROUNDED_MIN_LANE_ROWS, ROW_BLOCK_BYTES, ROW_BLOCK_LANES,
+)
 
 
 cdef bint walk_row(const Kernels *kernels, const void *elements, Py_ssize_t n, Py_ssize_t itemsize,
@@ -33,8 +35,15 @@ cdef bint walk_row(const Kernels *kernels, const void *elements, Py_ssize_t n, P
 cdef void compute_halves(const SingleRow *row) noexcept nogil:
     cdef float floats[HALF_ROW_ELEMENTS]
     cdef float value
+    cdef bint reduces = row.kernels.write_row == NULL
+    cdef bint is_long = row.n*<Py_ssize_t>sizeof(float) >= ROUNDED_MIN_LANE_ROWS*LANE_BYTES
+    if row.fused_halves != NULL and is_long and row.fused_halves(row.elements, row.n, floats,
+                                                                 <void *>&value if reduces else row.result):
+        if reduces:
+            row.store(&value, 1, row.result, 2, NATIVE)
+        return
     row.load(row.elements, 2, row.n, NATIVE, floats)
-    if row.kernels.write_row == NULL:
+    if reduces:
         row.kernels.fused_row(floats, row.n, 0, &value)
         row.store(&value, 1, row.result, 2, NATIVE)
     else:
@@ -74,7 +83,7 @@ cdef void compute_single_row(const SingleRow *row, void (*compute)(const SingleR
 
 
 cdef bint walk_half_row(const SingleRow *row) noexcept:
-    """walk_row for float16 and bfloat16, which are converted to float32 on the stack (P53)."""
+    """walk_row for float16 and bfloat16, which need memory of the stack as floats (P53)."""
     if row.n > HALF_ROW_ELEMENTS or row.n*<Py_ssize_t>sizeof(float) > row.kernels.fused_row_bytes:
         return False
     compute_single_row(row, compute_halves)

@@ -4,7 +4,8 @@ from smoothmax._kernels.interface cimport Kernels, State, clear
 from smoothmax._schedule.feed cimport Feed, Unit, deliver, next_block, next_block_to_write, start_feed, start_writing
 from smoothmax._schedule.narrow cimport reduce_narrow, write_narrow
 from smoothmax._schedule.plan cimport (
-    ELEMENTS, RESULT, SECOND, Cursor, Plan, advance, are_neighbours, contiguous, loads_largest, place, start, writes,
+    ELEMENTS, RESULT, SECOND, Cursor, Plan, advance, contiguous, loads_largest, place, reads_halves, start, writes,
+    writes_halves,
 )
 from smoothmax._schedule.results cimport finish, put_targets, take_targets
 from smoothmax._schedule.route cimport DRAFT_ROW, FUSED_ROW, JOINT_ROWS, NARROW, SCAN_ROW
@@ -19,6 +20,12 @@ cdef void reduce_part(const Unit *unit, const Kernels *kernels, Py_ssize_t first
                       State *state) noexcept nogil:
     """Reduce n elements of each reduction from `first` on."""
     cdef Feed feed
+    cdef Cursor cursor
+    if not unit.route.is_tile and reads_halves(unit.plan):
+        start(&cursor, &unit.plan.reduced, 0, first, n)
+        clear(state, 1)
+        unit.plan.reduce_halves(state, place(&unit.bases, &cursor, ELEMENTS), n)
+        return
     start_feed(&feed, unit, first, n)
     if unit.route.is_tile:
         clear(state, TILE_COLUMNS)
@@ -36,11 +43,6 @@ cdef void reduce_part(const Unit *unit, const Kernels *kernels, Py_ssize_t first
                 kernels.reduce_block(state, feed.elements, feed.rows, feed.largest)
             else:
                 kernels.reduce_row(state, feed.elements, feed.weights, feed.rows)
-
-
-cdef inline bint writes_halves(const Plan *plan) noexcept nogil:
-    """Whether a row of halves can be written without the scratch."""
-    return plan.write_halves != NULL and loads_largest(plan) and are_neighbours(plan, &plan.reduced, RESULT)
 
 
 cdef bint write_halves(const Unit *unit, Py_ssize_t first, Py_ssize_t n, const State *state) noexcept nogil:

@@ -1,6 +1,6 @@
 # From a plan to results. The arrays of a call reach the kernels only through these functions.
 
-from smoothmax._kernels.interface cimport Addends, DataKernels, Kernels, Load, Store
+from smoothmax._kernels.interface cimport Addends, DataKernels, FusedHalves, Kernels, Load, Store
 from smoothmax._schedule.plan cimport Plan
 from smoothmax._schedule.route cimport Route, RouteName
 
@@ -17,7 +17,8 @@ cdef struct SingleRow:
     Py_ssize_t n
     Py_ssize_t itemsize
     void *result
-    Load load                   # of halves
+    FusedHalves fused_halves    # of halves; NULL if the operation has no such kernel
+    Load load
     Store store
     const DataKernels *data_kernels         # for elements that are adjusted, by these numbers:
     double scale

@@ -100,10 +100,11 @@ cdef extern from * nogil:
         }
     #endif
     }
-    static inline uint16_t smoothmax_to_bfloat16(float value) {
+    static inline uint32_t smoothmax_rounded_bits(float value) {
         uint32_t bits = smoothmax_bits_of(value);
-        return (uint16_t)((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
+        return bits + 0x7FFF + ((bits >> 16) & 1);
     }
+    static inline uint16_t smoothmax_to_bfloat16(float value) { return (uint16_t)(smoothmax_rounded_bits(value) >> 16); }
     static CYTHON_INLINE void smoothmax_narrow_numbers_bfloat16(const float *values, Py_ssize_t n, char *halves) {
         SMOOTHMAX_INDEPENDENT
         for (Py_ssize_t i = 0; i < n; i++) {
@@ -145,6 +146,32 @@ cdef extern from * nogil:
             out[i] = smoothmax_from_bfloat16(half);
         }
     }
+    /* n neighbours as n/2 words: first those at even places, then the others, because then one operation on a vector of
+       words converts as many floats, without moving them between lanes. */
+    #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    #define SMOOTHMAX_FIRST(word) ((word) & 0xFFFF0000)
+    #define SMOOTHMAX_SECOND(word) ((word) << 16)
+    #define SMOOTHMAX_WORD(first, second) (((first) & 0xFFFF0000) | (second) >> 16)
+    #else
+    #define SMOOTHMAX_FIRST(word) ((word) << 16)
+    #define SMOOTHMAX_SECOND(word) ((word) & 0xFFFF0000)
+    #define SMOOTHMAX_WORD(first, second) ((first) >> 16 | ((second) & 0xFFFF0000))
+    #endif
+    static CYTHON_INLINE void smoothmax_split_bfloat16(const char *halves, Py_ssize_t n, float *out) {
+        for (Py_ssize_t i = 0; i < n/2; i++) {
+            uint32_t word;
+            memcpy(&word, halves + 4*i, 4);
+            out[i] = smoothmax_float_of(SMOOTHMAX_FIRST(word));
+            out[n/2 + i] = smoothmax_float_of(SMOOTHMAX_SECOND(word));
+        }
+    }
+    static CYTHON_INLINE void smoothmax_join_bfloat16(const float *values, Py_ssize_t n, char *halves) {
+        for (Py_ssize_t i = 0; i < n/2; i++) {
+            uint32_t first = smoothmax_rounded_bits(values[i]), second = smoothmax_rounded_bits(values[n/2 + i]);
+            uint32_t word = SMOOTHMAX_WORD(first, second);
+            memcpy(halves + 4*i, &word, 4);
+        }
+    }
     static void smoothmax_narrow_bfloat16(const float *values, Py_ssize_t n, char *halves) {
         int32_t nans = 0;                       /* negative if there was one */
         SMOOTHMAX_INDEPENDENT
@@ -169,6 +196,8 @@ cdef extern from * nogil:
     void narrow_float16 "smoothmax_narrow_float16"(const float *values, Py_ssize_t n, char *halves)
     void narrow_numbers_float16 "smoothmax_narrow_numbers_float16"(const float *values, Py_ssize_t n, char *halves)
     void narrow_numbers_bfloat16 "smoothmax_narrow_numbers_bfloat16"(const float *values, Py_ssize_t n, char *halves)
+    void split_bfloat16 "smoothmax_split_bfloat16"(const char *halves, Py_ssize_t n, float *out)
+    void join_bfloat16 "smoothmax_join_bfloat16"(const float *values, Py_ssize_t n, char *halves)
     void narrow_bfloat16 "smoothmax_narrow_bfloat16"(const float *values, Py_ssize_t n, char *halves)
 
 ctypedef void (*Widen)(const char *halves, Py_ssize_t n, float *out) noexcept nogil

@@ -118,3 +118,13 @@ cdef inline real coarse_atanh_tail(real x) noexcept nogil:
         y = y*x + 0.4000000005231034
         y = y*x + 0.6666666666658715
         return y
+
+
+# exp(r) = 1 + r*polynomial(r) with fewer digits, all coefficients times a factor; relative error of exp
+cdef inline void half_exp_coefficients(float factor, float *c) noexcept nogil:
+    # error 2.83e-6 = 2**-18.43
+    c[0] = factor
+    c[1] = factor*<float>0.9999667406082153
+    c[2] = factor*<float>0.5000302791595459
+    c[3] = factor*<float>0.16787615418434143
+    c[4] = factor*<float>0.041513025760650635
