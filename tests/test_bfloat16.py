@@ -18,7 +18,7 @@ OTHERS = [ml_dtypes.float8_e5m2, ml_dtypes.float8_e4m3fn, ml_dtypes.int4]
 ALL = np.arange(2**16, dtype=np.uint16).view(BF16)
 THREE = [logsumexp, softmax, log_softmax]
 each_function = pytest.mark.parametrize("function", THREE)
-NEAREST = 0.51  # ULP: float32's own error is a few thousandths
+NEAREST = 0.52  # ULP: rounded once, from a number with some 18 digits
 
 
 def bits(x):
@@ -32,16 +32,27 @@ def draw(shape, seed=0, spread=3.0):
     return np.random.default_rng(seed).normal(scale=spread, size=shape).astype(BF16)
 
 
-def check_nearest(got, wide):
-    """Assert that the result is the bfloat16 nearest to a wider result."""
+def check_nearest(got, wide, size=None):
+    """Assert that the result is the bfloat16 nearest to a wider result. The error is counted in ULP of `size`."""
     assert got.dtype == BF16
     exact = np.asarray(wide, np.float64)
     assert got.shape == exact.shape
     rounded = np.asarray(got).astype(np.float64)
     finite = np.isfinite(exact)
     np.testing.assert_array_equal(rounded[~finite], exact[~finite])
-    unit = np.ldexp(1.0, np.maximum(np.frexp(exact[finite])[1] - 8, -133))
+    size = exact if size is None else np.maximum(size, np.abs(exact))
+    unit = np.ldexp(1.0, np.maximum(np.frexp(size[finite])[1] - 8, -133))
     assert np.all(np.abs(rounded[finite] - exact[finite]) <= NEAREST * unit)
+
+
+def check_nearest_of(function, x, wide, axis, where=True):
+    """check_nearest of a function's results. The maximum and the logarithm of logsumexp may cancel."""
+    exact, size = function(wide, axis=axis, where=where), None
+    if function is logsumexp:
+        maximum = wide.max(axis=axis, where=where, initial=-np.inf)
+        with np.errstate(invalid="ignore"):
+            size = np.fmax(np.abs(maximum), np.abs(exact - maximum))
+    check_nearest(function(x, axis=axis, where=where), exact, size)
 
 
 # Conversions ----------------------------------------------------------------------------------------------------------
@@ -149,9 +160,9 @@ def test_results_are_the_nearest_to_exact_ones(function, layout, shape):
     x = LAYOUTS[layout](draw(shape))
     wide = x.astype(np.float64)
     for axis in (0, 1, None):
-        check_nearest(function(x, axis=axis), function(wide, axis=axis))
+        check_nearest_of(function, x, wide, axis)
     where = np.random.default_rng(1).random(shape) < 0.7
-    check_nearest(function(x, axis=1, where=where), function(wide, axis=1, where=where))
+    check_nearest_of(function, x, wide, 1, where)
 
 
 @pytest.mark.parametrize("dtype", [BF16, np.dtype(np.float16)], ids=str)
@@ -176,6 +187,19 @@ def test_short_rows_become_columns_with_addends_weights_and_masks(shape, dtype):
             np.testing.assert_allclose(
                 got.astype(np.float32), logsumexp(wide, axis=1, b=abs(other.astype(np.float32))), rtol=2**-8, atol=2**-8
             )
+
+
+@pytest.mark.parametrize("n", [2, 300, 4096, 5000, 70_000])
+def test_logsumexp_keeps_results_far_below_the_maximum(n):
+    """[0, -40] has the sum 1 + 4.25e-18, whose second term is the result."""
+    for far in (-40.0, -60.0, -80.0):
+        for place in (0, n // 2, n - 1):
+            x = np.full(n, far, BF16)
+            x[place] = 0
+            wide = np.log1p((n - 1) * np.exp(far))
+            check_nearest(logsumexp(x), wide)
+            check_nearest(logsumexp(np.stack([x] * 3), axis=1), [wide] * 3)
+            check_nearest(logsumexp(np.stack([x] * 40, axis=1), axis=0), [wide] * 40)
 
 
 @each_function

@@ -1,4 +1,4 @@
-"""softmax and log_softmax with results of float16, which kernels of their own compute with no more digits than it has.
+"""logsumexp, softmax and log_softmax with results of float16, which are computed with no more digits than it has.
 
 bfloat16, with fewer digits, is in test_bfloat16.py.
 """
@@ -7,16 +7,23 @@ import numpy as np
 import pytest
 
 import smoothmax
-from smoothmax import log_softmax, softmax
+from smoothmax import log_softmax, logsumexp, softmax
 from smoothmax._thresholds import limits
 
 L = limits()
-NEAREST = 0.51  # ULP: rounded once, from a number with some 18 digits
+NEAREST = 0.52  # ULP: rounded once, from a number with some 18 digits
 FUNCTIONS = [softmax, log_softmax]
+THREE = [logsumexp, *FUNCTIONS]
 BLOCK = L["ROW_BLOCK_BYTES"] // 4
 ROWS = L["HALF_TILE_ROWS"]
+LONG = L["ROUNDED_MIN_LANE_ROWS"] * L["LANES_F32"]  # shorter rows have the results of float32
 # Each with the axis that is reduced: rows in blocks and pieces, tiles of few and of many rows, narrow columns.
 SHAPES = [
+    ((3, LONG), 1),
+    ((3, LONG - 1), 1),
+    ((5000,), 0),
+    ((3000,), 0),
+    ((20, 1000), 1),
     ((3, BLOCK), 1),
     ((3, BLOCK + 1), 1),
     ((2, 3 * BLOCK + 37), 1),
@@ -43,19 +50,23 @@ def worst(function, x, axis):
     """The largest error in ULP of the nearest float16."""
     got, exact = function(x, axis=axis), function(x.astype(np.float64), axis=axis)
     assert got.dtype == np.float16
-    finite = np.isfinite(exact) & (np.abs(exact) < 65504)
-    unit = np.spacing(np.abs(exact[finite].astype(np.float16))).astype(np.float64)
+    size = np.abs(exact)
+    if function is logsumexp:  # maximum and logarithm may cancel
+        maximum = x.max(axis=axis).astype(np.float64)
+        size = np.maximum(np.maximum(size, np.abs(maximum)), np.abs(exact - maximum))
+    finite = np.isfinite(exact) & (size < 65504)
+    unit = np.spacing(size[finite].astype(np.float16)).astype(np.float64)
     return np.max(np.abs(got[finite].astype(np.float64) - exact[finite]) / unit)
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("function", THREE)
 @pytest.mark.parametrize(("shape", "axis"), SHAPES, ids=str)
 def test_results_are_the_nearest(function, shape, axis):
     for spread in (0.1, 3.0, 100.0):
         assert worst(function, halves(shape, spread=spread), axis) <= NEAREST
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("function", THREE)
 @pytest.mark.parametrize(("shape", "axis"), SHAPES, ids=str)
 def test_equal_terms_that_are_all_rounded_the_same_way(function, shape, axis):
     """The sum of as many equal terms as it takes one after the other loses most."""
@@ -73,9 +84,22 @@ def test_the_largest_of_log_softmax_keeps_small_results():
             assert worst(log_softmax, y, axis) <= NEAREST
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize(("shape", "axis"), SHAPES, ids=str)
+def test_logsumexp_keeps_small_results(shape, axis):
+    """The maximum is 0 and counted apart, wherever it is, so the result is the sum of all other exponentials."""
+    n = shape[axis]
+    for far in (6.0, 9.0, 12.0, 15.0):
+        for place in (0, n // 2, n - 1):
+            x = np.full(shape, -far, np.float16)
+            np.moveaxis(x, axis, 0)[place] = 0
+            assert worst(logsumexp, x, axis) <= NEAREST
+            got = logsumexp(x, axis=axis).astype(np.float64)
+            np.testing.assert_allclose(got, np.log1p((n - 1) * np.exp(-far)), rtol=2**-10, atol=2**-25)
+
+
+@pytest.mark.parametrize("function", THREE)
 def test_rows_whose_maximum_rises_late(function):
-    """A draft is corrected by any power of two, or made anew where there was none."""
+    """The draft of a block is corrected by any factor, also where it is so small that all results are 0."""
     for levels in ([-95, 95], [-60, 0, 5], [-99, 99, 140], [-150, 0], [50, -50], [0, 120, 300], [-20, -10, 0]):
         x = np.concatenate([halves(BLOCK, seed, 2.0) + np.float16(level) for seed, level in enumerate(levels)])
         assert worst(function, x[:-5], 0) <= NEAREST
@@ -127,10 +151,34 @@ def test_bits_follow_from_the_shape(function, shape, axis):
     np.testing.assert_array_equal(x, wanted)
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize(("shape", "axis"), SHAPES, ids=str)
+def test_logsumexp_has_special_values_and_bits_of_its_own(shape, axis):
+    """Special values are those of float32. The bits do not depend on threads, alignment or byte order."""
+    memory = np.zeros(halves(shape).nbytes + 1, np.uint8)
+    for special in ([], [np.inf], [np.nan], [-np.inf], [np.inf, np.nan], [np.inf, np.inf], [-60000.0], [60000.0]):
+        x = halves(shape)
+        for place in (0, -1):
+            for i, value in enumerate(special):
+                np.moveaxis(x, axis, 0)[place - i] = value
+            wanted = logsumexp(x, axis=axis)
+            assert wanted.dtype == np.float16
+            single = logsumexp(x.astype(np.float32), axis=axis)
+            np.testing.assert_allclose(wanted.astype(np.float32), single, rtol=2**-10, atol=2**-10)
+            unaligned = memory[1:].view(np.float16).reshape(shape)
+            unaligned[...] = x
+            for given in (x, unaligned, x.astype(x.dtype.newbyteorder())):
+                for threads in (1, 2):
+                    with smoothmax.num_threads(threads):
+                        np.testing.assert_array_equal(logsumexp(given, axis=axis), wanted)
+    x = np.full(shape, -np.inf, np.float16)
+    assert (logsumexp(x, axis=axis) == -np.inf).all()
+    assert (logsumexp(halves(shape), axis=axis, where=False) == -np.inf).all()
+
+
+@pytest.mark.parametrize("function", THREE)
 @pytest.mark.parametrize(("shape", "axis"), SHAPES, ids=str)
 def test_a_wider_out_gets_all_digits(function, shape, axis):
     x = halves(shape)
-    out = np.zeros(shape, np.float32)
+    out = np.zeros_like(function(x, axis=axis), np.float32)[...]
     assert function(x, axis=axis, out=out) is out
     np.testing.assert_allclose(out, function(x.astype(np.float32), axis=axis), rtol=2**-22, atol=1e-40)

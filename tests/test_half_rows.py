@@ -1,11 +1,14 @@
-"""Rows of float16 and bfloat16, whose largest is found as an integer, have the bits of the floats they convert to."""
+"""Rows of float16 and bfloat16 that are read where they lie have the same bits as through the scratch.
+
+Where a result is no half, they have the bits of the floats that they convert to.
+"""
 
 import itertools
 
 import numpy as np
 import pytest
 
-from smoothmax import categorical, cross_entropy, log_softmax, logsumexp, num_threads, top_log_probs
+from smoothmax import categorical, cross_entropy, log_softmax, logsumexp, num_threads, softmax, top_log_probs
 from smoothmax._schedule.explain import explain
 from smoothmax._thresholds import limits
 
@@ -19,6 +22,7 @@ BLOCK = LIMITS["ROW_BLOCK_BYTES"] // np.dtype(np.float32).itemsize
 # The last block has one element, part of a row of lanes, whole rows, whole groups, or a row of lanes and a part more.
 LENGTHS = [GROUP - 5, BLOCK]  # one block
 LENGTHS += [2 * BLOCK + n for n in (1, LANES - 1, LANES, GROUP - 1, GROUP, GROUP + 5, 3 * GROUP + LANES + 5, BLOCK)]
+SHORT = [LANES * LIMITS["ROUNDED_MIN_LANE_ROWS"] + n for n in (-1, 0, 5, 700)]  # around the shortest that is read in place
 each_type = pytest.mark.parametrize("dtype", HALVES, ids=str)
 
 
@@ -113,20 +117,47 @@ def test_bits_do_not_depend_on_threads_or_alignment(dtype):
 
 
 @each_type
-@pytest.mark.parametrize("n", [n for n in LENGTHS if n > BLOCK])
-def test_log_softmax_has_the_same_bits_through_the_scratch(n, dtype):
-    """A strided row passes the scratch. A contiguous one is written from half to half, unless a result may be nan."""
+@pytest.mark.parametrize("function", [softmax, log_softmax])
+@pytest.mark.parametrize("n", [*SHORT, *LENGTHS])
+def test_results_have_the_same_bits_through_the_scratch(n, function, dtype):
+    """A strided row passes the scratch. A contiguous one is taken where it lies, unless a result may be nan."""
     x = rows_of(n).astype(dtype)
     x.view(np.uint16)[np.isnan(x)] = 0x7FFF  # a nan of all digits, of which results keep none
     strided = np.repeat(x, 2, axis=1)[:, ::2]
-    assert explain(log_softmax, x, axis=1)["name"] == "TWO_PASS_ROW"
-    expected = log_softmax(strided, axis=1)
+    long_route = {softmax: "DRAFT_ROW", log_softmax: "TWO_PASS_ROW"}[function]
+    assert explain(function, x, axis=1)["name"] == (long_route if n > BLOCK else "FUSED_ROW")
+    expected = function(strided, axis=1)
     swapped, spaced = np.empty_like(x, dtype=dtype.newbyteorder()), np.empty((len(x), 2 * n), dtype)[:, ::2]
     for out in (None, swapped, spaced, x.copy()):
-        found = log_softmax(x, axis=1, out=out)
+        found = function(x, axis=1, out=out)
         np.testing.assert_array_equal(half_bits(found, dtype), half_bits(expected, dtype))
-    in_place = log_softmax(out, axis=1, out=out)
-    np.testing.assert_array_equal(in_place.astype(np.float32), log_softmax(expected, axis=1).astype(np.float32))
+    for row, wanted in zip(x, expected, strict=True):  # without a plan, if it is short
+        np.testing.assert_array_equal(half_bits(function(row), dtype), half_bits(wanted, dtype))
+    in_place = function(out, axis=1, out=out)
+    np.testing.assert_array_equal(in_place.astype(np.float32), function(expected, axis=1).astype(np.float32))
+
+
+@each_type
+@pytest.mark.parametrize("n", [*SHORT, *LENGTHS])
+def test_sums_have_the_same_bits_through_the_scratch(n, dtype):
+    x = rows_of(n).astype(dtype)
+    expected = logsumexp(np.repeat(x, 2, axis=1)[:, ::2], axis=1)
+    swapped = x.astype(dtype.newbyteorder())
+    for found in (logsumexp(x, axis=1), logsumexp(swapped, axis=1), [logsumexp(row) for row in x]):
+        np.testing.assert_array_equal(half_bits(found, dtype), half_bits(expected, dtype))
+
+
+@each_type
+def test_a_row_too_long_for_a_draft_has_the_results_of_a_shorter_one(dtype):
+    """Its exponentials are computed twice."""
+    n = LIMITS["STAGED_DRAFT_BYTES"] // 4
+    x = np.random.default_rng(0).normal(scale=3, size=n + 5).astype(dtype)
+    x[n:] = -np.inf
+    assert explain(softmax, x)["name"] == "TWO_PASS_ROW"
+    assert explain(softmax, x[:n])["name"] == "DRAFT_ROW"
+    found, expected = (a.astype(np.float32) for a in (softmax(x)[:n], softmax(x[:n])))
+    np.testing.assert_allclose(found, expected, rtol=2**-7 if dtype != np.float16 else 2**-10, atol=1e-40)
+    assert np.mean(found == expected) > 0.98
 
 
 @each_type

@@ -101,7 +101,7 @@ def halves_to(_):
     n = L["HALF_ROW_ELEMENTS"]
     return [
         ("SINGLE_ROW", softmax, ones(n, dtype=np.float16)),
-        ("FUSED_ROW", softmax, ones(n + 1, dtype=np.float16)),
+        ("DRAFT_ROW", softmax, ones(n + 1, dtype=np.float16)),
     ]
 
 
@@ -115,14 +115,6 @@ def half_rows_to(_):
         ("TWO_PASS_ROW", softmax, ones(2, most + 1, dtype=np.float16), 1),
         ("FUSED_ROW", log_softmax, ones(2, n, dtype=np.float16), 1),
         ("TWO_PASS_ROW", log_softmax, ones(2, n + 1, dtype=np.float16), 1),
-    ]
-
-
-def half_tiles_to(_):
-    n, m = L["HALF_TILE_ROWS"], L["TILE_LONG_MIN_COLUMNS"]
-    return [
-        ("FUSED_DIFFERENCES_TILE", log_softmax, ones(n, 2 * m, dtype=np.float16), 0),
-        ("FUSED_TILE", log_softmax, ones(n + 1, 2 * m, dtype=np.float16), 0),
     ]
 
 
@@ -345,7 +337,6 @@ CASES = {
     "STAGED_DRAFT_BYTES": staged_drafts_to,
     "HALF_ROW_ELEMENTS": halves_to,
     "ROW_BLOCK_BYTES of halves": half_rows_to,
-    "HALF_TILE_ROWS": half_tiles_to,
     "TILE_SHORT_ELEMENTS": short_tiles_by_length,
     "TILE_SHORT_MIN_COLUMNS": short_tiles_by_columns,
     "TILE_LONG_ELEMENTS": long_tiles_by_length,

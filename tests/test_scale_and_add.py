@@ -83,7 +83,7 @@ KINDS = list(addends_of(np.random.default_rng(0), (1, 1), np.float64))
 
 # Functions without the two keywords, arrays without elements or kernels, and halves, whose products are of float32.
 OTHERS = ("no elements", "no kernels", "scans and segments", "scores", "PRODUCT_EXACT_ELEMENTS", "HALF_ROW_ELEMENTS")
-OTHERS += ("ROW_BLOCK_BYTES of halves", "HALF_TILE_ROWS")
+OTHERS += ("ROW_BLOCK_BYTES of halves",)
 
 
 @pytest.mark.parametrize("limit", [case for case in CASES if case not in OTHERS])
@@ -276,7 +276,11 @@ def test_types_that_kernels_do_not_compute_in(given, function):
     for axis in (0, 1):
         result = function(x, axis, scale=0.75, add=add)
         assert result.dtype == (np.float64 if x.dtype.kind in "iub" else x.dtype)
-        np.testing.assert_array_equal(result, function(y, axis, out=np.empty_like(result)))
+        expected = function(y, axis, out=np.empty_like(result))
+        if given is np.float16:  # whose results need fewer digits than those of float32 that are rounded
+            np.testing.assert_allclose(result, expected, rtol=2**-10)
+        else:
+            np.testing.assert_array_equal(result, expected)
 
 
 def test_addends_take_part_in_promotion(function):

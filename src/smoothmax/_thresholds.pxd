@@ -27,7 +27,7 @@ cdef enum:
     TILE_LONG_ELEMENTS = 256        # longer ones up to this length too, if there are at least
     TILE_LONG_MIN_COLUMNS = 32      # this many side by side (P1)
     NARROW_MIN_ELEMENTS = 2048      # fewest, of all columns together, for which merging the lanes' sums pays (P12)
-    HALF_ROW_ELEMENTS = 2048        # most of a whole array of halves that is converted on the stack (P53)
+    HALF_ROW_ELEMENTS = 4096        # most of a whole array of halves whose floats fit on the stack (P53)
     CONTIGUOUS_MIN_ELEMENTS = 256   # contiguous stretches this long are read in place, shorter ones gathered (P2)
     JOINT_MAX_ROWS = 16             # rows of a block or less whose logarithms are taken together (P15)
     SERIAL_ROW_ELEMENTS = 4         # a row of up to this many is summed one element after the other (P57)
@@ -88,7 +88,7 @@ cdef enum:
     ROUNDED_DIFFERENCES_MAX_ROWS = 2
     EXACT_DIFFERENCES_MAX_ROWS = 4
     SOFTMAX_DIFFERENCES_MAX_ROWS = 12
-    HALF_TILE_ROWS = 128            # and if results are halves, by rounded differences and sums (P53)
+    HALF_TILE_ROWS = 128            # terms of a float's sum if results are halves (P53)
     ROUNDED_MIN_LANE_ROWS = 8       # rows of at least this many LANE_BYTES sum rounded exponentials first (P18)
     ROUNDED_TERM_LANE_ROWS = 16     # of a weighted row are expected to sum to the bound of its largest term (P18)
 

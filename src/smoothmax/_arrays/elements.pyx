@@ -188,6 +188,26 @@ cdef LoadLargest largest_loader(cnp.ndarray array, bint to_double) noexcept:
     return kernels.load_largest_bfloat16 if cnp.PyTypeNum_ISUSERDEF(type_number) else NULL
 
 
+cdef LoadRows rows_loader(cnp.ndarray array, bint to_double) noexcept:
+    """The function that loads rows of a tile of halves; NULL if there is none."""
+    cdef const DataKernels *kernels = data_kernels_of(to_double)
+    if order_of(array) == SWAPPED:
+        return NULL
+    if cnp.PyArray_TYPE(array) == cnp.NPY_FLOAT16:
+        return kernels.load_float16_rows
+    return kernels.load_bfloat16_rows if cnp.PyTypeNum_ISUSERDEF(cnp.PyArray_TYPE(array)) else NULL
+
+
+cdef StoreRows rows_storer(cnp.ndarray array, bint from_double) noexcept:
+    """The function that stores rows of a tile as halves; NULL if there is none."""
+    cdef const DataKernels *kernels = data_kernels_of(from_double)
+    if order_of(array) == SWAPPED:
+        return NULL
+    if cnp.PyArray_TYPE(array) == cnp.NPY_FLOAT16:
+        return kernels.store_float16_rows
+    return kernels.store_bfloat16_rows if cnp.PyTypeNum_ISUSERDEF(cnp.PyArray_TYPE(array)) else NULL
+
+
 # Stores --------------------------------------------------------------------------------------------------------------
 
 cdef void store(const real *values, Py_ssize_t n, result *elements, Py_ssize_t stride, ByteOrder order) noexcept nogil:

@@ -3,7 +3,7 @@
 cimport numpy as cnp
 from libc.math cimport INFINITY
 
-from smoothmax._arrays.elements cimport largest_loader, loader, order_of, storer
+from smoothmax._arrays.elements cimport largest_loader, loader, order_of, rows_loader, rows_storer, storer
 from smoothmax._kernels.dispatch cimport data_kernels_of, kernels_of
 from smoothmax._kernels.interface cimport LOG_SOFTMAX, NATIVE, Operation
 from smoothmax._schedule.plan cimport BOTH, ELEMENTS, MASK, RESULT, ROLES, SIGN, VALUE, WEIGHTS, Plan
@@ -31,6 +31,8 @@ cdef int prepare(Plan *plan, Operation operation, Shape *shape, cnp.ndarray arra
     put_array(plan, ELEMENTS, array, computing)
     plan.load = loader(cnp.PyArray_TYPE(array), doubles)
     plan.load_largest = largest_loader(array, doubles)
+    plan.load_rows = rows_loader(array, doubles)
+    plan.store_rows = NULL
     plan.reduce_halves = NULL
     plan.write_halves = NULL
     take_strides(array, ELEMENTS, shape)
@@ -57,6 +59,7 @@ cdef void put_result(Plan *plan, cnp.ndarray result, int computing, Shape *shape
     """Note where the result of each element goes."""
     put_array(plan, RESULT, result, computing)
     plan.store = storer(cnp.PyArray_TYPE(result), computing == cnp.NPY_FLOAT64)
+    plan.store_rows = rows_storer(result, computing == cnp.NPY_FLOAT64)
     take_strides(result, RESULT, shape)
 
 

@@ -207,6 +207,10 @@ cdef enum ByteOrder:    # of elements in an array
 # Converters between elements of any supported type and the floats or doubles that kernels take.
 ctypedef void (*Load)(const void *elements, Py_ssize_t stride, Py_ssize_t n, ByteOrder order, void *to) noexcept nogil
 ctypedef double (*LoadLargest)(const void *elements, Py_ssize_t n, void *to, void *maxima) noexcept nogil
+ctypedef void (*LoadRows)(const void *elements, Py_ssize_t step, Py_ssize_t rows, Py_ssize_t n, Py_ssize_t ahead,
+                          void *to) noexcept nogil
+ctypedef void (*StoreRows)(const void *values, Py_ssize_t rows, Py_ssize_t n, void *elements,
+                           Py_ssize_t step) noexcept nogil
 ctypedef void (*Store)(const void *values, Py_ssize_t n, void *elements, Py_ssize_t stride,
                        ByteOrder order) noexcept nogil
 ctypedef void (*ElementwiseRow)(const void *x1, const void *x2, Py_ssize_t n, void *out) noexcept nogil
@@ -347,8 +351,14 @@ cdef struct DataKernels:
     # the largest of each group, as find_candidates needs them. NULL for doubles.
     LoadLargest load_largest_float16
     LoadLargest load_largest_bfloat16
+    # Load rows of a tile of floats: n neighbours in native order each, `step` bytes apart. The memory `ahead` bytes after
+    # a row is prefetched, unless that is 0. NULL for doubles, as the functions that store such rows are.
+    LoadRows load_float16_rows
+    LoadRows load_bfloat16_rows
     Store store_float16
     Store store_bfloat16
+    StoreRows store_float16_rows
+    StoreRows store_bfloat16_rows
 
 
 cdef struct ProductSum:

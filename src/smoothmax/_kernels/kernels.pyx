@@ -26,7 +26,7 @@ from smoothmax._kernels.interface cimport (
     WeightedSum, WriteHalves, WriteRow, WriteTile, clear,
 )
 from smoothmax._kernels.interface cimport Store as StoreElements    # loops/add.pxi has another Store
-from smoothmax._kernels.cache_lines cimport prefetch_bytes, prefetch_line, prefetch_line_l2, prefetch_line_to_write
+from smoothmax._kernels.cache_lines cimport prefetch_bytes, prefetch_bytes_l2, prefetch_line, prefetch_line_l2, prefetch_line_to_write
 from smoothmax._thresholds cimport (
     ALIASED_SOFTMAX_TILE_BYTES, ALIASED_SUM_TILE_BYTES, CACHE_LINE_BYTES, CARRY_QUADS_F32, CARRY_QUADS_F64, CARRY_ROWS,
     COLUMN_PREFETCH_FAR_MAX_ROWS, COLUMN_PREFETCH_FAR_MIN_BYTES, COLUMN_PREFETCH_LANES, COLUMN_PREFETCH_MIN_BYTES,
@@ -154,6 +154,10 @@ cdef void fill_data(DataKernels *kernels, real _) noexcept:
     if real is float:
         kernels.load_largest_float16 = load_largest_float16
         kernels.load_largest_bfloat16 = load_largest_bfloat16
+        kernels.load_float16_rows = load_float16_rows
+        kernels.load_bfloat16_rows = load_bfloat16_rows
+        kernels.store_float16_rows = store_float16_rows
+        kernels.store_bfloat16_rows = store_bfloat16_rows
     kernels.store_float16 = <StoreElements>store_float16[real]
     kernels.store_bfloat16 = <StoreElements>store_bfloat16[real]
 

@@ -3,7 +3,7 @@
 
 from smoothmax._kernels.interface cimport (
     ONE_ADDEND_A_ROW, ONE_ADDEND_EACH, Addends, ByteOrder, CorrectHalves, DataKernels, DraftRow, FusedHalves,
-    JointRow, Kernels, Load, LoadLargest, ReduceHalves, Store, WriteHalves,
+    JointRow, Kernels, Load, LoadLargest, LoadRows, ReduceHalves, Store, StoreRows, WriteHalves,
 )
 from smoothmax._thresholds cimport LANE_BYTES, ROUNDED_MIN_LANE_ROWS
 
@@ -65,6 +65,8 @@ cdef struct Plan:
     WriteHalves write_halves
     DraftRow draft_halves
     CorrectHalves correct_halves
+    LoadRows load_rows          # of a tile, if elements are halves; otherwise NULL
+    StoreRows store_rows        # if results are
     Load load_weights
     Load load_factors
     Load load_addends

@@ -42,7 +42,10 @@ cdef void load_rows(const Plan *plan, const Bases *bases, const Cursor *cursor, 
         # below, so the tile after the next is prefetched; the next would arrive too late (P45, P53).
         if along != down and down.ndim == 1 and rows == inner_shape(down) and are_neighbours(plan, along, ELEMENTS):
             ahead = 2*n*plan.element_bytes[<int>ELEMENTS]
-        if not (plan.adjusted and contiguous_elements):
+        if plan.load_rows != NULL and step == TILE_COLUMNS*plan.itemsize and are_neighbours(plan, along, ELEMENTS):
+            plan.load_rows(source, inner_stride(down, ELEMENTS), rows, n, ahead, elements)
+            ahead = 0
+        elif not (plan.adjusted and contiguous_elements):
             for i in range(rows):
                 if ahead:
                     prefetch_bytes_l2(source + i*inner_stride(down, ELEMENTS) + ahead, ahead//2)
@@ -252,6 +255,12 @@ cdef void unstage_tile(const Plan *plan, const Bases *bases, Cursor *cursor, Py_
     while done < rows:
         part = contiguous(cursor, rows - done)
         target = place(bases, cursor, RESULT)
+        if plan.store_rows != NULL and are_neighbours(plan, &plan.kept, RESULT):
+            plan.store_rows(results, part, columns, target, step)
+            results += part*TILE_COLUMNS*plan.itemsize
+            advance(cursor, part)
+            done += part
+            continue
         for i in range(part):
             plan.store(results, columns, target + i*step, inner_stride(&plan.kept, RESULT), plan.order[RESULT])
             results += TILE_COLUMNS*plan.itemsize

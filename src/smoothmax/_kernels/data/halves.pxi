@@ -305,3 +305,59 @@ cdef void store_float16(const real *values, Py_ssize_t n, void *elements, Py_ssi
 cdef void store_bfloat16(const real *values, Py_ssize_t n, void *elements, Py_ssize_t stride,
                          ByteOrder order) noexcept nogil:
     store_halves(narrow_bfloat16, values, n, elements, stride, order)
+
+
+# Rows of a tile -------------------------------------------------------------------------------------------------------
+#
+# One call for all rows of neighbours in native order: a call for each row takes as long as its conversion (P53).
+
+cdef inline void load_half_rows(Widen widen, const char *halves, Py_ssize_t step, Py_ssize_t rows, Py_ssize_t n,
+                                Py_ssize_t ahead, float *to) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(rows):
+        if ahead:
+            prefetch_bytes_l2(halves + i*step + ahead, 2*n)
+        widen(halves + i*step, n, to + i*TILE_COLUMNS)
+
+
+cdef inline void store_half_rows(Narrow narrow, Narrow narrow_numbers, const float *values, Py_ssize_t rows,
+                                 Py_ssize_t n, char *halves, Py_ssize_t step) noexcept nogil:
+    """As the functions that store neighbours, store numbers first, and again if there was a nan."""
+    cdef uint32_t bits
+    cdef int32_t nans[TILE_COLUMNS]         # negative where there was one
+    cdef int32_t any_nan = -1
+    cdef Py_ssize_t i, j
+    if n == TILE_COLUMNS:
+        for j in range(TILE_COLUMNS):
+            nans[j] = 0
+        for i in range(rows):
+            narrow_numbers(values + i*TILE_COLUMNS, TILE_COLUMNS, halves + i*step)
+            for j in range(TILE_COLUMNS):
+                memcpy(&bits, &values[i*TILE_COLUMNS + j], 4)
+                nans[j] |= <int32_t>0x7F800000 - <int32_t>(bits & <uint32_t>0x7FFFFFFF)
+        any_nan = 0
+        for j in range(TILE_COLUMNS):
+            any_nan |= nans[j]
+    if any_nan < 0:
+        for i in range(rows):
+            narrow(values + i*TILE_COLUMNS, n, halves + i*step)
+
+
+cdef void load_float16_rows(const void *halves, Py_ssize_t step, Py_ssize_t rows, Py_ssize_t n, Py_ssize_t ahead,
+                            void *to) noexcept nogil:
+    load_half_rows(widen_float16, <const char *>halves, step, rows, n, ahead, <float *>to)
+
+
+cdef void load_bfloat16_rows(const void *halves, Py_ssize_t step, Py_ssize_t rows, Py_ssize_t n, Py_ssize_t ahead,
+                             void *to) noexcept nogil:
+    load_half_rows(widen_bfloat16, <const char *>halves, step, rows, n, ahead, <float *>to)
+
+
+cdef void store_float16_rows(const void *values, Py_ssize_t rows, Py_ssize_t n, void *halves,
+                             Py_ssize_t step) noexcept nogil:
+    store_half_rows(narrow_float16, narrow_numbers_float16, <const float *>values, rows, n, <char *>halves, step)
+
+
+cdef void store_bfloat16_rows(const void *values, Py_ssize_t rows, Py_ssize_t n, void *halves,
+                              Py_ssize_t step) noexcept nogil:
+    store_half_rows(narrow_bfloat16, narrow_numbers_bfloat16, <const float *>values, rows, n, <char *>halves, step)

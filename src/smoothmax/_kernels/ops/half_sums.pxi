@@ -217,12 +217,3 @@ cdef bint float16_logsumexp_row(const void *halves, Py_ssize_t n, float *_, void
 cdef bint bfloat16_logsumexp_row(const void *halves, Py_ssize_t n, float *_, void *out) noexcept nogil:
     half_logsumexp_of_row(<const char *>halves, BFLOAT16, n, <const char *>halves + 2*n, <float *>out)
     return True
-
-
-cdef void take_half_sums(Kernels *kernels) noexcept:
-    """Let an operation sum rows for results that are halves."""
-    kernels.reduce_row = <ReduceRow>reduce_half_row
-    kernels.reduce_block = <ReduceBlock>reduce_half_block
-    kernels.reduce_float16_row = <ReduceHalves>reduce_float16_row
-    kernels.reduce_bfloat16_row = <ReduceHalves>reduce_bfloat16_row
-    kernels.needs_exact, kernels.replace_inexact, kernels.exact = NULL, NULL, NULL
