@@ -22,7 +22,8 @@ BLOCK = LIMITS["ROW_BLOCK_BYTES"] // np.dtype(np.float32).itemsize
 # The last block has one element, part of a row of lanes, whole rows, whole groups, or a row of lanes and a part more.
 LENGTHS = [GROUP - 5, BLOCK]  # one block
 LENGTHS += [2 * BLOCK + n for n in (1, LANES - 1, LANES, GROUP - 1, GROUP, GROUP + 5, 3 * GROUP + LANES + 5, BLOCK)]
-SHORT = [LANES * LIMITS["ROUNDED_MIN_LANE_ROWS"] + n for n in (-1, 0, 5, 700)]  # around the shortest that is read in place
+# Around the shortest that is read where it lies.
+SHORT = [LANES * LIMITS["ROUNDED_MIN_LANE_ROWS"] + n for n in (-1, 0, 5, 700)]
 each_type = pytest.mark.parametrize("dtype", HALVES, ids=str)
 
 

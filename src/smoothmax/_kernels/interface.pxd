@@ -299,7 +299,7 @@ cdef struct Kernels:
     # second pass corrects the exponentials, or computes them if there are none: the bits are the same.
     DraftRow draft_row
     CorrectRow correct_row
-    # The same from halves where they lie, and back to halves of the same type under the conditions of write_float16_row.
+    # The same from halves where they lie, and to halves of the same type, as write_float16_row writes them.
     DraftRow draft_float16_row
     DraftRow draft_bfloat16_row
     CorrectHalves correct_float16_row
@@ -351,8 +351,8 @@ cdef struct DataKernels:
     # the largest of each group, as find_candidates needs them. NULL for doubles.
     LoadLargest load_largest_float16
     LoadLargest load_largest_bfloat16
-    # Load rows of a tile of floats: n neighbours in native order each, `step` bytes apart. The memory `ahead` bytes after
-    # a row is prefetched, unless that is 0. NULL for doubles, as the functions that store such rows are.
+    # Load rows of a tile of floats: n neighbours in native order each, `step` bytes apart. The memory `ahead` bytes
+    # after a row is prefetched, unless that is 0. NULL for doubles, as the functions that store such rows are.
     LoadRows load_float16_rows
     LoadRows load_bfloat16_rows
     Store store_float16

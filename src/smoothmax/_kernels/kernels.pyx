@@ -26,7 +26,9 @@ from smoothmax._kernels.interface cimport (
     WeightedSum, WriteHalves, WriteRow, WriteTile, clear,
 )
 from smoothmax._kernels.interface cimport Store as StoreElements    # loops/add.pxi has another Store
-from smoothmax._kernels.cache_lines cimport prefetch_bytes, prefetch_bytes_l2, prefetch_line, prefetch_line_l2, prefetch_line_to_write
+from smoothmax._kernels.cache_lines cimport (
+    prefetch_bytes, prefetch_bytes_l2, prefetch_line, prefetch_line_l2, prefetch_line_to_write,
+)
 from smoothmax._thresholds cimport (
     ALIASED_SOFTMAX_TILE_BYTES, ALIASED_SUM_TILE_BYTES, CACHE_LINE_BYTES, CARRY_QUADS_F32, CARRY_QUADS_F64, CARRY_ROWS,
     COLUMN_PREFETCH_FAR_MAX_ROWS, COLUMN_PREFETCH_FAR_MIN_BYTES, COLUMN_PREFETCH_LANES, COLUMN_PREFETCH_MIN_BYTES,

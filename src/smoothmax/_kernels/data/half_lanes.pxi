@@ -1,5 +1,5 @@
-# Rows of lanes that are loaded as floats into registers and stored from there: loops over them take rows of halves where
-# they lie, and staged floats by the same operations.
+# Rows of lanes that are loaded as floats into registers and stored from there: loops over them take rows of halves
+# where they lie, and staged floats by the same operations.
 #
 # load_lanes and store_lanes keep bfloat16 in another order, because two of them convert best as one word: first the
 # elements at even places, then the others. put_in_order() undoes that. The last lanes of a row are in order.

@@ -39,6 +39,12 @@ cdef extern from * nogil:
         return value;
     }
 
+    #if defined(SMOOTHMAX_HALVES) || defined(__aarch64__)
+    #define SMOOTHMAX_CONVERTS_FLOAT16 1
+    #else
+    #define SMOOTHMAX_CONVERTS_FLOAT16 0
+    #endif
+
     static inline float smoothmax_from_float16(uint16_t half) {
     #if defined(__aarch64__) && defined(__GNUC__)
         _Float16 value;
@@ -104,7 +110,9 @@ cdef extern from * nogil:
         uint32_t bits = smoothmax_bits_of(value);
         return bits + 0x7FFF + ((bits >> 16) & 1);
     }
-    static inline uint16_t smoothmax_to_bfloat16(float value) { return (uint16_t)(smoothmax_rounded_bits(value) >> 16); }
+    static inline uint16_t smoothmax_to_bfloat16(float value) {
+        return (uint16_t)(smoothmax_rounded_bits(value) >> 16);
+    }
     static CYTHON_INLINE void smoothmax_narrow_numbers_bfloat16(const float *values, Py_ssize_t n, char *halves) {
         SMOOTHMAX_INDEPENDENT
         for (Py_ssize_t i = 0; i < n; i++) {
@@ -172,6 +180,27 @@ cdef extern from * nogil:
             memcpy(halves + 4*i, &word, 4);
         }
     }
+    /* high[j] and low[j] become the largest and smallest of themselves and n neighbours, as integers. These are loaded
+       one by one: GCC 12 copies an array of them by vectors of 128 bits, and longer loads then wait for the stores. */
+    static CYTHON_INLINE void smoothmax_compare_halves(const char *halves, Py_ssize_t n, int16_t *high, int16_t *low) {
+        SMOOTHMAX_INDEPENDENT
+        for (Py_ssize_t j = 0; j < n; j++) {
+            int16_t half;
+            memcpy(&half, halves + 2*j, 2);
+            high[j] = half > high[j] ? half : high[j];
+            low[j] = half < low[j] ? half : low[j];
+        }
+    }
+    /* counts[j] grows by 1 where a neighbour is one of two halves. */
+    static CYTHON_INLINE void smoothmax_add_equal_halves(const char *halves, Py_ssize_t n, uint16_t one, uint16_t other,
+                                                         uint16_t *counts) {
+        SMOOTHMAX_INDEPENDENT
+        for (Py_ssize_t j = 0; j < n; j++) {
+            uint16_t half;
+            memcpy(&half, halves + 2*j, 2);
+            counts[j] = (uint16_t)(counts[j] + ((half == one) | (half == other)));
+        }
+    }
     static void smoothmax_narrow_bfloat16(const float *values, Py_ssize_t n, char *halves) {
         int32_t nans = 0;                       /* negative if there was one */
         SMOOTHMAX_INDEPENDENT
@@ -189,6 +218,12 @@ cdef extern from * nogil:
                 }
     }
     """
+    enum: CONVERTS_FLOAT16 "SMOOTHMAX_CONVERTS_FLOAT16"         # by instructions of its own
+    void compare_neighbours "smoothmax_compare_halves"(const char *halves, Py_ssize_t n, int16_t *high, int16_t *low)
+    void add_equal_halves "smoothmax_add_equal_halves"(const char *halves, Py_ssize_t n, uint16_t one, uint16_t other,
+                                                       uint16_t *counts)
+    uint16_t to_float16 "smoothmax_to_float16"(float value)
+    uint16_t to_bfloat16 "smoothmax_to_bfloat16"(float value)
     void widen_float16 "smoothmax_widen_float16"(const char *halves, Py_ssize_t n, float *out)
     void widen_bfloat16 "smoothmax_widen_bfloat16"(const char *halves, Py_ssize_t n, float *out)
     float from_float16 "smoothmax_from_float16"(uint16_t half)

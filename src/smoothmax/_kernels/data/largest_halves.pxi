@@ -9,11 +9,30 @@ cdef inline float from_half(int16_t half, ElementType type_) noexcept nogil:
     return from_float16(<uint16_t>half) if type_ == FLOAT16 else from_bfloat16(<uint16_t>half)
 
 
-cdef inline void compare_halves(const int16_t *halves, int16_t *high, int16_t *low) noexcept nogil:
-    cdef Py_ssize_t j
+cdef inline uint16_t to_half(float value, ElementType type_) noexcept nogil:
+    return to_float16(value) if type_ == FLOAT16 else to_bfloat16(value)
+
+
+cdef inline Py_ssize_t count_of_halves(const char *halves, Py_ssize_t n, uint16_t wanted) noexcept nogil:
+    """How many of n neighbours equal a number. 0 has two signs."""
+    cdef uint16_t other = wanted ^ <uint16_t>0x8000 if (wanted & 0x7FFF) == 0 else wanted
+    cdef uint16_t counts[LANES_F32]
+    cdef uint16_t half
+    cdef Py_ssize_t rows = n//LANES_F32, count = 0, i, j
     for j in range(LANES_F32):
-        high[j] = halves[j] if halves[j] > high[j] else high[j]
-        low[j] = halves[j] if halves[j] < low[j] else low[j]
+        counts[j] = 0
+    for i in range(rows):
+        add_equal_halves(halves + 2*i*LANES_F32, LANES_F32, wanted, other, counts)
+    for j in range(LANES_F32):
+        count += counts[j]
+    for i in range(rows*LANES_F32, n):
+        memcpy(&half, halves + 2*i, 2)
+        count += (half == wanted) | (half == other)
+    return count
+
+
+cdef inline void compare_halves(const char *halves, int16_t *high, int16_t *low) noexcept nogil:
+    compare_neighbours(halves, LANES_F32, high, low)
 
 
 cdef inline int16_t minus_infinity(ElementType type_) noexcept nogil:
@@ -41,7 +60,6 @@ cdef inline double load_largest_half(const char *halves, Py_ssize_t n, ElementTy
     """
     cdef Py_ssize_t rows = n//LANES_F32, remaining = n - rows*LANES_F32, row = 0, end, i, j
     cdef Py_ssize_t group = TOP_GROUP_ROWS if maxima != NULL else rows + 1
-    cdef int16_t some[LANES_F32]
     cdef int16_t tail[LANES_F32]
     cdef int16_t high[LANES_F32]
     cdef int16_t low[LANES_F32]
@@ -56,9 +74,8 @@ cdef inline double load_largest_half(const char *halves, Py_ssize_t n, ElementTy
             low[j] = INT16_MAX
         end = min_of(rows, row + group)
         for i in range(row, end):
-            memcpy(some, halves + 2*i*LANES_F32, 2*LANES_F32)
             widen_lanes(halves + 2*i*LANES_F32, type_, to + i*LANES_F32)
-            compare_halves(some, high, low)
+            compare_halves(halves + 2*i*LANES_F32, high, low)
         row += group
         if remaining and row > rows:
             for j in range(LANES_F32):
@@ -66,9 +83,9 @@ cdef inline double load_largest_half(const char *halves, Py_ssize_t n, ElementTy
             memcpy(tail, halves + 2*rows*LANES_F32, 2*remaining)
             for j in range(remaining):
                 to[rows*LANES_F32 + j] = from_half(tail[j], type_)
-            compare_halves(tail, high, low)
-        compare_halves(high, highest, lowest)
-        compare_halves(low, highest, lowest)
+            compare_halves(<const char *>tail, high, low)
+        compare_halves(<const char *>high, highest, lowest)
+        compare_halves(<const char *>low, highest, lowest)
         if maxima != NULL:
             for j in range(LANES_F32):
                 high[j] = low[j] if high[j] < 0 else high[j]
@@ -80,20 +97,19 @@ cdef inline double load_largest_half(const char *halves, Py_ssize_t n, ElementTy
 cdef inline float largest_of_halves(const char *halves, Py_ssize_t n, ElementType type_) noexcept nogil:
     """The largest of n neighbours; -inf if a nan hides it."""
     cdef Py_ssize_t rows = n//LANES_F32, remaining = n - rows*LANES_F32, i, j
-    cdef int16_t some[LANES_F32]
+    cdef int16_t tail[LANES_F32]
     cdef int16_t high[LANES_F32]
     cdef int16_t low[LANES_F32]
     for j in range(LANES_F32):
         high[j] = INT16_MIN
         low[j] = INT16_MAX
     for i in range(rows):
-        memcpy(some, halves + 2*i*LANES_F32, 2*LANES_F32)
-        compare_halves(some, high, low)
+        compare_halves(halves + 2*i*LANES_F32, high, low)
     if remaining:
         for j in range(LANES_F32):
-            some[j] = minus_infinity(type_)
-        memcpy(some, halves + 2*rows*LANES_F32, 2*remaining)
-        compare_halves(some, high, low)
+            tail[j] = minus_infinity(type_)
+        memcpy(tail, halves + 2*rows*LANES_F32, 2*remaining)
+        compare_halves(<const char *>tail, high, low)
     return largest_of_lanes(high, low, type_)
 
 

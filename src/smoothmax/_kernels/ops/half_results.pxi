@@ -1,8 +1,8 @@
 # logsumexp, softmax and log_softmax of columns whose results are halves, and the tables of operations with such results
 #
-# Error: 0.52 ULP of the half, most of it the one rounding to it; where maximum and logarithm of logsumexp cancel, of the
-# larger of the two. tests/test_bfloat16.py and tests/test_half_results.py hold it. See ops/half_sums.pxi for the terms,
-# and ops/half_rows.pxi for rows.
+# Error: 0.52 ULP of the half, most of it the one rounding to it; where maximum and logarithm of logsumexp cancel, of
+# the larger of the two. tests/test_bfloat16.py and tests/test_half_results.py hold it. See ops/half_sums.pxi for the
+# terms, and ops/half_rows.pxi for rows.
 #
 # Tiles take exp(x - maximum) of the rounded difference. It is off by 2**-18 where the exponential is the least that a
 # half can hold, because it is 0 from a difference of 104 on (17 for float16).
@@ -298,6 +298,9 @@ cdef void fill_half_results(Kernels *kernels) noexcept:
     log_softmax.fused_bfloat16_row = <FusedHalves>bfloat16_log_softmax_row
     log_softmax.write_float16_row = <WriteHalves>write_float16_row_of_log_softmax
     log_softmax.write_bfloat16_row = <WriteHalves>write_bfloat16_row_of_log_softmax
+    if not CONVERTS_FLOAT16:        # operations on integers are faster over longer arrays than over lanes
+        softmax.write_float16_row, softmax.fused_float16_row = NULL, NULL
+        log_softmax.write_float16_row, log_softmax.fused_float16_row = NULL, NULL
     kernels[<int>LOGSUMEXP].of_halves = logsumexp
     kernels[<int>SOFTMAX].of_halves = softmax
     kernels[<int>LOG_SOFTMAX].of_halves = log_softmax

@@ -6,7 +6,7 @@
 #
 # 1. Find the maximum of a block, in halves as an integer.
 # 2. Sum the exponentials. In a block that has the row's maximum, leave out the elements that equal it and count them,
-#    because logsumexp of [0, -40] is 4.25e-18 in bfloat16, too. A row has few such blocks: no other needs comparisons.
+#    because logsumexp of [0, -40] is 4.25e-18 in bfloat16, too. A row has few such blocks; others need no comparisons.
 # 3. softmax stores the exponentials of a block, scaled by the maximum so far, as a draft in the thread's memory, if the
 #    row fits there (P53). correct_half_softmax multiplies them (ops/half_rows.pxi).
 #
@@ -22,21 +22,19 @@ cdef inline float half_term(float d, float round_bias, const float *c) noexcept 
 
 cdef inline void add_half_terms(const char *x, ElementType type_, Py_ssize_t rows, Inclusion inclusion, Store store,
                                 float maximum, float shift, float round_bias, float underflow_below, const char *next_,
-                                float *out, float *totals, float *counts) noexcept nogil:
+                                float *out, float *totals) noexcept nogil:
     """Add the scaled exponentials of rows of lanes to totals[j], and prefetch as many bytes of what comes next.
 
-    WITHOUT_MAXIMUM counts the elements that equal the maximum in counts[j] instead. STORE writes all to `out`.
+    WITHOUT_MAXIMUM leaves out the elements that equal the maximum. STORE writes all to `out`.
     """
     cdef Py_ssize_t i, j, size = size_of_lanes(type_)
     cdef float c[5]
     cdef float v[LANES_F32]
     cdef float e[LANES_F32]
     cdef float total[LANES_F32]
-    cdef float count[LANES_F32]
     half_exp_coefficients(<float>1, c)
     for j in range(LANES_F32):
         total[j] = totals[j]
-        count[j] = counts[j]
     for i in range(rows):
         prefetch_bytes(next_ + i*size, size)
         load_lanes(x + i*size, type_, v)
@@ -44,7 +42,6 @@ cdef inline void add_half_terms(const char *x, ElementType type_, Py_ssize_t row
             e[j] = half_term(at_least(v[j] - shift, underflow_below), round_bias, c)
             if inclusion == WITHOUT_MAXIMUM:
                 total[j] += 0 if v[j] == maximum else e[j]
-                count[j] += one_if(v[j] == maximum, <float>0)
             else:
                 total[j] += e[j]
         if store == STORE:
@@ -52,7 +49,17 @@ cdef inline void add_half_terms(const char *x, ElementType type_, Py_ssize_t row
                 out[i*LANES_F32 + j] = e[j]
     for j in range(LANES_F32):
         totals[j] = total[j]
-        counts[j] = count[j]
+
+
+cdef inline double count_of_equal(const char *x, ElementType type_, Py_ssize_t n, float maximum) noexcept nogil:
+    """How many elements of a block equal the maximum: in a loop of its own, because sums need the registers."""
+    cdef Py_ssize_t i
+    cdef int32_t count = 0
+    if type_ != FLOAT32:
+        return count_of_halves(x, n, to_half(maximum, type_))
+    for i in range(n):
+        count += (<const float *>x)[i] == maximum
+    return count
 
 
 cdef inline double sum_of_half_block(const char *x, ElementType type_, Py_ssize_t n, Inclusion inclusion, float maximum,
@@ -63,30 +70,29 @@ cdef inline double sum_of_half_block(const char *x, ElementType type_, Py_ssize_
     cdef double carry
     cdef float tail[LANES_F32]
     cdef float totals[LANES_F32]
-    cdef float counts[LANES_F32]
     cdef float lows[LANES_F32]
     cdef double sums[LANES_F32]
     shifts_of(finite_reference(maximum), &shift, &round_bias, &underflow_below)
     spread(<float>0, totals)
-    spread(<float>0, counts)
     spread(<float>0, lows)
-    if remaining:                   # before a draft takes the place of staged elements
+    # Count, and load the last elements, before a draft takes the place of staged ones.
+    count[0] = count_of_equal(x, type_, n, maximum) if inclusion == WITHOUT_MAXIMUM else 0
+    if remaining:
         load_last_lanes(x + rows*size_of_lanes(type_), type_, remaining, tail)
     if inclusion == WITHOUT_MAXIMUM:
         add_half_terms(x, type_, rows, WITHOUT_MAXIMUM, store, maximum, shift, round_bias, underflow_below, next_, out,
-                       totals, counts)
+                       totals)
     else:
         add_half_terms(x, type_, rows, WITH_MAXIMUM, store, maximum, shift, round_bias, underflow_below, next_, out,
-                       totals, counts)
+                       totals)
     put_in_order(type_, totals)
     if remaining:
         add_half_terms(<const char *>tail, FLOAT32, 1, WITHOUT_MAXIMUM, STORE, maximum, shift, round_bias,
-                       underflow_below, next_, tail, totals, counts)
+                       underflow_below, next_, tail, totals)
         if store == STORE:
             unpad(tail, remaining, out + rows*LANES_F32)
     for j in range(LANES_F32):
         sums[j] = totals[j]
-    count[0] = count_of_lanes(counts)
     return sum_of_lanes(sums, lows, &carry)
 
 
