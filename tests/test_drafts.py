@@ -53,7 +53,7 @@ def same_bits(one, other):
 def test_a_draft_has_the_bits_of_a_row_without_a_draft(dtype, nbytes, threads):
     for name, row in rows(dtype, nbytes // np.dtype(dtype).itemsize).items():
         strided = np.empty(2 * row.size, dtype)[::2]  # a result that is not contiguous cannot hold a draft
-        misaligned = np.empty(row.nbytes + 1, np.uint8)[1:].view(dtype)  # its elements are staged in the result
+        misaligned = np.empty(row.nbytes + 1, np.uint8)[1:].view(dtype)  # its elements are staged
         misaligned[...] = row
         in_place = row.copy()
         calls = {

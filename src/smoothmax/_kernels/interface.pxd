@@ -298,6 +298,7 @@ cdef struct Kernels:
     # later, and the maximum so far of each block of ROW_BLOCK_BYTES in `maxima`, or nan where it stored none. The
     # second pass corrects the exponentials, or computes them if there are none: the bits are the same.
     DraftRow draft_row
+    bint drafts_elements                # the draft is the elements themselves
     CorrectRow correct_row
     # The same from halves where they lie, and to halves of the same type, as write_float16_row writes them.
     DraftRow draft_float16_row

@@ -197,6 +197,8 @@ cdef void route_of(const Plan *plan, Route *route) noexcept nogil:
         route.piece_blocks = (route.piece*plan.itemsize + ROW_BLOCK_BYTES - 1)//ROW_BLOCK_BYTES
         route.drafts = route.pieces*route.piece_blocks
         route.draft_elements = n if route.staged_out else 0
+        if route.staged_in and not route.staged_out and not plan.kernels.drafts_elements:
+            route.staged_elements, route.staged_regions = ROW_BLOCK_BYTES//plan.itemsize, 1
     elif route.is_tile or route.staged_in or route.staged_out and plan.kernels.write_row != NULL:
         route.staged_elements = size if route.fused and size > SCRATCH_ELEMENTS else SCRATCH_ELEMENTS
         route.staged_regions = 2 if plan.data[WEIGHTS] != NULL or route.is_tile and (

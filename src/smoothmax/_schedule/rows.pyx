@@ -1,5 +1,7 @@
 """Routes of rows that are not just a loop over blocks: fused rows, joint rows and drafts."""
 
+from libc.string cimport memcpy
+
 from smoothmax._kernels.interface cimport Kernels, State, clear
 from smoothmax._schedule.feed cimport Unit, away_at_cursor, away_of_elements
 from smoothmax._schedule.plan cimport (
@@ -135,13 +137,15 @@ cdef inline bint drafts_halves(const Plan *plan) noexcept nogil:
 cdef void draft_row(const Unit *unit, const Kernels *kernels, Py_ssize_t piece, State *state) noexcept nogil:
     """Make the first pass over a piece: its exponentials become the draft of its results.
 
-    Elements that must be staged are staged where the draft will lie, a block at a time.
+    Elements that must be staged are staged a block at a time: in the scratch if the route has one, and otherwise where
+    the draft will lie. A block that leaves no draft leaves its elements there.
     """
     cdef const Plan *plan = unit.plan
     cdef Cursor cursor
     cdef Py_ssize_t n = start_piece(unit, piece, &cursor), block
     cdef double *maxima = unit.space.drafts + piece*unit.route.piece_blocks
     cdef char *out = draft_at(unit, piece)
+    cdef char *staged
     clear(state, 1)
     if not unit.staged_in:
         state.away = 0
@@ -152,9 +156,12 @@ cdef void draft_row(const Unit *unit, const Kernels *kernels, Py_ssize_t piece, 
         return
     while cursor.left:
         block = min(cursor.left, ROW_BLOCK_BYTES//plan.itemsize)
-        state.away = away_at_cursor(plan, &plan.reduced, &unit.bases, &cursor, block, out)
-        stage_row(plan, &unit.bases, &cursor, block, out, unit.space.weights)
-        kernels.draft_row(state, out, block, out, maxima)
+        staged = unit.space.elements if unit.route.staged_regions else out
+        state.away = away_at_cursor(plan, &plan.reduced, &unit.bases, &cursor, block, staged)
+        stage_row(plan, &unit.bases, &cursor, block, staged, unit.space.weights)
+        kernels.draft_row(state, staged, block, out, maxima)
+        if staged != out and maxima[0] != maxima[0]:
+            memcpy(out, staged, block*plan.itemsize)
         out += ROW_BLOCK_BYTES
         maxima += 1
 

@@ -143,6 +143,7 @@ cdef void fill_log_softmax(Kernels *kernels, real _) noexcept:
     kernels.write_row = <WriteRow>write_log_softmax_row[real]
     kernels.write_tile = <WriteTile>write_log_softmax_tile[real]
     kernels.draft_row = <DraftRow>draft_log_softmax_row[real]
+    kernels.drafts_elements = True
     kernels.correct_row = <CorrectRow>correct_log_softmax_row[real]
     kernels.fused_row = <FusedRow>log_softmax_row[real]
     kernels.fused_row_bytes = FUSED_SUM_ROW_BYTES
