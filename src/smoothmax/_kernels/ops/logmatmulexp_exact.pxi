@@ -41,18 +41,18 @@ cdef inline real takes_together(real maximum) noexcept nogil:
 cdef inline void add_sum(real *total, real a, real b, real maximum, real counted, real apart, real together,
                          real round_bias, real underflow_below, real *low, real *count) noexcept nogil:
     """Add exp(a + b - maximum), or count an element that equals `counted`."""
-    cdef real t, t_low, d, seen, d_low, head, tail, scale, result, large, small, one
+    cdef real t, t_low, d, whole, seen, d_low, head, tail, scale, result, large, small, one
     cdef bint equal, vanishes
     t = sum_in_two(a, b, &t_low)
     d = t - maximum
     seen = d - t
     d_low = (t - (d - seen)) - (maximum + seen)
     equal = t == counted
-    vanishes = (d < underflow_below) | equal
-    d += t_low*together
+    whole = d + t_low*together                  # nan where t is infinite
+    vanishes = (d < underflow_below) | (whole < underflow_below) | equal
     t_low *= apart
     d_low += t_low
-    d = underflow_below if vanishes else d
+    d = underflow_below if vanishes else whole
     d_low = 0 if vanishes else d_low
     split_exp_of_two(d, d_low, round_bias, &head, &tail, &scale)
     head *= scale
