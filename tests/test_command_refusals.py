@@ -104,7 +104,7 @@ def test_what_must_be_in_memory_is_named(monkeypatch, capsys):
     saved("x", np.zeros((3, 400)))
     saved("matrix", np.zeros((400, 3)))
     saved("stack", np.zeros((2, 400, 3)))
-    product = "and a row of 'x.npy', with exponentials and results, 25648 bytes"
+    product = "and a row of 'x.npy', with exponentials and results, 29915 bytes"
     for command, needed in (
         (["top_log_probs", "x.npy", "-k2"], "a row of 'x.npy' with its results, 3232 bytes"),
         (["categorical", "x.npy"], "a row of 'x.npy' with its results, 3224 bytes"),

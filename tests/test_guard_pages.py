@@ -45,12 +45,20 @@ for columns in (2, 3, 7, 16, 28, 31, 33, 47, limits()["TILE_COLUMNS"] - 1):
             out = at_the_end(np.empty_like(x))
             smoothmax.softmax(given, 0, out=out)
             assert np.array_equal(out, smoothmax.softmax(x, 0))
+for n, k, m in ((5, 9, 17), (16, 7, 33), (3, 12, 47), (20, 5, 31), (40, 8, 1), (1, 30, 29)):
+    for dtype in (np.float32, np.float64):
+        a, b = rng.normal(size=(n, k)).astype(dtype), rng.normal(size=(k, m)).astype(dtype)
+        for left in (at_the_end(a), at_the_end(a.T).T):
+            for right in (at_the_end(b), at_the_end(b.T).T):
+                for exact in (False, True):
+                    found, wanted = (smoothmax.logmatmulexp(*x, exact=exact) for x in ((left, right), (a, b)))
+                    assert np.allclose(found, wanted, rtol=1e-5)
 print("done")
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="mprotect is called as Linux has it")
-def test_narrow_columns_and_their_weights_end_where_memory_does():
+def test_narrow_columns_weights_and_matrices_end_where_memory_does():
     """A weight for each row was once read for a row without remaining columns: (129, 28) float32 crashed."""
     run = subprocess.run([sys.executable, "-c", CHILD], capture_output=True, text=True, timeout=120)
     assert (run.stdout, run.stderr, run.returncode) == ("done\n", "", 0)

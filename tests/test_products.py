@@ -39,6 +39,8 @@ SHAPES = [
     ((33, 40), (40, 65)),
     ((LIMITS["PRODUCT_ROWS"] + 3, 5), (5, LIMITS["LANES_F32"])),
     ((3, 21, 6), (6, LIMITS["LANES_F32"] + 1)),
+    ((2, 1, 20, 5), (2, 3, 5, 40)),
+    ((2, 3, 20, 5), (2, 1, 5, 40)),
     ((40, 9), (9, LIMITS["LANES_F64"] // LIMITS["PRODUCT_FILLED_LANES"])),
     ((40, 9), (9, LIMITS["LANES_F64"] // LIMITS["PRODUCT_FILLED_LANES"] - 1)),
     ((70, LIMITS["PRODUCT_BLOCK_TERMS"] // 70**2 + 1), (LIMITS["PRODUCT_BLOCK_TERMS"] // 70**2 + 1, 70)),
@@ -373,14 +375,20 @@ def test_wrong_arguments_raise_the_stated_errors(a, b, options, error, text):
     assert str(raised.value) == text
 
 
-@pytest.mark.parametrize("rows", [100, 200])  # multiplied by a kernel and by np.matmul
 @pytest.mark.parametrize("exact", WAYS.values(), ids=WAYS)
-def test_memory_is_that_of_the_result_and_two_operands(exact, rows, dtype):
-    """The result and two arrays of the operands' sizes; no arrays with exact sums; one more copy for other types."""
-    a, b = numbers((rows, 150), dtype), numbers((150, 220), dtype)
-    wide = (len(a) * b.shape[1]) * a.itemsize
+@pytest.mark.parametrize(
+    ("n", "k", "m"), [(200, 150, 220), (100, 150, 220), (1, 3000, 33), (9000, 16, 1), (100, 300, 17), (60, 1, 600)]
+)
+def test_memory_is_that_of_the_result_and_two_operands(n, k, m, exact, dtype):
+    """The result and two arrays of the operands' sizes; no arrays with exact sums; one more copy for other types.
+
+    Panels that are not filled take up to a third more, and a shift and an exponent belong to each row and column.
+    """
+    a, b = numbers((n, k), dtype), numbers((k, m), dtype)
+    wide = n * m * a.itemsize
     for left, right, copies in ((a, b, 1), (a.T.copy().T, b, 1), (a[:, ::-1], b, 2), (a.astype(">f8"), b, 2)):
         room = 0 if exact and copies == 1 else copies * (left.nbytes + right.nbytes)
+        room += 0 if exact else max(left.nbytes, right.nbytes) // 3 + 2 * (n + m) * a.itemsize
         tracemalloc.start()
         logmatmulexp(left, right, dtype=dtype, exact=exact)
         peak = tracemalloc.get_traced_memory()[1]

@@ -73,6 +73,14 @@ def beyond_the_shift(dtype):
     return maxima - far * is_low + rng().random((24, 2)), (far - maxima - far * ~is_low).T + rng().random((2, 24))
 
 
+def at_the_limit_far_away(dtype):
+    """Terms on both sides of underflow, with sums so large that their rounding errors are as large as differences."""
+    digits, far = np.finfo(dtype).nmant, 1064 if dtype == np.float64 else 132
+    a = 2.0 ** (digits + np.arange(-1, 6))[:, None] * (1 + rng().random((7, 1))) + rng().normal(size=(7, 30)) * 40
+    a[:, 1:] -= far
+    return a * 0.75, a[:, :8].T[rng().integers(0, 8, 30)] * 0.25 + rng().normal(size=(30, 7))
+
+
 FAMILIES = {
     "ordinary": lambda _: (rng().normal(size=(9, 17)), rng().normal(size=(17, 9))),
     "wide": lambda dtype: (
@@ -93,6 +101,7 @@ FAMILIES = {
     "far away": far_away,
     "beside a power of two": beside_a_power_of_two,
     "beyond the shift": beyond_the_shift,
+    "at the limit, far away": at_the_limit_far_away,
 }
 
 

@@ -275,7 +275,11 @@ def products(dtype):
     """Results of few elements are summed exactly, unless their stack fills half of the lanes."""
     most, stack, terms = (L[name] for name in ("PRODUCT_EXACT_ELEMENTS", "PRODUCT_STACK_ELEMENTS", "PRODUCT_TERMS"))
     half = L["LANE_BYTES"] // np.dtype(dtype).itemsize // L["PRODUCT_FILLED_LANES"]
-    some = L["PRODUCT_BLOCK_TERMS"] // 64**2
+    some, panels, few = (
+        L["PRODUCT_BLOCK_TERMS"] // 64**2,
+        L["PRODUCT_PANEL_ELEMENTS"],
+        L["PRODUCT_PANEL_MIN_TERMS"],
+    )
     return [
         ("EXACT_PRODUCT", smoothmax.logmatmulexp, ones(3000, dtype=dtype), ones(3000, dtype=dtype)),
         ("EXACT_PRODUCT", smoothmax.logmatmulexp, ones(3, dtype=dtype), ones(3, most, dtype=dtype)),
@@ -290,6 +294,24 @@ def products(dtype):
         ("PRODUCT_BLOCKS", smoothmax.logmatmulexp, ones(most, 3, dtype=dtype), ones(3, half, dtype=dtype)),
         ("PRODUCT", smoothmax.logmatmulexp, ones(most, 3, dtype=dtype), ones(3, half - 1, dtype=dtype)),
         ("PRODUCT_BLOCKS", smoothmax.logmatmulexp, ones(64, some, dtype=dtype), ones(some, 64, dtype=dtype)),
+        ("PRODUCT_BLOCKS", smoothmax.logmatmulexp, ones(2, 64, dtype=dtype), ones(64, panels // 64, dtype=dtype)),
+        ("PRODUCT_BLOCKS", smoothmax.logmatmulexp, ones(2, few, dtype=dtype), ones(few, panels, dtype=dtype)),
+        ("PRODUCT", smoothmax.logmatmulexp, ones(2, few - 1, dtype=dtype), ones(few - 1, panels, dtype=dtype)),
+        (
+            "PRODUCT_BLOCKS",
+            smoothmax.logmatmulexp,
+            ones(3, panels // 33, dtype=dtype),
+            ones(panels // 33, 33, dtype=dtype),
+        ),
+        (
+            "PRODUCT",
+            smoothmax.logmatmulexp,
+            ones(3, panels // 33 + 1, dtype=dtype),
+            ones(panels // 33 + 1, 33, dtype=dtype),
+        ),
+        ("PRODUCT_BLOCKS", smoothmax.logmatmulexp, ones(panels // 64, 64, dtype=dtype), ones(64, dtype=dtype)),
+        ("PRODUCT", smoothmax.logmatmulexp, ones(panels // 64 + 1, 64, dtype=dtype), ones(64, dtype=dtype)),
+        ("PRODUCT_BLOCKS", smoothmax.logmatmulexp, ones(64, panels // 64 + 1, dtype=dtype).T, ones(64, dtype=dtype)),
         ("PRODUCT", smoothmax.logmatmulexp, ones(64, some + 1, dtype=dtype), ones(some + 1, 64, dtype=dtype)),
     ]
 

@@ -62,18 +62,19 @@ def logmatmulexp(a, b, *, out=None, dtype=None, exact=False):
 
     With u = 2**-53 (2**-24 for float32), the absolute error is at most (k + 8) u plus 1 ULP of the result. With `exact`
     it is at most 2 ULP, of the larger of maximum and logarithm where they cancel, and the result does not depend on how
-    `numpy.matmul` adds; nor does that of matrices whose product has at most 4,194,304 terms and whose columns fill 64
-    bytes. The product of two vectors, and any product with at most 16 elements, is always summed exactly.
+    `numpy.matmul` adds; nor does that of small matrices. The product of two vectors, and any product with at most 16
+    elements, is always summed exactly.
 
     An element is nan if any of its terms is, also where +inf is added to -inf, and otherwise inf if any of them is;
     terms of -inf add nothing. A sum of two elements that overflows is infinite.
 
-    Besides the result, a call needs memory for two arrays of exponentials; exact sums need none. Input of a type other
-    than that of the computation, or with neither of its last two axes contiguous, is copied, and an `out` that is not
-    C-contiguous or of another type needs memory for a second result. `set_num_threads` sets how many threads compute
-    exponentials and exact sums. The threads of `numpy.matmul` are a setting of its BLAS library, and the last bits of
-    the result may depend on that library's order of sums. longdouble and complex numbers are computed by NumPy, row by
-    row.
+    Besides the result, a call needs memory for two arrays of exponentials, up to a third more where small matrices do
+    not fill vectors, and for two numbers for each row of `a` and each column of `b`; exact sums need none. Input of a
+    type other than that of the computation, or with neither of its last two axes contiguous, is copied, and an `out`
+    that is not C-contiguous or of another type needs memory for a second result. `set_num_threads` sets how many
+    threads compute all but the products of `numpy.matmul`. The threads of `numpy.matmul` are a setting of its BLAS
+    library, and the last bits of the result may depend on that library's order of sums. longdouble and complex numbers
+    are computed by NumPy, row by row.
 
     References
     ----------

@@ -1,7 +1,7 @@
-"""logmatmulexp: from arguments to two operands, and from the products of np.matmul to results.
+"""logmatmulexp: from arguments to two operands, and who multiplies their factors, kernels or np.matmul.
 
-np.matmul multiplies factors: the operands' exponentials, each divided by the largest of its reduction. The factors have
-the memory order of the elements, so that np.matmul need not copy them, and are freed before other memory is allocated.
+Factors are the operands' exponentials, each divided by a number near the largest of its reduction. Those for np.matmul
+have the memory order of the elements, so that it need not copy them, and are freed before other memory is allocated.
 """
 
 cimport numpy as cnp

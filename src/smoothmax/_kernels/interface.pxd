@@ -422,9 +422,9 @@ cdef struct ProductKernels:
     Factor factor_columns
     LogProducts log_products
     # Where np.matmul does not multiply: multiply_block multiplies `rows` rows of factors by as many columns as there
-    # are lanes, whose panel has a row of lanes for each of k terms. transpose lays columns into a panel.
+    # are lanes, whose panel has a row of lanes for each of k terms. transpose_back lays columns into a panel.
     MultiplyBlock multiply_block
-    Transpose transpose
+    Transpose transpose_back
     # The same for as many small matrices as there are lanes (see ops/logmatmulexp_stack.pxi).
     MultiplyStack multiply_stack
     # Exactly, for as many elements of the result as there are lanes: call clear, max_of_products over all terms,

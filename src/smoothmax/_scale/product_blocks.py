@@ -38,11 +38,12 @@ def type_of_product(a: NpyReader, b: NpyReader, dtype: str | None) -> np.dtype[A
 
 
 def bytes_in_memory(elements: int, dtype: np.dtype[Any], result: np.dtype[Any]) -> int:
-    """What elements of an operand take: themselves, as they are computed with, and their exponentials."""
+    """What elements of an operand take: themselves, as they are computed with, and their exponentials in panels."""
     if not states.has_partial_sums(result):
         return elements * (dtype.itemsize + PLAIN_COPIES * result.itemsize)
     computing = 8 if result == np.float64 else 4
-    return elements * (dtype.itemsize + computing * (1 if dtype == result and dtype.itemsize == computing else 2))
+    panels = -(-elements * computing * 4 // 3)  # filled to three quarters, if they are not small
+    return elements * (dtype.itemsize + (0 if dtype == result and dtype.itemsize == computing else computing)) + panels
 
 
 def product_of_files(a: NpyReader, b: NpyReader, dtype: str | None, exact: bool, max_memory: int) -> Work:

@@ -19,7 +19,7 @@ cdef void factor_panel(const Factoring *work, Py_ssize_t item) noexcept nogil:
                                        shifts, exponents)
         return
     if n == lanes:
-        product.kernels.transpose(elements, operand.outer_stride//size, lanes, product.terms, panel, lanes)
+        product.kernels.transpose_back(elements, operand.outer_stride//size, lanes, product.terms, panel, lanes)
     else:
         for j in range(lanes):
             columns[j] = elements + min(j, n - 1)*operand.outer_stride
@@ -57,9 +57,16 @@ cdef void compute_block(const Product *product, Py_ssize_t item, Space *space) n
 
 
 cdef bint is_multiplied_in_blocks(const Product *product) noexcept nogil:
-    """Whether matrices fill half of the lanes, and have so few terms that np.matmul takes longer (P54)."""
-    cdef Py_ssize_t columns = product.a.outer if product.b.outer == 1 else product.b.outer
-    return (PRODUCT_FILLED_LANES*columns >= product.kernels.lanes
+    """Whether np.matmul takes longer (P54), with panels that take little more memory than the elements."""
+    cdef const Operand *columns = &product.a if product.b.outer == 1 else &product.b
+    cdef Py_ssize_t filled = blocks_of(columns.outer, product.kernels.lanes)*product.kernels.lanes
+    cdef Py_ssize_t elements = columns.matrices*columns.outer*product.terms
+    # Many elements: panels that are half empty, or transposed for a single row, and shifts of few terms cost too much.
+    if elements > PRODUCT_PANEL_ELEMENTS and (
+            product.terms < PRODUCT_PANEL_MIN_TERMS or 4*columns.outer < 3*filled
+            or product.b.outer == 1 and is_by_rows(columns, product)):
+        return False
+    return (PRODUCT_FILLED_LANES*columns.outer >= product.kernels.lanes
             and product.a.outer*product.b.outer <= PRODUCT_BLOCK_TERMS//product.terms)
 
 

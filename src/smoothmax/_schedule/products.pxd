@@ -14,10 +14,10 @@ cdef struct Operand:
     Py_ssize_t length[MAX_DIMENSIONS]   # of the axes of its own stack: that of the result, or 1
     Py_ssize_t stride[MAX_DIMENSIONS]   # 0 where the length is 1
     Py_ssize_t place[MAX_DIMENSIONS]    # the step between neighbours, counted in matrices; 0 where the length is 1
-    char *shifts                    # of the factors of each reduction, in C's order, and
-    char *exponents                 # theirs (see ops/logmatmulexp.pxi)
-    char *factors                   # those that a kernel multiplies, and
-    Py_ssize_t factors_size         # the bytes of them that belong to a matrix
+    char *shifts                    # of each reduction, in C's order: what its factors were shifted by,
+    char *exponents                 # and the exponent that they were divided by (see ops/logmatmulexp.pxi)
+    char *factors                   # where a kernel multiplies
+    Py_ssize_t factors_size         # of a matrix, in bytes
 
 
 cdef struct Product:

@@ -1,6 +1,6 @@
-"""Walk products of matrices: factors for np.matmul, its products, and exact sums. This file knows no mathematics.
+"""Walk products of matrices: factors, their products, and exact sums. This file knows no mathematics.
 
-    factor              exponentials of an operand, divided by one near that of the maximum of their reduction
+    factor              exponentials of an operand, each divided by a number near the largest of its reduction
     finish_product      from np.matmul's products to results; those that are not certified are summed exactly
     compute_blocks      results of small matrices, without np.matmul (product_blocks.pxi)
     multiply_small      the same of a stack of still smaller ones, each in a lane (product_stacks.pxi)
@@ -26,8 +26,9 @@ from smoothmax._schedule.pool cimport Queue, share, take
 from smoothmax._schedule.threads cimport threads_of_caller
 from smoothmax._thresholds cimport (
     CACHE_LINE_BYTES, GIL_MIN_ELEMENTS, LANES_F32, LANES_F64, PRODUCT_BLOCK_TERMS, PRODUCT_COLUMNS,
-    PRODUCT_EXACT_ELEMENTS, PRODUCT_FACTORED_LANES, PRODUCT_FACTOR_TERMS, PRODUCT_FILLED_LANES, PRODUCT_ROWS,
-    PRODUCT_STACK_ELEMENTS, PRODUCT_TERMS, SHARE_GRAIN_ELEMENTS, SHARE_MIN_BYTES,
+    PRODUCT_EXACT_ELEMENTS, PRODUCT_FACTORED_LANES, PRODUCT_FACTOR_TERMS, PRODUCT_FILLED_LANES,
+    PRODUCT_PANEL_ELEMENTS, PRODUCT_PANEL_MIN_TERMS, PRODUCT_ROWS, PRODUCT_STACK_ELEMENTS, PRODUCT_TERMS,
+    SHARE_GRAIN_ELEMENTS, SHARE_MIN_BYTES,
 )
 
 ctypedef fused real:
@@ -36,7 +37,7 @@ ctypedef fused real:
 
 
 cdef struct Space:
-    # The memory of a thread: 153 KiB. All lanes begin at a cache line if it does.
+    # The memory of a thread: 157 KiB. All lanes begin at a cache line if it does.
     double a[PRODUCT_TERMS*LANES_F64]
     double b[PRODUCT_TERMS*LANES_F64]
     double values[LANES_F32]
@@ -116,7 +117,7 @@ cdef inline const char *matrix_of(const Operand *operand, int ndim, Py_ssize_t i
 
 
 cdef bint prefers_exact(const Product *product) noexcept nogil:
-    """Whether matrices are so small that exact sums take no longer than np.matmul with its two passes."""
+    """Whether matrices are so small that exact sums take no longer than a product with its two passes."""
     return product.a.outer*product.b.outer <= PRODUCT_EXACT_ELEMENTS
 
 
@@ -251,7 +252,7 @@ include "factored_products.pxi"
 
 
 cdef Py_ssize_t work_in(const Product *product) noexcept nogil:
-    """As much work as for the results and the factors, because any result may turn out to need all its terms."""
+    """How many elements are exponentiated, and results whose logarithm is taken."""
     return (product.matrices*product.a.outer*product.b.outer
             + (product.a.matrices*product.a.outer + product.b.matrices*product.b.outer)*product.terms)
 
