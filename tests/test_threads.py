@@ -446,9 +446,9 @@ def test_helpers_take_part(call):
         + """if True:
         import os, numpy, smoothmax
         smoothmax.set_num_threads(2)
-        x = numpy.zeros((2000, 1000))
-        halves = numpy.zeros((2000, 1000), numpy.float16)
-        for _ in range(600):    # a tick is 10 ms, and the import takes a dozen
+        x = numpy.zeros((12_000, 1000))
+        halves = numpy.zeros((12_000, 1000), numpy.float16)
+        for _ in range(100):    # a tick is 10 ms, and the import takes a dozen
             call()
         ticks = {}
         for thread in os.listdir("/proc/self/task"):
