@@ -10,7 +10,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from smoothmax import logaddexp, num_threads, softmax
+from smoothmax import logaddexp, logmatmulexp, num_threads, softmax
 from smoothmax._schedule.explain import explain
 from smoothmax._thresholds import limits
 
@@ -117,6 +117,13 @@ def test_the_gil_is_released(name, function, dtype, axis):
 def test_ufuncs_release_the_gil(dtype):
     x, y = np.zeros((3000, 1), dtype), np.zeros((1, 3000), dtype)
     assert progress_during(lambda: [logaddexp(x, y) for _ in range(20)]) > 0
+
+
+@pytest.mark.parametrize("exact", [False, True])
+def test_products_release_the_gil(exact, dtype):
+    x = np.zeros((120, 120), dtype)
+    out = np.empty_like(x)
+    assert progress_during(lambda: [logmatmulexp(x, x, out=out, exact=exact) for _ in range(200)]) > 0
 
 
 def test_the_gil_is_released_for_a_short_row(dtype):

@@ -435,7 +435,13 @@ def test_nothing_is_started_before_it_is_needed():
 
 @pytest.mark.unsanitized
 @pytest.mark.parametrize(
-    "call", ["softmax(x, axis=1, out=x)", "logaddexp(x, x, out=x)", "log_expit(halves, out=halves)"]
+    "call",
+    [
+        "softmax(x, axis=1, out=x)",
+        "logaddexp(x, x, out=x)",
+        "log_expit(halves, out=halves)",
+        "logmatmulexp(matrices, matrices)",
+    ],
 )
 def test_helpers_take_part(call):
     """Not only the calling thread works: /proc tells the time of each thread."""
@@ -448,6 +454,7 @@ def test_helpers_take_part(call):
         smoothmax.set_num_threads(2)
         x = numpy.zeros((12_000, 1000))
         halves = numpy.zeros((12_000, 1000), numpy.float16)
+        matrices = numpy.zeros((300, 100, 100))
         for _ in range(100):    # a tick is 10 ms, and the import takes a dozen
             call()
         ticks = {}

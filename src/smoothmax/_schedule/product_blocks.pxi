@@ -53,7 +53,7 @@ cdef void compute_block(const Product *product, Py_ssize_t item, Space *space) n
         product.kernels.multiply_block(factors, row_stride, term_stride, block.rows, panel, k, space.products, lanes)
         for i in range(block.rows):
             memcpy(result + i*product.row_stride, <const char *>space.products + i*lanes*size, n*size)
-    take_logarithms(product, item, space)
+    take_logarithms(product, &block, space)
 
 
 cdef bint is_multiplied_in_blocks(const Product *product) noexcept nogil:

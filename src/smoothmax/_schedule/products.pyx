@@ -187,10 +187,8 @@ include "doubtful_products.pxi"
 
 # Logarithms -----------------------------------------------------------------------------------------------------------
 
-cdef void take_logarithms(const Product *product, Py_ssize_t item, Space *space) noexcept nogil:
+cdef void take_logarithms(const Product *product, const Block *block, Space *space) noexcept nogil:
     cdef Py_ssize_t size = product.itemsize, i, found = 0
-    cdef Block block
-    find_block(product, item, &block)
     for i in range(block.rows):
         space.found[i] = product.kernels.log_products(
             block.of.result + (block.row + i)*product.row_stride + block.column*size, block.columns, product.terms,
@@ -200,6 +198,12 @@ cdef void take_logarithms(const Product *product, Py_ssize_t item, Space *space)
         found += space.found[i]
     if found:
         sum_doubtful(product, &block.of, block.row, block.rows, block.column, space)
+
+
+cdef void log_block(const Product *product, Py_ssize_t item, Space *space) noexcept nogil:
+    cdef Block block
+    find_block(product, item, &block)
+    take_logarithms(product, &block, space)
 
 
 # Items shared --------------------------------------------------------------------------------------------------------
@@ -259,7 +263,7 @@ cdef Py_ssize_t work_in(const Product *product) noexcept nogil:
 
 cdef int finish_product(const Product *product) except -2:
     cdef Shared shared
-    shared.product, shared.do_item = product, take_logarithms
+    shared.product, shared.do_item = product, log_block
     return do_items(&shared, blocks_in(product), work_in(product))
 
 
