@@ -48,8 +48,8 @@ cdef enum:
     PRODUCT_FACTOR_TERMS = 128      # the same of exponentials in two parts, which are laid side by side in two panels,
     PRODUCT_FACTORED_LANES = 4      # which pay if a block has a row for one of this many lanes
     PRODUCT_BLOCK_TERMS = 4194304   # matrices whose product has up to this many terms are multiplied without np.matmul,
-    PRODUCT_PANEL_ELEMENTS = 16384  # if their panels have up to this many elements, or three quarters of the lanes are
-    PRODUCT_PANEL_MIN_TERMS = 4     # filled by sums of at least this many terms, and not by transposing for one row
+    PRODUCT_PANEL_ELEMENTS = 16384  # but larger panels than this must fill three quarters of the lanes, hold sums
+    PRODUCT_PANEL_MIN_TERMS = 4     # of at least this many terms, and not be transposed for a single row
     PRODUCT_EXACT_ELEMENTS = 16     # results of up to this many elements in each matrix are summed exactly,
     PRODUCT_STACK_ELEMENTS = 64     # those of up to this many can have a matrix of their stack in each lane
     PRODUCT_FILLED_LANES = 2        # vectors are used if one of this many lanes is filled

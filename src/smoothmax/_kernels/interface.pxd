@@ -340,8 +340,10 @@ cdef struct DataKernels:
     Select select               # `fill` takes the place of elements whose mask is 0; steps from row to row in bytes
     Transpose transpose         # many rows of few columns, and
     Transpose transpose_back    # few rows of many columns
-    Gather gather               # segments, sorted by length, to columns of a tile: -inf beyond their ends, 0 up to
-    Scatter scatter             # `width` where there are fewer; and back. A tile of up to three rows has one length
+    # gather lays segments, sorted by length, into the columns of a tile: -inf beyond their ends, and 0 in columns up to
+    # `width` that have no segment. scatter copies them back. Segments in a tile of up to three rows have one length.
+    Gather gather
+    Scatter scatter
     Blend blend                 # replaces b by (b*scale + offset)*factors
     # x*scale + addends, rounded after the product and after the sum; steps from row to row in bytes. The memory `ahead`
     # bytes after the elements is prefetched, unless that is 0.
