@@ -4,7 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from bounds import LOG_SOFTMAX, LONGDOUBLE
+from bounds import HALF, LOG_SOFTMAX, LONGDOUBLE
 from layouts import LAYOUTS
 from numpy.exceptions import AxisError
 from oracle import reference, ulp_error
@@ -231,6 +231,27 @@ def test_bfloat16_is_computed_in_float32():
         expected = np.take_along_axis(log_softmax(wide, 1), indices, 1).astype(ml_dtypes.bfloat16)
         np.testing.assert_array_equal(values, expected)
         np.testing.assert_array_equal(smoothmax.categorical(x[:, :n], rng=1), smoothmax.categorical(wide, rng=1))
+
+
+@pytest.mark.parametrize("kind", ["float16", "bfloat16"])
+@pytest.mark.parametrize("shape", [(90, 10), (90, 40), (5, 700), (3, 9000), (1, 200_000)], ids=str)
+def test_halves_have_the_bound(shape, kind):
+    """Rows of one block and of several also have the bits of log_softmax; tiles may be summed in another order."""
+    if kind == "bfloat16":
+        pytest.importorskip("ml_dtypes")
+    for spread in (0.1, 2.0, 50.0):
+        x = (RNG.normal(size=shape) * spread).astype(kind)
+        wide = x.astype(np.float64)
+        for k in {3, min(shape[1], SORTED), shape[1]}:
+            values, indices = top_log_probs(x, k)
+            assert values.dtype == x.dtype
+            np.testing.assert_array_equal(indices, best(wide, k))
+            exact = np.take_along_axis(log_softmax(wide, 1), indices, 1)
+            unit = np.ldexp(1.0, np.maximum(np.frexp(exact)[1] - (11 if kind == "float16" else 8), -24))
+            assert np.all(np.abs(values.astype(np.float64) - exact) <= HALF * unit)
+            if explain(top_log_probs, x, k)["name"] == "TOP_ROWS":
+                for row, value, index in zip(x, values, indices, strict=True):
+                    np.testing.assert_array_equal(value, log_softmax(row)[index])
 
 
 def test_empty_arrays_and_no_results():

@@ -63,7 +63,7 @@ cdef void put_result(Plan *plan, cnp.ndarray result, int computing, Shape *shape
     take_strides(result, RESULT, shape)
 
 
-cdef inline void take_kernels_of_halves(Plan *plan, int given, int number) noexcept:
+cdef void take_kernels_of_halves(Plan *plan, int given, int number) noexcept:
     """Compute no more digits than halves have, if results have the type `number`, a half, and are given as this."""
     cdef bint float16 = plan.load_largest == plan.data_kernels.load_largest_float16
     if plan.kernels.of_halves == NULL or is_kernel_type(number) or given != number:

@@ -10,7 +10,8 @@ from numpy.exceptions import AxisError
 from smoothmax._arrays.call cimport (
     Adjustment, Shape, adjusted_elements, adjustment_of, as_base, as_numbers, kernel_type,
     mark_axes, plain_draws, plain_top, prepare, put_adjustment, put_array, put_axes_in_order, reduced_shape,
-    result_dtype, shape_of, shown, silenced, size_of, take_reduced_strides,
+    result_dtype, shape_of, shown, silenced, size_of, take_kernels_of_halves,
+    take_reduced_strides,
 )
 from smoothmax._arrays.elements cimport has_kernels, number_of, storer
 from smoothmax._kernels.dispatch cimport score_kernels_of
@@ -56,7 +57,9 @@ cdef int walk_scores_of(Plan *plan, Shape *shape, Scores *scores, cnp.ndarray re
 
     `result` has log-probabilities, or the uniform numbers of draws.
     """
-    put_array(plan, RESULT, result, cnp.PyArray_TYPE(result))
+    cdef int number = cnp.PyArray_TYPE(result)
+    put_array(plan, RESULT, result, number)
+    take_kernels_of_halves(plan, number, number)        # uniform numbers are doubles, so draws take none of them
     take_reduced_strides(result, RESULT, shape, keepdims=False)
     put_array(plan, INDICES, indices, cnp.PyArray_TYPE(indices))
     take_reduced_strides(indices, INDICES, shape, keepdims=False)
