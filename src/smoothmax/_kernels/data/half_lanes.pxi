@@ -57,27 +57,73 @@ cdef inline void put_in_order(ElementType type_, float *lanes) noexcept nogil:
             lanes[2*j + 1] = loaded[LANES_F32//2 + j]
 
 
-cdef inline void load_last_lanes(const char *elements, ElementType type_, Py_ssize_t n, float *to) noexcept nogil:
-    """The last n elements of a row, filled up with -inf."""
+cdef inline uint16_t minus_infinity(ElementType type_) noexcept nogil:
+    return 0xFC00 if type_ == FLOAT16 else 0xFF80
+
+
+# The last elements of a row ----------------------------------------------------------------------------------------
+#
+# The last LANES_F32 elements are loaded in order, including some that were in a row of lanes before. Only a row that is
+# shorter is filled up, in front of its elements: that takes longer, because a load waits for the stores before it.
+
+cdef inline void take_last_halves(const char *halves, Py_ssize_t n, uint16_t filler, uint16_t *last) noexcept nogil:
+    """Copy fewer than LANES_F32 halves to the last lanes."""
     cdef Py_ssize_t j
-    cdef uint16_t packed[LANES_F32]
-    if type_ == FLOAT32:
-        pad(<const float *>elements, n, to)
-        return
     for j in range(LANES_F32):
-        packed[j] = <uint16_t>(0xFC00 if type_ == FLOAT16 else 0xFF80)
-    memcpy(packed, elements, 2*n)
-    widen_lanes(<const char *>packed, type_, to)
+        last[j] = filler
+    copy_few_halves(halves, n, <char *>(last + LANES_F32 - n))
 
 
-cdef inline void store_last_lanes(const float *values, ElementType type_, Py_ssize_t n, char *out) noexcept nogil:
-    """store_lanes of the first n lanes, to the end of a row."""
-    cdef uint16_t packed[LANES_F32]
+cdef inline void take_last_floats(const float *x, Py_ssize_t n, Py_ssize_t number, float filler,
+                                  float *to) noexcept nogil:
+    """The last `number` of n floats, in the last lanes."""
+    cdef int j, first = <int>(LANES_F32 - number)       # ints of the elements' width, for a masked load
+    for j in range(LANES_F32):
+        to[j] = (x + n - LANES_F32)[j] if j >= first else filler
+
+
+cdef inline void load_last_lanes(const char *elements, ElementType type_, Py_ssize_t n, float *to) noexcept nogil:
+    """The last of n elements, after -inf if these are fewer than LANES_F32."""
+    cdef uint16_t last[LANES_F32]
     if type_ == FLOAT32:
-        unpad(values, n, <float *>out)
+        if n >= LANES_F32:
+            load_lanes(elements + 4*(n - LANES_F32), FLOAT32, to)
+        else:
+            take_last_floats(<const float *>elements, n, n, <float>-INFINITY, to)
+    elif n >= LANES_F32:
+        widen_lanes(elements + 2*(n - LANES_F32), type_, to)
+    else:
+        take_last_halves(elements, n, minus_infinity(type_), last)
+        widen_lanes(<const char *>last, type_, to)
+
+
+cdef inline void hide_first_lanes(Py_ssize_t first, float filler, float *lanes) noexcept nogil:
+    """Replace the lanes before the lane `first`."""
+    cdef int j, hidden = <int>first         # ints of the elements' width, for masks
+    for j in range(LANES_F32):
+        lanes[j] = filler if j < hidden else lanes[j]
+
+
+cdef inline void put_last_lanes(const float *lanes, Py_ssize_t first, float *end) noexcept nogil:
+    """Store the lanes from `first` on, so that they end at `end`."""
+    cdef int j, hidden = <int>first
+    for j in range(LANES_F32):
+        if j >= hidden:
+            (end - LANES_F32)[j] = lanes[j]
+
+
+cdef inline void store_last_lanes(const float *values, ElementType type_, Py_ssize_t n, Py_ssize_t number,
+                                  char *out) noexcept nogil:
+    """The last `number` results of a row of n. All LANES_F32 are stored at a time, if there are as many."""
+    cdef uint16_t last[LANES_F32]
+    cdef bint whole = number >= LANES_F32
+    cdef char *to = out + 2*(n - LANES_F32) if whole else <char *>last
+    if type_ == FLOAT32:
+        put_last_lanes(values, 0 if whole else LANES_F32 - number, <float *>out + n)
         return
     if type_ == FLOAT16:
-        narrow_numbers_float16(values, LANES_F32, <char *>packed)
+        narrow_numbers_float16(values, LANES_F32, to)
     else:
-        narrow_numbers_bfloat16(values, LANES_F32, <char *>packed)
-    memcpy(out, packed, 2*n)
+        narrow_numbers_bfloat16(values, LANES_F32, to)
+    if not whole:
+        copy_few_halves(<const char *>(last + LANES_F32 - number), number, out + 2*(n - number))

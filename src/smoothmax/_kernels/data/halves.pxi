@@ -46,7 +46,9 @@ cdef extern from * nogil:
     #endif
 
     static inline float smoothmax_from_float16(uint16_t half) {
-    #if defined(__aarch64__) && defined(__GNUC__)
+    #if defined(SMOOTHMAX_HALVES)
+        return _cvtsh_ss(half);
+    #elif defined(__aarch64__) && defined(__GNUC__)
         _Float16 value;
         memcpy(&value, &half, 2);
         return (float)value;
@@ -58,6 +60,10 @@ cdef extern from * nogil:
     }
     static inline float smoothmax_from_bfloat16(uint16_t half) { return smoothmax_float_of((uint32_t)half << 16); }
     static inline uint16_t smoothmax_to_float16(float value) {
+    #if defined(SMOOTHMAX_HALVES)
+        uint16_t nan = (uint16_t)((smoothmax_bits_of(value) >> 16 & 0x8000) | 0x7E00);
+        return value == value ? (uint16_t)_cvtss_sh(value, _MM_FROUND_TO_NEAREST_INT) : nan;
+    #else
         uint32_t sign = smoothmax_bits_of(value) & 0x80000000;
         int32_t bits = (int32_t)(smoothmax_bits_of(value) ^ sign), result;
         /* Subnormal: adding 0.5, whose ULP is 2**-24, rounds to that. Normal: the exponent is 112 less. */
@@ -67,6 +73,7 @@ cdef extern from * nogil:
         result = bits >= 0x477FF000 ? 0x7C00 : result;      /* 65520 is the first number that rounds to inf */
         result = bits > 0x7F800000 ? 0x7E00 : result;
         return (uint16_t)((uint32_t)result | sign >> 16);
+    #endif
     }
     /* n neighbours, which need not be aligned. */
     static CYTHON_INLINE void smoothmax_widen_float16(const char *halves, Py_ssize_t n, float *out) {
@@ -191,15 +198,24 @@ cdef extern from * nogil:
             low[j] = half < low[j] ? half : low[j];
         }
     }
-    /* counts[j] grows by 1 where a neighbour is one of two halves. */
-    static CYTHON_INLINE void smoothmax_add_equal_halves(const char *halves, Py_ssize_t n, uint16_t one, uint16_t other,
-                                                         uint16_t *counts) {
+    /* counts[j] grows by 1 from the lane `first` on where a neighbour, without the bits that the mask hides, is
+       `wanted`. */
+    static CYTHON_INLINE void smoothmax_add_equal_halves(const char *halves, Py_ssize_t n, uint16_t mask,
+                                                         uint16_t wanted, uint16_t first, uint16_t *counts) {
         SMOOTHMAX_INDEPENDENT
         for (Py_ssize_t j = 0; j < n; j++) {
             uint16_t half;
             memcpy(&half, halves + 2*j, 2);
-            counts[j] = (uint16_t)(counts[j] + ((half == one) | (half == other)));
+            counts[j] = (uint16_t)(counts[j] + (((half & mask) == wanted) & ((uint16_t)j >= first)));
         }
+    }
+    /* Fewer than 32 halves, as up to five blocks: a call of memcpy takes longer. */
+    static CYTHON_INLINE void smoothmax_copy_few_halves(const char *halves, Py_ssize_t n, char *to) {
+        if (n & 16) { memcpy(to, halves, 32); halves += 32; to += 32; }
+        if (n & 8) { memcpy(to, halves, 16); halves += 16; to += 16; }
+        if (n & 4) { memcpy(to, halves, 8); halves += 8; to += 8; }
+        if (n & 2) { memcpy(to, halves, 4); halves += 4; to += 4; }
+        if (n & 1) memcpy(to, halves, 2);
     }
     static void smoothmax_narrow_bfloat16(const float *values, Py_ssize_t n, char *halves) {
         int32_t nans = 0;                       /* negative if there was one */
@@ -220,8 +236,9 @@ cdef extern from * nogil:
     """
     enum: CONVERTS_FLOAT16 "SMOOTHMAX_CONVERTS_FLOAT16"         # by instructions of its own
     void compare_neighbours "smoothmax_compare_halves"(const char *halves, Py_ssize_t n, int16_t *high, int16_t *low)
-    void add_equal_halves "smoothmax_add_equal_halves"(const char *halves, Py_ssize_t n, uint16_t one, uint16_t other,
-                                                       uint16_t *counts)
+    void add_equal_halves "smoothmax_add_equal_halves"(const char *halves, Py_ssize_t n, uint16_t mask,
+                                                       uint16_t wanted, uint16_t first, uint16_t *counts)
+    void copy_few_halves "smoothmax_copy_few_halves"(const char *halves, Py_ssize_t n, char *to)
     uint16_t to_float16 "smoothmax_to_float16"(float value)
     uint16_t to_bfloat16 "smoothmax_to_bfloat16"(float value)
     void widen_float16 "smoothmax_widen_float16"(const char *halves, Py_ssize_t n, float *out)

@@ -13,30 +13,30 @@ cdef inline uint16_t to_half(float value, ElementType type_) noexcept nogil:
     return to_float16(value) if type_ == FLOAT16 else to_bfloat16(value)
 
 
-cdef inline Py_ssize_t count_of_halves(const char *halves, Py_ssize_t n, uint16_t wanted) noexcept nogil:
-    """How many of n neighbours equal a number. 0 has two signs."""
-    cdef uint16_t other = wanted ^ <uint16_t>0x8000 if (wanted & 0x7FFF) == 0 else wanted
+cdef inline double count_of_halves(const char *halves, Py_ssize_t n, uint16_t wanted) noexcept nogil:
+    """How many of n neighbours, at most a block, equal a number. 0 has two signs."""
+    cdef uint16_t mask = 0xFFFF if wanted & 0x7FFF else 0x7FFF
     cdef uint16_t counts[LANES_F32]
-    cdef uint16_t half
-    cdef Py_ssize_t rows = n//LANES_F32, count = 0, i, j
+    cdef uint16_t last[LANES_F32]
+    cdef Py_ssize_t rows = n//LANES_F32, remaining = n - rows*LANES_F32, i, j
+    cdef uint16_t count = 0
+    wanted &= mask
     for j in range(LANES_F32):
         counts[j] = 0
     for i in range(rows):
-        add_equal_halves(halves + 2*i*LANES_F32, LANES_F32, wanted, other, counts)
+        add_equal_halves(halves + 2*i*LANES_F32, LANES_F32, mask, wanted, 0, counts)
+    if remaining and rows:
+        add_equal_halves(halves + 2*(n - LANES_F32), LANES_F32, mask, wanted, <uint16_t>(LANES_F32 - remaining), counts)
+    elif remaining:
+        take_last_halves(halves, n, 0, last)
+        add_equal_halves(<const char *>last, LANES_F32, mask, wanted, <uint16_t>(LANES_F32 - n), counts)
     for j in range(LANES_F32):
         count += counts[j]
-    for i in range(rows*LANES_F32, n):
-        memcpy(&half, halves + 2*i, 2)
-        count += (half == wanted) | (half == other)
     return count
 
 
 cdef inline void compare_halves(const char *halves, int16_t *high, int16_t *low) noexcept nogil:
     compare_neighbours(halves, LANES_F32, high, low)
-
-
-cdef inline int16_t minus_infinity(ElementType type_) noexcept nogil:
-    return <int16_t>(0xFC00 if type_ == FLOAT16 else 0xFF80)
 
 
 cdef inline float largest_of_lanes(const int16_t *high, const int16_t *low, ElementType type_) noexcept nogil:
@@ -79,7 +79,7 @@ cdef inline double load_largest_half(const char *halves, Py_ssize_t n, ElementTy
         row += group
         if remaining and row > rows:
             for j in range(LANES_F32):
-                tail[j] = minus_infinity(type_)
+                tail[j] = <int16_t>minus_infinity(type_)
             memcpy(tail, halves + 2*rows*LANES_F32, 2*remaining)
             for j in range(remaining):
                 to[rows*LANES_F32 + j] = from_half(tail[j], type_)
@@ -96,8 +96,8 @@ cdef inline double load_largest_half(const char *halves, Py_ssize_t n, ElementTy
 
 cdef inline float largest_of_halves(const char *halves, Py_ssize_t n, ElementType type_) noexcept nogil:
     """The largest of n neighbours; -inf if a nan hides it."""
-    cdef Py_ssize_t rows = n//LANES_F32, remaining = n - rows*LANES_F32, i, j
-    cdef int16_t tail[LANES_F32]
+    cdef Py_ssize_t rows = n//LANES_F32, i, j
+    cdef uint16_t last[LANES_F32]
     cdef int16_t high[LANES_F32]
     cdef int16_t low[LANES_F32]
     for j in range(LANES_F32):
@@ -105,11 +105,11 @@ cdef inline float largest_of_halves(const char *halves, Py_ssize_t n, ElementTyp
         low[j] = INT16_MAX
     for i in range(rows):
         compare_halves(halves + 2*i*LANES_F32, high, low)
-    if remaining:
-        for j in range(LANES_F32):
-            tail[j] = minus_infinity(type_)
-        memcpy(tail, halves + 2*rows*LANES_F32, 2*remaining)
-        compare_halves(<const char *>tail, high, low)
+    if rows and n > rows*LANES_F32:
+        compare_halves(halves + 2*(n - LANES_F32), high, low)       # some elements for the second time
+    elif rows == 0:
+        take_last_halves(halves, n, minus_infinity(type_), last)
+        compare_halves(<const char *>last, high, low)
     return largest_of_lanes(high, low, type_)
 
 

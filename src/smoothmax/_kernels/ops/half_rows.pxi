@@ -28,17 +28,19 @@ cdef inline void half_softmax_lanes(const char *x, ElementType type_, Py_ssize_t
 
 cdef inline bint write_half_softmax(const State *state, const char *x, ElementType type_, Py_ssize_t n,
                                     char *out) noexcept nogil:
-    cdef Py_ssize_t rows = n//LANES_F32, remaining = n - rows*LANES_F32, done = rows*size_of_lanes(type_)
+    cdef Py_ssize_t rows = n//LANES_F32
+    cdef bint remain = n > rows*LANES_F32
     cdef float inverse = <float>state.normalizer.inverse[0], shift, round_bias, underflow_below
     cdef float tail[LANES_F32]
     if type_ != FLOAT32 and not has_numbers(state, inverse):
         return False
     shifts_of(<float>state.sum.partial.maximum[0], &shift, &round_bias, &underflow_below)
+    if remain:      # before results replace elements
+        load_last_lanes(x, type_, n, tail)
     half_softmax_lanes(x, type_, rows, shift, round_bias, underflow_below, inverse, out)
-    if remaining:
-        load_last_lanes(x + done, type_, remaining, tail)
+    if remain:
         half_softmax_lanes(<const char *>tail, FLOAT32, 1, shift, round_bias, underflow_below, inverse, <char *>tail)
-        store_last_lanes(tail, type_, remaining, out + done)
+        store_last_lanes(tail, type_, n, n, out)
     return True
 
 
@@ -68,10 +70,10 @@ cdef inline void scale_half_draft(const float *draft, ElementType type_, Py_ssiz
             v[j] = without_offset(draft[i*LANES_F32 + j])*factor
         store_lanes(v, type_, out + i*size)
     if remaining:
-        pad_with(<float>0, draft + rows*LANES_F32, remaining, v)
+        take_last_floats(draft, n, remaining, <float>0, v)
         for j in range(LANES_F32):
             v[j] = without_offset(v[j])*factor
-        store_last_lanes(v, type_, remaining, out + rows*size)
+        store_last_lanes(v, type_, n, remaining, out)
 
 
 cdef inline bint correct_half_softmax(const State *state, const float *draft, ElementType type_, Py_ssize_t n,
@@ -111,18 +113,21 @@ cdef bint correct_bfloat16_row_of_softmax(const State *state, const float *draft
 
 cdef inline void half_log_softmax_lanes(const char *x, ElementType type_, Py_ssize_t n, float maximum, float log_sum,
                                         char *out) noexcept nogil:
-    cdef Py_ssize_t rows = n//LANES_F32, remaining = n - rows*LANES_F32, size = size_of_lanes(type_), i, j
+    cdef Py_ssize_t rows = n//LANES_F32, size = size_of_lanes(type_), i, j
+    cdef bint remain = n > rows*LANES_F32
     cdef float v[LANES_F32]
+    cdef float tail[LANES_F32]
+    if remain:      # before results replace elements
+        load_last_lanes(x, type_, n, tail)
     for i in range(rows):
         load_lanes(x + i*size, type_, v)
         for j in range(LANES_F32):
             v[j] = (v[j] - maximum) - log_sum
         store_lanes(v, type_, out + i*size)
-    if remaining:
-        load_last_lanes(x + rows*size, type_, remaining, v)
+    if remain:
         for j in range(LANES_F32):
-            v[j] = (v[j] - maximum) - log_sum
-        store_last_lanes(v, type_, remaining, out + rows*size)
+            tail[j] = (tail[j] - maximum) - log_sum
+        store_last_lanes(tail, type_, n, n, out)
 
 
 cdef inline bint write_half_log_softmax(const State *state, const char *x, ElementType type_, Py_ssize_t n,

@@ -78,7 +78,8 @@ cdef inline double sum_of_half_block(const char *x, ElementType type_, Py_ssize_
     # Count, and load the last elements, before a draft takes the place of staged ones.
     count[0] = count_of_equal(x, type_, n, maximum) if inclusion == WITHOUT_MAXIMUM else 0
     if remaining:
-        load_last_lanes(x + rows*size_of_lanes(type_), type_, remaining, tail)
+        load_last_lanes(x, type_, n, tail)
+        hide_first_lanes(LANES_F32 - remaining, <float>-INFINITY, tail)
     if inclusion == WITHOUT_MAXIMUM:
         add_half_terms(x, type_, rows, WITHOUT_MAXIMUM, store, maximum, shift, round_bias, underflow_below, next_, out,
                        totals)
@@ -90,7 +91,7 @@ cdef inline double sum_of_half_block(const char *x, ElementType type_, Py_ssize_
         add_half_terms(<const char *>tail, FLOAT32, 1, WITHOUT_MAXIMUM, STORE, maximum, shift, round_bias,
                        underflow_below, next_, tail, totals)
         if store == STORE:
-            unpad(tail, remaining, out + rows*LANES_F32)
+            put_last_lanes(tail, LANES_F32 - remaining, out + n)
     for j in range(LANES_F32):
         sums[j] = totals[j]
     return sum_of_lanes(sums, lows, &carry)
