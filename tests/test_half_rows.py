@@ -167,3 +167,43 @@ def test_log_softmax_of_several_axes_is_written_stretch_by_stretch(dtype):
     out = np.empty((3, 40, 500), dtype)
     log_softmax(x, axis=(1, 2), out=out)
     np.testing.assert_array_equal(out.reshape(3, -1), log_softmax(x.reshape(3, -1), axis=1))
+
+
+SIDES = [4, 5, 8, 10, LIMITS["TILE_LONG_ELEMENTS"]]  # of short rows; blocks that are transposed have four elements
+
+
+@each_type
+@pytest.mark.parametrize("n", SIDES)
+def test_every_half_is_transposed(n, dtype):
+    """Rows of a number and -inf: columns of tiles that are full, and that end with other numbers of columns."""
+    every = np.arange(2**16, dtype=np.uint16)
+    numbers = every[every & 0x7FFF <= np.array(np.inf, dtype).view(np.uint16)].view(dtype)
+    for rows in (len(numbers), 3 * LIMITS["TILE_COLUMNS"] + 32, 40, 33):
+        memory = np.full(rows * (n + 3) * 2 + 1, 0, np.uint8)
+        x = memory[1:].view(dtype).reshape(rows, n + 3)[:, :n]  # not aligned, and not next to each other
+        x[:] = -np.inf
+        x[np.arange(rows), np.arange(rows) % n] = numbers[:: len(numbers) // rows][:rows]
+        assert explain(logsumexp, x, axis=1)["name"].endswith("TILE")
+        np.testing.assert_array_equal(logsumexp(x, axis=1), x.max(axis=1))
+
+
+@each_type
+@pytest.mark.parametrize("function", [softmax, log_softmax])
+@pytest.mark.parametrize("n", SIDES)
+def test_results_that_are_transposed_are_rounded_once(n, function, dtype):
+    """Numbers of any size, nan and inf: those that are computed in float32 and rounded by NumPy.
+
+    The nan has digits that would make it 0 if it were rounded as a number. Nothing is left of them.
+    """
+    rng = np.random.default_rng(n)
+    for rows, special in itertools.product((3 * LIMITS["TILE_COLUMNS"] + 35, 40), (False, True)):
+        x = (rng.normal(size=(rows, n)) * rng.choice([0.01, 3, 40], size=(rows, 1))).astype(np.float32)
+        if special:
+            x[5, n - 1], x[9, 0], x[rows - 1, 1] = np.uint32(0x7FFFFFFF).view(np.float32), np.inf, -np.inf
+        expected = function(x, axis=1)
+        expected[np.isnan(expected)] = np.nan
+        for step in (n, n + 3):
+            out = np.full((rows, step), 7.0, dtype)
+            assert explain(function, x, axis=1, out=out[:, :n])["name"].endswith("TILE")
+            np.testing.assert_array_equal(half_bits(out[:, :n], dtype), half_bits(expected, dtype))
+            assert np.all(out[:, n:] == 7)

@@ -2,13 +2,18 @@
 
 cimport numpy as cnp
 
-from smoothmax._kernels.interface cimport NATIVE, SWAPPED, ByteOrder, Load, LoadLargest, LoadRows, Store, StoreRows
+from smoothmax._kernels.interface cimport NATIVE, SWAPPED, ByteOrder, Load, Store
+
+
+cdef enum NativeHalf:
+    NO_NATIVE_HALF
+    NATIVE_FLOAT16
+    NATIVE_BFLOAT16
+
 
 cdef bint is_bfloat16(cnp.dtype dtype)
 cdef object dtype_of_argument(object dtype)
-cdef LoadLargest largest_loader(cnp.ndarray array, bint to_double) noexcept
-cdef LoadRows rows_loader(cnp.ndarray array, bint to_double) noexcept
-cdef StoreRows rows_storer(cnp.ndarray array, bint from_double) noexcept
+cdef NativeHalf native_half(cnp.ndarray array) noexcept
 cdef Load loader(int type_number, bint to_double) noexcept
 cdef Store storer(int type_number, bint from_double) noexcept
 

@@ -177,12 +177,6 @@ cdef Load loader(int type_number, bint to_double) noexcept:
     return loader_to(type_number, <double *>NULL) if to_double else loader_to(type_number, <float *>NULL)
 
 
-cdef enum NativeHalf:
-    NO_NATIVE_HALF
-    NATIVE_FLOAT16
-    NATIVE_BFLOAT16
-
-
 cdef NativeHalf native_half(cnp.ndarray array) noexcept:
     """Which halves in native order the array has, if any."""
     cdef int type_number = cnp.PyArray_TYPE(array)
@@ -191,27 +185,6 @@ cdef NativeHalf native_half(cnp.ndarray array) noexcept:
     if type_number == cnp.NPY_FLOAT16:
         return NATIVE_FLOAT16
     return NATIVE_BFLOAT16 if cnp.PyTypeNum_ISUSERDEF(type_number) else NO_NATIVE_HALF
-
-
-cdef LoadLargest largest_loader(cnp.ndarray array, bint to_double) noexcept:
-    """The function that loads neighbours of an array of halves and finds the largest; NULL if there is none."""
-    cdef LoadLargest[3] functions = [NULL, data_kernels_of(to_double).load_largest_float16,
-                                     data_kernels_of(to_double).load_largest_bfloat16]
-    return functions[<int>native_half(array)]
-
-
-cdef LoadRows rows_loader(cnp.ndarray array, bint to_double) noexcept:
-    """The function that loads rows of a tile of halves; NULL if there is none."""
-    cdef LoadRows[3] functions = [NULL, data_kernels_of(to_double).load_float16_rows,
-                                  data_kernels_of(to_double).load_bfloat16_rows]
-    return functions[<int>native_half(array)]
-
-
-cdef StoreRows rows_storer(cnp.ndarray array, bint from_double) noexcept:
-    """The function that stores rows of a tile as halves; NULL if there is none."""
-    cdef StoreRows[3] functions = [NULL, data_kernels_of(from_double).store_float16_rows,
-                                   data_kernels_of(from_double).store_bfloat16_rows]
-    return functions[<int>native_half(array)]
 
 
 # Stores --------------------------------------------------------------------------------------------------------------

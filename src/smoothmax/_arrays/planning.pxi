@@ -3,9 +3,11 @@
 cimport numpy as cnp
 from libc.math cimport INFINITY
 
-from smoothmax._arrays.elements cimport largest_loader, loader, order_of, rows_loader, rows_storer, storer
+from smoothmax._arrays.elements cimport (
+    NATIVE_FLOAT16, NO_NATIVE_HALF, NativeHalf, loader, native_half, order_of, storer,
+)
 from smoothmax._kernels.dispatch cimport data_kernels_of, kernels_of
-from smoothmax._kernels.interface cimport LOG_SOFTMAX, NATIVE, Operation
+from smoothmax._kernels.interface cimport LOG_SOFTMAX, NATIVE, DataKernels, Operation
 from smoothmax._schedule.plan cimport BOTH, ELEMENTS, MASK, RESULT, ROLES, SIGN, VALUE, WEIGHTS, Plan
 from smoothmax._schedule.segments cimport Segments, walk_segments
 from smoothmax._schedule.walk cimport walk
@@ -19,6 +21,29 @@ cdef void put_array(Plan *plan, int role, cnp.ndarray array, int computing) noex
     plan.order[role] = order_of(array)
 
 
+cdef inline void take_half_loaders(Plan *plan, NativeHalf half) noexcept:
+    """Note the functions that load neighbours of these halves."""
+    cdef const DataKernels *kernels = plan.data_kernels
+    cdef bint float16 = half == NATIVE_FLOAT16
+    if half == NO_NATIVE_HALF:
+        plan.load_largest, plan.load_rows, plan.load_lines = NULL, NULL, NULL
+        return
+    plan.load_largest = kernels.load_largest_float16 if float16 else kernels.load_largest_bfloat16
+    plan.load_rows = kernels.load_float16_rows if float16 else kernels.load_bfloat16_rows
+    plan.load_lines = kernels.load_float16_lines if float16 else kernels.load_bfloat16_lines
+
+
+cdef inline void take_half_storers(Plan *plan, NativeHalf half) noexcept:
+    """Note the functions that store neighbours of such results."""
+    cdef const DataKernels *kernels = plan.data_kernels
+    cdef bint float16 = half == NATIVE_FLOAT16
+    if half == NO_NATIVE_HALF:
+        plan.store_rows, plan.store_lines = NULL, NULL
+        return
+    plan.store_rows = kernels.store_float16_rows if float16 else kernels.store_bfloat16_rows
+    plan.store_lines = kernels.store_float16_lines if float16 else kernels.store_bfloat16_lines
+
+
 cdef int prepare(Plan *plan, Operation operation, Shape *shape, cnp.ndarray array, cnp.ndarray weights,
                  cnp.ndarray mask, int computing) except -1:
     """Fill in the inputs of a plan that computes in this type, float32 or float64."""
@@ -30,9 +55,9 @@ cdef int prepare(Plan *plan, Operation operation, Shape *shape, cnp.ndarray arra
     plan.itemsize = sizeof(double) if doubles else sizeof(float)
     put_array(plan, ELEMENTS, array, computing)
     plan.load = loader(cnp.PyArray_TYPE(array), doubles)
-    plan.load_largest = largest_loader(array, doubles)
-    plan.load_rows = rows_loader(array, doubles)
+    take_half_loaders(plan, NO_NATIVE_HALF if doubles else native_half(array))
     plan.store_rows = NULL
+    plan.store_lines = NULL
     plan.reduce_halves = NULL
     plan.write_halves = NULL
     take_strides(array, ELEMENTS, shape)
@@ -59,7 +84,7 @@ cdef void put_result(Plan *plan, cnp.ndarray result, int computing, Shape *shape
     """Note where the result of each element goes."""
     put_array(plan, RESULT, result, computing)
     plan.store = storer(cnp.PyArray_TYPE(result), computing == cnp.NPY_FLOAT64)
-    plan.store_rows = rows_storer(result, computing == cnp.NPY_FLOAT64)
+    take_half_storers(plan, NO_NATIVE_HALF if computing == cnp.NPY_FLOAT64 else native_half(result))
     take_strides(result, RESULT, shape)
 
 

@@ -211,6 +211,12 @@ ctypedef void (*LoadRows)(const void *elements, Py_ssize_t step, Py_ssize_t rows
                           void *to) noexcept nogil
 ctypedef void (*StoreRows)(const void *values, Py_ssize_t rows, Py_ssize_t n, void *elements,
                            Py_ssize_t step) noexcept nogil
+# The same for the columns of a tile. They return False, and the tile must be moved another way, if it is smaller than a
+# block that is transposed, or if nan must be stored.
+ctypedef bint (*LoadLines)(const void *elements, Py_ssize_t step, Py_ssize_t lines, Py_ssize_t n,
+                           void *tile) noexcept nogil
+ctypedef bint (*StoreLines)(const void *tile, Py_ssize_t lines, Py_ssize_t n, void *elements,
+                            Py_ssize_t step) noexcept nogil
 ctypedef void (*Store)(const void *values, Py_ssize_t n, void *elements, Py_ssize_t stride,
                        ByteOrder order) noexcept nogil
 ctypedef void (*ElementwiseRow)(const void *x1, const void *x2, Py_ssize_t n, void *out) noexcept nogil
@@ -362,6 +368,12 @@ cdef struct DataKernels:
     Store store_bfloat16
     StoreRows store_float16_rows
     StoreRows store_bfloat16_rows
+    # Transpose lines of n neighbours in native order, `step` bytes apart, to the columns of a tile of floats, and back.
+    # NULL for doubles, and if the variant has no instructions that convert float16.
+    LoadLines load_float16_lines
+    LoadLines load_bfloat16_lines
+    StoreLines store_float16_lines
+    StoreLines store_bfloat16_lines
 
 
 cdef struct ProductSum:

@@ -73,6 +73,7 @@ include "data/adjust.pxi"
 include "data/halves.pxi"
 include "data/half_lanes.pxi"
 include "data/largest_halves.pxi"
+include "data/transpose_halves.pxi"
 
 include "ops/partial_sum.pxi"
 include "ops/normalizer.pxi"
@@ -160,6 +161,11 @@ cdef void fill_data(DataKernels *kernels, real _) noexcept:
         kernels.load_bfloat16_rows = load_bfloat16_rows
         kernels.store_float16_rows = store_float16_rows
         kernels.store_bfloat16_rows = store_bfloat16_rows
+        if TRANSPOSES_HALVES:
+            kernels.load_float16_lines = load_float16_lines
+            kernels.load_bfloat16_lines = load_bfloat16_lines
+            kernels.store_float16_lines = store_float16_lines
+            kernels.store_bfloat16_lines = store_bfloat16_lines
     kernels.store_float16 = <StoreElements>store_float16[real]
     kernels.store_bfloat16 = <StoreElements>store_bfloat16[real]
 

@@ -3,7 +3,8 @@
 
 from smoothmax._kernels.interface cimport (
     ONE_ADDEND_A_ROW, ONE_ADDEND_EACH, Addends, ByteOrder, CorrectHalves, DataKernels, DraftRow, FusedHalves,
-    JointRow, Kernels, Load, LoadLargest, LoadRows, ReduceHalves, Store, StoreRows, WriteHalves,
+    JointRow, Kernels, Load, LoadLargest, LoadLines, LoadRows, ReduceHalves, Store, StoreLines, StoreRows,
+    WriteHalves,
 )
 from smoothmax._thresholds cimport LANE_BYTES, ROUNDED_MIN_LANE_ROWS
 
@@ -66,7 +67,9 @@ cdef struct Plan:
     DraftRow draft_halves
     CorrectHalves correct_halves
     LoadRows load_rows          # of a tile, if elements are halves; otherwise NULL
+    LoadLines load_lines        # the same, of a tile whose columns are contiguous in the array
     StoreRows store_rows        # if results are
+    StoreLines store_lines
     Load load_weights
     Load load_factors
     Load load_addends

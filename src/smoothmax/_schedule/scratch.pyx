@@ -130,6 +130,8 @@ cdef void transpose_tile(const Plan *plan, const Bases *bases, const Cursor *cur
     if plan.direct[role]:
         plan.data_kernels.transpose(elements, step//plan.itemsize, columns, rows, tile, TILE_COLUMNS)
         return
+    if role == ELEMENTS and plan.load_lines != NULL and plan.load_lines(elements, step, columns, rows, tile):
+        return
     while done < columns:
         lines = min(columns - done, lines_at_a_time(plan, rows))
         load_lines(plan, role, load, elements + done*step, rows, lines, <char *>loaded)
@@ -145,6 +147,8 @@ cdef void transpose_tile_back(const Plan *plan, const Bases *bases, const Cursor
     cdef double lined_up[MASK_BUFFER_ELEMENTS]
     if plan.direct[RESULT]:
         plan.data_kernels.transpose_back(tile, TILE_COLUMNS, rows, columns, results, step//plan.itemsize)
+        return
+    if plan.store_lines != NULL and plan.store_lines(tile, columns, rows, results, step):
         return
     while done < columns:
         lines = min(columns - done, lines_at_a_time(plan, rows))
