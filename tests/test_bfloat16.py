@@ -129,12 +129,19 @@ def test_every_length_and_alignment(dtype, order):
             memory[1 : 1 + 2 * n] = np.frombuffer(x.tobytes(), np.uint8)
             unaligned = memory[1 : 1 + 2 * n].view(x.dtype)
             twice = np.repeat(x, 2)[::2]
-            wanted = log_softmax(x.astype(np.float32)).astype(dtype)
-            for given in (x, unaligned, twice):
-                np.testing.assert_array_equal(log_softmax(given), wanted)
+            floats = x.astype(np.float32)
+            wide, half = log_softmax(floats), log_softmax(x)
+            np.testing.assert_allclose(half.astype(np.float32), wide, rtol=2**-8 if dtype == BF16 else 2**-11)
+            for given in (x, unaligned, twice, floats):
+                if given is not floats:
+                    np.testing.assert_array_equal(log_softmax(given, dtype=np.float32), wide)
+                    np.testing.assert_array_equal(log_softmax(given), half)
+                wanted = wide.astype(dtype) if given is floats else half
                 out = np.zeros(3 * n, dtype.newbyteorder(order))
                 log_softmax(given, out=out[1::3])
                 np.testing.assert_array_equal(out.reshape(n, 3), np.stack([0 * wanted, wanted, 0 * wanted], axis=1))
+                log_softmax(given, out=out[:n])
+                np.testing.assert_array_equal(out[:n], wanted)
 
 
 # Results --------------------------------------------------------------------------------------------------------------

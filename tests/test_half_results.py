@@ -16,7 +16,7 @@ FUNCTIONS = [softmax, log_softmax]
 THREE = [logsumexp, *FUNCTIONS]
 BLOCK = L["ROW_BLOCK_BYTES"] // 4
 ROWS = L["HALF_TILE_ROWS"]
-LONG = L["ROUNDED_MIN_LANE_ROWS"] * L["LANES_F32"]  # shorter rows have the results of float32
+LONG = L["LANES_F32"] + 1  # shorter rows have the results of float32
 # Each with the axis that is reduced: rows in blocks and pieces, tiles of few and of many rows, narrow columns.
 SHAPES = [
     ((3, LONG), 1),

@@ -6,7 +6,7 @@ from smoothmax._kernels.interface cimport (
     JointRow, Kernels, Load, LoadLargest, LoadLines, LoadRows, ReduceHalves, Store, StoreLines, StoreRows,
     WriteHalves,
 )
-from smoothmax._thresholds cimport LANE_BYTES, ROUNDED_MIN_LANE_ROWS
+from smoothmax._thresholds cimport LANES_F32
 
 
 cdef enum:
@@ -215,8 +215,8 @@ cdef inline bint writes_halves(const Plan *plan) noexcept nogil:
 
 
 cdef inline bint fuses_halves(const Plan *plan) noexcept nogil:
-    """Whether a row of halves of at most one block needs no scratch. Short ones have the results of float32."""
-    return (reads_halves(plan) and inner_shape(&plan.reduced)*plan.itemsize >= ROUNDED_MIN_LANE_ROWS*LANE_BYTES
+    """Whether a row of halves of at most one block needs no scratch. If it fits in the lanes, float32 is faster."""
+    return (reads_halves(plan) and inner_shape(&plan.reduced) > LANES_F32
             and (plan.kernels.write_row == NULL or writes_halves(plan)))
 
 

@@ -5,7 +5,7 @@ from smoothmax._kernels.interface cimport NATIVE, Kernels, State, clear
 from smoothmax._schedule.atomics cimport load
 from smoothmax._schedule.route cimport SINGLE_ROW
 from smoothmax._thresholds cimport (
-    GIL_MIN_ELEMENTS, HALF_ROW_ELEMENTS, LANES_F64, LANE_BYTES, ROUNDED_MIN_LANE_ROWS, ROW_BLOCK_BYTES, ROW_BLOCK_LANES,
+    GIL_MIN_ELEMENTS, HALF_ROW_ELEMENTS, LANES_F32, LANES_F64, ROW_BLOCK_BYTES, ROW_BLOCK_LANES,
 )
 
 
@@ -36,9 +36,8 @@ cdef void compute_halves(const SingleRow *row) noexcept nogil:
     cdef float floats[HALF_ROW_ELEMENTS]
     cdef float value
     cdef bint reduces = row.kernels.write_row == NULL
-    cdef bint is_long = row.n*<Py_ssize_t>sizeof(float) >= ROUNDED_MIN_LANE_ROWS*LANE_BYTES
-    if row.fused_halves != NULL and is_long and row.fused_halves(row.elements, row.n, floats,
-                                                                 <void *>&value if reduces else row.result):
+    if row.fused_halves != NULL and row.n > LANES_F32 and row.fused_halves(
+            row.elements, row.n, floats, <void *>&value if reduces else row.result):
         if reduces:
             row.store(&value, 1, row.result, 2, NATIVE)
         return

@@ -164,7 +164,7 @@ cdef inline bint half_softmax_of_row(const char *x, ElementType type_, Py_ssize_
 
 
 cdef void half_softmax_row(const float *x, Py_ssize_t n, Py_ssize_t away, float *out) noexcept nogil:
-    if is_long(x, n):
+    if n > LANES_F32:
         half_softmax_of_row(<const char *>x, FLOAT32, n, <const char *>(x + n + away), out, <char *>out)
     else:
         softmax_row(x, n, away, out)
@@ -189,7 +189,7 @@ cdef inline bint half_log_softmax_of_row(const char *x, ElementType type_, Py_ss
 
 
 cdef void half_log_softmax_row(const float *x, Py_ssize_t n, Py_ssize_t away, float *out) noexcept nogil:
-    if is_long(x, n):
+    if n > LANES_F32:
         half_log_softmax_of_row(<const char *>x, FLOAT32, n, <const char *>(x + n + away), <char *>out)
     else:
         log_softmax_row(x, n, away, out)

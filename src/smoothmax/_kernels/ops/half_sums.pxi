@@ -179,7 +179,7 @@ cdef inline void sum_half_row_into(State *state, Py_ssize_t column, const char *
 
 
 cdef void joint_half_row(State *state, Py_ssize_t column, const float *x, Py_ssize_t n) noexcept nogil:
-    if is_long(x, n):
+    if n > LANES_F32:
         sum_half_row_into(state, column, <const char *>x, FLOAT32, n)
     else:
         sum_short_row_into(state, column, x, n)
@@ -210,7 +210,7 @@ cdef inline void half_logsumexp_of_row(const char *x, ElementType type_, Py_ssiz
 
 
 cdef void half_logsumexp_row(const float *x, Py_ssize_t n, Py_ssize_t away, float *out) noexcept nogil:
-    if is_long(x, n):
+    if n > LANES_F32:
         half_logsumexp_of_row(<const char *>x, FLOAT32, n, <const char *>(x + n + away), out)
     else:
         logsumexp_row(x, n, away, out)
