@@ -16,6 +16,7 @@ from smoothmax._thresholds import limits
 
 LIMITS = limits()
 SORTED, BUCKETS = LIMITS["TOP_SORTED_ELEMENTS"], LIMITS["TOP_BUCKETS"]
+SORT_BUCKETS, FULL = LIMITS["TOP_SORT_BUCKETS"], LIMITS["TOP_BUCKET_ELEMENTS"]
 BLOCKS = {np.float32: LIMITS["ROW_BLOCK_BYTES"] // 4, np.float64: LIMITS["ROW_BLOCK_BYTES"] // 8}
 PIECES = {np.float32: LIMITS["ROW_PIECE_BYTES"] // 4, np.float64: LIMITS["ROW_PIECE_BYTES"] // 8}
 TEXT = "logits must be an array of numbers, got dtype <U1; astype(float) makes numbers of text"
@@ -75,6 +76,21 @@ def test_any_number_of_results(family, dtype):
             if k <= n:
                 values, indices = check(x, k)
                 np.testing.assert_array_equal(values, log_softmax(x)[indices])
+
+
+@pytest.mark.parametrize("crowd", [0, FULL - 1, FULL, FULL + 1])
+def test_sorts_by_buckets_and_by_digits(crowd, dtype):
+    """Elements that are spread evenly, and as many close together as fit into a bucket, with equal ones among them."""
+    for n in (
+        SORTED + 1,
+        SORT_BUCKETS - 1,
+        SORT_BUCKETS + 1,
+        SORT_BUCKETS * FULL // 4 - 1,
+        SORT_BUCKETS * FULL // 4 + 1,
+    ):
+        x = np.linspace(-500, 500, n)
+        x[:crowd] = 0.25 + RNG.integers(0, 20, crowd) * 1e-6
+        check(RNG.permutation(x).astype(dtype), n)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -65,6 +65,8 @@ cdef enum:
     SCORE_TILE_MIN_ROWS = 6         # in both cases if there are this many rows
     TOP_SORTED_ELEMENTS = 64        # up to this many largest elements so far are kept sorted
     TOP_BUCKETS = 256               # a selection from more candidates divides their values into this many buckets,
+    TOP_SORT_BUCKETS = 1024         # a sort divides them into up to this many,
+    TOP_BUCKET_ELEMENTS = 32        # if none gets more than this many; otherwise it sorts by digits,
     TOP_INSERTED_ELEMENTS = 12      # and sorts the last of them, up to this many, by insertion
     SCORE_ROWS = 16                 # rows taken side by side, if the stride between rows is the smaller one
     SCORE_STAGED_ELEMENTS = 128     # of each of these rows that are staged in turn,

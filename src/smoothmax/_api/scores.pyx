@@ -56,8 +56,8 @@ def top_log_probs(logits, k, axis=-1):
 
     A row is read once. While a block of it is in cache, it is added to the sum, and elements that exceed the k-th
     largest so far are put aside; after a few blocks hardly any do. No row is sorted, and no array of all
-    log-probabilities is made. A call needs memory for k results of each row and, in each thread, for up to k + max(k,
-    4096) candidates of 16 bytes.
+    log-probabilities is made. A call needs memory for k results of each row and, in each thread, for up to 2 k + 4097
+    candidates of 16 bytes.
 
     If a row has a nan, or all its elements are -inf, all its log-probabilities are nan. They count as equal, and the
     indices are those of the first k elements. An element of +inf has the log-probability nan and comes first; the other

@@ -36,7 +36,7 @@ cdef void divide_rows(const Scores *scores, Division *division) noexcept nogil:
         division.part = division.block*upwards(n, division.block*DRAW_PIECES)
     division.parts = upwards(n, division.part)
     division.in_place = not plan.adjusted and plan.direct[ELEMENTS] and (along == plan.itemsize or n == 1)
-    division.room = k if k <= TOP_SORTED_ELEMENTS else k + max(k, division.block + 1)
+    division.room = k if k <= TOP_SORTED_ELEMENTS else 2*k + division.block + 1
     division.rows = 1
     if not division.in_place and size_of_stride(inner_stride(&plan.kept, ELEMENTS)) < size_of_stride(along):
         division.rows = min(SCORE_ROWS, inner_shape(&plan.kept))
