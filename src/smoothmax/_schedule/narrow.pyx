@@ -10,8 +10,8 @@ from libc.math cimport INFINITY
 from smoothmax._kernels.interface cimport ONE_ADDEND_EACH, Kernels, Load, State, clear
 from smoothmax._schedule.feed cimport Feed, Unit
 from smoothmax._schedule.plan cimport (
-    ADDENDS, ELEMENTS, MASK, RESULT, WEIGHTS, Plan, has_one_row_of_weights, has_one_weight_a_row, inner_shape,
-    inner_stride, is_contiguous,
+    ADDENDS, ELEMENTS, MASK, RESULT, WEIGHTS, Plan, are_neighbours, has_one_row_of_weights, has_one_weight_a_row,
+    inner_shape, inner_stride, is_contiguous,
 )
 from smoothmax._schedule.scratch cimport adjust_elements, fill_masked_columns
 from smoothmax._thresholds cimport NARROW_STAGED_ROWS, TILE_COLUMNS
@@ -44,6 +44,10 @@ cdef inline Py_ssize_t tiles_of(const Unit *unit) noexcept nogil:
 cdef inline Py_ssize_t columns_in(const Feed *feed, Py_ssize_t row) noexcept nogil:
     """The number of the tile's columns that a row has. The last row may have fewer than the others, or none."""
     return max(0, min(feed.columns, feed.left - row*feed.width - feed.first))
+
+
+cdef inline bint has_whole_rows(const Feed *feed) noexcept nogil:
+    return feed.left >= feed.rows*feed.width
 
 
 # Blocks --------------------------------------------------------------------------------------------------------------
@@ -143,6 +147,11 @@ cdef void stage_narrow(Feed *feed, char *elements, char *weights) noexcept nogil
     cdef const Plan *plan = feed.unit.plan
     cdef Py_ssize_t stride = inner_stride(&plan.kept, ELEMENTS), weights_stride = inner_stride(&plan.kept, WEIGHTS)
     cdef Py_ssize_t i, at, used, step = TILE_COLUMNS*plan.itemsize
+    if plan.load_rows != NULL and weights == NULL and has_whole_rows(feed) and are_neighbours(
+            plan, &plan.kept, ELEMENTS):
+        plan.load_rows(feed.unit.bases.data[ELEMENTS] + (feed.done + feed.first)*stride, feed.width*stride, feed.rows,
+                       feed.columns, feed.rows*feed.width*stride, elements)
+        return
     for i in range(feed.rows):
         at = feed.done + i*feed.width + feed.first
         used = columns_in(feed, i)
@@ -260,7 +269,10 @@ cdef void write_narrow(const Unit *unit, Py_ssize_t first, Py_ssize_t n, const S
             if unit.bases.data[MASK] != NULL:
                 fill_masked_columns(plan, unit.bases.data[MASK] + feed.done + feed.first, feed.width, feed.rows,
                                     columns_in(&feed, 0), out, out_ld*plan.itemsize)
-            if not in_place:
+            if not in_place and plan.store_rows != NULL and has_whole_rows(&feed) and are_neighbours(
+                    plan, &plan.kept, RESULT):
+                plan.store_rows(out, feed.rows, feed.columns, destination, feed.width*stride)
+            elif not in_place:
                 for i in range(feed.rows):
                     plan.store(out + i*TILE_COLUMNS*plan.itemsize, columns_in(&feed, i),
                                destination + i*feed.width*stride, stride, plan.order[RESULT])
