@@ -29,6 +29,7 @@ def programs(dtype: type[np.floating[Any]]) -> dict[str, tuple[Call, Call, Call]
     kernel = (-costs / reg).astype(dtype)
     energies, n = (8 * rng.random((20, 100_000))).astype(dtype), np.full((20, 1), 5000, dtype)
     free, log_denominator = rng.normal(size=(20, 1)).astype(dtype), rng.normal(size=100_000).astype(dtype)
+    few, column = np.ascontiguousarray(energies[:10].T), -log_denominator[:, None]
     scores, t = rng.normal(size=(2000, 2000)).astype(dtype), dtype(0.7)
     return {
         "Sinkhorn, rows": (
@@ -50,6 +51,11 @@ def programs(dtype: type[np.floating[Any]]) -> dict[str, tuple[Call, Call, Call]
             lambda: logsumexp(energies, axis=1),
             lambda: logsumexp(-log_denominator - energies, axis=1),
             lambda: logsumexp(energies, axis=1, scale=-1, add=-log_denominator),
+        ),
+        "MBAR, few columns": (
+            lambda: logsumexp(few, axis=0),
+            lambda: logsumexp(column - few, axis=0),
+            lambda: logsumexp(few, axis=0, scale=-1, add=column),
         ),
         "temperature": (
             lambda: softmax(scores, axis=1),

@@ -38,6 +38,9 @@ for columns in (2, 3, 7, 16, 28, 31, 33, 47, limits()["TILE_COLUMNS"] - 1):
                 found = smoothmax.logsumexp(given, 0, at_the_end(b), return_sign=True)
                 wanted = smoothmax.logsumexp(x, 0, b, return_sign=True)
                 assert np.array_equal(found, wanted, equal_nan=True)
+            for add in (weights, weights[:, :1], weights[:1]):
+                found = smoothmax.log_softmax(given, 0, scale=0.5, add=at_the_end(add))
+                assert np.array_equal(found, smoothmax.log_softmax(x, 0, scale=0.5, add=add))
             for function in (smoothmax.logsumexp, smoothmax.softmax, smoothmax.log_softmax):
                 found = function(given, 0, where=at_the_end(mask))
                 assert np.array_equal(found, function(x, 0, where=mask), equal_nan=True)

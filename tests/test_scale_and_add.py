@@ -162,6 +162,27 @@ def test_addends_of_every_kind_have_the_bits_of_the_adjusted_array(shape, kind, 
         assert_same_bits(out, function(y, axis))
 
 
+@pytest.mark.parametrize("more", [0, 700, 4099])
+@pytest.mark.parametrize("columns", [2, 3, 10, 16, 31, 33, 41, 47, LIMITS["TILE_COLUMNS"] - 1])
+def test_addends_of_narrow_columns_of_any_number_have_the_bits_of_the_adjusted_array(columns, more, dtype):
+    """Each addend serves other lanes, in rows that begin anywhere and in a last row that does not fill its lanes."""
+    rng = np.random.default_rng(columns)
+    x = numbers(rng, (-(-LIMITS["NARROW_MIN_ELEMENTS"] // columns) + more, columns), dtype)
+    b = rng.uniform(0.1, 2, (len(x), 1)).astype(dtype)
+    swapped = x.astype(x.dtype.newbyteorder())
+    for kind in ("none", "number", "row", "column", "backwards", "other byte order", "integers", "column of many"):
+        if kind == "column of many":
+            add = numbers(rng, (len(x), 3), dtype)[:, 1:2]
+        else:
+            add = addends_of(rng, x.shape, dtype)[kind]
+        assert explain(softmax, x, 0, scale=SCALE, add=add)["name"] == "NARROW"
+        y = adjusted(x, SCALE, add)
+        for given in (x, swapped):
+            for function in (softmax, log_softmax):
+                assert_same_bits(function(given, 0, scale=SCALE, add=add), function(y, 0))
+            assert_same_bits(logsumexp(given, 0, b, scale=SCALE, add=add), logsumexp(y, 0, b))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("shape", [name for name, (_, axis) in SHAPES.items() if axis is not None])
 def test_losses_have_the_bits_of_the_adjusted_logits(shape, kind, dtype):

@@ -32,6 +32,9 @@ cdef void compile_time_checks() noexcept nogil:
     static_assert(t.NARROW_STAGED_ROWS % (t.TILE_BLOCK_BYTES//(t.TILE_COLUMNS*4)) == 0)
     static_assert(t.NARROW_STAGED_ROWS % (t.TILE_BLOCK_BYTES//(t.TILE_COLUMNS*8)) == 0)
     static_assert(t.NARROW_STAGED_ROWS % t.WEIGHTED_TILE_BLOCK_ROWS == 0)
+    # The other half of the scratch holds the numbers of narrow columns that kernels cannot read where they lie.
+    static_assert(2*t.NARROW_STAGED_ROWS <= t.SCRATCH_TILE_ROWS)
+    static_assert(t.LANES_F32 <= t.TILE_COLUMNS)
     # A fused row of sums is one block, with the bits of the path that reduces block by block.
     static_assert(t.FUSED_SUM_ROW_BYTES == t.ROW_BLOCK_BYTES)
     # One carry holds the rounding errors of the differences of a whole column.

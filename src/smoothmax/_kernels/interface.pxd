@@ -198,6 +198,12 @@ ctypedef void (*Adjust)(const void *x, Py_ssize_t step, const void *addends, Py_
                         Addends layout, Py_ssize_t rows, Py_ssize_t n, double scale, Py_ssize_t ahead, void *out,
                         Py_ssize_t out_step) noexcept nogil
 
+ctypedef void (*Repeat)(const void *numbers, Py_ssize_t step, Py_ssize_t first, Py_ssize_t times, Py_ssize_t rows,
+                        Py_ssize_t n, void *out) noexcept nogil
+ctypedef void (*AdjustRepeated)(const void *numbers, Py_ssize_t step, Py_ssize_t first, Py_ssize_t times,
+                                Py_ssize_t rows, Py_ssize_t n, const void *x, Py_ssize_t x_step, double scale,
+                                void *out) noexcept nogil
+
 
 cdef enum ByteOrder:    # of elements in an array
     NATIVE
@@ -354,6 +360,11 @@ cdef struct DataKernels:
     # x*scale + addends, rounded after the product and after the sum; steps from row to row in bytes. The memory `ahead`
     # bytes after the elements is prefetched, unless that is 0.
     Adjust adjust
+    # The numbers of each row of a tile, `step` numbers from row to row, each repeated for `times` columns; the first
+    # number has had `first` of its columns before. n columns are written, and those up to the next multiple of the
+    # lanes. adjust_repeated is adjust with these numbers as addends, for whole lanes.
+    Repeat repeat
+    AdjustRepeated adjust_repeated
     Load load_float16
     Load load_bfloat16
     # Load neighbours in native order, and return the largest; -inf if a nan hides it. Unless `maxima` is NULL, it gets

@@ -16,14 +16,14 @@ from smoothmax._kernels.interface cimport (
     LOGSUMEXP, LOGSUMEXP_AND_SOFTMAX, LOG_EXPIT, LOG_PROB, LOG_SOFTMAX, LOG_SOFTMAX_VJP, MASKED_LOGMEANEXP,
     MERGEABLE_LOGSUMEXP, NATIVE, NLL, ONE_ADDEND_A_ROW, ONE_FOR_ALL_LANES, ONE_FOR_EACH_LANE, SHIFTED, SOFTMAX,
     SOFTMAX_VJP, SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, SWAPPED, UNIFORM_LOGSUMEXP,
-    WEIGHTED_LOGMEANEXP, WEIGHTED_LOGSUMEXP, AddFactored, AddProducts, Addends, Adjust, Blend, ByteOrder, Candidate,
-    ClearPeaks, CorrectHalves, CorrectRow, CumulateBlock, DataKernels, DotSum, DraftRow, Elementwise, ElementwiseRow,
-    ExponentiateTile, Factor, FactorLaneRows, FactoredSum, FindCandidates, Finish, FinishFactored, FinishProducts,
-    FusedHalves, FusedRow, FusedStateRow, FusedStateTile, FusedTile, FusedWeightedTile, Gather, JointRow, Kernels,
-    LeftElements, Load, LogProducts, MultiplyBlock, MultiplyStack, NumberF32, NumberF64, PartialSum, PickElement,
-    PickElements, PickOfTile, ProductKernels, ProductSum, RaisePeaks, ReduceBlock, ReduceHalves, ReduceRow, ReduceTile,
-    RunningSum, ScaleRow, ScaleTile, Scaling, Scatter, ScoreKernels, Select, State, Table, TopOfTile, Transpose,
-    WeightedSum, WriteHalves, WriteRow, WriteTile, clear,
+    WEIGHTED_LOGMEANEXP, WEIGHTED_LOGSUMEXP, AddFactored, AddProducts, Addends, Adjust, AdjustRepeated, Blend,
+    ByteOrder, Candidate, ClearPeaks, CorrectHalves, CorrectRow, CumulateBlock, DataKernels, DotSum, DraftRow,
+    Elementwise, ElementwiseRow, ExponentiateTile, Factor, FactorLaneRows, FactoredSum, FindCandidates, Finish,
+    FinishFactored, FinishProducts, FusedHalves, FusedRow, FusedStateRow, FusedStateTile, FusedTile, FusedWeightedTile,
+    Gather, JointRow, Kernels, LeftElements, Load, LogProducts, MultiplyBlock, MultiplyStack, NumberF32, NumberF64,
+    PartialSum, PickElement, PickElements, PickOfTile, ProductKernels, ProductSum, RaisePeaks, ReduceBlock,
+    ReduceHalves, ReduceRow, ReduceTile, Repeat, RunningSum, ScaleRow, ScaleTile, Scaling, Scatter, ScoreKernels,
+    Select, State, Table, TopOfTile, Transpose, WeightedSum, WriteHalves, WriteRow, WriteTile, clear,
 )
 from smoothmax._kernels.interface cimport Store as StoreElements    # loops/add.pxi has another Store
 from smoothmax._kernels.cache_lines cimport (
@@ -70,6 +70,7 @@ include "data/transpose.pxi"
 include "data/gather.pxi"
 include "data/blend.pxi"
 include "data/adjust.pxi"
+include "data/repeat.pxi"
 include "data/halves.pxi"
 include "data/half_lanes.pxi"
 include "data/largest_halves.pxi"
@@ -152,6 +153,8 @@ cdef void fill_data(DataKernels *kernels, real _) noexcept:
     kernels.scatter = <Scatter>scatter[real]
     kernels.blend = <Blend>blend[real]
     kernels.adjust = <Adjust>adjust[real]
+    kernels.repeat = <Repeat>repeat[real]
+    kernels.adjust_repeated = <AdjustRepeated>adjust_repeated[real]
     kernels.load_float16 = <Load>load_float16[real]
     kernels.load_bfloat16 = <Load>load_bfloat16[real]
     if real is float:

@@ -8,13 +8,13 @@ with -inf.
 from libc.math cimport INFINITY
 
 from smoothmax._kernels.interface cimport ONE_ADDEND_EACH, Kernels, Load, State, clear
-from smoothmax._schedule.feed cimport Feed, Unit
+from smoothmax._schedule.feed cimport Feed, Unit, away_of_elements
 from smoothmax._schedule.plan cimport (
     ADDENDS, ELEMENTS, MASK, RESULT, WEIGHTS, Plan, are_neighbours, has_one_row_of_weights, has_one_weight_a_row,
     inner_shape, inner_stride, is_contiguous,
 )
 from smoothmax._schedule.scratch cimport adjust_elements, fill_masked_columns
-from smoothmax._thresholds cimport NARROW_STAGED_ROWS, TILE_COLUMNS
+from smoothmax._thresholds cimport NARROW_STAGED_ROWS, TILE_BLOCK_BYTES, TILE_COLUMNS
 
 
 # A feed of narrow columns ---------------------------------------------------------------------------------------------
@@ -74,41 +74,64 @@ cdef void stage_row_of_weights(Feed *feed, char *row) noexcept nogil:
     feed.weights_ld = 0
 
 
-cdef void repeat(const Feed *feed, int role, Load load, Py_ssize_t at, Py_ssize_t used, char *to) noexcept nogil:
-    """Repeat the number of each row for each of its columns: `used` numbers, from the element `at` on."""
+cdef struct Numbers:
+    # The numbers of a block, each for neighbouring columns.
+    const void *first
+    Py_ssize_t step             # numbers from one row of the block to the next
+    Py_ssize_t begun            # columns that the first number has had in earlier tiles
+    Py_ssize_t times            # columns of each number
+
+
+cdef char *place_for_numbers(const Feed *feed) noexcept nogil:
+    """The half of the scratch that is not used for elements."""
+    return feed.unit.space.elements + NARROW_STAGED_ROWS*TILE_COLUMNS*feed.unit.plan.itemsize
+
+
+cdef void numbers_of_rows(const Feed *feed, int role, Load load, Py_ssize_t used, Numbers *numbers) noexcept nogil:
+    """Find the numbers of an array that has one for each row, or load them."""
     cdef const Plan *plan = feed.unit.plan
-    cdef Py_ssize_t columns = inner_shape(&plan.kept), stride = plan.reduced.stride[role][0], row = 0, j = 0
-    cdef Py_ssize_t end = columns - at % columns            # the end of the columns that take the first number
-    cdef double some[TILE_COLUMNS]
-    if used:                                                # a row without columns has no number
-        load(feed.unit.bases.data[role] + at//columns*stride, stride, max(0, used - end + columns - 1)//columns + 1,
-             plan.order[role], some)
-    while j < used:
-        end = min(end, used)
-        pad_columns(plan, to, j, end, some[row] if plan.itemsize == sizeof(double) else (<const float *>some)[row])
-        j = end
-        end += columns
-        row += 1
+    cdef Py_ssize_t columns = inner_shape(&plan.kept), stride = plan.reduced.stride[role][0]
+    numbers.first = feed.unit.bases.data[role] + (feed.done//columns + feed.first//columns)*stride
+    numbers.step, numbers.begun, numbers.times = feed.unit.route.narrow_rows, feed.first % columns, columns
+    if used and not (plan.direct[role] and stride == plan.itemsize):
+        load(numbers.first, stride, (feed.rows - 1)*numbers.step + (numbers.begun + used - 1)//columns + 1,
+             plan.order[role], place_for_numbers(feed))
+        numbers.first = place_for_numbers(feed)
 
 
 cdef void repeat_weights(const Feed *feed, char *weights) noexcept nogil:
-    """Stage the weight of each row, repeated for each of its columns."""
+    """Stage the weight of each row, repeated for each of its columns. Columns that do not exist get the weight 0."""
     cdef const Plan *plan = feed.unit.plan
-    cdef Py_ssize_t i, used
-    for i in range(feed.rows):
-        used = columns_in(feed, i)
-        repeat(feed, WEIGHTS, plan.load_weights, feed.done + i*feed.width + feed.first, used, weights)
-        pad_columns(plan, weights, used, feed.columns, 0)
-        weights += TILE_COLUMNS*plan.itemsize
+    cdef Py_ssize_t used = columns_in(feed, 0)
+    cdef Numbers numbers
+    numbers_of_rows(feed, WEIGHTS, plan.load_weights, used, &numbers)
+    plan.data_kernels.repeat(numbers.first, numbers.step, numbers.begun, numbers.times, feed.rows, used, weights)
+    pad_columns(plan, weights, used, feed.columns, 0)
+
+
+cdef void numbers_to_add(const Feed *feed, Numbers *numbers) noexcept nogil:
+    """Find the addends of a block: one for each row of the array, one row for all, or one number for all or none."""
+    cdef const Plan *plan = feed.unit.plan
+    cdef Py_ssize_t stride = inner_stride(&plan.kept, ADDENDS), row_stride = plan.reduced.stride[<int>ADDENDS][0]
+    if stride == 0 and row_stride:
+        numbers_of_rows(feed, ADDENDS, plan.load_addends, feed.columns, numbers)
+        return
+    numbers.first, numbers.step, numbers.begun = place_for_numbers(feed), 0, 0
+    if plan.data[ADDENDS] == NULL:
+        numbers.times = TILE_COLUMNS
+        pad_columns(plan, place_for_numbers(feed), 0, 1, -0.0)
+    elif stride:
+        numbers.times = 1
+        load_addends(feed, feed.first, feed.columns, place_for_numbers(feed))
+    else:
+        numbers.times = TILE_COLUMNS
+        load_addends(feed, feed.first, 1, place_for_numbers(feed))
 
 
 cdef void load_addends(const Feed *feed, Py_ssize_t at, Py_ssize_t used, char *to) noexcept nogil:
     """Load the addends of `used` neighbouring elements from the element `at` on, with any strides."""
     cdef const Plan *plan = feed.unit.plan
     cdef Py_ssize_t columns = inner_shape(&plan.kept), stride = inner_stride(&plan.kept, ADDENDS), j = 0, column, part
-    if stride == 0:
-        repeat(feed, ADDENDS, plan.load_addends, at, used, to)
-        return
     while j < used:
         column = (at + j) % columns
         part = min(columns - column, used - j)
@@ -125,21 +148,20 @@ cdef void adjust_narrow(const Feed *feed, char *to) noexcept nogil:
     cdef Py_ssize_t stride = inner_stride(&plan.kept, ADDENDS), row_stride = plan.reduced.stride[<int>ADDENDS][0]
     cdef Py_ssize_t step = feed.ld*plan.itemsize, to_step = TILE_COLUMNS*plan.itemsize, used = columns_in(feed, 0)
     cdef Py_ssize_t at = feed.done + feed.first, i
-    cdef double loaded[TILE_COLUMNS]
-    if addends == NULL or row_stride == inner_shape(&plan.kept)*stride:
+    cdef Numbers numbers
+    if used == feed.columns and (addends == NULL or stride == 0 or row_stride == 0):
+        numbers_to_add(feed, &numbers)
+        plan.data_kernels.adjust_repeated(numbers.first, numbers.step, numbers.begun, numbers.times, feed.rows, used,
+                                          feed.elements, step, plan.element_scale, to)
+    elif addends == NULL or row_stride == inner_shape(&plan.kept)*stride:
         if addends != NULL:
             addends += at*stride
-        adjust_elements(plan, feed.elements, step, addends, feed.width*stride, stride, feed.rows, used, feed.rows*step,
-                        to, to_step)
-    elif row_stride == 0:
-        load_addends(feed, at, used, <char *>loaded)
-        plan.data_kernels.adjust(feed.elements, step, loaded, 0, ONE_ADDEND_EACH, feed.rows, used,
-                                 plan.element_scale, feed.rows*step, to, to_step)
+        adjust_elements(plan, feed.elements, step, addends, feed.width*stride, stride, feed.rows, used, 0, to, to_step)
     else:
         for i in range(feed.rows):
-            load_addends(feed, at + i*feed.width, used, <char *>loaded)
-            plan.data_kernels.adjust(feed.elements + i*step, 0, loaded, 0, ONE_ADDEND_EACH, 1, used,
-                                     plan.element_scale, feed.rows*step, to + i*to_step, 0)
+            load_addends(feed, at + i*feed.width, used, place_for_numbers(feed))
+            plan.data_kernels.adjust(feed.elements + i*step, 0, place_for_numbers(feed), 0, ONE_ADDEND_EACH, 1, used,
+                                     plan.element_scale, 0, to + i*to_step, 0)
 
 
 cdef void stage_narrow(Feed *feed, char *elements, char *weights) noexcept nogil:
@@ -163,6 +185,11 @@ cdef void stage_narrow(Feed *feed, char *elements, char *weights) noexcept nogil
             pad_columns(plan, weights + i*step, used, feed.columns, 0)
 
 
+cdef inline Py_ssize_t staged_rows(const Plan *plan) noexcept nogil:
+    """As many rows as a kernel takes at a time, so that they stay in L1 (P45)."""
+    return NARROW_STAGED_ROWS if plan.data[WEIGHTS] != NULL else TILE_BLOCK_BYTES//(TILE_COLUMNS*plan.itemsize)
+
+
 cdef void next_narrow_block(Feed *feed) noexcept nogil:
     """Make the block all whole rows where they lie, up to NARROW_STAGED_ROWS in the scratch, or the last row."""
     cdef const Unit *unit = feed.unit
@@ -180,6 +207,7 @@ cdef void next_narrow_block(Feed *feed) noexcept nogil:
     feed.rows = feed.left//feed.width
     feed.elements, feed.ld = unit.bases.data[ELEMENTS] + at*plan.itemsize, feed.width
     feed.weights, feed.weights_ld = NULL, feed.width
+    feed.away, feed.away_ld = 0, feed.ld
     if one_an_element:
         feed.weights = unit.bases.data[WEIGHTS] + at*plan.itemsize
     elif one_row:
@@ -187,7 +215,10 @@ cdef void next_narrow_block(Feed *feed) noexcept nogil:
     if feed.rows and in_place and mask == NULL and not one_a_row and not plan.adjusted:
         return
     in_place = in_place and feed.rows
-    feed.rows = max(1, min(feed.rows, NARROW_STAGED_ROWS))
+    feed.rows = max(1, min(feed.rows, staged_rows(plan)))
+    if are_neighbours(plan, &plan.kept, ELEMENTS):
+        feed.away = away_of_elements(plan, unit.bases.data[ELEMENTS] + at*plan.element_bytes[ELEMENTS], 0, elements)
+        feed.away_ld = feed.width*plan.element_bytes[ELEMENTS]//plan.itemsize
     if not in_place:
         stage_narrow(feed, elements, weights if one_an_element else NULL)
         feed.elements, feed.ld = elements, TILE_COLUMNS
@@ -224,7 +255,7 @@ cdef void reduce_narrow(const Unit *unit, const Kernels *kernels, Py_ssize_t fir
         clear(of_lanes, TILE_COLUMNS)
         while feed.left:
             next_narrow_block(&feed)
-            of_lanes.away, of_lanes.away_ld = 0, feed.ld
+            of_lanes.away, of_lanes.away_ld = feed.away, feed.away_ld
             kernels.reduce_tile(of_lanes, feed.elements, feed.ld, feed.weights, feed.weights_ld, feed.rows,
                                 feed.columns)
             advance_narrow(&feed)
