@@ -306,6 +306,29 @@ def test_matrices_of_a_small_stack_do_not_disturb_each_other(number, shape, dtyp
 
 
 @pytest.mark.parametrize("exact", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize("shape", [(3, 3, 3), (8, 8, 8), (2, 9, 7), (1, 9, 8), (8, 9, 1), (8, 1, 8), (4, 2, 5), (8, 9, 3)])
+def test_a_small_stack_has_the_same_bits_in_every_layout(shape, exact, dtype):
+    """Matrices are laid into lanes in the order of their elements, unless something lies between these."""
+    rows, k, columns = shape
+    a, b = numbers((37, rows, k), dtype), numbers((37, k, columns), dtype)
+    assert explain(logmatmulexp, a, b)["name"] == "PRODUCT_STACK"
+    wanted = logmatmulexp(a, b, exact=exact)
+    np.testing.assert_allclose(wanted, expected_of(a, b), **tolerance(dtype))
+    ways = (
+        lambda x: x,
+        lambda x: x.swapaxes(1, 2).copy().swapaxes(1, 2),
+        lambda x: np.repeat(x, 2, axis=2)[:, :, ::2],
+        lambda x: np.repeat(x, 2, axis=1)[:, ::2],
+        lambda x: x[::-1].copy()[::-1],
+        lambda x: x[:, ::-1, ::-1].copy()[:, ::-1, ::-1],
+    )
+    for one, other in itertools.product(ways, ways):
+        np.testing.assert_array_equal(logmatmulexp(one(a), other(b), exact=exact), wanted)
+    same = logmatmulexp(a, b[:1], exact=exact)
+    np.testing.assert_array_equal(same, logmatmulexp(a, np.broadcast_to(b[:1], b.shape).copy(), exact=exact))
+
+
+@pytest.mark.parametrize("exact", WAYS.values(), ids=WAYS)
 def test_out_has_any_layout_and_type(exact):
     a, b = numbers((20, 20)), numbers((20, 20))
     right = logmatmulexp(a, b, exact=exact)

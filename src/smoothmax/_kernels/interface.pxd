@@ -428,12 +428,16 @@ ctypedef void (*FinishProducts)(const ProductSum *sum, void *out) noexcept nogil
 ctypedef void (*ClearPeaks)(void *maximum, void *far) noexcept nogil
 ctypedef void (*RaisePeaks)(const void *x, Py_ssize_t rows, void *maximum) noexcept nogil
 ctypedef void (*FactorLaneRows)(void *x, Py_ssize_t rows, Py_ssize_t k, const void *maximum, void *far) noexcept nogil
-ctypedef void (*AddFactored)(FactoredSum *sum, const void *a, LeftElements layout, const void *b, Py_ssize_t first,
+ctypedef void (*AddFactored)(FactoredSum *sum, const void *a, const void *b, Py_ssize_t first,
                              Py_ssize_t terms) noexcept nogil
 ctypedef Py_ssize_t (*FinishFactored)(const FactoredSum *sum, const void *left, const void *right, const void *a_far,
-                                      LeftElements layout, const void *b_far, Py_ssize_t k, void *out,
-                                      Py_ssize_t first, Py_ssize_t n, uint16_t *places,
-                                      Py_ssize_t found) noexcept nogil
+                                      const void *b_far, Py_ssize_t k, void *out, Py_ssize_t n,
+                                      uint16_t *places) noexcept nogil
+ctypedef void (*GatherLanes)(const void *x, const Py_ssize_t *begins, Py_ssize_t n, void *panel) noexcept nogil
+ctypedef Py_ssize_t (*SumFactoredStack)(const void *a, Py_ssize_t rows, Py_ssize_t a_step, Py_ssize_t a_term_step,
+                                        const void *b, Py_ssize_t columns, Py_ssize_t b_step, Py_ssize_t b_term_step,
+                                        Py_ssize_t terms, void *a_factors, void *b_factors, void *far, void *out,
+                                        uint16_t *places) noexcept nogil
 
 
 cdef struct ProductKernels:
@@ -472,6 +476,9 @@ cdef struct ProductKernels:
     FactorLaneRows factor_lane_rows
     AddFactored add_factored
     FinishFactored finish_factored
+    # The same for as many small matrices as there are lanes: gather_lanes lays n neighbours of each side by side.
+    GatherLanes gather_lanes
+    SumFactoredStack sum_factored_stack
 
 
 cdef struct Candidate:      # an element that may be among the k largest of its row

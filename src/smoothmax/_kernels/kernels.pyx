@@ -20,10 +20,10 @@ from smoothmax._kernels.interface cimport (
     ByteOrder, Candidate, ClearPeaks, CorrectHalves, CorrectRow, CumulateBlock, DataKernels, DotSum, DraftRow,
     Elementwise, ElementwiseRow, ExponentiateTile, Factor, FactorLaneRows, FactoredSum, FindCandidates, Finish,
     FinishFactored, FinishProducts, FusedHalves, FusedRow, FusedStateRow, FusedStateTile, FusedTile, FusedWeightedTile,
-    Gather, JointRow, Kernels, LeftElements, Load, LogProducts, MultiplyBlock, MultiplyStack, NumberF32, NumberF64,
-    PartialSum, PickElement, PickElements, PickOfTile, ProductKernels, ProductSum, RaisePeaks, ReduceBlock,
+    Gather, GatherLanes, JointRow, Kernels, LeftElements, Load, LogProducts, MultiplyBlock, MultiplyStack, NumberF32,
+    NumberF64, PartialSum, PickElement, PickElements, PickOfTile, ProductKernels, ProductSum, RaisePeaks, ReduceBlock,
     ReduceHalves, ReduceRow, ReduceTile, Repeat, RunningSum, ScaleRow, ScaleTile, Scaling, Scatter, ScoreKernels,
-    Select, State, Table, TopOfTile, Transpose, WeightedSum, WriteHalves, WriteRow, WriteTile, clear,
+    Select, State, SumFactoredStack, Table, TopOfTile, Transpose, WeightedSum, WriteHalves, WriteRow, WriteTile, clear,
 )
 from smoothmax._kernels.interface cimport Store as StoreElements    # loops/add.pxi has another Store
 from smoothmax._kernels.cache_lines cimport (
@@ -101,6 +101,7 @@ include "ops/logmatmulexp_block.pxi"
 include "ops/logmatmulexp_stack.pxi"
 include "ops/logmatmulexp_exact.pxi"
 include "ops/logmatmulexp_factored.pxi"
+include "ops/logmatmulexp_factored_stack.pxi"
 include "ops/dot_sum.pxi"
 include "ops/vjp.pxi"
 include "ops/losses.pxi"

@@ -49,8 +49,8 @@ cdef void sum_factored(const Product *product, const char **rows, bint are_rows_
             product.kernels.factor_lane_rows(space.a, terms, product.terms, a.maximum, a.far)
             product.kernels.factor_lane_rows(space.b, terms, product.terms, b.maximum, b.far)
             for i in range(n):
-                product.kernels.add_factored(&space.factored[i], <const char *>space.a + i*product.itemsize,
-                                             ONE_FOR_ALL_LANES, space.b, first, terms)
+                product.kernels.add_factored(&space.factored[i], <const char *>space.a + i*product.itemsize, space.b,
+                                             first, terms)
 
 
 cdef void take_largest(const Product *product, const FactoredSum *sum, const char **rows, const char **columns,
@@ -64,17 +64,16 @@ cdef void take_largest(const Product *product, const FactoredSum *sum, const cha
 
 
 cdef Py_ssize_t finish_lanes(const Product *product, const FactoredSum *sum, const char **rows, const char **columns,
-                             const void *a_far, LeftElements layout, const void *b_far, Py_ssize_t first, Py_ssize_t n,
-                             uint16_t *places, Py_ssize_t found, Space *space) noexcept nogil:
-    """Compute the results of n lanes, and list the places of those that are not certified, from `first` on."""
+                             const void *a_far, const void *b_far, Py_ssize_t n, uint16_t *places,
+                             Space *space) noexcept nogil:
+    """Compute the results of n lanes, and list the places of those that are not certified."""
     cdef double left[LANES_F64]
     cdef double right[LANES_F64]
     if product.itemsize == sizeof(double):
         take_largest(product, sum, rows, columns, left, right)
     else:
         take_largest(product, sum, rows, columns, <float *>left, <float *>right)
-    return product.kernels.finish_factored(sum, left, right, a_far, layout, b_far, product.terms, space.values, first,
-                                           n, places, found)
+    return product.kernels.finish_factored(sum, left, right, a_far, b_far, product.terms, space.values, n, places)
 
 
 cdef void finish_factored_rows(const Product *product, const Matrices *of, Py_ssize_t row, Py_ssize_t rows,
@@ -87,7 +86,7 @@ cdef void finish_factored_rows(const Product *product, const Matrices *of, Py_ss
         for j in range(product.kernels.lanes):
             sources[j] = of.a + (row + i)*product.a.outer_stride
         space.found[i] = finish_lanes(product, &sums[i], sources, columns, a_far + i*product.itemsize,
-                                      ONE_FOR_ALL_LANES, b_far, 0, n, space.places + i*PRODUCT_COLUMNS, 0, space)
+                                      b_far, n, space.places + i*PRODUCT_COLUMNS, space)
         found += space.found[i]
         for j in range(n):
             put_product(product, space, j,
@@ -120,43 +119,49 @@ cdef void sum_factored_block(const Product *product, Py_ssize_t item, Space *spa
 
 # Stacks ---------------------------------------------------------------------------------------------------------------
 
-cdef void factor_reductions(const Product *product, Py_ssize_t n, double *panel, double *far) noexcept nogil:
-    """Replace n reductions, one after the other in each lane, by their factors."""
-    cdef Py_ssize_t i, size = product.terms*product.kernels.lanes*product.itemsize
-    cdef double maximum[LANES_F64]
-    for i in range(n):
-        product.kernels.clear_peaks(maximum, far + i*LANES_F64)
-        product.kernels.raise_peaks(<char *>panel + i*size, product.terms, maximum)
-        product.kernels.factor_lane_rows(<char *>panel + i*size, product.terms, product.terms, maximum,
-                                         far + i*LANES_F64)
+cdef struct Steps:
+    # The distances in a panel, in rows of lanes,
+    Py_ssize_t reduction        # from one reduction to the next, and
+    Py_ssize_t term             # from term to term
+
+
+cdef bint is_whole(const Operand *operand, const Product *product, Steps *steps) noexcept nogil:
+    """Whether nothing lies between the elements of a matrix. Panels then have the order of the elements."""
+    steps.reduction, steps.term = product.terms, 1
+    if operand.inner_stride == product.itemsize and operand.outer_stride == product.terms*product.itemsize:
+        return True
+    if operand.outer_stride == product.itemsize and operand.inner_stride == operand.outer*product.itemsize:
+        steps.reduction, steps.term = 1, operand.outer
+        return True
+    return False
+
+
+cdef void lay_matrices(const Product *product, const Operand *operand, const char **matrices, Steps *steps,
+                       double *panel) noexcept nogil:
+    """Lay the elements of as many matrices as there are lanes side by side."""
+    cdef Py_ssize_t begins[LANES_F32]
+    cdef Py_ssize_t j
+    if not is_whole(operand, product, steps):
+        lay_side_by_side(product, operand, matrices, panel)
+        return
+    for j in range(product.kernels.lanes):
+        begins[j] = (matrices[j] - matrices[0])//product.itemsize
+    product.kernels.gather_lanes(matrices[0], begins, operand.outer*product.terms, panel)
 
 
 cdef void sum_matrices(const Product *product, Py_ssize_t item, Space *space) noexcept nogil:
     """Compute as many matrices as there are lanes."""
     cdef Matrices of[LANES_F32]
-    cdef const char *rows[LANES_F32]
-    cdef const char *columns[LANES_F32]
-    cdef char *results[LANES_F32]
-    cdef Py_ssize_t n = take_matrices(product, item, of, space), found = 0, row, column, j
-    cdef Py_ssize_t lanes = product.kernels.lanes, size = product.terms*lanes*product.itemsize
-    cdef double *a_far = space.far
-    cdef double *b_far = space.far + product.a.outer*LANES_F64
-    factor_reductions(product, product.a.outer, space.a, a_far)
-    factor_reductions(product, product.b.outer, space.b, b_far)
-    for row in range(product.a.outer):
-        for j in range(lanes):
-            rows[j] = of[j].a + row*product.a.outer_stride
-            columns[j] = of[j].b
-            results[j] = of[j].result + row*product.row_stride
-        for column in range(product.b.outer):
-            product.kernels.add_factored(space.factored, <const char *>space.a + row*size, ONE_FOR_EACH_LANE,
-                                         <const char *>space.b + column*size, 0, product.terms)
-            found = finish_lanes(product, space.factored, rows, columns, a_far + row*LANES_F64, ONE_FOR_EACH_LANE,
-                                 b_far + column*LANES_F64, (row*product.b.outer + column)*lanes, n, space.places,
-                                 found, space)
-            scatter_values(product, space.values, n, results)
-            for j in range(lanes):
-                columns[j] += product.b.outer_stride
-                results[j] += product.column_stride
+    cdef const char *a[LANES_F32]
+    cdef const char *b[LANES_F32]
+    cdef Steps a_steps
+    cdef Steps b_steps
+    cdef Py_ssize_t n = find_matrices_of_lanes(product, item, of, a, b), found
+    lay_matrices(product, &product.a, a, &a_steps, space.a_elements)
+    lay_matrices(product, &product.b, b, &b_steps, space.b_elements)
+    found = product.kernels.sum_factored_stack(
+        space.a_elements, product.a.outer, a_steps.reduction, a_steps.term, space.b_elements, product.b.outer,
+        b_steps.reduction, b_steps.term, product.terms, space.a, space.b, space.far, space.products, space.places)
+    put_matrices(product, of, n, space)
     if found:
         sum_doubtful_of_stack(product, of, n, found, space)

@@ -37,32 +37,42 @@ cdef void sum_doubtful_of_stack(const Product *product, const Matrices *of, Py_s
         put_elements(product, rows, columns, results, n, space)
 
 
-cdef Py_ssize_t take_matrices(const Product *product, Py_ssize_t item, Matrices *of, Space *space) noexcept nogil:
-    """Find as many matrices as there are lanes, lay their elements side by side, and return how many there are."""
+cdef Py_ssize_t find_matrices_of_lanes(const Product *product, Py_ssize_t item, Matrices *of, const char **a,
+                                       const char **b) noexcept nogil:
+    """Find as many matrices as there are lanes, and return how many there are. Lanes beyond have the last one."""
     cdef Py_ssize_t lanes = product.kernels.lanes, first = item*lanes, n = min(product.matrices - first, lanes), j
-    cdef const char *a[LANES_F32]
-    cdef const char *b[LANES_F32]
     for j in range(lanes):
         find_matrices(product, first + min(j, n - 1), &of[j])
         a[j], b[j] = of[j].a, of[j].b
-    lay_side_by_side(product, &product.a, a, space.a)
-    lay_side_by_side(product, &product.b, b, space.b)
     return n
 
 
-cdef void multiply_matrices(const Product *product, Py_ssize_t item, Space *space) noexcept nogil:
-    cdef Matrices of[LANES_F32]
-    cdef char *results[LANES_F32]
-    cdef Py_ssize_t n = take_matrices(product, item, of, space), row, column, found, j
+cdef void put_matrices(const Product *product, const Matrices *of, Py_ssize_t n, Space *space) noexcept nogil:
+    """Store the results of n matrices, which follow each other in memory."""
+    cdef Py_ssize_t lanes = product.kernels.lanes, size = product.a.outer*product.b.outer, row, column, j
     cdef const char *products = <const char *>space.products
-    found = product.kernels.multiply_stack(space.a, space.b, product.a.outer, product.terms, product.b.outer,
-                                           space.shifts, space.exponents, space.products, space.places)
+    cdef char *results[LANES_F32]
+    if product.column_stride == product.itemsize:
+        product.kernels.transpose_back(products, lanes, size, n, of[0].result, size)
+        return
     for row in range(product.a.outer):
         for column in range(product.b.outer):
             for j in range(n):
                 results[j] = of[j].result + row*product.row_stride + column*product.column_stride
             scatter_values(product, products, n, results)
-            products += product.kernels.lanes*product.itemsize
+            products += lanes*product.itemsize
+
+
+cdef void multiply_matrices(const Product *product, Py_ssize_t item, Space *space) noexcept nogil:
+    cdef Matrices of[LANES_F32]
+    cdef const char *a[LANES_F32]
+    cdef const char *b[LANES_F32]
+    cdef Py_ssize_t n = find_matrices_of_lanes(product, item, of, a, b), found
+    lay_side_by_side(product, &product.a, a, space.a)
+    lay_side_by_side(product, &product.b, b, space.b)
+    found = product.kernels.multiply_stack(space.a, space.b, product.a.outer, product.terms, product.b.outer,
+                                           space.shifts, space.exponents, space.products, space.places)
+    put_matrices(product, of, n, space)
     if found:
         sum_doubtful_of_stack(product, of, n, found, space)
 

@@ -20,7 +20,7 @@ from libc.string cimport memcpy
 
 from smoothmax._kernels.cache_lines cimport cache_line_of
 from smoothmax._kernels.interface cimport (
-    ONE_FOR_ALL_LANES, ONE_FOR_EACH_LANE, AddProducts, FactoredSum, LeftElements, ProductSum,
+    ONE_FOR_ALL_LANES, ONE_FOR_EACH_LANE, AddProducts, FactoredSum, ProductSum,
 )
 from smoothmax._schedule.pool cimport Queue, share, take
 from smoothmax._schedule.threads cimport threads_of_caller
@@ -37,9 +37,11 @@ ctypedef fused real:
 
 
 cdef struct Space:
-    # The memory of a thread: 157 KiB. All lanes begin at a cache line if it does.
+    # The memory of a thread: 189 KiB. All lanes begin at a cache line if it does.
     double a[PRODUCT_TERMS*LANES_F64]
     double b[PRODUCT_TERMS*LANES_F64]
+    double a_elements[PRODUCT_FACTOR_TERMS*LANES_F64]       # of a stack, whose factors are in a and b
+    double b_elements[PRODUCT_FACTOR_TERMS*LANES_F64]
     double values[LANES_F32]
     double products[PRODUCT_STACK_ELEMENTS*LANES_F64]
     double shifts[(PRODUCT_STACK_ELEMENTS + 1)*LANES_F64]

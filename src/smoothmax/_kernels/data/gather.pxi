@@ -4,8 +4,8 @@
 # Row by row, as many pages as there are columns would be visited in turn: more than the processor translates at once
 # (P52). Elements beyond the shortest of these segments are copied one by one.
 
-cdef inline Py_ssize_t gather_blocks(const real *x, const Py_ssize_t *begins, Py_ssize_t n, Blocks blocks,
-                                     real *tile) noexcept nogil:
+cdef inline Py_ssize_t gather_blocks(const real *x, const Py_ssize_t *begins, Py_ssize_t n, Blocks blocks, real *tile,
+                                     Py_ssize_t ld) noexcept nogil:
     """Copy n elements of as many segments as blocks have, and return n; or return 0 if n is too small for a block."""
     cdef Py_ssize_t i, row
     if n < TRANSPOSE_BLOCK_ROWS:
@@ -13,11 +13,11 @@ cdef inline Py_ssize_t gather_blocks(const real *x, const Py_ssize_t *begins, Py
     for i from 0 <= i < n by TRANSPOSE_BLOCK_ROWS:
         row = min_of(i, n - TRANSPOSE_BLOCK_ROWS)
         if real is double:
-            gather_block_f64(x + row, begins, tile + row*TILE_COLUMNS, TILE_COLUMNS)
+            gather_block_f64(x + row, begins, tile + row*ld, ld)
         elif blocks == LONG:
-            gather_long_rows_f32(x + row, begins, tile + row*TILE_COLUMNS, TILE_COLUMNS)
+            gather_long_rows_f32(x + row, begins, tile + row*ld, ld)
         else:
-            gather_block_f32(x + row, begins, tile + row*TILE_COLUMNS, TILE_COLUMNS)
+            gather_block_f32(x + row, begins, tile + row*ld, ld)
     return n
 
 
@@ -65,9 +65,9 @@ cdef void gather(const real *x, const Py_ssize_t *begins, const int *lengths, Py
         if side == 1:
             done = 0
         elif blocks == LONG:
-            done = gather_blocks(x, begins + first, lengths[first], LONG, tile + first)
+            done = gather_blocks(x, begins + first, lengths[first], LONG, tile + first, TILE_COLUMNS)
         else:
-            done = gather_blocks(x, begins + first, lengths[first], SQUARE, tile + first)
+            done = gather_blocks(x, begins + first, lengths[first], SQUARE, tile + first, TILE_COLUMNS)
         for k in range(first, first + side if done < rows else first):
             for i in range(done, lengths[k]):
                 tile[i*TILE_COLUMNS + k] = x[begins[k] + i]
@@ -101,3 +101,17 @@ cdef void scatter(const real *tile, const int *lengths, Py_ssize_t columns, real
         for k in range(first, first + side if done < lengths[first + side - 1] else first):
             for i in range(done, lengths[k]):
                 out[begins[k] + i] = tile[i*TILE_COLUMNS + k]
+
+
+cdef void gather_lanes(const real *x, const Py_ssize_t *begins, Py_ssize_t n, real *panel) noexcept nogil:
+    """Lay n neighbours each, which begin at x[begins[j]], side by side in the lanes."""
+    cdef Py_ssize_t width = lanes_of(x), first, done, i, j
+    cdef Blocks blocks = blocks_along(panel, width)
+    for first from 0 <= first < width by longer_side(blocks):
+        if blocks == LONG:
+            done = gather_blocks(x, begins + first, n, LONG, panel + first, width)
+        else:
+            done = gather_blocks(x, begins + first, n, SQUARE, panel + first, width)
+        for i in range(done, n):
+            for j in range(first, first + longer_side(blocks)):
+                panel[i*width + j] = x[begins[j] + i]

@@ -256,3 +256,5 @@ cdef void fill_products(ProductKernels *kernels, real type_) noexcept:
     kernels.factor_lane_rows = <FactorLaneRows>factor_lane_rows[real]
     kernels.add_factored = <AddFactored>add_factored[real]
     kernels.finish_factored = <FinishFactored>finish_factored[real]
+    kernels.gather_lanes = <GatherLanes>gather_lanes[real]
+    kernels.sum_factored_stack = <SumFactoredStack>sum_factored_stack[real]

@@ -72,9 +72,13 @@ cdef inline void factor_in_two(real v, real maximum, real round_bias, real under
     far[0] += one_if((d < far_from) & (v > <real>-INFINITY), <real>0)
 
 
-cdef void factor_lane_rows(real *x, Py_ssize_t rows, Py_ssize_t k, const real *maximum, real *far) noexcept nogil:
-    """Replace rows of lanes by the high parts of their factors. The low parts begin PRODUCT_FACTOR_TERMS rows later."""
-    cdef Py_ssize_t width = lanes_of(x), i, j
+cdef inline void factor_strided_rows(const real *x, Py_ssize_t step, Py_ssize_t rows, Py_ssize_t k, const real *maximum,
+                                     real *out, real *far) noexcept nogil:
+    """Store the factors of rows of lanes, which lie `step` elements apart, in `out`, where they lie as far apart.
+
+    The low parts begin PRODUCT_FACTOR_TERMS rows after the high ones.
+    """
+    cdef Py_ssize_t low_part = PRODUCT_FACTOR_TERMS*lanes_of(x), i, j
     cdef real exponent = offset(<real>0) - scale_exponent(k, <real>0), far_from = -far_below(k, <real>0)
     cdef real round_bias = round_bias_of(exponent), underflow_below = underflow_of(exponent)
     cdef real reference[LANES]
@@ -86,13 +90,18 @@ cdef void factor_lane_rows(real *x, Py_ssize_t rows, Py_ssize_t k, const real *m
         counts[j] = far[j]
     for i in range(rows):
         for j in range(lanes_of(x)):
-            factor_in_two(x[i*width + j], reference[j], round_bias, underflow_below, far_from, &high[j], &low[j],
+            factor_in_two(x[i*step + j], reference[j], round_bias, underflow_below, far_from, &high[j], &low[j],
                           &counts[j])
         for j in range(lanes_of(x)):
-            x[i*width + j] = high[j]
-            x[(PRODUCT_FACTOR_TERMS + i)*width + j] = low[j]
+            out[i*step + j] = high[j]
+            out[low_part + i*step + j] = low[j]
     for j in range(lanes_of(x)):
         far[j] = counts[j]
+
+
+cdef void factor_lane_rows(real *x, Py_ssize_t rows, Py_ssize_t k, const real *maximum, real *far) noexcept nogil:
+    """Replace rows of lanes by their factors."""
+    factor_strided_rows(x, lanes_of(x), rows, k, maximum, x, far)
 
 
 # The sums -------------------------------------------------------------------------------------------------------------
@@ -115,9 +124,9 @@ cdef inline void add_smaller_product(real a, real a_low, real b, real b_low, rea
     total[0] = result
 
 
-cdef inline void add_factored_terms(FactoredSum *sum, const real *a, LeftElements layout, const real *b,
-                                    Py_ssize_t first, Py_ssize_t terms) noexcept nogil:
-    """Add the terms of a panel, the first of which is term `first`. Term 0 begins a new sum.
+cdef void add_factored(FactoredSum *sum, const real *a, const real *b, Py_ssize_t first,
+                       Py_ssize_t terms) noexcept nogil:
+    """Add the terms of a row of a and a panel of b, the first of which is term `first`. Term 0 begins a new sum.
 
     What may stay as it is goes through local arrays, because GCC would store it in the lanes that change, and test
     whether there are any.
@@ -145,7 +154,7 @@ cdef inline void add_factored_terms(FactoredSum *sum, const real *a, LeftElement
         total[j] = carry[j] = 0
     for i in range(terms):
         for j in range(lanes_of(a)):
-            at = i*width if layout == ONE_FOR_ALL_LANES else i*width + j
+            at = i*width
             add_smaller_product(a[at], a[low + at], b[i*width + j], b[low + i*width + j], term, largest[j],
                                 largest_low[j], place[j], &new_largest[j], &new_low[j], &new_place[j], &total[j],
                                 &carry[j])
@@ -170,14 +179,6 @@ cdef inline void add_factored_terms(FactoredSum *sum, const real *a, LeftElement
         sum.others_low[j] = others_low[j]
 
 
-cdef void add_factored(FactoredSum *sum, const real *a, LeftElements layout, const real *b, Py_ssize_t first,
-                       Py_ssize_t terms) noexcept nogil:
-    if layout == ONE_FOR_ALL_LANES:
-        add_factored_terms(sum, a, ONE_FOR_ALL_LANES, b, first, terms)
-    else:
-        add_factored_terms(sum, a, ONE_FOR_EACH_LANE, b, first, terms)
-
-
 # The results ----------------------------------------------------------------------------------------------------------
 
 cdef inline void quotient_in_two(real a, real a_low, real b, real b_low, real *quotient, real *low) noexcept nogil:
@@ -200,42 +201,49 @@ cdef inline void doubt_lanes(const real *largest, const real *others, const real
         doubtful[j] = 0 if one_if(others[j] >= 0, <real>0)*(is_complete + is_exact) > 0 else 1
 
 
-cdef Py_ssize_t finish_factored(const FactoredSum *sum, const real *left, const real *right, const real *a_far,
-                                LeftElements layout, const real *b_far, Py_ssize_t k, real *out, Py_ssize_t first,
-                                Py_ssize_t n, uint16_t *places, Py_ssize_t found) noexcept nogil:
-    """The results, of which n count; the places of those that are not certified are listed, from `first` on."""
+cdef inline void log_of_factored(const real *largest, const real *largest_low, const double *others,
+                                 const double *others_low, const real *left, const real *right, const real *far,
+                                 real least, real *out, int *doubtful) noexcept nogil:
+    """The results, and which of them are not certified. `left` and `right` are the elements of the largest product."""
     cdef Py_ssize_t j
-    cdef const real *sum_largest = <const real *>sum.largest
-    cdef const real *sum_largest_low = <const real *>sum.largest_low
-    cdef real largest_low, low, t, t_low, q, q_low, log_sum, error, total
+    cdef real low, t, t_low, q, q_low, log_sum, error, total
     cdef double both
-    cdef real largest[LANES]
-    cdef real others[LANES]
-    cdef real others_low[LANES]
+    cdef real high[LANES]
+    cdef real rest[LANES]
+    cdef real rest_low[LANES]
     cdef real divisor[LANES]
     cdef real size[LANES]
-    cdef real far[LANES]
     cdef real y[LANES]
-    cdef int doubtful[LANES]
-    for j in range(LANES):
-        doubtful[j] = 0
     for j in range(lanes_of(out)):
-        far[j] = (a_far[0] if layout == ONE_FOR_ALL_LANES else a_far[j]) + b_far[j]
-        both = sum.others[j] + sum.others_low[j]
-        others[j] = <real>both
-        others_low[j] = <real>((sum.others[j] - others[j]) + sum.others_low[j])
+        both = others[j] + others_low[j]
+        rest[j] = <real>both
+        rest_low[j] = <real>((others[j] - rest[j]) + others_low[j])
     for j in range(lanes_of(out)):
-        largest[j] = sum_largest[j] + sum_largest_low[j]
-        divisor[j] = largest[j] if largest[j] > 0 else 1
+        high[j] = largest[j] + largest_low[j]
+        divisor[j] = high[j] if high[j] > 0 else 1
     for j in range(lanes_of(out)):
-        largest_low = sum_largest_low[j] - (largest[j] - sum_largest[j])
-        quotient_in_two(others[j], others_low[j], divisor[j], largest_low, &q, &q_low)
+        quotient_in_two(rest[j], rest_low[j], divisor[j], largest_low[j] - (high[j] - largest[j]), &q, &q_low)
         t = sum_in_two(left[j], right[j], &t_low)
         log_sum = split_log(<real>1, q, q_low, <real>0, &low)
         total = sum_in_two(t, log_sum, &error)
         y[j] = total + (error + (low + t_low))
         size[j] = magnitude(t)
-    doubt_lanes(largest, others, size, far, complete_above(k, <real>0), doubtful)
+    doubt_lanes(high, rest, size, far, least, doubtful)
     for j in range(lanes_of(out)):
-        out[j] = y[j] if largest[j] > 0 else <real>-INFINITY
-    return list_doubtful(doubtful, first, n, places, found)
+        out[j] = y[j] if high[j] > 0 else <real>-INFINITY
+
+
+cdef Py_ssize_t finish_factored(const FactoredSum *sum, const real *left, const real *right, const real *a_far,
+                                const real *b_far, Py_ssize_t k, real *out, Py_ssize_t n,
+                                uint16_t *places) noexcept nogil:
+    """The results of a row, of which n count; the places of those that are not certified are listed."""
+    cdef Py_ssize_t j
+    cdef real far[LANES]
+    cdef int doubtful[LANES]
+    for j in range(LANES):
+        doubtful[j] = 0
+    for j in range(lanes_of(out)):
+        far[j] = a_far[0] + b_far[j]
+    log_of_factored(<const real *>sum.largest, <const real *>sum.largest_low, sum.others, sum.others_low, left, right,
+                    far, complete_above(k, <real>0), out, doubtful)
+    return list_doubtful(doubtful, 0, n, places, 0)
