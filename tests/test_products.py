@@ -306,7 +306,7 @@ def test_matrices_of_a_small_stack_do_not_disturb_each_other(number, shape, dtyp
 
 
 @pytest.mark.parametrize("exact", WAYS.values(), ids=WAYS)
-@pytest.mark.parametrize("shape", [(3, 3, 3), (8, 8, 8), (2, 9, 7), (1, 9, 8), (8, 9, 1), (8, 1, 8), (4, 2, 5), (8, 9, 3)])
+@pytest.mark.parametrize("shape", [(3, 3, 3), (8, 8, 8), (2, 9, 7), (1, 9, 8), (8, 9, 1), (8, 1, 8), (8, 9, 3)])
 def test_a_small_stack_has_the_same_bits_in_every_layout(shape, exact, dtype):
     """Matrices are laid into lanes in the order of their elements, unless something lies between these."""
     rows, k, columns = shape
