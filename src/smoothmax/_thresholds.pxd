@@ -110,7 +110,6 @@ cdef enum:
     SCRATCH_ELEMENTS = 8192         # that are staged at a time; as many weights are
     SCRATCH_TILE_ROWS = 128         # SCRATCH_ELEMENTS of a tile
     STAGED_ROW_BYTES = 16384        # parts of a row that go through the scratch, which stay in L1
-    ADJUSTED_TILE_BYTES = 16384     # fused tiles up to this size are adjusted as a whole, others lanes by lanes (P45)
     NARROW_STAGED_ROWS = 64         # of narrow columns with weights, and the most of others
     TRANSPOSE_BLOCK_ROWS = 4        # the shortest side of a block that is transposed (P1)
     TRANSPOSE_NARROW_ROWS = 8       # rows at a time where there are fewer columns than that (P1)

@@ -4,7 +4,7 @@ cimport numpy as cnp
 from cpython.float cimport PyFloat_AS_DOUBLE
 
 from smoothmax._arrays.elements cimport has_kernels, is_kernel_type, loader, storer
-from smoothmax._kernels.dispatch cimport data_kernels_of, kernels_of
+from smoothmax._kernels.dispatch cimport kernels_of
 from smoothmax._kernels.interface cimport (
     ONE_ADDEND_A_ROW, ONE_ADDEND_EACH, UNIFORM_LOGSUMEXP, WEIGHTED_LOGSUMEXP, Operation,
 )
@@ -69,7 +69,7 @@ cdef bint walk_special_row(Operation operation, const Shape *shape, cnp.ndarray 
     """walk_row for halves, weights or adjusted elements. Returns False for other arguments and does nothing."""
     cdef bint doubles = number == cnp.NPY_FLOAT64
     cdef SingleRow row
-    row.kernels, row.data_kernels = kernels_of(operation, doubles), data_kernels_of(doubles)
+    row.kernels = kernels_of(operation, doubles)
     row.elements, row.result = cnp.PyArray_DATA(array), result
     row.n, row.itemsize = cnp.PyArray_SIZE(array), cnp.PyArray_ITEMSIZE(array)
     if not is_kernel_type(number):

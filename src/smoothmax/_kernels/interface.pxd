@@ -105,6 +105,23 @@ cdef enum Scaling:      # what the sum of a state contains:
     IN_LOGARITHMS       # nothing: only log_sum and log_sum_low are set (a loss without a gradient)
 
 
+cdef enum Addends:      # how many addends a row has:
+    ONE_ADDEND_EACH         # one for each element, or
+    ONE_ADDEND_A_ROW        # one for all elements
+
+
+cdef struct Adjustment:
+    # Kernels take x*scale + addend for the element x, rounded after the product and after the sum. A kernel that reads
+    # elements more than once stores the adjusted ones in `staged`, which has room for one row or block, or for as many
+    # rows of one group of lanes. A tile must fill its lanes, unless the route has `any_columns`.
+    double scale
+    double minus_zero           # -0. (see loops/adjusted_max.pxi)
+    const void *addends         # from the first element on; NULL if there are none
+    Addends layout
+    Py_ssize_t addends_ld       # between the rows of a tile, in elements
+    void *staged
+
+
 cdef struct State:
     Sum sum
     SecondSum second
@@ -120,6 +137,9 @@ cdef struct State:
     # in the array; clear() leaves it as it is.
     Py_ssize_t away
     Py_ssize_t away_ld
+    # For the functions of the first pass; NULL if they take elements as they are. It belongs to the caller, so nobody
+    # may read it after they return.
+    const Adjustment *adjustment
 
 
 cdef inline void clear(State *state, Py_ssize_t columns) noexcept nogil:
@@ -127,6 +147,7 @@ cdef inline void clear(State *state, Py_ssize_t columns) noexcept nogil:
     cdef Py_ssize_t j
     state.scaling = SHIFTED
     state.away = 0
+    state.adjustment = NULL
     for j in range(columns):
         state.sum.numbers[0][j] = -INFINITY
         state.sum.numbers[1][j] = 0
@@ -143,11 +164,6 @@ cdef inline void copy_column(const State *source, State *to, Py_ssize_t j) noexc
     cdef int i
     for i in range(SUM_NUMBERS):
         to.sum.numbers[i][j] = source.sum.numbers[i][j]
-
-
-cdef enum Addends:      # how many addends a row has:
-    ONE_ADDEND_EACH         # one for each element, or
-    ONE_ADDEND_A_ROW        # one for all elements
 
 
 ctypedef void (*ReduceRow)(State *state, const void *x, const void *b, Py_ssize_t n) noexcept nogil
@@ -170,10 +186,11 @@ ctypedef void (*CorrectRow)(const State *state, const void *x, Py_ssize_t n, voi
                             const double *maxima) noexcept nogil
 ctypedef bint (*CorrectHalves)(const State *state, const void *draft, Py_ssize_t n, void *out,
                                const double *maxima) noexcept nogil
-ctypedef void (*FusedRow)(const void *x, Py_ssize_t n, Py_ssize_t away, void *out) noexcept nogil
+ctypedef void (*FusedRow)(const void *x, Py_ssize_t n, Py_ssize_t away, const Adjustment *adjustment,
+                          void *out) noexcept nogil
 ctypedef bint (*FusedHalves)(const void *halves, Py_ssize_t n, void *draft, void *out) noexcept nogil
 ctypedef void (*FusedTile)(const void *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
-                           void *out, Py_ssize_t out_ld) noexcept nogil
+                           const Adjustment *adjustment, void *out, Py_ssize_t out_ld) noexcept nogil
 ctypedef bint (*FusedWeightedTile)(const void *x, Py_ssize_t ld, const void *b, Py_ssize_t b_ld, Py_ssize_t rows,
                                    Py_ssize_t columns, void *out) noexcept nogil
 ctypedef void (*JointRow)(State *state, Py_ssize_t column, const void *x, Py_ssize_t n) noexcept nogil
@@ -283,6 +300,9 @@ cdef struct Kernels:
     # earlier pieces. `finish` turns the PartialSum of elements that an earlier call has seen into the state that a scan
     # starts from.
     bint scans
+    # The first pass and fused functions adjust elements, as State.adjustment or an argument says. Tiles by differences
+    # do not, and neither do functions of the second pass.
+    bint adjusts
     bint means                          # `finish` divides by state.argument.elements
     bint weighs                         # `finish` multiplies by state.argument.weight
     ReduceRow reduce_row

@@ -16,8 +16,8 @@ from smoothmax._kernels.interface cimport (
     LOGSUMEXP, LOGSUMEXP_AND_SOFTMAX, LOG_EXPIT, LOG_PROB, LOG_SOFTMAX, LOG_SOFTMAX_VJP, MASKED_LOGMEANEXP,
     MERGEABLE_LOGSUMEXP, NATIVE, NLL, ONE_ADDEND_A_ROW, ONE_FOR_ALL_LANES, ONE_FOR_EACH_LANE, SHIFTED, SOFTMAX,
     SOFTMAX_VJP, SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, SWAPPED, UNIFORM_LOGSUMEXP,
-    WEIGHTED_LOGMEANEXP, WEIGHTED_LOGSUMEXP, AddFactored, AddProducts, Addends, Adjust, AdjustRepeated, Blend,
-    ByteOrder, Candidate, ClearPeaks, CorrectHalves, CorrectRow, CumulateBlock, DataKernels, DotSum, DraftRow,
+    WEIGHTED_LOGMEANEXP, WEIGHTED_LOGSUMEXP, AddFactored, AddProducts, Addends, Adjust, AdjustRepeated, Adjustment,
+    Blend, ByteOrder, Candidate, ClearPeaks, CorrectHalves, CorrectRow, CumulateBlock, DataKernels, DotSum, DraftRow,
     Elementwise, ElementwiseRow, ExponentiateTile, Factor, FactorLaneRows, FactoredSum, FindCandidates, Finish,
     FinishFactored, FinishProducts, FusedHalves, FusedRow, FusedStateRow, FusedStateTile, FusedTile, FusedWeightedTile,
     Gather, GatherLanes, JointRow, Kernels, LeftElements, Load, LogProducts, MultiplyBlock, MultiplyStack, NumberF32,
@@ -59,6 +59,8 @@ include "math/log.pxi"
 include "loops/lanes.pxi"
 include "loops/prefetch.pxi"
 include "loops/max.pxi"
+include "loops/adjusted_max.pxi"
+include "loops/adjusted_lanes.pxi"
 include "loops/add.pxi"
 include "loops/exp_sum.pxi"
 include "loops/exp_sum_columns.pxi"

@@ -2,10 +2,10 @@
 # that kernels cannot read where it lies is staged in the scratch. Results are also written either in place or through
 # the scratch.
 
-from smoothmax._kernels.interface cimport State
+from smoothmax._kernels.interface cimport Adjustment, State
 from smoothmax._schedule.plan cimport (
-    ELEMENTS, RESULT, WEIGHTS, Axes, Bases, Cursor, Plan, advance, are_neighbours, contiguous, copy_cursor,
-    inner_stride, place, start,
+    ADDENDS, ELEMENTS, RESULT, WEIGHTS, Axes, Bases, Cursor, Plan, addends_of, advance, are_neighbours, contiguous,
+    copy_cursor, inner_stride, place, start,
 )
 from smoothmax._schedule.route cimport GATHERED_ROW, Route
 from smoothmax._schedule.scratch cimport (
@@ -89,13 +89,31 @@ cdef inline Py_ssize_t away_at_cursor(const Plan *plan, const Axes *along, const
     return away_of_elements(plan, place(bases, cursor, ELEMENTS), n, staged)
 
 
+cdef inline const Adjustment *adjustment_at(const Unit *unit, const char *addends,
+                                            Adjustment *adjustment) noexcept nogil:
+    """How kernels adjust the elements whose addends begin at `addends`; NULL if staging does, or nothing."""
+    cdef const Plan *plan = unit.plan
+    cdef const Axes *side = &plan.kept if unit.route.is_tile else &plan.reduced
+    if unit.staged_in or not plan.adjusted:
+        return NULL
+    adjustment.scale, adjustment.minus_zero = plan.element_scale, -0.0
+    adjustment.addends, adjustment.layout = addends, addends_of(inner_stride(side, ADDENDS))
+    adjustment.addends_ld = inner_stride(&plan.reduced, ADDENDS)//plan.itemsize
+    adjustment.staged = unit.space.elements
+    return adjustment
+
+
+cdef inline void stage_blocks(Feed *feed) noexcept nogil:
+    feed.in_place = False
+    feed.ld = feed.weights_ld = feed.away_ld = TILE_COLUMNS
+
+
 cdef inline void start_feed(Feed *feed, const Unit *unit, Py_ssize_t first, Py_ssize_t n) noexcept nogil:
     """Feed n positions of the reduced axes from `first` on."""
     cdef Py_ssize_t itemsize = unit.plan.itemsize
     feed.unit = unit
     start(&feed.cursor, &unit.plan.reduced, 0, first, n)
     feed.source = ELEMENTS
-    feed.in_place = not unit.staged_in
     feed.staged_rows = STAGED_ROW_BYTES//itemsize
     if unit.route.is_tile:
         # As many rows as a kernel takes at a time, so that they stay in L1 (P45). Products take ROW_BLOCK_LANES.
@@ -108,11 +126,11 @@ cdef inline void start_feed(Feed *feed, const Unit *unit, Py_ssize_t first, Py_s
             feed.staged_rows = WEIGHTED_TILE_BLOCK_ROWS
     feed.away = 0
     feed.finds_largest = False
-    feed.ld = feed.weights_ld = TILE_COLUMNS
+    stage_blocks(feed)
     if not unit.staged_in:
-        feed.ld = inner_stride(&unit.plan.reduced, ELEMENTS)//itemsize
+        feed.in_place = True
+        feed.ld = feed.away_ld = inner_stride(&unit.plan.reduced, ELEMENTS)//itemsize
         feed.weights_ld = inner_stride(&unit.plan.reduced, WEIGHTS)//itemsize
-    feed.away_ld = feed.ld
 
 
 cdef inline void read_in_place(Feed *feed) noexcept nogil:
@@ -153,6 +171,8 @@ cdef inline void next_block(Feed *feed) noexcept nogil:
 
 cdef inline void start_writing(Feed *feed, const Unit *unit, Py_ssize_t first, Py_ssize_t n) noexcept nogil:
     start_feed(feed, unit, first, n)
+    if unit.plan.adjusted:          # kernels that write results do not adjust elements
+        stage_blocks(feed)
     copy_cursor(&feed.out_cursor, &feed.cursor)
     feed.out_ld = TILE_COLUMNS
     if not unit.staged_out:

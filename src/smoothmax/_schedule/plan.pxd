@@ -76,7 +76,7 @@ cdef struct Plan:
     Store store
     Store store_value
     Store store_sign
-    bint adjusted               # kernels get element*element_scale + addend instead of the element
+    bint adjusted               # results are those of element*element_scale + addend
     double element_scale
     bint blended                # the weights are (given*scale + offset)*factors
     double scale, scale_low

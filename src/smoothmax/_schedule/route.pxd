@@ -36,7 +36,7 @@ cdef struct Route:
     RouteName name
     bint fused                  # one kernel computes results from elements, which stay in cache between its steps
     bint is_tile                # a unit is several reductions side by side, not a row
-    bint adjusted               # staging also applies `scale` and `add` to the elements
+    bint adjusted               # elements are adjusted: by staging if they are staged in, and otherwise by the kernels
     bint staged_in              # elements and weights reach the kernels through the scratch
     bint staged_out             # results leave through the scratch
     bint any_columns            # the kernels take any number of columns from lane_columns on

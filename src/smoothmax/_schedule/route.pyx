@@ -150,6 +150,21 @@ cdef inline RouteName name_of(const Plan *plan, const Route *route) noexcept nog
     return TWO_PASS_ROW if writes(plan) else ONE_PASS_ROW
 
 
+cdef inline bint kernels_can_adjust(const Plan *plan, const Route *route, const Axes *side) noexcept nogil:
+    """Whether kernels can adjust the elements where they lie; otherwise staging does (P45).
+
+    The elements and the addends of a part must be one block, because the addends are not fed.
+    """
+    cdef Py_ssize_t stride = inner_stride(side, ADDENDS)
+    cdef bint takes_differences = route.is_tile and route.fused and route.length <= plan.kernels.differences_max_rows
+    cdef bint stages_results = route.staged_out and (
+        route.is_tile or plan.kernels.draft_row != NULL and not route.fused)
+    return (plan.kernels.adjusts and plan.passes == BOTH and not route.narrow_rows
+            and not takes_differences and not stages_results and plan.reduced.ndim <= 1 and plan.data[MASK] == NULL
+            and plan.data[WEIGHTS] == NULL and is_contiguous(plan, side, ELEMENTS)
+            and (plan.data[ADDENDS] == NULL or plan.direct[ADDENDS] and (stride == 0 or stride == plan.itemsize)))
+
+
 cdef void route_of(const Plan *plan, Route *route) noexcept nogil:
     cdef Py_ssize_t n = count(&plan.reduced, 0), inner = inner_shape(&plan.reduced), size
     cdef const Axes *side
@@ -160,19 +175,19 @@ cdef void route_of(const Plan *plan, Route *route) noexcept nogil:
     side = &plan.kept if route.is_tile else &plan.reduced
     # Short contiguous stretches of a row are faster to read once they are copied into a long one (P2).
     worth_reading_in_place = route.is_tile or n == inner or inner >= CONTIGUOUS_MIN_ELEMENTS
-    route.adjusted = plan.adjusted
-    route.staged_in = not (plan.data[MASK] == NULL and not plan.blended and not plan.adjusted
-                           and worth_reading_in_place
-                           and is_contiguous(plan, side, ELEMENTS) and is_contiguous(plan, side, WEIGHTS))
-    route.staged_out = not (is_contiguous(plan, side, RESULT)
-                            and (plan.kernels.write_row == NULL or worth_reading_in_place))
-    route.lane_columns = TILE_COLUMNS
-    if not route.narrow_rows and not (route.staged_in and route.staged_out):
-        route.lane_columns = LANE_BYTES//plan.itemsize
     size = n*TILE_COLUMNS if route.is_tile else n
     route.fused = (not route.narrow_rows and (plan.data[SIGN] == NULL or plan.kernels.weighs) and plan.passes == BOTH
                    and size*plan.itemsize <= (fused_tile_bytes(plan) if route.is_tile
                                               else plan.kernels.fused_row_bytes))
+    route.staged_out = not (is_contiguous(plan, side, RESULT)
+                            and (plan.kernels.write_row == NULL or worth_reading_in_place))
+    route.adjusted = plan.adjusted
+    route.staged_in = not (plan.data[MASK] == NULL and not plan.blended and worth_reading_in_place
+                           and (not plan.adjusted or kernels_can_adjust(plan, route, side))
+                           and is_contiguous(plan, side, ELEMENTS) and is_contiguous(plan, side, WEIGHTS))
+    route.lane_columns = TILE_COLUMNS
+    if not route.narrow_rows and not (route.staged_in and route.staged_out):
+        route.lane_columns = LANE_BYTES//plan.itemsize
     # These kernels may compute a column twice, so results must not overwrite elements.
     route.any_columns = (route.fused and route.is_tile and plan.data[WEIGHTS] == NULL
                          and plan.data[ELEMENTS] != plan.data[RESULT])
@@ -197,9 +212,10 @@ cdef void route_of(const Plan *plan, Route *route) noexcept nogil:
         route.piece_blocks = (route.piece*plan.itemsize + ROW_BLOCK_BYTES - 1)//ROW_BLOCK_BYTES
         route.drafts = route.pieces*route.piece_blocks
         route.draft_elements = n if route.staged_out else 0
-        if route.staged_in and not route.staged_out and not plan.kernels.drafts_elements:
+        if (route.staged_in or route.adjusted) and not route.staged_out and not plan.kernels.drafts_elements:
             route.staged_elements, route.staged_regions = ROW_BLOCK_BYTES//plan.itemsize, 1
-    elif route.is_tile or route.staged_in or route.staged_out and plan.kernels.write_row != NULL:
+    elif (route.is_tile or route.staged_in or route.adjusted
+          or route.staged_out and plan.kernels.write_row != NULL):
         route.staged_elements = size if route.fused and size > SCRATCH_ELEMENTS else SCRATCH_ELEMENTS
         route.staged_regions = 2 if plan.data[WEIGHTS] != NULL or route.is_tile and (
             plan.data[MASK] != NULL or plan.data[ADDENDS] != NULL) else 1

@@ -2,34 +2,22 @@
 
 from libc.string cimport memcpy
 
-from smoothmax._kernels.interface cimport Kernels, State, clear
-from smoothmax._schedule.feed cimport Unit, away_at_cursor, away_of_elements
+from smoothmax._kernels.interface cimport Adjustment, Kernels, State, clear
+from smoothmax._schedule.feed cimport Unit, adjustment_at, away_at_cursor
 from smoothmax._schedule.plan cimport (
-    ADDENDS, ELEMENTS, MASK, RESULT, SIGN, WEIGHTS, Bases, Cursor, Plan, addends_of, fuses_halves, inner_stride,
-    is_contiguous, place, reads_halves, start, writes_halves,
+    ADDENDS, ELEMENTS, MASK, RESULT, SIGN, Bases, Cursor, Plan, fuses_halves, inner_stride, place, reads_halves, start,
+    writes_halves,
 )
 from smoothmax._schedule.results cimport finish, put_targets, store_numbers, take_targets
 from smoothmax._schedule.scratch cimport fill_masked_row, stage_row, unstage_row
 from smoothmax._thresholds cimport JOINT_MAX_ROWS, ROW_BLOCK_BYTES
 
 
-cdef inline bint adjusts_at_once(const Plan *plan) noexcept nogil:
-    """Whether one call of the adjusting kernel stages a row."""
-    cdef Py_ssize_t stride = inner_stride(&plan.reduced, ADDENDS)
-    return (plan.adjusted and plan.reduced.ndim == 1 and plan.data[MASK] == NULL and plan.data[WEIGHTS] == NULL
-            and is_contiguous(plan, &plan.reduced, ELEMENTS)
-            and (plan.data[ADDENDS] == NULL or plan.direct[ADDENDS] and (stride == 0 or stride == plan.itemsize)))
-
-
-cdef inline Py_ssize_t stage_whole_row(const Unit *unit, const Bases *bases, bint at_once, char *to) noexcept nogil:
+cdef inline Py_ssize_t stage_whole_row(const Unit *unit, const Bases *bases, char *to) noexcept nogil:
     """Stage all elements of a row, and return State.away."""
     cdef const Plan *plan = unit.plan
     cdef Py_ssize_t n = unit.route.length, away
     cdef Cursor cursor
-    if at_once:         # without a cursor, which would take a fifth of the time of a row of 1000
-        plan.data_kernels.adjust(bases.data[ELEMENTS], 0, bases.data[ADDENDS], 0,
-                                 addends_of(inner_stride(&plan.reduced, ADDENDS)), 1, n, plan.element_scale, 0, to, 0)
-        return away_of_elements(plan, bases.data[ELEMENTS], n, to)
     start(&cursor, &plan.reduced, 0, 0, n)
     away = away_at_cursor(plan, &plan.reduced, bases, &cursor, n, to)
     stage_row(plan, bases, &cursor, n, to, unit.space.weights)
@@ -47,6 +35,8 @@ cdef void fused_row(const Unit *unit, State *state) noexcept nogil:
     cdef const char *elements = staged if unit.staged_in else unit.bases.data[ELEMENTS]
     cdef double value
     cdef Py_ssize_t away = 0
+    cdef Adjustment of_row
+    cdef const Adjustment *adjustment = adjustment_at(unit, unit.bases.data[ADDENDS], &of_row)
     if fuses_halves(plan):
         if reduces:
             plan.fused_halves(unit.bases.data[ELEMENTS], n, NULL, &value)
@@ -57,20 +47,20 @@ cdef void fused_row(const Unit *unit, State *state) noexcept nogil:
     if plan.kernels.fused_state_row != NULL:
         take_targets(unit, state)               # before a result overwrites the element at the target
     if unit.staged_in:
-        away = stage_whole_row(unit, &unit.bases, adjusts_at_once(plan), staged)
+        away = stage_whole_row(unit, &unit.bases, staged)
     if plan.kernels.fused_state_row != NULL:
-        state.away = away
+        state.away, state.adjustment = away, NULL
         plan.kernels.fused_state_row(state, elements, n, out)
         finish(unit, state)
         if reduces:
             return
         plan.kernels.scale_row(state, n, out)
     elif reduces:
-        plan.kernels.fused_row(elements, n, away, &value)
+        plan.kernels.fused_row(elements, n, away, adjustment, &value)
         plan.store(&value, 1, unit.bases.data[RESULT], 0, plan.order[RESULT])
         return
     else:
-        plan.kernels.fused_row(elements, n, away, out)
+        plan.kernels.fused_row(elements, n, away, adjustment, out)
     if plan.data[MASK] != NULL or unit.staged_out:
         start(&cursor, &plan.reduced, 0, 0, n)
         fill_masked_row(plan, &unit.bases, &cursor, n, out)
@@ -84,7 +74,8 @@ cdef void joint_rows(const Unit *unit, State *state) noexcept nogil:
     cdef const Plan *plan = unit.plan
     cdef Py_ssize_t n = unit.route.length
     cdef Bases bases = unit.bases
-    cdef bint at_once = adjusts_at_once(plan), in_halves = fuses_halves(plan)
+    cdef bint in_halves = fuses_halves(plan)
+    cdef Adjustment of_row
     cdef double values[JOINT_MAX_ROWS]
     cdef double signs[JOINT_MAX_ROWS]
     cdef bint signed = plan.data[SIGN] != NULL
@@ -92,19 +83,20 @@ cdef void joint_rows(const Unit *unit, State *state) noexcept nogil:
     cdef Py_ssize_t addends_step = inner_stride(&plan.kept, ADDENDS)
     if unit.columns < JOINT_MAX_ROWS:
         clear(state, JOINT_MAX_ROWS)
-    state.away = 0
+    state.away, state.adjustment = 0, adjustment_at(unit, unit.bases.data[ADDENDS], &of_row)
     for j in range(unit.columns):
         if in_halves:
             plan.joint_halves(state, j, bases.data[ELEMENTS], n)
         else:
             if unit.staged_in:
-                state.away = stage_whole_row(unit, &bases, at_once, unit.space.elements)
+                state.away = stage_whole_row(unit, &bases, unit.space.elements)
             plan.kernels.joint_row(state, j, unit.space.elements if unit.staged_in else bases.data[ELEMENTS], n)
         bases.data[ELEMENTS] += step
         if bases.data[MASK] != NULL:
             bases.data[MASK] += mask_step
         if bases.data[ADDENDS] != NULL:
             bases.data[ADDENDS] += addends_step
+            of_row.addends = bases.data[ADDENDS]
     take_targets(unit, state)
     # Always finish JOINT_MAX_ROWS rows. Otherwise the number of rows would decide between the vector loop and its
     # remainder, and the last bit could differ.
@@ -146,9 +138,10 @@ cdef void draft_row(const Unit *unit, const Kernels *kernels, Py_ssize_t piece, 
     cdef double *maxima = unit.space.drafts + piece*unit.route.piece_blocks
     cdef char *out = draft_at(unit, piece)
     cdef char *staged
+    cdef Adjustment of_piece
     clear(state, 1)
     if not unit.staged_in:
-        state.away = 0
+        state.adjustment = adjustment_at(unit, place(&unit.bases, &cursor, ADDENDS), &of_piece)
         kernels.draft_row(state, unit.bases.data[ELEMENTS] + cursor.offset[ELEMENTS], n, out, maxima)
         return
     if drafts_halves(plan):
@@ -172,7 +165,9 @@ cdef void correct_row(const Unit *unit, Py_ssize_t piece, const State *state) no
     cdef Cursor cursor
     cdef Py_ssize_t n = start_piece(unit, piece, &cursor)
     cdef char *out = draft_at(unit, piece)
-    cdef const char *elements = out if unit.staged_in else unit.bases.data[ELEMENTS] + cursor.offset[ELEMENTS]
+    # The first pass has left there what it staged or adjusted.
+    cdef const char *elements = (out if unit.staged_in or plan.adjusted
+                                 else unit.bases.data[ELEMENTS] + cursor.offset[ELEMENTS])
     cdef const double *maxima = unit.space.drafts + piece*unit.route.piece_blocks
     if drafts_halves(plan) and plan.correct_halves(state, out, n, place(&unit.bases, &cursor, RESULT), maxima):
         return

@@ -81,9 +81,9 @@ cdef void do_tile(const Plan *plan, Space *space, Py_ssize_t done, Py_ssize_t n,
     if not reduces(plan):
         prefetch_segments(<const char *>result, begins, n, sizeof(real), rows, WRITE)
     if rows <= plan.kernels.differences_max_rows:
-        plan.kernels.fused_differences_tile(tile, TILE_COLUMNS, rows, width, out, TILE_COLUMNS)
+        plan.kernels.fused_differences_tile(tile, TILE_COLUMNS, rows, width, NULL, out, TILE_COLUMNS)
     else:
-        plan.kernels.fused_tile(tile, TILE_COLUMNS, rows, width, out, TILE_COLUMNS)
+        plan.kernels.fused_tile(tile, TILE_COLUMNS, rows, width, NULL, out, TILE_COLUMNS)
     if reduces(plan):
         for j in range(n):
             (<real *>space.values)[shorts.numbers[done + j]] = out[j]
@@ -147,9 +147,9 @@ cdef int do_line(const Segments *segments, Py_ssize_t first, Py_ssize_t last, Py
             values[i - first] = <real>-INFINITY
         elif in_place and length*plan.itemsize <= plan.kernels.fused_row_bytes:
             if reduces(plan):
-                plan.kernels.fused_row(source, length, 0, values + (i - first))
+                plan.kernels.fused_row(source, length, 0, NULL, values + (i - first))
             else:
-                plan.kernels.fused_row(source, length, 0, result + segments.offsets[i]*step)
+                plan.kernels.fused_row(source, length, 0, NULL, result + segments.offsets[i]*step)
         else:
             put_part(segments, i, elements, result, &space.part)
             if reduces(plan):               # store the number with those of the window

@@ -1,7 +1,7 @@
 # The route SINGLE_ROW: the results of a whole array that is one short contiguous row are computed without a plan.
 
 from smoothmax._kernels.environment cimport Environment, enter_environment, leave_environment
-from smoothmax._kernels.interface cimport NATIVE, Kernels, State, clear
+from smoothmax._kernels.interface cimport NATIVE, Adjustment, Kernels, State, clear
 from smoothmax._schedule.atomics cimport load
 from smoothmax._schedule.route cimport SINGLE_ROW
 from smoothmax._thresholds cimport (
@@ -20,10 +20,10 @@ cdef bint walk_row(const Kernels *kernels, const void *elements, Py_ssize_t n, P
         return False
     enter_environment(&environment)
     if n < GIL_MIN_ELEMENTS:
-        kernels.fused_row(elements, n, 0, result)
+        kernels.fused_row(elements, n, 0, NULL, result)
     else:
         with nogil:
-            kernels.fused_row(elements, n, 0, result)
+            kernels.fused_row(elements, n, 0, NULL, result)
     leave_environment(&environment)
     if load(&explained):
         note(SINGLE_ROW)
@@ -43,22 +43,24 @@ cdef void compute_halves(const SingleRow *row) noexcept nogil:
         return
     row.load(row.elements, 2, row.n, NATIVE, floats)
     if reduces:
-        row.kernels.fused_row(floats, row.n, 0, &value)
+        row.kernels.fused_row(floats, row.n, 0, NULL, &value)
         row.store(&value, 1, row.result, 2, NATIVE)
     else:
-        row.kernels.fused_row(floats, row.n, 0, floats)
+        row.kernels.fused_row(floats, row.n, 0, NULL, floats)
         row.store(floats, row.n, row.result, 2, NATIVE)
 
 
 cdef void compute_adjusted(const SingleRow *row) noexcept nogil:
     cdef double adjusted[ROW_BLOCK_LANES*LANES_F64]
-    row.data_kernels.adjust(row.elements, 0, row.addends, 0, row.layout, 1, row.n, row.scale, 0, adjusted, 0)
-    row.kernels.fused_row(adjusted, row.n, 0, row.result)
+    cdef Adjustment adjustment
+    adjustment.scale, adjustment.minus_zero = row.scale, -0.0
+    adjustment.addends, adjustment.layout, adjustment.staged = row.addends, row.layout, adjusted
+    row.kernels.fused_row(row.elements, row.n, 0, &adjustment, row.result)
 
 
 cdef void compute_weighted(const SingleRow *row) noexcept nogil:
     cdef State state
-    state.away = 0
+    state.away, state.adjustment = 0, NULL
     if row.kernels.weighs:
         state.argument.weight[0] = row.weight
         row.kernels.fused_state_row(&state, row.elements, row.n, NULL)
@@ -91,7 +93,7 @@ cdef bint walk_half_row(const SingleRow *row) noexcept:
 
 cdef bint walk_adjusted_row(const SingleRow *row) noexcept:
     """walk_row for elements times `scale`, plus addends."""
-    if row.kernels.fused_row == NULL or (
+    if not row.kernels.adjusts or (
             row.n*row.itemsize > min(row.kernels.fused_row_bytes, <Py_ssize_t>ROW_BLOCK_BYTES)):
         return False
     compute_single_row(row, compute_adjusted)

@@ -92,7 +92,7 @@ cdef void reduce_staged(const Kernels *kernels, const Row *row, void *result) no
     cdef Space space
     if row.n <= kernels.fused_row_bytes//row.itemsize:
         gather_row(row, 0, row.n, space.staged)
-        kernels.fused_row(space.staged, row.n, 0, result)
+        kernels.fused_row(space.staged, row.n, 0, NULL, result)
         return
     reduce_long(kernels, row, &state, &space)
     kernels.finish(&state, 1, result, NULL)
@@ -101,7 +101,7 @@ cdef void reduce_staged(const Kernels *kernels, const Row *row, void *result) no
 cdef void reduce_strided(const Kernels *kernels, const Row *row, void *result) noexcept nogil:
     """Compute the single result of a row."""
     if is_dense_row(row) and row.n <= kernels.fused_row_bytes//row.itemsize:
-        kernels.fused_row(row.elements, row.n, 0, result)
+        kernels.fused_row(row.elements, row.n, 0, NULL, result)
     else:
         reduce_staged(kernels, row, result)
 
@@ -129,7 +129,7 @@ cdef void transform_staged(const Kernels *kernels, const Row *row, const Row *re
     cdef Space space
     if row.n <= STAGED_ROW_BYTES//row.itemsize:
         gather_row(row, 0, row.n, space.staged)
-        kernels.fused_row(space.staged, row.n, 0, space.staged)
+        kernels.fused_row(space.staged, row.n, 0, NULL, space.staged)
         scatter_row(space.staged, results, 0, row.n)
         return
     reduce_long(kernels, row, &state, &space)
@@ -142,10 +142,10 @@ cdef void transform_strided(const Kernels *kernels, const Row *row, const Row *r
     if not is_dense_row(results) or row.n > kernels.fused_row_bytes//row.itemsize:
         transform_staged(kernels, row, results)
     elif is_dense_row(row):
-        kernels.fused_row(row.elements, row.n, 0, results.elements)
+        kernels.fused_row(row.elements, row.n, 0, NULL, results.elements)
     else:
         gather_row(row, 0, row.n, results.elements)
-        kernels.fused_row(results.elements, row.n, 0, results.elements)
+        kernels.fused_row(results.elements, row.n, 0, NULL, results.elements)
 
 
 # Sums that outlive a call ---------------------------------------------------------------------------------------------

@@ -1,48 +1,14 @@
 """The route of tiles that is not just a loop over blocks: a fused tile."""
 
-from smoothmax._kernels.interface cimport State, clear
-from smoothmax._schedule.feed cimport Unit
+from smoothmax._kernels.interface cimport Adjustment, State, clear
+from smoothmax._schedule.feed cimport Unit, adjustment_at
 from smoothmax._schedule.plan cimport (
-    ADDENDS, ELEMENTS, MASK, RESULT, WEIGHTS, Cursor, Plan, addends_of, inner_stride, is_contiguous, start,
+    ADDENDS, ELEMENTS, MASK, RESULT, WEIGHTS, Cursor, Plan, inner_stride, start,
 )
 from smoothmax._schedule.results cimport finish, put_targets, take_targets
 from smoothmax._schedule.route cimport FUSED_DIFFERENCES_TILE
 from smoothmax._schedule.scratch cimport fill_masked_tile, stage_tile, unstage_tile
-from smoothmax._thresholds cimport ADJUSTED_TILE_BYTES, LANE_BYTES, TILE_COLUMNS
-
-
-cdef inline bint adjusts_by_lanes(const Unit *unit) noexcept nogil:
-    """Whether groups of lanes of a tile can be adjusted by themselves, with results written in place."""
-    cdef const Plan *plan = unit.plan
-    cdef Py_ssize_t stride = inner_stride(&plan.kept, ADDENDS)
-    return (plan.adjusted and plan.data[MASK] == NULL and plan.data[WEIGHTS] == NULL and not unit.staged_out
-            and plan.reduced.ndim == 1 and plan.kernels.fused_state_tile == NULL
-            and unit.columns % (LANE_BYTES//plan.itemsize) == 0 and is_contiguous(plan, &plan.kept, ELEMENTS)
-            and (plan.data[ADDENDS] == NULL or plan.direct[ADDENDS] and (stride == 0 or stride == plan.itemsize)))
-
-
-cdef void fused_adjusted_tile(const Unit *unit) noexcept nogil:
-    """fused_tile for adjusted elements: of a tile of up to ADJUSTED_TILE_BYTES at once, else lanes by lanes (P45)."""
-    cdef const Plan *plan = unit.plan
-    cdef Py_ssize_t n = unit.route.length, first, at, lanes = unit.columns
-    cdef Py_ssize_t width = lanes*plan.itemsize
-    cdef Py_ssize_t stride = inner_stride(&plan.kept, ADDENDS)
-    cdef Py_ssize_t out_ld = inner_stride(&plan.reduced, RESULT)//plan.itemsize
-    cdef const char *addends = unit.bases.data[ADDENDS]
-    if n*width > ADJUSTED_TILE_BYTES:
-        width = LANE_BYTES
-        lanes = width//plan.itemsize
-    for first from 0 <= first < unit.columns by lanes:
-        at = first*plan.itemsize
-        plan.data_kernels.adjust(unit.bases.data[ELEMENTS] + at, inner_stride(&plan.reduced, ELEMENTS),
-                                 addends + first*stride if addends != NULL else NULL,
-                                 inner_stride(&plan.reduced, ADDENDS), addends_of(stride), n, lanes,
-                                 plan.element_scale, 2*width, unit.space.elements, width)   # `width` is too near (P45)
-        if unit.route.name == FUSED_DIFFERENCES_TILE:
-            plan.kernels.fused_differences_tile(unit.space.elements, lanes, n, lanes, unit.bases.data[RESULT] + at,
-                                                out_ld)
-        else:
-            plan.kernels.fused_tile(unit.space.elements, lanes, n, lanes, unit.bases.data[RESULT] + at, out_ld)
+from smoothmax._thresholds cimport TILE_COLUMNS
 
 
 cdef void fused_tile(const Unit *unit, State *state) noexcept nogil:
@@ -54,9 +20,7 @@ cdef void fused_tile(const Unit *unit, State *state) noexcept nogil:
     cdef const char *elements = unit.space.elements
     cdef const char *weights = unit.space.weights
     cdef char *out = unit.space.elements if unit.staged_out else unit.bases.data[RESULT]
-    if adjusts_by_lanes(unit):
-        fused_adjusted_tile(unit)
-        return
+    cdef Adjustment adjustment
     if unit.staged_in:
         start(&cursor, &plan.reduced, 0, 0, n)
         stage_tile(plan, &unit.bases, &cursor, n, unit.columns, unit.space.elements, unit.space.weights,
@@ -86,9 +50,10 @@ cdef void fused_tile(const Unit *unit, State *state) noexcept nogil:
             finish(unit, state)
             return
     elif by_differences:
-        plan.kernels.fused_differences_tile(elements, ld, n, unit.columns, out, out_ld)
+        plan.kernels.fused_differences_tile(elements, ld, n, unit.columns, NULL, out, out_ld)
     else:
-        plan.kernels.fused_tile(elements, ld, n, unit.columns, out, out_ld)
+        plan.kernels.fused_tile(elements, ld, n, unit.columns,
+                                adjustment_at(unit, unit.bases.data[ADDENDS], &adjustment), out, out_ld)
     if plan.kernels.write_tile == NULL:
         if unit.staged_out:
             plan.store(out, unit.columns, unit.bases.data[RESULT], inner_stride(&plan.kept, RESULT),

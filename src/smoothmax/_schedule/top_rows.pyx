@@ -54,7 +54,7 @@ cdef void top_of_short_row(const Scores *scores, const Division *division, Space
     cdef Py_ssize_t n = division.length, i, found
     cdef double value
     cdef bint undefined = False
-    plan.kernels.fused_row(elements, n, 0, space.values)
+    plan.kernels.fused_row(elements, n, 0, NULL, space.values)
     found = scores.kernels.find_candidates(elements, n, 0, scores.number, NAN, &largest, space.maxima,
                                            row.best.fresh)
     join_best(&row.best, found, 0)
@@ -104,9 +104,9 @@ cdef void top_of_columns(const Scores *scores, const Division *division, Space *
     cdef double value
     filled = upwards(columns, LANE_BYTES//itemsize)*(LANE_BYTES//itemsize)
     if n <= plan.kernels.differences_max_rows:
-        plan.kernels.fused_differences_tile(space.tile, TILE_COLUMNS, n, filled, space.of_tile, TILE_COLUMNS)
+        plan.kernels.fused_differences_tile(space.tile, TILE_COLUMNS, n, filled, NULL, space.of_tile, TILE_COLUMNS)
     else:
-        plan.kernels.fused_tile(space.tile, TILE_COLUMNS, n, filled, space.of_tile, TILE_COLUMNS)
+        plan.kernels.fused_tile(space.tile, TILE_COLUMNS, n, filled, NULL, space.of_tile, TILE_COLUMNS)
     scores.kernels.top_of_tile(space.tile, TILE_COLUMNS, n, columns, k, space.of_tile, space.best, space.places)
     for j in range(columns):
         row = &space.rows[0]

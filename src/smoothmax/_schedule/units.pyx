@@ -1,11 +1,13 @@
 """Compute the results of a unit from its elements. This file knows neither threads nor mathematics."""
 
-from smoothmax._kernels.interface cimport Kernels, State, clear
-from smoothmax._schedule.feed cimport Feed, Unit, deliver, next_block, next_block_to_write, start_feed, start_writing
+from smoothmax._kernels.interface cimport Adjustment, Kernels, State, clear
+from smoothmax._schedule.feed cimport (
+    Feed, Unit, adjustment_at, deliver, next_block, next_block_to_write, start_feed, start_writing,
+)
 from smoothmax._schedule.narrow cimport reduce_narrow, write_narrow
 from smoothmax._schedule.plan cimport (
-    ELEMENTS, RESULT, SECOND, Cursor, Plan, advance, contiguous, loads_largest, place, reads_halves, start, writes,
-    writes_halves,
+    ADDENDS, ELEMENTS, RESULT, SECOND, Cursor, Plan, advance, contiguous, loads_largest, place, reads_halves, start,
+    writes, writes_halves,
 )
 from smoothmax._schedule.results cimport finish, put_targets, take_targets
 from smoothmax._schedule.route cimport DRAFT_ROW, FUSED_ROW, JOINT_ROWS, NARROW, SCAN_ROW
@@ -21,24 +23,27 @@ cdef void reduce_part(const Unit *unit, const Kernels *kernels, Py_ssize_t first
     """Reduce n elements of each reduction from `first` on."""
     cdef Feed feed
     cdef Cursor cursor
+    cdef Adjustment of_part
+    cdef const Adjustment *adjustment
     if not unit.route.is_tile and reads_halves(unit.plan):
         start(&cursor, &unit.plan.reduced, 0, first, n)
         clear(state, 1)
         unit.plan.reduce_halves(state, place(&unit.bases, &cursor, ELEMENTS), n)
         return
     start_feed(&feed, unit, first, n)
+    adjustment = adjustment_at(unit, place(&unit.bases, &feed.cursor, ADDENDS), &of_part)
     if unit.route.is_tile:
         clear(state, TILE_COLUMNS)
         while feed.cursor.left:
             next_block(&feed)
-            state.away, state.away_ld = feed.away, feed.away_ld
+            state.away, state.away_ld, state.adjustment = feed.away, feed.away_ld, adjustment
             kernels.reduce_tile(state, feed.elements, feed.ld, feed.weights, feed.weights_ld, feed.rows, unit.columns)
     else:
         clear(state, 1)
         feed.finds_largest = unit.staged_in and kernels.reduce_block != NULL and loads_largest(unit.plan)
         while feed.cursor.left:
             next_block(&feed)
-            state.away = feed.away
+            state.away, state.adjustment = feed.away, adjustment
             if feed.finds_largest:
                 kernels.reduce_block(state, feed.elements, feed.rows, feed.largest)
             else:

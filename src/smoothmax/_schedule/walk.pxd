@@ -1,6 +1,6 @@
 # From a plan to results. The arrays of a call reach the kernels only through these functions.
 
-from smoothmax._kernels.interface cimport Addends, DataKernels, FusedHalves, Kernels, Load, Store
+from smoothmax._kernels.interface cimport Addends, FusedHalves, Kernels, Load, Store
 from smoothmax._schedule.plan cimport Plan
 from smoothmax._schedule.route cimport Route, RouteName
 
@@ -20,8 +20,7 @@ cdef struct SingleRow:
     FusedHalves fused_halves    # of halves; NULL if the operation has no such kernel
     Load load
     Store store
-    const DataKernels *data_kernels         # for elements that are adjusted, by these numbers:
-    double scale
+    double scale                # of elements that are adjusted
     const void *addends         # NULL for none
     Addends layout
     const void *weights         # one for each element,

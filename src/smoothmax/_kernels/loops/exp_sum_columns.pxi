@@ -14,7 +14,8 @@ cdef inline void add_smaller(real *largest, real *total, real v, ShiftKind kind,
         low[0] += lost
 
 
-cdef inline void online_max_sum_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t width, ShiftKind kind,
+cdef inline void online_max_sum_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t width,
+                                      AdjustmentKind adjusting, const Adjustment *adjustment, ShiftKind kind,
                                       Terms terms, const real *shift, const real *round_bias,
                                       const real *underflow_below, Py_ssize_t ahead, Py_ssize_t ahead_ld,
                                       const real *out, Py_ssize_t out_ld, real *maximum, real *totals,
@@ -32,7 +33,10 @@ cdef inline void online_max_sum_lanes(const real *x, Py_ssize_t ld, Py_ssize_t r
     cdef real largest[LANES]
     cdef real total[LANES]
     cdef real carry[LANES]
-    cdef real low0, low1
+    cdef real low0, low1, v0, v1, scale = scale_of(adjusting, adjustment, <real>0)
+    cdef real minus_zero = minus_zero_of(adjusting, adjustment, <real>0)
+    cdef real addends0[LANES]
+    cdef real addends1[LANES]
     cdef const real *row
     for j in range(width):
         largest[j] = maximum[j]
@@ -47,17 +51,23 @@ cdef inline void online_max_sum_lanes(const real *x, Py_ssize_t ld, Py_ssize_t r
         if out_ld:
             prefetch_to_write(out + 2*i*out_ld, width)
             prefetch_to_write(out + (2*i + 1)*out_ld, width)
+        take_addends(adjusting, adjustment, 2*i, width, addends0)
+        take_addends(adjusting, adjustment, 2*i + 1, width, addends1)
         for j in range(width):
-            add_smaller(&largest[j], &total[j], row[j], kind, shift[j], round_bias[j], underflow_below[j], terms, &low0)
-            add_smaller(&largest[j], &total[j], row[ld + j], kind, shift[j], round_bias[j], underflow_below[j], terms,
+            v0 = adjusted_lane(row[j], adjusting, scale, minus_zero, addends0[j])
+            v1 = adjusted_lane(row[ld + j], adjusting, scale, minus_zero, addends1[j])
+            add_smaller(&largest[j], &total[j], v0, kind, shift[j], round_bias[j], underflow_below[j], terms, &low0)
+            add_smaller(&largest[j], &total[j], v1, kind, shift[j], round_bias[j], underflow_below[j], terms,
                         &low1)
             carry[j] += low0 + low1
     if rows % 2:
         row = x + (rows - 1)*ld
         if out_ld:
             prefetch_to_write(out + (rows - 1)*out_ld, width)
+        take_addends(adjusting, adjustment, rows - 1, width, addends0)
         for j in range(width):
-            add_smaller(&largest[j], &total[j], row[j], kind, shift[j], round_bias[j], underflow_below[j], terms, &low0)
+            v0 = adjusted_lane(row[j], adjusting, scale, minus_zero, addends0[j])
+            add_smaller(&largest[j], &total[j], v0, kind, shift[j], round_bias[j], underflow_below[j], terms, &low0)
             carry[j] += low0
     for j in range(width):
         maximum[j] = largest[j]
@@ -65,17 +75,68 @@ cdef inline void online_max_sum_lanes(const real *x, Py_ssize_t ld, Py_ssize_t r
         carries[j] = carry[j]
 
 
-cdef inline void online_max_sum(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t width, const real *guess,
-                                Terms terms, real *shift, real *round_bias, real *underflow_below, Py_ssize_t ahead,
-                                Py_ssize_t ahead_ld, const real *out, Py_ssize_t out_ld, real *maximum, real *totals,
-                                real *carries) noexcept nogil:
-    """online_max_sum_lanes with shifts from a guess at each maximum, with headroom. Shifts of 0 are not subtracted."""
-    if lowered_shifts_of_lanes(guess, width, headroom(<real>0), shift, round_bias, underflow_below) == ZERO_SHIFT:
-        online_max_sum_lanes(x, ld, rows, width, ZERO_SHIFT, terms, shift, round_bias, underflow_below, ahead,
-                             ahead_ld, out, out_ld, maximum, totals, carries)
+cdef inline void adjusted_max_sum(const real *x, Py_ssize_t ld, Py_ssize_t rows, AdjustmentKind adjusting,
+                                  const Adjustment *adjustment, ShiftKind kind, Terms terms, const real *shift,
+                                  const real *round_bias, const real *underflow_below, Py_ssize_t ahead,
+                                  Py_ssize_t ahead_ld, const real *out, Py_ssize_t out_ld, real *maximum,
+                                  real *totals, real *carries) noexcept nogil:
+    """online_max_sum_lanes with the kind of shift as a constant."""
+    if kind == ZERO_SHIFT:
+        online_max_sum_lanes(x, ld, rows, lanes_of(x), adjusting, adjustment, ZERO_SHIFT, terms, shift, round_bias,
+                             underflow_below, ahead, ahead_ld, out, out_ld, maximum, totals, carries)
     else:
-        online_max_sum_lanes(x, ld, rows, width, ANY_SHIFT, terms, shift, round_bias, underflow_below, ahead, ahead_ld,
-                             out, out_ld, maximum, totals, carries)
+        online_max_sum_lanes(x, ld, rows, lanes_of(x), adjusting, adjustment, ANY_SHIFT, terms, shift, round_bias,
+                             underflow_below, ahead, ahead_ld, out, out_ld, maximum, totals, carries)
+
+
+cdef void exact_adjusted_max_sum(const real *x, Py_ssize_t ld, Py_ssize_t rows, const Adjustment *adjustment,
+                                 ShiftKind kind, const real *shift, const real *round_bias,
+                                 const real *underflow_below, Py_ssize_t ahead, Py_ssize_t ahead_ld, const real *out,
+                                 Py_ssize_t out_ld, real *maximum, real *totals, real *carries) noexcept nogil:
+    """This is not inline, and neither is the next one, so that callers do not get four more loops each."""
+    if adjustment.addends == NULL:
+        adjusted_max_sum(x, ld, rows, SCALE_ONLY, adjustment, kind, EXACT, shift, round_bias, underflow_below, ahead,
+                         ahead_ld, out, out_ld, maximum, totals, carries)
+    else:
+        adjusted_max_sum(x, ld, rows, SCALE_AND_ADDENDS, adjustment, kind, EXACT, shift, round_bias, underflow_below,
+                         ahead, ahead_ld, out, out_ld, maximum, totals, carries)
+
+
+cdef void rounded_adjusted_max_sum(const real *x, Py_ssize_t ld, Py_ssize_t rows, const Adjustment *adjustment,
+                                   ShiftKind kind, const real *shift, const real *round_bias,
+                                   const real *underflow_below, Py_ssize_t ahead, Py_ssize_t ahead_ld,
+                                   const real *out, Py_ssize_t out_ld, real *maximum, real *totals,
+                                   real *carries) noexcept nogil:
+    if adjustment.addends == NULL:
+        adjusted_max_sum(x, ld, rows, SCALE_ONLY, adjustment, kind, ROUNDED, shift, round_bias, underflow_below, ahead,
+                         ahead_ld, out, out_ld, maximum, totals, carries)
+    else:
+        adjusted_max_sum(x, ld, rows, SCALE_AND_ADDENDS, adjustment, kind, ROUNDED, shift, round_bias,
+                         underflow_below, ahead, ahead_ld, out, out_ld, maximum, totals, carries)
+
+
+cdef inline void online_max_sum(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t width,
+                                const Adjustment *adjustment, const real *guess, Terms terms, real *shift,
+                                real *round_bias, real *underflow_below, Py_ssize_t ahead, Py_ssize_t ahead_ld,
+                                const real *out, Py_ssize_t out_ld, real *maximum, real *totals,
+                                real *carries) noexcept nogil:
+    """online_max_sum_lanes with shifts from a guess at each maximum, with headroom. Shifts of 0 are not subtracted.
+
+    Adjusted elements take all lanes.
+    """
+    cdef ShiftKind kind = lowered_shifts_of_lanes(guess, width, headroom(<real>0), shift, round_bias, underflow_below)
+    if adjustment != NULL and terms == EXACT:
+        exact_adjusted_max_sum(x, ld, rows, adjustment, kind, shift, round_bias, underflow_below, ahead, ahead_ld, out,
+                               out_ld, maximum, totals, carries)
+    elif adjustment != NULL:
+        rounded_adjusted_max_sum(x, ld, rows, adjustment, kind, shift, round_bias, underflow_below, ahead, ahead_ld,
+                                 out, out_ld, maximum, totals, carries)
+    elif kind == ZERO_SHIFT:
+        online_max_sum_lanes(x, ld, rows, width, NOT_ADJUSTED, NULL, ZERO_SHIFT, terms, shift, round_bias,
+                             underflow_below, ahead, ahead_ld, out, out_ld, maximum, totals, carries)
+    else:
+        online_max_sum_lanes(x, ld, rows, width, NOT_ADJUSTED, NULL, ANY_SHIFT, terms, shift, round_bias,
+                             underflow_below, ahead, ahead_ld, out, out_ld, maximum, totals, carries)
 
 
 cdef inline void difference_term(real v, real maximum, real round_bias, real underflow_below, Inclusion inclusion,

@@ -12,12 +12,29 @@ cdef enum TileSums:         # how whole columns are summed:
     BY_DIFFERENCES          # from the maximum, in two passes: for few rows
 
 
-cdef inline real guess_of_maximum(const real *x, Py_ssize_t ld, Py_ssize_t rows) noexcept nogil:
+cdef inline real guess_of_maximum(real first, real middle, real last) noexcept nogil:
     """The largest of three elements, if it is finite: the maximum is probably not far above."""
-    cdef real first = x[0], middle = x[rows//2*ld], last = x[(rows - 1)*ld]
     cdef real reference = first if first > middle else middle
     reference = last if last > reference else reference
     return reference if magnitude(reference) < INFINITY else 0
+
+
+cdef inline void guess_maxima(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t width,
+                              const Adjustment *adjustment, real *first, real *guess) noexcept nogil:
+    """guess_of_maximum of each lane; the elements of the first row are stored in `first`."""
+    cdef Py_ssize_t j
+    cdef real middle[LANES]
+    cdef real last[LANES]
+    if adjustment == NULL:
+        for j in range(width):
+            first[j] = x[j]
+            guess[j] = guess_of_maximum(x[j], x[rows//2*ld + j], x[(rows - 1)*ld + j])
+    else:
+        adjust_one_row(x, adjustment, 0, width, first)
+        adjust_one_row(x + rows//2*ld, adjustment, rows//2, width, middle)
+        adjust_one_row(x + (rows - 1)*ld, adjustment, rows - 1, width, last)
+        for j in range(width):
+            guess[j] = guess_of_maximum(first[j], middle[j], last[j])
 
 
 cdef inline void take_maxima(State *state, Py_ssize_t first, const real *maximum) noexcept nogil:
@@ -89,6 +106,10 @@ cdef inline void reduce_columns(State *state, const real *x, Py_ssize_t ld, Py_s
     cdef int foreseen
     cdef int fits[LANES]
     cdef double total, error, power
+    cdef Py_ssize_t done = 0
+    cdef Adjustment of_group
+    cdef const Adjustment *adjustment = NULL
+    cdef real first_row[LANES]
     cdef real guess[LANES]
     cdef real maximum[LANES]
     cdef real shift[LANES]
@@ -101,19 +122,26 @@ cdef inline void reduce_columns(State *state, const real *x, Py_ssize_t ld, Py_s
         ahead = state.away + block*state.away_ld
         for group in range((columns + width - 1)//width):
             first = group*width
+            if state.adjustment != NULL:
+                of_group = adjustment_of_lanes(state.adjustment, first, done, <real>0)
+                adjustment = &of_group
+            guess_maxima(x + first, ld, block, width, adjustment, first_row, guess)
             for j in range(width):
                 maximum[j] = <real>state.sum.partial.maximum[first + j]
-                guess[j] = guess_of_maximum(x + first + j, ld, block)
                 guess[j] = maximum[j] if magnitude(maximum[j]) < INFINITY else guess[j]
-            online_max_sum(x + first, ld, block, width, guess, terms, shift, round_bias, underflow_below, ahead,
-                           state.away_ld, <real *>NULL, 0, maximum, totals, carries)
+            online_max_sum(x + first, ld, block, width, adjustment, guess, terms, shift, round_bias, underflow_below,
+                           ahead, state.away_ld, <real *>NULL, 0, maximum, totals, carries)
             foreseen = 1
             for j in range(width):
                 fits[j] = can_join(maximum[j], shift[j], round_bias[j])
             for j in range(width):
                 foreseen &= fits[j]
-            if not foreseen:
+            if not foreseen and adjustment == NULL:
                 join_unforeseen(state, first, x + first, ld, block, shift, round_bias, maximum, totals, carries)
+            elif not foreseen:
+                adjust_lanes(x + first, ld, block, width, adjustment)
+                join_unforeseen(state, first, <const real *>adjustment.staged, width, block, shift, round_bias,
+                                maximum, totals, carries)
             take_maxima(state, first, maximum)
             for j in range(width):
                 total = two_sum(totals[j], carries[j], &error)
@@ -121,6 +149,7 @@ cdef inline void reduce_columns(State *state, const real *x, Py_ssize_t ld, Py_s
                 join(&state.sum.partial, first + j, total*power, error*power, 0)
         x += block*ld
         rows -= block
+        done += block
 
 
 # Whole columns --------------------------------------------------------------------------------------------------------
@@ -148,8 +177,8 @@ cdef void replace_unforeseen(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_s
 
 
 cdef inline void sum_of_columns(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t width, Terms terms,
-                                Py_ssize_t ahead, const real *out, Py_ssize_t out_ld, real *maximum, real *totals,
-                                real *carries, real *counts) noexcept nogil:
+                                const Adjustment *adjustment, Py_ssize_t ahead, const real *out, Py_ssize_t out_ld,
+                                real *maximum, real *totals, real *carries, real *counts) noexcept nogil:
     """The maximum of each column, and the sum of the others' exponentials divided by exp(maximum), in one pass.
 
     The sum is scaled as by difference_sum_lanes.
@@ -163,11 +192,14 @@ cdef inline void sum_of_columns(const real *x, Py_ssize_t ld, Py_ssize_t rows, P
     cdef real underflow_below[LANES]
     cdef real head, tail, scale, p, p_low, total, low, inverse, quotient, product
     cdef real unscaled = <real>1/scaled_one(<real>0)
-    for j in range(width):
-        guess[j] = guess_of_maximum(x + j, ld, rows)
-        maximum[j] = x[j]
-    online_max_sum(x + ld, ld, rows - 1, width, guess, terms, shift, round_bias, underflow_below, ahead, ld, out,
-                   out_ld, maximum, totals, carries)
+    cdef Adjustment after_first
+    cdef const Adjustment *of_others = NULL
+    if adjustment != NULL:
+        after_first = adjustment_of_lanes(adjustment, 0, 1, <real>0)
+        of_others = &after_first
+    guess_maxima(x, ld, rows, width, adjustment, maximum, guess)
+    online_max_sum(x + ld, ld, rows - 1, width, of_others, guess, terms, shift, round_bias, underflow_below, ahead,
+                   ld, out, out_ld, maximum, totals, carries)
     for j in range(width):
         split_exp(maximum[j] - shift[j], round_bias[j], &head, &tail, &scale)
         scale *= unscaled
@@ -184,41 +216,52 @@ cdef inline void sum_of_columns(const real *x, Py_ssize_t ld, Py_ssize_t rows, P
         fits[j] = has_headroom(maximum[j], shift[j], round_bias[j])
     for j in range(width):      # apart from the comparisons, so that Clang vectorises both loops
         foreseen &= fits[j]
-    if not foreseen:
+    if not foreseen and adjustment == NULL:
         replace_unforeseen(x, ld, rows, width, shift, round_bias, maximum, totals, carries, counts)
+    elif not foreseen:
+        adjust_lanes(x, ld, rows, width, adjustment)
+        replace_unforeseen(<const real *>adjustment.staged, width, rows, width, shift, round_bias, maximum, totals,
+                           carries, counts)
 
 
 cdef inline void sums_of_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t width, TileSums way,
-                               Terms terms, Py_ssize_t ahead, const real *out, Py_ssize_t out_ld, real *maximum,
-                               real *totals, real *carries, real *counts) noexcept nogil:
+                               Terms terms, const Adjustment *adjustment, Py_ssize_t ahead, const real *out,
+                               Py_ssize_t out_ld, real *maximum, real *totals, real *carries,
+                               real *counts) noexcept nogil:
     if way == BY_DIFFERENCES:
         spread(<real>-INFINITY, maximum)
         max_lanes(x, ld, rows, width, maximum)
         difference_sum_lanes(x, ld, rows, width, maximum, WITHOUT_MAXIMUM, DISCARD, ahead, <real *>NULL, 0, totals,
                              carries, counts)
     else:
-        sum_of_columns(x, ld, rows, width, terms, ahead, out, out_ld, maximum, totals, carries, counts)
+        sum_of_columns(x, ld, rows, width, terms, adjustment, ahead, out, out_ld, maximum, totals, carries, counts)
 
 
 cdef inline void sums_of_columns(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, TileSums way,
-                                 Terms terms, const real *out, Py_ssize_t out_ld, real *maximum, real *totals,
-                                 real *carries, real *counts) noexcept nogil:
+                                 Terms terms, const Adjustment *adjustment, const real *out, Py_ssize_t out_ld,
+                                 real *maximum, real *totals, real *carries, real *counts) noexcept nogil:
     """The maximum and the sum of each column, scaled as by difference_sum_lanes."""
     cdef Py_ssize_t width = lanes_of(x), group, first, ahead = lanes_ahead(x, ld, rows)
+    cdef Adjustment of_group
     for group in range((columns + width - 1)//width):
-        if fits_half_the_lanes(x, group, columns):
+        if adjustment != NULL:
+            first = first_column(group, width, columns)
+            of_group = adjustment_of_lanes(adjustment, first, 0, <real>0)
+            sums_of_lanes(x + first, ld, rows, width, way, terms, &of_group, ahead, out + first, out_ld,
+                          maximum + first, totals + first, carries + first, counts + first)
+        elif fits_half_the_lanes(x, group, columns):
             first = first_of_half_the_lanes(group, width, columns)
-            sums_of_lanes(x + first, ld, rows, width//2, way, terms, ahead, out + first, out_ld, maximum + first,
-                          totals + first, carries + first, counts + first)
+            sums_of_lanes(x + first, ld, rows, width//2, way, terms, NULL, ahead, out + first, out_ld,
+                          maximum + first, totals + first, carries + first, counts + first)
         else:
             first = first_column(group, width, columns)
-            sums_of_lanes(x + first, ld, rows, width, way, terms, ahead, out + first, out_ld, maximum + first,
+            sums_of_lanes(x + first, ld, rows, width, way, terms, NULL, ahead, out + first, out_ld, maximum + first,
                           totals + first, carries + first, counts + first)
 
 
 cdef inline void log_sums_of_columns(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, TileSums way,
-                                     Terms terms, const real *out, Py_ssize_t out_ld, real *maximum, real *log_sum,
-                                     real *log_sum_low) noexcept nogil:
+                                     Terms terms, const Adjustment *adjustment, const real *out, Py_ssize_t out_ld,
+                                     real *maximum, real *log_sum, real *log_sum_low) noexcept nogil:
     """The maximum and log_sum of each column, in two parts.
 
     All sums are computed first, because logarithms side by side wait less for each other. The last group of lanes has a
@@ -230,7 +273,7 @@ cdef inline void log_sums_of_columns(const real *x, Py_ssize_t ld, Py_ssize_t ro
     cdef real totals[TILE_COLUMNS]
     cdef real carries[TILE_COLUMNS]
     cdef real counts[TILE_COLUMNS]
-    sums_of_columns(x, ld, rows, columns, way, terms, out, out_ld, maximum, totals, carries, counts)
+    sums_of_columns(x, ld, rows, columns, way, terms, adjustment, out, out_ld, maximum, totals, carries, counts)
     for j in range(whole):
         log_sum[j] = log_of_scaled(counts[j], totals[j], carries[j], &low)
         if log_sum_low != NULL:

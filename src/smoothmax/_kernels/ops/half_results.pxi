@@ -202,8 +202,8 @@ cdef inline void half_logsumexp_columns(const float *x, Py_ssize_t ld, Py_ssize_
         out[j] = maximum[j] + log_sum[j]
 
 
-cdef void half_logsumexp_tile(const float *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, float *out,
-                              Py_ssize_t _) noexcept nogil:
+cdef void half_logsumexp_tile(const float *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
+                              const Adjustment *_, float *out, Py_ssize_t __) noexcept nogil:
     """The results of all columns are stored last, because they may replace elements."""
     cdef Py_ssize_t group, first, j
     cdef float values[TILE_COLUMNS]
@@ -220,8 +220,8 @@ cdef void half_logsumexp_tile(const float *x, Py_ssize_t ld, Py_ssize_t rows, Py
         out[j] = values[j]
 
 
-cdef void half_softmax_tile(const float *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, float *out,
-                            Py_ssize_t out_ld) noexcept nogil:
+cdef void half_softmax_tile(const float *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, const Adjustment *_,
+                            float *out, Py_ssize_t out_ld) noexcept nogil:
     cdef Py_ssize_t group, first
     columns = columns_to_do_by_half(x, out, columns)
     for group in range((columns + LANES_F32 - 1)//LANES_F32):
@@ -233,8 +233,8 @@ cdef void half_softmax_tile(const float *x, Py_ssize_t ld, Py_ssize_t rows, Py_s
             half_softmax_columns(x + first, ld, rows, LANES_F32, out + first, out_ld)
 
 
-cdef void half_log_softmax_tile(const float *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, float *out,
-                                Py_ssize_t out_ld) noexcept nogil:
+cdef void half_log_softmax_tile(const float *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
+                                const Adjustment *_, float *out, Py_ssize_t out_ld) noexcept nogil:
     cdef Py_ssize_t group, first
     columns = columns_to_do_by_half(x, out, columns)
     for group in range((columns + LANES_F32 - 1)//LANES_F32):
@@ -254,6 +254,7 @@ cdef void take_half_sums(Kernels *kernels, FusedTile fused_tile) noexcept:
     kernels.reduce_block = <ReduceBlock>reduce_half_block
     kernels.reduce_float16_row = <ReduceHalves>reduce_float16_row
     kernels.reduce_bfloat16_row = <ReduceHalves>reduce_bfloat16_row
+    kernels.adjusts = False
     kernels.reduce_tile = <ReduceTile>reduce_half_tile
     kernels.needs_exact, kernels.replace_inexact, kernels.exact = NULL, NULL, NULL
     kernels.fused_tile, kernels.fused_differences_tile, kernels.differences_max_rows = fused_tile, NULL, 0

@@ -163,11 +163,12 @@ cdef inline bint half_softmax_of_row(const char *x, ElementType type_, Py_ssize_
     return True
 
 
-cdef void half_softmax_row(const float *x, Py_ssize_t n, Py_ssize_t away, float *out) noexcept nogil:
+cdef void half_softmax_row(const float *x, Py_ssize_t n, Py_ssize_t away, const Adjustment *_,
+                           float *out) noexcept nogil:
     if n > LANES_F32:
         half_softmax_of_row(<const char *>x, FLOAT32, n, <const char *>(x + n + away), out, <char *>out)
     else:
-        softmax_row(x, n, away, out)
+        softmax_row(x, n, away, NULL, out)
 
 
 cdef bint float16_softmax_row(const void *halves, Py_ssize_t n, float *draft, void *out) noexcept nogil:
@@ -188,11 +189,12 @@ cdef inline bint half_log_softmax_of_row(const char *x, ElementType type_, Py_ss
     return True
 
 
-cdef void half_log_softmax_row(const float *x, Py_ssize_t n, Py_ssize_t away, float *out) noexcept nogil:
+cdef void half_log_softmax_row(const float *x, Py_ssize_t n, Py_ssize_t away, const Adjustment *_,
+                               float *out) noexcept nogil:
     if n > LANES_F32:
         half_log_softmax_of_row(<const char *>x, FLOAT32, n, <const char *>(x + n + away), <char *>out)
     else:
-        log_softmax_row(x, n, away, out)
+        log_softmax_row(x, n, away, NULL, out)
 
 
 cdef bint float16_log_softmax_row(const void *halves, Py_ssize_t n, float *_, void *out) noexcept nogil:

@@ -209,11 +209,12 @@ cdef inline void half_logsumexp_of_row(const char *x, ElementType type_, Py_ssiz
     out[0] = <float>(maximum + log_sum)
 
 
-cdef void half_logsumexp_row(const float *x, Py_ssize_t n, Py_ssize_t away, float *out) noexcept nogil:
+cdef void half_logsumexp_row(const float *x, Py_ssize_t n, Py_ssize_t away, const Adjustment *_,
+                             float *out) noexcept nogil:
     if n > LANES_F32:
         half_logsumexp_of_row(<const char *>x, FLOAT32, n, <const char *>(x + n + away), out)
     else:
-        logsumexp_row(x, n, away, out)
+        logsumexp_row(x, n, away, NULL, out)
 
 
 cdef bint float16_logsumexp_row(const void *halves, Py_ssize_t n, float *_, void *out) noexcept nogil:

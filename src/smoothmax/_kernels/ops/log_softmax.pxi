@@ -46,14 +46,15 @@ cdef void correct_log_softmax_row(const State *state, const real *_, Py_ssize_t 
     write_log_softmax_row(state, out, out, n, out)
 
 
-cdef inline void log_softmax_of_row(const real *x, Py_ssize_t n, Py_ssize_t away, Precision precision,
-                                    real *out) noexcept nogil:
+cdef inline void log_softmax_of_row(const real *x, Py_ssize_t n, Py_ssize_t away, const Adjustment *adjustment,
+                                    Precision precision, real *out) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), rows = n//width, remaining = n - rows*width
     cdef double total, carry, count, low
     cdef real tail[LANES]
     cdef real maximum[LANES]
     cdef real log_sum[LANES]
-    total = sum_of_row(x, n, away, precision, out, tail, maximum, &carry, &count)
+    x = read_row(x, n, adjustment, tail, maximum, &away)
+    total = sum_of_row(x, n, away, precision, out, tail, maximum[0], &carry, &count)
     spread(<real>log_sum_of(maximum[0], SHIFTED, count, total, carry, &low), log_sum)
     spread(maximum[0], maximum)
     log_softmax_lanes(x, width, rows, width, maximum, log_sum, out, width, NO_PREFETCH)
@@ -62,24 +63,28 @@ cdef inline void log_softmax_of_row(const real *x, Py_ssize_t n, Py_ssize_t away
         unpad(tail, remaining, out + rows*width)
 
 
-cdef void log_softmax_of_long_row(const real *x, Py_ssize_t n, Py_ssize_t away, real *out) noexcept nogil:
-    log_softmax_of_row(x, n, away, ROUNDED_SUM, out)
+cdef void log_softmax_of_long_row(const real *x, Py_ssize_t n, Py_ssize_t away, const Adjustment *adjustment,
+                                  real *out) noexcept nogil:
+    log_softmax_of_row(x, n, away, adjustment, ROUNDED_SUM, out)
 
 
-cdef void log_softmax_of_short_row(const real *x, Py_ssize_t n, Py_ssize_t away, real *out) noexcept nogil:
-    log_softmax_of_row(x, n, away, EXACT_SUM, out)
+cdef void log_softmax_of_short_row(const real *x, Py_ssize_t n, Py_ssize_t away, const Adjustment *adjustment,
+                                   real *out) noexcept nogil:
+    log_softmax_of_row(x, n, away, adjustment, EXACT_SUM, out)
 
 
-cdef void log_softmax_row(const real *x, Py_ssize_t n, Py_ssize_t away, real *out) noexcept nogil:
+cdef void log_softmax_row(const real *x, Py_ssize_t n, Py_ssize_t away, const Adjustment *adjustment,
+                          real *out) noexcept nogil:
     cdef real lanes[LANES]
     cdef real maximum[LANES]
     cdef real log_sum[LANES]
     cdef double low
     if is_long(x, n):
-        log_softmax_of_long_row(x, n, away, out)
+        log_softmax_of_long_row(x, n, away, adjustment, out)
     elif n > lanes_of(x):
-        log_softmax_of_short_row(x, n, away, out)
+        log_softmax_of_short_row(x, n, away, adjustment, out)
     else:
+        x = read_lane_row(x, n, adjustment)
         spread(<real>log_sum_of_lane_row(x, n, maximum, &low), log_sum)
         spread(maximum[0], maximum)
         pad(x, n, lanes)
@@ -103,14 +108,33 @@ cdef void write_log_softmax_tile(const State *state, const real *x, Py_ssize_t l
         log_softmax_lanes(x + first, ld, rows, width, maximum, log_sum, out + first, out_ld, prefetch_rows)
 
 
+cdef inline void log_softmax_of_adjusted(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
+                                         const Adjustment *adjustment, const real *maximum, const real *log_sum,
+                                         real *out, Py_ssize_t out_ld) noexcept nogil:
+    """log_softmax_lanes of a tile. Elements are adjusted again, because the pass before did not store them."""
+    cdef Py_ssize_t width = lanes_of(x), group, first, i
+    cdef Adjustment of_group
+    cdef real lanes[LANES]
+    for group in range((columns + width - 1)//width):
+        first = first_column(group, width, columns)
+        of_group = adjustment_of_lanes(adjustment, first, 0, <real>0)
+        for i in range(rows):
+            adjust_one_row(x + i*ld + first, &of_group, i, lanes_of(x), lanes)
+            log_softmax_lanes(lanes, 0, 1, lanes_of(x), maximum + first, log_sum + first, out + i*out_ld + first, 0,
+                              NO_PREFETCH)
+
+
 cdef inline void log_softmax_of_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, TileSums way,
-                                     real *out, Py_ssize_t out_ld) noexcept nogil:
+                                     const Adjustment *adjustment, real *out, Py_ssize_t out_ld) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), group, first
     cdef real maximum[TILE_COLUMNS]
     cdef real log_sum[TILE_COLUMNS]
     columns = columns_to_do_by_half(x, out, columns)
-    log_sums_of_columns(x, ld, rows, columns, way, ROUNDED, out, rows_ahead(out_ld, out_ld, <real>0), maximum, log_sum,
-                        <real *>NULL)
+    log_sums_of_columns(x, ld, rows, columns, way, ROUNDED, adjustment, out, rows_ahead(out_ld, out_ld, <real>0),
+                        maximum, log_sum, <real *>NULL)
+    if adjustment != NULL:
+        log_softmax_of_adjusted(x, ld, rows, columns, adjustment, maximum, log_sum, out, out_ld)
+        return
     for group in range((columns + width - 1)//width):
         if fits_half_the_lanes(x, group, columns):
             first = first_of_half_the_lanes(group, width, columns)
@@ -122,19 +146,29 @@ cdef inline void log_softmax_of_tile(const real *x, Py_ssize_t ld, Py_ssize_t ro
                               NO_PREFETCH)
 
 
-cdef void log_softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
-                           Py_ssize_t out_ld) noexcept nogil:
-    log_softmax_of_tile(x, ld, rows, columns, BY_SHIFT, out, out_ld)
+cdef void adjusted_log_softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
+                                    const Adjustment *adjustment, real *out, Py_ssize_t out_ld) noexcept nogil:
+    """A function of its own, because GCC spills more registers of loops that share a function (P33)."""
+    log_softmax_of_tile(x, ld, rows, columns, BY_SHIFT, adjustment, out, out_ld)
 
 
-cdef void log_softmax_differences_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
-                                       Py_ssize_t out_ld) noexcept nogil:
-    log_softmax_of_tile(x, ld, rows, columns, BY_DIFFERENCES, out, out_ld)
+cdef void log_softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
+                           const Adjustment *adjustment, real *out, Py_ssize_t out_ld) noexcept nogil:
+    if adjustment == NULL:
+        log_softmax_of_tile(x, ld, rows, columns, BY_SHIFT, NULL, out, out_ld)
+    else:
+        adjusted_log_softmax_tile(x, ld, rows, columns, adjustment, out, out_ld)
+
+
+cdef void log_softmax_differences_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
+                                       const Adjustment *_, real *out, Py_ssize_t out_ld) noexcept nogil:
+    log_softmax_of_tile(x, ld, rows, columns, BY_DIFFERENCES, NULL, out, out_ld)
 
 
 # Table ----------------------------------------------------------------------------------------------------------------
 
 cdef void fill_log_softmax(Kernels *kernels, real _) noexcept:
+    kernels.adjusts = True
     kernels.reduce_row = <ReduceRow>reduce_row_rounded[real]
     kernels.reduce_block = <ReduceBlock>reduce_block_rounded[real]
     kernels.reduce_tile = <ReduceTile>reduce_tile_rounded[real]

@@ -50,14 +50,17 @@ cdef void finish_logmeanexp(State *state, Py_ssize_t columns, real *out, real *s
 
 # Fused ----------------------------------------------------------------------------------------------------------------
 
-cdef void logmeanexp_row(const real *x, Py_ssize_t n, Py_ssize_t away, real *out) noexcept nogil:
+cdef void logmeanexp_row(const real *x, Py_ssize_t n, Py_ssize_t away, const Adjustment *adjustment,
+                         real *out) noexcept nogil:
     cdef real lanes[LANES]
     cdef real maximum
     cdef double total, carry, count
     if n > lanes_of(x):
-        total = sum_of_row(x, n, away, EXACT_SUM, <real *>NULL, lanes, &maximum, &carry, &count)
+        x = read_row(x, n, adjustment, lanes, &maximum, &away)
+        total = sum_of_row(x, n, away, EXACT_SUM, <real *>NULL, lanes, maximum, &carry, &count)
         out[0] = <real>mean_value(maximum, SHIFTED, count, total, carry, n, <real>0)
     else:
+        x = read_lane_row(x, n, adjustment)
         total = sum_of_lane_row(x, n, &maximum, &carry, &count)
         out[0] = <real>mean_value(maximum, FROM_MAXIMUM, count, total, carry, n, <real>0)
 
@@ -81,13 +84,13 @@ cdef inline void put_means(const real *maximum, const real *totals, const real *
 
 
 cdef inline void logmeanexp_of_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, TileSums way,
-                                    real *out) noexcept nogil:
+                                    const Adjustment *adjustment, real *out) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), group, first
     cdef real maximum[TILE_COLUMNS]
     cdef real totals[TILE_COLUMNS]
     cdef real carries[TILE_COLUMNS]
     cdef real counts[TILE_COLUMNS]
-    sums_of_columns(x, ld, rows, columns, way, EXACT, <real *>NULL, 0, maximum, totals, carries, counts)
+    sums_of_columns(x, ld, rows, columns, way, EXACT, adjustment, <real *>NULL, 0, maximum, totals, carries, counts)
     for group in range((columns + width - 1)//width):
         if fits_half_the_lanes(x, group, columns):
             first = first_of_half_the_lanes(group, width, columns)
@@ -98,14 +101,14 @@ cdef inline void logmeanexp_of_tile(const real *x, Py_ssize_t ld, Py_ssize_t row
             put_means(maximum + first, totals + first, carries + first, counts + first, <real>rows, width, out + first)
 
 
-cdef void logmeanexp_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
-                          Py_ssize_t _) noexcept nogil:
-    logmeanexp_of_tile(x, ld, rows, columns, BY_SHIFT, out)
+cdef void logmeanexp_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
+                          const Adjustment *adjustment, real *out, Py_ssize_t _) noexcept nogil:
+    logmeanexp_of_tile(x, ld, rows, columns, BY_SHIFT, adjustment, out)
 
 
-cdef void logmeanexp_differences_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
-                                      Py_ssize_t _) noexcept nogil:
-    logmeanexp_of_tile(x, ld, rows, columns, BY_DIFFERENCES, out)
+cdef void logmeanexp_differences_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
+                                      const Adjustment *_, real *out, Py_ssize_t __) noexcept nogil:
+    logmeanexp_of_tile(x, ld, rows, columns, BY_DIFFERENCES, NULL, out)
 
 
 # With weights ---------------------------------------------------------------------------------------------------------
@@ -184,6 +187,7 @@ cdef void finish_weighted_logmeanexp(State *state, Py_ssize_t columns, real *out
 # Tables ---------------------------------------------------------------------------------------------------------------
 
 cdef void fill_masked_logmeanexp(Kernels *kernels, real _) noexcept:
+    kernels.adjusts = True
     kernels.means = True
     kernels.reduce_row = <ReduceRow>reduce_row_exact[real]
     kernels.reduce_tile = <ReduceTile>reduce_tile_exact[real]

@@ -77,32 +77,37 @@ cdef void finish_logsumexp(State *state, Py_ssize_t columns, real *out, real *si
 #
 # Long and short rows have functions of their own, so that rows that fit in the lanes do not pay for their stack frames.
 
-cdef inline void logsumexp_of_row(const real *x, Py_ssize_t n, Py_ssize_t away, Precision precision,
-                                  real *out) noexcept nogil:
+cdef inline void logsumexp_of_row(const real *x, Py_ssize_t n, Py_ssize_t away, const Adjustment *adjustment,
+                                  Precision precision, real *out) noexcept nogil:
     cdef real tail[LANES]
     cdef real maximum
     cdef double total, carry, count, log_sum, low
-    total = sum_of_row(x, n, away, precision, <real *>NULL, tail, &maximum, &carry, &count)
+    x = read_row(x, n, adjustment, tail, &maximum, &away)
+    total = sum_of_row(x, n, away, precision, <real *>NULL, tail, maximum, &carry, &count)
     log_sum = log_sum_of(maximum, SHIFTED, count, total, carry, &low)
     out[0] = <real>add_log_sum(<double>maximum, log_sum, low)
 
 
-cdef void logsumexp_of_long_row(const real *x, Py_ssize_t n, Py_ssize_t away, real *out) noexcept nogil:
-    logsumexp_of_row(x, n, away, ADAPTIVE_SUM, out)
+cdef void logsumexp_of_long_row(const real *x, Py_ssize_t n, Py_ssize_t away, const Adjustment *adjustment,
+                                real *out) noexcept nogil:
+    logsumexp_of_row(x, n, away, adjustment, ADAPTIVE_SUM, out)
 
 
-cdef void logsumexp_of_short_row(const real *x, Py_ssize_t n, Py_ssize_t away, real *out) noexcept nogil:
-    logsumexp_of_row(x, n, away, EXACT_SUM, out)
+cdef void logsumexp_of_short_row(const real *x, Py_ssize_t n, Py_ssize_t away, const Adjustment *adjustment,
+                                 real *out) noexcept nogil:
+    logsumexp_of_row(x, n, away, adjustment, EXACT_SUM, out)
 
 
-cdef void logsumexp_row(const real *x, Py_ssize_t n, Py_ssize_t away, real *out) noexcept nogil:
+cdef void logsumexp_row(const real *x, Py_ssize_t n, Py_ssize_t away, const Adjustment *adjustment,
+                        real *out) noexcept nogil:
     cdef real maximum
     cdef double log_sum, low
     if is_long(x, n):
-        logsumexp_of_long_row(x, n, away, out)
+        logsumexp_of_long_row(x, n, away, adjustment, out)
     elif n > lanes_of(x):
-        logsumexp_of_short_row(x, n, away, out)
+        logsumexp_of_short_row(x, n, away, adjustment, out)
     else:
+        x = read_lane_row(x, n, adjustment)
         log_sum = log_sum_of_lane_row(x, n, &maximum, &low)
         out[0] = <real>add_log_sum(<double>maximum, log_sum, low)
 
@@ -114,12 +119,12 @@ cdef void joint_row_of_logsumexp(State *state, Py_ssize_t column, const real *x,
 # Fused tiles ----------------------------------------------------------------------------------------------------------
 
 cdef inline void logsumexp_of_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, TileSums way,
-                                   real *out) noexcept nogil:
+                                   const Adjustment *adjustment, real *out) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), whole = columns//width*width, first, n, j
     cdef real maximum[TILE_COLUMNS]
     cdef real log_sum[TILE_COLUMNS]
     cdef real log_sum_low[TILE_COLUMNS]
-    log_sums_of_columns(x, ld, rows, columns, way, EXACT, <real *>NULL, 0, maximum, log_sum, log_sum_low)
+    log_sums_of_columns(x, ld, rows, columns, way, EXACT, adjustment, <real *>NULL, 0, maximum, log_sum, log_sum_low)
     for j in range(whole):
         out[j] = add_log_sum(maximum[j], log_sum[j], log_sum_low[j])
     if whole < columns:
@@ -128,19 +133,20 @@ cdef inline void logsumexp_of_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows
             out[j] = add_log_sum(maximum[j], log_sum[j], log_sum_low[j])
 
 
-cdef void logsumexp_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
-                         Py_ssize_t _) noexcept nogil:
-    logsumexp_of_tile(x, ld, rows, columns, BY_SHIFT, out)
+cdef void logsumexp_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
+                         const Adjustment *adjustment, real *out, Py_ssize_t _) noexcept nogil:
+    logsumexp_of_tile(x, ld, rows, columns, BY_SHIFT, adjustment, out)
 
 
-cdef void logsumexp_differences_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
-                                     Py_ssize_t _) noexcept nogil:
-    logsumexp_of_tile(x, ld, rows, columns, BY_DIFFERENCES, out)
+cdef void logsumexp_differences_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
+                                     const Adjustment *_, real *out, Py_ssize_t __) noexcept nogil:
+    logsumexp_of_tile(x, ld, rows, columns, BY_DIFFERENCES, NULL, out)
 
 
 # Tables ---------------------------------------------------------------------------------------------------------------
 
 cdef void fill_logsumexp(Kernels *kernels, real _) noexcept:
+    kernels.adjusts = True
     kernels.reduce_row = <ReduceRow>reduce_row_rounded[real]
     kernels.reduce_block = <ReduceBlock>reduce_block_rounded[real]
     kernels.reduce_tile = <ReduceTile>reduce_tile_rounded[real]

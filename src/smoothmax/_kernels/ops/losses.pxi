@@ -33,7 +33,7 @@ cdef inline void log_state_of_tile(State *state, const real *x, Py_ssize_t ld, P
     cdef real maximum[TILE_COLUMNS]
     cdef real log_sum[TILE_COLUMNS]
     cdef real log_sum_low[TILE_COLUMNS]
-    log_sums_of_columns(x, ld, rows, columns, way, terms, <real *>NULL, 0, maximum, log_sum, log_sum_low)
+    log_sums_of_columns(x, ld, rows, columns, way, terms, NULL, <real *>NULL, 0, maximum, log_sum, log_sum_low)
     for j in range(columns):
         state.sum.partial.maximum[j] = maximum[j]
         state.normalizer.log_sum[j] = <double>log_sum[j] + log_sum_low[j] if real is float else log_sum[j]

@@ -135,20 +135,25 @@ cdef inline void add_block(State *state, const real *x, Py_ssize_t n, real *tail
 cdef inline void reduce_blocks(State *state, const real *x, Py_ssize_t n, Terms terms,
                                real *destination) noexcept nogil:
     """Reduce block by block. Unless `destination` is NULL or x, also copy the elements there."""
-    cdef Py_ssize_t block, i
+    cdef Py_ssize_t block, i, away = state.away, done = 0
     cdef real largest
     cdef real tail[LANES]
-    while n > 0:
-        block = min_of(n, ROW_BLOCK_LANES*lanes_of(x))
-        largest = max_of_row(x, block, tail)
+    cdef const real *elements
+    cdef real *staged = destination
+    while done < n:
+        block = min_of(n - done, ROW_BLOCK_LANES*lanes_of(x))
+        if destination == NULL and state.adjustment != NULL:
+            staged = <real *>state.adjustment.staged
+        elements = read_block(x + done, block, state.adjustment, done, staged, tail, &largest, &state.away)
         if destination != NULL:
-            if destination != x:
+            if destination != elements:
                 for i in range(block):
-                    destination[i] = x[i]
+                    destination[i] = elements[i]
             destination += block
-        add_block(state, x, block, tail, largest, terms, destination)
-        x += block
-        n -= block
+            staged = destination
+        add_block(state, elements, block, tail, largest, terms, destination)
+        state.away = away
+        done += block
 
 
 # Whole rows -----------------------------------------------------------------------------------------------------------
@@ -166,20 +171,19 @@ cdef inline bint is_long(const real *x, Py_ssize_t n) noexcept nogil:
 
 
 cdef inline double sum_of_row(const real *x, Py_ssize_t n, Py_ssize_t away, Precision precision, real *destination,
-                              real *tail, real *maximum, double *carry, double *count) noexcept nogil:
-    """sum_of_block of a whole row.
+                              real *tail, real maximum, double *carry, double *count) noexcept nogil:
+    """sum_of_block of a whole row, after its first pass.
 
     `destination` is where results will be written, or NULL. Meanwhile it is prefetched, and so is the row that probably
     comes next (P10).
     """
     cdef double total
-    maximum[0] = max_of_row(x, n, tail)
     if precision != EXACT_SUM:
-        total = sum_of_block(x, n, tail, maximum[0], maximum[0], ROUNDED, n + away, destination, carry, count)
+        total = sum_of_block(x, n, tail, maximum, maximum, ROUNDED, n + away, destination, carry, count)
         if precision == ROUNDED_SUM or not needs_exact_sum(
-                maximum[0], count[0], total, WEIGHED if precision == WEIGHED_SUM else UNWEIGHED):
+                maximum, count[0], total, WEIGHED if precision == WEIGHED_SUM else UNWEIGHED):
             return total
-    return exact_sum_of_block(x, n, maximum[0], carry, count)
+    return exact_sum_of_block(x, n, maximum, carry, count)
 
 
 cdef inline void sum_row_into(State *state, Py_ssize_t column, const real *x, Py_ssize_t n,
@@ -188,7 +192,9 @@ cdef inline void sum_row_into(State *state, Py_ssize_t column, const real *x, Py
     cdef real tail[LANES]
     cdef real maximum
     cdef double total, carry, count
-    total = sum_of_row(x, n, state.away, precision, <real *>NULL, tail, &maximum, &carry, &count)
+    cdef Py_ssize_t away = state.away
+    x = read_row(x, n, state.adjustment, tail, &maximum, &away)
+    total = sum_of_row(x, n, away, precision, <real *>NULL, tail, maximum, &carry, &count)
     state.sum.partial.maximum[column], state.sum.partial.count[column] = maximum, count
     state.sum.partial.others[column], state.sum.partial.others_low[column] = total, carry
 
@@ -263,6 +269,7 @@ cdef void sum_short_row_into(State *state, Py_ssize_t column, const real *x, Py_
         sum_row_into(state, column, x, n, EXACT_SUM)
         state.scaling = SHIFTED
         return
+    x = read_lane_row(x, n, state.adjustment)
     state.sum.partial.others[column] = sum_of_lane_row(x, n, &maximum, &carry, &count)
     state.sum.partial.maximum[column], state.sum.partial.count[column] = maximum, count
     state.sum.partial.others_low[column] = carry

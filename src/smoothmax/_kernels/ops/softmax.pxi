@@ -22,8 +22,10 @@ cdef void reduce_softmax_row(State *state, const real *x, const real *_, Py_ssiz
 cdef void reduce_softmax_tile(State *state, const real *x, Py_ssize_t ld, const real *_, Py_ssize_t _ld,
                               Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
     """Sum all exponentials, including the maxima's, into others + others_low."""
-    cdef Py_ssize_t width = lanes_of(x), block, ahead, group, first, j
+    cdef Py_ssize_t width = lanes_of(x), block, ahead, group, first, j, done = 0, lanes_ld = ld
     cdef double error
+    cdef Adjustment of_group
+    cdef const real *lanes
     cdef real maximum[LANES]
     cdef real shift[LANES]
     cdef real round_bias[LANES]
@@ -37,7 +39,13 @@ cdef void reduce_softmax_tile(State *state, const real *x, Py_ssize_t ld, const 
         for group in range((columns + width - 1)//width):
             first = group*width
             spread(<real>-INFINITY, maximum)
-            max_lanes(x + first, ld, block, width, maximum)
+            lanes = x + first
+            if state.adjustment == NULL:
+                max_lanes(lanes, ld, block, width, maximum)
+            else:
+                of_group = adjustment_of_lanes(state.adjustment, first, done, <real>0)
+                lanes, lanes_ld = <const real *>of_group.staged, width
+                adjusted_max_lanes(x + first, ld, block, &of_group, NO_PREFETCH, maximum)
             for j in range(width):
                 move_maximum(&state.sum.partial, first + j, maximum[j])
             for j in range(width):
@@ -45,13 +53,16 @@ cdef void reduce_softmax_tile(State *state, const real *x, Py_ssize_t ld, const 
                           &underflow_below[j])
                 sums[j] = 0
                 carries[j] = 0
-            exp_sum_store_lanes(x + first, ld, block, width, shift, round_bias, underflow_below, DISCARD,
-                                ahead, state.away_ld, maximum, width, sums, carries)
+            # If `lanes` lie in the scratch, the sum of `ahead` still leads from them to the rows below in the array.
+            exp_sum_store_lanes(lanes, lanes_ld, block, width, shift, round_bias, underflow_below, DISCARD,
+                                ahead + (x + first - lanes if ahead else 0), state.away_ld, maximum, width, sums,
+                                carries)
             for j in range(width):
                 sums[j] = two_sum(sums[j], carries[j], &error)
                 join(&state.sum.partial, first + j, sums[j], error, 0)
         x += block*ld
         rows -= block
+        done += block
 
 
 cdef void finish_softmax(State *state, Py_ssize_t columns, real *_, real *__) noexcept nogil:
@@ -66,14 +77,15 @@ cdef void finish_softmax(State *state, Py_ssize_t columns, real *_, real *__) no
 
 # Rows -----------------------------------------------------------------------------------------------------------------
 
-cdef void softmax_of_row(const real *x, Py_ssize_t n, Py_ssize_t away, real *out) noexcept nogil:
+cdef void softmax_of_row(const real *x, Py_ssize_t n, Py_ssize_t away, const Adjustment *adjustment,
+                         real *out) noexcept nogil:
     cdef real maximum, shift, round_bias, underflow_below
     cdef double total, carry, inverse, inverse_low
     cdef real tail[LANES]
     cdef real scale[LANES]
     cdef real scale_low[LANES]
     cdef real saturates_above[LANES]
-    maximum = max_of_row(x, n, tail)
+    x = read_row(x, n, adjustment, tail, &maximum, &away)
     shifts_of(maximum, &shift, &round_bias, &underflow_below)
     total = sum_row(x, n, tail, IN_TWO_PARTS, STORE, 2*scaled_one(<real>0), shift, round_bias, underflow_below,
                     n + away, out, &carry)
@@ -85,15 +97,17 @@ cdef void softmax_of_row(const real *x, Py_ssize_t n, Py_ssize_t away, real *out
     scale_contiguous(out, n, <real *>NULL, scale, scale_low, saturates_above)
 
 
-cdef void softmax_row(const real *x, Py_ssize_t n, Py_ssize_t away, real *out) noexcept nogil:
+cdef void softmax_row(const real *x, Py_ssize_t n, Py_ssize_t away, const Adjustment *adjustment,
+                      real *out) noexcept nogil:
     cdef real lanes[LANES]
     cdef real inverse[LANES]
     cdef real inverse_low[LANES]
     cdef real maximum
     cdef double total, carry, count, value, value_low
     if n > lanes_of(x):
-        softmax_of_row(x, n, away, out)
+        softmax_of_row(x, n, away, adjustment, out)
     else:
+        x = read_lane_row(x, n, adjustment)
         total = sum_in_lanes(x, n, lanes_of(x), WITH_MAXIMUM, lanes, &maximum, &carry, &count)
         invert(total, carry, &value, &value_low)
         split_inverse(value, value_low, inverse, inverse_low)
@@ -152,8 +166,8 @@ cdef inline void softmax_differences_lanes(const real *x, Py_ssize_t ld, Py_ssiz
     scale_lanes(out, out_ld, rows, width, <real *>NULL, inverse, inverse_low, <real *>NULL, out, out_ld)
 
 
-cdef void softmax_differences_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
-                                   Py_ssize_t out_ld) noexcept nogil:
+cdef void softmax_differences_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
+                                   const Adjustment *_, real *out, Py_ssize_t out_ld) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), ahead = softmax_lanes_ahead(x, ld, rows), group, first
     columns = columns_to_do_by_half(x, out, columns)
     for group in range((columns + width - 1)//width):
@@ -166,7 +180,8 @@ cdef void softmax_differences_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows
 
 
 cdef inline void softmax_shifted_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t width,
-                                       Py_ssize_t ahead, real *out, Py_ssize_t out_ld) noexcept nogil:
+                                       Py_ssize_t ahead, const Adjustment *adjustment, real *out,
+                                       Py_ssize_t out_ld) noexcept nogil:
     cdef Py_ssize_t j
     cdef double inverse, inverse_low, error
     cdef real maximum[LANES]
@@ -179,7 +194,12 @@ cdef inline void softmax_shifted_lanes(const real *x, Py_ssize_t ld, Py_ssize_t 
     cdef real scale_low[LANES]
     cdef real saturates_above[LANES]
     spread(<real>-INFINITY, maximum)
-    max_lanes(x, ld, rows, width, maximum)
+    if adjustment == NULL:
+        max_lanes(x, ld, rows, width, maximum)
+    else:
+        adjusted_max_lanes(x, ld, rows, adjustment, rows_ahead(COLUMN_PREFETCH_LANES*lanes_of(x), ld, <real>0),
+                           maximum)
+        x, ld, ahead = <const real *>adjustment.staged, lanes_of(x), NO_PREFETCH
     for j in range(width):
         shifts_of(maximum[j], &shift[j], &round_bias[j], &underflow_below[j])
         sums[j] = 0
@@ -197,20 +217,25 @@ cdef inline void softmax_shifted_lanes(const real *x, Py_ssize_t ld, Py_ssize_t 
 cdef void softmax_half_the_lanes(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t ahead, real *out,
                                  Py_ssize_t out_ld) noexcept nogil:
     """A function of its own, because GCC spills more registers of loops that share a function (P33)."""
-    softmax_shifted_lanes(x, ld, rows, lanes_of(x)//2, ahead, out, out_ld)
+    softmax_shifted_lanes(x, ld, rows, lanes_of(x)//2, ahead, NULL, out, out_ld)
 
 
-cdef void softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, real *out,
-                       Py_ssize_t out_ld) noexcept nogil:
+cdef void softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
+                       const Adjustment *adjustment, real *out, Py_ssize_t out_ld) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), ahead = softmax_lanes_ahead(x, ld, rows), group, first
+    cdef Adjustment of_group
     columns = columns_to_do_by_half(x, out, columns)
     for group in range((columns + width - 1)//width):
-        if fits_half_the_lanes(x, group, columns):
+        if adjustment != NULL:
+            first = first_column(group, width, columns)
+            of_group = adjustment_of_lanes(adjustment, first, 0, <real>0)
+            softmax_shifted_lanes(x + first, ld, rows, width, ahead, &of_group, out + first, out_ld)
+        elif fits_half_the_lanes(x, group, columns):
             first = first_of_half_the_lanes(group, width, columns)
             softmax_half_the_lanes(x + first, ld, rows, ahead, out + first, out_ld)
         else:
             first = first_column(group, width, columns)
-            softmax_shifted_lanes(x + first, ld, rows, width, ahead, out + first, out_ld)
+            softmax_shifted_lanes(x + first, ld, rows, width, ahead, NULL, out + first, out_ld)
 
 
 cdef void write_softmax_tile(const State *state, const real *x, Py_ssize_t ld, const real *_, Py_ssize_t _ld,
@@ -237,6 +262,7 @@ cdef void write_softmax_tile(const State *state, const real *x, Py_ssize_t ld, c
 # Table ----------------------------------------------------------------------------------------------------------------
 
 cdef void fill_softmax(Kernels *kernels, real _) noexcept:
+    kernels.adjusts = True
     kernels.reduce_row = <ReduceRow>reduce_softmax_row[real]
     kernels.reduce_tile = <ReduceTile>reduce_softmax_tile[real]
     kernels.merge = merge_f32 if real is float else merge_f64

@@ -10,30 +10,36 @@
 cdef inline void reduce_softmax_blocks(State *state, const real *x, Py_ssize_t n, Store store, real *out,
                                        double *maxima) noexcept nogil:
     """Sum all exponentials, including the maximum's, into others + others_low. STORE leaves drafts."""
-    cdef Py_ssize_t block
+    cdef Py_ssize_t block, away, i, done = 0
     cdef real maximum, shift, round_bias, underflow_below
     cdef double total, carry
     cdef bint stores
     cdef real tail[LANES]
-    while n > 0:
-        block = min_of(n, ROW_BLOCK_LANES*lanes_of(x))
-        move_maximum(&state.sum.partial, 0, max_of_row(x, block, tail))
+    cdef const real *elements
+    cdef real *staged = <real *>NULL if state.adjustment == NULL else <real *>state.adjustment.staged
+    while done < n:
+        block = min_of(n - done, ROW_BLOCK_LANES*lanes_of(x))
+        away = state.away
+        elements = read_block(x + done, block, state.adjustment, done, staged, tail, &maximum, &away)
+        move_maximum(&state.sum.partial, 0, maximum)
         maximum = finite_reference(<real>state.sum.partial.maximum[0])
         shifts_of(maximum, &shift, &round_bias, &underflow_below)
         stores = store == STORE and magnitude(state.sum.partial.maximum[0]) <= can_be_corrected(<real>0)
         if stores:
-            total = sum_row(x, block, tail, IN_TWO_PARTS, STORE, 2*scaled_one(<real>0), shift, round_bias,
-                            underflow_below, block + state.away, out, &carry)
+            total = sum_row(elements, block, tail, IN_TWO_PARTS, STORE, 2*scaled_one(<real>0), shift, round_bias,
+                            underflow_below, block + away, out, &carry)
         else:
-            total = sum_row(x, block, tail, IN_TWO_PARTS, DISCARD, 2*scaled_one(<real>0), shift, round_bias,
-                            underflow_below, block + state.away, out, &carry)
+            total = sum_row(elements, block, tail, IN_TWO_PARTS, DISCARD, 2*scaled_one(<real>0), shift, round_bias,
+                            underflow_below, block + away, out, &carry)
         join(&state.sum.partial, 0, total, carry, 0)
         if store == STORE:
             maxima[0] = state.sum.partial.maximum[0] if stores else <double>NAN
             maxima += 1
+            if not stores and elements != x + done:         # the second pass finds them there
+                for i in range(block):
+                    out[i] = elements[i]
             out += block
-        x += block
-        n -= block
+        done += block
 
 
 cdef void draft_softmax_row(State *state, const real *x, Py_ssize_t n, real *out, double *maxima) noexcept nogil:
