@@ -148,8 +148,12 @@ cdef inline void log_softmax_of_tile(const real *x, Py_ssize_t ld, Py_ssize_t ro
 
 cdef void adjusted_log_softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
                                     const Adjustment *adjustment, real *out, Py_ssize_t out_ld) noexcept nogil:
-    """A function of its own, because GCC spills more registers of loops that share a function (P33)."""
-    log_softmax_of_tile(x, ld, rows, columns, BY_SHIFT, adjustment, out, out_ld)
+    """A function of its own, because GCC spills more registers of loops that share a function (P33).
+
+    The copy tells GCC that there is an adjustment, so it leaves out the loops for elements as they are.
+    """
+    cdef Adjustment copy = adjustment[0]
+    log_softmax_of_tile(x, ld, rows, columns, BY_SHIFT, &copy, out, out_ld)
 
 
 cdef void log_softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
