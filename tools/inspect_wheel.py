@@ -63,7 +63,7 @@ def main() -> int:
     parser.add_argument("wheel", type=Path)
     parser.add_argument("folder", type=Path, help="where the repaired wheel goes")
     arguments = parser.parse_args()
-    auditwheel("repair", "-w", str(arguments.folder), str(arguments.wheel))
+    auditwheel("repair", "--strip", "-w", str(arguments.folder), str(arguments.wheel))
     wheels = list(arguments.folder.glob("*.whl"))
     if len(wheels) != 1:
         raise SystemExit(f"{arguments.folder} has {len(wheels)} wheels")
