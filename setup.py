@@ -71,9 +71,9 @@ KERNEL_FLAGS = [
     ("--param=max-completely-peel-times=8", "-mllvm -unroll-full-max-count=8"),
     ("-mllvm -vectorizer-min-trip-count=8",),
 ]  # fmt: skip
-# GCC mixes no exponentials by its first algorithm where a loop is short of registers, although a few spills would cost
-# less. With the 32 registers of x86-64-v4 its second algorithm does better, and with 16 it does not (P33).
-FLAGS_OF_VARIANTS = {"x86_64_v4": [("--param=sched-pressure-algorithm=2",)]}
+# GCC's scheduler has two ways to save registers. By the first, it does not mix exponentials in a loop that is short of
+# registers, although a few spills would cost less. The second is faster with 32 registers, and slower with 16 (P33).
+KERNEL_FLAGS_OF_VARIANT = {"x86_64_v4": [("--param=sched-pressure-algorithm=2",)]}
 # We cannot fix Cython's output, which has helpers that a module does not use.
 WARNING_FLAGS = [("-Wno-unused-function",), ("-Wno-pass-failed",)]  # a loop that stays scalar is not an error
 # At -O1, and only there, GCC 12 drops calls of functions that write through pointers unless it leaves out the first two
@@ -137,7 +137,7 @@ def wanted_flags(module: Extension) -> list[tuple[str, ...]]:
     optimisation = "1" if SANITIZE and variant_of(module) else OPTIMISATION
     flags = [(f"-O{optimisation}", "/Od" if DEBUG else "/O2")]
     flags += [*(KERNEL_FLAGS if variant_of(module) else PORTABLE_FLAGS), *WARNING_FLAGS]
-    flags += FLAGS_OF_VARIANTS.get(variant_of(module), [])
+    flags += KERNEL_FLAGS_OF_VARIANT.get(variant_of(module), [])
     if optimisation == "1":
         flags += FLAGS_AT_O1
     if DEBUG:
