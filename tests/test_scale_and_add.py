@@ -111,7 +111,7 @@ def test_both_sides_of_every_limit_have_the_bits_of_the_adjusted_array(limit, dt
 
 
 @pytest.mark.parametrize("function", [logsumexp, softmax, log_softmax, smoothmax.logmeanexp])
-@pytest.mark.parametrize("rows", [2, 50, 51, 150, 700, 1501])
+@pytest.mark.parametrize("rows", [2, 50, 51, 150, 700, 1501, 2300])
 def test_tiles_that_kernels_adjust_have_the_bits_of_the_adjusted_array(rows, function, dtype):
     """The last tile is full, has half of the columns, or does not fill its lanes; then staging adjusts it.
 
@@ -186,9 +186,21 @@ def test_addends_of_narrow_columns_of_any_number_have_the_bits_of_the_adjusted_a
         assert explain(softmax, x, 0, scale=SCALE, add=add)["name"] == "NARROW"
         y = adjusted(x, SCALE, add)
         for given in (x, swapped):
-            for function in (softmax, log_softmax):
+            for function in (softmax, log_softmax, logsumexp, smoothmax.logmeanexp):
                 assert_same_bits(function(given, 0, scale=SCALE, add=add), function(y, 0))
             assert_same_bits(logsumexp(given, 0, b, scale=SCALE, add=add), logsumexp(y, 0, b))
+
+
+@pytest.mark.parametrize("more", [0, 1])
+@pytest.mark.parametrize("kind", ["none", "number", "row", "column", "one each", "fortran", "integers"])
+def test_narrow_columns_have_the_bits_of_the_adjusted_array_whether_kernels_or_staging_adjust(kind, more, dtype):
+    rng = np.random.default_rng(3)
+    x = numbers(rng, (LIMITS["NARROW_ADJUSTED_BYTES"] // (8 * np.dtype(dtype).itemsize) + more, 8), dtype)
+    x[1::1000, 3] += 3000 * np.sign(SCALE)
+    add = addends_of(rng, x.shape, dtype)[kind]
+    y = adjusted(x, SCALE, add)
+    for function in THREE.values():
+        assert_same_bits(function(x, 0, scale=SCALE, add=add), function(y, 0))
 
 
 @pytest.mark.parametrize("function", [softmax, log_softmax])

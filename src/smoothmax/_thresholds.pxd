@@ -111,6 +111,7 @@ cdef enum:
     SCRATCH_TILE_ROWS = 128         # SCRATCH_ELEMENTS of a tile
     STAGED_ROW_BYTES = 16384        # parts of a row that go through the scratch, which stay in L1
     NARROW_STAGED_ROWS = 64         # of narrow columns with weights, and the most of others
+    NARROW_ADJUSTED_BYTES = 4194304         # of narrow columns that kernels adjust; more go through the scratch (P45)
     TRANSPOSE_BLOCK_ROWS = 4        # the shortest side of a block that is transposed (P1)
     TRANSPOSE_NARROW_ROWS = 8       # rows at a time where there are fewer columns than that (P1)
     MASK_BUFFER_ELEMENTS = 512      # of a mask, factors, addends, halves or short rows in a buffer at a time

@@ -137,7 +137,7 @@ cdef struct State:
     # in the array; clear() leaves it as it is.
     Py_ssize_t away
     Py_ssize_t away_ld
-    # For the functions of the first pass; NULL if they take elements as they are. It belongs to the caller, so nobody
+    # For functions that adjust; NULL if they take elements as they are. It belongs to the caller, so nobody
     # may read it after they return.
     const Adjustment *adjustment
 
@@ -178,7 +178,7 @@ ctypedef void (*WriteRow)(const State *state, const void *x, const void *b, Py_s
 ctypedef bint (*WriteHalves)(const State *state, const void *x, Py_ssize_t n, void *out) noexcept nogil
 ctypedef void (*WriteTile)(const State *state, const void *x, Py_ssize_t ld, const void *b, Py_ssize_t b_ld,
                            Py_ssize_t rows, Py_ssize_t columns, void *out, Py_ssize_t out_ld,
-                           Py_ssize_t prefetch_rows) noexcept nogil
+                           Py_ssize_t prefetch_rows, const Adjustment *adjustment) noexcept nogil
 ctypedef void (*ReduceBlock)(State *state, const void *x, Py_ssize_t n, double largest) noexcept nogil
 ctypedef void (*ReduceHalves)(State *state, const void *halves, Py_ssize_t n) noexcept nogil
 ctypedef void (*DraftRow)(State *state, const void *x, Py_ssize_t n, void *out, double *maxima) noexcept nogil
@@ -300,8 +300,8 @@ cdef struct Kernels:
     # earlier pieces. `finish` turns the PartialSum of elements that an earlier call has seen into the state that a scan
     # starts from.
     bint scans
-    # The first pass and fused functions adjust elements, as State.adjustment or an argument says. Tiles by differences
-    # do not, and neither do functions of the second pass.
+    # The first pass, fused functions and write_tile adjust elements, as State.adjustment or an argument says. Tiles by
+    # differences do not, and neither does write_row.
     bint adjusts
     bint means                          # `finish` divides by state.argument.elements
     bint weighs                         # `finish` multiplies by state.argument.weight

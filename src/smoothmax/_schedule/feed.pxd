@@ -54,6 +54,8 @@ cdef struct Feed:
     Py_ssize_t columns
     Py_ssize_t done             # elements of all columns before the block,
     Py_ssize_t left             # and from there on
+    Adjustment adjustment       # of whole rows where they lie
+    const Adjustment *of_block  # NULL if nothing is adjusted, or staging has done it
     # The block. If the unit is a row, each of its rows is one element.
     Py_ssize_t rows
     const char *elements
@@ -171,7 +173,7 @@ cdef inline void next_block(Feed *feed) noexcept nogil:
 
 cdef inline void start_writing(Feed *feed, const Unit *unit, Py_ssize_t first, Py_ssize_t n) noexcept nogil:
     start_feed(feed, unit, first, n)
-    if unit.plan.adjusted:          # kernels that write results do not adjust elements
+    if unit.plan.adjusted and not unit.route.is_tile:   # kernels that write rows do not adjust elements
         stage_blocks(feed)
     copy_cursor(&feed.out_cursor, &feed.cursor)
     feed.out_ld = TILE_COLUMNS

@@ -7,14 +7,52 @@ with -inf.
 
 from libc.math cimport INFINITY
 
-from smoothmax._kernels.interface cimport ONE_ADDEND_EACH, Kernels, Load, State, clear
+from smoothmax._kernels.interface cimport (
+    ONE_ADDEND_A_ROW, ONE_ADDEND_EACH, Adjustment, Kernels, Load, State, clear,
+)
 from smoothmax._schedule.feed cimport Feed, Unit, away_of_elements
 from smoothmax._schedule.plan cimport (
-    ADDENDS, ELEMENTS, MASK, RESULT, WEIGHTS, Plan, are_neighbours, has_one_row_of_weights, has_one_weight_a_row,
-    inner_shape, inner_stride, is_contiguous,
+    ADDENDS, BOTH, ELEMENTS, MASK, RESULT, WEIGHTS, Plan, addends_of, are_neighbours, count, has_one_row_of_weights,
+    has_one_weight_a_row, inner_shape, inner_stride, is_contiguous,
 )
 from smoothmax._schedule.scratch cimport adjust_elements, fill_masked_columns
-from smoothmax._thresholds cimport NARROW_STAGED_ROWS, TILE_BLOCK_BYTES, TILE_COLUMNS
+from smoothmax._thresholds cimport NARROW_ADJUSTED_BYTES, NARROW_STAGED_ROWS, TILE_BLOCK_BYTES, TILE_COLUMNS
+
+
+# Adjusting ------------------------------------------------------------------------------------------------------------
+
+cdef inline bint is_dense_array_of_addends(const Plan *plan) noexcept nogil:
+    """Whether each element has an addend of its own, and the addends lie in memory as the elements do."""
+    cdef Py_ssize_t stride = inner_stride(&plan.kept, ADDENDS)
+    return (plan.direct[ADDENDS] and stride == plan.itemsize
+            and plan.reduced.stride[<int>ADDENDS][0] == inner_shape(&plan.kept)*stride)
+
+
+cdef inline bint kernels_adjust_rows(const Plan *plan) noexcept nogil:
+    """Whether kernels adjust whole rows where they lie (P45). Staging repeats addends of which each row has one."""
+    return (plan.adjusted and plan.kernels.adjusts and plan.passes == BOTH
+            and inner_shape(&plan.kept)*count(&plan.reduced, 0)*plan.itemsize <= NARROW_ADJUSTED_BYTES
+            and plan.data[MASK] == NULL and plan.data[WEIGHTS] == NULL and is_contiguous(plan, &plan.kept, ELEMENTS)
+            and (plan.data[ADDENDS] == NULL or plan.reduced.stride[<int>ADDENDS][0] == 0
+                 or is_dense_array_of_addends(plan)))
+
+
+cdef void start_adjustment(Feed *feed) noexcept nogil:
+    """Say how the rows of a tile are adjusted. One row of addends, or one number, is loaded for all rows."""
+    cdef const Plan *plan = feed.unit.plan
+    cdef Adjustment *adjustment = &feed.adjustment
+    adjustment.scale, adjustment.minus_zero = plan.element_scale, -0.0
+    adjustment.addends, adjustment.addends_ld = NULL, 0
+    adjustment.layout = addends_of(inner_stride(&plan.kept, ADDENDS))
+    adjustment.staged = feed.unit.space.elements
+    if plan.data[ADDENDS] == NULL:
+        return
+    if plan.reduced.stride[<int>ADDENDS][0]:
+        adjustment.addends_ld = feed.width
+    else:
+        load_addends(feed, feed.first, 1 if adjustment.layout == ONE_ADDEND_A_ROW else feed.columns,
+                     place_for_numbers(feed))
+        adjustment.addends = place_for_numbers(feed)
 
 
 # A feed of narrow columns ---------------------------------------------------------------------------------------------
@@ -29,6 +67,8 @@ cdef inline void start_narrow(Feed *feed, const Unit *unit, Py_ssize_t tile, Py_
     feed.columns = min(feed.width - feed.first, TILE_COLUMNS)
     feed.done = first*columns
     feed.left = n*columns
+    if kernels_adjust_rows(unit.plan):
+        start_adjustment(feed)
 
 
 cdef inline void advance_narrow(Feed *feed) noexcept nogil:
@@ -212,6 +252,12 @@ cdef void next_narrow_block(Feed *feed) noexcept nogil:
         feed.weights = unit.bases.data[WEIGHTS] + at*plan.itemsize
     elif one_row:
         stage_row_of_weights(feed, weights)
+    feed.of_block = NULL
+    if feed.rows and kernels_adjust_rows(plan):
+        feed.of_block = &feed.adjustment
+        if feed.adjustment.addends_ld:
+            feed.adjustment.addends = unit.bases.data[ADDENDS] + at*plan.itemsize
+        return
     if feed.rows and in_place and mask == NULL and not one_a_row and not plan.adjusted:
         return
     in_place = in_place and feed.rows
@@ -255,7 +301,7 @@ cdef void reduce_narrow(const Unit *unit, const Kernels *kernels, Py_ssize_t fir
         clear(of_lanes, TILE_COLUMNS)
         while feed.left:
             next_narrow_block(&feed)
-            of_lanes.away, of_lanes.away_ld = feed.away, feed.away_ld
+            of_lanes.away, of_lanes.away_ld, of_lanes.adjustment = feed.away, feed.away_ld, feed.of_block
             kernels.reduce_tile(of_lanes, feed.elements, feed.ld, feed.weights, feed.weights_ld, feed.rows,
                                 feed.columns)
             advance_narrow(&feed)
@@ -296,7 +342,8 @@ cdef void write_narrow(const Unit *unit, Py_ssize_t first, Py_ssize_t n, const S
             destination = unit.bases.data[RESULT] + (feed.done + feed.first)*stride
             out = destination if in_place else unit.space.elements
             out_ld = feed.width if in_place else TILE_COLUMNS
-            plan.kernels.write_tile(of_lanes, feed.elements, feed.ld, NULL, 0, feed.rows, feed.columns, out, out_ld, 0)
+            plan.kernels.write_tile(of_lanes, feed.elements, feed.ld, NULL, 0, feed.rows, feed.columns, out, out_ld, 0,
+                                    feed.of_block)
             if unit.bases.data[MASK] != NULL:
                 fill_masked_columns(plan, unit.bases.data[MASK] + feed.done + feed.first, feed.width, feed.rows,
                                     columns_in(&feed, 0), out, out_ld*plan.itemsize)

@@ -70,14 +70,17 @@ cdef void write_blocks(const Unit *unit, Py_ssize_t first, Py_ssize_t n, Py_ssiz
     """Write the results of n elements of each reduction from `first` on."""
     cdef const Kernels *kernels = unit.plan.kernels
     cdef Feed feed
+    cdef Adjustment of_part
+    cdef const Adjustment *adjustment
     if not unit.route.is_tile and writes_halves(unit.plan) and write_halves(unit, first, n, state):
         return
     start_writing(&feed, unit, first, n)
+    adjustment = adjustment_at(unit, place(&unit.bases, &feed.cursor, ADDENDS), &of_part)
     while feed.cursor.left:
         next_block_to_write(&feed)
         if unit.route.is_tile:
             kernels.write_tile(state, feed.elements, feed.ld, feed.weights, feed.weights_ld, feed.rows, unit.columns,
-                               feed.out, feed.out_ld, prefetch_rows)
+                               feed.out, feed.out_ld, prefetch_rows, adjustment)
         else:
             kernels.write_row(state, feed.elements, feed.weights, feed.rows, feed.out)
         deliver(&feed)
@@ -102,7 +105,7 @@ cdef void write_piece(const Unit *unit, Py_ssize_t piece, const State *state) no
     elif unit.route.name == DRAFT_ROW:
         correct_row(unit, piece, state)
     else:
-        write_blocks(unit, first, n, 0, state)
+        write_blocks(unit, first, n, BAND_ROWS if unit.route.is_tile else 0, state)
 
 
 # Units ---------------------------------------------------------------------------------------------------------------

@@ -92,7 +92,7 @@ cdef inline void half_softmax_tile_lanes(const float *x, Py_ssize_t ld, Py_ssize
 
 cdef void write_half_softmax_tile(const State *state, const float *x, Py_ssize_t ld, const float *_, Py_ssize_t _ld,
                                   Py_ssize_t rows, Py_ssize_t columns, float *out, Py_ssize_t out_ld,
-                                  Py_ssize_t prefetch_rows) noexcept nogil:
+                                  Py_ssize_t prefetch_rows, const Adjustment *_unadjusted) noexcept nogil:
     cdef Py_ssize_t first, j
     cdef float shift[LANES_F32]
     cdef float round_bias[LANES_F32]

@@ -94,10 +94,24 @@ cdef void log_softmax_row(const real *x, Py_ssize_t n, Py_ssize_t away, const Ad
 
 # Tiles ----------------------------------------------------------------------------------------------------------------
 
+cdef void log_softmax_of_adjusted(const real *x, Py_ssize_t ld, Py_ssize_t rows, const Adjustment *adjustment,
+                                  const real *maximum, const real *log_sum, real *out, Py_ssize_t out_ld,
+                                  Py_ssize_t prefetch_rows) noexcept nogil:
+    """log_softmax_lanes of elements that are adjusted again, because the pass before did not store them."""
+    cdef Py_ssize_t i
+    cdef real lanes[LANES]
+    for i in range(rows):
+        if prefetch_rows:
+            prefetch_below(x + i*ld, ld, out + i*out_ld, out_ld, prefetch_rows)
+        adjust_one_row(x + i*ld, adjustment, i, lanes_of(x), lanes)
+        log_softmax_lanes(lanes, 0, 1, lanes_of(x), maximum, log_sum, out + i*out_ld, 0, NO_PREFETCH)
+
+
 cdef void write_log_softmax_tile(const State *state, const real *x, Py_ssize_t ld, const real *_, Py_ssize_t _ld,
                                  Py_ssize_t rows, Py_ssize_t columns, real *out, Py_ssize_t out_ld,
-                                 Py_ssize_t prefetch_rows) noexcept nogil:
+                                 Py_ssize_t prefetch_rows, const Adjustment *adjustment) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), group, first, j
+    cdef Adjustment of_group
     cdef real maximum[LANES]
     cdef real log_sum[LANES]
     for group in range((columns + width - 1)//width):
@@ -105,38 +119,30 @@ cdef void write_log_softmax_tile(const State *state, const real *x, Py_ssize_t l
         for j in range(width):
             maximum[j] = <real>state.sum.partial.maximum[first + j]
             log_sum[j] = <real>state.normalizer.log_sum[first + j]
-        log_softmax_lanes(x + first, ld, rows, width, maximum, log_sum, out + first, out_ld, prefetch_rows)
-
-
-cdef inline void log_softmax_of_adjusted(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
-                                         const Adjustment *adjustment, const real *maximum, const real *log_sum,
-                                         real *out, Py_ssize_t out_ld) noexcept nogil:
-    """log_softmax_lanes of a tile. Elements are adjusted again, because the pass before did not store them."""
-    cdef Py_ssize_t width = lanes_of(x), group, first, i
-    cdef Adjustment of_group
-    cdef real lanes[LANES]
-    for group in range((columns + width - 1)//width):
-        first = first_column(group, width, columns)
-        of_group = adjustment_of_lanes(adjustment, first, 0, <real>0)
-        for i in range(rows):
-            adjust_one_row(x + i*ld + first, &of_group, i, lanes_of(x), lanes)
-            log_softmax_lanes(lanes, 0, 1, lanes_of(x), maximum + first, log_sum + first, out + i*out_ld + first, 0,
-                              NO_PREFETCH)
+        if adjustment == NULL:
+            log_softmax_lanes(x + first, ld, rows, width, maximum, log_sum, out + first, out_ld, prefetch_rows)
+        else:
+            of_group = adjustment_of_lanes(adjustment, first, 0, <real>0)
+            log_softmax_of_adjusted(x + first, ld, rows, &of_group, maximum, log_sum, out + first, out_ld,
+                                    prefetch_rows)
 
 
 cdef inline void log_softmax_of_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, TileSums way,
                                      const Adjustment *adjustment, real *out, Py_ssize_t out_ld) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), group, first
+    cdef Adjustment of_group
     cdef real maximum[TILE_COLUMNS]
     cdef real log_sum[TILE_COLUMNS]
     columns = columns_to_do_by_half(x, out, columns)
     log_sums_of_columns(x, ld, rows, columns, way, ROUNDED, adjustment, out, rows_ahead(out_ld, out_ld, <real>0),
                         maximum, log_sum, <real *>NULL)
-    if adjustment != NULL:
-        log_softmax_of_adjusted(x, ld, rows, columns, adjustment, maximum, log_sum, out, out_ld)
-        return
     for group in range((columns + width - 1)//width):
-        if fits_half_the_lanes(x, group, columns):
+        if adjustment != NULL:
+            first = first_column(group, width, columns)
+            of_group = adjustment_of_lanes(adjustment, first, 0, <real>0)
+            log_softmax_of_adjusted(x + first, ld, rows, &of_group, maximum + first, log_sum + first, out + first,
+                                    out_ld, NO_PREFETCH)
+        elif fits_half_the_lanes(x, group, columns):
             first = first_of_half_the_lanes(group, width, columns)
             log_softmax_lanes(x + first, ld, rows, width//2, maximum + first, log_sum + first, out + first, out_ld,
                               NO_PREFETCH)

@@ -68,13 +68,14 @@ cdef inline void reference_shifts(real reference, real *shift, real *round_bias,
 # Kernels --------------------------------------------------------------------------------------------------------------
 
 cdef void scan_tile(State *state, const real *x, Py_ssize_t ld, const real *_, Py_ssize_t _ld, Py_ssize_t rows,
-                    Py_ssize_t columns, real *out, Py_ssize_t out_ld, Py_ssize_t __) noexcept nogil:
+                    Py_ssize_t columns, real *out, Py_ssize_t out_ld, Py_ssize_t __,
+                    const Adjustment *_unadjusted) noexcept nogil:
     scan_columns_of(state, x, ld, rows, columns, INCLUSIVE, out, out_ld)
 
 
 cdef void exclusive_scan_tile(State *state, const real *x, Py_ssize_t ld, const real *_, Py_ssize_t _ld,
                               Py_ssize_t rows, Py_ssize_t columns, real *out, Py_ssize_t out_ld,
-                              Py_ssize_t __) noexcept nogil:
+                              Py_ssize_t __, const Adjustment *_unadjusted) noexcept nogil:
     scan_columns_of(state, x, ld, rows, columns, EXCLUSIVE, out, out_ld)
 
 

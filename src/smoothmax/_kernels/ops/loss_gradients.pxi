@@ -145,7 +145,7 @@ cdef void write_gradient_row(const State *state, const real *x, const real *b, P
 
 cdef void write_gradient_tile(const State *state, const real *x, Py_ssize_t ld, const real *b, Py_ssize_t b_ld,
                               Py_ssize_t rows, Py_ssize_t columns, real *out, Py_ssize_t out_ld,
-                              Py_ssize_t prefetch_rows) noexcept nogil:
+                              Py_ssize_t prefetch_rows, const Adjustment *_unadjusted) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), group, first, j
     cdef real shift[LANES]
     cdef real round_bias[LANES]

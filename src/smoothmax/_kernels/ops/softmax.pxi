@@ -238,10 +238,26 @@ cdef void softmax_tile(const real *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t
             softmax_shifted_lanes(x + first, ld, rows, width, ahead, NULL, out + first, out_ld)
 
 
+cdef void softmax_of_adjusted(const real *x, Py_ssize_t ld, Py_ssize_t rows, const Adjustment *adjustment,
+                              const real *shift, const real *round_bias, const real *underflow_below,
+                              const real *inverse, const real *inverse_low, const real *saturates_above, real *out,
+                              Py_ssize_t out_ld, Py_ssize_t prefetch_rows) noexcept nogil:
+    """softmax_lanes of elements that are adjusted again, because the first pass did not store them."""
+    cdef Py_ssize_t i
+    cdef real lanes[LANES]
+    for i in range(rows):
+        if prefetch_rows:
+            prefetch_below(x + i*ld, ld, out + i*out_ld, out_ld, prefetch_rows)
+        adjust_one_row(x + i*ld, adjustment, i, lanes_of(x), lanes)
+        softmax_lanes(lanes, 0, 1, shift, round_bias, underflow_below, inverse, inverse_low, saturates_above,
+                      out + i*out_ld, 0, NO_PREFETCH)
+
+
 cdef void write_softmax_tile(const State *state, const real *x, Py_ssize_t ld, const real *_, Py_ssize_t _ld,
                              Py_ssize_t rows, Py_ssize_t columns, real *out, Py_ssize_t out_ld,
-                             Py_ssize_t prefetch_rows) noexcept nogil:
+                             Py_ssize_t prefetch_rows, const Adjustment *adjustment) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), group, first, j
+    cdef Adjustment of_group
     cdef real shift[LANES]
     cdef real round_bias[LANES]
     cdef real underflow_below[LANES]
@@ -255,8 +271,13 @@ cdef void write_softmax_tile(const State *state, const real *x, Py_ssize_t ld, c
             split_inverse(state.normalizer.inverse[first + j], state.normalizer.inverse_low[first + j], &scale[j],
                           &scale_low[j])
             saturates_above[j] = <real>state.normalizer.saturates_above[first + j]
-        softmax_lanes(x + first, ld, rows, shift, round_bias, underflow_below, scale, scale_low, saturates_above,
-                      out + first, out_ld, prefetch_rows)
+        if adjustment == NULL:
+            softmax_lanes(x + first, ld, rows, shift, round_bias, underflow_below, scale, scale_low, saturates_above,
+                          out + first, out_ld, prefetch_rows)
+        else:
+            of_group = adjustment_of_lanes(adjustment, first, 0, <real>0)
+            softmax_of_adjusted(x + first, ld, rows, &of_group, shift, round_bias, underflow_below, scale, scale_low,
+                                saturates_above, out + first, out_ld, prefetch_rows)
 
 
 # Table ----------------------------------------------------------------------------------------------------------------

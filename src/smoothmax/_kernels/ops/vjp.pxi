@@ -42,7 +42,7 @@ cdef void write_softmax_vjp_row(const State *state, const real *x, const real *b
 
 cdef void write_softmax_vjp_tile(const State *state, const real *x, Py_ssize_t ld, const real *b, Py_ssize_t b_ld,
                                  Py_ssize_t rows, Py_ssize_t columns, real *out, Py_ssize_t out_ld,
-                                 Py_ssize_t prefetch_rows) noexcept nogil:
+                                 Py_ssize_t prefetch_rows, const Adjustment *_unadjusted) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), group, first, j
     cdef real dot[LANES]
     cdef real dot_low[LANES]
@@ -102,7 +102,7 @@ cdef void write_log_softmax_vjp_row(const State *state, const real *x, const rea
 
 cdef void write_log_softmax_vjp_tile(const State *state, const real *x, Py_ssize_t ld, const real *b, Py_ssize_t b_ld,
                                      Py_ssize_t rows, Py_ssize_t columns, real *out, Py_ssize_t out_ld,
-                                     Py_ssize_t prefetch_rows) noexcept nogil:
+                                     Py_ssize_t prefetch_rows, const Adjustment *_unadjusted) noexcept nogil:
     cdef Py_ssize_t width = lanes_of(x), group, first, j
     cdef real total[LANES]
     cdef real total_low[LANES]
