@@ -6,7 +6,7 @@ cimport numpy as cnp
 import numpy as np
 
 from smoothmax._kernels.interface cimport LOG_SOFTMAX, SOFTMAX
-from smoothmax._arrays.call cimport MEAN, SUM, adjustment_of, adjusts, reduce_array, transform_array
+from smoothmax._arrays.call cimport MEAN, SUM, adjustment_of, reduce_array, transform_array
 
 __all__ = ["log_softmax", "logmeanexp", "logsumexp", "softmax"]
 
@@ -159,7 +159,7 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, where=
     >>> logsumexp(u, axis=0, scale=-1, add=f[:, None], b=n[:, None])
     array([0.0359763 , 0.09861229, 0.70226332])
     """
-    if adjusts(scale, add) or not (is_plain(a) and is_plain(b) and is_plain(where)):
+    if not (is_plain(a) and is_plain(b) and is_plain(where) and is_plain(add)):
         lazy = lazy_functions(a, b, where, out, add)
         if lazy is not None:
             return lazy.logsumexp(a, axis, b, keepdims, return_sign, where=where, dtype=dtype, scale=scale, add=add)
@@ -168,8 +168,7 @@ def logsumexp(a, axis=None, b=None, keepdims=False, return_sign=False, *, where=
             return libraries.call(logsumexp, libraries.REDUCED, "a", a, axis, {
                 "b": b, "keepdims": keepdims, "return_sign": return_sign, "where": where, "out": out, "dtype": dtype,
                 "scale": scale, "add": add})
-        return reduce_array(SUM, a, axis, b, keepdims, return_sign, where, out, dtype, adjustment_of(scale, add))
-    return reduce_array(SUM, a, axis, b, keepdims, return_sign, where, out, dtype, None)
+    return reduce_array(SUM, a, axis, b, keepdims, return_sign, where, out, dtype, adjustment_of(scale, add))
 
 
 def logmeanexp(a, axis=None, b=None, keepdims=False, *, where=True, out=None, dtype=None, scale=1.0, add=None):
@@ -248,7 +247,7 @@ def logmeanexp(a, axis=None, b=None, keepdims=False, *, where=True, out=None, dt
     >>> logmeanexp(np.log([1.0, 4.0]), b=[2.0, 1.0])
     np.float64(0.6931471805599453)
     """
-    if adjusts(scale, add) or not (is_plain(a) and is_plain(b) and is_plain(where)):
+    if not (is_plain(a) and is_plain(b) and is_plain(where) and is_plain(add)):
         lazy = lazy_functions(a, b, where, out, add)
         if lazy is not None:
             return lazy.logmeanexp(a, axis, b, keepdims, where=where, dtype=dtype, scale=scale, add=add)
@@ -256,9 +255,8 @@ def logmeanexp(a, axis=None, b=None, keepdims=False, *, where=True, out=None, dt
         if libraries is not None:
             return libraries.call(logmeanexp, libraries.REDUCED, "a", a, axis, {
                 "b": b, "keepdims": keepdims, "where": where, "out": out, "dtype": dtype, "scale": scale, "add": add})
-        return reduce_array(MEAN, a, axis, b, keepdims, return_sign=False, where=where, out=out, dtype=dtype,
-                            by=adjustment_of(scale, add))
-    return reduce_array(MEAN, a, axis, b, keepdims, return_sign=False, where=where, out=out, dtype=dtype, by=None)
+    return reduce_array(MEAN, a, axis, b, keepdims, return_sign=False, where=where, out=out, dtype=dtype,
+                        by=adjustment_of(scale, add))
 
 
 def softmax(x, axis=None, *, where=True, out=None, dtype=None, scale=1.0, add=None):
@@ -341,7 +339,7 @@ def softmax(x, axis=None, *, where=True, out=None, dtype=None, scale=1.0, add=No
     >>> softmax(np.array([0.0, 4.0]), scale=1/2)
     array([0.11920292, 0.88079708])
     """
-    if adjusts(scale, add) or not (is_plain(x) and is_plain(where)):
+    if not (is_plain(x) and is_plain(where) and is_plain(add)):
         lazy = lazy_functions(x, None, where, out, add)
         if lazy is not None:
             return lazy.softmax(x, axis, where=where, dtype=dtype, scale=scale, add=add)
@@ -349,8 +347,7 @@ def softmax(x, axis=None, *, where=True, out=None, dtype=None, scale=1.0, add=No
         if libraries is not None:
             return libraries.call(softmax, libraries.ELEMENTS, "x", x, axis, {
                 "where": where, "out": out, "dtype": dtype, "scale": scale, "add": add})
-        return transform_array(SOFTMAX, x, axis, where, out, dtype, adjustment_of(scale, add))
-    return transform_array(SOFTMAX, x, axis, where, out, dtype, None)
+    return transform_array(SOFTMAX, x, axis, where, out, dtype, adjustment_of(scale, add))
 
 
 def log_softmax(x, axis=None, *, where=True, out=None, dtype=None, scale=1.0, add=None):
@@ -428,7 +425,7 @@ def log_softmax(x, axis=None, *, where=True, out=None, dtype=None, scale=1.0, ad
     >>> log_softmax(np.array([700.0, 800.0, 900.0, 1000.0]))
     array([-3.00000000e+02, -2.00000000e+02, -1.00000000e+02, -3.72007598e-44])
     """
-    if adjusts(scale, add) or not (is_plain(x) and is_plain(where)):
+    if not (is_plain(x) and is_plain(where) and is_plain(add)):
         lazy = lazy_functions(x, None, where, out, add)
         if lazy is not None:
             return lazy.log_softmax(x, axis, where=where, dtype=dtype, scale=scale, add=add)
@@ -436,5 +433,4 @@ def log_softmax(x, axis=None, *, where=True, out=None, dtype=None, scale=1.0, ad
         if libraries is not None:
             return libraries.call(log_softmax, libraries.ELEMENTS, "x", x, axis, {
                 "where": where, "out": out, "dtype": dtype, "scale": scale, "add": add})
-        return transform_array(LOG_SOFTMAX, x, axis, where, out, dtype, adjustment_of(scale, add))
-    return transform_array(LOG_SOFTMAX, x, axis, where, out, dtype, None)
+    return transform_array(LOG_SOFTMAX, x, axis, where, out, dtype, adjustment_of(scale, add))

@@ -2,12 +2,14 @@
 
 import numbers
 
+cimport cython
 cimport numpy as cnp
 import numpy as np
 
 from smoothmax._schedule.plan cimport ADDENDS, Plan
 
 
+@cython.freelist(4)
 cdef class Adjustment:
     pass
 
