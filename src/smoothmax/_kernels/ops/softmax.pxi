@@ -35,7 +35,10 @@ cdef void reduce_softmax_tile(State *state, const real *x, Py_ssize_t ld, const 
     while rows > 0:
         block = min_of(rows, TILE_BLOCK_BYTES//(TILE_COLUMNS*sizeof(real)))
         ahead = rows_ahead(block, state.away_ld, <real>0)*state.away_ld
-        ahead += state.away if ahead else 0
+        if ahead:
+            ahead += state.away
+        elif state.away == 0:           # rows below would evict each other, so the next lanes are prefetched (P22)
+            ahead = lanes_of(x)
         for group in range((columns + width - 1)//width):
             first = group*width
             spread(<real>-INFINITY, maximum)
