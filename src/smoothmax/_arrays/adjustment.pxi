@@ -48,7 +48,7 @@ cdef Adjustment new_adjustment(object scale, object add):
     cdef Adjustment by = Adjustment.__new__(Adjustment)
     by.scale, by.add = as_scale(scale), add
     if add is not None:
-        if isinstance(add, np.ma.MaskedArray):
+        if type(add) is not cnp.ndarray and isinstance(add, np.ma.MaskedArray):
             raise TypeError("add must not be a masked array: pass its filled(value)")
         by.addends = as_array(add, "add")
     elif by.scale == 1 and type(by.scale) is float:

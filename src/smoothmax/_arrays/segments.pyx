@@ -27,9 +27,10 @@ cdef Py_ssize_t MOST_SEGMENTS = PY_SSIZE_T_MAX//<Py_ssize_t>sizeof(Py_ssize_t) -
 
 cdef cnp.ndarray as_integers(object given, str name):
     """The argument as an array of integers with one axis."""
-    if isinstance(given, np.ma.MaskedArray):
-        raise TypeError(f"{name} must not be a masked array: pass its filled(value)")
-    refuse_dask(given, name)
+    if type(given) is not cnp.ndarray:
+        if isinstance(given, np.ma.MaskedArray):
+            raise TypeError(f"{name} must not be a masked array: pass its filled(value)")
+        refuse_dask(given, name)
     array = np.asarray(given)
     if array.dtype.kind not in "iu" and array.size:
         raise ValueError(f"{name} must be integers, got dtype {array.dtype}")
