@@ -62,6 +62,26 @@ def test_every_combination_of_arguments_is_within_the_promise(
     np.testing.assert_allclose(from_log_probs, loss, rtol=1e-5 if dtype == np.float32 else 1e-13)
 
 
+TYPES_AT_TARGETS = ("f2", ">f2", "i2", ">i2", "f4", ">f4", "f8", "i8", "u1", "?")
+
+
+@pytest.mark.parametrize("given", TYPES_AT_TARGETS)
+def test_nll_loss_reads_the_targets_of_any_type_and_layout(given):
+    """Targets are looked up 64 at a time, and numbers of two bytes are converted together."""
+    rng = np.random.default_rng(3)
+    for shape, axis in (((3, 70), 1), ((70, 3), 0), ((130, 5), 1), ((5, 6, 70), 1), ((64, 2), 1), ((9,), 0)):
+        x = rng.integers(-9, 0, shape).astype(given)
+        packed = np.zeros(x.nbytes + 1, np.uint8)[1:].view(given).reshape(shape)
+        packed[...] = x
+        targets = np.asarray(rng.integers(-1, shape[axis], shape[:axis] + shape[axis + 1 :]))
+        for layout in (x, packed, np.asfortranarray(x), x[::-1], x[..., ::-1], np.repeat(x, 2, axis=0)[::2]):
+            at = np.expand_dims(np.where(targets < 0, 0, targets), axis)
+            wanted = -np.take_along_axis(np.asarray(layout).astype("f8"), at, axis).squeeze(axis)
+            loss = nll_loss(layout, targets, axis, ignore_index=-1, reduction="none")
+            np.testing.assert_array_equal(loss, np.where(targets < 0, 0, wanted))
+            assert loss.dtype == {"f2": "f2", "f4": "f4"}.get(given[-2:], "f8")
+
+
 def test_every_argument_changes_the_loss():
     """With the numbers of the test above. Otherwise it would not notice an argument that is ignored."""
     x, targets = logits_and_targets(np.float64, False)

@@ -332,6 +332,16 @@ def scores(dtype):
     ]
 
 
+def at_targets(dtype):
+    """Losses of log-probabilities read only the targets, unless there are probabilities of all classes."""
+    targets, p = np.zeros(65, int), ones(65, 3000, dtype=dtype)
+    return [
+        ("AT_TARGETS", smoothmax.nll_loss, ones(65, 3000, dtype=dtype), targets),
+        ("AT_TARGETS", smoothmax.nll_loss, ones(3000, 65, dtype=np.float16), targets, 0),
+        ("ONE_PASS_ROW", smoothmax.nll_loss, ones(65, 3000, dtype=dtype), p),
+    ]
+
+
 def without_kernels(dtype):
     return [
         ("PLAIN", softmax, ones(10, dtype=np.longdouble)),
@@ -385,6 +395,7 @@ CASES = {
     "scans and segments": scans_and_segments,
     "PRODUCT_EXACT_ELEMENTS": products,
     "scores": scores,
+    "targets or probabilities": at_targets,
 }
 
 
@@ -408,6 +419,22 @@ def test_every_route_is_reached_by_a_case():
 
 
 # Parameters of routes -------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_staged_where_only_targets_are_read():
+    route = explain(smoothmax.nll_loss, misaligned(1000, 65).T, np.zeros(65, int))
+    assert (route["units"], route["scratch_elements"]) == (2, 0)
+
+
+def test_threads_share_as_many_targets_as_bring_in_the_bytes_of_a_shared_call():
+    """Each target brings a line of the cache, or all classes if they are shorter."""
+    line = L["CACHE_LINE_BYTES"]
+    rows = L["SHARE_MIN_BYTES"] // line
+    with smoothmax.num_threads(2):
+        for classes, n in ((line // 8, rows), (1000, rows), (line // 16, 2 * rows)):
+            for few, shared in ((1, "alone"), (0, "units")):
+                loss = explain(smoothmax.nll_loss, np.zeros((n - few, classes)), np.zeros(n - few, int))
+                assert loss["shared"] == shared
 
 
 @pytest.mark.parametrize("dtype", TYPES)

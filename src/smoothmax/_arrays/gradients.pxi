@@ -67,7 +67,7 @@ cdef object product_array(Operation operation, object g, object p, str name, obj
         raise ValueError(f"g must have the shape of {name}, {(<object>array).shape}, got {(<object>cotangent).shape}")
     mark_axes(axis, &shape)
     number = cnp.PyArray_TYPE(array)
-    if cnp.PyArray_TYPE(cotangent) != number or not is_kernel_type(number):
+    if cnp.PyArray_TYPE(cotangent) != number or not has_kernels(number):
         kernel_dtype_number(computed_dtype(cotangent.descr), "g")
         kernel_dtype_number(computed_dtype(array.descr), name)
         number = number_of(promoted([computed_dtype(array.descr), computed_dtype(cotangent.descr)]))

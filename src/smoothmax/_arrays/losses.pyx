@@ -71,7 +71,7 @@ cdef cnp.ndarray array_of_positions(const Shape *shape, int number):
 cdef int computed_number(object x, cnp.ndarray array, Adjustment by, object requested, str name) except -1:
     """The type number of the results of these elements. Refuses types that kernels do not compute."""
     cdef int number = cnp.PyArray_TYPE(array)
-    if requested is None and by is None and is_kernel_type(number):
+    if requested is None and by is None and has_kernels(number):
         return number
     if requested is None and by is not None and by.addends is not None:
         kernel_dtype_number(computed_dtype(by.addends.descr), "add")

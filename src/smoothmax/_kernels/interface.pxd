@@ -305,6 +305,7 @@ cdef struct Kernels:
     bint adjusts
     bint means                          # `finish` divides by state.argument.elements
     bint weighs                         # `finish` multiplies by state.argument.weight
+    bint reads_targets_only             # nothing is reduced: `finish` needs only what look_up_targets() sets
     ReduceRow reduce_row
     ReduceBlock reduce_block            # reduce_row of a block whose largest element is known; NULL if there is none
     # reduce_row of halves where they lie: neighbours in native order. NULL if the operation does not have it.

@@ -1,5 +1,8 @@
 """From the sums of a unit to its results: look up targets, finish sums, store numbers and the results at targets."""
 
+from libc.stdint cimport uint16_t
+from libc.string cimport memcpy
+
 from smoothmax._kernels.interface cimport State
 from smoothmax._schedule.atomics cimport exchange
 from smoothmax._schedule.feed cimport Unit
@@ -94,7 +97,8 @@ cdef void take_weights(const Unit *unit, State *state) noexcept nogil:
 cdef enum Reading:
     AS_FLOAT64
     AS_FLOAT32
-    CONVERTED
+    TWO_BYTES           # halves or short integers: collected, and converted by one call for all columns
+    CONVERTED           # each by a call
 
 
 cdef inline double element_at(const Plan *plan, Reading reading, const char *place) noexcept nogil:
@@ -121,6 +125,17 @@ cdef inline double adjusted_at(const Plan *plan, double value, const char *adden
     return value if doubles else single
 
 
+cdef void convert_at_targets(const Plan *plan, State *state, const uint16_t *collected, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t j
+    cdef float singles[TILE_COLUMNS]
+    if plan.itemsize == sizeof(double):
+        plan.load(collected, sizeof(uint16_t), n, plan.order[ELEMENTS], state.loss.target_logit)
+        return
+    plan.load(collected, sizeof(uint16_t), n, plan.order[ELEMENTS], singles)
+    for j in range(n):
+        state.loss.target_logit[j] = singles[j]
+
+
 cdef inline void read_at_targets(const Unit *unit, State *state, Reading reading) noexcept nogil:
     """Read the elements at the targets. A reduction whose target is ignored or is not a class does not count."""
     cdef const Plan *plan = unit.plan
@@ -129,12 +144,17 @@ cdef inline void read_at_targets(const Unit *unit, State *state, Reading reading
     cdef Py_ssize_t j, target, step = inner_stride(&plan.kept, ELEMENTS), target_step = inner_stride(&plan.kept, TARGET)
     cdef Py_ssize_t class_step = plan.class_stride[ELEMENTS], addend_at
     cdef bint wrong = False
+    cdef uint16_t collected[TILE_COLUMNS]
+    collected[0] = 0        # GCC warns, because it does not know that there is a column
     for j in range(unit.columns):
         target = (<const Py_ssize_t *>targets)[0]
         targets += target_step
         if not 0 <= target < unit.route.length:
             wrong = True
             state.loss.counts[j] = state.loss.target_logit[j] = state.loss.target_weight[j] = 0
+            collected[j] = 0
+        elif reading == TWO_BYTES:
+            memcpy(&collected[j], elements + target*class_step, sizeof(uint16_t))
         else:
             state.loss.target_logit[j] = element_at(plan, reading, elements + target*class_step)
             if plan.adjusted:
@@ -144,6 +164,8 @@ cdef inline void read_at_targets(const Unit *unit, State *state, Reading reading
                     plan, state.loss.target_logit[j],
                     unit.bases.data[ADDENDS] + addend_at if unit.bases.data[ADDENDS] != NULL else NULL)
         elements += step
+    if reading == TWO_BYTES:
+        convert_at_targets(plan, state, collected, unit.columns)
     if wrong and plan.wrong != NULL:
         exchange(plan.wrong, 1)
 
@@ -165,7 +187,10 @@ cdef void look_up_targets(const Unit *unit, State *state) noexcept nogil:
             state.loss.target_logit[j] = 0
         return
     if not plan.direct[ELEMENTS]:
-        read_at_targets(unit, state, CONVERTED)
+        if plan.element_bytes[ELEMENTS] == sizeof(uint16_t) and not plan.adjusted:
+            read_at_targets(unit, state, TWO_BYTES)
+        else:
+            read_at_targets(unit, state, CONVERTED)
     elif plan.itemsize == sizeof(double):
         read_at_targets(unit, state, AS_FLOAT64)
     else:

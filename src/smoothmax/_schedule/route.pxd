@@ -24,6 +24,7 @@ cdef enum RouteName:
     TOP_TILES           # the same for short rows side by side, at once
     DRAWN_ROWS          # stretches of a row are summed, and the blocks that uniform numbers fall into read again
     DRAWN_TILES         # the cumulative sums of short rows are computed side by side
+    AT_TARGETS          # nothing is reduced: only the elements at the targets are read
     EMPTY               # the call has no elements
     PLAIN               # NumPy computes longdouble and complex
     PRODUCT             # np.matmul computes logmatmulexp; doubtful elements are summed exactly

@@ -3,6 +3,7 @@
     longdouble, complex                                             PLAIN           (_arrays)
     no element                                                      EMPTY           (_arrays)
     all axes reduced, short, contiguous, no mask                    SINGLE_ROW      (single_row.pxi)
+    no element is needed but those at the targets                   AT_TARGETS
     largest elements, draws: TOP_TILES, DRAWN_TILES of many short rows, else TOP_ROWS, DRAWN_ROWS
     scans: SCAN_TILE where other operations make tiles, else SCAN_ROW
     2 to 63 dense columns, enough elements                          NARROW
@@ -165,10 +166,25 @@ cdef inline bint kernels_can_adjust(const Plan *plan, const Route *route, const 
             and (plan.data[ADDENDS] == NULL or plan.direct[ADDENDS] and (stride == 0 or stride == plan.itemsize)))
 
 
+cdef void route_at_targets(const Plan *plan, Route *route) noexcept nogil:
+    """Look up TILE_COLUMNS targets at a time, whatever the strides (P35)."""
+    route.name, route.fused, route.is_tile, route.adjusted = AT_TARGETS, True, True, plan.adjusted
+    route.staged_in = route.staged_out = False
+    route.any_columns, route.unit_columns, route.lane_columns = True, TILE_COLUMNS, 1
+    route.length = route.piece = count(&plan.reduced, 0)
+    route.units = tiles_across(plan, route)*count(&plan.kept, 1)
+    route.pieces = route.band_tiles = 1
+    route.narrow_rows = route.piece_blocks = 0
+    route.staged_elements = route.staged_regions = route.drafts = route.draft_elements = 0
+
+
 cdef void route_of(const Plan *plan, Route *route) noexcept nogil:
     cdef Py_ssize_t n = count(&plan.reduced, 0), inner = inner_shape(&plan.reduced), size
     cdef const Axes *side
     cdef bint worth_reading_in_place
+    if plan.kernels.reads_targets_only:
+        route_at_targets(plan, route)
+        return
     route.length = n
     route.narrow_rows = narrow_rows_of(plan)
     route.is_tile = route.narrow_rows > 0 or makes_tiles(plan, n)

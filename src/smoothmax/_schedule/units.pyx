@@ -10,7 +10,7 @@ from smoothmax._schedule.plan cimport (
     writes, writes_halves,
 )
 from smoothmax._schedule.results cimport finish, put_targets, take_targets
-from smoothmax._schedule.route cimport DRAFT_ROW, FUSED_ROW, JOINT_ROWS, NARROW, SCAN_ROW
+from smoothmax._schedule.route cimport AT_TARGETS, DRAFT_ROW, FUSED_ROW, JOINT_ROWS, NARROW, SCAN_ROW
 from smoothmax._schedule.rows cimport correct_row, draft_row, fused_row, joint_rows
 from smoothmax._schedule.tiles cimport fused_tile
 from smoothmax._thresholds cimport BAND_ROWS, TILE_COLUMNS
@@ -154,6 +154,10 @@ cdef void walk_unit(const Unit *unit) noexcept nogil:
         fused_row(unit, state)
     elif unit.route.name == JOINT_ROWS:
         joint_rows(unit, state)
+    elif unit.route.name == AT_TARGETS:
+        clear(state, unit.columns)
+        take_targets(unit, state)
+        finish(unit, state)
     elif unit.route.fused:
         fused_tile(unit, state)
     else:

@@ -8,9 +8,9 @@ calls: they have the notes for explain, rows without a plan, the walk of one thr
 from smoothmax._kernels.environment cimport Environment, enter_environment, leave_environment
 from smoothmax._schedule.atomics cimport load
 from smoothmax._schedule.plan cimport Plan, count
-from smoothmax._schedule.route cimport SCAN_TILE, Route, route_of
+from smoothmax._schedule.route cimport AT_TARGETS, SCAN_TILE, Route, route_of
 from smoothmax._schedule.threads cimport threads_of_caller
-from smoothmax._thresholds cimport GIL_MIN_ELEMENTS, SHARE_MIN_BYTES, SHARE_MIN_UNITS
+from smoothmax._thresholds cimport CACHE_LINE_BYTES, GIL_MIN_ELEMENTS, SHARE_MIN_BYTES, SHARE_MIN_UNITS
 
 include "notes.pxi"
 include "single_row.pxi"
@@ -32,13 +32,20 @@ cdef int walk_route(const Plan *plan, const Route *route, Py_ssize_t size, Py_ss
     return failed
 
 
+cdef inline Py_ssize_t elements_to_read(const Plan *plan, const Route *route) noexcept nogil:
+    """How many elements the walk brings into cache."""
+    cdef Py_ssize_t of_line = CACHE_LINE_BYTES//plan.itemsize
+    return count(&plan.kept, 0)*(min(of_line, route.length) if route.name == AT_TARGETS else route.length)
+
+
 cdef int walk(const Plan *plan) except -2:
     cdef Route route
     cdef Environment environment
-    cdef Py_ssize_t size = count(&plan.kept, 0)*count(&plan.reduced, 0)
-    cdef Py_ssize_t threads = threads_of_caller() if size*plan.itemsize >= SHARE_MIN_BYTES else 1
+    cdef Py_ssize_t size, threads
     cdef bint shares_pieces
     route_of(plan, &route)
+    size = elements_to_read(plan, &route)
+    threads = threads_of_caller() if size*plan.itemsize >= SHARE_MIN_BYTES else 1
     shares_pieces = (threads > 1 and route.pieces > 1 and route.units < SHARE_MIN_UNITS*threads
                      and route.name != SCAN_TILE)
     if load(&explained) and routes != NULL:

@@ -125,15 +125,6 @@ cdef void merge_soft_f64(State *state, const State *other, Py_ssize_t first, Py_
     merge_soft(state, other, first, columns, period, <double>0)
 
 
-cdef void reduce_nothing_row(State *state, const real *x, const real *b, Py_ssize_t n) noexcept nogil:
-    pass
-
-
-cdef void reduce_nothing_tile(State *state, const real *x, Py_ssize_t ld, const real *b, Py_ssize_t b_ld,
-                              Py_ssize_t rows, Py_ssize_t columns) noexcept nogil:
-    pass
-
-
 # Values ---------------------------------------------------------------------------------------------------------------
 
 cdef inline double log_prob_of(const State *state, Py_ssize_t j, double *low, real _) noexcept nogil:
@@ -260,9 +251,7 @@ cdef void fill_soft_loss(Kernels *kernels, real _) noexcept:
 
 
 cdef void fill_nll(Kernels *kernels, real _) noexcept:
-    kernels.reduce_row = <ReduceRow>reduce_nothing_row[real]
-    kernels.reduce_tile = <ReduceTile>reduce_nothing_tile[real]
-    kernels.merge = merge_dot
+    kernels.reads_targets_only = True
     kernels.finish = <Finish>finish_nll[real]
 
 
