@@ -6,8 +6,6 @@ from smoothmax._kernels.interface cimport (
     JointRow, Kernels, Load, LoadLargest, LoadLines, LoadRows, ReduceHalves, Store, StoreLines, StoreRows,
     WriteHalves,
 )
-from smoothmax._thresholds cimport LANES_F32
-
 
 cdef enum:
     MAX_DIMENSIONS = 64     # as NumPy has
@@ -215,9 +213,8 @@ cdef inline bint writes_halves(const Plan *plan) noexcept nogil:
 
 
 cdef inline bint fuses_halves(const Plan *plan) noexcept nogil:
-    """Whether a row of halves of at most one block needs no scratch. If it fits in the lanes, float32 is faster."""
-    return (reads_halves(plan) and inner_shape(&plan.reduced) > LANES_F32
-            and (plan.kernels.write_row == NULL or writes_halves(plan)))
+    """Whether a row of halves of at most one block needs no scratch."""
+    return reads_halves(plan) and (plan.kernels.write_row == NULL or writes_halves(plan))
 
 
 cdef inline bint has_one_row_of_weights(const Plan *plan) noexcept nogil:

@@ -32,11 +32,21 @@ cdef bint walk_row(const Kernels *kernels, const void *elements, Py_ssize_t n, P
 
 # Halves, weights and addends ------------------------------------------------------------------------------------------
 
+cdef void compute_few_halves(const SingleRow *row) noexcept nogil:
+    """compute_halves for a row that fits in the lanes, and so needs no draft (P53)."""
+    cdef float value
+    cdef bint reduces = row.kernels.write_row == NULL
+    if not row.fused_halves(row.elements, row.n, NULL, <void *>&value if reduces else row.result):
+        compute_halves(row)
+    elif reduces:
+        row.store(&value, 1, row.result, 2, NATIVE)
+
+
 cdef void compute_halves(const SingleRow *row) noexcept nogil:
     cdef float floats[HALF_ROW_ELEMENTS]
     cdef float value
     cdef bint reduces = row.kernels.write_row == NULL
-    if row.fused_halves != NULL and row.n > LANES_F32 and row.fused_halves(
+    if row.fused_halves != NULL and row.fused_halves(
             row.elements, row.n, floats, <void *>&value if reduces else row.result):
         if reduces:
             row.store(&value, 1, row.result, 2, NATIVE)
@@ -87,7 +97,7 @@ cdef bint walk_half_row(const SingleRow *row) noexcept:
     """walk_row for float16 and bfloat16, which need memory of the stack as floats (P53)."""
     if row.n > HALF_ROW_ELEMENTS or row.n*<Py_ssize_t>sizeof(float) > row.kernels.fused_row_bytes:
         return False
-    compute_single_row(row, compute_halves)
+    compute_single_row(row, compute_few_halves if row.n <= LANES_F32 and row.fused_halves != NULL else compute_halves)
     return True
 
 

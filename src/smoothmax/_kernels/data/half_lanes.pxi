@@ -61,7 +61,33 @@ cdef inline uint16_t minus_infinity(ElementType type_) noexcept nogil:
     return 0xFC00 if type_ == FLOAT16 else 0xFF80
 
 
-# The last elements of a row ----------------------------------------------------------------------------------------
+# Rows that fit in the lanes -------------------------------------------------------------------------------------------
+
+cdef inline void load_few_halves(const void *halves, ElementType type_, Py_ssize_t n, float *lanes) noexcept nogil:
+    """Load a row of up to LANES_F32 halves into the first lanes, before -inf."""
+    cdef uint16_t few[LANES_F32]
+    take_first_halves(<const char *>halves, n, minus_infinity(type_), few)
+    widen_lanes(<const char *>few, type_, lanes)
+
+
+cdef inline bint store_few_halves(const float *lanes, ElementType type_, Py_ssize_t n, void *out) noexcept nogil:
+    """Store the first lanes. Returns False, before any is stored, if one is nan."""
+    cdef Py_ssize_t j
+    cdef uint16_t few[LANES_F32]
+    cdef int32_t nans = 0
+    for j in range(LANES_F32):
+        nans |= lanes[j] != lanes[j]
+    if nans:
+        return False
+    if type_ == FLOAT16:
+        narrow_numbers_float16(lanes, LANES_F32, <char *>few)
+    else:
+        narrow_numbers_bfloat16(lanes, LANES_F32, <char *>few)
+    put_first_halves(few, n, <char *>out)
+    return True
+
+
+# The last elements of a row ------------------------------------------------------------------------------------------
 #
 # The last LANES_F32 elements are loaded in order, including some that were in a row of lanes before. Only a row that is
 # shorter is filled up, in front of its elements: that takes longer, because a load waits for the stores before it.

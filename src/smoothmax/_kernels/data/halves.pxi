@@ -217,6 +217,39 @@ cdef extern from * nogil:
         if (n & 2) { memcpy(to, halves, 4); halves += 4; to += 4; }
         if (n & 1) memcpy(to, halves, 2);
     }
+    /* The first n of 32 halves, from and to the beginning of a row, with `filler` after them. With masks of 16-bit lanes,
+       a loop becomes one vector; blocks make the load of a vector wait for the stores before it. */
+    #if defined(__AVX512BW__) && defined(__GNUC__)
+    typedef uint16_t __attribute__((aligned(1), may_alias)) smoothmax_packed_half;
+    static CYTHON_INLINE void smoothmax_take_first_halves(const char *halves, Py_ssize_t n, uint16_t filler,
+                                                          uint16_t *to) {
+        uint16_t left = (uint16_t)n;
+        for (uint16_t j = 0; j < 32; j++)
+            to[j] = j < left ? ((const smoothmax_packed_half *)halves)[j] : filler;
+    }
+    static CYTHON_INLINE void smoothmax_put_first_halves(const uint16_t *few, Py_ssize_t n, char *to) {
+        uint16_t left = (uint16_t)n;
+        for (uint16_t j = 0; j < 32; j++)
+            if (j < left)
+                ((smoothmax_packed_half *)to)[j] = few[j];
+    }
+    #else
+    static CYTHON_INLINE void smoothmax_take_first_halves(const char *halves, Py_ssize_t n, uint16_t filler,
+                                                          uint16_t *to) {
+        for (int j = 0; j < 32; j++)
+            to[j] = filler;
+        if (n < 32)
+            smoothmax_copy_few_halves(halves, n, (char *)to);
+        else
+            memcpy(to, halves, 64);
+    }
+    static CYTHON_INLINE void smoothmax_put_first_halves(const uint16_t *few, Py_ssize_t n, char *to) {
+        if (n < 32)
+            smoothmax_copy_few_halves((const char *)few, n, to);
+        else
+            memcpy(to, few, 64);
+    }
+    #endif
     static void smoothmax_narrow_bfloat16(const float *values, Py_ssize_t n, char *halves) {
         int32_t nans = 0;                       /* negative if there was one */
         SMOOTHMAX_INDEPENDENT
@@ -239,6 +272,9 @@ cdef extern from * nogil:
     void add_equal_halves "smoothmax_add_equal_halves"(const char *halves, Py_ssize_t n, uint16_t mask,
                                                        uint16_t wanted, uint16_t first, uint16_t *counts)
     void copy_few_halves "smoothmax_copy_few_halves"(const char *halves, Py_ssize_t n, char *to)
+    void take_first_halves "smoothmax_take_first_halves"(const char *halves, Py_ssize_t n, uint16_t filler,
+                                                         uint16_t *to)
+    void put_first_halves "smoothmax_put_first_halves"(const uint16_t *few, Py_ssize_t n, char *to)
     uint16_t to_float16 "smoothmax_to_float16"(float value)
     uint16_t to_bfloat16 "smoothmax_to_bfloat16"(float value)
     void widen_float16 "smoothmax_widen_float16"(const char *halves, Py_ssize_t n, float *out)

@@ -172,10 +172,14 @@ cdef void half_softmax_row(const float *x, Py_ssize_t n, Py_ssize_t away, const 
 
 
 cdef bint float16_softmax_row(const void *halves, Py_ssize_t n, float *draft, void *out) noexcept nogil:
+    if n <= LANES_F32:
+        return fuse_few_halves(<FusedRow>softmax_row[float], halves, FLOAT16, n, out)
     return half_softmax_of_row(<const char *>halves, FLOAT16, n, <const char *>halves + 2*n, draft, <char *>out)
 
 
 cdef bint bfloat16_softmax_row(const void *halves, Py_ssize_t n, float *draft, void *out) noexcept nogil:
+    if n <= LANES_F32:
+        return fuse_few_halves(<FusedRow>softmax_row[float], halves, BFLOAT16, n, out)
     return half_softmax_of_row(<const char *>halves, BFLOAT16, n, <const char *>halves + 2*n, draft, <char *>out)
 
 
@@ -198,8 +202,12 @@ cdef void half_log_softmax_row(const float *x, Py_ssize_t n, Py_ssize_t away, co
 
 
 cdef bint float16_log_softmax_row(const void *halves, Py_ssize_t n, float *_, void *out) noexcept nogil:
+    if n <= LANES_F32:
+        return fuse_few_halves(<FusedRow>log_softmax_row[float], halves, FLOAT16, n, out)
     return half_log_softmax_of_row(<const char *>halves, FLOAT16, n, <const char *>halves + 2*n, <char *>out)
 
 
 cdef bint bfloat16_log_softmax_row(const void *halves, Py_ssize_t n, float *_, void *out) noexcept nogil:
+    if n <= LANES_F32:
+        return fuse_few_halves(<FusedRow>log_softmax_row[float], halves, BFLOAT16, n, out)
     return half_log_softmax_of_row(<const char *>halves, BFLOAT16, n, <const char *>halves + 2*n, <char *>out)

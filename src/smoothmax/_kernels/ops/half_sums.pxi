@@ -185,12 +185,41 @@ cdef void joint_half_row(State *state, Py_ssize_t column, const float *x, Py_ssi
         sum_short_row_into(state, column, x, n)
 
 
+cdef inline void joint_row_of_halves(State *state, Py_ssize_t column, const void *halves, ElementType type_,
+                                     Py_ssize_t n) noexcept nogil:
+    cdef float lanes[LANES_F32]
+    if n > LANES_F32:
+        sum_half_row_into(state, column, <const char *>halves, type_, n)
+    else:
+        load_few_halves(halves, type_, n, lanes)
+        sum_short_row_into(state, column, <const float *>lanes, n)
+
+
 cdef void joint_float16_row(State *state, Py_ssize_t column, const void *halves, Py_ssize_t n) noexcept nogil:
-    sum_half_row_into(state, column, <const char *>halves, FLOAT16, n)
+    joint_row_of_halves(state, column, halves, FLOAT16, n)
 
 
 cdef void joint_bfloat16_row(State *state, Py_ssize_t column, const void *halves, Py_ssize_t n) noexcept nogil:
-    sum_half_row_into(state, column, <const char *>halves, BFLOAT16, n)
+    joint_row_of_halves(state, column, halves, BFLOAT16, n)
+
+
+# Rows that fit in the lanes take float32's kernels, which are faster there.
+
+cdef bint fuse_few_halves(FusedRow fused_row, const void *halves, ElementType type_, Py_ssize_t n,
+                          void *out) noexcept nogil:
+    """The results of a row that fits in the lanes; False, before any is stored, if one is nan."""
+    cdef float lanes[LANES_F32]
+    load_few_halves(halves, type_, n, lanes)
+    fused_row(lanes, n, 0, NULL, lanes)
+    return store_few_halves(lanes, type_, n, out)
+
+
+cdef bint reduce_few_halves(FusedRow fused_row, const void *halves, ElementType type_, Py_ssize_t n,
+                            void *out) noexcept nogil:
+    cdef float lanes[LANES_F32]
+    load_few_halves(halves, type_, n, lanes)
+    fused_row(lanes, n, 0, NULL, out)
+    return True
 
 
 cdef inline double half_log_sum(const char *x, ElementType type_, Py_ssize_t n, const char *next_,
@@ -218,10 +247,14 @@ cdef void half_logsumexp_row(const float *x, Py_ssize_t n, Py_ssize_t away, cons
 
 
 cdef bint float16_logsumexp_row(const void *halves, Py_ssize_t n, float *_, void *out) noexcept nogil:
+    if n <= LANES_F32:
+        return reduce_few_halves(<FusedRow>logsumexp_row[float], halves, FLOAT16, n, out)
     half_logsumexp_of_row(<const char *>halves, FLOAT16, n, <const char *>halves + 2*n, <float *>out)
     return True
 
 
 cdef bint bfloat16_logsumexp_row(const void *halves, Py_ssize_t n, float *_, void *out) noexcept nogil:
+    if n <= LANES_F32:
+        return reduce_few_halves(<FusedRow>logsumexp_row[float], halves, BFLOAT16, n, out)
     half_logsumexp_of_row(<const char *>halves, BFLOAT16, n, <const char *>halves + 2*n, <float *>out)
     return True
