@@ -5,7 +5,9 @@ LOG_SOFTMAX = 2.0
 LOGSUMEXP = 1.5
 LOGSUMEXP_MANY = 1.0  # of at least MANY elements
 MANY = 1000
-HALF = 0.52  # the three and top_log_probs, of a half: rounded once, from a number with some 18 digits
+# Results that are halves are rounded once, from a number with some 18 digits:
+HALF = 0.52  # the three, logsumexp_and_softmax, top_log_probs, log_prob, and losses of class targets, also their sums
+HALF_GRADIENT = 0.55  # gradients of these losses
 LOGMEANEXP = 2.0  # in ULP of the larger of the maximum and the logarithm of the mean
 LOGMEANEXP_LEAST_FLOAT32 = 2.0**-20  # or of this number, if that is larger: float32 sums have 48 bits
 LOGCUMSUMEXP = 1.5  # of every prefix

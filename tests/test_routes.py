@@ -115,6 +115,14 @@ def half_rows_to(_):
         ("TWO_PASS_ROW", softmax, ones(2, most + 1, dtype=np.float16), 1),
         ("FUSED_ROW", log_softmax, ones(2, n, dtype=np.float16), 1),
         ("TWO_PASS_ROW", log_softmax, ones(2, n + 1, dtype=np.float16), 1),
+        ("JOINT_ROWS", cross_entropy, ones(2, n, dtype=np.float16), [0, 1]),
+        ("ONE_PASS_ROW", cross_entropy, ones(2, n + 1, dtype=np.float16), [0, 1]),
+        ("FUSED_ROW", cross_entropy_and_grad, ones(2, n, dtype=np.float16), [0, 1]),
+        ("DRAFT_ROW", cross_entropy_and_grad, ones(2, n + 1, dtype=np.float16), [0, 1]),
+        ("DRAFT_ROW", cross_entropy_and_grad, ones(2, most, dtype=np.float16), [0, 1]),
+        ("TWO_PASS_ROW", cross_entropy_and_grad, ones(2, most + 1, dtype=np.float16), [0, 1]),
+        ("FUSED_ROW", logsumexp_and_softmax, ones(2, n, dtype=np.float16), 1),
+        ("DRAFT_ROW", logsumexp_and_softmax, ones(2, n + 1, dtype=np.float16), 1),
     ]
 
 

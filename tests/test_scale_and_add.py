@@ -83,7 +83,7 @@ KINDS = list(addends_of(np.random.default_rng(0), (1, 1), np.float64))
 
 # Functions without the two keywords, arrays without elements or kernels, and halves, whose products are of float32.
 OTHERS = ("no elements", "no kernels", "scans and segments", "scores", "PRODUCT_EXACT_ELEMENTS", "HALF_ROW_ELEMENTS")
-OTHERS += ("ROW_BLOCK_BYTES of halves",)
+OTHERS += ("ROW_BLOCK_BYTES of halves", "targets or probabilities")
 
 
 @pytest.mark.parametrize("limit", [case for case in CASES if case not in OTHERS])

@@ -3,6 +3,7 @@
 cimport numpy as cnp
 import numpy as np
 from libc.math cimport NAN, fabs, isfinite, ldexp
+from libc.stdint cimport uint16_t
 
 from smoothmax._kernels.dispatch cimport kernels_of
 from smoothmax._kernels.interface cimport LOG_SOFTMAX_VJP, NATIVE, Kernels, State, clear
@@ -67,6 +68,15 @@ cdef bint suit_float32(cnp.ndarray weights) noexcept:
         if size != 0 and isfinite(size) and not ldexp(1, -CLASS_WEIGHT_BITS) <= size <= ldexp(1, CLASS_WEIGHT_BITS):
             return False
     return True
+
+
+cdef bint has_negative(cnp.ndarray weights) noexcept:
+    cdef const double *weight = <const double *>cnp.PyArray_DATA(weights)
+    cdef Py_ssize_t i
+    for i in range(cnp.PyArray_SIZE(weights)):
+        if weight[i] < 0:
+            return True
+    return False
 
 
 cdef bint are_wide(cnp.ndarray probabilities) noexcept:
@@ -145,15 +155,14 @@ cdef double sum_of_losses(cnp.ndarray losses):
 
 cdef object rounded_number(double value, int number):
     """The number in the type of a result, rounded once. (bfloat16's own constructor rounds twice.)"""
-    cdef cnp.ndarray result
     cdef float single = <float>value
+    cdef uint16_t half
     if number == cnp.NPY_FLOAT64:
         return PyArray_Scalar(&value, cnp.PyArray_DescrFromType(number), None)
     if number == cnp.NPY_FLOAT32:
         return PyArray_Scalar(&single, cnp.PyArray_DescrFromType(number), None)
-    result = np.empty((), dtype_of_number(number))
-    storer(number, from_double=True)(&value, 1, cnp.PyArray_DATA(result), 0, NATIVE)
-    return result[()]
+    storer(number, from_double=True)(&value, 1, &half, 0, NATIVE)
+    return PyArray_Scalar(&half, cnp.PyArray_DescrFromType(number), None)
 
 
 cdef double reduced_loss(cnp.ndarray losses, double denominator):

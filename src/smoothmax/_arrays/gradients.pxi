@@ -47,6 +47,7 @@ cdef object value_and_softmax(object a, object axis, object keepdims, object whe
         put_adjustment(&plan, by, computing, &shape)
         put_result(&plan, result, computing, &shape)
         put_value(&plan, value, computing, &shape, keep)
+        take_kernels_of_halves(&plan, cnp.PyArray_TYPE(result), number)
         walk_arrays(&plan, &shape)
     else:
         note(EMPTY)

@@ -13,7 +13,7 @@ from smoothmax._arrays.call cimport (
     as_base, as_mask, as_numbers, as_type, broadcast, broadcast_addends, check_out, computed_dtype, keep_addends_from,
     kernel_type, mark_axes, new_result, prepare, promoted, put_adjustment, put_array, put_reduced_result, put_result,
     put_value, reduced_shape, requested_dtype, result_dtype, result_shape, shape_of, shown, silenced, size_of,
-    take_reduced_strides, walk_arrays, whole_shape, without_overlap,
+    take_kernels_of_halves, take_reduced_strides, walk_arrays, whole_shape, without_overlap,
 )
 from smoothmax._arrays.elements cimport dtype_of_number, has_kernels, is_kernel_type, loader, number_of, storer
 from smoothmax._kernels.environment cimport Environment, enter_environment, leave_environment
@@ -121,6 +121,7 @@ cdef object log_prob_of_arrays(object logits, cnp.ndarray array, cnp.ndarray giv
         prepare(&plan, LOG_PROB, &shape, array, None, None, computing)
         put_adjustment(&plan, by, computing, &shape)
         put_reduced_result(&plan, value, computing, &shape, keepdims=False)
+        take_kernels_of_halves(&plan, number, number)
         put_classes(&plan, classes, class_axis, &shape, &wrong)
         plan.is_loss = True
         plan.class_weights = NULL
@@ -253,6 +254,9 @@ cdef object loss_of_arrays(LossInput kind, LossResult wanted, object logits, cnp
             put_value(&plan, value, computing, &shape, keepdims=False)
         else:
             put_reduced_result(&plan, value, computing, &shape, keepdims=False)
+        # Losses of one sign are as near to their sum as each is to its result.
+        if weights is None or reduction == NO_REDUCTION or not has_negative(weights):
+            take_kernels_of_halves(&plan, number if result is None else cnp.PyArray_TYPE(result), number)
         plan.is_loss = True
         plan.class_weights = NULL
         if weights is not None:

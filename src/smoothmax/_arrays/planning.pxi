@@ -94,6 +94,7 @@ cdef void take_kernels_of_halves(Plan *plan, int given, int number) noexcept:
     if plan.kernels.of_halves == NULL or is_kernel_type(number) or given != number:
         return
     plan.kernels = plan.kernels.of_halves
+    plan.joint_halves, plan.fused_halves = NULL, NULL
     if plan.load_largest != NULL:
         plan.reduce_halves = plan.kernels.reduce_float16_row if float16 else plan.kernels.reduce_bfloat16_row
         plan.joint_halves = plan.kernels.joint_float16_row if float16 else plan.kernels.joint_bfloat16_row

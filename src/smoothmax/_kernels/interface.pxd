@@ -273,6 +273,10 @@ cdef enum Operation:
     HALF_LOGSUMEXP                  # of float32 only: results that will be rounded to halves
     HALF_SOFTMAX
     HALF_LOG_SOFTMAX
+    HALF_LOGSUMEXP_AND_SOFTMAX
+    HALF_LOG_PROB
+    HALF_CROSS_ENTROPY
+    HALF_CROSS_ENTROPY_GRADIENT
     OPERATIONS
 
 
@@ -351,9 +355,9 @@ cdef struct Kernels:
     FusedTile fused_differences_tile
     FusedWeightedTile fused_weighted_tile   # False if a state is needed; then nothing is written
     JointRow joint_row                      # reduces a row of at most ROW_BLOCK_BYTES into one column
-    # The same from halves where they lie, for rows of more elements than there are lanes. An operation that reduces
-    # stores a float in `out`. Others write halves of the same type; they return False, and write nothing, if results
-    # may be nan. `draft` has room for as many floats.
+    # The same from halves where they lie. An operation that reduces stores a float in `out`. Others write halves of the
+    # same type; they return False, and write nothing, if results may be nan. `draft` has room for as many floats, unless
+    # the row fits in the lanes.
     FusedHalves fused_float16_row
     FusedHalves fused_bfloat16_row
     JointRow joint_float16_row

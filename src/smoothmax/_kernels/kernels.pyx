@@ -11,8 +11,8 @@ from libc.stdint cimport INT16_MAX, INT16_MIN, int16_t, int32_t, int64_t, uint16
 from libc.string cimport memcpy
 
 from smoothmax._kernels.interface cimport (
-    CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, EXACT_LOGSUMEXP, EXCLUSIVE_LOGCUMSUMEXP, FROM_MAXIMUM, HALF_LOGSUMEXP,
-    HALF_LOG_SOFTMAX, HALF_SOFTMAX, IN_LOGARITHMS, LOG1MEXP, LOG1PEXP, LOGADDEXP, LOGCUMSUMEXP, LOGMEANEXP, LOGSUBEXP,
+    CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, EXACT_LOGSUMEXP, EXCLUSIVE_LOGCUMSUMEXP, FROM_MAXIMUM, HALF_CROSS_ENTROPY,
+    HALF_CROSS_ENTROPY_GRADIENT, HALF_LOGSUMEXP, HALF_LOGSUMEXP_AND_SOFTMAX, HALF_LOG_PROB, HALF_LOG_SOFTMAX, HALF_SOFTMAX, IN_LOGARITHMS, LOG1MEXP, LOG1PEXP, LOGADDEXP, LOGCUMSUMEXP, LOGMEANEXP, LOGSUBEXP,
     LOGSUMEXP, LOGSUMEXP_AND_SOFTMAX, LOG_EXPIT, LOG_PROB, LOG_SOFTMAX, LOG_SOFTMAX_VJP, MASKED_LOGMEANEXP,
     MERGEABLE_LOGSUMEXP, NATIVE, NLL, ONE_ADDEND_A_ROW, ONE_FOR_ALL_LANES, ONE_FOR_EACH_LANE, SHIFTED, SOFTMAX,
     SOFTMAX_VJP, SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL, SWAPPED, UNIFORM_LOGSUMEXP,
@@ -109,6 +109,7 @@ include "ops/vjp.pxi"
 include "ops/losses.pxi"
 include "ops/uniform_logsumexp.pxi"
 include "ops/loss_gradients.pxi"
+include "ops/half_losses.pxi"
 include "ops/top_log_probs.pxi"
 include "ops/categorical.pxi"
 include "ops/log1pexp.pxi"
@@ -185,6 +186,7 @@ cdef Table TABLE
 fill(TABLE.f32, <float>0)
 fill(TABLE.f64, <double>0)
 fill_half_results(TABLE.f32)
+fill_half_losses(TABLE.f32)
 fill_data(&TABLE.data_f32, <float>0)
 fill_data(&TABLE.data_f64, <double>0)
 fill_products(&TABLE.products_f32, <float>0)

@@ -212,6 +212,15 @@ cdef inline void put_at(const Plan *plan, bint direct, bint wide, char *place, d
         (<float *>place)[0] = single
 
 
+cdef void convert_results(const Plan *plan, const double *values, Py_ssize_t n, uint16_t *halves) noexcept nogil:
+    """Numbers as results of two bytes: one call for all columns."""
+    cdef Py_ssize_t j
+    cdef float singles[TILE_COLUMNS]
+    for j in range(n):
+        singles[j] = <float>values[j]
+    plan.store(singles, n, halves, sizeof(uint16_t), plan.order[RESULT])
+
+
 cdef void store_at_targets(const Unit *unit, const State *state) noexcept nogil:
     """Store the gradients at the targets, after all others, and 0 for all classes of an ignored reduction."""
     cdef const Plan *plan = unit.plan
@@ -220,9 +229,15 @@ cdef void store_at_targets(const Unit *unit, const State *state) noexcept nogil:
     cdef Py_ssize_t j, c, target, target_step = inner_stride(&plan.kept, TARGET)
     cdef Py_ssize_t step = inner_stride(&plan.kept, RESULT), class_step = plan.class_stride[RESULT]
     cdef bint direct = plan.direct[RESULT], wide = plan.itemsize == sizeof(double)
+    cdef bint in_halves = not wide and plan.element_bytes[RESULT] == sizeof(uint16_t)
+    cdef uint16_t halves[TILE_COLUMNS]
+    if in_halves:
+        convert_results(plan, state.loss.at_target, unit.columns, halves)
     for j in range(unit.columns):
         target = (<const Py_ssize_t *>(targets + j*target_step))[0]
-        if target >= 0:
+        if target >= 0 and in_halves:
+            memcpy(results + j*step + target*class_step, &halves[j], sizeof(uint16_t))
+        elif target >= 0:
             put_at(plan, direct, wide, results + j*step + target*class_step, state.loss.at_target[j])
         elif state.loss.at_target[j] != 0:      # nan: an ignored reduction has an element that is not finite
             for c in range(unit.route.length):

@@ -123,12 +123,13 @@ cdef void divide_into_pieces(const Plan *plan, Route *route) noexcept nogil:
 cdef inline bint can_gather(const Plan *plan, const Route *route) noexcept nogil:
     """Whether the result of a row can hold its elements or exponentials between the two passes.
 
-    If the result has another type, the draft lies in memory of the thread.
+    If the result has another type, the draft lies in memory of the thread. Losses look up targets between the passes,
+    so the result must not hold their draft.
     """
-    cdef Py_ssize_t most = DRAFT_MAX_BYTES
+    cdef Py_ssize_t most = 0 if plan.is_loss else DRAFT_MAX_BYTES
     if route.staged_out:
         most = STAGED_DRAFT_BYTES if plan.kernels.draft_row != NULL and not plan.direct[RESULT] else 0
-    return (plan.kernels.write_row != NULL and plan.passes == BOTH and plan.data[WEIGHTS] == NULL and not plan.is_loss
+    return (plan.kernels.write_row != NULL and plan.passes == BOTH and plan.data[WEIGHTS] == NULL
             and plan.reduced.ndim <= 1 and route.length*plan.itemsize <= most)
 
 

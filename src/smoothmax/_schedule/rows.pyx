@@ -24,6 +24,36 @@ cdef inline Py_ssize_t stage_whole_row(const Unit *unit, const Bases *bases, cha
     return away
 
 
+cdef bint fused_halves(const Unit *unit, State *state) noexcept nogil:
+    """fused_row of halves where they lie. Returns False, before a result for an element is written, if one may be nan."""
+    cdef const Plan *plan = unit.plan
+    cdef Py_ssize_t n = unit.route.length
+    cdef const char *halves = unit.bases.data[ELEMENTS]
+    cdef char *out = unit.bases.data[RESULT]
+    cdef char *draft = unit.space.elements
+    cdef bint reduces = plan.kernels.write_row == NULL
+    cdef double value
+    if plan.kernels.fused_state_row != NULL:
+        take_targets(unit, state)               # before a result overwrites the element at the target
+        if reduces:
+            state.away, state.adjustment = 0, NULL
+            plan.joint_halves(state, 0, halves, n)
+            finish(unit, state)
+            return True
+        clear(state, 1)
+        plan.draft_halves(state, halves, n, draft, &value)
+        finish(unit, state)
+        if not plan.correct_halves(state, draft, n, out, &value):
+            return False
+        put_targets(unit, state)
+        return True
+    if not plan.fused_halves(halves, n, draft, &value if reduces else <void *>out):
+        return False
+    if reduces:
+        plan.store(&value, 1, out, 0, plan.order[RESULT])
+    return True
+
+
 cdef void fused_row(const Unit *unit, State *state) noexcept nogil:
     """Compute the results of a row that is one block. It is staged in its own results if these are contiguous."""
     cdef const Plan *plan = unit.plan
@@ -37,13 +67,8 @@ cdef void fused_row(const Unit *unit, State *state) noexcept nogil:
     cdef Py_ssize_t away = 0
     cdef Adjustment of_row
     cdef const Adjustment *adjustment = adjustment_at(unit, unit.bases.data[ADDENDS], &of_row)
-    if fuses_halves(plan):
-        if reduces:
-            plan.fused_halves(unit.bases.data[ELEMENTS], n, NULL, &value)
-            plan.store(&value, 1, unit.bases.data[RESULT], 0, plan.order[RESULT])
-            return
-        if plan.fused_halves(unit.bases.data[ELEMENTS], n, unit.space.elements, unit.bases.data[RESULT]):
-            return
+    if fuses_halves(plan) and fused_halves(unit, state):
+        return
     if plan.kernels.fused_state_row != NULL:
         take_targets(unit, state)               # before a result overwrites the element at the target
     if unit.staged_in:

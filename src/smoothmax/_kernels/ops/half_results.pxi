@@ -153,15 +153,18 @@ cdef inline float rounded_log(float count, float q) noexcept nogil:
     return k*<float>0.6931471805599453 + (f - (half_square - s*(half_square + z*atanh_tail(z))))
 
 
-cdef inline void half_log_sums(const float *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t width, float *maximum,
-                               float *log_sum) noexcept nogil:
-    """The maximum of each column, and the logarithm of its sum relative to that."""
+cdef inline void sum_half_columns(const float *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t width, Store store,
+                                  float *out, Py_ssize_t out_ld, float *maximum, float *sums,
+                                  float *count) noexcept nogil:
+    """The maximum of each column, how many elements equal it, and the sum of the others from it.
+
+    STORE stores the exponentials of all, where `out` may be x.
+    """
     cdef Py_ssize_t i, j, first
-    cdef float sums[LANES_F32]
     cdef float total[LANES_F32]
-    cdef float count[LANES_F32]
     cdef float c[5]
-    cdef float v, e
+    cdef float e[LANES_F32]
+    cdef float v
     cdef float round_bias = round_bias_of(<float>0), underflow_below = underflow_of(<float>0)
     half_exp_coefficients(<float>1, c)
     spread(<float>-INFINITY, maximum)
@@ -175,11 +178,23 @@ cdef inline void half_log_sums(const float *x, Py_ssize_t ld, Py_ssize_t rows, P
         for i in range(first, min_of(first + HALF_TILE_ROWS, rows)):
             for j in range(width):
                 v = x[i*ld + j]
-                e = half_term(at_least(v - maximum[j], underflow_below), round_bias, c)
-                total[j] += 0 if v == maximum[j] else e
+                e[j] = half_term(at_least(v - maximum[j], underflow_below), round_bias, c)
+                total[j] += 0 if v == maximum[j] else e[j]
                 count[j] += one_if(v == maximum[j], <float>0)
+            if store == STORE:
+                for j in range(width):
+                    out[i*out_ld + j] = e[j]
         for j in range(width):
             sums[j] += total[j]
+
+
+cdef inline void half_log_sums(const float *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t width, float *maximum,
+                               float *log_sum) noexcept nogil:
+    """The maximum of each column, and the logarithm of its sum relative to that."""
+    cdef Py_ssize_t j
+    cdef float sums[LANES_F32]
+    cdef float count[LANES_F32]
+    sum_half_columns(x, ld, rows, width, DISCARD, NULL, 0, maximum, sums, count)
     for j in range(width):
         log_sum[j] = rounded_log(count[j], without_offset(sums[j]))
 
@@ -192,32 +207,31 @@ cdef inline void half_log_softmax_columns(const float *x, Py_ssize_t ld, Py_ssiz
     log_softmax_lanes(x, ld, rows, width, maximum, log_sum, out, out_ld, NO_PREFETCH)
 
 
-cdef inline void half_logsumexp_columns(const float *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t width,
-                                        float *out) noexcept nogil:
-    cdef Py_ssize_t j
-    cdef float maximum[LANES_F32]
-    cdef float log_sum[LANES_F32]
-    half_log_sums(x, ld, rows, width, maximum, log_sum)
-    for j in range(width):
-        out[j] = maximum[j] + log_sum[j]
+cdef void half_log_sums_of_tile(const float *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, float *maximum,
+                                float *log_sum) noexcept nogil:
+    """half_log_sums of TILE_COLUMNS columns, of which all that are not computed are 0."""
+    cdef Py_ssize_t group, first, j
+    for j in range(TILE_COLUMNS):
+        maximum[j] = 0
+        log_sum[j] = 0
+    for group in range((columns + LANES_F32 - 1)//LANES_F32):
+        if fits_half_the_lanes(x, group, columns):
+            first = first_of_half_the_lanes(group, LANES_F32, columns)
+            half_log_sums(x + first, ld, rows, LANES_F32//2, maximum + first, log_sum + first)
+        else:
+            first = first_column(group, LANES_F32, columns)
+            half_log_sums(x + first, ld, rows, LANES_F32, maximum + first, log_sum + first)
 
 
 cdef void half_logsumexp_tile(const float *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns,
                               const Adjustment *_, float *out, Py_ssize_t __) noexcept nogil:
     """The results of all columns are stored last, because they may replace elements."""
-    cdef Py_ssize_t group, first, j
-    cdef float values[TILE_COLUMNS]
-    for j in range(TILE_COLUMNS):
-        values[j] = 0
-    for group in range((columns + LANES_F32 - 1)//LANES_F32):
-        if fits_half_the_lanes(x, group, columns):
-            first = first_of_half_the_lanes(group, LANES_F32, columns)
-            half_logsumexp_columns(x + first, ld, rows, LANES_F32//2, values + first)
-        else:
-            first = first_column(group, LANES_F32, columns)
-            half_logsumexp_columns(x + first, ld, rows, LANES_F32, values + first)
+    cdef Py_ssize_t j
+    cdef float maximum[TILE_COLUMNS]
+    cdef float log_sum[TILE_COLUMNS]
+    half_log_sums_of_tile(x, ld, rows, columns, maximum, log_sum)
     for j in range(columns):
-        out[j] = values[j]
+        out[j] = maximum[j] + log_sum[j]
 
 
 cdef void half_softmax_tile(const float *x, Py_ssize_t ld, Py_ssize_t rows, Py_ssize_t columns, const Adjustment *_,
@@ -260,6 +274,22 @@ cdef void take_half_sums(Kernels *kernels, FusedTile fused_tile) noexcept:
     kernels.fused_tile, kernels.fused_differences_tile, kernels.differences_max_rows = fused_tile, NULL, 0
 
 
+cdef void take_half_softmax(Kernels *kernels) noexcept:
+    """Let an operation write its results as softmax does: exponentials times state.normalizer.inverse."""
+    kernels.write_row = <WriteRow>write_half_softmax_row
+    kernels.write_float16_row = <WriteHalves>write_float16_row_of_softmax
+    kernels.write_bfloat16_row = <WriteHalves>write_bfloat16_row_of_softmax
+    kernels.draft_row = <DraftRow>draft_half_row
+    kernels.draft_float16_row = <DraftRow>draft_float16_row
+    kernels.draft_bfloat16_row = <DraftRow>draft_bfloat16_row
+    kernels.correct_row = <CorrectRow>correct_half_softmax_row
+    kernels.correct_float16_row = <CorrectHalves>correct_float16_row_of_softmax
+    kernels.correct_bfloat16_row = <CorrectHalves>correct_bfloat16_row_of_softmax
+    kernels.write_tile = <WriteTile>write_half_softmax_tile
+    if not CONVERTS_FLOAT16:        # operations on integers are faster over longer arrays than over lanes
+        kernels.write_float16_row = NULL
+
+
 cdef void fill_half_results(Kernels *kernels) noexcept:
     cdef Kernels *logsumexp = &kernels[<int>HALF_LOGSUMEXP]
     cdef Kernels *softmax = &kernels[<int>HALF_SOFTMAX]
@@ -276,16 +306,7 @@ cdef void fill_half_results(Kernels *kernels) noexcept:
     softmax.reduce_tile = <ReduceTile>reduce_half_softmax_tile
     softmax.merge = merge_f32
     softmax.finish = <Finish>finish_half_softmax
-    softmax.write_row = <WriteRow>write_half_softmax_row
-    softmax.write_float16_row = <WriteHalves>write_float16_row_of_softmax
-    softmax.write_bfloat16_row = <WriteHalves>write_bfloat16_row_of_softmax
-    softmax.draft_row = <DraftRow>draft_half_row
-    softmax.draft_float16_row = <DraftRow>draft_float16_row
-    softmax.draft_bfloat16_row = <DraftRow>draft_bfloat16_row
-    softmax.correct_row = <CorrectRow>correct_half_softmax_row
-    softmax.correct_float16_row = <CorrectHalves>correct_float16_row_of_softmax
-    softmax.correct_bfloat16_row = <CorrectHalves>correct_bfloat16_row_of_softmax
-    softmax.write_tile = <WriteTile>write_half_softmax_tile
+    take_half_softmax(softmax)
     softmax.fused_row = <FusedRow>half_softmax_row
     softmax.fused_float16_row = <FusedHalves>float16_softmax_row
     softmax.fused_bfloat16_row = <FusedHalves>bfloat16_softmax_row
@@ -299,8 +320,8 @@ cdef void fill_half_results(Kernels *kernels) noexcept:
     log_softmax.fused_bfloat16_row = <FusedHalves>bfloat16_log_softmax_row
     log_softmax.write_float16_row = <WriteHalves>write_float16_row_of_log_softmax
     log_softmax.write_bfloat16_row = <WriteHalves>write_bfloat16_row_of_log_softmax
-    if not CONVERTS_FLOAT16:        # operations on integers are faster over longer arrays than over lanes
-        softmax.write_float16_row, softmax.fused_float16_row = NULL, NULL
+    if not CONVERTS_FLOAT16:
+        softmax.fused_float16_row = NULL
         log_softmax.write_float16_row, log_softmax.fused_float16_row = NULL, NULL
     kernels[<int>LOGSUMEXP].of_halves = logsumexp
     kernels[<int>SOFTMAX].of_halves = softmax
