@@ -90,6 +90,7 @@ cdef void put_array(Plan *plan, int role, cnp.ndarray array, int computing) noex
 cdef int prepare(Plan *plan, Operation operation, Shape *shape, cnp.ndarray array, cnp.ndarray weights,
                  cnp.ndarray mask, int computing) except -1
 cdef void put_result(Plan *plan, cnp.ndarray result, int computing, Shape *shape) noexcept
+cdef void take_kernels_of_two_halves(Plan *plan, cnp.ndarray array, cnp.ndarray weights, cnp.ndarray result) noexcept
 cdef void take_kernels_of_halves(Plan *plan, int given, int number) noexcept
 cdef void put_reduced_result(Plan *plan, cnp.ndarray result, int computing, Shape *shape, bint keepdims) noexcept
 cdef void put_value(Plan *plan, cnp.ndarray value, int computing, Shape *shape, bint keepdims) noexcept

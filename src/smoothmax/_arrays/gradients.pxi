@@ -83,6 +83,7 @@ cdef object product_array(Operation operation, object g, object p, str name, obj
     if size_of(&shape):
         prepare(&plan, operation, &shape, array, cotangent, None, computing)
         put_result(&plan, result, computing, &shape)
+        take_kernels_of_two_halves(&plan, array, cotangent, result)
         walk_arrays(&plan, &shape)
     else:
         note(EMPTY)

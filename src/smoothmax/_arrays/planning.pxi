@@ -4,7 +4,7 @@ cimport numpy as cnp
 from libc.math cimport INFINITY
 
 from smoothmax._arrays.elements cimport (
-    NATIVE_FLOAT16, NO_NATIVE_HALF, NativeHalf, loader, native_half, order_of, storer,
+    NATIVE_BFLOAT16, NATIVE_FLOAT16, NO_NATIVE_HALF, NativeHalf, loader, native_half, order_of, storer,
 )
 from smoothmax._kernels.dispatch cimport data_kernels_of, kernels_of
 from smoothmax._kernels.interface cimport LOG_SOFTMAX, NATIVE, DataKernels, Operation
@@ -56,8 +56,11 @@ cdef int prepare(Plan *plan, Operation operation, Shape *shape, cnp.ndarray arra
     put_array(plan, ELEMENTS, array, computing)
     plan.load = loader(cnp.PyArray_TYPE(array), doubles)
     take_half_loaders(plan, NO_NATIVE_HALF if doubles else native_half(array))
+    plan.load_weight_rows = NULL
+    plan.load_weight_lines = NULL
     plan.store_rows = NULL
     plan.store_lines = NULL
+    plan.reduce_two_halves = NULL
     plan.reduce_halves = NULL
     plan.write_halves = NULL
     take_strides(array, ELEMENTS, shape)
@@ -73,6 +76,12 @@ cdef int prepare(Plan *plan, Operation operation, Shape *shape, cnp.ndarray arra
     if weights is not None:
         put_array(plan, WEIGHTS, weights, computing)
         plan.load_weights = loader(cnp.PyArray_TYPE(weights), doubles)
+        if not doubles and native_half(weights) == NATIVE_FLOAT16:
+            plan.load_weight_rows = plan.data_kernels.load_float16_rows
+            plan.load_weight_lines = plan.data_kernels.load_float16_lines
+        elif not doubles and native_half(weights) == NATIVE_BFLOAT16:
+            plan.load_weight_rows = plan.data_kernels.load_bfloat16_rows
+            plan.load_weight_lines = plan.data_kernels.load_bfloat16_lines
         take_strides(weights, WEIGHTS, shape)
     if mask is not None:
         put_array(plan, MASK, mask, cnp.NPY_BOOL)
@@ -103,6 +112,18 @@ cdef void take_kernels_of_halves(Plan *plan, int given, int number) noexcept:
             plan.write_halves = plan.kernels.write_float16_row if float16 else plan.kernels.write_bfloat16_row
             plan.draft_halves = plan.kernels.draft_float16_row if float16 else plan.kernels.draft_bfloat16_row
             plan.correct_halves = plan.kernels.correct_float16_row if float16 else plan.kernels.correct_bfloat16_row
+
+
+cdef void take_kernels_of_two_halves(Plan *plan, cnp.ndarray array, cnp.ndarray weights, cnp.ndarray result) noexcept:
+    """Read and write rows where they lie, if elements, weights and results are native halves of one type."""
+    cdef NativeHalf half = native_half(array)
+    if plan.itemsize == sizeof(double) or half != native_half(weights) or half != native_half(result):
+        return
+    if half == NATIVE_FLOAT16:
+        plan.reduce_two_halves, plan.write_two_halves = plan.kernels.reduce_two_float16, plan.kernels.write_two_float16
+    elif half == NATIVE_BFLOAT16:
+        plan.reduce_two_halves = plan.kernels.reduce_two_bfloat16
+        plan.write_two_halves = plan.kernels.write_two_bfloat16
 
 
 cdef void put_reduced_result(Plan *plan, cnp.ndarray result, int computing, Shape *shape, bint keepdims) noexcept:

@@ -309,12 +309,19 @@ cdef struct Kernels:
     bint adjusts
     bint means                          # `finish` divides by state.argument.elements
     bint weighs                         # `finish` multiplies by state.argument.weight
+    bint reduces_weights_alone          # reduce_row and reduce_tile do not read elements
     bint reads_targets_only             # nothing is reduced: `finish` needs only what look_up_targets() sets
     ReduceRow reduce_row
     ReduceBlock reduce_block            # reduce_row of a block whose largest element is known; NULL if there is none
     # reduce_row of halves where they lie: neighbours in native order. NULL if the operation does not have it.
     ReduceHalves reduce_float16_row
     ReduceHalves reduce_bfloat16_row
+    # reduce_row and write_row where elements, weights and results are halves of one type, all neighbours in native order.
+    # NULL if the operation does not have them.
+    ReduceRow reduce_two_float16
+    ReduceRow reduce_two_bfloat16
+    WriteRow write_two_float16
+    WriteRow write_two_bfloat16
     ReduceTile reduce_tile
     Merge merge
     Finish finish

@@ -106,6 +106,7 @@ include "ops/logmatmulexp_factored.pxi"
 include "ops/logmatmulexp_factored_stack.pxi"
 include "ops/dot_sum.pxi"
 include "ops/vjp.pxi"
+include "ops/half_vjp.pxi"
 include "ops/losses.pxi"
 include "ops/uniform_logsumexp.pxi"
 include "ops/loss_gradients.pxi"
@@ -187,6 +188,7 @@ fill(TABLE.f32, <float>0)
 fill(TABLE.f64, <double>0)
 fill_half_results(TABLE.f32)
 fill_half_losses(TABLE.f32)
+fill_half_vjp(TABLE.f32)
 fill_data(&TABLE.data_f32, <float>0)
 fill_data(&TABLE.data_f64, <double>0)
 fill_products(&TABLE.products_f32, <float>0)

@@ -64,6 +64,7 @@ cdef struct Feed:
     Py_ssize_t weights_ld
     char *out
     Py_ssize_t out_ld
+    bint skips_elements         # only weights are staged, because nobody reads the elements
     bint finds_largest          # while it stages a block of a row:
     double largest              # the largest element
     bint one_block              # a staged tile has as many rows as a kernel takes at a time
@@ -127,7 +128,7 @@ cdef inline void start_feed(Feed *feed, const Unit *unit, Py_ssize_t first, Py_s
         else:
             feed.staged_rows = WEIGHTED_TILE_BLOCK_ROWS
     feed.away = 0
-    feed.finds_largest = False
+    feed.skips_elements = feed.finds_largest = False
     stage_blocks(feed)
     if not unit.staged_in:
         feed.in_place = True
@@ -152,8 +153,8 @@ cdef inline void stage(Feed *feed, char *destination) noexcept nogil:
     if feed.finds_largest:
         feed.largest = stage_largest(unit.plan, &unit.bases, &feed.cursor, feed.rows, destination)
     elif unit.route.is_tile:
-        stage_tile(unit.plan, &unit.bases, &feed.cursor, feed.rows, unit.columns, destination, unit.space.weights,
-                   unit.space.prepared)
+        stage_tile(unit.plan, &unit.bases, &feed.cursor, feed.rows, unit.columns,
+                   NULL if feed.skips_elements else destination, unit.space.weights, unit.space.prepared)
     else:
         stage_row(unit.plan, &unit.bases, &feed.cursor, feed.rows, destination, unit.space.weights)
 

@@ -3,8 +3,8 @@
 
 from smoothmax._kernels.interface cimport (
     ONE_ADDEND_A_ROW, ONE_ADDEND_EACH, Addends, ByteOrder, CorrectHalves, DataKernels, DraftRow, FusedHalves,
-    JointRow, Kernels, Load, LoadLargest, LoadLines, LoadRows, ReduceHalves, Store, StoreLines, StoreRows,
-    WriteHalves,
+    JointRow, Kernels, Load, LoadLargest, LoadLines, LoadRows, ReduceHalves, ReduceRow, Store, StoreLines, StoreRows,
+    WriteHalves, WriteRow,
 )
 
 cdef enum:
@@ -64,8 +64,13 @@ cdef struct Plan:
     WriteHalves write_halves
     DraftRow draft_halves
     CorrectHalves correct_halves
+    # Kernels of rows whose elements, weights and results are halves of one type; NULL for other types.
+    ReduceRow reduce_two_halves
+    WriteRow write_two_halves
     LoadRows load_rows          # of a tile, if elements are halves; otherwise NULL
     LoadLines load_lines        # the same, of a tile whose columns are contiguous in the array
+    LoadRows load_weight_rows   # the same for weights
+    LoadLines load_weight_lines
     StoreRows store_rows        # if results are
     StoreLines store_lines
     Load load_weights
@@ -210,6 +215,12 @@ cdef inline bint reads_halves(const Plan *plan) noexcept nogil:
 cdef inline bint writes_halves(const Plan *plan) noexcept nogil:
     """Whether a row of halves can be written without the scratch."""
     return plan.write_halves != NULL and loads_largest(plan) and are_neighbours(plan, &plan.reduced, RESULT)
+
+
+cdef inline bint takes_two_halves(const Plan *plan) noexcept nogil:
+    """Whether rows of elements, weights and results that are halves need no scratch."""
+    return (plan.reduce_two_halves != NULL and plan.reduced.ndim <= 1 and are_neighbours(plan, &plan.reduced, ELEMENTS)
+            and are_neighbours(plan, &plan.reduced, WEIGHTS) and are_neighbours(plan, &plan.reduced, RESULT))
 
 
 cdef inline bint fuses_halves(const Plan *plan) noexcept nogil:

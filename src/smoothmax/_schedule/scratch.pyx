@@ -25,7 +25,8 @@ cdef void load_rows(const Plan *plan, const Bases *bases, const Cursor *cursor, 
                     Py_ssize_t n, char *elements, char *weights, Py_ssize_t step) noexcept nogil:
     """Load n neighbours along the innermost axis of `along`, in each of `rows` rows along the innermost reduced axis.
 
-    Each row begins `step` bytes after the one before. A masked element becomes -inf, and its weight 0.
+    Each row begins `step` bytes after the one before. A masked element becomes -inf, and its weight 0. If `elements` is
+    NULL, only weights are loaded.
     """
     cdef bint contiguous_elements = is_contiguous(plan, along, ELEMENTS)
     cdef const Axes *down = &plan.reduced
@@ -33,8 +34,11 @@ cdef void load_rows(const Plan *plan, const Bases *bases, const Cursor *cursor, 
     cdef const char *mask = place(bases, cursor, MASK)
     cdef const char *given = place(bases, cursor, WEIGHTS)
     cdef const char *factors = place(bases, cursor, FACTORS)
+    cdef bint in_one_call
     cdef Py_ssize_t i, ahead = 0, mask_step = inner_stride(down, MASK), mask_stride = inner_stride(along, MASK)
-    if mask != NULL and contiguous_elements and not plan.adjusted:
+    if elements == NULL:
+        pass
+    elif mask != NULL and contiguous_elements and not plan.adjusted:
         select_elements(plan, source, inner_stride(down, ELEMENTS), mask, mask_step, mask_stride, rows, n, -INFINITY,
                         elements, step)
     else:
@@ -61,9 +65,14 @@ cdef void load_rows(const Plan *plan, const Bases *bases, const Cursor *cursor, 
             select_elements(plan, elements, step, mask, mask_step, mask_stride, rows, n, -INFINITY, elements, step)
     if given == NULL:
         return
+    in_one_call = (plan.load_weight_rows != NULL and step == TILE_COLUMNS*plan.itemsize
+                   and are_neighbours(plan, along, WEIGHTS))
+    if in_one_call:
+        plan.load_weight_rows(given, inner_stride(down, WEIGHTS), rows, n, 0, weights)
     for i in range(rows):
-        plan.load_weights(given + i*inner_stride(down, WEIGHTS), inner_stride(along, WEIGHTS), n,
-                          plan.order[WEIGHTS], weights + i*step)
+        if not in_one_call:
+            plan.load_weights(given + i*inner_stride(down, WEIGHTS), inner_stride(along, WEIGHTS), n,
+                              plan.order[WEIGHTS], weights + i*step)
         if plan.blended:
             blend_weights(plan, factors + i*inner_stride(down, FACTORS), inner_stride(along, FACTORS), n,
                           weights + i*step)
@@ -131,6 +140,9 @@ cdef void transpose_tile(const Plan *plan, const Bases *bases, const Cursor *cur
         plan.data_kernels.transpose(elements, step//plan.itemsize, columns, rows, tile, TILE_COLUMNS)
         return
     if role == ELEMENTS and plan.load_lines != NULL and plan.load_lines(elements, step, columns, rows, tile):
+        return
+    if role == WEIGHTS and plan.load_weight_lines != NULL and (
+            plan.load_weight_lines(elements, step, columns, rows, tile)):
         return
     while done < columns:
         lines = min(columns - done, lines_at_a_time(plan, rows))
@@ -206,12 +218,16 @@ cdef void clear_absent_columns(const Plan *plan, Py_ssize_t rows, Py_ssize_t col
 
 cdef void stage_tile(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ssize_t rows, Py_ssize_t columns,
                      char *elements, char *weights, char *prepared) noexcept nogil:
-    """Stage rows of a tile. Without weights, elements may be stored in `prepared` before they are transposed."""
+    """Stage rows of a tile. Without weights, elements may be stored in `prepared` before they are transposed.
+
+    If `elements` is NULL, only weights are staged, which have neither masks nor addends.
+    """
     cdef Py_ssize_t part, done = 0, width = TILE_COLUMNS*plan.itemsize
     cdef bint masked = plan.data[MASK] != NULL, weighted = plan.data[WEIGHTS] != NULL
     cdef bint one_addend_each = (plan.data[ADDENDS] != NULL and is_addend_of_each(plan)
                                  and inner_stride(&plan.kept, ADDENDS) != 0)
-    clear_absent_columns(plan, rows, columns, elements)
+    if elements != NULL:
+        clear_absent_columns(plan, rows, columns, elements)
     if weighted:
         clear_absent_columns(plan, rows, columns, weights)
     if is_transposed(plan, ELEMENTS, rows) and not weighted and (
@@ -221,7 +237,8 @@ cdef void stage_tile(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ss
         return
     if is_transposed(plan, ELEMENTS, rows) and not masked and (
             not weighted or is_transposed(plan, WEIGHTS, rows) and not plan.blended):
-        transpose_tile(plan, bases, cursor, ELEMENTS, plan.load, rows, columns, elements)
+        if elements != NULL:
+            transpose_tile(plan, bases, cursor, ELEMENTS, plan.load, rows, columns, elements)
         if weighted:
             transpose_tile(plan, bases, cursor, WEIGHTS, plan.load_weights, rows, columns, weights)
         if plan.adjusted:
@@ -231,7 +248,8 @@ cdef void stage_tile(const Plan *plan, const Bases *bases, Cursor *cursor, Py_ss
         return
     while done < rows:
         part = contiguous(cursor, rows - done)
-        load_rows(plan, bases, cursor, &plan.kept, part, columns, elements + done*width, weights + done*width, width)
+        load_rows(plan, bases, cursor, &plan.kept, part, columns,
+                  elements + done*width if elements != NULL else NULL, weights + done*width, width)
         advance(cursor, part)
         done += part
 

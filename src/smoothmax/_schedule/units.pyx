@@ -6,8 +6,8 @@ from smoothmax._schedule.feed cimport (
 )
 from smoothmax._schedule.narrow cimport reduce_narrow, write_narrow
 from smoothmax._schedule.plan cimport (
-    ADDENDS, ELEMENTS, RESULT, SECOND, Cursor, Plan, advance, contiguous, loads_largest, place, reads_halves, start,
-    writes, writes_halves,
+    ADDENDS, ELEMENTS, RESULT, SECOND, WEIGHTS, Cursor, Plan, advance, contiguous, loads_largest, place, reads_halves,
+    start, takes_two_halves, writes, writes_halves,
 )
 from smoothmax._schedule.results cimport finish, put_targets, take_targets
 from smoothmax._schedule.route cimport AT_TARGETS, DRAFT_ROW, FUSED_ROW, JOINT_ROWS, NARROW, SCAN_ROW
@@ -30,10 +30,17 @@ cdef void reduce_part(const Unit *unit, const Kernels *kernels, Py_ssize_t first
         clear(state, 1)
         unit.plan.reduce_halves(state, place(&unit.bases, &cursor, ELEMENTS), n)
         return
+    if not unit.route.is_tile and takes_two_halves(unit.plan):
+        start(&cursor, &unit.plan.reduced, 0, first, n)
+        clear(state, 1)
+        unit.plan.reduce_two_halves(state, place(&unit.bases, &cursor, ELEMENTS),
+                                    place(&unit.bases, &cursor, WEIGHTS), n)
+        return
     start_feed(&feed, unit, first, n)
     adjustment = adjustment_at(unit, place(&unit.bases, &feed.cursor, ADDENDS), &of_part)
     if unit.route.is_tile:
         clear(state, TILE_COLUMNS)
+        feed.skips_elements = kernels.reduces_weights_alone
         while feed.cursor.left:
             next_block(&feed)
             state.away, state.away_ld, state.adjustment = feed.away, feed.away_ld, adjustment
@@ -70,9 +77,15 @@ cdef void write_blocks(const Unit *unit, Py_ssize_t first, Py_ssize_t n, Py_ssiz
     """Write the results of n elements of each reduction from `first` on."""
     cdef const Kernels *kernels = unit.plan.kernels
     cdef Feed feed
+    cdef Cursor cursor
     cdef Adjustment of_part
     cdef const Adjustment *adjustment
     if not unit.route.is_tile and writes_halves(unit.plan) and write_halves(unit, first, n, state):
+        return
+    if not unit.route.is_tile and takes_two_halves(unit.plan):
+        start(&cursor, &unit.plan.reduced, 0, first, n)
+        unit.plan.write_two_halves(state, place(&unit.bases, &cursor, ELEMENTS), place(&unit.bases, &cursor, WEIGHTS),
+                                   n, place(&unit.bases, &cursor, RESULT))
         return
     start_writing(&feed, unit, first, n)
     adjustment = adjustment_at(unit, place(&unit.bases, &feed.cursor, ADDENDS), &of_part)

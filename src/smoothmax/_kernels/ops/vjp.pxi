@@ -116,6 +116,7 @@ cdef void write_log_softmax_vjp_tile(const State *state, const real *x, Py_ssize
 
 
 cdef void fill_log_softmax_vjp(Kernels *kernels, real _) noexcept:
+    kernels.reduces_weights_alone = True
     kernels.reduce_row = <ReduceRow>reduce_weights_row[real]
     kernels.reduce_tile = <ReduceTile>reduce_weights_tile[real]
     kernels.merge = merge_dot
