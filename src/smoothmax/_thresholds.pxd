@@ -133,6 +133,7 @@ cdef enum:
     CARRY_QUADS_F64 = 8
 
     # Arguments --------------------------------------------------------------------------------------------------------
+    REPEATED_BYTES = 786432         # of copies of masks, weights and addends in which short axes are joined (P65)
     OVERLAP_MAX_WORK = 10000        # of NumPy's search for memory that arrays share; beyond, a copy is made (P24)
     CLASS_WEIGHT_BITS = 16          # class weights from 2**-16 to 2**16 leave float32 losses in float32's range (P42)
     SMOOTHED_ONES_MAX_CLASSES = 32768       # smoothing uses an array of ones; for more, one number (P49)

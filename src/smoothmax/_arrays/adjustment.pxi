@@ -84,6 +84,8 @@ cdef int put_adjustment(Plan *plan, Adjustment by, int computing, Shape *shape) 
     plan.adjusted = True
     plan.element_scale = by.scale
     if by.addends is not None:
+        if shape.ndim > 2:
+            by.addends = joined_operand(by.addends, ADDENDS, shape)
         put_array(plan, ADDENDS, by.addends, computing)
         plan.load_addends = loader(cnp.PyArray_TYPE(by.addends), computing == cnp.NPY_FLOAT64)
         take_strides(by.addends, ADDENDS, shape)

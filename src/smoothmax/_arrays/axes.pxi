@@ -9,6 +9,7 @@ from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
 from numpy.exceptions import AxisError
 
 from smoothmax._schedule.plan cimport ELEMENTS, ROLES, Axes
+from smoothmax._thresholds cimport REPEATED_BYTES
 
 cdef extern from "Python.h":
     Py_ssize_t PY_SSIZE_T_MAX
@@ -105,6 +106,7 @@ cdef tuple tuple_of(const cnp.npy_intp *numbers, int n):
 cdef void shape_of(cnp.ndarray array, Shape *shape) noexcept:
     cdef int i
     shape.ndim = cnp.PyArray_NDIM(array)
+    shape.repeated_left = REPEATED_BYTES
     for i in range(shape.ndim):
         shape.shape[i] = cnp.PyArray_DIM(array, i)
 

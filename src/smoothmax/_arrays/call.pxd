@@ -5,7 +5,7 @@ cimport numpy as cnp
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_CheckExact
 
 from smoothmax._kernels.interface cimport Operation
-from smoothmax._schedule.plan cimport MAX_DIMENSIONS, ROLES, Plan
+from smoothmax._schedule.plan cimport ELEMENTS, MAX_DIMENSIONS, ROLES, Plan
 from smoothmax._schedule.segments cimport Segments
 
 
@@ -15,6 +15,7 @@ cdef struct Shape:
     cnp.npy_intp shape[MAX_DIMENSIONS]
     bint reduced[MAX_DIMENSIONS]
     cnp.npy_intp stride[ROLES][MAX_DIMENSIONS]
+    Py_ssize_t repeated_left    # bytes that copies of operands may still take (joined_axes.pxi)
 
 
 cdef class Adjustment:
@@ -78,6 +79,9 @@ cdef int check_out(object out, int ndim, const cnp.npy_intp *shape, object dtype
 cdef cnp.ndarray without_overlap(cnp.ndarray array, cnp.ndarray out, ReadOrder order)
 cdef cnp.ndarray new_result(cnp.ndarray array, Shape *shape, int number)
 
+# joined_axes.pxi
+cdef cnp.ndarray joined_operand(cnp.ndarray operand, int role, Shape *shape)
+
 # adjustment.pxi
 cdef Adjustment new_adjustment(object scale, object add)
 cdef int broadcast_addends(cnp.ndarray array, Adjustment by, Shape *shape) except -1
@@ -118,3 +122,14 @@ cdef inline bint adjusts(object scale, object add) noexcept:
 cdef inline Adjustment adjustment_of(object scale, object add):
     """The adjustment that the arguments ask for; None if they change nothing."""
     return new_adjustment(scale, add) if adjusts(scale, add) else None
+
+
+cdef inline cnp.ndarray with_joined_axes(cnp.ndarray operand, int role, cnp.ndarray array, Shape *shape):
+    """The operand, or a copy that no longer keeps apart short axes that are one stretch of the elements `array`.
+
+    All copies of a call have at most REPEATED_BYTES.
+    """
+    if operand is None or shape.ndim < 3:
+        return operand
+    take_strides(array, ELEMENTS, shape)
+    return joined_operand(operand, role, shape)

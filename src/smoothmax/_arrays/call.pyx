@@ -11,7 +11,7 @@ import numpy as np
 from smoothmax._kernels.interface cimport (
     LOGMEANEXP, LOGSUMEXP, MASKED_LOGMEANEXP, UNIFORM_LOGSUMEXP, WEIGHTED_LOGMEANEXP, WEIGHTED_LOGSUMEXP, Operation,
 )
-from smoothmax._schedule.plan cimport Plan
+from smoothmax._schedule.plan cimport MASK, WEIGHTS, Plan
 from smoothmax._schedule.route cimport EMPTY
 from smoothmax._schedule.walk cimport note
 
@@ -19,6 +19,7 @@ include "arguments.pxi"
 include "dtypes.pxi"
 include "axes.pxi"
 include "outputs.pxi"
+include "joined_axes.pxi"
 include "planning.pxi"
 include "whole_rows.pxi"
 include "adjustment.pxi"
@@ -86,6 +87,8 @@ cdef object reduce_array(Reduction reduction, object a, object axis, object b, o
         computing = kernel_type(computing)
     size = shape.shape[0] if shape.ndim == 1 else size_of(&shape)       # calling size_of costs ten elements 2 %
     ndim = result_shape(&shape, keep, lengths)
+    weights = with_joined_axes(weights, WEIGHTS, array, &shape)
+    mask = with_joined_axes(mask, MASK, array, &shape)
     if out is not None:
         check_out(out, ndim, lengths, dtype_of_number(number))
         result = out
@@ -166,6 +169,7 @@ cdef object transform_array(Operation operation, object x, object axis, object w
     elif not (is_single_row(result, number) and reduce_whole(operation, &shape, array, None, mask, by, number, number,
                                                              cnp.PyArray_DATA(result))):
         computing = kernel_type(number)
+        mask = with_joined_axes(mask, MASK, array, &shape)
         prepare(&plan, operation, &shape, array, None, mask, computing)
         put_adjustment(&plan, by, computing, &shape)
         put_result(&plan, result, computing, &shape)

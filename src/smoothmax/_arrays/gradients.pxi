@@ -43,6 +43,7 @@ cdef object value_and_softmax(object a, object axis, object keepdims, object whe
     ndim = result_shape(&shape, keep, lengths)
     value = cnp.PyArray_EMPTY(ndim, lengths, number, 0)
     if size:
+        mask = with_joined_axes(mask, MASK, array, &shape)
         prepare(&plan, LOGSUMEXP_AND_SOFTMAX, &shape, array, None, mask, computing)
         put_adjustment(&plan, by, computing, &shape)
         put_result(&plan, result, computing, &shape)

@@ -13,7 +13,8 @@ from smoothmax._arrays.call cimport (
     as_base, as_mask, as_numbers, as_type, broadcast, broadcast_addends, check_out, computed_dtype, keep_addends_from,
     kernel_type, mark_axes, new_result, prepare, promoted, put_adjustment, put_array, put_reduced_result, put_result,
     put_value, reduced_shape, requested_dtype, result_dtype, result_shape, shape_of, shown, silenced, size_of,
-    take_kernels_of_halves, take_kernels_of_two_halves, take_reduced_strides, walk_arrays, whole_shape, without_overlap,
+    take_kernels_of_halves, take_kernels_of_two_halves, take_reduced_strides, walk_arrays, whole_shape,
+    with_joined_axes, without_overlap,
 )
 from smoothmax._arrays.elements cimport dtype_of_number, has_kernels, is_kernel_type, loader, number_of, storer
 from smoothmax._kernels.environment cimport Environment, enter_environment, leave_environment
@@ -21,7 +22,7 @@ from smoothmax._kernels.interface cimport (
     CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, LOG_PROB, NLL, SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL,
     Operation,
 )
-from smoothmax._schedule.plan cimport FACTORS, WEIGHTS, Plan
+from smoothmax._schedule.plan cimport FACTORS, MASK, WEIGHTS, Plan
 from smoothmax._schedule.route cimport EMPTY
 from smoothmax._schedule.walk cimport note
 

@@ -57,6 +57,7 @@ cdef struct Route:
     Py_ssize_t draft_elements   # of a row whose draft cannot lie in its result; 0: it lies there
 
 
+cdef bint is_short_reduction(Py_ssize_t n) noexcept nogil
 cdef void route_of(const Plan *plan, Route *route) noexcept nogil
 cdef RouteName top_route_of(const Plan *plan, Py_ssize_t number) noexcept nogil
 cdef RouteName drawn_route_of(const Plan *plan) noexcept nogil

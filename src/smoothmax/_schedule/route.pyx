@@ -32,12 +32,17 @@ from smoothmax._thresholds cimport (
 )
 
 
+cdef bint is_short_reduction(Py_ssize_t n) noexcept nogil:
+    """Whether many reductions of this length make tiles, whatever their strides."""
+    return n <= TILE_SHORT_ELEMENTS
+
+
 cdef inline bint makes_tiles(const Plan *plan, Py_ssize_t n) noexcept nogil:
     """Whether reductions make tiles: short ones with any strides, long ones if the kept axis has the smaller stride."""
     cdef Py_ssize_t columns = inner_shape(&plan.kept)
     cdef bint across = (
         size_of_stride(inner_stride(&plan.kept, ELEMENTS)) < size_of_stride(inner_stride(&plan.reduced, ELEMENTS)))
-    return (columns >= TILE_SHORT_MIN_COLUMNS and (n <= TILE_SHORT_ELEMENTS or across)
+    return (columns >= TILE_SHORT_MIN_COLUMNS and (is_short_reduction(n) or across)
             or columns >= TILE_LONG_MIN_COLUMNS and n <= TILE_LONG_ELEMENTS)
 
 
