@@ -16,7 +16,7 @@ from smoothmax._arrays.call cimport (
     take_kernels_of_halves, take_kernels_of_two_halves, take_reduced_strides, walk_arrays, whole_shape,
     with_joined_axes, without_overlap,
 )
-from smoothmax._arrays.elements cimport dtype_of_number, has_kernels, is_kernel_type, loader, number_of, storer
+from smoothmax._arrays.elements cimport dtype_of_number, has_kernels, loader, number_of, storer
 from smoothmax._kernels.environment cimport Environment, enter_environment, leave_environment
 from smoothmax._kernels.interface cimport (
     CROSS_ENTROPY, CROSS_ENTROPY_GRADIENT, LOG_PROB, NLL, SOFT_CROSS_ENTROPY, SOFT_CROSS_ENTROPY_GRADIENT, SOFT_NLL,

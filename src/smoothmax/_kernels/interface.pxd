@@ -316,7 +316,7 @@ cdef struct Kernels:
     # reduce_row of halves where they lie: neighbours in native order. NULL if the operation does not have it.
     ReduceHalves reduce_float16_row
     ReduceHalves reduce_bfloat16_row
-    # reduce_row and write_row where elements, weights and results are halves of one type, all neighbours in native order.
+    # reduce_row and write_row where elements, weights and results are halves of one type, neighbours in native order.
     # NULL if the operation does not have them.
     ReduceRow reduce_two_float16
     ReduceRow reduce_two_bfloat16
@@ -363,8 +363,8 @@ cdef struct Kernels:
     FusedWeightedTile fused_weighted_tile   # False if a state is needed; then nothing is written
     JointRow joint_row                      # reduces a row of at most ROW_BLOCK_BYTES into one column
     # The same from halves where they lie. An operation that reduces stores a float in `out`. Others write halves of the
-    # same type; they return False, and write nothing, if results may be nan. `draft` has room for as many floats, unless
-    # the row fits in the lanes.
+    # same type; they return False, and write nothing, if results may be nan. `draft` has room for as many floats,
+    # unless the row fits in the lanes.
     FusedHalves fused_float16_row
     FusedHalves fused_bfloat16_row
     JointRow joint_float16_row

@@ -25,7 +25,7 @@ cdef inline Py_ssize_t stage_whole_row(const Unit *unit, const Bases *bases, cha
 
 
 cdef bint fused_halves(const Unit *unit, State *state) noexcept nogil:
-    """fused_row of halves where they lie. Returns False, before a result for an element is written, if one may be nan."""
+    """fused_row of halves where they lie. Returns False, before an element's result is written, if one may be nan."""
     cdef const Plan *plan = unit.plan
     cdef Py_ssize_t n = unit.route.length
     cdef const char *halves = unit.bases.data[ELEMENTS]

@@ -217,8 +217,8 @@ cdef extern from * nogil:
         if (n & 2) { memcpy(to, halves, 4); halves += 4; to += 4; }
         if (n & 1) memcpy(to, halves, 2);
     }
-    /* The first n of 32 halves, from and to the beginning of a row, with `filler` after them. With masks of 16-bit lanes,
-       a loop becomes one vector; blocks make the load of a vector wait for the stores before it. */
+    /* The first n of 32 halves, from and to the beginning of a row, with `filler` after them. With masks of 16-bit
+       lanes, a loop becomes one vector; blocks make the load of a vector wait for the stores before it. */
     #if defined(__AVX512BW__) && defined(__GNUC__)
     typedef uint16_t __attribute__((aligned(1), may_alias)) smoothmax_packed_half;
     static CYTHON_INLINE void smoothmax_take_first_halves(const char *halves, Py_ssize_t n, uint16_t filler,
