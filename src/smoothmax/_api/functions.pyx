@@ -15,7 +15,7 @@ cnp.import_array()
 
 cdef inline bint is_plain(object array) noexcept:
     """Whether an argument is certainly not a dask array."""
-    return (type(array) is cnp.ndarray or array is None or array is True or type(array) is float
+    return (array is None or array is True or type(array) is cnp.ndarray or type(array) is float
             or type(array) is int or type(array) is list)
 
 

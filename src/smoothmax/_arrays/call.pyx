@@ -125,13 +125,25 @@ cdef object reduce_array(Reduction reduction, object a, object axis, object b, o
     return (value, sign[()] if ndim == 0 else sign) if signed else value
 
 
+cdef int walk_transform(Operation operation, Shape *shape, cnp.ndarray array, cnp.ndarray mask, Adjustment by,
+                        int number, cnp.ndarray result) except -1:
+    """Plan and walk an operation with a result for each element, of the type `number`."""
+    cdef Plan plan
+    cdef int computing = kernel_type(number)
+    mask = with_joined_axes(mask, MASK, array, shape)
+    prepare(&plan, operation, shape, array, None, mask, computing)
+    put_adjustment(&plan, by, computing, shape)
+    put_result(&plan, result, computing, shape)
+    take_kernels_of_halves(&plan, cnp.PyArray_TYPE(result), number)
+    return walk_arrays(&plan, shape)
+
+
 cdef object transform_array(Operation operation, object x, object axis, object where, object out, object dtype,
                             Adjustment by):
     """softmax or log_softmax: a result with the input's shape and, if it is new, the input's memory order."""
     cdef cnp.ndarray array = as_array(x, "x"), mask = None, result
     cdef Shape shape
-    cdef Plan plan
-    cdef int number, computing
+    cdef int number
     cdef Py_ssize_t size
     cdef object requested = None
     if where is not True:
@@ -168,11 +180,5 @@ cdef object transform_array(Operation operation, object x, object axis, object w
         note(EMPTY)
     elif not (is_single_row(result, number) and reduce_whole(operation, &shape, array, None, mask, by, number, number,
                                                              cnp.PyArray_DATA(result))):
-        computing = kernel_type(number)
-        mask = with_joined_axes(mask, MASK, array, &shape)
-        prepare(&plan, operation, &shape, array, None, mask, computing)
-        put_adjustment(&plan, by, computing, &shape)
-        put_result(&plan, result, computing, &shape)
-        take_kernels_of_halves(&plan, cnp.PyArray_TYPE(result), number)
-        walk_arrays(&plan, &shape)
+        walk_transform(operation, &shape, array, mask, by, number, result)
     return result[()] if out is None and shape.ndim == 0 else result
