@@ -68,8 +68,10 @@ def between(expected: Expected, dtype: Any, stored: Any) -> tuple[Array, Array, 
     coarse = max((dtype, stored), key=lambda t: finfo(t).eps)
     narrow = min((finfo(dtype).max, finfo(stored).max), key=WIDE)
     unit = np.maximum(np.abs(value), expected.unit)
-    # The promise is in ULP of the rounded result: a value just below a power of two may have the coarser one.
-    step = ulp(unit * (1 + finfo(coarse).eps), coarse)
+    # The promise is in ULP of the rounded result: a value just below a power of two may have the coarser one. bfloat16
+    # is coarser than float16, but not below 2**-14, where float16 is subnormal.
+    unit = unit * (1 + finfo(coarse).eps)
+    step = np.maximum(ulp(unit, dtype), ulp(unit, stored))
     twice = 0 if stored == dtype else 0.51  # it was rounded twice
     allowed = (expected.ulps + twice) * step + expected.slack
     finite = np.isfinite(value)
