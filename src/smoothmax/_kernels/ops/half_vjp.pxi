@@ -200,12 +200,12 @@ cdef void write_bfloat16_log_softmax_vjp(const State *state, const void *x, cons
 cdef void fill_half_vjp(Kernels *kernels) noexcept:
     cdef Kernels *softmax = &kernels[<int>SOFTMAX_VJP]
     cdef Kernels *log_softmax = &kernels[<int>LOG_SOFTMAX_VJP]
-    softmax.reduce_two_bfloat16 = <ReduceRow>reduce_products_of_bfloat16
-    softmax.write_two_bfloat16 = <WriteRow>write_bfloat16_softmax_vjp
-    log_softmax.reduce_two_bfloat16 = <ReduceRow>reduce_bfloat16_weights
-    log_softmax.write_two_bfloat16 = <WriteRow>write_bfloat16_log_softmax_vjp
-    if CONVERTS_FLOAT16:            # operations on integers are faster over longer arrays than over lanes
+    if CONVERTS_FLOAT16:            # the baseline would grow by these functions, and few processors need it
         softmax.reduce_two_float16 = <ReduceRow>reduce_products_of_float16
+        softmax.reduce_two_bfloat16 = <ReduceRow>reduce_products_of_bfloat16
         softmax.write_two_float16 = <WriteRow>write_float16_softmax_vjp
+        softmax.write_two_bfloat16 = <WriteRow>write_bfloat16_softmax_vjp
         log_softmax.reduce_two_float16 = <ReduceRow>reduce_float16_weights
+        log_softmax.reduce_two_bfloat16 = <ReduceRow>reduce_bfloat16_weights
         log_softmax.write_two_float16 = <WriteRow>write_float16_log_softmax_vjp
+        log_softmax.write_two_bfloat16 = <WriteRow>write_bfloat16_log_softmax_vjp
